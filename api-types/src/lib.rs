@@ -1,0 +1,25 @@
+//! Wire types of every AtlasHub endpoint: what goes over HTTP, and nothing else.
+//!
+//! The host and the dashboard share this crate, so a field renamed here is renamed on both sides.
+//! JSON is camelCase; times are RFC 3339 in UTC; sizes are bytes; durations name their unit.
+//! The feature `openapi` adds `ToSchema` for the host's OpenAPI document; the browser leaves it out.
+
+pub mod audit;
+pub mod error;
+pub mod keys;
+pub mod page;
+pub mod projects;
+pub mod sql;
+pub mod storage;
+pub mod system;
+pub mod tables;
+
+pub use audit::*;
+pub use error::*;
+pub use keys::*;
+pub use page::*;
+pub use projects::*;
+pub use sql::*;
+pub use storage::*;
+pub use system::*;
+pub use tables::*;

@@ -1,0 +1,176 @@
+//! The one error that leaves the process, and the one table of its codes.
+//!
+//! Slices keep their own internal errors and map each case by hand to an [`ApiError`]; internals are logged
+//! where the answer is rendered and never reach a client.
+
+mod codes;
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+pub use codes::{Code, TABLE};
+
+/// An answer that is not a success: a documented code, a message for a person, and a cause for the log alone.
+#[derive(Clone)]
+pub struct ApiError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    message: Cow<'static, str>,
+    hint: Option<Cow<'static, str>>,
+    details: Option<serde_json::Value>,
+    retry_after: Option<Duration>,
+    cause: Option<Arc<anyhow::Error>>,
+}
+
+pub type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            hint: None,
+            details: None,
+            retry_after: None,
+            cause: None,
+        }))
+    }
+
+    /// 400 with the general code.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidRequest, message)
+    }
+
+    /// 404 for a thing of the API itself, for example a project.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {what}."))
+    }
+
+    /// 500; the cause is logged and not shown.
+    pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Self::new(Code::Internal, "Something went wrong on the server.")
+            .with_hint("Try again. If it stays, look for the request id in the server's log.")
+            .with_cause(cause)
+    }
+
+    /// 503 for a dependency that does not answer; the cause is logged and not shown.
+    pub fn unavailable(what: &'static str, cause: impl Into<anyhow::Error>) -> Self {
+        Self::new(Code::Unavailable, format!("{what} can't be reached right now."))
+            .with_retry_after(Duration::from_secs(1))
+            .with_cause(cause)
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    pub fn with_details(mut self, details: serde_json::Value) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.0.retry_after = Some(retry_after);
+        self
+    }
+
+    pub fn with_cause(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.0.cause = Some(Arc::new(cause.into()));
+        self
+    }
+
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.0.code.status()
+    }
+
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// What the log may know and the client may not.
+    pub fn cause(&self) -> Option<&anyhow::Error> {
+        self.0.cause.as_deref()
+    }
+
+    /// The body for a client.
+    pub fn body(&self, request_id: &str) -> api_types::ErrorBody {
+        api_types::ErrorBody {
+            error: api_types::ErrorDetail {
+                code: self.0.code.as_str().to_owned(),
+                message: self.0.message.clone().into_owned(),
+                hint: self.0.hint.clone().map(Cow::into_owned),
+                details: self.0.details.clone(),
+                request_id: request_id.to_owned(),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("code", &self.0.code)
+            .field("message", &self.0.message)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code.as_str(), self.0.message)?;
+        match &self.0.cause {
+            Some(cause) => write!(f, " ({cause:#})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// The status and headers; the body is written by `http::request_id`, which knows the request's id.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        if let Some(after) = self.0.retry_after {
+            let seconds = after.as_secs_f64().ceil().max(1.0) as u64;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Platform database errors that a query did not map itself: unreachable is 503, the rest 500.
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        let unreachable = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            // 57P: shut down or starting; 53: out of connections, memory or disk; 08: connection lost.
+            sqlx::Error::Database(database) => database
+                .code()
+                .is_some_and(|code| code.starts_with("57P") || code.starts_with("53") || code.starts_with("08")),
+            _ => false,
+        };
+        if unreachable { Self::unavailable("The platform database", error) } else { Self::internal(error) }
+    }
+}

@@ -1,0 +1,9 @@
+//! What every request passes through, on both surfaces: its id, its limits, its body, its errors.
+
+mod body;
+mod client_address;
+mod request_id;
+
+pub use body::{ApiJson, ApiPath, ApiQuery};
+pub use client_address::{ClientAddress, ProxyTrust};
+pub use request_id::{RequestId, finish_response};

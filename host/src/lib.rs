@@ -1,0 +1,13 @@
+//! AtlasHub: a personal, self-hosted backend platform.
+//!
+//! `docs/ARCHITECTURE.md` draws the house; the modules below are its floors, lowest first.
+
+pub mod config;
+pub mod error;
+
+pub mod db;
+pub mod http;
+pub mod object_store;
+pub mod secrets;
+
+pub mod projects;
