@@ -74,7 +74,9 @@ impl MasterKey {
 pub enum SealError {
     #[error("not a sealed value")]
     Malformed,
-    #[error("sealed with master key {0}, which is not configured; set PLATFORM_MASTER_KEY or PLATFORM_MASTER_KEY_PREVIOUS to it")]
+    #[error(
+        "sealed with master key {0}, which is not configured; set PLATFORM_MASTER_KEY or PLATFORM_MASTER_KEY_PREVIOUS to it"
+    )]
     UnknownKey(KeyId),
     #[error("the sealed value was changed, or belongs to another row")]
     Forged,
@@ -94,10 +96,8 @@ pub struct Sealer {
 
 impl Sealer {
     pub fn new(current: &MasterKey, previous: Option<&MasterKey>) -> Self {
-        let keys = std::iter::once(current)
-            .chain(previous)
-            .map(|key| (key.id(), Aes256Gcm::new(&(*key.0).into())))
-            .collect();
+        let keys =
+            std::iter::once(current).chain(previous).map(|key| (key.id(), Aes256Gcm::new(&(*key.0).into()))).collect();
         Self { current: current.id(), keys }
     }
 
