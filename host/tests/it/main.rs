@@ -1,1 +1,5 @@
-fn main() {}
+//! The platform from outside: over HTTP, on a real Postgres and a real S3 server.
+
+mod support;
+
+mod projects;
