@@ -22,7 +22,9 @@ impl BucketName {
     pub fn parse(name: &str) -> Result<Self, ApiError> {
         let valid = (1..=63).contains(&name.len())
             && !name.starts_with(['-', '_'])
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'));
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'));
         if valid {
             Ok(Self(name.to_owned()))
         } else {
