@@ -53,8 +53,7 @@ impl App {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
-        let credentials =
-            SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
+        let credentials = SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
         let pools = ProjectPools::new(
             ServerAddress::from_url(services.database_url.expose())?,
             Arc::new(credentials),

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 const MAX_BYTES: usize = 255;
 
 /// `type/subtype`, with parameters or without; no spaces but one after a semicolon, since signers fold them.
-pub fn is_media_type(text: &str) -> bool {
+pub(super) fn is_media_type(text: &str) -> bool {
     if text.len() > MAX_BYTES {
         return false;
     }
@@ -36,7 +36,7 @@ fn is_token(text: &str) -> bool {
 
 /// True for what a browser would run scripts of: opened from the store's own address, such an object could reach
 /// whatever else is served there. A type that can't be read counts as active.
-pub fn is_active(content_type: Option<&str>) -> bool {
+pub(super) fn is_active(content_type: Option<&str>) -> bool {
     // Without a type browsers look into the bytes.
     let Some(content_type) = content_type else { return true };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -60,7 +60,7 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// `Content-Disposition` that saves the answer as `file_name`: in plain ASCII for old clients, and whole.
-pub fn attachment(file_name: &str) -> String {
+pub(super) fn attachment(file_name: &str) -> String {
     let plain: String = file_name
         .chars()
         .map(|character| match character {
@@ -77,7 +77,7 @@ pub fn attachment(file_name: &str) -> String {
 }
 
 /// True for a name that a browser can save a file under.
-pub fn is_file_name(name: &str) -> bool {
+pub(super) fn is_file_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
         && !matches!(name, "." | "..")
         && !name.chars().any(|character| {

@@ -164,7 +164,7 @@ fn too_large(wanted: i64, limit: i64, whose: &str) -> ApiError {
 
 /// Bytes of every part but the last. One that was asked for is taken or refused; else it grows with the object.
 fn part_size(size: i64, asked: Option<i64>) -> ApiResult<i64> {
-    let smallest = size.div_ceil(MAX_PARTS);
+    let smallest = divide_up(size, MAX_PARTS);
     let part_size = match asked {
         Some(asked) if !(MIN_PART_BYTES..=MAX_PART_BYTES).contains(&asked) => {
             return Err(ApiError::invalid("`partSize` must be from 5242880 (5 MiB) to 5368709120 (5 GiB)."));
@@ -174,12 +174,17 @@ fn part_size(size: i64, asked: Option<i64>) -> ApiResult<i64> {
                 .with_hint(format!("Send at least {smallest}, or leave it out.")));
         }
         Some(asked) => asked,
-        None => smallest.div_ceil(MIB).saturating_mul(MIB).max(DEFAULT_PART_BYTES),
+        None => divide_up(smallest, MIB).saturating_mul(MIB).max(DEFAULT_PART_BYTES),
     };
     if part_size > MAX_PART_BYTES {
         return Err(ApiError::invalid("An object can't be larger than 5 TiB."));
     }
     Ok(part_size)
+}
+
+/// Quotient of positive numbers, rounded up.
+fn divide_up(dividend: i64, divisor: i64) -> i64 {
+    dividend / divisor + i64::from(dividend % divisor != 0)
 }
 
 async fn sign_put(
@@ -246,7 +251,7 @@ async fn sign_multipart(
     let upload_id = state.store.create_multipart(&bucket, key, &plan.content_type).await?;
     let prepared = async {
         record(state, project, requester, plan, max_size, Some(&upload_id), MULTIPART_LIFE).await?;
-        let mut parts = Vec::with_capacity(size.div_ceil(part_size) as usize);
+        let mut parts = Vec::with_capacity(divide_up(size, part_size) as usize);
         let mut left = size;
         for part_number in 1.. {
             let size = left.min(part_size);
