@@ -13,7 +13,7 @@ use crate::{
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    projects, tables,
+    projects, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -28,12 +28,12 @@ struct Document;
 
 /// `/v1`, behind the API key.
 fn public_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(storage::router())
 }
 
 /// `/admin/v1`, behind the owner's identity.
 fn admin_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(projects::admin_router()).merge(tables::admin_router())
+    OpenApiRouter::new().merge(projects::admin_router()).merge(tables::admin_router()).merge(storage::admin_router())
 }
 
 /// The public surface: `/v1`, `/healthz`, `/readyz`.

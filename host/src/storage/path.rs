@@ -103,7 +103,7 @@ impl ObjectPath {
 ///
 /// # Errors
 /// `invalid_path` where no path could begin so.
-pub fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
+pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
         check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
     }
