@@ -10,4 +10,7 @@ pub mod http;
 pub mod object_store;
 pub mod secrets;
 
+pub mod embedded;
 pub mod projects;
+
+pub mod cli;

@@ -1,1 +1,3 @@
-fn main() {}
+//! Integration tests: the real program over HTTP, a real Postgres, a real S3 store.
+
+mod embedded_postgres;
