@@ -13,4 +13,6 @@ pub mod secrets;
 pub mod embedded;
 pub mod projects;
 
+pub mod storage;
+
 pub mod cli;
