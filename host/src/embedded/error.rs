@@ -32,7 +32,12 @@ pub enum EmbeddedError {
     Program { program: &'static str, output: String },
     #[error("The embedded Postgres did not start: {reason} (its log: {}).", log.display())]
     NotStarted { reason: String, log: PathBuf },
-    #[error("The embedded store did not start: {0}")]
+    #[error(
+        "The atlashub that holds the data folder {} has not finished its first start: try again in a moment.",
+        folder.display()
+    )]
+    Incomplete { folder: PathBuf },
+    #[error("The embedded store did not start: {0}.")]
     Store(String),
 }
 

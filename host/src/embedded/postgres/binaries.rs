@@ -7,10 +7,7 @@ use std::{
 };
 
 use super::super::EmbeddedError;
-use crate::config::ConfigError;
-
-/// The majors the platform is tested with.
-pub const SUPPORTED_MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
+use crate::{config::ConfigError, db::server::SUPPORTED_MAJORS};
 
 /// A folder with `initdb` and `postgres` of one supported version.
 #[derive(Debug, Clone, PartialEq, Eq)]
