@@ -14,5 +14,10 @@ pub mod embedded;
 pub mod projects;
 
 pub mod storage;
+pub mod tables;
+
+pub mod app;
+mod health;
+pub mod router;
 
 pub mod cli;
