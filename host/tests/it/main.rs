@@ -2,4 +2,5 @@
 
 mod support;
 
+mod embedded_postgres;
 mod projects;
