@@ -5,5 +5,8 @@ mod client_address;
 mod request_id;
 
 pub use body::{ApiJson, ApiPath, ApiQuery};
-pub use client_address::{ClientAddress, ProxyTrust};
+pub use client_address::ClientAddress;
 pub use request_id::{RequestId, finish_response};
+
+// Part of the configuration, and used where requests are.
+pub use crate::config::ProxyTrust;
