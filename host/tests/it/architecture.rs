@@ -12,7 +12,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (1, &["config", "error"]),
     (2, &["db", "http", "object_store", "secrets"]),
     (3, &["embedded", "projects"]),
-    (4, &["auth", "data", "jobs", "sql_editor", "storage"]),
+    (4, &["auth", "data", "jobs", "sql_editor", "storage", "tables"]),
     (5, &["plugins"]),
     (6, &["backups", "transfers"]),
     (7, &["admin"]),
@@ -66,7 +66,7 @@ fn imports_are_read_in_every_form() {
 fn nothing_panics_by_unwrapping() {
     let mut places = Vec::new();
     for file in sources("host/src").into_iter().chain(sources("embedded-s3/src")).chain(sources("api-types/src")) {
-        if file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
+        if shown(&file).ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
