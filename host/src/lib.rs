@@ -13,3 +13,8 @@ pub mod secrets;
 pub mod projects;
 
 pub mod storage;
+pub mod tables;
+
+pub mod app;
+mod health;
+pub mod router;
