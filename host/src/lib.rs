@@ -11,3 +11,5 @@ pub mod object_store;
 pub mod secrets;
 
 pub mod projects;
+
+pub mod sql_editor;

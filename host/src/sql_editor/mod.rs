@@ -1,0 +1,6 @@
+//! The SQL editor.
+mod command_tag;
+mod refusals;
+mod statement;
+mod syntax_tree;
+mod values;
