@@ -13,3 +13,4 @@ pub mod secrets;
 pub mod projects;
 
 pub mod sql_editor;
+pub mod storage;

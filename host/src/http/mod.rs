@@ -2,8 +2,10 @@
 
 mod body;
 mod client_address;
+mod paging;
 mod request_id;
 
 pub use body::{ApiJson, ApiPath, ApiQuery};
 pub use client_address::{ClientAddress, ProxyTrust};
+pub use paging::PageRequest;
 pub use request_id::{RequestId, finish_response};

@@ -1,0 +1,3 @@
+//! wip
+mod path;
+pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
