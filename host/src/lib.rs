@@ -14,3 +14,5 @@ pub mod projects;
 
 pub mod sql_editor;
 pub mod storage;
+
+pub mod admin;

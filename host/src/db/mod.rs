@@ -12,6 +12,7 @@ mod exclusive;
 mod pool;
 mod pools;
 
+pub mod audit;
 pub mod platform;
 
 pub use connect::{Credentials, ServerAddress};

@@ -1,10 +1,12 @@
 //! What every request passes through, on both surfaces: its id, its limits, its body, its errors.
 
+mod audit_notes;
 mod body;
 mod client_address;
 mod paging;
 mod request_id;
 
+pub use audit_notes::{AuditDetails, AuditTarget};
 pub use body::{ApiJson, ApiPath, ApiQuery};
 pub use client_address::{ClientAddress, ProxyTrust};
 pub use paging::PageRequest;
