@@ -14,5 +14,10 @@ pub mod projects;
 
 pub mod sql_editor;
 pub mod storage;
+pub mod tables;
 
 pub mod admin;
+
+pub mod app;
+mod health;
+pub mod router;

@@ -1,11 +1,14 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderMap, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 
 /// Address of the client: the peer, or what a trusted proxy says of it.
@@ -58,6 +61,16 @@ impl ProxyTrust {
             .and_then(|text| text.trim().parse::<IpAddr>().ok())
             .map_or(peer, |address| address.to_canonical())
     }
+}
+
+/// Middleware: works the client's address out once.
+pub async fn note_client_address(State(trust): State<Arc<ProxyTrust>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if let Some(peer) = peer {
+        let address = ClientAddress(trust.client_address(peer, request.headers()));
+        request.extensions_mut().insert(address);
+    }
+    next.run(request).await
 }
 
 fn in_network(address: IpAddr, network: IpAddr, prefix: u8) -> bool {

@@ -34,15 +34,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{db::ProjectPools, object_store::ObjectStore, secrets::Sealer};
 
 pub use admin_project::AdminProject;
-pub use authenticate::{PublicGate, authenticate};
+pub use authenticate::{PublicGate, RefusalLimit, authenticate};
 pub use caller::{Caller, UserClaims};
 pub use credentials::SealedCredentials;
+pub use database::close_shared_databases;
 pub use key_cache::KeyCache;
 pub use master_key::{ResealReport, reseal_all};
 pub use project::{ProjectRef, Projects};
 pub use rate_limit::RateLimits;
 pub use recovery::{Unfinished, finish_unfinished, unfinished};
-pub use user_tokens::{SigningKey, UserTokens};
+pub use user_tokens::{SigningKey, UserTokens, signing_key};
 
 /// What the routes of projects and keys need.
 #[derive(Clone)]

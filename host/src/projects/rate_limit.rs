@@ -3,9 +3,8 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use api_types::KeyType;
 use dashmap::DashMap;
 use governor::{
-    Quota, RateLimiter,
+    DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
-    state::{InMemoryState, NotKeyed},
 };
 
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
 
 /// Requests per second of one project and kind of key; bursts of twice that.
 #[derive(Debug)]
-pub(super) struct Limiter(RateLimiter<InMemoryState, NotKeyed, DefaultClock>);
+pub(super) struct Limiter(DefaultDirectRateLimiter);
 
 impl Limiter {
     pub(super) fn check(&self) -> ApiResult<()> {
