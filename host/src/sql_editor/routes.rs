@@ -51,9 +51,10 @@ pub(super) async fn run_sql(
     let read = tokio::task::spawn_blocking(move || read_statement(&sql, permissions))
         .await
         .map_err(|error| ApiError::internal(anyhow::Error::new(error).context("reading a statement")))?;
-    let (statement, syntax_error) = match read {
-        Ok(statement) => (Some(statement), None),
-        Err(reason @ Unreadable::Syntax(_)) => (None, Some(reason)),
+    let statement = match read {
+        Ok(statement) => Some(statement),
+        // The server tells better what is wrong with the text, and where.
+        Err(Unreadable::Syntax(_)) => None,
         Err(reason) => return Err(unreadable(reason)),
     };
     if request.explain && statement.as_ref().is_some_and(|statement| !statement.explainable) {
@@ -72,10 +73,6 @@ pub(super) async fn run_sql(
         Ok(result) => {
             let details = json!({ "command": result.command, "rowCount": result.row_count });
             Ok((Extension(AuditDetails(details)), ApiJson(result)))
-        }
-        // A text that only the server can read is newer than the grammar here; one that neither reads is wrong.
-        Err(session::Failure::UnknownGrammar) if syntax_error.is_some() => {
-            Err(unreadable(syntax_error.unwrap_or(Unreadable::Empty)))
         }
         Err(failure) => Err(failure.into_api_error(&run.sql)),
     }
