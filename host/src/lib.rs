@@ -10,6 +10,7 @@ pub mod http;
 pub mod object_store;
 pub mod secrets;
 
+pub mod embedded;
 pub mod projects;
 
 pub mod sql_editor;
@@ -21,3 +22,5 @@ pub mod admin;
 pub mod app;
 mod health;
 pub mod router;
+
+pub mod cli;

@@ -13,7 +13,9 @@ mod pool;
 mod pools;
 
 pub mod audit;
+pub mod migrations;
 pub mod platform;
+pub mod server;
 
 pub use connect::{Credentials, ServerAddress};
 pub use error::DbError;
