@@ -43,7 +43,7 @@ where
 
 /// Puts the admin surface's rules around all of its listener's routes, outermost first: a known `Host`, an
 /// audit entry for every change, and a signed-in owner for every path under `/admin/v1`.
-pub fn protect(router: Router, state: &AdminState) -> Router {
+pub fn protect<S: Clone + Send + Sync + 'static>(router: Router<S>, state: &AdminState) -> Router<S> {
     router
         .layer(from_fn_with_state(state.clone(), identity::require_admin))
         .layer(from_fn_with_state(state.clone(), audit::write_audit_entry))

@@ -98,8 +98,9 @@ struct Access {
 }
 
 impl AdminIdentity {
-    /// Keys are fetched when the first assertion comes.
-    pub fn new(config: &AdminAuthConfig, platform: PgPool) -> anyhow::Result<Self> {
+    /// `dev_token` is the one in force: the configured one, or the embedded mode's own. Access's keys are
+    /// fetched when the first assertion comes.
+    pub fn new(config: &AdminAuthConfig, dev_token: Option<Secret>, platform: PgPool) -> anyhow::Result<Self> {
         let access = match &config.access {
             Some(access) => Some(Access {
                 keys: Arc::new(key_set::KeySet::new(access.jwks_url(), key_set::Ages::default())?),
@@ -109,7 +110,7 @@ impl AdminIdentity {
         };
         Ok(Self {
             platform,
-            dev_token: config.dev_token.clone(),
+            dev_token,
             metrics_token: config.metrics_token.clone(),
             access,
             hosts: config.hosts.clone(),
