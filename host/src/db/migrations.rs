@@ -8,7 +8,7 @@ use std::{collections::HashMap, str::FromStr};
 
 use api_types::{Migration, MigrationState};
 use chrono::{DateTime, Utc};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgExecutor, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgExecutor, migrate::Migrator, postgres::PgConnectOptions};
 
 /// Its table is `platform_migrations`, see `sqlx.toml`.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -65,12 +65,6 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
         Migrator { migrations: MIGRATOR.migrations.clone(), table_name: MIGRATOR.table_name.clone(), ..Migrator::DEFAULT };
     let migrator = Migrator { ignore_missing: true, locking: false, ..migrator };
     migrator.run_direct(None, &mut *connection, false).await.map_err(|error| explain(error, &before))?;
-    // Projects' roles are roles of the same server. (Only the database's owner can do this; `doctor` looks.)
-    connection
-        .execute(
-            "DO $$ BEGIN EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
-        )
-        .await?;
     Ok(before.into_iter().filter(|migration| migration.state == MigrationState::Pending).collect())
 }
 

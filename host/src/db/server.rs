@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 /// The majors the platform is tested with.
 pub const SUPPORTED_MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
