@@ -1,3 +1,8 @@
-//! Integration tests: the real program over HTTP, a real Postgres, a real S3 store.
+//! The platform from outside: over HTTP, on a real Postgres and a real S3 server.
 
+mod support;
+
+mod architecture;
+mod docs_tables;
 mod embedded_postgres;
+mod projects;
