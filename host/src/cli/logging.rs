@@ -30,7 +30,11 @@ const QUIET: &[(&str, Level)] = &[
 pub(super) fn start(vars: &Vars, json: bool, default_filter: &str) -> Result<(), ConfigError> {
     let text = vars.text_or("ATLASHUB_LOG", default_filter)?;
     let filter = EnvFilter::builder().parse(&text).map_err(|error| {
-        ConfigError::new("ATLASHUB_LOG", format!("is `{text}` ({error})"), "set it to a filter such as info,atlashub=debug")
+        ConfigError::new(
+            "ATLASHUB_LOG",
+            format!("is `{text}` ({error})"),
+            "set it to a filter such as info,atlashub=debug",
+        )
     })?;
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_say));
     let started = if json {

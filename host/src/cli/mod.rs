@@ -56,7 +56,9 @@ pub fn run() -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return CommandError::failed(format!("The process could not start its threads: {error}.")).report(),
+        Err(error) => {
+            return CommandError::failed(format!("The process could not start its threads: {error}.")).report();
+        }
     };
     let outcome = runtime.block_on(async {
         match command {
