@@ -13,7 +13,7 @@ pub(super) struct Banner<'a> {
 
 impl Banner<'_> {
     pub(super) fn print(&self) {
-        println!("{}", self.text());
+        say!("{}", self.text());
     }
 
     fn text(&self) -> String {

@@ -56,7 +56,7 @@ async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandErr
     let report = projects::reseal_all(&pool, &sealer).await;
     pool.close().await;
     let report = report?;
-    println!(
+    say!(
         "Sealed {} values anew with key {}; {} were already. PLATFORM_MASTER_KEY_PREVIOUS can be removed from every node now.",
         report.resealed,
         sealer.current_key(),

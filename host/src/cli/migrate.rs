@@ -43,20 +43,20 @@ async fn act(arguments: &MigrateArguments, database_url: &str) -> Result<ExitCod
         let all = migrations::status(&mut connection).await?;
         let pending: Vec<_> = all.iter().filter(|migration| migration.state == MigrationState::Pending).collect();
         for migration in &pending {
-            println!("-- {}\n{}", name(migration), migrations::text(migration.version).unwrap_or_default().trim_end());
+            say!("-- {}\n{}", name(migration), migrations::text(migration.version).unwrap_or_default().trim_end());
         }
         if pending.is_empty() {
-            println!("-- Nothing to do: the platform database is up to date.");
+            say!("-- Nothing to do: the platform database is up to date.");
         }
         return Ok(ExitCode::SUCCESS);
     }
     drop(connection);
     let applied = migrations::apply(database_url).await?;
     for migration in &applied {
-        println!("applied  {}", name(migration));
+        say!("applied  {}", name(migration));
     }
     if applied.is_empty() {
-        println!("Nothing to do: the platform database is up to date.");
+        say!("Nothing to do: the platform database is up to date.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,7 +69,7 @@ fn print_state(migration: &Migration) {
         MigrationState::Unknown => "unknown",
     };
     let at = migration.applied_at.map(|at| format!("  {}", at.format("%Y-%m-%d %H:%M:%S UTC"))).unwrap_or_default();
-    println!("{state}  {}{at}", name(migration));
+    say!("{state}  {}{at}", name(migration));
 }
 
 fn name(migration: &Migration) -> String {

@@ -3,6 +3,13 @@
 //! Exit codes: 0 done; 1 it failed, or `doctor` found something; 2 wrong arguments or configuration. What a
 //! person or program asked for is on stdout, everything else on stderr.
 
+/// Writes a line to stdout. Whoever reads it may have gone (`| head`): the work is finished all the same.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($argument)*)));
+    }};
+}
+
 mod banner;
 mod doctor;
 mod error;

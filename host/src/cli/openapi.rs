@@ -12,6 +12,6 @@ pub(super) fn run(_arguments: &OpenapiArguments) -> Result<ExitCode, CommandErro
     let document = crate::router::openapi()
         .to_pretty_json()
         .map_err(|error| CommandError::failed(format!("The document could not be written: {error}.")))?;
-    println!("{document}");
+    say!("{document}");
     Ok(ExitCode::SUCCESS)
 }

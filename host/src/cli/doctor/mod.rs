@@ -24,7 +24,7 @@ const POSTGRES_PATIENCE: Duration = Duration::from_secs(5);
 /// Check configuration, Postgres, storage and keys, and say in plain words what to mend.
 ///
 /// One line a check on stdout. Exits with 1 where something is broken. In embedded mode it looks at the running
-/// services, or starts them for the while. Puts one small object into the bucket `atlashub-platform` and
+/// services, or starts them for the while (which makes the data folder where there is none). Puts one small object into the bucket `atlashub-platform` and
 /// removes it; changes nothing else.
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArguments {}

@@ -25,15 +25,15 @@ impl Report {
     pub(super) fn close(self) -> ExitCode {
         match self.problems {
             0 => {
-                println!("Nothing is broken.");
+                say!("Nothing is broken.");
                 ExitCode::SUCCESS
             }
             1 => {
-                println!("1 problem.");
+                say!("1 problem.");
                 ExitCode::FAILURE
             }
             problems => {
-                println!("{problems} problems.");
+                say!("{problems} problems.");
                 ExitCode::FAILURE
             }
         }
@@ -41,5 +41,5 @@ impl Report {
 }
 
 fn print(state: &str, check: &str, what: &str) {
-    println!("{state:8} {check}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "));
+    say!("{state:8} {check}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "));
 }
