@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
     object_store::ObjectStore,
+    observability,
     projects::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
@@ -81,10 +82,7 @@ impl App {
             },
             storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
-            sql_editor: SqlEditorState {
-                pools: pools.clone(),
-                allow_create_extension: config.sql_create_extension,
-            },
+            sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -114,6 +112,7 @@ impl App {
 
     /// Starts what runs beside the requests: hearing of revoked keys, finishing what a crash left.
     pub fn start_background(&self) {
+        observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
         let app = self.clone();
         tokio::spawn(async move {

@@ -21,6 +21,7 @@ pub mod admin;
 
 pub mod app;
 mod health;
+mod observability;
 pub mod router;
 
 pub mod cli;
