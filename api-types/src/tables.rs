@@ -110,10 +110,3 @@ pub struct UpdateTableExposure {
     #[serde(default)]
     pub confirm: bool,
 }
-
-/// Answer of `GET /admin/v1/projects/:id/tables`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AdminTables {
-    pub tables: Vec<AdminTable>,
-}

@@ -10,4 +10,14 @@ pub mod http;
 pub mod object_store;
 pub mod secrets;
 
+pub mod embedded;
 pub mod projects;
+
+pub mod storage;
+pub mod tables;
+
+pub mod app;
+mod health;
+pub mod router;
+
+pub mod cli;

@@ -1,1 +1,252 @@
-//! (being built)
+//! Configuration: environment variables (and `.env`), read once at the start into small structs.
+//!
+//! [`VARIABLES`] names every variable with its default; `docs/CONFIGURATION.md` lists the same rows and a
+//! test holds the two together. A wrong or missing value is a [`ConfigError`]: one line that names the
+//! variable and says what to do. Nothing here touches the network or the disk but for `NAME_FILE` secrets.
+
+mod admin_auth;
+mod limits;
+mod proxies;
+mod storage;
+mod variables;
+mod vars;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+pub use admin_auth::{AccessConfig, AdminAuthConfig};
+pub use limits::LimitsConfig;
+pub use proxies::ProxyTrust;
+pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
+pub use variables::{VARIABLES, Variable};
+pub use vars::{ConfigError, Secret, Vars};
+
+/// Everything the process was told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub environment: Environment,
+    pub role: Role,
+    pub data_dir: PathBuf,
+    pub public_listen: SocketAddr,
+    pub admin_listen: SocketAddr,
+    /// Base URL under which apps reach the public surface.
+    pub public_url: String,
+    pub database: DatabaseConfig,
+    pub storage: StorageConfig,
+    /// None only in embedded mode, where the key is created in the data folder.
+    pub master_key: Option<Secret>,
+    pub previous_master_key: Option<Secret>,
+    pub admin_auth: AdminAuthConfig,
+    pub limits: LimitsConfig,
+    pub trusted_proxies: ProxyTrust,
+    pub sql_create_extension: bool,
+    pub log_json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    Development,
+    Production,
+}
+
+impl Environment {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        }
+    }
+}
+
+/// Which parts of the platform this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    All,
+    Gateway,
+    Scheduler,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Gateway => "gateway",
+            Self::Scheduler => "scheduler",
+        }
+    }
+
+    pub fn serves_public(self) -> bool {
+        !matches!(self, Self::Scheduler)
+    }
+
+    pub fn runs_jobs(self) -> bool {
+        !matches!(self, Self::Gateway)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum DatabaseConfig {
+    /// A private Postgres under the data folder.
+    Embedded { bin_dir: Option<PathBuf>, port: Option<u16> },
+    /// The platform database's URL; projects' databases live on the same server.
+    Url(Secret),
+}
+
+impl Config {
+    /// Reads and checks every variable.
+    pub fn from_vars(vars: &Vars, role: Role) -> Result<Self, ConfigError> {
+        let environment = match vars.text_or("ATLASHUB_ENV", "development")?.as_str() {
+            "development" => Environment::Development,
+            "production" => Environment::Production,
+            other => {
+                return Err(ConfigError::new(
+                    "ATLASHUB_ENV",
+                    format!("is `{other}`"),
+                    "set it to `development` or `production`",
+                ));
+            }
+        };
+        let public_listen =
+            vars.parsed_or("ATLASHUB_PUBLIC_LISTEN", "127.0.0.1:8080", "an address such as 127.0.0.1:8080")?;
+        let admin_listen: SocketAddr =
+            vars.parsed_or("ATLASHUB_ADMIN_LISTEN", "127.0.0.1:8081", "an address such as 127.0.0.1:8081")?;
+        let database = database(vars)?;
+        let storage = StorageConfig::from_vars(vars)?;
+        let config = Self {
+            environment,
+            role,
+            data_dir: vars.text_or("ATLASHUB_DATA_DIR", "./.atlashub")?.into(),
+            public_listen,
+            admin_listen,
+            public_url: vars.url("ATLASHUB_PUBLIC_URL")?.unwrap_or_else(|| format!("http://{public_listen}")),
+            database,
+            storage,
+            master_key: vars.secret("PLATFORM_MASTER_KEY")?,
+            previous_master_key: vars.secret("PLATFORM_MASTER_KEY_PREVIOUS")?,
+            admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
+            limits: LimitsConfig::from_vars(vars)?,
+            trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
+                ConfigError::new(
+                    "ATLASHUB_TRUSTED_PROXIES",
+                    problem,
+                    "list addresses or networks, for example 172.16.0.0/12",
+                )
+            })?,
+            sql_create_extension: vars.flag_or("ATLASHUB_SQL_CREATE_EXTENSION", false)?,
+            log_json: match vars
+                .text_or("ATLASHUB_LOG_FORMAT", if environment == Environment::Production { "json" } else { "text" })?
+                .as_str()
+            {
+                "json" => true,
+                "text" => false,
+                other => {
+                    return Err(ConfigError::new(
+                        "ATLASHUB_LOG_FORMAT",
+                        format!("is `{other}`"),
+                        "set it to `json` or `text`",
+                    ));
+                }
+            },
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// True where Postgres and storage are the platform's own.
+    pub fn embedded(&self) -> bool {
+        matches!(self.database, DatabaseConfig::Embedded { .. })
+    }
+
+    /// What no single variable can say of itself.
+    fn check(&self) -> Result<(), ConfigError> {
+        let embedded_database = self.embedded();
+        let embedded_storage = matches!(self.storage, StorageConfig::Embedded(_));
+        if embedded_database && !embedded_storage {
+            return Err(ConfigError::new(
+                "ATLASHUB_DATABASE_URL",
+                "is not set, while ATLASHUB_S3_ENDPOINT is",
+                "set both for an external Postgres and store, or neither for the embedded ones",
+            ));
+        }
+        if embedded_storage && !embedded_database {
+            return Err(ConfigError::new(
+                "ATLASHUB_S3_ENDPOINT",
+                "is not set, while ATLASHUB_DATABASE_URL is",
+                "set both for an external Postgres and store, or neither for the embedded ones",
+            ));
+        }
+        if self.environment == Environment::Production {
+            if embedded_database {
+                return Err(ConfigError::new(
+                    "ATLASHUB_DATABASE_URL",
+                    "is not set, and production does not run on the embedded default",
+                    "set it, or set ATLASHUB_ENV=development to try things out",
+                ));
+            }
+            if self.admin_auth.dev_token.is_some() {
+                return Err(ConfigError::new(
+                    "DEV_ADMIN_TOKEN",
+                    "is set in production",
+                    "remove it; sign in through Cloudflare Access (CF_ACCESS_TEAM_DOMAIN, CF_ACCESS_AUD)",
+                ));
+            }
+            if self.admin_auth.access.is_none() {
+                return Err(ConfigError::new(
+                    "CF_ACCESS_TEAM_DOMAIN",
+                    "is not set, so nobody could sign in",
+                    "set CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD",
+                ));
+            }
+        }
+        if embedded_database && self.role != Role::All {
+            return Err(ConfigError::new(
+                "ATLASHUB_DATABASE_URL",
+                format!("is not set, and the role `{}` needs a Postgres that others share", self.role.as_str()),
+                "set it, or start with `--role all`",
+            ));
+        }
+        if !embedded_database && self.master_key.is_none() {
+            return Err(ConfigError::new(
+                "PLATFORM_MASTER_KEY",
+                "is not set",
+                "set it to 32 random bytes in base64, for example from `openssl rand -base64 32`, and keep a copy",
+            ));
+        }
+        if !embedded_database && self.admin_auth.dev_token.is_none() && self.admin_auth.access.is_none() {
+            return Err(ConfigError::new(
+                "DEV_ADMIN_TOKEN",
+                "is not set, and neither is CF_ACCESS_TEAM_DOMAIN, so nobody could sign in",
+                "set one of them",
+            ));
+        }
+        if self.public_listen == self.admin_listen && self.public_listen.port() != 0 {
+            return Err(ConfigError::new(
+                "ATLASHUB_ADMIN_LISTEN",
+                "is the same address as ATLASHUB_PUBLIC_LISTEN",
+                "give each surface a port of its own, so that the public host name never reaches an admin route",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn database(vars: &Vars) -> Result<DatabaseConfig, ConfigError> {
+    if let Some(url) = vars.secret("ATLASHUB_DATABASE_URL")? {
+        let valid = url::Url::parse(url.expose())
+            .is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql") && url.path().len() > 1);
+        if !valid {
+            return Err(ConfigError::new(
+                "ATLASHUB_DATABASE_URL",
+                "is not a Postgres URL with a database name",
+                "write it as postgres://user:password@host:5432/platform",
+            ));
+        }
+        return Ok(DatabaseConfig::Url(url));
+    }
+    Ok(DatabaseConfig::Embedded {
+        bin_dir: vars.text("ATLASHUB_POSTGRES_BIN_DIR")?.map(PathBuf::from),
+        port: vars.parsed("ATLASHUB_POSTGRES_PORT", "a port number")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

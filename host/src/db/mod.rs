@@ -1,7 +1,23 @@
 //! Connections: the platform database (sqlx) and the projects' databases (pipelined tokio-postgres).
+//!
+//! Nothing above this folder knows how many connections there are or how statements share them. Not here:
+//! what the statements say (each slice has its own), and who may run them (`projects::Caller`).
 
 mod error;
 mod statement;
 
+mod connect;
+mod connection;
+mod exclusive;
+mod pool;
+mod pools;
+
+pub mod migrations;
+pub mod platform;
+pub mod server;
+
+pub use connect::{Credentials, ServerAddress};
 pub use error::DbError;
+pub use exclusive::{ExclusiveClient, Notice};
+pub use pools::{PoolLimits, ProjectPools};
 pub use statement::{DbRole, Statement, TextParam};

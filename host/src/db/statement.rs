@@ -41,13 +41,15 @@ pub struct Statement {
     pub params: Vec<Option<Arc<str>>>,
     /// False for texts that will hardly come again: they are not kept in the statement cache.
     pub cacheable: bool,
+    /// Changes rows: never sent twice, and spread over more connections, since each commit waits for the disk.
+    pub writes: bool,
     /// Known to take long, or to lock: runs on a connection of its own so that it holds up nobody.
     pub heavy: bool,
 }
 
 impl Statement {
     pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), params: Vec::new(), cacheable: true, heavy: false }
+        Self { text: text.into(), params: Vec::new(), cacheable: true, writes: false, heavy: false }
     }
 
     /// Appends a parameter and answers its number, from 1.

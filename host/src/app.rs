@@ -1,0 +1,142 @@
+//! The application: every slice's state, made once from the configuration.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use axum::extract::FromRef;
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::{
+    config::{Config, ExternalStorageConfig, Secret},
+    db::{self, PoolLimits, ProjectPools, ServerAddress},
+    object_store::ObjectStore,
+    projects::{
+        self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
+    },
+    secrets::{MasterKey, Sealer},
+    tables::TablesState,
+};
+
+/// Connections of the platform database's own pool.
+const PLATFORM_CONNECTIONS: u32 = 10;
+/// Wrong API keys per second and client address.
+const REFUSALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// What the process runs on, embedded or external.
+#[derive(Clone)]
+pub struct Services {
+    pub database_url: Secret,
+    pub storage: ExternalStorageConfig,
+    pub master_key: MasterKey,
+    pub previous_master_key: Option<MasterKey>,
+    /// Token of the admin surface, where tokens are allowed.
+    pub admin_token: Option<Secret>,
+}
+
+/// Everything that handlers and background work share. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    started_at: DateTime<Utc>,
+    projects: ProjectsState,
+    gate: PublicGate,
+    tables: TablesState,
+}
+
+impl App {
+    /// Builds every slice's state. Opens no connection; must run inside a tokio runtime.
+    pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
+        let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
+        let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
+        let store = ObjectStore::new(&services.storage);
+        let credentials = SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
+        let pools = ProjectPools::new(
+            ServerAddress::from_url(services.database_url.expose())?,
+            Arc::new(credentials),
+            PoolLimits {
+                budget: config.limits.project_connections,
+                size: config.limits.pool_size,
+                statement_timeout: config.limits.request_timeout,
+            },
+        );
+        let projects = Projects::new(platform.clone());
+        let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
+        let max_object_bytes = config.storage.max_object_bytes();
+        Ok(Self(Arc::new(Inner {
+            started_at: Utc::now(),
+            gate: PublicGate {
+                keys: keys.clone(),
+                tokens: UserTokens::new(platform.clone(), &config.public_url),
+                refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
+            },
+            tables: TablesState { pools: pools.clone() },
+            projects: ProjectsState {
+                platform,
+                database_url: services.database_url.clone(),
+                sealer,
+                store,
+                pools,
+                projects,
+                keys,
+                max_object_bytes,
+            },
+            config,
+        })))
+    }
+
+    /// Starts what runs beside the requests: hearing of revoked keys, finishing what a crash left.
+    pub fn start_background(&self) {
+        tokio::spawn(self.0.projects.keys.clone().listen());
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
+                tracing::warn!(%error, "the shared databases could not be closed to projects' roles");
+            }
+            if let Err(error) = projects::finish_unfinished(&app.0.projects).await {
+                tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
+            }
+        });
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub fn platform(&self) -> &PgPool {
+        &self.0.projects.platform
+    }
+
+    pub fn store(&self) -> &ObjectStore {
+        &self.0.projects.store
+    }
+
+    pub fn projects(&self) -> &ProjectsState {
+        &self.0.projects
+    }
+
+    pub fn gate(&self) -> &PublicGate {
+        &self.0.gate
+    }
+
+    pub fn started_at(&self) -> DateTime<Utc> {
+        self.0.started_at
+    }
+}
+
+macro_rules! parts {
+    ($($part:ty = $field:ident $(. $more:ident)*;)*) => {
+        $(impl FromRef<App> for $part {
+            fn from_ref(app: &App) -> Self {
+                app.0.$field$(.$more)*.clone()
+            }
+        })*
+    };
+}
+
+parts! {
+    ProjectsState = projects;
+    Projects = projects.projects;
+    TablesState = tables;
+}

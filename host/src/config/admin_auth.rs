@@ -1,0 +1,99 @@
+use std::net::SocketAddr;
+
+use super::{ConfigError, Secret, Vars};
+
+/// Who may use the admin surface, and under which host names it answers.
+#[derive(Debug, Clone)]
+pub struct AdminAuthConfig {
+    pub dev_token: Option<Secret>,
+    pub access: Option<AccessConfig>,
+    /// Host names besides loopback, lowercase, without a port.
+    pub hosts: Vec<String>,
+    pub metrics_token: Option<Secret>,
+    pub listen: SocketAddr,
+}
+
+/// Cloudflare Access.
+#[derive(Debug, Clone)]
+pub struct AccessConfig {
+    /// `https://team.cloudflareaccess.com`, which is also the tokens' `iss`.
+    pub team_url: String,
+    /// Accepted `aud`.
+    pub audience: String,
+    /// Lowercase addresses; empty for whoever Access lets through.
+    pub owner_emails: Vec<String>,
+}
+
+impl AccessConfig {
+    /// Where the team's keys are.
+    pub fn jwks_url(&self) -> String {
+        format!("{}/cdn-cgi/access/certs", self.team_url)
+    }
+}
+
+impl AdminAuthConfig {
+    pub fn from_vars(vars: &Vars, listen: SocketAddr) -> Result<Self, ConfigError> {
+        let dev_token = vars.secret("DEV_ADMIN_TOKEN")?;
+        if dev_token.as_ref().is_some_and(|token| token.expose().len() < 16) {
+            return Err(ConfigError::new(
+                "DEV_ADMIN_TOKEN",
+                "is shorter than 16 characters",
+                "set it to a long random text, for example from `openssl rand -hex 32`",
+            ));
+        }
+        Ok(Self {
+            dev_token,
+            access: access(vars)?,
+            hosts: list(&vars.text_or("ATLASHUB_ADMIN_HOSTS", "")?),
+            metrics_token: vars.secret("ATLASHUB_METRICS_TOKEN")?,
+            listen,
+        })
+    }
+}
+
+fn access(vars: &Vars) -> Result<Option<AccessConfig>, ConfigError> {
+    let domain = vars.text("CF_ACCESS_TEAM_DOMAIN")?;
+    let audience = vars.text("CF_ACCESS_AUD")?;
+    let (domain, audience) = match (domain, audience) {
+        (Some(domain), Some(audience)) => (domain, audience),
+        (None, None) => return Ok(None),
+        (Some(_), None) => {
+            return Err(ConfigError::new(
+                "CF_ACCESS_AUD",
+                "is not set, while CF_ACCESS_TEAM_DOMAIN is",
+                "set it to the application's audience tag",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(ConfigError::new(
+                "CF_ACCESS_TEAM_DOMAIN",
+                "is not set, while CF_ACCESS_AUD is",
+                "set it to your team's domain",
+            ));
+        }
+    };
+    let team_url = if domain.contains("://") { domain.clone() } else { format!("https://{domain}") };
+    let team_url = team_url.trim_end_matches('/').to_owned();
+    let valid = url::Url::parse(&team_url).ok().is_some_and(|url| {
+        let loopback = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(domain)) => domain == "localhost",
+            None => false,
+        };
+        // Keys fetched in the clear could be anybody's, unless they never leave the machine.
+        url.has_host() && url.path() == "/" && (url.scheme() == "https" || (url.scheme() == "http" && loopback))
+    });
+    if !valid {
+        return Err(ConfigError::new(
+            "CF_ACCESS_TEAM_DOMAIN",
+            format!("is `{domain}`"),
+            "set it to a domain such as team.cloudflareaccess.com",
+        ));
+    }
+    Ok(Some(AccessConfig { team_url, audience, owner_emails: list(&vars.text_or("ATLASHUB_OWNER_EMAIL", "")?) }))
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|entry| entry.trim().to_ascii_lowercase()).filter(|entry| !entry.is_empty()).collect()
+}

@@ -1,0 +1,70 @@
+use std::net::SocketAddr;
+
+use super::{ConfigError, Secret, Vars};
+
+/// Where objects are.
+#[derive(Debug, Clone)]
+pub enum StorageConfig {
+    Embedded(EmbeddedStorageConfig),
+    External(ExternalStorageConfig),
+}
+
+#[derive(Debug, Clone)]
+pub struct EmbeddedStorageConfig {
+    pub listen: SocketAddr,
+    /// What browsers reach it by, where that is not the address it listens on.
+    pub public_endpoint: Option<String>,
+    pub region: String,
+    pub max_object_bytes: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ExternalStorageConfig {
+    pub endpoint: String,
+    pub public_endpoint: String,
+    pub region: String,
+    pub access_key_id: Secret,
+    pub secret_access_key: Secret,
+    pub max_object_bytes: i64,
+}
+
+impl StorageConfig {
+    pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
+        let public_endpoint = vars.url("ATLASHUB_S3_PUBLIC_ENDPOINT")?;
+        let region = vars.text_or("ATLASHUB_S3_REGION", "us-east-1")?;
+        // S3's own limit for one object.
+        let max_object_bytes = vars.number_or("ATLASHUB_MAX_OBJECT_BYTES", 5 << 30, 1, 5 << 40)? as i64;
+        let Some(endpoint) = vars.url("ATLASHUB_S3_ENDPOINT")? else {
+            return Ok(Self::Embedded(EmbeddedStorageConfig {
+                listen: vars.parsed_or(
+                    "ATLASHUB_EMBEDDED_S3_LISTEN",
+                    "127.0.0.1:8082",
+                    "an address such as 127.0.0.1:8082",
+                )?,
+                public_endpoint,
+                region,
+                max_object_bytes,
+            }));
+        };
+        let required = |name: &str| {
+            vars.secret(name)?.ok_or_else(|| {
+                ConfigError::new(name, "is not set, while ATLASHUB_S3_ENDPOINT is", "set it to the store's key")
+            })
+        };
+        Ok(Self::External(ExternalStorageConfig {
+            public_endpoint: public_endpoint.unwrap_or_else(|| endpoint.clone()),
+            endpoint,
+            region,
+            access_key_id: required("ATLASHUB_S3_ACCESS_KEY_ID")?,
+            secret_access_key: required("ATLASHUB_S3_SECRET_ACCESS_KEY")?,
+            max_object_bytes,
+        }))
+    }
+
+    pub fn max_object_bytes(&self) -> i64 {
+        match self {
+            Self::Embedded(config) => config.max_object_bytes,
+            Self::External(config) => config.max_object_bytes,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use super::*;
+
+const EXTERNAL: &[(&str, &str)] = &[
+    ("ATLASHUB_DATABASE_URL", "postgres://hub:pw@localhost/platform"),
+    ("ATLASHUB_S3_ENDPOINT", "http://localhost:3900"),
+    ("ATLASHUB_S3_ACCESS_KEY_ID", "id"),
+    ("ATLASHUB_S3_SECRET_ACCESS_KEY", "secret"),
+    ("PLATFORM_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+    ("DEV_ADMIN_TOKEN", "a-token-of-the-test"),
+];
+
+fn read(pairs: &[(&str, &str)], role: Role) -> Result<Config, ConfigError> {
+    Config::from_vars(&Vars::from_pairs(pairs.iter().copied()), role)
+}
+
+fn with(changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let mut pairs: Vec<_> =
+        EXTERNAL.iter().copied().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name)).collect();
+    pairs.extend(changes.iter().copied().filter(|(_, value)| !value.is_empty()));
+    pairs
+}
+
+#[test]
+fn nothing_set_is_the_embedded_default() {
+    let config = read(&[], Role::All).unwrap();
+    assert!(config.embedded());
+    assert_eq!(config.public_listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.admin_listen, "127.0.0.1:8081".parse().unwrap());
+    assert_eq!(config.data_dir, PathBuf::from("./.atlashub"));
+}
+
+#[test]
+fn external_services_are_read() {
+    let config = read(EXTERNAL, Role::Gateway).unwrap();
+    assert!(!config.embedded());
+    let StorageConfig::External(storage) = config.storage else { panic!("not external") };
+    assert_eq!(storage.public_endpoint, "http://localhost:3900");
+}
+
+#[test]
+fn every_wrong_start_names_its_variable() {
+    let check = |pairs: &[(&str, &str)], role: Role, variable: &str| {
+        let error = read(pairs, role).unwrap_err();
+        assert_eq!(error.variable, variable, "{error}");
+        assert!(!error.to_string().contains('\n'));
+    };
+    check(&[("ATLASHUB_ENV", "staging")], Role::All, "ATLASHUB_ENV");
+    check(&[("ATLASHUB_ENV", "production")], Role::All, "ATLASHUB_DATABASE_URL");
+    check(&[], Role::Gateway, "ATLASHUB_DATABASE_URL");
+    check(&[("ATLASHUB_PUBLIC_LISTEN", "8080")], Role::All, "ATLASHUB_PUBLIC_LISTEN");
+    check(&[("ATLASHUB_ADMIN_LISTEN", "127.0.0.1:8080")], Role::All, "ATLASHUB_ADMIN_LISTEN");
+    check(&[("DEV_ADMIN_TOKEN", "short")], Role::All, "DEV_ADMIN_TOKEN");
+    check(&[("ATLASHUB_RATE_LIMIT_SECRET", "-1")], Role::All, "ATLASHUB_RATE_LIMIT_SECRET");
+    check(&[("ATLASHUB_TRUSTED_PROXIES", "proxy")], Role::All, "ATLASHUB_TRUSTED_PROXIES");
+    check(&[("CF_ACCESS_AUD", "aud")], Role::All, "CF_ACCESS_TEAM_DOMAIN");
+    check(&[("CF_ACCESS_TEAM_DOMAIN", "t"), ("CF_ACCESS_AUD", "")], Role::All, "CF_ACCESS_AUD");
+    check(
+        &[("CF_ACCESS_TEAM_DOMAIN", "http://example.com"), ("CF_ACCESS_AUD", "a")],
+        Role::All,
+        "CF_ACCESS_TEAM_DOMAIN",
+    );
+    check(&with(&[("ATLASHUB_S3_ENDPOINT", "")]), Role::All, "ATLASHUB_S3_ENDPOINT");
+    check(&with(&[("ATLASHUB_DATABASE_URL", "")]), Role::All, "ATLASHUB_DATABASE_URL");
+    check(&with(&[("ATLASHUB_DATABASE_URL", "mysql://x/y")]), Role::All, "ATLASHUB_DATABASE_URL");
+    check(&with(&[("ATLASHUB_S3_ACCESS_KEY_ID", "")]), Role::All, "ATLASHUB_S3_ACCESS_KEY_ID");
+    check(&with(&[("PLATFORM_MASTER_KEY", "")]), Role::All, "PLATFORM_MASTER_KEY");
+    check(&with(&[("DEV_ADMIN_TOKEN", "")]), Role::All, "DEV_ADMIN_TOKEN");
+    check(&with(&[("ATLASHUB_ENV", "production")]), Role::All, "DEV_ADMIN_TOKEN");
+    check(&with(&[("ATLASHUB_ENV", "production"), ("DEV_ADMIN_TOKEN", "")]), Role::All, "CF_ACCESS_TEAM_DOMAIN");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a-token-from-a-file\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let config = read(&[("DEV_ADMIN_TOKEN_FILE", path)], Role::All).unwrap();
+    assert_eq!(config.admin_auth.dev_token.unwrap().expose(), "a-token-from-a-file");
+    let both = read(&[("DEV_ADMIN_TOKEN_FILE", path), ("DEV_ADMIN_TOKEN", "another-long-token")], Role::All);
+    assert_eq!(both.unwrap_err().variable, "DEV_ADMIN_TOKEN");
+    let missing = read(&[("DEV_ADMIN_TOKEN_FILE", "/nonexistent")], Role::All);
+    assert_eq!(missing.unwrap_err().variable, "DEV_ADMIN_TOKEN_FILE");
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let config = read(EXTERNAL, Role::All).unwrap();
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("a-token-of-the-test") && !printed.contains("pw@localhost"));
+}

@@ -1,0 +1,368 @@
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use dashmap::DashMap;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_postgres::{Row, error::SqlState};
+
+use super::{
+    Credentials, DbError, DbRole, ExclusiveClient, ServerAddress, Statement,
+    connect::Driver,
+    connection::{Connection, PlainDriver},
+    exclusive::{NoticeDriver, Notices},
+    pool::{Choice, Pool},
+};
+
+/// How long a request waits for a connection before it gets 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections of a pool that nobody used for so long are closed.
+const IDLE_MS: u64 = 60_000;
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many connections there may be, and how long a statement may take.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// All projects and roles together.
+    pub budget: usize,
+    /// Of one project and role.
+    pub size: usize,
+    pub statement_timeout: Duration,
+}
+
+/// Connections to every project's database, opened when needed, closed when idle, never more than the budget.
+#[derive(Clone)]
+pub struct ProjectPools {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    server: ServerAddress,
+    credentials: Arc<dyn Credentials>,
+    limits: PoolLimits,
+    budget: Arc<Semaphore>,
+    pools: DashMap<String, Arc<[Pool; DbRole::ALL.len()]>>,
+}
+
+impl ProjectPools {
+    /// Must be called inside a tokio runtime: a sweep closes idle connections.
+    pub fn new(server: ServerAddress, credentials: Arc<dyn Credentials>, limits: PoolLimits) -> Self {
+        let inner = Arc::new(Inner {
+            server,
+            credentials,
+            limits,
+            budget: Arc::new(Semaphore::new(limits.budget)),
+            pools: DashMap::new(),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&inner)));
+        Self { inner }
+    }
+
+    /// Runs one statement on a connection of that role: one round trip, no transaction of its own.
+    ///
+    /// Statements share connections; a `heavy` one gets a connection of its own. A read whose connection died
+    /// is sent once more.
+    pub async fn fetch(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        let pools = self.pools_of(project);
+        let pool = &pools[role as usize];
+        let result = self.fetch_once(project, role, pool, statement).await;
+        match result {
+            Err(error) if !statement.writes && lost(&error) => {
+                as_unreachable(self.fetch_once(project, role, pool, statement).await)
+            }
+            result => as_unreachable(result),
+        }
+    }
+
+    async fn fetch_once(
+        &self,
+        project: &str,
+        role: DbRole,
+        pool: &Pool,
+        statement: &Statement,
+    ) -> Result<Vec<Row>, DbError> {
+        if statement.heavy {
+            let lease = self.lease(project, role, pool).await?;
+            let rows = lease.connection()?.fetch(statement).await?;
+            lease.give_back();
+            return Ok(rows);
+        }
+        let connection = match pool.choose(statement.writes) {
+            Choice::Use(connection) => connection,
+            Choice::UseAndGrow(connection) => {
+                self.grow(project, role);
+                connection
+            }
+            Choice::Open => {
+                let _opening = timeout(ACQUIRE_TIMEOUT, pool.opening.lock()).await.map_err(|_| DbError::Overloaded)?;
+                match pool.choose(statement.writes) {
+                    Choice::Use(connection) | Choice::UseAndGrow(connection) => connection,
+                    Choice::Open => {
+                        let connection = self.open(project, role).await?;
+                        pool.add(connection.clone());
+                        connection
+                    }
+                }
+            }
+        };
+        connection.fetch(statement).await
+    }
+
+    /// Runs one statement in a transaction that carries a signed-in user's claims: BEGIN, claims, statement and
+    /// COMMIT go out in one flight on a connection of its own. The statement's result decides.
+    pub async fn fetch_with_claims(
+        &self,
+        project: &str,
+        role: DbRole,
+        claims_json: &str,
+        statement: &Statement,
+    ) -> Result<Vec<Row>, DbError> {
+        let pools = self.pools_of(project);
+        let pool = &pools[role as usize];
+        let lease = self.lease(project, role, pool).await?;
+        let connection = lease.connection()?;
+        let mut claims = Statement::new("SELECT pg_catalog.set_config('request.jwt.claims', $1, true)");
+        claims.push(Some(claims_json));
+        // Prepared first, so that nothing waits between BEGIN and COMMIT.
+        let prepared_claims = as_unreachable(connection.prepare(&claims).await)?;
+        let prepared = as_unreachable(connection.prepare(statement).await)?;
+        let (begin, set, result, commit) = tokio::join!(
+            biased;
+            connection.client().batch_execute("BEGIN"),
+            connection.run(&prepared_claims, &claims),
+            connection.run(&prepared, statement),
+            connection.client().batch_execute("COMMIT"),
+        );
+        let outcome = match (begin, set, result, commit) {
+            (Ok(()), Ok(_), Ok(rows), Ok(())) => Ok(rows),
+            (_, _, Err(error), _) | (_, Err(error), ..) => Err(error),
+            (Err(error), ..) | (.., Err(error)) => Err(error.into()),
+        };
+        match &outcome {
+            Ok(_) => lease.give_back(),
+            // A statement that failed may have been prepared for a schema that is gone: take a fresh connection.
+            Err(_) => drop(lease),
+        }
+        as_unreachable(outcome)
+    }
+
+    /// A fresh connection for the caller alone, closed when dropped.
+    pub async fn exclusive(&self, project: &str, role: DbRole) -> Result<ExclusiveClient, DbError> {
+        let permit = self.permit().await?;
+        let notices = Notices::default();
+        let driver = NoticeDriver { permit, notices: notices.clone() };
+        let client = self.connect(project, role, driver).await?;
+        Ok(ExclusiveClient::new(client, notices, self.inner.server.clone()))
+    }
+
+    /// Closes what is open to a project that is being deleted or whose roles changed.
+    pub fn close(&self, project: &str) {
+        if let Some((_, pools)) = self.inner.pools.remove(project) {
+            pools.iter().for_each(Pool::close);
+        }
+    }
+
+    /// Connections open now, and the most there may be.
+    pub fn usage(&self) -> (usize, usize) {
+        let budget = self.inner.limits.budget;
+        (budget - self.inner.budget.available_permits().min(budget), budget)
+    }
+
+    fn pools_of(&self, project: &str) -> Arc<[Pool; DbRole::ALL.len()]> {
+        if let Some(pools) = self.inner.pools.get(project) {
+            return pools.clone();
+        }
+        let size = self.inner.limits.size;
+        self.inner
+            .pools
+            .entry(project.to_owned())
+            .or_insert_with(|| Arc::new(std::array::from_fn(|_| Pool::new(size))))
+            .clone()
+    }
+
+    /// Opens one more shared connection in the background, if there is room for it.
+    fn grow(&self, project: &str, role: DbRole) {
+        let pools = self.pools_of(project);
+        if pools[role as usize].growing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (this, project) = (self.clone(), project.to_owned());
+        tokio::spawn(async move {
+            let pool = &pools[role as usize];
+            if let Ok(permit) = this.inner.budget.clone().try_acquire_owned()
+                && let Ok(client) = this.connect(&project, role, PlainDriver(permit)).await
+            {
+                pool.add(Arc::new(Connection::new(client)));
+            }
+            pool.growing.store(false, Ordering::Release);
+        });
+    }
+
+    async fn lease<'a>(&self, project: &str, role: DbRole, pool: &'a Pool) -> Result<Lease<'a>, DbError> {
+        let place = timeout(ACQUIRE_TIMEOUT, pool.lending.clone().acquire_owned())
+            .await
+            .map_err(|_| DbError::Overloaded)?
+            .map_err(|_| DbError::Gone)?;
+        let connection = match pool.take_lent() {
+            Some(connection) => connection,
+            None => self.open(project, role).await?,
+        };
+        Ok(Lease { pool, connection: Some(connection), server: self.inner.server.clone(), _place: place })
+    }
+
+    async fn open(&self, project: &str, role: DbRole) -> Result<Arc<Connection>, DbError> {
+        let permit = self.permit().await?;
+        let client = self.connect(project, role, PlainDriver(permit)).await?;
+        Ok(Arc::new(Connection::new(client)))
+    }
+
+    /// A place in the budget: free, or made free by closing what is idle elsewhere.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        let budget = self.inner.budget.clone();
+        if let Ok(permit) = budget.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        self.close_longest_idle();
+        match timeout(ACQUIRE_TIMEOUT, budget.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(DbError::Overloaded),
+        }
+    }
+
+    fn close_longest_idle(&self) {
+        let mut idle: Vec<(u64, Arc<[Pool; DbRole::ALL.len()]>)> = self
+            .inner
+            .pools
+            .iter()
+            .map(|entry| (entry.value().iter().map(Pool::idle_ms).min().unwrap_or(0), entry.value().clone()))
+            .collect();
+        idle.sort_by_key(|(idle_ms, _)| std::cmp::Reverse(*idle_ms));
+        for (_, pools) in idle {
+            if pools.iter().map(Pool::close_idle).sum::<usize>() > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Logs in, once more after the password was set back if the first try was refused.
+    async fn connect(
+        &self,
+        project: &str,
+        role: DbRole,
+        driver: impl Driver,
+    ) -> Result<tokio_postgres::Client, DbError> {
+        let Inner { server, credentials, limits, .. } = &*self.inner;
+        let options = format!(
+            "-c search_path=public -c statement_timeout={} -c idle_in_transaction_session_timeout=60000 \
+             -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 \
+             -c jit=off -c client_min_messages=notice",
+            limits.statement_timeout.as_millis()
+        );
+        let password = credentials.password(project, role).await?;
+        match server.open(project, role, &password, &options, driver).await {
+            Ok(client) => Ok(client),
+            Err((error, driver)) if refused(&error) => {
+                tracing::warn!(project, role = role.suffix(), "a login was refused; setting the role's password back");
+                credentials.reset(project, role).await?;
+                let password = credentials.password(project, role).await?;
+                let retried = server.open(project, role, &password, &options, driver).await;
+                retried.map_err(|(error, _)| connect_error(error))
+            }
+            Err((error, _)) => Err(connect_error(error)),
+        }
+    }
+}
+
+fn refused(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(code) if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+}
+
+fn connect_error(error: tokio_postgres::Error) -> DbError {
+    match error.code() {
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => DbError::Overloaded,
+        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => DbError::Gone,
+        _ => DbError::Unreachable(error.into()),
+    }
+}
+
+/// The connection is gone: nothing is known of the statement but that no answer came.
+fn lost(error: &DbError) -> bool {
+    matches!(error, DbError::Postgres(error) if lost_postgres(error))
+}
+
+fn lost_postgres(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        // Class 57P: the server shut the session down.
+        Some(code) => code.code().starts_with("57P"),
+        // Without a code it is a broken socket or a client that is closed.
+        None => {
+            error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+        }
+    }
+}
+
+fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError> {
+    match result {
+        Err(DbError::Postgres(error)) if error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED) => {
+            Err(DbError::Timeout)
+        }
+        Err(DbError::Postgres(error)) if lost_postgres(&error) => Err(DbError::Unreachable(error.into())),
+        result => result,
+    }
+}
+
+/// A connection lent to one statement or transaction. Dropped before it was given back, it is cancelled and closed.
+struct Lease<'a> {
+    pool: &'a Pool,
+    connection: Option<Arc<Connection>>,
+    server: ServerAddress,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Lease<'_> {
+    fn connection(&self) -> Result<&Connection, DbError> {
+        self.connection.as_deref().ok_or(DbError::Overloaded)
+    }
+
+    fn give_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.give_back(connection);
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.is_usable()
+        {
+            let (server, token) = (self.server.clone(), connection.client().cancel_token());
+            tokio::spawn(async move {
+                server.cancel(token).await;
+                drop(connection);
+            });
+        }
+    }
+}
+
+async fn sweep(inner: Weak<Inner>) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let Some(inner) = inner.upgrade() else { return };
+        for entry in &inner.pools {
+            for pool in entry.value().iter().filter(|pool| pool.idle_ms() > IDLE_MS) {
+                pool.close_idle();
+            }
+        }
+        inner.pools.retain(|_, pools| {
+            Arc::strong_count(pools) > 1 || pools.iter().any(|pool| !pool.is_empty() || pool.idle_ms() <= IDLE_MS)
+        });
+        let used = inner.limits.budget - inner.budget.available_permits().min(inner.limits.budget);
+        metrics::gauge!("atlashub_project_connections").set(used as f64);
+    }
+}

@@ -1,0 +1,72 @@
+//! Pages of a list: `limit` and an opaque `cursor` that holds the last item's sort key.
+
+use api_types::{Page, PageQuery};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{ApiError, ApiResult, Code};
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
+
+/// A checked page request; `T` is the sort key of the last item seen.
+#[derive(Debug, Clone)]
+pub struct PageRequest<T> {
+    pub limit: u32,
+    pub after: Option<T>,
+}
+
+impl<T: Serialize + DeserializeOwned> PageRequest<T> {
+    pub fn parse(query: &PageQuery) -> ApiResult<Self> {
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 || limit > MAX_LIMIT {
+            return Err(ApiError::invalid(format!("`limit` must be 1 to {MAX_LIMIT}.")));
+        }
+        let after = match &query.cursor {
+            Some(cursor) => Some(decode(cursor).ok_or_else(|| {
+                ApiError::new(Code::InvalidCursor, "The cursor is not one of this list.")
+                    .with_hint("Send `nextCursor` of the page before, unchanged, or leave `cursor` out.")
+            })?),
+            None => None,
+        };
+        Ok(Self { limit, after })
+    }
+
+    /// Rows to ask the database for: one more than the page holds tells whether there is a next one.
+    pub fn fetch(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// The page of what was fetched; `key` is an item's sort key.
+    pub fn page<I>(&self, mut items: Vec<I>, key: impl FnOnce(&I) -> T) -> Page<I> {
+        let more = items.len() > self.limit as usize;
+        items.truncate(self.limit as usize);
+        let next_cursor = if more { items.last().map(|item| encode(&key(item))) } else { None };
+        Page { items, next_cursor }
+    }
+}
+
+fn encode<T: Serialize>(key: &T) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default())
+}
+
+fn decode<T: DeserializeOwned>(cursor: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_one_another() {
+        let query = |cursor| PageQuery { limit: Some(2), cursor };
+        let first = PageRequest::<u32>::parse(&query(None)).unwrap().page(vec![1, 2, 3], |item| *item);
+        assert_eq!(first.items, [1, 2]);
+        let second = PageRequest::<u32>::parse(&query(first.next_cursor)).unwrap();
+        assert_eq!(second.after, Some(2));
+        assert_eq!(second.page(vec![3], |item| *item).next_cursor, None);
+        assert!(PageRequest::<u32>::parse(&query(Some("x".into()))).is_err());
+        assert!(PageRequest::<u32>::parse(&PageQuery { limit: Some(0), cursor: None }).is_err());
+    }
+}

@@ -1,0 +1,29 @@
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    extract::{FromRef, FromRequestParts, Path},
+    http::request::Parts,
+};
+
+use super::{ProjectRef, Projects};
+use crate::error::ApiError;
+
+/// The ready project that the path segment `{project}` names; else 404.
+#[derive(Debug, Clone)]
+pub struct AdminProject(pub Arc<ProjectRef>);
+
+impl<S> FromRequestParts<S> for AdminProject
+where
+    S: Send + Sync,
+    Projects: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(segments) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::not_found("project"))?;
+        let id = segments.get("project").ok_or_else(|| ApiError::not_found("project"))?;
+        Ok(Self(Projects::from_ref(state).get(id).await?))
+    }
+}

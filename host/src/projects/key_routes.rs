@@ -1,0 +1,65 @@
+use api_types::{ApiKey, CreateApiKey, CreatedApiKey, ErrorBody, Page, PageQuery, RotateApiKey};
+use axum::{extract::State, http::StatusCode};
+use uuid::Uuid;
+
+use super::{AdminProject, ProjectsState, keys, queries};
+use crate::{
+    error::{ApiError, ApiResult},
+    http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+};
+
+/// A project's keys, oldest first, with those that ended.
+#[utoipa::path(get, path = "/admin/v1/projects/{project}/keys", tag = "keys",
+    params(("project" = String, Path), PageQuery),
+    responses((status = 200, body = Page<ApiKey>), (status = 404, body = ErrorBody)))]
+pub(super) async fn list_keys(
+    State(state): State<ProjectsState>,
+    AdminProject(project): AdminProject,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> ApiResult<ApiJson<Page<ApiKey>>> {
+    let request = PageRequest::<Uuid>::parse(&query)?;
+    let keys = queries::keys(&state.platform, &project.id, request.fetch(), request.after).await?;
+    Ok(ApiJson(request.page(keys, |key| key.id.parse().unwrap_or_default())))
+}
+
+/// Makes a key, which is shown once.
+#[utoipa::path(post, path = "/admin/v1/projects/{project}/keys", tag = "keys", params(("project" = String, Path)),
+    request_body = CreateApiKey,
+    responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(super) async fn create_key(
+    State(state): State<ProjectsState>,
+    AdminProject(project): AdminProject,
+    ApiJson(request): ApiJson<CreateApiKey>,
+) -> ApiResult<(StatusCode, ApiJson<CreatedApiKey>)> {
+    Ok((StatusCode::CREATED, ApiJson(keys::create(&state, &project.id, &request).await?)))
+}
+
+/// Revokes a key: it stops working at once.
+#[utoipa::path(delete, path = "/admin/v1/projects/{project}/keys/{key}", tag = "keys",
+    params(("project" = String, Path), ("key" = String, Path)),
+    responses((status = 204), (status = 404, body = ErrorBody)))]
+pub(super) async fn revoke_key(
+    State(state): State<ProjectsState>,
+    AdminProject(project): AdminProject,
+    ApiPath((_, key)): ApiPath<(String, String)>,
+) -> ApiResult<StatusCode> {
+    keys::revoke(&state, &project.id, parse_id(&key)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a key like this one, which goes on working for the overlap.
+#[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
+    params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
+    responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
+pub(super) async fn rotate_key(
+    State(state): State<ProjectsState>,
+    AdminProject(project): AdminProject,
+    ApiPath((_, key)): ApiPath<(String, String)>,
+    ApiJson(request): ApiJson<RotateApiKey>,
+) -> ApiResult<(StatusCode, ApiJson<CreatedApiKey>)> {
+    Ok((StatusCode::CREATED, ApiJson(keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?)))
+}
+
+fn parse_id(id: &str) -> ApiResult<Uuid> {
+    id.parse().map_err(|_| ApiError::not_found("key"))
+}

@@ -1,0 +1,68 @@
+//! Re-sealing everything with the current master key, while nodes run with both.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{credentials, user_tokens};
+use crate::{db::DbRole, secrets::Sealer};
+
+/// What a rotation found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResealReport {
+    /// Values sealed anew.
+    pub resealed: u64,
+    /// Values that were under the current key already.
+    pub current: u64,
+}
+
+/// Opens every sealed value with either key and seals it with the current one. Can be stopped and run again;
+/// fails at the first value that neither key opens, having changed nothing of it.
+pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> anyhow::Result<ResealReport> {
+    let mut report = ResealReport::default();
+    for role in DbRole::ALL {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("SELECT project_id, sealed FROM project_db_creds WHERE role = $1")
+                .bind(role.suffix())
+                .fetch_all(platform)
+                .await?;
+        for (project, sealed) in rows {
+            let Some(anew) = reseal(sealer, &sealed, &credentials::identity(&project, role), &mut report)? else {
+                continue;
+            };
+            sqlx::query("UPDATE project_db_creds SET sealed = $3 WHERE project_id = $1 AND role = $2 AND sealed = $4")
+                .bind(&project)
+                .bind(role.suffix())
+                .bind(anew)
+                .bind(sealed)
+                .execute(platform)
+                .await?;
+        }
+    }
+    let rows: Vec<(Uuid, String, Vec<u8>)> =
+        sqlx::query_as("SELECT id, project_id, sealed FROM signing_keys").fetch_all(platform).await?;
+    for (id, project, sealed) in rows {
+        let Some(anew) = reseal(sealer, &sealed, &user_tokens::identity(&project, id), &mut report)? else { continue };
+        sqlx::query("UPDATE signing_keys SET sealed = $2 WHERE id = $1 AND sealed = $3")
+            .bind(id)
+            .bind(anew)
+            .bind(sealed)
+            .execute(platform)
+            .await?;
+    }
+    Ok(report)
+}
+
+fn reseal(
+    sealer: &Sealer,
+    sealed: &[u8],
+    identity: &str,
+    report: &mut ResealReport,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    if sealer.is_current(sealed) {
+        report.current += 1;
+        return Ok(None);
+    }
+    let plain = sealer.open(sealed, identity).map_err(|error| anyhow::anyhow!("{identity}: {error}"))?;
+    report.resealed += 1;
+    Ok(Some(sealer.seal(&plain, identity)?))
+}

@@ -1,0 +1,104 @@
+//! Both surfaces on one screen. Each request passes, outermost first: request id and errors, the client's
+//! address, panics, turns and time, the body's size, then the surface's own gate.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    app::App,
+    error::{ApiError, Code},
+    health,
+    http::{RequestLimits, finish_response, limit_requests, note_client_address},
+    projects, storage, tables,
+};
+
+/// Owner's requests that make or remove databases take longer than an app's.
+const ADMIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "AtlasHub", description = "A personal, self-hosted backend platform."),
+    modifiers(&SecuritySchemes)
+)]
+struct Document;
+
+/// `/v1`, behind the API key.
+fn public_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(storage::router())
+}
+
+/// `/admin/v1`, behind the owner's identity.
+fn admin_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(projects::admin_router()).merge(tables::admin_router()).merge(storage::admin_router())
+}
+
+/// The public surface: `/v1`, `/healthz`, `/readyz`.
+pub fn public_router(app: &App) -> Router {
+    let gated = Router::from(public_routes())
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(app.gate().clone(), projects::authenticate));
+    surface(app, gated, app.config().limits.request_timeout)
+}
+
+/// The admin surface: `/admin/v1`, the dashboard, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
+pub fn admin_router(app: &App) -> Router {
+    let gated = Router::from(admin_routes()).fallback(unknown_path).method_not_allowed_fallback(unknown_method);
+    surface(app, gated, ADMIN_TIMEOUT)
+}
+
+fn surface(app: &App, gated: Router<App>, timeout: std::time::Duration) -> Router {
+    let limits = &app.config().limits;
+    let requests = RequestLimits::new(limits.concurrent_requests, timeout);
+    gated
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(middleware::from_fn_with_state(requests, limit_requests))
+        .merge(Router::from(health::router()))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(middleware::from_fn_with_state(Arc::new(app.config().trusted_proxies.clone()), note_client_address))
+        .layer(middleware::from_fn(finish_response))
+        .with_state(app.clone())
+}
+
+fn panicked() -> axum::response::Response {
+    axum::response::IntoResponse::into_response(ApiError::internal(anyhow::anyhow!("a handler panicked")))
+}
+
+async fn unknown_path() -> ApiError {
+    ApiError::new(Code::NotFound, "There is no such path.")
+        .with_hint("The paths are listed in /openapi.json of the admin surface.")
+}
+
+async fn unknown_method() -> ApiError {
+    ApiError::new(Code::MethodNotAllowed, "The path exists, the method does not.")
+}
+
+/// The OpenAPI 3.1 document of both surfaces.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let routes = OpenApiRouter::<App>::with_openapi(Document::openapi())
+        .merge(public_routes())
+        .merge(admin_routes())
+        .merge(health::router());
+    routes.into_openapi()
+}
+
+struct SecuritySchemes;
+
+impl utoipa::Modify for SecuritySchemes {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+        let components = openapi.components.get_or_insert_with(Default::default);
+        let header = |name: &str, description: &str| {
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
+        };
+        components.add_security_scheme("apiKey", header("x-api-key", "A key of the project; all of `/v1`."));
+        components.add_security_scheme("userToken", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme("adminToken", header("x-dev-admin-token", "Development; all of `/admin/v1`."));
+        components
+            .add_security_scheme("access", header("Cf-Access-Jwt-Assertion", "Cloudflare Access; all of `/admin/v1`."));
+    }
+}

@@ -1,0 +1,76 @@
+use api_types::AdminTable;
+
+use crate::{
+    db::{DbRole, ProjectPools, Statement},
+    error::{ApiError, ApiResult},
+};
+
+/// One JSON array of [`AdminTable`], made by Postgres. `$1` is one table's name or null for all, `$2` and `$3`
+/// are the roles of the publishable key and of
+/// signed-in users, `$4` is the last name of the page before, `$5` the most tables to answer.
+const LIST: &str = r#"
+SELECT coalesce(json_agg(json_build_object(
+    'name', c.relname,
+    'kind', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' WHEN 'f' THEN 'foreign_table' ELSE 'table' END,
+    'columns', (
+        SELECT coalesce(json_agg(json_build_object(
+            'name', a.attname,
+            'type', format_type(a.atttypid, a.atttypmod),
+            'nullable', NOT a.attnotnull,
+            'hasDefault', a.atthasdef OR a.attidentity <> '',
+            'primaryKey', coalesce(a.attnum = ANY (pk.conkey), false)) ORDER BY a.attnum), '[]'::json)
+        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    'primaryKey', (
+        SELECT coalesce(json_agg(a.attname ORDER BY k.position), '[]'::json)
+        FROM unnest(pk.conkey) WITH ORDINALITY AS k (attnum, position)
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum),
+    'foreignKeys', (
+        SELECT coalesce(json_agg(json_build_object(
+            'name', f.conname,
+            'columns', (SELECT json_agg(a.attname ORDER BY k.position) FROM unnest(f.conkey) WITH ORDINALITY AS k (attnum, position)
+                        JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum),
+            'referencesTable', CASE WHEN r.relnamespace = c.relnamespace THEN r.relname ELSE rn.nspname || '.' || r.relname END,
+            'referencesColumns', (SELECT json_agg(a.attname ORDER BY k.position) FROM unnest(f.confkey) WITH ORDINALITY AS k (attnum, position)
+                        JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)) ORDER BY f.conname), '[]'::json)
+        FROM pg_constraint f JOIN pg_class r ON r.oid = f.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
+        WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
+    'exposure', json_build_object(
+        'publishable', CASE WHEN has_table_privilege($2, c.oid, 'INSERT, UPDATE, DELETE') THEN 'write'
+                            WHEN has_table_privilege($2, c.oid, 'SELECT') THEN 'read' ELSE 'none' END,
+        'signedIn', CASE WHEN has_table_privilege($3, c.oid, 'INSERT, UPDATE, DELETE') THEN 'write'
+                         WHEN has_table_privilege($3, c.oid, 'SELECT') THEN 'read' ELSE 'none' END),
+    'rowLevelSecurity', c.relrowsecurity,
+    'forceRowLevelSecurity', c.relforcerowsecurity,
+    'policies', (SELECT coalesce(json_agg(p.polname ORDER BY p.polname), '[]'::json) FROM pg_policy p WHERE p.polrelid = c.oid),
+    'estimatedRows', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
+    'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
+    'comment', obj_description(c.oid, 'pg_class')) ORDER BY c.relname), '[]'::json)::text
+FROM pg_class c
+LEFT JOIN pg_constraint pk ON pk.conrelid = c.oid AND pk.contype = 'p'
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND ($1::text IS NULL OR c.relname = $1) AND ($4::text IS NULL OR c.relname > $4) AND c.oid IN (
+    SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND ($4::text IS NULL OR relname > $4) ORDER BY relname LIMIT $5::bigint)"#;
+
+/// Which tables to list, in the order of their names.
+#[derive(Default)]
+pub(super) struct Listing<'a> {
+    pub name: Option<&'a str>,
+    pub after: Option<&'a str>,
+    pub limit: Option<i64>,
+}
+
+pub(super) async fn tables(pools: &ProjectPools, project: &str, listing: Listing<'_>) -> ApiResult<Vec<AdminTable>> {
+    let mut statement = Statement::new(LIST);
+    statement.push(listing.name);
+    statement.push(Some(format!("proj_{project}_anon")));
+    statement.push(Some(format!("proj_{project}_user")));
+    statement.push(listing.after);
+    statement.push(listing.limit.map(|limit| limit.to_string()));
+    let rows = pools.fetch(project, DbRole::Owner, &statement).await?;
+    let json: &str = match rows.first() {
+        Some(row) => row.try_get(0).map_err(ApiError::internal)?,
+        None => "[]",
+    };
+    serde_json::from_str(json).map_err(ApiError::internal)
+}
