@@ -24,9 +24,14 @@ mod json_rows;
 
 mod routes;
 
+#[cfg(test)]
+mod tests;
+
 pub use execute::{DataService, Identity};
 pub use respond::JsonAnswer;
 pub use routes::router;
+
+use crate::config::LimitsConfig;
 
 /// Numbers that the configuration may set.
 #[derive(Debug, Clone, Copy)]
@@ -42,5 +47,15 @@ pub struct DataLimits {
 impl Default for DataLimits {
     fn default() -> Self {
         Self { default_limit: 100, max_limit: 1000, max_insert_rows: 10_000 }
+    }
+}
+
+impl From<&LimitsConfig> for DataLimits {
+    fn from(config: &LimitsConfig) -> Self {
+        Self {
+            default_limit: config.rows_default.into(),
+            max_limit: config.rows_max.into(),
+            ..Self::default()
+        }
     }
 }

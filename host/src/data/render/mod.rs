@@ -40,6 +40,19 @@ pub enum Origin {
     Rows,
 }
 
+/// How the connections should treat a statement.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    cacheable: bool,
+    writes: bool,
+    heavy: bool,
+}
+
+impl Kind {
+    const READ: Self = Self { cacheable: true, writes: false, heavy: false };
+    const WRITE: Self = Self { cacheable: true, writes: true, heavy: false };
+}
+
 /// SQL on its way, with its parameters.
 struct Writer {
     sql: String,
@@ -52,9 +65,10 @@ impl Writer {
         Self { sql: String::with_capacity(512), params: Vec::new(), origins: Vec::new() }
     }
 
-    fn finish(self, cacheable: bool, heavy: bool) -> Rendered {
+    fn finish(self, kind: Kind) -> Rendered {
+        let Kind { cacheable, writes, heavy } = kind;
         Rendered {
-            statement: Statement { text: self.sql.into(), params: self.params, cacheable, heavy },
+            statement: Statement { text: self.sql.into(), params: self.params, cacheable, writes, heavy },
             origins: self.origins,
         }
     }

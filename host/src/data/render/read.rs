@@ -5,7 +5,7 @@ use crate::data::{
     request::{Count, Direction, Nulls},
 };
 
-use super::{Alias, Origin, Rendered, Writer};
+use super::{Alias, Kind, Origin, Rendered, Writer};
 
 /// A skip this long makes Postgres read that many rows.
 const LONG_OFFSET: u64 = 1000;
@@ -22,7 +22,7 @@ pub fn render_read(plan: &ReadPlan<'_>) -> Rendered {
         writer.from(plan);
         writer.where_all(Alias::ROOT, &plan.filter);
         writer.push(") r");
-        return writer.finish(true, false);
+        return writer.finish(Kind::READ);
     }
     let hidden_keys = plan.keyset.as_ref().filter(|keyset| keyset.members.is_none());
     let hidden_terms = hidden_keys.map_or(&[][..], |keyset| &plan.order[..keyset.terms]);
@@ -58,7 +58,7 @@ pub fn render_read(plan: &ReadPlan<'_>) -> Rendered {
     }
     writer.page(plan);
     writer.push(") r");
-    writer.finish(true, is_heavy(plan))
+    writer.finish(Kind { heavy: is_heavy(plan), ..Kind::READ })
 }
 
 /// The planner's estimate of all pages together, as `EXPLAIN`'s JSON.
@@ -67,7 +67,7 @@ pub fn render_estimate(plan: &ReadPlan<'_>) -> Rendered {
     writer.push("EXPLAIN (FORMAT JSON) SELECT 1");
     writer.from(plan);
     writer.where_all(Alias::ROOT, &plan.filter);
-    writer.finish(true, false)
+    writer.finish(Kind::READ)
 }
 
 fn is_heavy(plan: &ReadPlan<'_>) -> bool {

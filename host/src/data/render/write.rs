@@ -8,7 +8,7 @@ use crate::data::{
     request::Resolution,
 };
 
-use super::{Alias, Origin, Rendered, Writer, column_origin};
+use super::{Alias, Kind, Origin, Rendered, Writer, column_origin};
 
 /// In the message by which a statement says that it met too many rows, before their number.
 pub const MAX_AFFECTED_MARKER: &str = "atlashub_max_affected:";
@@ -53,7 +53,7 @@ pub fn render_insert(plan: &InsertPlan<'_>) -> Rendered {
     if plan.answer_form() == AnswerForm::RowEach {
         writer.joined(&plan.groups, "", |writer, group| writer.insert(plan, group));
         writer.returning_rows(&plan.returning);
-        return writer.finish(true, false);
+        return writer.finish(Kind::WRITE);
     }
     writer.push("WITH ");
     writer.joined(plan.groups.iter().enumerate(), ", ", |writer, (number, group)| {
@@ -81,7 +81,7 @@ pub fn render_insert(plan: &InsertPlan<'_>) -> Rendered {
     });
     // Many rows of defaults are written out one by one.
     let repeatable = one_shape && !matches!(plan.groups[0].rows, GroupRows::Defaults { .. });
-    writer.finish(repeatable, plan.row_count > BULK_ROWS)
+    writer.finish(Kind { cacheable: repeatable, heavy: plan.row_count > BULK_ROWS, ..Kind::WRITE })
 }
 
 /// The statement of an update.
@@ -97,7 +97,7 @@ pub fn render_update(plan: &UpdatePlan<'_>) -> Rendered {
             writer.cell(*column, value);
         });
     });
-    writer.finish(true, !plan.target.single)
+    writer.finish(Kind { heavy: !plan.target.single, ..Kind::WRITE })
 }
 
 /// The statement of a delete.
@@ -108,7 +108,7 @@ pub fn render_delete(plan: &DeletePlan<'_>) -> Rendered {
         writer.table(plan.table);
         writer.push(" AS t");
     });
-    writer.finish(true, !plan.target.single)
+    writer.finish(Kind { heavy: !plan.target.single, ..Kind::WRITE })
 }
 
 /// Reads the rows' values of these columns as the table declares them, and writes nothing.
@@ -129,7 +129,7 @@ pub fn render_value_check(columns: &[ColumnRef<'_>], rows: Arc<str>) -> Rendered
         writer.declared_type(*column);
     });
     writer.push(")");
-    writer.finish(false, false)
+    writer.finish(Kind { cacheable: false, ..Kind::READ })
 }
 
 impl Writer {
