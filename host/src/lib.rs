@@ -14,8 +14,11 @@ pub mod embedded;
 pub mod projects;
 
 pub mod data;
+pub mod sql_editor;
 pub mod storage;
 pub mod tables;
+
+pub mod admin;
 
 pub mod app;
 mod health;

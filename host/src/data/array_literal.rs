@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 const MAX_DIMENSIONS: usize = 6;
 
 /// One dimension of values, each quoted.
-pub fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
+pub(super) fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
     let mut literal = String::with_capacity(2 + values.iter().map(|value| value.len() + 3).sum::<usize>());
     literal.push('{');
     for (position, value) in values.iter().enumerate() {
@@ -23,7 +23,7 @@ pub fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
 
 /// The literal for a JSON array of scalars, nulls and arrays; `None` when the text is no such thing.
 /// Numbers keep every digit.
-pub fn from_json(json: &str) -> Option<Arc<str>> {
+pub(super) fn from_json(json: &str) -> Option<Arc<str>> {
     let mut literal = String::with_capacity(json.len() + 2);
     push_array(&mut literal, json, 1)?;
     Some(literal.into())

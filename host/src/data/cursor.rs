@@ -48,7 +48,7 @@ impl OrderSignature {
 }
 
 /// The cursor of a row, from its key's values in JSON; `None` when one of them is an array or object.
-pub fn encode(signature: &OrderSignature, values: &[&RawValue]) -> Option<String> {
+pub(super) fn encode(signature: &OrderSignature, values: &[&RawValue]) -> Option<String> {
     let key = values
         .iter()
         .map(|value| {
@@ -65,13 +65,13 @@ pub fn encode(signature: &OrderSignature, values: &[&RawValue]) -> Option<String
 }
 
 /// The cursor of a row from its key's values as Postgres writes them.
-pub fn encode_texts(signature: &OrderSignature, key: Vec<Option<std::borrow::Cow<'_, str>>>) -> Option<String> {
+pub(super) fn encode_texts(signature: &OrderSignature, key: Vec<Option<std::borrow::Cow<'_, str>>>) -> Option<String> {
     let json = serde_json::to_vec(&Cursor { order: signature.0.clone(), key }).ok()?;
     Some(URL_SAFE_NO_PAD.encode(json))
 }
 
 /// The key's values, if the cursor belongs to this order.
-pub fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> ApiResult<Vec<Option<Arc<str>>>> {
+pub(super) fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> ApiResult<Vec<Option<Arc<str>>>> {
     let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
     let Cursor { order, key } = serde_json::from_slice(&json).map_err(|_| invalid())?;
     if order != signature.0 {
@@ -85,7 +85,7 @@ pub fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> ApiResu
 }
 
 /// For a text that is no cursor of ours.
-pub fn invalid() -> ApiError {
+pub(super) fn invalid() -> ApiError {
     ApiError::new(Code::InvalidCursor, "`after` is not a cursor of this list.")
         .with_hint("Use `page.nextCursor` of the page before as it is, or start again without `after`.")
 }

@@ -4,10 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    db::DbError,
-    error::ApiError,
-};
+use crate::{db::DbError, error::ApiError};
 
 use super::{
     errors,

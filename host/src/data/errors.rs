@@ -18,14 +18,14 @@ use super::{
 };
 
 /// What is known about a refused statement.
-pub struct Refused<'a> {
-    pub schema: &'a Schema,
-    pub table: &'a str,
-    pub origins: &'a [Origin],
+pub(super) struct Refused<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) table: &'a str,
+    pub(super) origins: &'a [Origin],
 }
 
 /// Whether the schema the statement was planned by may be out of date.
-pub fn evidence(error: &DbError) -> Option<Evidence> {
+pub(super) fn evidence(error: &DbError) -> Option<Evidence> {
     match error.as_db_error()?.code().code() {
         // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
         // prepared statement; no such conflict target; wrong object type; always generated.
@@ -37,7 +37,7 @@ pub fn evidence(error: &DbError) -> Option<Evidence> {
 }
 
 /// The answer for a statement that did not succeed.
-pub fn api_error(error: DbError, refused: &Refused<'_>) -> ApiError {
+pub(super) fn api_error(error: DbError, refused: &Refused<'_>) -> ApiError {
     match error.as_db_error() {
         Some(refusal) => {
             let mapped = map(refusal, refused);
@@ -51,7 +51,7 @@ pub fn api_error(error: DbError, refused: &Refused<'_>) -> ApiError {
 }
 
 /// Number of the parameter that Postgres could not read, if that is what failed.
-pub fn unreadable_parameter(error: &DbError) -> Option<usize> {
+pub(super) fn unreadable_parameter(error: &DbError) -> Option<usize> {
     parameter_number(error.as_db_error()?)
 }
 
@@ -62,7 +62,9 @@ fn map(refusal: &Refusal, refused: &Refused<'_>) -> Option<ApiError> {
     }
     let table = refused.table;
     Some(match code {
-        "22P02" if refused.origins.contains(&Origin::MaxAffected) && refusal.message().contains(MAX_AFFECTED_MARKER) => {
+        "22P02"
+            if refused.origins.contains(&Origin::MaxAffected) && refusal.message().contains(MAX_AFFECTED_MARKER) =>
+        {
             too_many_affected(refusal)
         }
         "23505" => constraint(refusal, refused, Code::UniqueViolation, "A row with the same key exists"),
@@ -152,7 +154,7 @@ fn bad_parameter(refusal: &Refusal, origin: Option<&Origin>) -> ApiError {
 }
 
 /// The answer once it is known which column a value did not fit.
-pub fn bad_value(refusal_message: &str, column: &str, data_type: &str) -> ApiError {
+pub(super) fn bad_value(refusal_message: &str, column: &str, data_type: &str) -> ApiError {
     ApiError::new(Code::InvalidValue, format!("Column `{column}` is of type {data_type}: {refusal_message}."))
         .with_details(json!({ "column": column, "type": data_type }))
 }
@@ -200,8 +202,13 @@ fn not_null(refusal: &Refusal, table: &str) -> ApiError {
 
 fn not_permitted(refusal: &Refusal, table: &str) -> ApiError {
     if refusal.message().contains("row-level security") {
-        return ApiError::new(Code::Forbidden, format!("A row-level security policy of `{table}` does not allow this."))
-            .with_hint("A row may be written only if a policy for it holds; with returning=minimal it need not be readable.");
+        return ApiError::new(
+            Code::Forbidden,
+            format!("A row-level security policy of `{table}` does not allow this."),
+        )
+        .with_hint(
+            "A row may be written only if a policy for it holds; with returning=minimal it need not be readable.",
+        );
     }
     ApiError::new(Code::Forbidden, format!("This key may not do this on `{table}`."))
 }

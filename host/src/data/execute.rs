@@ -46,7 +46,9 @@ struct Failure {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let evidence = match error.code() {
-            Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation | Code::Forbidden => Some(Evidence::UnknownName),
+            Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation | Code::Forbidden => {
+                Some(Evidence::UnknownName)
+            }
             _ => None,
         };
         Self { error, evidence }
@@ -226,9 +228,7 @@ impl DataService {
         table: &str,
         rendered: &Rendered,
     ) -> Result<Vec<Row>, Failure> {
-        self.fetch(identity, &rendered.statement)
-            .await
-            .map_err(|error| refusal(error, None, schema, table, rendered))
+        self.fetch(identity, &rendered.statement).await.map_err(|error| refusal(error, None, schema, table, rendered))
     }
 
     pub(super) async fn fetch(&self, identity: Identity<'_>, statement: &Statement) -> Result<Vec<Row>, DbError> {

@@ -5,7 +5,7 @@ const SEPARATOR: &[u8] = b", \n ";
 
 /// How the rows of an array are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub(super) enum Layout {
     /// [`SEPARATOR`] stands between rows and nowhere else.
     LinePerRow,
     /// Anything that is valid JSON.
@@ -13,7 +13,7 @@ pub enum Layout {
 }
 
 /// The elements of `[…]`, as they are.
-pub fn elements(array: &str) -> Vec<&str> {
+pub(super) fn elements(array: &str) -> Vec<&str> {
     let inner = array.trim().strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or("");
     let mut elements = Vec::new();
     let mut start = 0;
@@ -32,13 +32,13 @@ pub fn elements(array: &str) -> Vec<&str> {
 }
 
 /// An array without its last element.
-pub fn without_last(array: &str, layout: Layout) -> String {
+pub(super) fn without_last(array: &str, layout: Layout) -> String {
     let end = last_comma(array, layout).unwrap_or(1);
     format!("{}]", &array[..end])
 }
 
 /// The last element of an array.
-pub fn last(array: &str, layout: Layout) -> Option<&str> {
+pub(super) fn last(array: &str, layout: Layout) -> Option<&str> {
     let start = last_comma(array, layout).map_or(1, |comma| comma + 1);
     let element = array.get(start..array.len().checked_sub(1)?)?.trim();
     (!element.is_empty()).then_some(element)
@@ -118,7 +118,12 @@ mod tests {
             check("[{\"a\":[1,2]}, \n {\"a\":[3,4]}, \n {}]", layout, "[{\"a\":[1,2]}, \n {\"a\":[3,4]}]", Some("{}"));
         }
         let nested = "[{\"a\":[{\"b\":1}, \n {\"b\":2}]}, \n {\"a\":[{\"b\":\"\\\\\\\",[\"}, \n {\"b\":4}]}]";
-        check(nested, Layout::Any, "[{\"a\":[{\"b\":1}, \n {\"b\":2}]}]", Some("{\"a\":[{\"b\":\"\\\\\\\",[\"}, \n {\"b\":4}]}"));
+        check(
+            nested,
+            Layout::Any,
+            "[{\"a\":[{\"b\":1}, \n {\"b\":2}]}]",
+            Some("{\"a\":[{\"b\":\"\\\\\\\",[\"}, \n {\"b\":4}]}"),
+        );
         check("[{\"a\":1}, {\"a\":2}]", Layout::Any, "[{\"a\":1}]", Some("{\"a\":2}"));
     }
 

@@ -52,10 +52,6 @@ impl Default for DataLimits {
 
 impl From<&LimitsConfig> for DataLimits {
     fn from(config: &LimitsConfig) -> Self {
-        Self {
-            default_limit: config.rows_default.into(),
-            max_limit: config.rows_max.into(),
-            ..Self::default()
-        }
+        Self { default_limit: config.rows_default.into(), max_limit: config.rows_max.into(), ..Self::default() }
     }
 }

@@ -59,7 +59,7 @@ fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
 }
 
 /// `{"rows":[…],"page":{…}}`. `estimate` is the planner's, if one was asked for.
-pub fn read_answer(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u64>) -> anyhow::Result<JsonAnswer> {
+pub(super) fn read_answer(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u64>) -> anyhow::Result<JsonAnswer> {
     let page = if plan.single { single_page(plan, rows)? } else { array_page(plan, rows)? };
     let mut body = String::with_capacity(page.rows.len() + 160);
     body.push_str("{\"rows\":");
@@ -178,7 +178,7 @@ fn row_array(rows: &[Row]) -> anyhow::Result<String> {
 }
 
 /// 201 `{"rows":[…],"count":n}`.
-pub fn insert_answer(plan: &InsertPlan<'_>, rows: &[Row]) -> anyhow::Result<JsonAnswer> {
+pub(super) fn insert_answer(plan: &InsertPlan<'_>, rows: &[Row]) -> anyhow::Result<JsonAnswer> {
     let (array, count) = match (plan.answer_form(), &plan.returning) {
         (AnswerForm::RowEach, Answer::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
         (AnswerForm::RowEach, Answer::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
@@ -219,7 +219,9 @@ fn in_order_of_request<'r>(
     for (group, array) in groups.iter().zip(arrays) {
         let elements = json_rows::elements(array);
         complete &= elements.len() == group.positions.len();
-        rows.extend(elements.into_iter().enumerate().map(|(at, row)| (group.positions.get(at).copied().unwrap_or(at), row)));
+        rows.extend(
+            elements.into_iter().enumerate().map(|(at, row)| (group.positions.get(at).copied().unwrap_or(at), row)),
+        );
     }
     if complete {
         rows.sort_by_key(|(place, _)| *place);
@@ -230,7 +232,7 @@ fn in_order_of_request<'r>(
 
 /// What an update or delete answers when rows are not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WithoutRows {
+pub(super) enum WithoutRows {
     /// `{"rows":[],"count":n}`
     EmptyRows,
     /// `{"count":n}`
@@ -238,7 +240,11 @@ pub enum WithoutRows {
 }
 
 /// 200 `{"rows":[…],"count":n}`, for an update or delete.
-pub fn change_answer(target: &Target<'_>, rows: &[Row], without_rows: WithoutRows) -> anyhow::Result<JsonAnswer> {
+pub(super) fn change_answer(
+    target: &Target<'_>,
+    rows: &[Row],
+    without_rows: WithoutRows,
+) -> anyhow::Result<JsonAnswer> {
     let (array, count) = match (target.answer_form(), &target.returning) {
         (AnswerForm::RowEach, Answer::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
         (AnswerForm::RowEach, Answer::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
@@ -262,7 +268,7 @@ pub fn change_answer(target: &Target<'_>, rows: &[Row], without_rows: WithoutRow
 }
 
 /// The row estimate in the answer of `EXPLAIN (FORMAT JSON)`.
-pub fn estimated_rows(rows: &[Row]) -> anyhow::Result<u64> {
+pub(super) fn estimated_rows(rows: &[Row]) -> anyhow::Result<u64> {
     #[derive(serde::Deserialize)]
     struct Explained {
         #[serde(rename = "Plan")]

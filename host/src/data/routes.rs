@@ -21,9 +21,7 @@ where
     S: Clone + Send + Sync + 'static,
     DataService: FromRef<S>,
 {
-    OpenApiRouter::new()
-        .routes(routes!(list_tables))
-        .routes(routes!(list_rows, insert_rows, update_rows, delete_rows))
+    OpenApiRouter::new().routes(routes!(list_tables)).routes(routes!(list_rows, insert_rows, update_rows, delete_rows))
 }
 
 /// List tables

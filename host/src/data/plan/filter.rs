@@ -22,12 +22,20 @@ pub enum Predicate<'p> {
 #[derive(Debug, Clone)]
 pub enum Test<'p> {
     /// `column operator $n::type`
-    Compare { operator: SqlOperator, cast: Cast<'p>, value: Arc<str> },
+    Compare {
+        operator: SqlOperator,
+        cast: Cast<'p>,
+        value: Arc<str>,
+    },
     /// `column = ANY ($n::type[])`
-    AnyOf { list: Arc<str> },
+    AnyOf {
+        list: Arc<str>,
+    },
     Is(IsValue),
     /// `column @@ websearch_to_tsquery($n)`
-    Search { text: Arc<str> },
+    Search {
+        text: Arc<str>,
+    },
 }
 
 /// What a parameter is cast to.
@@ -149,7 +157,11 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
         array_literal::from_json(value).ok_or_else(|| {
             ApiError::new(
                 Code::InvalidValue,
-                format!("`{}.{}` needs an array, as {{a,b}} or [\"a\",\"b\"].", filter.operator.name(), column.column.name),
+                format!(
+                    "`{}.{}` needs an array, as {{a,b}} or [\"a\",\"b\"].",
+                    filter.operator.name(),
+                    column.column.name
+                ),
             )
         })
     };

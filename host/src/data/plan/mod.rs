@@ -14,6 +14,6 @@ pub use output::{EmbedPlan, EmbedShape, Output};
 pub use read::{Keyset, OrderTerm, ReadPlan, plan_read};
 pub use resolve::ColumnRef;
 pub use write::{
-    Answer, Answered, CellValue, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Target, UpdatePlan, plan_delete,
-    plan_insert, plan_update,
+    Answer, Answered, CellValue, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Target, UpdatePlan,
+    plan_delete, plan_insert, plan_update,
 };

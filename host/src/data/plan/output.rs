@@ -144,11 +144,15 @@ fn plan_embed<'p>(
         Relation::Forward(key) => (key, &key.references_columns, &key.columns),
         Relation::Backward(key) => (key, &key.columns, &key.references_columns),
     };
-    let unreadable = |table: &Table, columns: &[usize]| columns.iter().any(|position| !table.columns[*position].can_select);
+    let unreadable =
+        |table: &Table, columns: &[usize]| columns.iter().any(|position| !table.columns[*position].can_select);
     if unreadable(target, target_columns) || unreadable(parent, parent_columns) {
         return Err(ApiError::new(
             Code::Forbidden,
-            format!("This key may not read the columns of `{}`, over which `{}` would be embedded.", key.name, target.name),
+            format!(
+                "This key may not read the columns of `{}`, over which `{}` would be embedded.",
+                key.name, target.name
+            ),
         ));
     }
     let ident = |table: &'p Table, position: usize| ColumnRef::at(table, position).ident;

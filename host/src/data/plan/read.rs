@@ -80,7 +80,8 @@ pub fn plan_read<'p>(
         }
         (Some(cursor), Some(keyset)) => {
             let values = cursor::decode(cursor, &keyset.signature, keyset.terms)?;
-            let missing = |(term, value): (&OrderTerm<'_>, &Option<Arc<str>>)| term.column.column.not_null && value.is_none();
+            let missing =
+                |(term, value): (&OrderTerm<'_>, &Option<Arc<str>>)| term.column.column.not_null && value.is_none();
             if order.iter().zip(&values).any(missing) {
                 return Err(cursor::invalid());
             }
@@ -92,7 +93,9 @@ pub fn plan_read<'p>(
     Ok(ReadPlan {
         table: QuotedIdent::new(&table.name),
         line_per_row: keyset.as_ref().is_none_or(|keyset| keyset.members.is_some())
-            && outputs.iter().all(|output| matches!(output, Output::Column { column, .. } if column.column.single_line)),
+            && outputs
+                .iter()
+                .all(|output| matches!(output, Output::Column { column, .. } if column.column.single_line)),
         outputs,
         filter,
         order,
@@ -133,7 +136,9 @@ fn plan_keyset<'p>(table: &'p Table, order: &[OrderTerm<'p>], outputs: &[Output<
     let terms = table
         .unique_keys
         .iter()
-        .filter_map(|key| key.columns.iter().try_fold(0, |terms, position| Some(terms.max(position_in_order(*position)? + 1))))
+        .filter_map(|key| {
+            key.columns.iter().try_fold(0, |terms, position| Some(terms.max(position_in_order(*position)? + 1)))
+        })
         .min()?;
     let order = order.get(..terms)?;
     if !order.iter().all(|term| has_text_form(&term.column.column.class)) {

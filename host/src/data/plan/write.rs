@@ -73,7 +73,9 @@ pub struct Conflict<'p> {
 #[derive(Debug)]
 pub enum Answer<'p> {
     /// The count; `forced` when rows were not refused but can't be read.
-    Count { forced: bool },
+    Count {
+        forced: bool,
+    },
     Rows(Answered<'p>),
 }
 
@@ -231,7 +233,8 @@ fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResul
     shapes
         .into_iter()
         .map(|(columns, positions)| {
-            let columns: Vec<ColumnRef<'p>> = columns.into_iter().map(|position| ColumnRef::at(table, position)).collect();
+            let columns: Vec<ColumnRef<'p>> =
+                columns.into_iter().map(|position| ColumnRef::at(table, position)).collect();
             let rows = match positions.as_slice() {
                 _ if columns.is_empty() => GroupRows::Defaults {
                     count: positions.len(),
@@ -273,7 +276,8 @@ fn row_values(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<Vec<CellVal
 }
 
 fn joined_rows(request: &InsertRequest<'_>, places: &[usize]) -> Arc<str> {
-    let mut json = String::with_capacity(2 + places.iter().map(|place| request.rows[*place].json.len() + 1).sum::<usize>());
+    let mut json =
+        String::with_capacity(2 + places.iter().map(|place| request.rows[*place].json.len() + 1).sum::<usize>());
     for (position, place) in places.iter().enumerate() {
         json.push(if position == 0 { '[' } else { ',' });
         json.push_str(request.rows[*place].json);
@@ -330,8 +334,12 @@ fn plan_conflict<'p>(
             Some(Resolution::Ignore) => Ok(Some(Conflict { columns: Vec::new(), resolution: Resolution::Ignore })),
             Some(Resolution::Merge) => {
                 let primary = table.primary_key().filter(|key| !key.deferrable);
-                let primary = primary.ok_or_else(|| ApiError::invalid(format!(
-                    "`resolution=merge` needs `onConflict`, since `{}` has no primary key.", table.name)))?;
+                let primary = primary.ok_or_else(|| {
+                    ApiError::invalid(format!(
+                        "`resolution=merge` needs `onConflict`, since `{}` has no primary key.",
+                        table.name
+                    ))
+                })?;
                 merge(table, &primary.columns, groups).map(Some)
             }
         };
@@ -340,7 +348,8 @@ fn plan_conflict<'p>(
     for name in &request.on_conflict {
         wanted.push(table.column_position(name).ok_or_else(|| unknown_column(table, name))?);
     }
-    let same_columns = |columns: &[usize]| columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column));
+    let same_columns =
+        |columns: &[usize]| columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column));
     let Some(key) = table.unique_keys.iter().find(|key| !key.deferrable && same_columns(&key.columns)) else {
         let keys: Vec<String> = table
             .unique_keys

@@ -17,7 +17,9 @@ use super::{
 };
 
 pub use read::{render_estimate, render_read};
-pub use write::{AnswerForm, MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, render_delete, render_insert, render_update, render_value_check};
+pub use write::{
+    AnswerForm, MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, render_delete, render_insert, render_update, render_value_check,
+};
 
 /// A statement, and where each of its parameters came from.
 #[derive(Debug, Clone)]
@@ -31,7 +33,10 @@ pub struct Rendered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A value for, or to compare with, the column of that name and type.
-    Column { name: String, data_type: String },
+    Column {
+        name: String,
+        data_type: String,
+    },
     /// A value of the cursor.
     Cursor,
     Offset,
@@ -146,7 +151,12 @@ impl Writer {
     }
 
     /// Writes the items with `separator` between them.
-    fn joined<T>(&mut self, items: impl IntoIterator<Item = T>, separator: &'static str, mut write: impl FnMut(&mut Self, T)) {
+    fn joined<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        separator: &'static str,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
         for (position, item) in items.into_iter().enumerate() {
             if position > 0 {
                 self.push(separator);

@@ -78,16 +78,14 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
                 *negated
                     || match test {
                         Test::Search { .. } => true,
-                        Test::Compare { operator, .. } => {
-                            !matches!(
-                                operator,
-                                SqlOperator::Equal
-                                    | SqlOperator::Less
-                                    | SqlOperator::LessOrEqual
-                                    | SqlOperator::Greater
-                                    | SqlOperator::GreaterOrEqual
-                            )
-                        }
+                        Test::Compare { operator, .. } => !matches!(
+                            operator,
+                            SqlOperator::Equal
+                                | SqlOperator::Less
+                                | SqlOperator::LessOrEqual
+                                | SqlOperator::Greater
+                                | SqlOperator::GreaterOrEqual
+                        ),
                         Test::AnyOf { .. } | Test::Is(_) => false,
                     }
             }

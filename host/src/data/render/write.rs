@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::data::{
     plan::{
-        Answer, Answered, Cast, CellValue, ColumnRef, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Output, QuotedIdent,
-        Target, UpdatePlan,
+        Answer, Answered, Cast, CellValue, ColumnRef, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Output,
+        QuotedIdent, Target, UpdatePlan,
     },
     request::Resolution,
 };
@@ -201,7 +201,9 @@ impl Writer {
         self.table(plan.table);
         self.push(" AS t ");
         match &group.rows {
-            GroupRows::Defaults { count: 1, .. } | GroupRows::Defaults { column: None, .. } => self.push("DEFAULT VALUES"),
+            GroupRows::Defaults { count: 1, .. } | GroupRows::Defaults { column: None, .. } => {
+                self.push("DEFAULT VALUES")
+            }
             GroupRows::Defaults { count, column: Some(column) } => {
                 self.push("(");
                 self.ident(column.ident);
@@ -211,7 +213,9 @@ impl Writer {
             GroupRows::One(values) => {
                 self.column_list(&group.columns);
                 self.push(" VALUES (");
-                self.joined(group.columns.iter().zip(values), ", ", |writer, (column, value)| writer.cell(*column, value));
+                self.joined(group.columns.iter().zip(values), ", ", |writer, (column, value)| {
+                    writer.cell(*column, value)
+                });
                 self.push(")");
             }
             GroupRows::Many(json) => {

@@ -8,11 +8,11 @@ use crate::{
 use super::{query::shortened, text::Scanner};
 
 /// Most filters in one request, nested ones counted.
-pub const MAX_FILTERS: usize = 100;
+const MAX_FILTERS: usize = 100;
 /// Deepest nesting of `or(…)` and `and(…)`.
-pub const MAX_DEPTH: usize = 5;
+const MAX_DEPTH: usize = 5;
 /// Most values in one `in.` list.
-pub const MAX_LIST: usize = 1000;
+const MAX_LIST: usize = 1000;
 
 /// One condition as the client wrote it; nothing in it is known to exist.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@ use crate::error::{ApiError, ApiResult};
 use super::{query::shortened, select::name, text::Scanner};
 
 /// Most columns in one `order`.
-pub const MAX_ORDER: usize = 16;
+const MAX_ORDER: usize = 16;
 
 /// One column of `order`.
 #[derive(Debug, Clone, PartialEq, Eq)]

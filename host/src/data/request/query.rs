@@ -7,21 +7,11 @@ use crate::error::{ApiError, ApiResult};
 use super::filter::{Condition, FilterParser};
 
 /// Longest query string taken, in bytes.
-pub const MAX_QUERY_BYTES: usize = 64 * 1024;
+const MAX_QUERY_BYTES: usize = 64 * 1024;
 
 /// Parameters that are no filters; everything else is `operator.column=value`.
-const RESERVED: [&str; 10] = [
-    "select",
-    "limit",
-    "offset",
-    "order",
-    "count",
-    "after",
-    "returning",
-    "onConflict",
-    "resolution",
-    "maxAffected",
-];
+const RESERVED: [&str; 10] =
+    ["select", "limit", "offset", "order", "count", "after", "returning", "onConflict", "resolution", "maxAffected"];
 
 /// A query string taken apart: its conditions, and the reserved parameters that this method knows.
 pub(super) struct QueryParts<'q> {
@@ -74,7 +64,9 @@ impl<'q> QueryParts<'q> {
         // Postgres counts rows in int8.
         match value.parse::<u64>() {
             Ok(number) if i64::try_from(number).is_ok() => Ok(Some(number)),
-            _ => Err(ApiError::invalid(format!("`{name}` must be a whole number from 0, not `{}`.", shortened(&value)))),
+            _ => {
+                Err(ApiError::invalid(format!("`{name}` must be a whole number from 0, not `{}`.", shortened(&value))))
+            }
         }
     }
 

@@ -3,9 +3,9 @@ use crate::error::{ApiError, ApiResult};
 use super::{query::shortened, text::Scanner};
 
 /// Deepest embedding: a table within a table within the one asked for.
-pub const MAX_EMBED_DEPTH: usize = 2;
+const MAX_EMBED_DEPTH: usize = 2;
 /// Most embedded tables in one request.
-pub const MAX_EMBEDS: usize = 20;
+const MAX_EMBEDS: usize = 20;
 
 /// One item of `select`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,10 @@ impl SelectParser<'_> {
         if !self.scanner.eat("(") {
             return match hint {
                 None => Ok(SelectItem::Column { column: name, alias }),
-                Some(_) => Err(self.wrong("`!` stands between a table to embed and its columns, as in authors!author_id(name)")),
+                Some(_) => {
+                    Err(self
+                        .wrong("`!` stands between a table to embed and its columns, as in authors!author_id(name)"))
+                }
             };
         }
         if depth == MAX_EMBED_DEPTH {

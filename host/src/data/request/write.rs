@@ -270,7 +270,11 @@ mod tests {
                     .rows
                     .iter()
                     .map(|row| {
-                        row.cells.iter().map(|(key, value)| format!("{key}={}", value.get())).collect::<Vec<_>>().join(" ")
+                        row.cells
+                            .iter()
+                            .map(|(key, value)| format!("{key}={}", value.get()))
+                            .collect::<Vec<_>>()
+                            .join(" ")
                     })
                     .collect();
                 rows.join("; ")

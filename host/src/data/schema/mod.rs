@@ -77,7 +77,10 @@ pub enum TypeClass {
     TsVector,
     Array,
     /// Ranges and multiranges of `range` over `element`.
-    Range { range: SqlType, element: SqlType },
+    Range {
+        range: SqlType,
+        element: SqlType,
+    },
     Composite,
     Other,
 }

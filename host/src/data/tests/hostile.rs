@@ -44,7 +44,9 @@ fn skeleton(sql: &str) -> String {
 }
 
 fn is_ours(sql: &str) -> bool {
-    skeleton(sql).chars().all(|character| character.is_ascii_alphanumeric() || " (),.*:$=<>[]@&?|'_".contains(character))
+    skeleton(sql)
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || " (),.*:$=<>[]@&?|'_".contains(character))
 }
 
 proptest! {

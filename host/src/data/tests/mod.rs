@@ -36,15 +36,7 @@ const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
 /// One line a column: name, type's oid, declared type, marks: `!` not null, `d` default, `a` identity always,
 /// `g` generated, `-` not readable, `r` read only.
 const TABLES: &[(&str, char, &[(&str, u32, &str, &str)])] = &[
-    (
-        "authors",
-        'r',
-        &[
-            ("id", 20, "bigint", "!a"),
-            ("name", 25, "text", "!"),
-            ("boss_id", 20, "bigint", ""),
-        ],
-    ),
+    ("authors", 'r', &[("id", 20, "bigint", "!a"), ("name", 25, "text", "!"), ("boss_id", 20, "bigint", "")]),
     (
         "books",
         'r',
@@ -92,18 +84,16 @@ pub(super) fn schema() -> Schema {
             "select": false, "insert": false, "update": false, "delete": true }));
         for (number, (name, type_oid, data_type, marks)) in table_columns.iter().enumerate() {
             let marked = |mark: char| marks.contains(mark);
-            columns.push(json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
+            columns.push(
+                json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
                 "notNull": marked('!'), "hasDefault": marked('d'), "identity": if marked('a') { "a" } else { "" },
                 "generated": if marked('g') { "s" } else { "" },
-                "select": !marked('-'), "insert": !marked('r'), "update": !marked('r') }));
+                "select": !marked('-'), "insert": !marked('r'), "update": !marked('r') }),
+            );
         }
     }
-    let key = |table: usize, name: &str, columns: &[i16], primary: bool| {
-        json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false })
-    };
-    let reference = |name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]| {
-        json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns })
-    };
+    let key = |table: usize, name: &str, columns: &[i16], primary: bool| json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false });
+    let reference = |name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]| json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns });
     let catalogue = json!({
         "version": "1", "types": types, "tables": tables, "columns": columns,
         "keys": [

@@ -10,7 +10,10 @@ fn filters_become_sql() {
     };
     check("eq.title=a", "t.\"title\" = $1::pg_catalog.text -- a");
     check("neq.price=1.50", "t.\"price\" <> $1::pg_catalog.\"numeric\" -- 1.50");
-    check("gte.price=1&lt.price=2", "t.\"price\" >= $1::pg_catalog.\"numeric\" AND t.\"price\" < $2::pg_catalog.\"numeric\" -- 1 | 2");
+    check(
+        "gte.price=1&lt.price=2",
+        "t.\"price\" >= $1::pg_catalog.\"numeric\" AND t.\"price\" < $2::pg_catalog.\"numeric\" -- 1 | 2",
+    );
     check("not.gt.id=1", "NOT (t.\"id\" > $1::pg_catalog.int8) -- 1");
     check("eq.code=ab", "t.\"code\" = $1::pg_catalog.bpchar -- ab");
     check("in.id=1,2", "t.\"id\" = ANY ($1::pg_catalog.int8[]) -- {\"1\",\"2\"}");
@@ -38,7 +41,8 @@ fn filters_become_sql() {
 
 #[test]
 fn reads_become_sql() {
-    let check = |table: &str, query: &str, expected: &str| assert_eq!(shown(&read(table, query).unwrap()), expected, "{query}");
+    let check =
+        |table: &str, query: &str, expected: &str| assert_eq!(shown(&read(table, query).unwrap()), expected, "{query}");
     check(
         "authors",
         "",
@@ -72,7 +76,11 @@ fn reads_become_sql() {
         "select=id&order=id.desc.nullslast&limit=2",
         "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t ORDER BY t.\"id\" DESC LIMIT 3) r",
     );
-    check("authors", "select=id&limit=0", "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t LIMIT 0) r");
+    check(
+        "authors",
+        "select=id&limit=0",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t LIMIT 0) r",
+    );
 }
 
 #[test]
@@ -206,10 +214,18 @@ fn refusals_name_what_is_wrong() {
     check("books", "after=x&order=id", "invalid_cursor");
     check("books", "after=x&order=id&offset=1", "can't be used together");
     check("authors", &format!("order=id&after={}", cursor("authors", "id", &[None])), "invalid_cursor");
-    check("authors", &format!("order=id.desc&after={}", cursor("authors", "id", &[Some("1")])), "another table or order");
+    check(
+        "authors",
+        &format!("order=id.desc&after={}", cursor("authors", "id", &[Some("1")])),
+        "another table or order",
+    );
     check("books", "select=authors(name)", "unknown_relation: `books` and `authors` are related in more than one way");
     check("books", "select=authors!nothing(name)", "has the column or name `nothing`");
-    check("books", "select=streets(id)", "No foreign key leads from `books` to a table `streets`; there are keys to authors.");
+    check(
+        "books",
+        "select=streets(id)",
+        "No foreign key leads from `books` to a table `streets`; there are keys to authors.",
+    );
     check("streets", "select=nothing(id)", "there are keys to cities");
     check("authors", "select=profiles(nothing)", "`profiles` has no column `nothing`");
 }

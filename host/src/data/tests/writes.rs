@@ -22,7 +22,12 @@ fn inserts_become_sql() {
          $4::pg_catalog.jsonb, $5::pg_catalog.json, $6::pg_catalog.bool) RETURNING (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) \
          -- 1 | NULL | {\"v\":[\"a\"]} | {\"a\": 1.0} | \"x\" | true",
     );
-    check("authors", "", r#"{"rows":[{}]}"#, "INSERT INTO \"public\".\"authors\" AS t DEFAULT VALUES RETURNING row_to_json(t.*)");
+    check(
+        "authors",
+        "",
+        r#"{"rows":[{}]}"#,
+        "INSERT INTO \"public\".\"authors\" AS t DEFAULT VALUES RETURNING row_to_json(t.*)",
+    );
     check(
         "authors",
         "returning=minimal",
@@ -63,7 +68,11 @@ fn upserts_become_sql() {
     check("onConflict=name&resolution=ignore", body, "(\"name\") DO NOTHING");
     check("onConflict=name", r#"{"rows":[{"name":"a"}]}"#, "(\"name\") DO UPDATE SET \"name\" = EXCLUDED.\"name\"");
     check("resolution=ignore", body, " DO NOTHING");
-    check("resolution=merge", body, "(\"id\") DO UPDATE SET \"name\" = EXCLUDED.\"name\", \"boss_id\" = EXCLUDED.\"boss_id\"");
+    check(
+        "resolution=merge",
+        body,
+        "(\"id\") DO UPDATE SET \"name\" = EXCLUDED.\"name\", \"boss_id\" = EXCLUDED.\"boss_id\"",
+    );
 }
 
 #[test]
@@ -95,17 +104,34 @@ fn changes_become_sql() {
 fn refusals_name_what_is_wrong() {
     let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
     let inserted = |table: &str, query: &str, body: &str| told(&insert(table, query, body).unwrap_err());
-    check(inserted("authors", "", r#"{"rows":[{"name":"a"},{"nam":1}]}"#), "unknown_column: `authors` has no column `nam`");
-    check(inserted("authors", "", r#"{"rows":[{"id":1}]}"#), "invalid_value: Column `id` is an identity that is always generated");
+    check(
+        inserted("authors", "", r#"{"rows":[{"name":"a"},{"nam":1}]}"#),
+        "unknown_column: `authors` has no column `nam`",
+    );
+    check(
+        inserted("authors", "", r#"{"rows":[{"id":1}]}"#),
+        "invalid_value: Column `id` is an identity that is always generated",
+    );
     check(inserted("books", "", r#"{"rows":[{"words":"a"}]}"#), "Column `words` is computed from other columns");
     check(inserted("books", "", r#"{"rows":[{"title":"\ud800"}]}"#), "invalid_value: Column `title`");
-    check(inserted("titles", "", r#"{"rows":[{"title":"a"}]}"#), "unprocessable: `titles` is a view that one can't insert into");
-    check(inserted("authors", "onConflict=boss_id", r#"{"rows":[{"name":"a"}]}"#),
-        "`onConflict=boss_id` is not a unique key of `authors`; there are onConflict=id, onConflict=name.");
+    check(
+        inserted("titles", "", r#"{"rows":[{"title":"a"}]}"#),
+        "unprocessable: `titles` is a view that one can't insert into",
+    );
+    check(
+        inserted("authors", "onConflict=boss_id", r#"{"rows":[{"name":"a"}]}"#),
+        "`onConflict=boss_id` is not a unique key of `authors`; there are onConflict=id, onConflict=name.",
+    );
     check(inserted("authors", "onConflict=nothing", r#"{"rows":[{"name":"a"}]}"#), "unknown_column");
     check(inserted("streets", "resolution=merge", r#"{"rows":[{"id":1}]}"#), "`streets` has no primary key");
-    check(inserted("authors", "select=books!author_id(id)", r#"{"rows":[{"name":"a"}]}"#), "can't be embedded in the answer of a write");
-    check(inserted("secrets", "returning=representation", r#"{"rows":[{"note":"a"}]}"#), "forbidden: This key may not read `secrets`");
+    check(
+        inserted("authors", "select=books!author_id(id)", r#"{"rows":[{"name":"a"}]}"#),
+        "can't be embedded in the answer of a write",
+    );
+    check(
+        inserted("secrets", "returning=representation", r#"{"rows":[{"note":"a"}]}"#),
+        "forbidden: This key may not read `secrets`",
+    );
     check(told(&update("titles", "eq.title=a", r#"{"values":{"title":"a"}}"#).unwrap_err()), "unprocessable");
     check(told(&update("authors", "eq.id=1", r#"{"values":{"id":2}}"#).unwrap_err()), "always generated");
     check(told(&delete("secrets", "eq.id=1").unwrap_err()), "forbidden: This key may not read column `id`");
