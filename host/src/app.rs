@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     config::{Config, ExternalStorageConfig, Secret},
+    data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
     object_store::ObjectStore,
     observability,
@@ -48,6 +49,7 @@ struct Inner {
     gate: PublicGate,
     storage: StorageState,
     tables: TablesState,
+    data: DataService,
     sql_editor: SqlEditorState,
     admin: AdminState,
 }
@@ -82,6 +84,7 @@ impl App {
             },
             storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
+            data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
@@ -169,6 +172,7 @@ parts! {
     Projects = projects.projects;
     StorageState = storage;
     TablesState = tables;
+    DataService = data;
     SqlEditorState = sql_editor;
     AdminState = admin;
 }

@@ -13,6 +13,7 @@ pub mod secrets;
 pub mod embedded;
 pub mod projects;
 
+pub mod data;
 pub mod sql_editor;
 pub mod storage;
 pub mod tables;

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     admin,
     app::App,
+    data,
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
@@ -29,7 +30,7 @@ struct Document;
 
 /// `/v1`, behind the API key.
 fn public_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(storage::router())
+    OpenApiRouter::new().merge(data::router()).merge(storage::router())
 }
 
 /// `/admin/v1`, behind the owner's identity.

@@ -5,4 +5,6 @@ mod support;
 mod architecture;
 mod docs_tables;
 mod embedded_postgres;
+mod gate;
+mod keys;
 mod projects;
