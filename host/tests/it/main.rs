@@ -3,6 +3,11 @@
 mod support;
 
 mod architecture;
+mod cli_configuration;
+mod cli_doctor;
+mod cli_migrate;
+mod cli_serve;
 mod docs_tables;
 mod embedded_postgres;
+mod embedded_start;
 mod projects;
