@@ -3,8 +3,13 @@
 mod support;
 
 mod architecture;
+mod cli_configuration;
+mod cli_doctor;
+mod cli_migrate;
+mod cli_serve;
 mod docs_tables;
 mod embedded_postgres;
+mod embedded_start;
 mod gate;
 mod keys;
 mod projects;

@@ -4,9 +4,11 @@
 mod app;
 mod client;
 mod postgres;
+mod program;
 mod store;
 
 pub use app::{TestApp, TestAppBuilder, TestProject};
 pub use client::Client;
 pub use postgres::Postgres;
+pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use store::Store;
