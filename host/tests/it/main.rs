@@ -2,7 +2,12 @@
 
 mod support;
 
+mod admin_access;
+mod admin_audit;
+mod admin_sign_in;
 mod architecture;
 mod docs_tables;
 mod embedded_postgres;
 mod projects;
+mod sql_editor;
+mod sql_limits;
