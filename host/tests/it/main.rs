@@ -8,6 +8,8 @@ mod admin_sign_in;
 mod architecture;
 mod docs_tables;
 mod embedded_postgres;
+mod gate;
+mod keys;
 mod projects;
 mod sql_editor;
 mod sql_limits;
