@@ -2,6 +2,9 @@
 
 mod support;
 
+mod admin_access;
+mod admin_audit;
+mod admin_sign_in;
 mod architecture;
 mod cli_configuration;
 mod cli_doctor;
@@ -13,3 +16,5 @@ mod embedded_start;
 mod gate;
 mod keys;
 mod projects;
+mod sql_editor;
+mod sql_limits;
