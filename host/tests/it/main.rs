@@ -1,1 +1,6 @@
-fn main() {}
+//! The platform from outside: over HTTP, on a real Postgres and a real S3 server.
+
+mod support;
+
+mod embedded_postgres;
+mod projects;
