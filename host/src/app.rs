@@ -14,6 +14,7 @@ use crate::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
     secrets::{MasterKey, Sealer},
+    storage::StorageState,
     tables::TablesState,
 };
 
@@ -42,6 +43,7 @@ struct Inner {
     started_at: DateTime<Utc>,
     projects: ProjectsState,
     gate: PublicGate,
+    storage: StorageState,
     tables: TablesState,
 }
 
@@ -71,6 +73,7 @@ impl App {
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
+            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
             projects: ProjectsState {
                 platform,
@@ -138,5 +141,6 @@ macro_rules! parts {
 parts! {
     ProjectsState = projects;
     Projects = projects.projects;
+    StorageState = storage;
     TablesState = tables;
 }

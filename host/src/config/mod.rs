@@ -6,6 +6,7 @@
 
 mod admin_auth;
 mod limits;
+mod proxies;
 mod storage;
 mod variables;
 mod vars;
@@ -14,11 +15,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
 pub use limits::LimitsConfig;
+pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
 pub use variables::{VARIABLES, Variable};
 pub use vars::{ConfigError, Secret, Vars};
-
-use crate::http::ProxyTrust;
 
 /// Everything the process was told.
 #[derive(Debug, Clone)]

@@ -8,7 +8,9 @@ use std::{collections::HashMap, str::FromStr};
 
 use api_types::{Migration, MigrationState};
 use chrono::{DateTime, Utc};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgExecutor, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, Executor, PgConnection, PgExecutor, migrate::Migrator, postgres::PgConnectOptions,
+};
 
 /// Its table is `platform_migrations`, see `sqlx.toml`.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -61,8 +63,11 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
         );
     }
     // Ours is held already, and an error would leave the migrator's own held.
-    let migrator =
-        Migrator { migrations: MIGRATOR.migrations.clone(), table_name: MIGRATOR.table_name.clone(), ..Migrator::DEFAULT };
+    let migrator = Migrator {
+        migrations: MIGRATOR.migrations.clone(),
+        table_name: MIGRATOR.table_name.clone(),
+        ..Migrator::DEFAULT
+    };
     let migrator = Migrator { ignore_missing: true, locking: false, ..migrator };
     migrator.run_direct(None, &mut *connection, false).await.map_err(|error| explain(error, &before))?;
     // Projects' roles are roles of the same server. (Only the database's owner can do this; `doctor` looks.)
@@ -123,7 +128,11 @@ pub fn text(version: i64) -> Option<&'static str> {
 fn explain(error: sqlx::migrate::MigrateError, known: &[Migration]) -> MigrationError {
     use sqlx::migrate::MigrateError;
     let name = |version: i64| {
-        known.iter().find(|migration| migration.version == version).map(|migration| migration.name.clone()).unwrap_or_default()
+        known
+            .iter()
+            .find(|migration| migration.version == version)
+            .map(|migration| migration.name.clone())
+            .unwrap_or_default()
     };
     match error {
         MigrateError::ExecuteMigration(cause, version) => {

@@ -101,8 +101,7 @@ pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
     let read = |secret: EmbeddedSecret| secret.read(&folder)?.ok_or_else(incomplete);
     let password = read(EmbeddedSecret::PostgresPassword)?;
-    let database_url =
-        postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
+    let database_url = postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
     let storage = storage_of(config)?;
     let storage = store::storage_config(storage, storage.listen, read(EmbeddedSecret::StoreSecretKey)?);
     services(config, &folder, database_url, storage, read)
@@ -122,11 +121,7 @@ fn services(
         storage,
         master_key: or_obtain(&config.master_key, EmbeddedSecret::MasterKey)?,
         admin_token: or_obtain(&config.admin_auth.dev_token, EmbeddedSecret::AdminToken)?,
-        admin_token_file: config
-            .admin_auth
-            .dev_token
-            .is_none()
-            .then(|| EmbeddedSecret::AdminToken.file(folder)),
+        admin_token_file: config.admin_auth.dev_token.is_none().then(|| EmbeddedSecret::AdminToken.file(folder)),
     })
 }
 

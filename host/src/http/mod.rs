@@ -7,7 +7,7 @@ mod paging;
 mod request_id;
 
 pub use body::{ApiJson, ApiPath, ApiQuery};
-pub use client_address::{ClientAddress, ProxyTrust, note_client_address};
+pub use client_address::{ClientAddress, note_client_address};
 pub use limits::{RequestLimits, limit_requests};
 pub use paging::PageRequest;
 pub use request_id::{RequestId, finish_response};

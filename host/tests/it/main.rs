@@ -2,5 +2,7 @@
 
 mod support;
 
+mod architecture;
+mod docs_tables;
 mod embedded_postgres;
 mod projects;

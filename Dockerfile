@@ -1,0 +1,38 @@
+# syntax=docker/dockerfile:1
+# The server as an image, for amd64 and arm64 alike: nothing below names an architecture.
+#   docker build -t atlashub .
+
+FROM rust:1.95-trixie AS build
+# Postgres's own grammar, which the SQL editor parses with, is bound through libclang.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libclang-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY . .
+# The caches live outside the layers: a second build compiles only what changed.
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,target=/source/target,sharing=locked,id=atlashub-target-trixie \
+    cargo build --release --locked --package atlashub \
+    && cp target/release/atlashub /usr/local/bin/atlashub
+
+FROM debian:trixie-slim AS run
+# pg_dump and pg_restore must be at least as new as the server; ca-certificates are for Cloudflare Access and S3.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates postgresql-client \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --system --gid 10001 atlashub \
+    && useradd --system --uid 10001 --gid atlashub --no-create-home --home-dir /var/lib/atlashub atlashub \
+    && install -d -o atlashub -g atlashub -m 0700 /var/lib/atlashub
+COPY --from=build /usr/local/bin/atlashub /usr/local/bin/atlashub
+
+ENV ATLASHUB_ENV=production \
+    ATLASHUB_DATA_DIR=/var/lib/atlashub \
+    ATLASHUB_PUBLIC_LISTEN=0.0.0.0:8080 \
+    ATLASHUB_ADMIN_LISTEN=0.0.0.0:8081
+USER 10001:10001
+WORKDIR /var/lib/atlashub
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["atlashub", "healthcheck"]
+ENTRYPOINT ["atlashub"]
+CMD ["serve"]

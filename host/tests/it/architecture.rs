@@ -1,0 +1,252 @@
+//! The invariants of `docs/ARCHITECTURE.md` that can be read off the source.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The floors of `host/src`, lowest first. A module imports from floors below its own; modules on one floor don't
+/// know one another.
+const FLOORS: &[(u8, &[&str])] = &[
+    (1, &["config", "error"]),
+    (2, &["db", "http", "object_store", "secrets"]),
+    (3, &["embedded", "projects"]),
+    (4, &["auth", "data", "jobs", "sql_editor", "storage", "tables"]),
+    (5, &["plugins"]),
+    (6, &["backups", "transfers"]),
+    (7, &["admin"]),
+    (8, &["app", "health", "router"]),
+    (9, &["cli", "lib", "main"]),
+];
+
+/// From this floor on modules put the slices together, and may know their neighbours.
+const ASSEMBLY: u8 = 8;
+
+#[test]
+fn modules_import_downward_only() {
+    let mut violations = Vec::new();
+    for file in sources("host/src") {
+        let importer = module_of(&file);
+        let text = fs::read_to_string(&file).unwrap();
+        for imported in imports(&text) {
+            if let Err(problem) = check_import(&importer, &imported) {
+                violations.push(format!("{}: {problem}", shown(&file)));
+            }
+        }
+    }
+    assert!(violations.is_empty(), "\n{}", violations.join("\n"));
+}
+
+#[test]
+fn an_upward_and_a_sideways_import_are_found() {
+    assert!(check_import("data", "projects").is_ok());
+    assert!(check_import("data", "data").is_ok());
+    assert!(check_import("router", "app").is_ok());
+    assert!(check_import("config", "http").unwrap_err().contains("up"));
+    assert!(check_import("data", "storage").unwrap_err().contains("sideways"));
+    assert!(check_import("new_thing", "config").unwrap_err().contains("floor"));
+    assert!(check_import("config", "new_thing").unwrap_err().contains("floor"));
+}
+
+#[test]
+fn imports_are_read_in_every_form() {
+    let text = "
+        use crate::{config::{Config, Secret}, error::ApiError, db};
+        use crate::http::ApiJson;
+        pub(crate) use crate::projects;
+        // use crate::admin::Nothing;
+        fn f() { crate::storage::sign(); atlashub::cli::run(); }
+        pub(in crate::data) fn g() {}
+    ";
+    let found: Vec<_> = imports(text).into_iter().collect();
+    assert_eq!(found, ["cli", "config", "data", "db", "error", "http", "projects", "storage"]);
+}
+
+#[test]
+fn nothing_panics_by_unwrapping() {
+    let mut places = Vec::new();
+    for file in sources("host/src").into_iter().chain(sources("embedded-s3/src")).chain(sources("api-types/src")) {
+        if shown(&file).ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, line) in production_lines(&text) {
+            // A constant's is run by the compiler.
+            let constant = line.trim_start().trim_start_matches("pub ").starts_with("const ");
+            if !constant && (line.contains(".unwrap()") || line.contains(".expect(")) {
+                places.push(format!("{}:{number}: {}", shown(&file), line.trim()));
+            }
+        }
+    }
+    assert!(places.is_empty(), "unwrap or expect outside tests:\n{}", places.join("\n"));
+}
+
+#[test]
+fn lines_of_tests_are_told_from_the_rest() {
+    let text = "fn a() {\n    // x.unwrap()\n    b();\n}\n\n#[cfg(test)]\nmod tests {\n    fn c() { d.unwrap() }\n}\n";
+    let lines: Vec<_> = production_lines(text).map(|(_, line)| line.trim()).filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["fn a() {", "b();", "}"]);
+}
+
+#[test]
+fn no_source_file_is_longer_than_400_lines() {
+    let mut long = Vec::new();
+    for folder in ["host/src", "api-types/src", "embedded-s3/src", "xtask/src"] {
+        for file in sources(folder) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            if lines > 400 {
+                long.push(format!("{}: {lines} lines", shown(&file)));
+            }
+        }
+    }
+    assert!(long.is_empty(), "split these:\n{}", long.join("\n"));
+}
+
+#[test]
+fn every_folder_has_a_map() {
+    let folders: BTreeSet<PathBuf> = sources("host/src")
+        .iter()
+        .filter_map(|file| file.parent().map(Path::to_path_buf))
+        .filter(|folder| *folder != workspace().join("host/src"))
+        .collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let map = folder.join("mod.rs");
+        let text = fs::read_to_string(&map).unwrap_or_else(|_| panic!("{} has no mod.rs", shown(&folder)));
+        assert!(text.starts_with("//!"), "{} does not say what the folder is for (`//!`)", shown(&map));
+    }
+}
+
+#[test]
+fn the_document_names_every_module_of_the_host() {
+    let document = fs::read_to_string(workspace().join("docs/ARCHITECTURE.md")).unwrap();
+    let modules: BTreeSet<String> = sources("host/src").iter().map(|file| module_of(file)).collect();
+    for module in modules.iter().filter(|module| *module != "lib") {
+        let named = document.contains(&format!("`{module}`")) || document.contains(&format!("`{module}/`"));
+        assert!(named, "docs/ARCHITECTURE.md says nothing of `{module}`");
+    }
+}
+
+#[test]
+fn migrations_are_numbered_without_a_gap() {
+    let mut names: Vec<String> = fs::read_dir(workspace().join("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty());
+    for (index, name) in names.iter().enumerate() {
+        assert!(name.starts_with(&format!("{:04}_", index + 1)), "{name} should have number {:04}", index + 1);
+        assert!(name.ends_with(".sql"), "{name}");
+    }
+}
+
+fn check_import(importer: &str, imported: &str) -> Result<(), String> {
+    if importer == imported {
+        return Ok(());
+    }
+    let from = floor(importer).ok_or(format!("`{importer}` has no floor; give it one here and in ARCHITECTURE.md"))?;
+    let to = floor(imported).ok_or(format!("`{imported}` has no floor; give it one here and in ARCHITECTURE.md"))?;
+    match from.cmp(&to) {
+        std::cmp::Ordering::Less => Err(format!("`{importer}` (floor {from}) imports up, from `{imported}` ({to})")),
+        std::cmp::Ordering::Equal if from >= ASSEMBLY => Ok(()),
+        std::cmp::Ordering::Equal => Err(format!("`{importer}` imports sideways, from `{imported}` (floor {from})")),
+        std::cmp::Ordering::Greater => Ok(()),
+    }
+}
+
+fn floor(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
+}
+
+/// Top-level modules that the text mentions by `crate::…` or `atlashub::…`, in braces or alone.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
+    let mut found = BTreeSet::new();
+    for root in ["crate::", "atlashub::"] {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|character| character.is_alphanumeric() || character == '_') {
+                continue;
+            }
+            let rest = &code[at + root.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => found.extend(names_in_group(group)),
+                None => found.extend(name_at(rest)),
+            }
+        }
+    }
+    found
+}
+
+/// First names of a group's entries, up to its closing brace.
+fn names_in_group(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut depth = 0_usize;
+    let mut at_entry = true;
+    for (at, character) in text.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => at_entry = true,
+            other if at_entry && !other.is_whitespace() => {
+                names.extend(name_at(&text[at..]));
+                at_entry = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The name at the start, when it is a module's: in lower case.
+fn name_at(text: &str) -> Option<String> {
+    let name: String = text.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
+    let continues = text[name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric());
+    (!name.is_empty() && !continues).then_some(name)
+}
+
+/// Numbered lines of code: without comments, and without what follows `#[cfg(test)] mod`.
+fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let end = text
+        .match_indices("#[cfg(test)]")
+        .find(|(at, mark)| text[at + mark.len()..].trim_start().starts_with("mod "))
+        .map_or(text.len(), |(at, _)| at);
+    text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
+}
+
+/// `data` for `host/src/data/plan/mod.rs`, `app` for `host/src/app.rs`.
+fn module_of(file: &Path) -> String {
+    let below = file.strip_prefix(workspace().join("host/src")).unwrap();
+    let first = Path::new(below.components().next().unwrap().as_os_str());
+    first.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Every `.rs` file below a folder of the workspace; none where the folder is not there.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    collect(&workspace().join(folder), &mut files);
+    files.sort();
+    files
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,66 @@
+//! Starting other programs.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The cargo that started this program.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
+}
+
+/// The folder of the top `Cargo.toml`.
+pub(crate) fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Says what is run, runs it with this program's own input and output, and fails where it fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let line = line(command);
+    eprintln!("xtask: {line}");
+    let status = command.status().with_context(|| format!("can't start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Whether it could be started and ended well; what it prints is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// Runs it and becomes it where the system can: signals then reach it directly, and its exit code is ours.
+#[cfg(unix)]
+pub(crate) fn become_it(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let line = line(command);
+    eprintln!("xtask: {line}");
+    let error = command.exec();
+    Err(error).with_context(|| format!("can't start `{line}`"))
+}
+
+/// Runs it and waits for it. The console sends Ctrl-C to it as well as to us.
+#[cfg(not(unix))]
+pub(crate) fn become_it(command: &mut Command) -> Result<()> {
+    run(command)
+}
+
+/// The program's path, when one of the folders of `PATH` holds it.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+        .find(|file| file.is_file())
+}
+
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
