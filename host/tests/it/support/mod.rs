@@ -3,10 +3,15 @@
 
 mod app;
 mod client;
+mod garage;
 mod postgres;
+mod proxy;
 mod store;
+mod uploads;
 
 pub use app::{TestApp, TestAppBuilder, TestProject};
 pub use client::Client;
 pub use postgres::Postgres;
+pub use proxy::Proxy;
 pub use store::Store;
+pub use uploads::{Uploads, code, path_of, raw, send, upload_request};
