@@ -134,3 +134,43 @@ async fn the_owner_uploads_browses_downloads_and_removes() {
     let (status, _) = admin.delete(&format!("{bucket}/objects?objectKey=private/docs/a.txt")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+/// More than one page of a listing, and of a removal.
+#[tokio::test]
+async fn a_large_bucket_is_removed_whole() {
+    use futures_util::{StreamExt, stream};
+    let app = TestApp::start().await;
+    let project = app.create_project("many").await;
+    let store_bucket = format!("proj-{}", project.id);
+    let store = app.app.store();
+    stream::iter(0..1003)
+        .for_each_concurrent(16, |number| {
+            let key = format!("private/{number}");
+            let store_bucket = &store_bucket;
+            async move { store.put_small(store_bucket, &key, "text/plain", "x".into()).await.unwrap() }
+        })
+        .await;
+    let (status, page) = project.secret().get(&path_of("list", &[("bucket", "private"), ("limit", "1000")])).await;
+    assert_eq!((status, page["items"].as_array().unwrap().len()), (StatusCode::OK, 1000));
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let (_, page) = project.secret().get(&path_of("list", &[("bucket", "private"), ("cursor", cursor)])).await;
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["nextCursor"]), (3, &Value::Null));
+    let (status, _) = app.admin().delete_with(&project.path("/buckets/private"), json!({ "confirm": "private" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(store.list_page(&store_bucket, "", 10, None).await.unwrap().objects, []);
+}
+
+#[tokio::test]
+async fn removing_a_project_takes_its_storage_along() {
+    let app = TestApp::start().await;
+    let project = app.create_project("leaves nothing").await;
+    let other = app.create_project("stays").await;
+    project.secret().upload("x.txt", "bytes").await;
+    project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
+    other.secret().upload("x.txt", "bytes").await;
+    let (status, _) = app.admin().delete_with(&project.path(""), json!({ "confirm": project.name })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let store = app.app.store();
+    assert!(!store.bucket_exists(&format!("proj-{}", project.id)).await.unwrap());
+    assert_eq!(other.secret().download("x.txt").await, b"bytes");
+}

@@ -35,7 +35,7 @@ async fn a_dead_store_is_503_within_seconds_and_heals_by_itself() {
             assert_eq!((status, code(&error)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{error}");
             assert!(!error.to_string().contains("127.0.0.1"), "no internals: {error}");
         }
-        assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
         proxy.mend().await;
         assert_eq!(secret.download("x.txt").await, b"bytes", "silent: {silent}");
     }
