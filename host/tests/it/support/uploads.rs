@@ -64,8 +64,8 @@ impl Uploads for Client {
 /// Body of a request for bucket `uploads`.
 pub fn upload_request(path: &str, extra: Value) -> Value {
     let mut request = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain" });
-    for (name, value) in extra.as_object().expect("an object") {
-        request[name] = value.clone();
+    if let (Value::Object(request), Value::Object(extra)) = (&mut request, extra) {
+        request.extend(extra);
     }
     request
 }
