@@ -22,7 +22,7 @@ CREATE TABLE file_metadata (
     -- As the store last told; null until it was seen.
     size         bigint,
     etag         text,
-    -- A multipart upload in progress.
+    -- The multipart upload signed last; a repeated completion is recognised by it.
     upload_id    text,
     -- Who asked: 'secret', 'publishable', 'admin', or a signed-in user's id.
     uploaded_by  text NOT NULL,
@@ -34,3 +34,5 @@ CREATE TABLE file_metadata (
     FOREIGN KEY (project_id, bucket) REFERENCES buckets (project_id, name) ON DELETE CASCADE
 );
 CREATE INDEX file_metadata_pending_idx ON file_metadata (expires_at) WHERE state = 'pending';
+-- What was not compared with the store since its URL expired.
+CREATE INDEX file_metadata_unchecked_idx ON file_metadata (expires_at) WHERE updated_at <= expires_at;

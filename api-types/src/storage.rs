@@ -95,6 +95,8 @@ pub enum UploadMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignUpload {
+    /// May be left out on the admin side, where the path names it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bucket: String,
     /// Path inside the bucket, for example `notes/x.png`.
     pub path: String,
@@ -114,7 +116,8 @@ pub struct SignUpload {
     pub once: bool,
     #[serde(default)]
     pub mode: UploadMode,
-    /// Part size in bytes for `multipart`: 5 MiB to 5 GiB, 16 MiB unless told.
+    /// Part size in bytes for `multipart`: 5 MiB to 5 GiB, and at most 1024 parts. Unless told 16 MiB, more for
+    /// objects over 16 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<i64>,
 }
@@ -129,11 +132,11 @@ pub struct SignedUpload {
     pub upload_url: String,
     /// `PUT` or `POST`.
     pub method: String,
-    /// Every header that must be sent, exactly so.
+    /// Every header that must be sent, exactly so. HTTP clients set `content-length` by themselves.
     pub headers: BTreeMap<String, String>,
     /// Seconds until the URL stops working.
     pub expires_in: u64,
-    /// Form fields of a POST policy, in the order to send them before `file`.
+    /// Form fields of a POST policy, all to be sent before `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,9 +197,9 @@ pub struct AbortUpload {
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct SignDownload {
-    /// May be left out where `objectKey` starts with it.
+    /// May be left out: `objectKey` starts with it. Where it is named, the key must be in it.
     pub bucket: Option<String>,
-    /// `<bucket>/<path>` as the upload answered it, or the path alone.
+    /// `<bucket>/<path>` as the upload answered it.
     pub object_key: String,
     /// Makes browsers save the file under this name.
     pub download_as: Option<String>,
@@ -234,7 +237,9 @@ pub struct StoredObject {
     pub object_key: String,
     /// Path inside the bucket.
     pub path: String,
+    /// Bytes.
     pub size: i64,
+    /// In lists as it was signed for or last seen; null for what came by other means.
     pub content_type: Option<String>,
     pub etag: Option<String>,
     pub last_modified: Option<DateTime<Utc>>,
@@ -245,8 +250,9 @@ pub struct StoredObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ObjectRef {
-    /// May be left out where `objectKey` starts with it.
+    /// May be left out: `objectKey` starts with it. Where it is named, the key must be in it.
     pub bucket: Option<String>,
+    /// `<bucket>/<path>` as the upload answered it.
     pub object_key: String,
 }
 

@@ -14,7 +14,6 @@ use crate::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
     secrets::{MasterKey, Sealer},
-    storage::StorageState,
     tables::TablesState,
 };
 
@@ -43,7 +42,6 @@ struct Inner {
     started_at: DateTime<Utc>,
     projects: ProjectsState,
     gate: PublicGate,
-    storage: StorageState,
     tables: TablesState,
 }
 
@@ -53,8 +51,7 @@ impl App {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
-        let credentials =
-            SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
+        let credentials = SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
         let pools = ProjectPools::new(
             ServerAddress::from_url(services.database_url.expose())?,
             Arc::new(credentials),
@@ -74,7 +71,6 @@ impl App {
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
-            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
             projects: ProjectsState {
                 platform,
@@ -142,6 +138,5 @@ macro_rules! parts {
 parts! {
     ProjectsState = projects;
     Projects = projects.projects;
-    StorageState = storage;
     TablesState = tables;
 }

@@ -10,6 +10,7 @@ pub mod http;
 pub mod object_store;
 pub mod secrets;
 
+pub mod embedded;
 pub mod projects;
 
 pub mod storage;
@@ -18,3 +19,5 @@ pub mod tables;
 pub mod app;
 mod health;
 pub mod router;
+
+pub mod cli;

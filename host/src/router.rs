@@ -33,10 +33,7 @@ fn public_routes() -> OpenApiRouter<App> {
 
 /// `/admin/v1`, behind the owner's identity.
 fn admin_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .merge(projects::admin_router())
-        .merge(tables::admin_router())
-        .merge(storage::admin_router())
+    OpenApiRouter::new().merge(projects::admin_router()).merge(tables::admin_router()).merge(storage::admin_router())
 }
 
 /// The public surface: `/v1`, `/healthz`, `/readyz`.
@@ -72,7 +69,8 @@ fn panicked() -> axum::response::Response {
 }
 
 async fn unknown_path() -> ApiError {
-    ApiError::new(Code::NotFound, "There is no such path.").with_hint("The paths are listed in /openapi.json of the admin surface.")
+    ApiError::new(Code::NotFound, "There is no such path.")
+        .with_hint("The paths are listed in /openapi.json of the admin surface.")
 }
 
 async fn unknown_method() -> ApiError {
@@ -100,9 +98,7 @@ impl utoipa::Modify for SecuritySchemes {
         components.add_security_scheme("apiKey", header("x-api-key", "A key of the project; all of `/v1`."));
         components.add_security_scheme("userToken", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         components.add_security_scheme("adminToken", header("x-dev-admin-token", "Development; all of `/admin/v1`."));
-        components.add_security_scheme(
-            "access",
-            header("Cf-Access-Jwt-Assertion", "Cloudflare Access; all of `/admin/v1`."),
-        );
+        components
+            .add_security_scheme("access", header("Cf-Access-Jwt-Assertion", "Cloudflare Access; all of `/admin/v1`."));
     }
 }

@@ -12,7 +12,9 @@ mod exclusive;
 mod pool;
 mod pools;
 
+pub mod migrations;
 pub mod platform;
+pub mod server;
 
 pub use connect::{Credentials, ServerAddress};
 pub use error::DbError;

@@ -22,7 +22,9 @@ impl BucketName {
     pub fn parse(name: &str) -> Result<Self, ApiError> {
         let valid = (1..=63).contains(&name.len())
             && !name.starts_with(['-', '_'])
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'));
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'));
         if valid {
             Ok(Self(name.to_owned()))
         } else {
@@ -101,7 +103,7 @@ impl ObjectPath {
 ///
 /// # Errors
 /// `invalid_path` where no path could begin so.
-pub fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
+pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
         check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
     }

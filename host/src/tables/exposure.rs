@@ -27,10 +27,11 @@ pub(super) async fn update(
     let result = client.batch_execute(&sql).await;
     client.settled();
     result.map_err(|error| match error.as_db_error() {
-        Some(db_error) if db_error.code().code() == "42501" => {
-            ApiError::new(Code::Forbidden, format!("The project's owner role may not grant rights on `{}`.", table.table.name))
-                .with_hint("The table belongs to another role: change its owner in the SQL editor, or create it anew.")
-        }
+        Some(db_error) if db_error.code().code() == "42501" => ApiError::new(
+            Code::Forbidden,
+            format!("The project's owner role may not grant rights on `{}`.", table.table.name),
+        )
+        .with_hint("The table belongs to another role: change its owner in the SQL editor, or create it anew."),
         _ => DbError::Postgres(error).into(),
     })
 }
@@ -77,7 +78,8 @@ async fn check_view(
     table: &AdminTable,
     request: &UpdateTableExposure,
 ) -> ApiResult<()> {
-    let opens = [request.publishable, request.signed_in].into_iter().flatten().any(|access| access != TableAccess::None);
+    let opens =
+        [request.publishable, request.signed_in].into_iter().flatten().any(|access| access != TableAccess::None);
     if table.table.kind != TableKind::View || !opens {
         return Ok(());
     }

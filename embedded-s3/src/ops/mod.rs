@@ -1,0 +1,69 @@
+//! S3 operations on the store. One file per kind; this one is the list of what there is.
+//!
+//! Everything that `s3s` knows and that is not here is answered with 501.
+
+mod attributes;
+mod bucket;
+mod conditions;
+mod copy;
+mod delete;
+mod error;
+mod get;
+mod list;
+mod multipart;
+mod multipart_list;
+mod put;
+
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result};
+
+use crate::store::Store;
+
+/// The `s3s` face of a store.
+#[derive(Debug)]
+pub(crate) struct Operations {
+    pub store: Store,
+    pub region: String,
+}
+
+/// `s3s` calls each operation by name: this hands it on to the function that does it.
+macro_rules! operations {
+    ($($name:ident: $input:ty => $output:ty, $function:path;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Operations {
+            $(
+                async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                    $function(self, request).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    create_bucket: CreateBucketInput => CreateBucketOutput, bucket::create_bucket;
+    delete_bucket: DeleteBucketInput => DeleteBucketOutput, bucket::delete_bucket;
+    head_bucket: HeadBucketInput => HeadBucketOutput, bucket::head_bucket;
+    list_buckets: ListBucketsInput => ListBucketsOutput, bucket::list_buckets;
+    get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, bucket::get_bucket_location;
+    get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput, bucket::get_bucket_versioning;
+    put_bucket_cors: PutBucketCorsInput => PutBucketCorsOutput, bucket::put_bucket_cors;
+    get_bucket_cors: GetBucketCorsInput => GetBucketCorsOutput, bucket::get_bucket_cors;
+    delete_bucket_cors: DeleteBucketCorsInput => DeleteBucketCorsOutput, bucket::delete_bucket_cors;
+    put_object: PutObjectInput => PutObjectOutput, put::put_object;
+    post_object: PostObjectInput => PostObjectOutput, put::post_object;
+    get_object: GetObjectInput => GetObjectOutput, get::get_object;
+    head_object: HeadObjectInput => HeadObjectOutput, get::head_object;
+    copy_object: CopyObjectInput => CopyObjectOutput, copy::copy_object;
+    delete_object: DeleteObjectInput => DeleteObjectOutput, delete::delete_object;
+    delete_objects: DeleteObjectsInput => DeleteObjectsOutput, delete::delete_objects;
+    list_objects: ListObjectsInput => ListObjectsOutput, list::list_objects;
+    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output, list::list_objects_v2;
+    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput, multipart::create_multipart_upload;
+    upload_part: UploadPartInput => UploadPartOutput, multipart::upload_part;
+    upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, copy::upload_part_copy;
+    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput, multipart::complete_multipart_upload;
+    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput, multipart::abort_multipart_upload;
+    list_parts: ListPartsInput => ListPartsOutput, multipart_list::list_parts;
+    list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput, multipart_list::list_multipart_uploads;
+}

@@ -1,0 +1,110 @@
+//! Listing uploads and their parts.
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::Operations;
+use super::attributes::{to_etag, to_i64, to_timestamp};
+use super::list::{Encoder, owner, page_size, position};
+use crate::store::{self, Position};
+
+pub(super) async fn list_parts(
+    operations: &Operations,
+    request: S3Request<ListPartsInput>,
+) -> S3Result<S3Response<ListPartsOutput>> {
+    let input = request.input;
+    let upload = operations.store.upload(&input.bucket, &input.key, &input.upload_id)?;
+    let max_parts = page_size(input.max_parts)?;
+    let marker = input.part_number_marker.unwrap_or(0);
+    if marker < 0 {
+        return Err(s3_error!(InvalidArgument, "part-number-marker can't be negative"));
+    }
+    let mut rest = upload.parts().into_iter().filter(|part| i32::from(part.number) > marker);
+    let parts: Vec<_> = rest.by_ref().take(usize::try_from(max_parts).unwrap_or_default()).collect();
+    let last = parts.last().map(|part| i32::from(part.number));
+    let is_truncated = last.is_some() && rest.next().is_some();
+    let parts: Vec<Part> = parts
+        .into_iter()
+        .map(|part| Part {
+            part_number: Some(i32::from(part.number)),
+            e_tag: Some(to_etag(part.etag)),
+            size: Some(to_i64(part.size)),
+            last_modified: Some(to_timestamp(part.modified_ms)),
+            ..Default::default()
+        })
+        .collect();
+    Ok(S3Response::new(ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id),
+        part_number_marker: Some(marker),
+        next_part_number_marker: last.filter(|_| is_truncated),
+        max_parts: Some(max_parts),
+        is_truncated: Some(is_truncated),
+        parts: (!parts.is_empty()).then_some(parts),
+        owner: Some(owner()),
+        ..Default::default()
+    }))
+}
+
+pub(super) async fn list_multipart_uploads(
+    operations: &Operations,
+    request: S3Request<ListMultipartUploadsInput>,
+) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+    let input = request.input;
+    operations.store.bucket(&input.bucket)?;
+    let prefix = input.prefix.as_deref().unwrap_or_default();
+    let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
+    let max_uploads = page_size(input.max_uploads)?;
+    let start = start_of(input.key_marker.as_deref(), input.upload_id_marker.as_deref(), prefix, delimiter);
+    let all = operations.store.uploads(&input.bucket);
+    let limit = usize::try_from(max_uploads).unwrap_or_default();
+    let page = store::page(&all, prefix, delimiter, start.as_ref(), limit);
+    let encoder = Encoder::new(input.encoding_type.as_ref())?;
+    let uploads: Vec<MultipartUpload> = page
+        .entries
+        .iter()
+        .map(|(_, upload)| MultipartUpload {
+            key: Some(encoder.encode(&upload.record.key)),
+            upload_id: Some(upload.id.clone()),
+            initiated: Some(to_timestamp(upload.record.initiated_ms)),
+            owner: Some(owner()),
+            ..Default::default()
+        })
+        .collect();
+    let is_truncated = page.next.is_some();
+    let (next_key_marker, next_upload_id_marker) = match page.next {
+        Some(Position::AfterKey(entry)) => match entry.rsplit_once('\0') {
+            Some((key, id)) => (Some(encoder.encode(key)), Some(id.to_owned())),
+            None => (None, None),
+        },
+        Some(Position::AfterGroup(group)) => (Some(encoder.encode(&group)), None),
+        None => (None, None),
+    };
+    let prefixes = encoder.prefixes(&page.groups);
+    Ok(S3Response::new(ListMultipartUploadsOutput {
+        uploads: (!uploads.is_empty()).then_some(uploads),
+        common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
+        is_truncated: Some(is_truncated),
+        next_key_marker,
+        next_upload_id_marker,
+        prefix: Some(encoder.encode(prefix)),
+        delimiter: delimiter.map(|delimiter| encoder.encode(delimiter)),
+        key_marker: Some(encoder.encode(input.key_marker.as_deref().unwrap_or_default())),
+        upload_id_marker: input.upload_id_marker,
+        encoding_type: input.encoding_type,
+        max_uploads: Some(max_uploads),
+        bucket: Some(input.bucket),
+        ..Default::default()
+    }))
+}
+
+/// Entries are named `key NUL id`. A key alone stands behind all of its uploads.
+fn start_of(key: Option<&str>, id: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Option<Position> {
+    let key = key.filter(|key| !key.is_empty())?;
+    match (id, position(key, prefix, delimiter)) {
+        (_, group @ Position::AfterGroup(_)) => Some(group),
+        (Some(id), Position::AfterKey(key)) => Some(Position::AfterKey(format!("{key}\0{id}"))),
+        (None, Position::AfterKey(key)) => Some(Position::AfterKey(format!("{key}\0{}", char::MAX))),
+    }
+}

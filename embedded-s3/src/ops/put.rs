@@ -1,0 +1,151 @@
+//! Objects from one request: `PUT`, and the forms of browsers.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
+
+use super::Operations;
+use super::attributes::{check_key, given_attributes, refuse, refuse_unsupported, to_etag, to_i64};
+use super::conditions::write_conditions;
+use crate::store::{Draft, Etag, Expectations, Ingested};
+
+pub(super) async fn put_object(
+    operations: &Operations,
+    request: S3Request<PutObjectInput>,
+) -> S3Result<S3Response<PutObjectOutput>> {
+    let S3Request { mut input, headers, trailing_headers, .. } = request;
+    check_key(&input.key)?;
+    refuse_unsupported!(input)?;
+    refuse(&[(input.write_offset_bytes.is_some(), "appending")])?;
+    let store = &operations.store;
+    let bucket = store.bucket(&input.bucket)?;
+    let conditions = write_conditions(input.if_match.take(), input.if_none_match.as_ref())?;
+    let attributes = given_attributes!(input).into_attributes()?;
+    let expectations = expectations(&mut input, &headers, trailing_headers)?;
+    let body = input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
+
+    let Ingested { blob, md5, checksum } = store.ingest(body, expectations).await?;
+    let draft = Draft { etag: Etag { md5, parts: 0 }, blobs: Box::new([blob]), attributes };
+    let object = store.put_object(bucket, input.key, draft, conditions).await?;
+    Ok(S3Response::new(PutObjectOutput {
+        e_tag: Some(to_etag(object.etag)),
+        size: Some(to_i64(object.size)),
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        ..Default::default()
+    }))
+}
+
+/// A form: `s3s` has checked signature and policy, and read the file into memory.
+pub(super) async fn post_object(
+    operations: &Operations,
+    request: S3Request<PostObjectInput>,
+) -> S3Result<S3Response<PostObjectOutput>> {
+    // Signature version 4 names a region, the outdated version 2 does not. See `guard` for the
+    // other ways to sign.
+    if request.region.is_none() {
+        return Err(s3_error!(AccessDenied, "the form must be signed with signature version 4"));
+    }
+    let request = request.map_input(|form| PutObjectInput {
+        acl: form.acl,
+        body: form.body,
+        bucket: form.bucket,
+        cache_control: form.cache_control,
+        checksum_crc32: form.checksum_crc32,
+        checksum_crc32c: form.checksum_crc32c,
+        checksum_crc64nvme: form.checksum_crc64nvme,
+        checksum_sha1: form.checksum_sha1,
+        checksum_sha256: form.checksum_sha256,
+        content_disposition: form.content_disposition,
+        content_encoding: form.content_encoding,
+        content_language: form.content_language,
+        // The length of an empty file is left out by s3s.
+        content_length: Some(form.content_length.unwrap_or(0)),
+        content_md5: form.content_md5,
+        content_type: form.content_type,
+        expires: form.expires,
+        if_match: form.if_match,
+        if_none_match: form.if_none_match,
+        key: form.key,
+        metadata: form.metadata,
+        object_lock_legal_hold_status: form.object_lock_legal_hold_status,
+        object_lock_mode: form.object_lock_mode,
+        server_side_encryption: form.server_side_encryption,
+        sse_customer_algorithm: form.sse_customer_algorithm,
+        sse_customer_key: form.sse_customer_key,
+        ssekms_key_id: form.ssekms_key_id,
+        tagging: form.tagging,
+        website_redirect_location: form.website_redirect_location,
+        write_offset_bytes: form.write_offset_bytes,
+        ..Default::default()
+    });
+    let response = put_object(operations, request).await?;
+    Ok(response.map_output(|put| PostObjectOutput { e_tag: put.e_tag, size: put.size, ..Default::default() }))
+}
+
+/// The part of an input that says what the body should be.
+pub(super) trait DeclaredBody {
+    fn content_length(&self) -> Option<i64>;
+    fn content_md5(&self) -> Option<&str>;
+    fn checksum(&mut self) -> Checksum;
+}
+
+macro_rules! declared_body {
+    ($($input:ty),*) => {
+        $(impl DeclaredBody for $input {
+            fn content_length(&self) -> Option<i64> {
+                self.content_length
+            }
+
+            fn content_md5(&self) -> Option<&str> {
+                self.content_md5.as_deref()
+            }
+
+            fn checksum(&mut self) -> Checksum {
+                Checksum {
+                    checksum_crc32: self.checksum_crc32.take(),
+                    checksum_crc32c: self.checksum_crc32c.take(),
+                    checksum_crc64nvme: self.checksum_crc64nvme.take(),
+                    checksum_sha1: self.checksum_sha1.take(),
+                    checksum_sha256: self.checksum_sha256.take(),
+                    ..Default::default()
+                }
+            }
+        })*
+    };
+}
+
+declared_body!(PutObjectInput, UploadPartInput);
+
+pub(super) fn expectations(
+    input: &mut impl DeclaredBody,
+    headers: &HeaderMap,
+    trailers: Option<TrailingHeaders>,
+) -> S3Result<Expectations> {
+    let invalid = || s3_error!(InvalidDigest, "Content-MD5 is not the base64 of 16 bytes");
+    let md5 = match input.content_md5() {
+        None => None,
+        Some(text) => {
+            let bytes = BASE64_STANDARD.decode(text).map_err(|_| invalid())?;
+            Some(bytes.try_into().map_err(|_| invalid())?)
+        }
+    };
+    let length = input
+        .content_length()
+        .map(u64::try_from)
+        .transpose()
+        .map_err(|_| s3_error!(InvalidArgument, "Content-Length is negative"))?;
+    let announced = headers
+        .get_all("x-amz-trailer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    Ok(Expectations { length, md5, checksum: input.checksum(), announced, trailers })
+}

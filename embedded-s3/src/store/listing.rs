@@ -1,0 +1,141 @@
+//! Pages of keys in order, with prefix and delimiter.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    /// Behind this key, which need not exist.
+    AfterKey(String),
+    /// Behind every key with this prefix.
+    AfterGroup(String),
+}
+
+/// One page of a listing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Page<T> {
+    pub entries: Vec<(String, T)>,
+    /// Common prefixes: what lies behind the delimiter, folded.
+    pub groups: Vec<String>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<Position>,
+}
+
+/// The common prefix that a key is folded into.
+pub(crate) fn group_of<'key>(key: &'key str, prefix: &str, delimiter: Option<&str>) -> Option<&'key str> {
+    let delimiter = delimiter?;
+    let at = key.get(prefix.len()..)?.find(delimiter)?;
+    key.get(..prefix.len() + at + delimiter.len())
+}
+
+/// Lists at most `limit` entries and groups. Skips over groups without visiting their keys.
+pub(crate) fn page<T: Clone>(
+    all: &BTreeMap<String, T>,
+    prefix: &str,
+    delimiter: Option<&str>,
+    start: Option<&Position>,
+    limit: usize,
+) -> Page<T> {
+    let mut page = Page { entries: Vec::new(), groups: Vec::new(), next: None };
+    let after_group;
+    let lower = match start {
+        Some(Position::AfterKey(key)) if key.as_str() >= prefix => Bound::Excluded(key.as_str()),
+        Some(Position::AfterGroup(group)) => match successor(group) {
+            Some(successor) => {
+                after_group = successor;
+                Bound::Included(after_group.as_str().max(prefix))
+            }
+            None => return page,
+        },
+        _ => Bound::Included(prefix),
+    };
+    let mut remaining = all.range::<str, _>((lower, Bound::Unbounded));
+    let mut last = None;
+    while let Some((key, value)) = remaining.next() {
+        if limit == 0 || !key.starts_with(prefix) {
+            break;
+        }
+        if page.entries.len() + page.groups.len() == limit {
+            page.next = last;
+            break;
+        }
+        let Some(group) = group_of(key, prefix, delimiter) else {
+            page.entries.push((key.clone(), value.clone()));
+            last = Some(Position::AfterKey(key.clone()));
+            continue;
+        };
+        page.groups.push(group.to_owned());
+        last = Some(Position::AfterGroup(group.to_owned()));
+        let Some(successor) = successor(group) else {
+            break;
+        };
+        remaining = all.range::<str, _>((Bound::Included(successor.as_str()), Bound::Unbounded));
+    }
+    page
+}
+
+/// The smallest string above all that begin with `prefix`; UTF-8 sorts like its code points.
+fn successor(prefix: &str) -> Option<String> {
+    let mut successor = prefix.to_owned();
+    while let Some(last) = successor.pop() {
+        let next = match last {
+            '\u{D7FF}' => Some('\u{E000}'),
+            _ => char::from_u32(u32::from(last) + 1),
+        };
+        if let Some(next) = next {
+            successor.push(next);
+            return Some(successor);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(
+        (prefix, delimiter, start, limit): (&str, Option<&str>, Option<Position>, usize),
+        (keys, groups, next): (&[&str], &[&str], Option<Position>),
+    ) {
+        let all: BTreeMap<_, _> =
+            ["a", "a/b", "a/c/d", "a\u{10FFFF}", "b/1", "b/2", "c"].map(|key| (key.to_owned(), ())).into();
+        let page = page(&all, prefix, delimiter, start.as_ref(), limit);
+        let found: Vec<_> = page.entries.iter().map(|(key, ())| key.as_str()).collect();
+        assert_eq!(
+            (found.as_slice(), page.groups, page.next),
+            (keys, groups.iter().map(|&g| g.to_owned()).collect(), next)
+        );
+    }
+
+    fn after_key(key: &str) -> Option<Position> {
+        Some(Position::AfterKey(key.to_owned()))
+    }
+
+    fn after_group(group: &str) -> Option<Position> {
+        Some(Position::AfterGroup(group.to_owned()))
+    }
+
+    #[test]
+    fn pages() {
+        check(("", None, None, 2), (&["a", "a/b"], &[], after_key("a/b")));
+        check(("", None, after_key("b/1"), 9), (&["b/2", "c"], &[], None));
+        check(("", Some("/"), None, 9), (&["a", "a\u{10FFFF}", "c"], &["a/", "b/"], None));
+        check(("", Some("/"), None, 2), (&["a"], &["a/"], after_group("a/")));
+        check(("", Some("/"), after_group("a/"), 9), (&["a\u{10FFFF}", "c"], &["b/"], None));
+        check(("a/", Some("/"), None, 9), (&["a/b"], &["a/c/"], None));
+        check(("b/", None, after_key("a"), 9), (&["b/1", "b/2"], &[], None));
+        check(("b/", None, after_group("a/"), 9), (&["b/1", "b/2"], &[], None));
+        check(("", None, None, 0), (&[], &[], None));
+        check(("", None, None, 7), (&["a", "a/b", "a/c/d", "a\u{10FFFF}", "b/1", "b/2", "c"], &[], None));
+    }
+
+    #[test]
+    fn successors() {
+        assert_eq!(successor("a/"), Some("a0".to_owned()));
+        assert_eq!(successor("a\u{10FFFF}"), Some("b".to_owned()));
+        assert_eq!(successor("\u{D7FF}"), Some("\u{E000}".to_owned()));
+        assert_eq!(successor("\u{10FFFF}"), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! What the metadata files say, and the same in memory.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use s3s::crypto::{Checksum as _, Sha256};
+use serde::{Deserialize, Serialize};
+
+use super::blob::{Blob, BlobId};
+
+/// Headers that are stored with an object and returned as they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Attributes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_language: Option<String>,
+    /// `Expires`, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// `x-amz-meta-*`, names without that prefix.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub user: BTreeMap<String, String>,
+}
+
+/// MD5 of the bytes, or of the MD5s of the parts with their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Etag {
+    pub md5: [u8; 16],
+    /// 0 for an object that was uploaded in one go.
+    pub parts: u32,
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let md5 = hex::encode(self.md5);
+        if self.parts == 0 { formatter.write_str(&md5) } else { write!(formatter, "{md5}-{}", self.parts) }
+    }
+}
+
+impl FromStr for Etag {
+    type Err = hex::FromHexError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (hex, parts) = match text.split_once('-') {
+            Some((hex, parts)) => (hex, parts.parse().map_err(|_| hex::FromHexError::InvalidStringLength)?),
+            None => (text, 0),
+        };
+        let mut md5 = [0; 16];
+        hex::decode_to_slice(hex, &mut md5)?;
+        Ok(Self { md5, parts })
+    }
+}
+
+/// A committed object. Immutable: an overwrite makes another one.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub etag: Etag,
+    pub modified_ms: u64,
+    pub size: u64,
+    /// In order; more than one after a multi-part upload.
+    pub blobs: Box<[Arc<Blob>]>,
+    pub attributes: Arc<Attributes>,
+}
+
+/// File of an object.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ObjectRecord {
+    pub key: String,
+    pub etag: String,
+    pub modified_ms: u64,
+    pub blobs: Vec<BlobRecord>,
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// Reference to a blob.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BlobRecord {
+    pub id: BlobId,
+    pub size: u64,
+}
+
+impl From<&Arc<Blob>> for BlobRecord {
+    fn from(blob: &Arc<Blob>) -> Self {
+        Self { id: blob.id, size: blob.size }
+    }
+}
+
+impl ObjectRecord {
+    pub(super) fn new(key: &str, object: &Object) -> Self {
+        Self {
+            key: key.to_owned(),
+            etag: object.etag.to_string(),
+            modified_ms: object.modified_ms,
+            blobs: object.blobs.iter().map(BlobRecord::from).collect(),
+            attributes: Attributes::clone(&object.attributes),
+        }
+    }
+}
+
+/// File of a bucket.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct BucketRecord {
+    pub created_ms: u64,
+    /// What was put as its CORS configuration. Kept for reading back, never consulted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<serde_json::Value>,
+}
+
+/// File of a multi-part upload that was begun.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UploadRecord {
+    pub bucket: String,
+    pub key: String,
+    pub initiated_ms: u64,
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// File of an uploaded part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PartRecord {
+    pub number: u16,
+    #[serde(with = "hex::serde")]
+    pub md5: [u8; 16],
+    pub modified_ms: u64,
+    pub blob: BlobRecord,
+}
+
+/// Folder and file name of a key below its bucket. A key never becomes part of a path.
+pub(crate) fn record_location(key: &str) -> (String, String) {
+    let digest = hex::encode(Sha256::checksum(key.as_bytes()));
+    (digest.get(..2).unwrap_or_default().to_owned(), format!("{digest}.json"))
+}
+
+/// Shares equal attributes: most objects of a bucket have the same few, and there are many objects.
+#[derive(Debug, Default)]
+pub(crate) struct AttributePool {
+    known: Mutex<Pool>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    shared: HashSet<Arc<Attributes>>,
+    sweep_at: usize,
+}
+
+impl AttributePool {
+    pub(super) fn share(&self, attributes: Attributes) -> Arc<Attributes> {
+        let mut pool = self.known.lock();
+        if let Some(known) = pool.shared.get(&attributes) {
+            return Arc::clone(known);
+        }
+        if pool.shared.len() >= pool.sweep_at {
+            pool.shared.retain(|known| Arc::strong_count(known) > 1);
+            pool.sweep_at = pool.shared.len().saturating_mul(2).max(64);
+        }
+        let attributes = Arc::new(attributes);
+        pool.shared.insert(Arc::clone(&attributes));
+        attributes
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn system_time(milliseconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).unwrap_or(UNIX_EPOCH)
+}

@@ -1,0 +1,117 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::multipart::{Form, Part};
+use sha2::Sha256;
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+use crate::support::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, TestServer, http};
+
+const AMZ_DATE: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+const EXPIRATION: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
+
+fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// A form that may put a file of 3 to 10 bytes and of type text/plain below `uploads/`.
+fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> Form {
+    let now = OffsetDateTime::now_utc();
+    let date = now.format(AMZ_DATE).unwrap();
+    let day = date[..8].to_owned();
+    let credential = format!("{ACCESS_KEY}/{day}/{REGION}/s3/aws4_request");
+    let expiration = (now + time::Duration::seconds(expires_in)).format(EXPIRATION).unwrap();
+    let policy = serde_json::json!({"expiration": expiration, "conditions": [
+        {"bucket": BUCKET},
+        ["starts-with", "$key", "uploads/"],
+        ["eq", "$Content-Type", "text/plain"],
+        ["starts-with", "$success_action_status", ""],
+        ["content-length-range", 3, 10],
+        {"x-amz-credential": credential}, {"x-amz-algorithm": "AWS4-HMAC-SHA256"}, {"x-amz-date": date},
+    ]});
+    let policy = BASE64_STANDARD.encode(policy.to_string());
+    let signing = [day.as_str(), REGION, "s3", "aws4_request"]
+        .iter()
+        .fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, text| hmac(&key, text));
+    let signature = hex::encode(hmac(&signing, &policy));
+    let form = Form::new()
+        .text("key", key.to_owned())
+        .text("policy", policy)
+        .text("x-amz-algorithm", "AWS4-HMAC-SHA256")
+        .text("x-amz-credential", credential)
+        .text("x-amz-date", date)
+        .text("x-amz-signature", signature);
+    fields.iter().fold(form, |form, (name, value)| form.text(*name, *value))
+}
+
+async fn submit(server: &TestServer, form: Form, file: &'static str) -> (u16, String) {
+    let form = form.part("file", Part::text(file).file_name("picked.txt"));
+    let answer = http().post(server.url("/files")).multipart(form).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+const PLAIN: (&str, &str) = ("Content-Type", "text/plain");
+
+#[tokio::test]
+async fn a_form_that_keeps_to_its_policy() {
+    let server = TestServer::start().await;
+    let (status, _) = submit(&server, form("uploads/ä.txt", 60, &[PLAIN]), "12345").await;
+    assert_eq!(status, 204);
+    assert_eq!(server.get("uploads/ä.txt").await.unwrap(), b"12345");
+    let head = server.client.head_object().bucket(BUCKET).key("uploads/ä.txt").send().await.unwrap();
+    assert_eq!(head.content_type(), Some("text/plain"));
+    let created = form("uploads/b", 60, &[PLAIN, ("success_action_status", "201")]);
+    let (status, body) = submit(&server, created, "123").await;
+    assert_eq!(status, 201);
+    assert!(body.contains("<Key>uploads/b</Key>"), "{body}");
+}
+
+#[tokio::test]
+async fn the_size_must_be_in_range() {
+    let server = TestServer::start().await;
+    for (file, code) in [("12345678901", "EntityTooLarge"), ("12", "EntityTooSmall"), ("", "EntityTooSmall")] {
+        let (status, body) = submit(&server, form("uploads/a", 60, &[PLAIN]), file).await;
+        assert_eq!(status, 400, "{file}");
+        assert!(body.contains(code), "{body}");
+    }
+    assert_eq!(server.get("uploads/a").await, None);
+    assert_eq!(submit(&server, form("uploads/a", 60, &[PLAIN]), "1234567890").await.0, 204);
+}
+
+#[tokio::test]
+async fn a_form_that_breaks_its_policy() {
+    let server = TestServer::start().await;
+    let refused = [
+        (form("elsewhere/a", 60, &[PLAIN]), "other folder"),
+        (form("uploads/a", 60, &[("Content-Type", "text/html")]), "other type"),
+        (form("uploads/a", 60, &[]), "no type"),
+        (form("uploads/a", 60, &[PLAIN, ("x-amz-meta-extra", "1")]), "field that is not in the policy"),
+        (form("uploads/a", -60, &[PLAIN]), "expired"),
+        (Form::new().text("key", "uploads/a"), "not signed"),
+        (
+            Form::new()
+                .text("key", "uploads/a")
+                .text("policy", "e30=")
+                .text("awsaccesskeyid", ACCESS_KEY)
+                .text("signature", "x"),
+            "version 2",
+        ),
+    ];
+    for (form, reason) in refused {
+        let (status, body) = submit(&server, form, "12345").await;
+        assert!((400..=403).contains(&status), "{reason}: {status} {body}");
+    }
+    assert!(server.client.list_objects_v2().bucket(BUCKET).send().await.unwrap().contents().is_empty());
+}
+
+#[tokio::test]
+async fn keys_in_forms_are_checked() {
+    let server = TestServer::start().await;
+    let key = format!("uploads/{}", "k".repeat(1020));
+    let (status, body) = submit(&server, form(&key, 60, &[PLAIN]), "12345").await;
+    assert!(status == 400 && body.contains("KeyTooLong"), "{status} {body}");
+}

@@ -1,0 +1,196 @@
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use s3s::crypto::{Checksum as _, Md5};
+
+use crate::support::{BUCKET, TestServer, bytes, code, files_below, http, status};
+
+pub(crate) const MIB: usize = 1024 * 1024;
+
+pub(crate) async fn begin(client: &Client, key: &str) -> String {
+    let begun =
+        client.create_multipart_upload().bucket(BUCKET).key(key).content_type("video/mp4").send().await.unwrap();
+    begun.upload_id().unwrap().to_owned()
+}
+
+pub(crate) async fn part(client: &Client, key: &str, id: &str, number: i32, content: Vec<u8>) -> CompletedPart {
+    let upload = client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(number);
+    let uploaded = upload.body(ByteStream::from(content)).send().await.unwrap();
+    CompletedPart::builder().part_number(number).set_e_tag(uploaded.e_tag().map(str::to_owned)).build()
+}
+
+macro_rules! complete {
+    ($client:expr, $key:expr, $id:expr, $parts:expr) => {
+        $client
+            .complete_multipart_upload()
+            .bucket(BUCKET)
+            .key($key)
+            .upload_id($id)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some($parts)).build())
+    };
+}
+
+#[tokio::test]
+async fn parts_become_an_object() {
+    let server = TestServer::start().await;
+    let contents = [bytes(1, 5 * MIB), bytes(2, 5 * MIB + 1), bytes(3, 10)];
+    let id = begin(&server.client, "film").await;
+    // Out of order, one twice, one that is not used in the end.
+    let third = part(&server.client, "film", &id, 9, contents[2].clone()).await;
+    part(&server.client, "film", &id, 1, b"replaced".to_vec()).await;
+    let first = part(&server.client, "film", &id, 1, contents[0].clone()).await;
+    part(&server.client, "film", &id, 5, b"unused".to_vec()).await;
+    let server = server.restart().await;
+    assert_eq!(server.get("film").await, None);
+    let client = &server.client;
+    let second = part(client, "film", &id, 2, contents[1].clone()).await;
+
+    let listed = client.list_parts().bucket(BUCKET).key("film").upload_id(&id).max_parts(2).send().await.unwrap();
+    let numbers: Vec<_> =
+        listed.parts().iter().map(|part| (part.part_number().unwrap(), part.size().unwrap())).collect();
+    assert_eq!(numbers, [(1, 5 * MIB as i64), (2, 5 * MIB as i64 + 1)]);
+    assert_eq!((listed.is_truncated(), listed.next_part_number_marker()), (Some(true), Some("2")));
+    let rest =
+        client.list_parts().bucket(BUCKET).key("film").upload_id(&id).part_number_marker("2").send().await.unwrap();
+    assert_eq!(rest.parts().iter().filter_map(|part| part.part_number()).collect::<Vec<_>>(), [5, 9]);
+    let uploads = client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap();
+    assert_eq!(uploads.uploads()[0].upload_id(), Some(id.as_str()));
+    assert_eq!(uploads.uploads()[0].key(), Some("film"));
+
+    let completed = complete!(client, "film", &id, vec![first, second, third]).send().await.unwrap();
+    let digests: Vec<u8> = contents.iter().flat_map(|content| Md5::checksum(content)).collect();
+    let etag = format!("\"{}-3\"", hex::encode(Md5::checksum(&digests)));
+    assert_eq!(completed.e_tag(), Some(etag.as_str()));
+
+    let server = server.restart().await;
+    let whole = contents.concat();
+    let got = server.client.get_object().bucket(BUCKET).key("film").send().await.unwrap();
+    assert_eq!((got.e_tag(), got.content_type()), (Some(etag.as_str()), Some("video/mp4")));
+    assert!(got.body.collect().await.unwrap().to_vec() == whole);
+    for (range, from, to) in [
+        ("bytes=5242870-5242890", 5 * MIB - 10, 5 * MIB + 11),
+        ("bytes=10-10485770", 10, 10 * MIB + 11),
+        ("bytes=-12", whole.len() - 12, whole.len()),
+    ] {
+        let got = server.client.get_object().bucket(BUCKET).key("film").range(range).send().await.unwrap();
+        assert!(got.body.collect().await.unwrap().to_vec() == whole[from..to], "{range}");
+    }
+    let got = server.client.get_object().bucket(BUCKET).key("film").part_number(3).send().await.unwrap();
+    assert_eq!(got.parts_count(), Some(3));
+    assert!(got.body.collect().await.unwrap().to_vec() == contents[2]);
+    assert!(server.client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap().uploads().is_empty());
+    assert_eq!(files_below(&server.folder.path().join("blobs")), 3);
+    assert_eq!(files_below(&server.folder.path().join("uploads")), 0);
+    server.put("film", "short").await;
+    let server = server.restart().await;
+    assert_eq!(files_below(&server.folder.path().join("blobs")), 1);
+}
+
+#[tokio::test]
+async fn what_can_be_wrong_with_parts() {
+    let server = TestServer::start().await;
+    server.put("film", "old").await;
+    let client = &server.client;
+    let id = begin(client, "film").await;
+    let small = part(client, "film", &id, 1, b"small".to_vec()).await;
+    let last = part(client, "film", &id, 2, b"last".to_vec()).await;
+    let error = complete!(client, "film", &id, vec![small.clone(), last.clone()]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (400, "EntityTooSmall"));
+    let error = complete!(client, "film", &id, vec![last.clone(), small.clone()]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (400, "InvalidPartOrder"));
+    let missing = CompletedPart::builder().part_number(3).e_tag("\"00\"").build();
+    let error = complete!(client, "film", &id, vec![missing]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (400, "InvalidPart"));
+    let other = CompletedPart::builder().part_number(1).e_tag(last.e_tag().unwrap()).build();
+    let error = complete!(client, "film", &id, vec![other]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (400, "InvalidPart"));
+    let error = complete!(client, "film", &id, vec![small.clone()]).if_none_match("*").send().await.unwrap_err();
+    assert_eq!(status(&error), 412);
+    let error = complete!(client, "other", &id, vec![small.clone()]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (404, "NoSuchUpload"));
+    for number in [0, 10_001] {
+        let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(number);
+        assert_eq!(status(&upload.send().await.unwrap_err()), 400);
+    }
+    let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(1);
+    let error = upload.body(ByteStream::from_static(b"x")).content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").send().await;
+    assert_eq!(code(&error.unwrap_err()), "BadDigest");
+    let upload = client.upload_part().bucket(BUCKET).key("film").upload_id("../../x").part_number(1);
+    assert_eq!(status(&upload.send().await.unwrap_err()), 404);
+    assert_eq!(server.get("film").await.unwrap(), b"old");
+    complete!(client, "film", &id, vec![small]).send().await.unwrap();
+    assert_eq!(server.get("film").await.unwrap(), b"small");
+}
+
+#[tokio::test]
+async fn aborting() {
+    let server = TestServer::start().await;
+    let client = &server.client;
+    let id = begin(client, "film").await;
+    part(client, "film", &id, 1, b"part".to_vec()).await;
+    let abort = || client.abort_multipart_upload().bucket(BUCKET).key("film").upload_id(&id).send();
+    abort().await.unwrap();
+    assert_eq!(status(&abort().await.unwrap_err()), 404);
+    let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(2);
+    assert_eq!(code(&upload.send().await.unwrap_err()), "NoSuchUpload");
+    // Deleting a bucket ends what was begun in it.
+    let id = begin(client, "film").await;
+    part(client, "film", &id, 1, b"part".to_vec()).await;
+    client.delete_bucket().bucket(BUCKET).send().await.unwrap();
+    client.create_bucket().bucket(BUCKET).send().await.unwrap();
+    let parts = client.list_parts().bucket(BUCKET).key("film").upload_id(&id).send().await;
+    assert_eq!(status(&parts.unwrap_err()), 404);
+    let server = server.restart().await;
+    assert_eq!(files_below(&server.folder.path().join("blobs")), 0);
+    assert_eq!(files_below(&server.folder.path().join("uploads")), 0);
+}
+
+#[tokio::test]
+async fn listing_uploads() {
+    let server = TestServer::start().await;
+    let client = &server.client;
+    let mut ids = Vec::new();
+    for key in ["a/1", "a/2", "b", "b"] {
+        ids.push((key, begin(client, key).await));
+    }
+    ids.sort();
+    let mut listed = Vec::new();
+    let (mut key, mut id) = (None, None);
+    loop {
+        let list = client.list_multipart_uploads().bucket(BUCKET).max_uploads(1);
+        let page = list.set_key_marker(key).set_upload_id_marker(id).send().await.unwrap();
+        listed.extend(
+            page.uploads()
+                .iter()
+                .map(|upload| (upload.key().unwrap().to_owned(), upload.upload_id().unwrap().to_owned())),
+        );
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+        (key, id) = (page.next_key_marker().map(str::to_owned), page.next_upload_id_marker().map(str::to_owned));
+    }
+    assert_eq!(listed, ids.into_iter().map(|(key, id)| (key.to_owned(), id)).collect::<Vec<_>>());
+    let folded = client.list_multipart_uploads().bucket(BUCKET).delimiter("/").send().await.unwrap();
+    assert_eq!((folded.uploads().len(), folded.common_prefixes()[0].prefix()), (2, Some("a/")));
+}
+
+/// What a browser does: every part by a signed URL of its own.
+#[tokio::test]
+async fn presigned_parts() {
+    let server = TestServer::start().await;
+    let client = &server.client;
+    let http = http();
+    let id = begin(client, "film").await;
+    let contents = [bytes(4, 5 * MIB), bytes(5, 77)];
+    let mut parts = Vec::new();
+    for (number, content) in (1..).zip(&contents) {
+        let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(number);
+        let url = upload.presigned(crate::support::in_an_hour()).await.unwrap();
+        let answer = http.put(url.uri()).body(content.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        parts.push(CompletedPart::builder().part_number(number).e_tag(etag).build());
+    }
+    complete!(client, "film", &id, parts).send().await.unwrap();
+    assert!(server.get("film").await.unwrap() == contents.concat());
+}

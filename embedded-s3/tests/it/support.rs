@@ -1,0 +1,176 @@
+//! Starting servers and talking to them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, retry::RetryConfig,
+};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use aws_sdk_s3::primitives::ByteStream;
+use embedded_s3::{Config, Store, serve};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) const ACCESS_KEY: &str = "test-access-key";
+pub(crate) const SECRET_KEY: &str = "test-secret-key";
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const BUCKET: &str = "files";
+
+pub(crate) struct TestServer {
+    pub folder: TempDir,
+    pub address: SocketAddr,
+    pub client: Client,
+    shutdown: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestServer {
+    /// On a new folder, with [`BUCKET`].
+    pub(crate) async fn start() -> Self {
+        let server = Self::start_on(tempfile::tempdir().unwrap()).await;
+        server.client.create_bucket().bucket(BUCKET).send().await.unwrap();
+        server
+    }
+
+    pub(crate) async fn start_on(folder: TempDir) -> Self {
+        let store = Store::open(folder.path()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, asked) = oneshot::channel::<()>();
+        let config = config(folder.path());
+        let served = tokio::spawn(serve(listener, store, config, async move {
+            let _ = asked.await;
+        }));
+        Self { client: client(address), folder, address, shutdown, served }
+    }
+
+    pub(crate) async fn stop(self) -> TempDir {
+        drop(self.client);
+        self.shutdown.send(()).unwrap();
+        self.served.await.unwrap().unwrap();
+        self.folder
+    }
+
+    pub(crate) async fn restart(self) -> Self {
+        Self::start_on(self.stop().await).await
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
+        put(&self.client, key, body.into()).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        get(&self.client, key).await
+    }
+
+    /// A URL for putting `key`, signed with what `adjust` adds.
+    pub(crate) async fn sign_put(
+        &self,
+        key: &str,
+        adjust: impl FnOnce(
+            aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder,
+        ) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder,
+    ) -> PresignedRequest {
+        let request = self.client.put_object().bucket(BUCKET).key(key);
+        adjust(request).presigned(in_an_hour()).await.unwrap()
+    }
+
+    pub(crate) async fn sign_get(&self, key: &str) -> PresignedRequest {
+        self.client.get_object().bucket(BUCKET).key(key).presigned(in_an_hour()).await.unwrap()
+    }
+}
+
+pub(crate) async fn put(client: &Client, key: &str, body: Vec<u8>) -> Result<(), String> {
+    let request = client.put_object().bucket(BUCKET).key(key).body(ByteStream::from(body));
+    request.send().await.map(|_| ()).map_err(|error| format!("{error:?}"))
+}
+
+pub(crate) async fn get(client: &Client, key: &str) -> Option<Vec<u8>> {
+    match client.get_object().bucket(BUCKET).key(key).send().await {
+        Ok(output) => Some(output.body.collect().await.unwrap().to_vec()),
+        Err(error) => {
+            assert_eq!(status(&error), 404, "{error:?}");
+            None
+        }
+    }
+}
+
+pub(crate) fn config(root: &Path) -> Config {
+    Config {
+        root: root.to_owned(),
+        access_key: ACCESS_KEY.to_owned(),
+        secret_key: SECRET_KEY.to_owned(),
+        region: REGION.to_owned(),
+    }
+}
+
+pub(crate) fn client(address: SocketAddr) -> Client {
+    client_with(address, SECRET_KEY, |builder| builder)
+}
+
+pub(crate) fn client_with(
+    address: SocketAddr,
+    secret: &str,
+    adjust: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder,
+) -> Client {
+    let builder = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(format!("http://{address}"))
+        .credentials_provider(Credentials::new(ACCESS_KEY, secret, None, None, "test"))
+        .region(Region::new(REGION))
+        .force_path_style(true)
+        .retry_config(RetryConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    Client::from_conf(adjust(builder).build())
+}
+
+pub(crate) fn in_an_hour() -> PresigningConfig {
+    PresigningConfig::expires_in(Duration::from_secs(3600)).unwrap()
+}
+
+/// A client that is not the SDK.
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap()
+}
+
+/// HTTP status of a failed SDK call.
+pub(crate) fn status<E>(error: &SdkError<E>) -> u16 {
+    error.raw_response().map_or(0, |response| response.status().as_u16())
+}
+
+/// S3's code of a failed SDK call.
+pub(crate) fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
+    error.code().unwrap_or_default()
+}
+
+/// Bytes that differ from place to place and from seed to seed.
+pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(length).collect()
+}
+
+/// How many files there are below a folder of the store.
+pub(crate) fn files_below(path: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return 0;
+    };
+    let count = |path: &Path| if path.is_dir() { files_below(path) } else { 1 };
+    entries.map(|entry| count(&entry.unwrap().path())).sum()
+}

@@ -1,0 +1,26 @@
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use super::fail;
+use crate::embedded::postgres::launch::{Launch, become_program};
+
+/// Not for people: `serve` starts its embedded Postgres through this, so that Postgres shuts down when `serve`
+/// is killed.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunPostgresArguments {
+    #[arg(long)]
+    parent: u32,
+    #[arg(long, requires = "gid")]
+    uid: Option<u32>,
+    #[arg(long, requires = "uid")]
+    gid: Option<u32>,
+    program: PathBuf,
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(super) fn run(arguments: RunPostgresArguments) -> ExitCode {
+    let RunPostgresArguments { parent, uid, gid, program, arguments } = arguments;
+    let launch = Launch { parent, uid, gid, program, arguments };
+    let Err(error) = become_program(&launch);
+    fail(&format!("{} can't be run: {error}", launch.program.display()), 1)
+}

@@ -1,0 +1,50 @@
+use std::path::{Path, PathBuf};
+
+use crate::config::ConfigError;
+
+/// Why an embedded service did not start: one line that says what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(
+        "The data folder {} is in use by another atlashub{}: stop that one, or set ATLASHUB_DATA_DIR to another folder.",
+        folder.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    InUse { folder: PathBuf, pid: Option<u32> },
+    #[error("{} can't be used ({cause}): {remedy}.", path.display())]
+    Path { path: PathBuf, cause: std::io::Error, remedy: &'static str },
+    #[error(
+        "Postgres must run as the user `{user}`, who can't enter the folder {}: set ATLASHUB_DATA_DIR to a folder \
+         that everybody may enter, for example /var/lib/atlashub, or run `chmod o+x {}`.",
+        folder.display(),
+        folder.display()
+    )]
+    NotTraversable { folder: PathBuf, user: String },
+    #[error(
+        "Postgres can't run as root, and there is neither a user `postgres` nor `nobody` to run it as: add one of them, or start atlashub as an ordinary user."
+    )]
+    NoAccount,
+    #[error("{0}")]
+    Binaries(String),
+    #[error("{program} failed: {output}")]
+    Program { program: &'static str, output: String },
+    #[error("The embedded Postgres did not start: {reason} (its log: {}).", log.display())]
+    NotStarted { reason: String, log: PathBuf },
+    #[error(
+        "The atlashub that holds the data folder {} has not finished its first start: try again in a moment.",
+        folder.display()
+    )]
+    Incomplete { folder: PathBuf },
+    #[error("The embedded store did not start: {0}.")]
+    Store(String),
+}
+
+impl EmbeddedError {
+    /// For an operation of the file system that failed; the remedy is a clause without its full stop.
+    pub(crate) fn path(path: &Path, remedy: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |cause| Self::Path { path, cause, remedy }
+    }
+}

@@ -1,0 +1,105 @@
+//! Secrets of the embedded default, made at the first start and kept in `secrets/` of the data folder.
+//!
+//! Not in here: what is sealed with the master key. A value from the environment wins over the file, which is
+//! then neither read nor changed.
+
+use std::{fs, io, path::PathBuf};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    EmbeddedError,
+    data_folder::{DataFolder, write_private},
+};
+use crate::config::Secret;
+
+/// One file in `secrets/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmbeddedSecret {
+    /// 32 bytes in base64, as `PLATFORM_MASTER_KEY`.
+    MasterKey,
+    /// As `DEV_ADMIN_TOKEN`.
+    AdminToken,
+    /// Of the embedded Postgres's superuser.
+    PostgresPassword,
+    /// Of the embedded store.
+    StoreSecretKey,
+}
+
+impl EmbeddedSecret {
+    pub fn file(self, data_folder: &DataFolder) -> PathBuf {
+        data_folder.join("secrets").join(match self {
+            Self::MasterKey => "master-key",
+            Self::AdminToken => "admin-token",
+            Self::PostgresPassword => "postgres-password",
+            Self::StoreSecretKey => "store-secret-key",
+        })
+    }
+
+    /// As an earlier start made it.
+    pub fn read(self, data_folder: &DataFolder) -> Result<Option<Secret>, EmbeddedError> {
+        let path = self.file(data_folder);
+        match fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => Err(EmbeddedError::Path {
+                path,
+                cause: io::Error::other("it is empty"),
+                remedy: "put back the file as it was, from a copy of the data folder",
+            }),
+            Ok(text) => Ok(Some(Secret::new(text.trim()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(EmbeddedError::path(&path, "start as the user who owns it, or mend its owner and mode")(error))
+            }
+        }
+    }
+
+    /// As an earlier start made it, or made now and on disk when this returns.
+    pub fn read_or_create(self, data_folder: &DataFolder) -> Result<Secret, EmbeddedError> {
+        if let Some(secret) = self.read(data_folder)? {
+            return Ok(secret);
+        }
+        data_folder.private_folder("secrets")?;
+        let secret = Secret::new(match self {
+            Self::MasterKey => STANDARD.encode(rand::random::<[u8; 32]>()),
+            Self::AdminToken => format!("ah_adm_{}", random_hex()),
+            Self::PostgresPassword | Self::StoreSecretKey => random_hex(),
+        });
+        write_private(&self.file(data_folder), format!("{}\n", secret.expose()).as_bytes())?;
+        Ok(secret)
+    }
+}
+
+/// 32 random bytes, in characters that need no quoting anywhere.
+fn random_hex() -> String {
+    rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_made_once_and_closed_to_others() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::create(root.path()).unwrap();
+        let key = EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap();
+        assert_eq!(STANDARD.decode(key.expose()).unwrap().len(), 32);
+        assert_eq!(EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap(), key);
+        let token = EmbeddedSecret::AdminToken.read_or_create(&folder).unwrap();
+        assert_ne!(token, key);
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(folder.join("secrets")), 0o700);
+        assert_eq!(mode(EmbeddedSecret::MasterKey.file(&folder)), 0o600);
+    }
+
+    #[test]
+    fn an_emptied_file_is_not_taken_for_a_first_start() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::create(root.path()).unwrap();
+        EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap();
+        fs::write(EmbeddedSecret::MasterKey.file(&folder), "").unwrap();
+        assert!(EmbeddedSecret::MasterKey.read_or_create(&folder).is_err());
+    }
+}

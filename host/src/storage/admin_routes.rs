@@ -1,0 +1,278 @@
+use api_types::{
+    AbortUpload, Bucket, CompleteUpload, CreateBucket, DeleteBucket, DeletedObject, ErrorBody, ListObjects, ObjectRef,
+    Page, PageQuery, SignDownload, SignUpload, SignedDownload, SignedUpload, StoredObject, UpdateBucket,
+};
+use axum::{
+    extract::{FromRef, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{StorageState, access::Requester, buckets, download, multipart, objects, upload};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    http::{ApiJson, ApiPath, ApiQuery},
+    projects::{AdminProject, Projects},
+};
+
+/// Buckets and objects of a project, for the owner.
+pub fn admin_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    StorageState: FromRef<S>,
+    Projects: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(list_buckets, create_bucket))
+        .routes(routes!(get_bucket, update_bucket, delete_bucket))
+        .routes(routes!(list_objects, delete_object))
+        .routes(routes!(sign_upload))
+        .routes(routes!(complete_upload))
+        .routes(routes!(abort_upload))
+        .routes(routes!(sign_download))
+}
+
+/// The path's bucket; `{project}` is [`AdminProject`]'s.
+#[derive(Deserialize)]
+struct BucketSegment {
+    bucket: String,
+}
+
+/// The path names the bucket; a body or query that names one too must name the same.
+fn same_bucket(segment: String, named: Option<&str>) -> ApiResult<String> {
+    match named {
+        Some(named) if named != segment => {
+            Err(ApiError::new(Code::InvalidRequest, "`bucket` is not the bucket that the address names.")
+                .with_hint("Leave `bucket` out."))
+        }
+        _ => Ok(segment),
+    }
+}
+
+/// List a project's buckets
+#[utoipa::path(
+    get,
+    path = "/admin/v1/projects/{project}/buckets",
+    tag = "storage",
+    params(("project" = String, Path), PageQuery),
+    responses((status = 200, body = Page<Bucket>), (status = 404, body = ErrorBody)),
+)]
+async fn list_buckets(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> ApiResult<ApiJson<Page<Bucket>>> {
+    buckets::list_buckets(&state, &project, query).await.map(ApiJson)
+}
+
+/// Create a bucket
+///
+/// Exposed to nobody but the secret key.
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/buckets",
+    tag = "storage",
+    params(("project" = String, Path)),
+    request_body = CreateBucket,
+    responses(
+        (status = 201, body = Bucket),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody, description = "The name is taken"),
+    ),
+)]
+async fn create_bucket(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiJson(request): ApiJson<CreateBucket>,
+) -> ApiResult<(StatusCode, ApiJson<Bucket>)> {
+    let bucket = buckets::create_bucket(&state, &project, request).await?;
+    Ok((StatusCode::CREATED, ApiJson(bucket)))
+}
+
+/// Read a bucket's settings
+#[utoipa::path(
+    get,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    responses((status = 200, body = Bucket), (status = 404, body = ErrorBody)),
+)]
+async fn get_bucket(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+) -> ApiResult<ApiJson<Bucket>> {
+    buckets::get_bucket(&state, &project, &segment.bucket).await.map(ApiJson)
+}
+
+/// Change a bucket's exposure or limit
+///
+/// What is left out stays. A smaller limit counts for uploads signed from now on.
+#[utoipa::path(
+    patch,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    request_body = UpdateBucket,
+    responses((status = 200, body = Bucket), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+)]
+async fn update_bucket(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiJson(request): ApiJson<UpdateBucket>,
+) -> ApiResult<ApiJson<Bucket>> {
+    buckets::update_bucket(&state, &project, &segment.bucket, request).await.map(ApiJson)
+}
+
+/// Delete a bucket and its objects
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    request_body = DeleteBucket,
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 400, body = ErrorBody, description = "`confirmation_required`: `confirm` is not the bucket's name"),
+        (status = 404, body = ErrorBody),
+    ),
+)]
+async fn delete_bucket(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiJson(request): ApiJson<DeleteBucket>,
+) -> ApiResult<StatusCode> {
+    buckets::delete_bucket(&state, &project, &segment.bucket, request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List a bucket's objects
+#[utoipa::path(
+    get,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path), ListObjects),
+    responses((status = 200, body = Page<StoredObject>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+)]
+async fn list_objects(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiQuery(request): ApiQuery<ListObjects>,
+) -> ApiResult<ApiJson<Page<StoredObject>>> {
+    let bucket = Some(same_bucket(segment.bucket, request.bucket.as_deref())?);
+    objects::list_objects(&state, &project, ListObjects { bucket, ..request }).await.map(ApiJson)
+}
+
+/// Delete an object
+#[utoipa::path(
+    delete,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path), ObjectRef),
+    responses((status = 200, body = DeletedObject), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+)]
+async fn delete_object(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiQuery(request): ApiQuery<ObjectRef>,
+) -> ApiResult<ApiJson<DeletedObject>> {
+    let bucket = Some(same_bucket(segment.bucket, request.bucket.as_deref())?);
+    objects::delete_object(&state, &project, ObjectRef { bucket, ..request }).await.map(ApiJson)
+}
+
+/// Sign an upload
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-upload",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    request_body = SignUpload,
+    responses(
+        (status = 200, body = SignedUpload),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody, description = "`object_exists`"),
+        (status = 413, body = ErrorBody, description = "`object_too_large`"),
+    ),
+)]
+async fn sign_upload(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiJson(request): ApiJson<SignUpload>,
+) -> ApiResult<ApiJson<SignedUpload>> {
+    let named = Some(request.bucket.as_str()).filter(|named| !named.is_empty());
+    let bucket = same_bucket(segment.bucket, named)?;
+    let request = SignUpload { bucket, ..request };
+    upload::sign_upload(&state, &project, &Requester::Admin, request).await.map(ApiJson)
+}
+
+/// Complete an upload in parts
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    request_body = CompleteUpload,
+    responses(
+        (status = 200, body = StoredObject),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 413, body = ErrorBody, description = "Larger than was signed for; the object was removed"),
+    ),
+)]
+async fn complete_upload(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiJson(request): ApiJson<CompleteUpload>,
+) -> ApiResult<ApiJson<StoredObject>> {
+    multipart::complete_upload(&state, &project, &Requester::Admin, Some(&segment.bucket), request).await.map(ApiJson)
+}
+
+/// Abort an upload in parts
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    request_body = AbortUpload,
+    responses(
+        (status = 204, description = "Aborted"),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+    ),
+)]
+async fn abort_upload(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiJson(request): ApiJson<AbortUpload>,
+) -> ApiResult<StatusCode> {
+    multipart::abort_upload(&state, &project, &Requester::Admin, Some(&segment.bucket), request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sign a download
+#[utoipa::path(
+    get,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-download",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path), SignDownload),
+    responses((status = 200, body = SignedDownload), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+)]
+async fn sign_download(
+    State(state): State<StorageState>,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiQuery(request): ApiQuery<SignDownload>,
+) -> ApiResult<ApiJson<SignedDownload>> {
+    let bucket = Some(same_bucket(segment.bucket, request.bucket.as_deref())?);
+    download::sign_download(&state, &project, &Requester::Admin, SignDownload { bucket, ..request }).await.map(ApiJson)
+}

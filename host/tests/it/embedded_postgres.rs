@@ -1,0 +1,144 @@
+//! The private Postgres: made once, durable, alone on its data folder, and never in the way of the next start.
+
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path};
+
+use atlashub::{
+    config::Secret,
+    embedded::{
+        data_folder::DataFolder,
+        postgres::{Postgres, PostgresSettings},
+        secrets::EmbeddedSecret,
+    },
+};
+use sqlx::{Connection, PgConnection};
+
+fn temporary_folder() -> (tempfile::TempDir, DataFolder) {
+    let root = tempfile::tempdir().unwrap();
+    // Postgres runs as another user where the tests run as root.
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = DataFolder::create(&root.path().join("data")).unwrap();
+    (root, folder)
+}
+
+fn settings(folder: &DataFolder) -> PostgresSettings {
+    PostgresSettings {
+        launcher: Some(env!("CARGO_BIN_EXE_atlashub").into()),
+        ..PostgresSettings::new(EmbeddedSecret::PostgresPassword.read_or_create(folder).unwrap())
+    }
+}
+
+async fn connect(url: &Secret) -> PgConnection {
+    PgConnection::connect(url.expose()).await.unwrap()
+}
+
+async fn setting(connection: &mut PgConnection, name: &str) -> String {
+    sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_survives_a_restart_and_nothing_is_left_running() {
+    let (_root, folder) = temporary_folder();
+    let _lock = folder.lock().unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    let port = postgres.port();
+    let mut connection = connect(&postgres.url("platform")).await;
+    assert_eq!(setting(&mut connection, "fsync").await, "on");
+    assert_eq!(setting(&mut connection, "data_checksums").await, "on");
+    assert_eq!(setting(&mut connection, "server_encoding").await, "UTF8");
+    assert_eq!(setting(&mut connection, "listen_addresses").await, "127.0.0.1");
+    assert_eq!(setting(&mut connection, "unix_socket_directories").await, "");
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    postgres.stop().await;
+    TcpListener::bind(("127.0.0.1", port)).unwrap();
+
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    assert_eq!(postgres.port(), port, "the port is kept");
+    let mut connection = connect(&postgres.url("platform")).await;
+    let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(answer, 42);
+    postgres.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_left_for_another() {
+    let (_root, folder) = temporary_folder();
+    let _lock = folder.lock().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    fs::write(folder.join("postgres-port"), port.to_string()).unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    assert_ne!(postgres.port(), port);
+    postgres.stop().await;
+
+    let error = Postgres::start(&folder, PostgresSettings { port: Some(port), ..settings(&folder) }).await.unwrap_err();
+    assert!(error.to_string().starts_with("ATLASHUB_POSTGRES_PORT is "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_is_started_again() {
+    let (_root, folder) = temporary_folder();
+    let _lock = folder.lock().unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    let mut connection = connect(&postgres.url("platform")).await;
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
+    let first = server_pid(&folder);
+    nix::sys::signal::kill(first, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let answer = async {
+        loop {
+            if let Ok(mut connection) = PgConnection::connect(postgres.url("platform").expose()).await {
+                break sqlx::query_scalar::<_, i32>("SELECT answer FROM kept")
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(tokio::time::timeout(std::time::Duration::from_secs(60), answer).await.unwrap(), 42);
+    assert_ne!(server_pid(&folder), first);
+    postgres.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_role_may_connect_to_the_platforms_databases() {
+    let (_root, folder) = temporary_folder();
+    let _lock = folder.lock().unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    let mut connection = connect(&postgres.url("platform")).await;
+    sqlx::query("CREATE ROLE stranger LOGIN PASSWORD 'stranger'").execute(&mut connection).await.unwrap();
+    for database in ["platform", "postgres", "template1"] {
+        let url = format!("postgres://stranger:stranger@127.0.0.1:{}/{database}", postgres.port());
+        let error = PgConnection::connect(&url).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("42501"), "{database}");
+    }
+    let error = PgConnection::connect(&format!("postgres://atlashub:guess@127.0.0.1:{}/platform", postgres.port()));
+    assert_eq!(error.await.unwrap_err().as_database_error().unwrap().code().as_deref(), Some("28P01"));
+    postgres.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pid_file_of_a_process_that_is_somebody_else_is_no_obstacle() {
+    let (_root, folder) = temporary_folder();
+    let _lock = folder.lock().unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    postgres.stop().await;
+    // After a reboot the number belongs to any process, here this one.
+    fs::write(folder.join("postgres/cluster/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    postgres.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_programs_is_named() {
+    let (root, folder) = temporary_folder();
+    let bin_dir = Some(root.path().to_owned());
+    let error = Postgres::start(&folder, PostgresSettings { bin_dir, ..settings(&folder) }).await.unwrap_err();
+    assert!(error.to_string().starts_with("ATLASHUB_POSTGRES_BIN_DIR is "), "{error}");
+}
+
+fn server_pid(folder: &DataFolder) -> nix::unistd::Pid {
+    let path: &Path = &folder.join("postgres/cluster/postmaster.pid");
+    let pid = fs::read_to_string(path).unwrap();
+    nix::unistd::Pid::from_raw(pid.lines().next().unwrap().parse().unwrap())
+}

@@ -1,0 +1,208 @@
+use std::net::SocketAddr;
+
+use atlashub::{
+    app::{App, Services},
+    config::{Config, Role, Secret, Vars},
+    secrets::MasterKey,
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{Client, Postgres, Store};
+
+pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
+
+/// A running platform.
+pub struct TestApp {
+    pub app: App,
+    pub services: Services,
+    pub public_url: String,
+    pub admin_url: String,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// What differs from the defaults.
+#[derive(Default)]
+pub struct TestAppBuilder {
+    vars: Vec<(String, String)>,
+    database_url: Option<String>,
+    master_key: Option<MasterKey>,
+    previous_master_key: Option<MasterKey>,
+}
+
+impl TestAppBuilder {
+    /// Sets a configuration variable.
+    pub fn var(mut self, name: &str, value: &str) -> Self {
+        self.vars.retain(|(known, _)| known != name);
+        self.vars.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Uses a platform database that there is, for a second node or a server of the test's own.
+    pub fn database_url(mut self, url: &str) -> Self {
+        self.database_url = Some(url.to_owned());
+        self
+    }
+
+    pub fn master_keys(mut self, current: &MasterKey, previous: Option<&MasterKey>) -> Self {
+        self.master_key = Some(current.clone());
+        self.previous_master_key = previous.cloned();
+        self
+    }
+
+    pub async fn start(self) -> TestApp {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let store = Store::shared();
+        let database_url = match self.database_url {
+            Some(url) => url,
+            None => Postgres::shared().platform_database().await,
+        };
+        let master_key = self.master_key.unwrap_or_else(MasterKey::generate);
+        let defaults = [
+            ("ATLASHUB_DATABASE_URL", database_url.as_str()),
+            ("ATLASHUB_S3_ENDPOINT", &store.endpoint),
+            ("ATLASHUB_S3_ACCESS_KEY_ID", &store.access_key),
+            ("ATLASHUB_S3_SECRET_ACCESS_KEY", &store.secret_key),
+            ("ATLASHUB_S3_REGION", &store.region),
+            ("PLATFORM_MASTER_KEY", &master_key.to_base64()),
+            ("DEV_ADMIN_TOKEN", ADMIN_TOKEN),
+            ("ATLASHUB_RATE_LIMIT_SECRET", "0"),
+            ("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "0"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let overridden = |name: &str| self.vars.iter().any(|(known, _)| known == name);
+        let mut vars: Vec<_> = defaults.into_iter().filter(|(name, _)| !overridden(name)).collect();
+        vars.extend(self.vars.clone());
+        let public = TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let admin = TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let (public_address, admin_address) =
+            (public.local_addr().expect("address"), admin.local_addr().expect("address"));
+        vars.push(("ATLASHUB_PUBLIC_LISTEN".into(), public_address.to_string()));
+        vars.push(("ATLASHUB_ADMIN_LISTEN".into(), admin_address.to_string()));
+        let config = Config::from_vars(&Vars::from_pairs(vars), Role::All).expect("a valid configuration");
+        let services = Services {
+            database_url: Secret::new(database_url),
+            storage: match &config.storage {
+                atlashub::config::StorageConfig::External(storage) => storage.clone(),
+                atlashub::config::StorageConfig::Embedded(_) => store.config(),
+            },
+            master_key,
+            previous_master_key: self.previous_master_key,
+            admin_token: config.admin_auth.dev_token.clone(),
+        };
+        let app = App::build(config, &services).expect("the app is built");
+        app.start_background();
+        let tasks = vec![
+            serve(public, atlashub::router::public_router(&app)),
+            serve(admin, atlashub::router::admin_router(&app)),
+        ];
+        TestApp {
+            app,
+            services,
+            public_url: format!("http://{public_address}"),
+            admin_url: format!("http://{admin_address}"),
+            tasks,
+        }
+    }
+}
+
+fn serve(listener: TcpListener, router: axum::Router) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).await.expect("serves");
+    })
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    pub fn builder() -> TestAppBuilder {
+        TestAppBuilder::default()
+    }
+
+    /// The admin surface with the development token.
+    pub fn admin(&self) -> Client {
+        Client::new(&*self.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN)
+    }
+
+    /// The public surface without a key.
+    pub fn public(&self) -> Client {
+        Client::new(&*self.public_url)
+    }
+
+    pub async fn create_project(&self, name: &str) -> TestProject {
+        let (status, body) = self.admin().post("/admin/v1/projects", json!({ "name": name })).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        TestProject {
+            id: text(&body["project"]["id"]),
+            name: name.to_owned(),
+            publishable_key: text(&body["publishableKey"]),
+            secret_key: text(&body["secretKey"]),
+            admin: self.admin(),
+            public: self.public(),
+            database_url: self.services.database_url.expose().to_owned(),
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// A project with its keys.
+pub struct TestProject {
+    pub id: String,
+    pub name: String,
+    pub publishable_key: String,
+    pub secret_key: String,
+    admin: Client,
+    public: Client,
+    database_url: String,
+}
+
+impl TestProject {
+    pub fn secret(&self) -> Client {
+        self.public.with_header("x-api-key", &self.secret_key)
+    }
+
+    pub fn publishable(&self) -> Client {
+        self.public.with_header("x-api-key", &self.publishable_key)
+    }
+
+    /// Path of the project on the admin surface.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/admin/v1/projects/{}{rest}", self.id)
+    }
+
+    /// Runs statements as the project's owner, straight in Postgres.
+    pub async fn sql(&self, sql: &str) {
+        use sqlx::Connection;
+        let mut connection = self.connect().await;
+        let script = format!("SET ROLE proj_{}_owner; {sql}", self.id);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.expect(sql);
+        connection.close().await.expect("close");
+    }
+
+    /// A superuser's connection to the project's database.
+    pub async fn connect(&self) -> sqlx::PgConnection {
+        use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+        let options: PgConnectOptions = self.database_url.parse().expect("a URL");
+        options.database(&format!("proj_{}", self.id)).connect().await.expect("connect")
+    }
+
+    /// Sets both exposures of a table, confirmed.
+    pub async fn expose(&self, table: &str, publishable: &str, signed_in: &str) {
+        let path = self.path(&format!("/tables/{table}/exposure"));
+        let body = json!({ "publishable": publishable, "signedIn": signed_in, "confirm": true });
+        let (status, answer) = self.admin.put(&path, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+}

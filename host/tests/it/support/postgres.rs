@@ -1,0 +1,173 @@
+//! One Postgres for the whole test process, ended with it.
+
+use std::{
+    io::Write,
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+const PASSWORD: &str = "password-of-the-tests";
+
+/// A running server.
+pub struct Postgres {
+    pub port: u16,
+    databases: AtomicU32,
+    template: tokio::sync::OnceCell<()>,
+    /// The watchdog ends the server when this pipe closes, however the test process ends.
+    _watchdog: (Child, ChildStdin),
+}
+
+impl Postgres {
+    /// The server that all tests of the process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// A server of the test's own, for tests that stop it.
+    pub fn start() -> Self {
+        let bin = bin_dir();
+        let folder = std::env::temp_dir().join(format!("atlashub-test-{}-{}", std::process::id(), free_port()));
+        std::fs::create_dir_all(&folder).expect("temporary folder");
+        let user = server_user();
+        if let Some((uid, gid)) = user {
+            chown(&folder, Some(uid), Some(gid)).expect("chown");
+        }
+        let password_file = folder.join("password");
+        std::fs::File::create(&password_file)
+            .and_then(|mut file| file.write_all(PASSWORD.as_bytes()))
+            .expect("password file");
+        let data = folder.join("data");
+        let mut initdb = as_user(Command::new(bin.join("initdb")), user);
+        let output = initdb
+            .args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .arg(format!("--pwfile={}", password_file.display()))
+            .arg(format!("--pgdata={}", data.display()))
+            .current_dir(&folder)
+            .output()
+            .expect("initdb runs");
+        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        let port = free_port();
+        let watchdog = serve(&bin, &folder, &data, port, user);
+        let server =
+            Self { port, databases: AtomicU32::new(0), template: tokio::sync::OnceCell::new(), _watchdog: watchdog };
+        server.wait(&folder);
+        server
+    }
+
+    fn wait(&self, folder: &Path) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // `pg_isready` asks over the wire, as a client would.
+        let ready = || {
+            Command::new(bin_dir().join("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        while !ready() {
+            assert!(
+                Instant::now() < deadline,
+                "Postgres did not start: {}",
+                std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A migrated platform database of the test's own, cloned from a template.
+    pub async fn platform_database(&self) -> String {
+        self.template
+            .get_or_init(|| async {
+                self.execute("CREATE DATABASE platform_template").await;
+                atlashub::db::migrations::apply(&self.url("platform_template")).await.expect("migrations");
+            })
+            .await;
+        let name = format!("platform_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE DATABASE {name} TEMPLATE platform_template")).await;
+        self.url(&name)
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("connect to Postgres");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect(sql);
+        connection.close().await.expect("close");
+    }
+}
+
+fn serve(bin: &Path, folder: &Path, data: &Path, port: u16, user: Option<(u32, u32)>) -> (Child, ChildStdin) {
+    // The shell outlives us by the moment it takes to stop the server and to remove the folder.
+    let script = format!(
+        "'{bin}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' \
+         -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB \
+         -c lc_messages=C >'{folder}/log' 2>&1 & \
+         pid=$!; cat >/dev/null; kill -INT $pid; wait $pid; rm -rf '{folder}'",
+        bin = bin.display(),
+        data = data.display(),
+        folder = folder.display(),
+    );
+    let mut command = as_user(Command::new("sh"), user);
+    let mut child = command
+        .args(["-c", &script])
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("Postgres starts");
+    let pipe = child.stdin.take().expect("stdin");
+    (child, pipe)
+}
+
+/// Postgres refuses to run as root.
+fn server_user() -> Option<(u32, u32)> {
+    nix::unistd::geteuid().is_root().then(|| {
+        let user = ["postgres", "nobody"].iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
+        let user = user.expect("a user to run Postgres as");
+        (user.uid.as_raw(), user.gid.as_raw())
+    })
+}
+
+fn as_user(mut command: Command, user: Option<(u32, u32)>) -> Command {
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// The newest server binaries on the machine.
+pub fn bin_dir() -> PathBuf {
+    if let Ok(folder) = std::env::var("ATLASHUB_POSTGRES_BIN_DIR") {
+        return folder.into();
+    }
+    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, path)| path.join("initdb").exists())
+        .collect();
+    found.sort();
+    found.pop().map(|(_, path)| path).or_else(in_path).expect("install Postgres, or set ATLASHUB_POSTGRES_BIN_DIR")
+}
+
+fn in_path() -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).find(|folder| folder.join("initdb").exists())
+}

@@ -1,0 +1,67 @@
+//! A real S3 server: the embedded one, or Garage in its lane.
+
+use std::sync::OnceLock;
+
+use atlashub::config::{ExternalStorageConfig, Secret};
+
+const ACCESS_KEY: &str = "test-access-key";
+const SECRET_KEY: &str = "test-secret-key";
+
+/// A running store.
+pub struct Store {
+    pub endpoint: String,
+    pub access_key: String,
+    pub secret_key: String,
+    pub region: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Store {
+    /// The store that all tests of the process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Store> = OnceLock::new();
+        SHARED.get_or_init(Self::start_embedded)
+    }
+
+    fn start_embedded() -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let root = folder.path().to_owned();
+        let (tell, told) = std::sync::mpsc::channel();
+        // A thread and a runtime of its own: the tests' runtimes end with their tests.
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+                tell.send(listener.local_addr().expect("address")).expect("told");
+                let store = embedded_s3::Store::open(&root).await.expect("store opens");
+                let config = embedded_s3::Config {
+                    root,
+                    access_key: ACCESS_KEY.into(),
+                    secret_key: SECRET_KEY.into(),
+                    region: "us-east-1".into(),
+                };
+                embedded_s3::serve(listener, store, config, std::future::pending()).await.expect("store serves");
+            });
+        });
+        let address = told.recv().expect("the store's address");
+        Self {
+            endpoint: format!("http://{address}"),
+            access_key: ACCESS_KEY.into(),
+            secret_key: SECRET_KEY.into(),
+            region: "us-east-1".into(),
+            _folder: folder,
+        }
+    }
+
+    pub fn config(&self) -> ExternalStorageConfig {
+        ExternalStorageConfig {
+            endpoint: self.endpoint.clone(),
+            public_endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            access_key_id: Secret::new(&*self.access_key),
+            secret_access_key: Secret::new(&*self.secret_key),
+            max_object_bytes: 5 << 30,
+        }
+    }
+}
