@@ -3,6 +3,10 @@
 mod support;
 
 mod architecture;
+mod docs_compose;
+mod docs_markdown;
+mod docs_quickstart;
 mod docs_tables;
+mod docs_usage;
 mod embedded_postgres;
 mod projects;

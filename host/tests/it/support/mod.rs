@@ -6,7 +6,7 @@ mod client;
 mod postgres;
 mod store;
 
-pub use app::{TestApp, TestAppBuilder, TestProject};
+pub use app::{ADMIN_TOKEN, TestApp, TestAppBuilder, TestProject};
 pub use client::Client;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, free_port};
 pub use store::Store;
