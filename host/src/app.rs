@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use crate::{
+    admin::{AdminIdentity, AdminState, SystemFacts},
     config::{Config, ExternalStorageConfig, Secret},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
     object_store::ObjectStore,
@@ -14,6 +15,8 @@ use crate::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
     secrets::{MasterKey, Sealer},
+    sql_editor::SqlEditorState,
+    storage::StorageState,
     tables::TablesState,
 };
 
@@ -42,7 +45,10 @@ struct Inner {
     started_at: DateTime<Utc>,
     projects: ProjectsState,
     gate: PublicGate,
+    storage: StorageState,
     tables: TablesState,
+    sql_editor: SqlEditorState,
+    admin: AdminState,
 }
 
 impl App {
@@ -64,14 +70,34 @@ impl App {
         let projects = Projects::new(platform.clone());
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
         let max_object_bytes = config.storage.max_object_bytes();
+        let started_at = Utc::now();
+        let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
-            started_at: Utc::now(),
+            started_at,
             gate: PublicGate {
                 keys: keys.clone(),
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
+            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
+            sql_editor: SqlEditorState {
+                pools: pools.clone(),
+                allow_create_extension: config.sql_create_extension,
+            },
+            admin: AdminState {
+                platform: platform.clone(),
+                pools: pools.clone(),
+                identity: Arc::new(identity),
+                system: Arc::new(SystemFacts {
+                    environment: config.environment,
+                    role: config.role,
+                    embedded: config.embedded(),
+                    started_at,
+                    public_url: config.public_url.clone(),
+                    storage_public_endpoint: services.storage.public_endpoint.clone(),
+                }),
+            },
             projects: ProjectsState {
                 platform,
                 database_url: services.database_url.clone(),
@@ -116,6 +142,10 @@ impl App {
         &self.0.projects
     }
 
+    pub fn admin(&self) -> &AdminState {
+        &self.0.admin
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -138,5 +168,8 @@ macro_rules! parts {
 parts! {
     ProjectsState = projects;
     Projects = projects.projects;
+    StorageState = storage;
     TablesState = tables;
+    SqlEditorState = sql_editor;
+    AdminState = admin;
 }

@@ -13,8 +13,11 @@ pub mod secrets;
 pub mod embedded;
 pub mod projects;
 
+pub mod sql_editor;
 pub mod storage;
 pub mod tables;
+
+pub mod admin;
 
 pub mod app;
 mod health;

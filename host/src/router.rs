@@ -9,11 +9,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    admin,
     app::App,
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    projects, storage, tables,
+    projects, sql_editor, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -33,7 +34,12 @@ fn public_routes() -> OpenApiRouter<App> {
 
 /// `/admin/v1`, behind the owner's identity.
 fn admin_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(projects::admin_router()).merge(tables::admin_router()).merge(storage::admin_router())
+    OpenApiRouter::new()
+        .merge(projects::admin_router())
+        .merge(tables::admin_router())
+        .merge(sql_editor::admin_router())
+        .merge(storage::admin_router())
+        .merge(admin::router())
 }
 
 /// The public surface: `/v1`, `/healthz`, `/readyz`.
@@ -48,7 +54,7 @@ pub fn public_router(app: &App) -> Router {
 /// The admin surface: `/admin/v1`, the dashboard, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
 pub fn admin_router(app: &App) -> Router {
     let gated = Router::from(admin_routes()).fallback(unknown_path).method_not_allowed_fallback(unknown_method);
-    surface(app, gated, ADMIN_TIMEOUT)
+    surface(app, admin::protect(gated, app.admin()), ADMIN_TIMEOUT)
 }
 
 fn surface(app: &App, gated: Router<App>, timeout: std::time::Duration) -> Router {

@@ -1,6 +1,6 @@
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use super::fail;
+use super::error::CommandError;
 use crate::embedded::postgres::launch::{Launch, become_program};
 
 /// Not for people: `serve` starts its embedded Postgres through this, so that Postgres shuts down when `serve`
@@ -22,5 +22,5 @@ pub(super) fn run(arguments: RunPostgresArguments) -> ExitCode {
     let RunPostgresArguments { parent, uid, gid, program, arguments } = arguments;
     let launch = Launch { parent, uid, gid, program, arguments };
     let Err(error) = become_program(&launch);
-    fail(&format!("{} can't be run: {error}", launch.program.display()), 1)
+    CommandError::failed(format!("{} can't be run: {error}.", launch.program.display())).report()
 }

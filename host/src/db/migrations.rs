@@ -8,7 +8,9 @@ use std::{collections::HashMap, str::FromStr};
 
 use api_types::{Migration, MigrationState};
 use chrono::{DateTime, Utc};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgExecutor, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    Acquire, ConnectOptions, Connection, PgConnection, Postgres, migrate::Migrator, postgres::PgConnectOptions,
+};
 
 /// Its table is `platform_migrations`, see `sqlx.toml`.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -61,31 +63,30 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
         );
     }
     // Ours is held already, and an error would leave the migrator's own held.
-    let migrator =
-        Migrator { migrations: MIGRATOR.migrations.clone(), table_name: MIGRATOR.table_name.clone(), ..Migrator::DEFAULT };
+    let migrator = Migrator {
+        migrations: MIGRATOR.migrations.clone(),
+        table_name: MIGRATOR.table_name.clone(),
+        ..Migrator::DEFAULT
+    };
     let migrator = Migrator { ignore_missing: true, locking: false, ..migrator };
     migrator.run_direct(None, &mut *connection, false).await.map_err(|error| explain(error, &before))?;
-    // Projects' roles are roles of the same server. (Only the database's owner can do this; `doctor` looks.)
-    connection
-        .execute(
-            "DO $$ BEGIN EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
-        )
-        .await?;
     Ok(before.into_iter().filter(|migration| migration.state == MigrationState::Pending).collect())
 }
 
 /// Every migration that this binary carries or the database has, by version. Changes nothing, also where the
 /// database has never been migrated.
-pub async fn status(database: impl PgExecutor<'_>) -> Result<Vec<Migration>, sqlx::Error> {
+pub async fn status<'c>(database: impl Acquire<'c, Database = Postgres>) -> Result<Vec<Migration>, sqlx::Error> {
     type Row = (i64, String, DateTime<Utc>, Vec<u8>);
-    let rows: Result<Vec<Row>, sqlx::Error> =
+    let mut connection = database.acquire().await?;
+    // Asking for a table that is not there would be an error in the server's log.
+    let migrated: bool =
+        sqlx::query_scalar("SELECT to_regclass('platform_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    let rows: Vec<Row> = if migrated {
         sqlx::query_as("SELECT version, description, installed_on, checksum FROM platform_migrations ORDER BY version")
-            .fetch_all(database)
-            .await;
-    let rows = match rows {
-        // There is no such table.
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Vec::new(),
-        rows => rows?,
+            .fetch_all(&mut *connection)
+            .await?
+    } else {
+        Vec::new()
     };
     let mut applied: HashMap<i64, Row> = rows.into_iter().map(|row| (row.0, row)).collect();
     let mut migrations: Vec<Migration> = MIGRATOR
@@ -123,7 +124,11 @@ pub fn text(version: i64) -> Option<&'static str> {
 fn explain(error: sqlx::migrate::MigrateError, known: &[Migration]) -> MigrationError {
     use sqlx::migrate::MigrateError;
     let name = |version: i64| {
-        known.iter().find(|migration| migration.version == version).map(|migration| migration.name.clone()).unwrap_or_default()
+        known
+            .iter()
+            .find(|migration| migration.version == version)
+            .map(|migration| migration.name.clone())
+            .unwrap_or_default()
     };
     match error {
         MigrateError::ExecuteMigration(cause, version) => {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 /// The majors the platform is tested with.
 pub const SUPPORTED_MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
@@ -58,9 +58,8 @@ pub async fn reach(database_url: &str, patience: Duration) -> Result<PgConnectio
 
 /// 15 for 15.14.
 pub async fn major(connection: &mut PgConnection) -> Result<u32, sqlx::Error> {
-    let number: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
-        .fetch_one(connection)
-        .await?;
+    let number: i32 =
+        sqlx::query_scalar("SELECT current_setting('server_version_num')::int").fetch_one(connection).await?;
     Ok(number.unsigned_abs() / 10_000)
 }
 

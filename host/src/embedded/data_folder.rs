@@ -12,7 +12,8 @@ use super::EmbeddedError;
 const REMEDY: &str =
     "start as the user who owns the folder, or set ATLASHUB_DATA_DIR to a folder that this user may write to";
 
-/// `ATLASHUB_DATA_DIR`, absolute. Layout: `lock`, `secrets/`, `postgres/`, `postgres.log`, `postgres-port`, `objects/`.
+/// `ATLASHUB_DATA_DIR`, absolute. Layout: `lock`, `secrets/`, `postgres/`, `postgres.log`, `postgres-port`,
+/// `postgres-programs/` (downloaded), `objects/`, `store-address`.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,

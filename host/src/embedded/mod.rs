@@ -16,7 +16,7 @@ use crate::config::{Config, DatabaseConfig, EmbeddedStorageConfig, ExternalStora
 use data_folder::{DataFolder, DataFolderLock};
 use postgres::{PLATFORM_DATABASE, Postgres, PostgresSettings};
 use secrets::EmbeddedSecret;
-use store::EmbeddedStore;
+use store::{EmbeddedStore, StoreListener};
 
 pub use error::EmbeddedError;
 
@@ -63,9 +63,9 @@ impl HeldDataFolder {
     /// program, see [`PostgresSettings`].
     pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
         let Self { folder, lock } = self;
+        let storage = storage_of(config)?;
+        let listener = StoreListener::bind(storage.listen).await?;
         let password = EmbeddedSecret::PostgresPassword.read_or_create(&folder)?;
-        let store_key = EmbeddedSecret::StoreSecretKey.read_or_create(&folder)?;
-        let store = EmbeddedStore::start(&folder, storage_of(config)?, store_key).await?;
         let DatabaseConfig::Embedded { bin_dir, port } = &config.database else { return Err(not_embedded()) };
         let settings = PostgresSettings {
             bin_dir: bin_dir.clone(),
@@ -75,6 +75,14 @@ impl HeldDataFolder {
             ..PostgresSettings::new(password)
         };
         let postgres = Postgres::start(&folder, settings).await?;
+        let store_key = EmbeddedSecret::StoreSecretKey.read_or_create(&folder)?;
+        let store = match EmbeddedStore::start(&folder, listener, storage, store_key).await {
+            Ok(store) => store,
+            Err(error) => {
+                postgres.stop().await;
+                return Err(error);
+            }
+        };
         let services = services(config, &folder, postgres.url(PLATFORM_DATABASE), store.storage.clone(), |secret| {
             secret.read_or_create(&folder)
         })?;
@@ -101,10 +109,10 @@ pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
     let read = |secret: EmbeddedSecret| secret.read(&folder)?.ok_or_else(incomplete);
     let password = read(EmbeddedSecret::PostgresPassword)?;
-    let database_url =
-        postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
+    let database_url = postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
     let storage = storage_of(config)?;
-    let storage = store::storage_config(storage, storage.listen, read(EmbeddedSecret::StoreSecretKey)?);
+    let address = store::written_address(&folder).ok_or_else(incomplete)?;
+    let storage = store::storage_config(storage, address, read(EmbeddedSecret::StoreSecretKey)?);
     services(config, &folder, database_url, storage, read)
 }
 
@@ -122,11 +130,7 @@ fn services(
         storage,
         master_key: or_obtain(&config.master_key, EmbeddedSecret::MasterKey)?,
         admin_token: or_obtain(&config.admin_auth.dev_token, EmbeddedSecret::AdminToken)?,
-        admin_token_file: config
-            .admin_auth
-            .dev_token
-            .is_none()
-            .then(|| EmbeddedSecret::AdminToken.file(folder)),
+        admin_token_file: config.admin_auth.dev_token.is_none().then(|| EmbeddedSecret::AdminToken.file(folder)),
     })
 }
 

@@ -7,13 +7,25 @@ use std::{
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{EmbeddedError, data_folder::DataFolder};
+use super::{
+    EmbeddedError,
+    data_folder::{DataFolder, write_private},
+};
 use crate::config::{ConfigError, EmbeddedStorageConfig, ExternalStorageConfig, Secret};
+
+const ADDRESS_FILE: &str = "store-address";
 
 pub const ACCESS_KEY_ID: &str = "atlashub";
 
 /// The server gives requests in flight 30 s by itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(35);
+
+/// The store's port, taken; requests wait until it is served.
+#[derive(Debug)]
+pub struct StoreListener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
 
 /// A store that answers.
 #[derive(Debug)]
@@ -24,23 +36,33 @@ pub struct EmbeddedStore {
     pub storage: ExternalStorageConfig,
 }
 
+impl StoreListener {
+    pub async fn bind(address: SocketAddr) -> Result<Self, EmbeddedError> {
+        let wrong = |error: std::io::Error| {
+            ConfigError::new(
+                "ATLASHUB_EMBEDDED_S3_LISTEN",
+                format!("is {address}, which can't be listened on ({error})"),
+                "stop what uses the port, or set it to another address",
+            )
+        };
+        let listener = TcpListener::bind(address).await.map_err(wrong)?;
+        let address = listener.local_addr().map_err(wrong)?;
+        Ok(Self { listener, address })
+    }
+}
+
 impl EmbeddedStore {
     /// Opens the folder and serves it. Ready for requests when it returns.
     pub async fn start(
         data_folder: &DataFolder,
+        StoreListener { listener, address }: StoreListener,
         config: &EmbeddedStorageConfig,
         secret_key: Secret,
     ) -> Result<Self, EmbeddedError> {
-        let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-            ConfigError::new(
-                "ATLASHUB_EMBEDDED_S3_LISTEN",
-                format!("is {}, which can't be listened on ({error})", config.listen),
-                "stop what uses the port, or set it to another address",
-            )
-        })?;
-        let address = listener.local_addr().map_err(|error| EmbeddedError::Store(error.to_string()))?;
         let root = data_folder.private_folder("objects")?;
         let store = embedded_s3::Store::open(&root).await.map_err(|error| EmbeddedError::Store(error.to_string()))?;
+        // For commands that look at the running services.
+        write_private(&data_folder.join(ADDRESS_FILE), format!("{address}\n").as_bytes())?;
         let server_config = embedded_s3::Config {
             root,
             access_key: ACCESS_KEY_ID.to_owned(),
@@ -71,6 +93,11 @@ impl EmbeddedStore {
         }
         tracing::info!("the embedded store has stopped");
     }
+}
+
+/// Where the store of another process listens.
+pub(super) fn written_address(data_folder: &DataFolder) -> Option<SocketAddr> {
+    std::fs::read_to_string(data_folder.join(ADDRESS_FILE)).ok()?.trim().parse().ok()
 }
 
 /// What the embedded store is to the rest of the program.

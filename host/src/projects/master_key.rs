@@ -66,3 +66,29 @@ fn reseal(
     report.resealed += 1;
     Ok(Some(sealer.seal(&plain, identity)?))
 }
+
+/// Opens every sealed value and answers how many there are; fails at the first that does not open.
+pub async fn check_seals(platform: &PgPool, sealer: &Sealer) -> anyhow::Result<u64> {
+    let open = |sealed: &[u8], identity: String| {
+        sealer.open(sealed, &identity).map(drop).map_err(|error| anyhow::anyhow!("{identity}: {error}"))
+    };
+    let mut opened = 0;
+    for role in DbRole::ALL {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("SELECT project_id, sealed FROM project_db_creds WHERE role = $1")
+                .bind(role.suffix())
+                .fetch_all(platform)
+                .await?;
+        for (project, sealed) in rows {
+            open(&sealed, credentials::identity(&project, role))?;
+            opened += 1;
+        }
+    }
+    let rows: Vec<(Uuid, String, Vec<u8>)> =
+        sqlx::query_as("SELECT id, project_id, sealed FROM signing_keys").fetch_all(platform).await?;
+    for (id, project, sealed) in rows {
+        open(&sealed, user_tokens::identity(&project, id))?;
+        opened += 1;
+    }
+    Ok(opened)
+}

@@ -9,7 +9,9 @@ use std::{
 use super::super::EmbeddedError;
 use crate::{config::ConfigError, db::server::SUPPORTED_MAJORS};
 
-/// A folder with `initdb` and `postgres` of one supported version.
+const SERVER_PROGRAMS: [&str; 2] = ["postgres", "initdb"];
+
+/// A folder with programs of one supported version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
     pub folder: PathBuf,
@@ -55,7 +57,7 @@ pub fn find(configured: Option<&Path>, required_major: Option<u32>) -> Result<Op
         }
         return Ok(Some(Binaries { folder: folder.to_owned(), major }));
     }
-    let mut found: Vec<Binaries> = candidates()
+    let mut found: Vec<Binaries> = candidates(&SERVER_PROGRAMS)
         .into_iter()
         .filter_map(|folder| Some(Binaries { major: major_in(&folder)?, folder }))
         .filter(|binaries| SUPPORTED_MAJORS.contains(&binaries.major))
@@ -66,7 +68,21 @@ pub fn find(configured: Option<&Path>, required_major: Option<u32>) -> Result<Op
     Ok(found.into_iter().next())
 }
 
-fn candidates() -> Vec<PathBuf> {
+/// A folder with `pg_dump` and `pg_restore` that can dump a server of this major: its own or newer, the nearest
+/// first. `preferred` is looked into before the usual places.
+pub fn find_dump_programs(preferred: Option<&Path>, server_major: u32) -> Option<Binaries> {
+    let mut found: Vec<Binaries> = preferred
+        .map(Path::to_owned)
+        .into_iter()
+        .chain(candidates(&["pg_dump", "pg_restore"]))
+        .filter_map(|folder| Some(Binaries { major: major_of(&folder, &["pg_dump", "pg_restore"])?, folder }))
+        .filter(|binaries| binaries.major >= server_major)
+        .collect();
+    found.sort_by_key(|binaries| binaries.major);
+    found.into_iter().next()
+}
+
+fn candidates(programs: &[&str]) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output()
         && output.status.success()
@@ -83,20 +99,29 @@ fn candidates() -> Vec<PathBuf> {
         folders.push(format!("/opt/homebrew/opt/postgresql@{major}/bin").into());
         folders.push(format!("/usr/local/opt/postgresql@{major}/bin").into());
     }
-    folders.retain(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file());
+    folders.retain(|folder| programs.iter().all(|program| folder.join(program).is_file()));
     let mut seen = std::collections::HashSet::new();
     folders.retain(|folder| seen.insert(folder.clone()));
     folders
 }
 
-/// The major of the programs in a folder, by asking them.
+/// The major of the server programs in a folder, by asking them.
 pub(super) fn major_in(folder: &Path) -> Option<u32> {
-    let answer = |program: &str| {
+    major_of(folder, &SERVER_PROGRAMS)
+}
+
+/// None where one is missing, does not run, or is of another major.
+fn major_of(folder: &Path, programs: &[&str]) -> Option<u32> {
+    let mut major = None;
+    for program in programs {
         let output = Command::new(folder.join(program)).arg("--version").output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let major = parse_major(&answer("postgres")?)?;
-    (parse_major(&answer("initdb")?)? == major).then_some(major)
+        let answer = output.status.success().then(|| parse_major(&String::from_utf8_lossy(&output.stdout)))??;
+        if major.is_some_and(|major| major != answer) {
+            return None;
+        }
+        major = Some(answer);
+    }
+    major
 }
 
 /// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` → 15.

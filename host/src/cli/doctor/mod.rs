@@ -1,0 +1,85 @@
+//! `atlashub doctor`: one line a check, in plain words, with what to do.
+
+mod platform;
+mod postgres;
+mod programs;
+mod report;
+mod storage;
+
+use std::{process::ExitCode, time::Duration};
+
+use super::{
+    error::CommandError,
+    logging,
+    services::{RunningServices, check_keys},
+};
+use crate::{
+    config::{Config, DatabaseConfig, Role, Vars},
+    db::server,
+};
+use report::Report;
+
+const POSTGRES_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Check configuration, Postgres, storage and keys, and say in plain words what to mend.
+///
+/// One line a check on stdout. Exits with 1 where something is broken. In embedded mode it looks at the running
+/// services, or starts them for the while (which makes the data folder where there is none). Puts one small object into the bucket `atlashub-platform` and
+/// removes it; changes nothing else.
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorArguments {}
+
+pub(super) async fn run(_arguments: &DoctorArguments) -> Result<ExitCode, CommandError> {
+    let mut report = Report::default();
+    match configuration() {
+        Ok(config) => {
+            report.ok("configuration", format!("complete, for {}", config.environment.as_str()));
+            check(&config, &mut report).await;
+        }
+        Err(error) => report.problem("configuration", error.line()),
+    }
+    Ok(report.close())
+}
+
+fn configuration() -> Result<Config, CommandError> {
+    let vars = Vars::from_process()?;
+    let config = Config::from_vars(&vars, Role::All)?;
+    check_keys(&config)?;
+    logging::start(&vars, config.log_json, "error")?;
+    Ok(config)
+}
+
+async fn check(config: &Config, report: &mut Report) {
+    let running = match RunningServices::for_command(config).await {
+        Ok(running) => running,
+        Err(error) => return report.problem("embedded services", error.line()),
+    };
+    if config.embedded() {
+        report.ok(
+            "embedded services",
+            match &running.embedded {
+                Some(_) => format!("start on {}; stopped again afterwards", config.data_dir.display()),
+                None => format!("an atlashub runs them on {}", config.data_dir.display()),
+            },
+        );
+    }
+    let services = &running.services;
+    match server::reach(services.database_url.expose(), POSTGRES_PATIENCE).await {
+        Ok(mut connection) => {
+            let major = postgres::check(&mut connection, config, report).await;
+            platform::check(services, &mut connection, report).await;
+            let bin_dir = match &config.database {
+                DatabaseConfig::Embedded { bin_dir, .. } => bin_dir
+                    .clone()
+                    .or_else(|| running.embedded.as_ref().map(|embedded| embedded.postgres_bin_dir().to_owned())),
+                DatabaseConfig::Url(_) => None,
+            };
+            if let Some(major) = major {
+                programs::check(bin_dir.as_deref(), major, report);
+            }
+        }
+        Err(error) => report.problem("postgres", error.to_string()),
+    }
+    storage::check(&services.storage, report).await;
+    running.stop().await;
+}

@@ -1,0 +1,145 @@
+//! The server: version, rights of the platform's role, room for connections, who may connect to what.
+
+use sqlx::{PgConnection, Row};
+
+use super::report::Report;
+use crate::{config::Config, db::server};
+
+/// Connections of a server that are not the projects': the platform's pools, dumps, an administrator.
+const OTHER_CONNECTIONS: usize = 15;
+
+/// Answers the server's major, where it could be read.
+pub(super) async fn check(connection: &mut PgConnection, config: &Config, report: &mut Report) -> Option<u32> {
+    let major = match server::major(connection).await {
+        Ok(major) => major,
+        Err(error) => {
+            report.problem("postgres", format!("its version can't be read ({error}): look into the server's log."));
+            return None;
+        }
+    };
+    report.ok("postgres", format!("version {major} answers"));
+    if let Err(error) = check_rights(connection, major, report).await {
+        report.problem("postgres rights", format!("they can't be read ({error})."));
+    }
+    if let Err(error) = check_connections(connection, config, report).await {
+        report.problem("postgres connections", format!("the settings can't be read ({error})."));
+    }
+    if let Err(error) = check_shared_databases(connection, report).await {
+        report.problem("postgres databases", format!("their privileges can't be read ({error})."));
+    }
+    Some(major)
+}
+
+async fn check_rights(connection: &mut PgConnection, major: u32, report: &mut Report) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT quote_ident(rolname) AS role, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls
+         FROM pg_roles WHERE rolname = current_user",
+    )
+    .fetch_one(connection)
+    .await?;
+    let role: String = row.try_get("role")?;
+    if row.try_get("rolsuper")? {
+        report.ok("postgres rights", format!("{role} is a superuser"));
+        return Ok(());
+    }
+    let rights = [
+        ("CREATEDB", row.try_get("rolcreatedb")?),
+        ("CREATEROLE", row.try_get("rolcreaterole")?),
+        ("BYPASSRLS", row.try_get("rolbypassrls")?),
+    ];
+    match missing_rights(major, rights) {
+        None => report.ok("postgres rights", format!("{role} has CREATEDB, CREATEROLE and BYPASSRLS")),
+        Some(missing) => report.problem(
+            "postgres rights",
+            format!(
+                "{role} can't make projects on Postgres {major}: run `ALTER ROLE {role} {missing}` as a superuser."
+            ),
+        ),
+    }
+    Ok(())
+}
+
+/// What to grant to a role that is no superuser: before 16 a role with CREATEROLE alone can't hand out what a
+/// project's roles need.
+fn missing_rights(major: u32, rights: [(&'static str, bool); 3]) -> Option<String> {
+    if major < 16 {
+        return Some("SUPERUSER".to_owned());
+    }
+    let missing: Vec<_> = rights.into_iter().filter(|(_, has)| !has).map(|(right, _)| right).collect();
+    (!missing.is_empty()).then(|| missing.join(" "))
+}
+
+async fn check_connections(
+    connection: &mut PgConnection,
+    config: &Config,
+    report: &mut Report,
+) -> Result<(), sqlx::Error> {
+    // `reserved_connections` came with 16.
+    let row = sqlx::query(
+        "SELECT current_setting('max_connections')::int AS max,
+                current_setting('superuser_reserved_connections')::int
+                    + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved",
+    )
+    .fetch_one(connection)
+    .await?;
+    let (max, reserved): (i32, i32) = (row.try_get("max")?, row.try_get("reserved")?);
+    let wanted = config.limits.project_connections + OTHER_CONNECTIONS + reserved.unsigned_abs() as usize;
+    if wanted <= max.unsigned_abs() as usize {
+        report.ok(
+            "postgres connections",
+            format!("{max} at most, {} of them for projects", config.limits.project_connections),
+        );
+    } else {
+        report.problem(
+            "postgres connections",
+            format!(
+                "max_connections is {max}, and ATLASHUB_PROJECT_CONNECTIONS={} leaves too few for the rest: set max_connections \
+                 to {wanted} or more, or ATLASHUB_PROJECT_CONNECTIONS to {} or less (divided among your nodes).",
+                config.limits.project_connections,
+                (max.unsigned_abs() as usize).saturating_sub(OTHER_CONNECTIONS + reserved.unsigned_abs() as usize)
+            ),
+        );
+    }
+    Ok(())
+}
+
+async fn check_shared_databases(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
+    let open: Vec<String> = sqlx::query_scalar(
+        "SELECT quote_ident(datname) FROM pg_database
+         WHERE (datname = current_database() OR datname IN ('postgres', 'template1'))
+           AND datallowconn AND has_database_privilege('public', oid, 'CONNECT')
+         ORDER BY datname",
+    )
+    .fetch_all(connection)
+    .await?;
+    if open.is_empty() {
+        report.ok("postgres databases", "projects' roles can't connect to the platform's, postgres or template1");
+    } else {
+        report.problem(
+            "postgres databases",
+            format!(
+                "every role of the server, projects' too, may connect to {open}: run `REVOKE CONNECT ON DATABASE {open} FROM \
+                 PUBLIC` as a superuser.",
+                open = open.join(", ")
+            ),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_what_to_grant() {
+        let check = |major, rights: [bool; 3], expected: Option<&str>| {
+            let [createdb, createrole, bypassrls] = rights;
+            let rights = [("CREATEDB", createdb), ("CREATEROLE", createrole), ("BYPASSRLS", bypassrls)];
+            assert_eq!(missing_rights(major, rights).as_deref(), expected, "{major} {rights:?}");
+        };
+        check(15, [true, true, true], Some("SUPERUSER"));
+        check(16, [true, true, true], None);
+        check(17, [true, false, false], Some("CREATEROLE BYPASSRLS"));
+    }
+}

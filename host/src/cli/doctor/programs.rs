@@ -1,0 +1,19 @@
+//! `pg_dump` and `pg_restore`, which backups run.
+
+use std::path::Path;
+
+use super::report::Report;
+use crate::embedded::postgres::binaries;
+
+pub(super) fn check(bin_dir: Option<&Path>, server_major: u32, report: &mut Report) {
+    match binaries::find_dump_programs(bin_dir, server_major) {
+        Some(found) => report.ok("backups", format!("pg_dump and pg_restore {} in {}", found.major, found.folder.display())),
+        None => report.problem(
+            "backups",
+            format!(
+                "there is no pg_dump with pg_restore of version {server_major} or newer, so no backup can be made: install \
+                 the Postgres {server_major} client programs (on Debian: `apt-get install postgresql-client-{server_major}`)."
+            ),
+        ),
+    }
+}

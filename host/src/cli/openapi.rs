@@ -1,0 +1,17 @@
+use std::process::ExitCode;
+
+use super::error::CommandError;
+
+/// Print the OpenAPI 3.1 document of both surfaces.
+///
+/// Needs no configuration and no services.
+#[derive(Debug, clap::Args)]
+pub(super) struct OpenapiArguments {}
+
+pub(super) fn run(_arguments: &OpenapiArguments) -> Result<ExitCode, CommandError> {
+    let document = crate::router::openapi()
+        .to_pretty_json()
+        .map_err(|error| CommandError::failed(format!("The document could not be written: {error}.")))?;
+    say!("{document}");
+    Ok(ExitCode::SUCCESS)
+}

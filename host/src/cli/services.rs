@@ -1,0 +1,108 @@
+//! What a command runs on: the external services of the configuration, or the embedded ones.
+
+use std::path::PathBuf;
+
+use crate::{
+    app::Services,
+    config::{Config, ConfigError, DatabaseConfig, Secret, StorageConfig},
+    embedded::{self, Embedded, EmbeddedError, EmbeddedServices, HeldDataFolder},
+    secrets::MasterKey,
+};
+
+use super::error::CommandError;
+
+/// Services for as long as a command runs.
+pub(super) struct RunningServices {
+    pub(super) services: Services,
+    /// Started by this process, to be stopped by it.
+    pub(super) embedded: Option<Embedded>,
+}
+
+impl RunningServices {
+    /// For a command that ends by itself: where an `atlashub serve` runs on the data folder its services are
+    /// used, where none does they are started for the while.
+    pub(super) async fn for_command(config: &Config) -> Result<Self, CommandError> {
+        if let Some(services) = external(config)? {
+            return Ok(Self { services, embedded: None });
+        }
+        match HeldDataFolder::take(config) {
+            Ok(held) => Self::start(held, config).await,
+            Err(EmbeddedError::InUse { .. }) => {
+                let services = from_embedded(config, &embedded::of_running(config)?)?;
+                Ok(Self { services, embedded: None })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Starts the embedded services on a data folder that this process holds.
+    pub(super) async fn start(held: HeldDataFolder, config: &Config) -> Result<Self, CommandError> {
+        let embedded = held.start(config, launcher()).await?;
+        match from_embedded(config, &embedded.services) {
+            Ok(services) => Ok(Self { services, embedded: Some(embedded) }),
+            Err(error) => {
+                embedded.shutdown().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(super) async fn stop(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.shutdown().await;
+        }
+    }
+}
+
+/// None in embedded mode.
+pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError> {
+    let (DatabaseConfig::Url(database_url), StorageConfig::External(storage)) = (&config.database, &config.storage)
+    else {
+        return Ok(None);
+    };
+    let missing = || ConfigError::new("PLATFORM_MASTER_KEY", "is not set", "set it to 32 bytes in base64");
+    Ok(Some(Services {
+        database_url: database_url.clone(),
+        storage: storage.clone(),
+        master_key: master_key("PLATFORM_MASTER_KEY", config.master_key.as_ref().ok_or_else(missing)?)?,
+        previous_master_key: previous_master_key(config)?,
+        admin_token: config.admin_auth.dev_token.clone(),
+    }))
+}
+
+fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Services, ConfigError> {
+    Ok(Services {
+        database_url: embedded.database_url.clone(),
+        storage: embedded.storage.clone(),
+        master_key: master_key("PLATFORM_MASTER_KEY", &embedded.master_key)?,
+        previous_master_key: previous_master_key(config)?,
+        admin_token: Some(embedded.admin_token.clone()),
+    })
+}
+
+/// Checks what can be checked before anything is started.
+pub(super) fn check_keys(config: &Config) -> Result<(), ConfigError> {
+    if let Some(key) = &config.master_key {
+        master_key("PLATFORM_MASTER_KEY", key)?;
+    }
+    previous_master_key(config).map(drop)
+}
+
+fn previous_master_key(config: &Config) -> Result<Option<MasterKey>, ConfigError> {
+    config.previous_master_key.as_ref().map(|key| master_key("PLATFORM_MASTER_KEY_PREVIOUS", key)).transpose()
+}
+
+fn master_key(variable: &str, text: &Secret) -> Result<MasterKey, ConfigError> {
+    MasterKey::from_base64(text.expose()).map_err(|error| {
+        ConfigError::new(
+            variable,
+            error.to_string(),
+            "set it to 32 random bytes in base64, for example from `openssl rand -base64 32`",
+        )
+    })
+}
+
+/// This program, which starts Postgres for us.
+fn launcher() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
