@@ -81,10 +81,7 @@ impl App {
             },
             storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
-            sql_editor: SqlEditorState {
-                pools: pools.clone(),
-                allow_create_extension: config.sql_create_extension,
-            },
+            sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),

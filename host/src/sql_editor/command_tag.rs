@@ -14,7 +14,10 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
         "SelectStmt" | "PlassignStmt" => "SELECT".to_owned(),
         "CreateStmt" => "CREATE TABLE".to_owned(),
         "CreateForeignTableStmt" => "CREATE FOREIGN TABLE".to_owned(),
-        "CreateTableAsStmt" => format!("CREATE {}", if object("objtype") == "MATERIALIZED VIEW" { "MATERIALIZED VIEW" } else { "TABLE AS" }),
+        "CreateTableAsStmt" => format!(
+            "CREATE {}",
+            if object("objtype") == "MATERIALIZED VIEW" { "MATERIALIZED VIEW" } else { "TABLE AS" }
+        ),
         "ViewStmt" => "CREATE VIEW".to_owned(),
         "IndexStmt" => "CREATE INDEX".to_owned(),
         "CreateSeqStmt" => "CREATE SEQUENCE".to_owned(),

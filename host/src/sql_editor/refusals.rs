@@ -12,8 +12,7 @@ use super::{
 };
 
 const ROLES: &str = "AtlasHub owns the roles and their passwords; use API keys and table exposure instead.";
-const TRANSACTIONS: &str =
-    "Each run is one statement in a transaction of its own. Put changes that belong together into one statement with WITH.";
+const TRANSACTIONS: &str = "Each run is one statement in a transaction of its own. Put changes that belong together into one statement with WITH.";
 const SERVER: &str = "It concerns the whole server, not this project.";
 const FILES: &str = "It reaches files or programs of the server. Use import and export instead.";
 

@@ -184,10 +184,7 @@ async fn collect(
 }
 
 /// Names and types of the result, types as Postgres writes them: `numeric(10,2)`, `text[]`.
-async fn columns(
-    client: &ExclusiveClient,
-    prepared: &tokio_postgres::Statement,
-) -> Result<Vec<SqlColumn>, Failure> {
+async fn columns(client: &ExclusiveClient, prepared: &tokio_postgres::Statement) -> Result<Vec<SqlColumn>, Failure> {
     if prepared.columns().is_empty() {
         return Ok(Vec::new());
     }

@@ -93,11 +93,8 @@ fn selects_into(select: &Value) -> bool {
 /// For texts whose tree is too large or too deep: queries and changes alone, told apart by their words.
 fn read_tokens(sql: &str) -> Result<Statement, Unreadable> {
     let scanned = pg_query::scan(sql).map_err(|error| Unreadable::Syntax(words(&error)))?;
-    let tokens: Vec<&ScanToken> = scanned
-        .tokens
-        .iter()
-        .filter(|token| !matches!(token.token(), Token::SqlComment | Token::CComment))
-        .collect();
+    let tokens: Vec<&ScanToken> =
+        scanned.tokens.iter().filter(|token| !matches!(token.token(), Token::SqlComment | Token::CComment)).collect();
     let text = |token: &ScanToken| sql.get(token.start as usize..token.end as usize).unwrap_or_default();
     for (index, token) in tokens.iter().enumerate() {
         let called = tokens.get(index + 1).is_some_and(|next| next.token() == Token::Ascii40);

@@ -155,7 +155,10 @@ fn what_the_editor_is_not_for_is_refused_wherever_it_stands() {
         ("PREPARE a AS SELECT pg_sleep(1)", "The function pg_sleep()"),
         ("CALL pg_sleep(1)", "The function pg_sleep()"),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(1)'", "The function pg_sleep()"),
-        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT pg_sleep(1); END", "The function pg_sleep()"),
+        (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT pg_sleep(1); END",
+            "The function pg_sleep()",
+        ),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ COPY a TO PROGRAM 'id' $$", "COPY … PROGRAM"),
         ("CREATE SCHEMA s CREATE VIEW v AS SELECT pg_sleep(1)", "The function pg_sleep()"),
     ] {

@@ -10,6 +10,8 @@ use std::{
 use atlashub::config::{Config, Role, VARIABLES, Vars};
 use serde_json::Value;
 
+const FILES: &[&str] = &["compose.yaml", "compose.local.yaml", "compose.pi.yaml", "compose.rotate.yaml"];
+
 /// What other programs than ours read: Compose itself, Postgres, Garage.
 const FOREIGN_PREFIXES: &[&str] = &["COMPOSE_", "POSTGRES_", "GARAGE_"];
 /// Only for Compose to fill in.
@@ -18,7 +20,7 @@ const COMPOSE_ONLY: &[&str] =
 
 #[test]
 fn every_variable_is_one_that_the_server_reads() {
-    for file in ["compose.yaml", "compose.local.yaml", "compose.pi.yaml"] {
+    for file in FILES {
         for (service, definition) in services(file) {
             for name in environment(&definition).keys() {
                 let known = is_variable(name) || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
@@ -34,8 +36,7 @@ fn every_variable_is_one_that_the_server_reads() {
 
 #[test]
 fn the_example_env_has_what_compose_fills_in_and_nothing_else() {
-    let asked: BTreeSet<String> =
-        ["compose.yaml", "compose.local.yaml", "compose.pi.yaml"].iter().flat_map(|file| filled_in(&text(file))).collect();
+    let asked: BTreeSet<String> = FILES.iter().flat_map(|file| filled_in(&text(file))).collect();
     let offered: BTreeSet<String> = env_example().into_keys().collect();
     for name in &asked {
         let documented = offered.contains(name) || is_variable(name) || COMPOSE_ONLY.contains(&name.as_str());
@@ -133,9 +134,10 @@ fn the_server_takes_what_compose_sets() {
     let secrets = created_secrets(folder.path());
     let base = services("compose.yaml");
     let local = services("compose.local.yaml");
-    let access: BTreeMap<String, String> = [("CF_ACCESS_TEAM_DOMAIN", "team.cloudflareaccess.com"), ("CF_ACCESS_AUD", "a")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+    let access: BTreeMap<String, String> =
+        [("CF_ACCESS_TEAM_DOMAIN", "team.cloudflareaccess.com"), ("CF_ACCESS_AUD", "a")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
     for (service, role) in [("gateway", Role::Gateway), ("scheduler", Role::Scheduler)] {
         let in_place = |variables: BTreeMap<String, String>| {
             variables.into_iter().map(|(name, value)| (name, value.replace("/run/secrets", secrets.to_str().unwrap())))
@@ -146,7 +148,10 @@ fn the_server_takes_what_compose_sets() {
         // Without Access nobody could sign in, and it says so.
         let mut unset = production.clone();
         unset.retain(|name, _| !name.starts_with("CF_ACCESS"));
-        assert_eq!(Config::from_vars(&Vars::from_pairs(unset.clone()), role).unwrap_err().variable, "CF_ACCESS_TEAM_DOMAIN");
+        assert_eq!(
+            Config::from_vars(&Vars::from_pairs(unset.clone()), role).unwrap_err().variable,
+            "CF_ACCESS_TEAM_DOMAIN"
+        );
         unset.extend(in_place(environment(&local[service])));
         Config::from_vars(&Vars::from_pairs(unset), role).unwrap();
     }
@@ -174,16 +179,16 @@ fn secrets_are_made_once_and_each_is_used() {
 fn commands_of_the_containers_exist() {
     let dockerfile = fs::read_to_string(workspace().join("Dockerfile")).unwrap();
     assert!(dockerfile.contains(r#"CMD ["atlashub", "healthcheck"]"#));
-    for command in [&["serve", "--role", "gateway"][..], &["serve", "--role", "scheduler"], &["migrate"], &["healthcheck"]] {
+    for command in
+        [&["serve", "--role", "gateway"][..], &["serve", "--role", "scheduler"], &["migrate"], &["healthcheck"]]
+    {
         let status = Command::new(env!("CARGO_BIN_EXE_atlashub")).args(command).arg("--help").output().unwrap().status;
         assert!(status.success(), "atlashub {}", command.join(" "));
     }
 }
 
 fn is_variable(name: &str) -> bool {
-    VARIABLES
-        .iter()
-        .any(|known| known.name == name || (known.secret && name.strip_suffix("_FILE") == Some(known.name)))
+    VARIABLES.iter().any(|known| known.name == name || (known.secret && name.strip_suffix("_FILE") == Some(known.name)))
 }
 
 fn services(file: &str) -> BTreeMap<String, Value> {

@@ -63,9 +63,11 @@ fn compare_at(at: &str, documented: &Value, answered: &Value) -> Result<(), Stri
             if answers.len() < items.len() || (!open && answers.len() > items.len()) {
                 return differs();
             }
-            items.iter().zip(answers).enumerate().try_for_each(|(index, (item, answer))| {
-                compare_at(&format!("{at}[{index}]"), item, answer)
-            })
+            items
+                .iter()
+                .zip(answers)
+                .enumerate()
+                .try_for_each(|(index, (item, answer))| compare_at(&format!("{at}[{index}]"), item, answer))
         }
         (Value::Object(members), Value::Object(answers)) => {
             for (name, value) in members.iter().filter(|(name, _)| *name != "…") {

@@ -56,7 +56,17 @@ fn every_line_works_as_written() {
         compared += 1;
     }
     assert!(compared >= 10, "only {compared} answers were compared");
+
+    let admin = server.admin.clone();
+    assert!(is_healthy(&admin));
     server.stop();
+    assert!(!is_healthy(&admin));
+}
+
+/// As a container asks.
+fn is_healthy(admin: &str) -> bool {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atlashub"));
+    command.arg("healthcheck").env("ATLASHUB_ADMIN_LISTEN", admin).output().unwrap().status.success()
 }
 
 fn mark(index: usize) -> String {

@@ -31,7 +31,8 @@ async fn the_typescript_compiles_and_works() {
     let folder = tempfile::tempdir().unwrap();
     let mut sources = Vec::new();
     for block in usage().iter().filter(|block| block.language == "ts") {
-        let path = block.text.lines().next().and_then(|line| line.strip_prefix("// ")).expect("a path in the first line");
+        let path =
+            block.text.lines().next().and_then(|line| line.strip_prefix("// ")).expect("a path in the first line");
         let file = folder.path().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, &block.text).unwrap();

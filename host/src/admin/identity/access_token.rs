@@ -75,7 +75,9 @@ fn visitor(claims: Claims, owner_emails: &[String]) -> Result<Visitor, Assertion
     if !owner_emails.is_empty() {
         let known = email.as_ref().is_some_and(|email| owner_emails.contains(&email.to_ascii_lowercase()));
         if !known {
-            return Err(AssertionError::NotTheOwner(email.unwrap_or_else(|| "nobody with an e-mail address".to_owned())));
+            return Err(AssertionError::NotTheOwner(
+                email.unwrap_or_else(|| "nobody with an e-mail address".to_owned()),
+            ));
         }
     }
     let name = email

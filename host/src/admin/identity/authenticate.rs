@@ -58,7 +58,8 @@ impl AdminIdentity {
     /// The caller that a development token stands for.
     pub(super) async fn by_dev_token(&self, token: &[u8], address: IpAddr) -> ApiResult<AdminCaller> {
         self.check_wait(address)?;
-        let right = self.dev_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token));
+        let right =
+            self.dev_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token));
         if !right {
             self.record_failure(address, "token", None).await;
             return Err(ApiError::new(Code::Unauthorized, "The admin token is wrong."));
@@ -120,7 +121,8 @@ impl AdminIdentity {
         match self.attempts.wait(address) {
             None => Ok(()),
             Some(wait) => {
-                Err(ApiError::new(Code::RateLimited, "Too many failed sign-ins from this address.").with_retry_after(wait))
+                Err(ApiError::new(Code::RateLimited, "Too many failed sign-ins from this address.")
+                    .with_retry_after(wait))
             }
         }
     }

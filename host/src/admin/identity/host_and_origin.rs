@@ -76,8 +76,7 @@ fn is_same_host(origin: &str, host: &str) -> bool {
     let (Some((origin_name, origin_port)), Some((name, port))) = (split_host(authority), split_host(host)) else {
         return false;
     };
-    origin_name.eq_ignore_ascii_case(name)
-        && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
+    origin_name.eq_ignore_ascii_case(name) && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
 }
 
 /// Name and port of `name[:port]`; an IPv6 address keeps its brackets. None where it is neither.

@@ -41,12 +41,10 @@ pub async fn create_sign_in_code(pool: &PgPool) -> anyhow::Result<String> {
 
 /// Uses the code up; false where there is no such code, or not any more.
 pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx::Error> {
-    let consumed = sqlx::query(
-        "DELETE FROM admin_sessions WHERE hash = $1 AND kind = 'code' AND expires_at > now()",
-    )
-    .bind(sha256(code.as_bytes()).as_slice())
-    .execute(pool)
-    .await?;
+    let consumed = sqlx::query("DELETE FROM admin_sessions WHERE hash = $1 AND kind = 'code' AND expires_at > now()")
+        .bind(sha256(code.as_bytes()).as_slice())
+        .execute(pool)
+        .await?;
     Ok(consumed.rows_affected() == 1)
 }
 
@@ -70,11 +68,7 @@ pub(super) async fn open(
 }
 
 /// The session of a cookie, whose end moves on as it is used.
-pub(super) async fn find(
-    pool: &PgPool,
-    dev_token: &Secret,
-    value: &str,
-) -> Result<Option<FoundSession>, sqlx::Error> {
+pub(super) async fn find(pool: &PgPool, dev_token: &Secret, value: &str) -> Result<Option<FoundSession>, sqlx::Error> {
     let hash = session_hash(dev_token, value);
     let found: Option<DateTime<Utc>> = sqlx::query_scalar(
         "SELECT expires_at FROM admin_sessions WHERE hash = $1 AND kind = 'session' AND expires_at > now()",
