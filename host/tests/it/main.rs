@@ -9,4 +9,6 @@ mod docs_quickstart;
 mod docs_tables;
 mod docs_usage;
 mod embedded_postgres;
+mod gate;
+mod keys;
 mod projects;
