@@ -100,7 +100,7 @@ async fn changes_are_seen() {
     assert_eq!(rows("/v1/db/u?eq.m=ok").await, json!([{ "id": 1, "m": "ok", "d": null }]));
     project.sql("alter type mood rename to feeling").await;
     assert_eq!(rows("/v1/db/u?eq.m=ok&gt.id=0").await, json!([{ "id": 1, "m": "ok", "d": null }]));
-    project.sql("create unique index concurrently u_d on u (d)").await;
+    project.sql("create unique index u_d on u (d)").await;
     tokio::time::sleep(Duration::from_millis(1050)).await;
     let (status, body) = secret.post("/v1/db/u?onConflict=d", json!({ "rows": [{ "id": 2, "d": 1 }] })).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
@@ -138,6 +138,7 @@ async fn many_requests_at_once_survive_a_change() {
     for reader in readers {
         reader.await.unwrap();
     }
+    tokio::time::sleep(Duration::from_millis(1050)).await;
     let (_, body) = secret.get("/v1/db/t?eq.id=1").await;
     assert_eq!(body["rows"][0].as_object().map(serde_json::Map::len), Some(5), "{body}");
     assert_eq!(body["rows"][0]["b"], Value::Null);
