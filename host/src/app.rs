@@ -7,13 +7,17 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use crate::{
+    admin::{AdminIdentity, AdminState, SystemFacts},
     config::{Config, ExternalStorageConfig, Secret},
+    data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
     object_store::ObjectStore,
+    observability,
     projects::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
     secrets::{MasterKey, Sealer},
+    sql_editor::SqlEditorState,
     storage::StorageState,
     tables::TablesState,
 };
@@ -45,6 +49,9 @@ struct Inner {
     gate: PublicGate,
     storage: StorageState,
     tables: TablesState,
+    data: DataService,
+    sql_editor: SqlEditorState,
+    admin: AdminState,
 }
 
 impl App {
@@ -66,8 +73,10 @@ impl App {
         let projects = Projects::new(platform.clone());
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
         let max_object_bytes = config.storage.max_object_bytes();
+        let started_at = Utc::now();
+        let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
-            started_at: Utc::now(),
+            started_at,
             gate: PublicGate {
                 keys: keys.clone(),
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
@@ -75,6 +84,21 @@ impl App {
             },
             storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
+            data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
+            sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
+            admin: AdminState {
+                platform: platform.clone(),
+                pools: pools.clone(),
+                identity: Arc::new(identity),
+                system: Arc::new(SystemFacts {
+                    environment: config.environment,
+                    role: config.role,
+                    embedded: config.embedded(),
+                    started_at,
+                    public_url: config.public_url.clone(),
+                    storage_public_endpoint: services.storage.public_endpoint.clone(),
+                }),
+            },
             projects: ProjectsState {
                 platform,
                 database_url: services.database_url.clone(),
@@ -91,6 +115,7 @@ impl App {
 
     /// Starts what runs beside the requests: hearing of revoked keys, finishing what a crash left.
     pub fn start_background(&self) {
+        observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
         let app = self.clone();
         tokio::spawn(async move {
@@ -119,6 +144,10 @@ impl App {
         &self.0.projects
     }
 
+    pub fn admin(&self) -> &AdminState {
+        &self.0.admin
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -143,4 +172,7 @@ parts! {
     Projects = projects.projects;
     StorageState = storage;
     TablesState = tables;
+    DataService = data;
+    SqlEditorState = sql_editor;
+    AdminState = admin;
 }

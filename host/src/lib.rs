@@ -13,11 +13,16 @@ pub mod secrets;
 pub mod embedded;
 pub mod projects;
 
+pub mod data;
+pub mod sql_editor;
 pub mod storage;
 pub mod tables;
 
+pub mod admin;
+
 pub mod app;
 mod health;
+mod observability;
 pub mod router;
 
 pub mod cli;

@@ -21,7 +21,7 @@ const ROOT_VARIABLE: &str = "EMBEDDED_S3_CRASH_TEST_ROOT";
 const ADDRESS_PREFIX: &str = "listening on ";
 const TASKS: u64 = 4;
 const KEYS_OF_TASK: u64 = 6;
-const ROUNDS: u64 = 4;
+const ROUNDS: u64 = 3;
 
 /// Not a test by itself: what [`acknowledged_objects_survive`] runs and kills.
 #[tokio::test]

@@ -12,6 +12,7 @@ mod exclusive;
 mod pool;
 mod pools;
 
+pub mod audit;
 pub mod migrations;
 pub mod platform;
 pub mod server;

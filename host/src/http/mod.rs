@@ -1,11 +1,13 @@
 //! What every request passes through, on both surfaces: its id, its limits, its body, its errors.
 
+mod audit_notes;
 mod body;
 mod client_address;
 mod limits;
 mod paging;
 mod request_id;
 
+pub use audit_notes::{AuditDetails, AuditTarget};
 pub use body::{ApiJson, ApiPath, ApiQuery};
 pub use client_address::{ClientAddress, note_client_address};
 pub use limits::{RequestLimits, limit_requests};

@@ -1,0 +1,97 @@
+/// Method, path and the name that changes of that kind have in the audit log. Path parameters are `{}`,
+/// whatever they are called.
+const ACTIONS: &[(&str, &str, &str)] = &[
+    ("POST", "/admin/v1/session", "admin.sign_in"),
+    ("DELETE", "/admin/v1/session", "admin.sign_out"),
+    ("POST", "/admin/v1/projects", "project.create"),
+    ("PATCH", "/admin/v1/projects/{}", "project.update"),
+    ("DELETE", "/admin/v1/projects/{}", "project.delete"),
+    ("POST", "/admin/v1/projects/{}/keys", "key.create"),
+    ("POST", "/admin/v1/projects/{}/keys/{}/rotate", "key.rotate"),
+    ("PATCH", "/admin/v1/projects/{}/keys/{}", "key.update"),
+    ("DELETE", "/admin/v1/projects/{}/keys/{}", "key.revoke"),
+    ("POST", "/admin/v1/projects/{}/tables/{}/rows", "rows.insert"),
+    ("PATCH", "/admin/v1/projects/{}/tables/{}/rows", "rows.update"),
+    ("DELETE", "/admin/v1/projects/{}/tables/{}/rows", "rows.delete"),
+    ("PUT", "/admin/v1/projects/{}/tables/{}/exposure", "table.expose"),
+    ("POST", "/admin/v1/projects/{}/sql", "sql.run"),
+    ("POST", "/admin/v1/projects/{}/buckets", "bucket.create"),
+    ("PATCH", "/admin/v1/projects/{}/buckets/{}", "bucket.update"),
+    ("PUT", "/admin/v1/projects/{}/buckets/{}", "bucket.update"),
+    ("PUT", "/admin/v1/projects/{}/buckets/{}/exposure", "bucket.expose"),
+    ("DELETE", "/admin/v1/projects/{}/buckets/{}", "bucket.delete"),
+    ("DELETE", "/admin/v1/projects/{}/buckets/{}/objects", "object.delete"),
+    ("DELETE", "/admin/v1/projects/{}/buckets/{}/object", "object.delete"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/signed-upload", "object.sign_upload"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/signed-download", "object.sign_download"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/complete", "object.complete_upload"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/abort", "object.abort_upload"),
+    ("POST", "/admin/v1/projects/{}/signed-upload", "object.sign_upload"),
+    ("POST", "/admin/v1/projects/{}/signed-download", "object.sign_download"),
+    ("POST", "/admin/v1/projects/{}/users", "user.create"),
+    ("PATCH", "/admin/v1/projects/{}/users/{}", "user.update"),
+    ("DELETE", "/admin/v1/projects/{}/users/{}", "user.delete"),
+    ("PATCH", "/admin/v1/projects/{}/auth", "auth.update"),
+    ("PUT", "/admin/v1/projects/{}/auth", "auth.update"),
+    ("POST", "/admin/v1/projects/{}/auth/rotate", "auth.rotate_key"),
+    ("POST", "/admin/v1/jobs", "job.create"),
+    ("PATCH", "/admin/v1/jobs/{}", "job.update"),
+    ("DELETE", "/admin/v1/jobs/{}", "job.delete"),
+    ("POST", "/admin/v1/jobs/{}/run", "job.run"),
+    ("POST", "/admin/v1/runs/{}/cancel", "run.cancel"),
+    ("POST", "/admin/v1/cron/preview", "cron.preview"),
+    ("POST", "/admin/v1/backups", "backup.create"),
+    ("DELETE", "/admin/v1/backups/{}", "backup.delete"),
+    ("POST", "/admin/v1/backups/{}/download", "backup.download"),
+    ("POST", "/admin/v1/backups/{}/verify", "backup.verify"),
+    ("POST", "/admin/v1/backups/{}/restore", "backup.restore"),
+    ("POST", "/admin/v1/restores", "restore.create"),
+    ("POST", "/admin/v1/restores/{}/confirm", "restore.confirm"),
+    ("POST", "/admin/v1/restores/{}/rollback", "restore.rollback"),
+    ("DELETE", "/admin/v1/restores/{}", "restore.delete"),
+    ("POST", "/admin/v1/exports", "export.create"),
+    ("DELETE", "/admin/v1/exports/{}", "export.delete"),
+    ("POST", "/admin/v1/exports/{}/download", "export.download"),
+    ("POST", "/admin/v1/imports", "import.create"),
+    ("POST", "/admin/v1/plugins", "plugin.upload"),
+    ("POST", "/admin/v1/plugins/{}/approve", "plugin.approve"),
+    ("POST", "/admin/v1/plugins/{}/revoke", "plugin.revoke"),
+    ("DELETE", "/admin/v1/plugins/{}", "plugin.remove"),
+    ("POST", "/admin/v1/trusted-keys", "trusted_key.add"),
+    ("DELETE", "/admin/v1/trusted-keys/{}", "trusted_key.remove"),
+    ("POST", "/admin/v1/notifications", "notification.create"),
+    ("PATCH", "/admin/v1/notifications/{}", "notification.update"),
+    ("DELETE", "/admin/v1/notifications/{}", "notification.delete"),
+    ("POST", "/admin/v1/notifications/{}/test", "notification.test"),
+];
+
+/// The name of the change that a method and a path template make; None where the table has none.
+pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
+    let anonymous = anonymous(template);
+    ACTIONS.iter().find(|(m, path, _)| *m == method && *path == anonymous).map(|(.., action)| *action)
+}
+
+/// `/projects/{project}/keys/{key}` → `/projects/{}/keys/{}`.
+fn anonymous(template: &str) -> String {
+    let segments = template.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_found_whatever_the_parameters_are_called() {
+        assert_eq!(action_of("DELETE", "/admin/v1/projects/{project}/keys/{keyId}"), Some("key.revoke"));
+        assert_eq!(action_of("DELETE", "/admin/v1/projects/{p}"), Some("project.delete"));
+        assert_eq!(action_of("PUT", "/admin/v1/projects/{p}"), None);
+    }
+
+    #[test]
+    fn no_entry_hides_another() {
+        for (index, (method, path, _)) in ACTIONS.iter().enumerate() {
+            assert!(ACTIONS[..index].iter().all(|(m, p, _)| (m, p) != (method, path)), "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use api_types::{AuditEntry, AuditResult};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// What a list of entries is narrowed to; None for all.
+#[derive(Debug, Default)]
+pub(super) struct AuditFilter {
+    pub(super) project_id: Option<String>,
+    /// Exact, or all that begin so where it ends in `*`.
+    pub(super) action: Option<String>,
+    pub(super) actor: Option<String>,
+    pub(super) result: Option<&'static str>,
+    pub(super) from: Option<DateTime<Utc>>,
+    pub(super) to: Option<DateTime<Utc>>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct AuditRow {
+    pub(super) id: Uuid,
+    pub(super) at: DateTime<Utc>,
+    actor: String,
+    action: String,
+    project_id: Option<String>,
+    target: Option<String>,
+    address: Option<String>,
+    result: String,
+    status: Option<i32>,
+    request_id: Option<String>,
+    details: Value,
+}
+
+/// Entries newest first, after the one that `after` names.
+pub(super) async fn entries(
+    pool: &PgPool,
+    filter: &AuditFilter,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<AuditRow>, sqlx::Error> {
+    let (after_at, after_id) = after.unzip();
+    sqlx::query_as(
+        "SELECT id, at, actor, action, project_id, target, address, result, status, request_id, details
+         FROM audit_logs
+         WHERE ($1::text IS NULL OR project_id = $1)
+           AND ($2::text IS NULL OR action = $2
+                OR (right($2, 1) = '*' AND starts_with(action, left($2, -1))))
+           AND ($3::text IS NULL OR actor = $3)
+           AND ($4::text IS NULL OR result = $4)
+           AND ($5::timestamptz IS NULL OR at >= $5)
+           AND ($6::timestamptz IS NULL OR at < $6)
+           AND ($7::timestamptz IS NULL OR (at, id) < ($7, $8))
+         ORDER BY at DESC, id DESC
+         LIMIT $9",
+    )
+    .bind(&filter.project_id)
+    .bind(&filter.action)
+    .bind(&filter.actor)
+    .bind(filter.result)
+    .bind(filter.from)
+    .bind(filter.to)
+    .bind(after_at)
+    .bind(after_id)
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+impl AuditRow {
+    pub(super) fn into_wire(self) -> AuditEntry {
+        AuditEntry {
+            id: self.id.to_string(),
+            at: self.at,
+            actor: self.actor,
+            action: self.action,
+            project_id: self.project_id,
+            target: self.target,
+            address: self.address,
+            result: match self.result.as_str() {
+                "success" => AuditResult::Success,
+                "denied" => AuditResult::Denied,
+                _ => AuditResult::Failed,
+            },
+            status: self.status,
+            request_id: self.request_id,
+            details: self.details,
+        }
+    }
+}

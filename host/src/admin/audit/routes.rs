@@ -1,0 +1,56 @@
+use api_types::{AuditEntry, AuditResult, ErrorBody, Page, PageQuery};
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::queries::{self, AuditFilter, AuditRow};
+use crate::{
+    admin::AdminState,
+    db::audit::result_text,
+    error::ApiResult,
+    http::{ApiJson, ApiQuery, PageRequest},
+};
+
+/// Narrows the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::admin) struct AuditQuery {
+    /// Entries a page, 1 to 200; 50 unless told.
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    project_id: Option<String>,
+    /// For example `project.create`, or `project.*` for all of a kind.
+    action: Option<String>,
+    actor: Option<String>,
+    result: Option<AuditResult>,
+    /// Entries of this time and later.
+    from: Option<DateTime<Utc>>,
+    /// Entries before this time.
+    to: Option<DateTime<Utc>>,
+}
+
+/// Who changed what, newest first.
+#[utoipa::path(get, path = "/admin/v1/audit", tag = "audit", params(AuditQuery),
+    responses((status = 200, body = Page<AuditEntry>), (status = 400, body = ErrorBody)))]
+pub(in crate::admin) async fn list_audit_entries(
+    State(state): State<AdminState>,
+    ApiQuery(query): ApiQuery<AuditQuery>,
+) -> ApiResult<ApiJson<Page<AuditEntry>>> {
+    let page_query = PageQuery { limit: query.limit, cursor: query.cursor };
+    let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&page_query)?;
+    let filter = AuditFilter {
+        project_id: query.project_id,
+        action: query.action,
+        actor: query.actor,
+        result: query.result.map(result_text),
+        from: query.from,
+        to: query.to,
+    };
+    let rows = queries::entries(&state.platform, &filter, request.after, request.fetch()).await?;
+    let page = request.page(rows, |row| (row.at, row.id));
+    let items = page.items.into_iter().map(AuditRow::into_wire).collect();
+    Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
+}

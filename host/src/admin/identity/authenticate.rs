@@ -1,0 +1,175 @@
+use std::net::IpAddr;
+
+use api_types::AuditResult;
+use axum::http::HeaderMap;
+use serde_json::json;
+
+use super::{
+    AdminCaller, AdminIdentity, SignInMethod,
+    access_token::{self, AssertionError},
+    not_signed_in, sessions,
+};
+use crate::{
+    db::audit::{NewAuditEntry, record_or_log},
+    error::{ApiError, ApiResult, Code},
+    secrets::constant_time_eq,
+};
+
+pub(super) const DEV_TOKEN_HEADER: &str = "x-dev-admin-token";
+const ASSERTION_HEADER: &str = "cf-access-jwt-assertion";
+const DEV_TOKEN_ACTOR: &str = "dev-token";
+const SESSION_ACTOR: &str = "session";
+
+/// A caller, and the cookie to set anew where their session's end moved on.
+pub(super) struct Authenticated {
+    pub(super) caller: AdminCaller,
+    pub(super) renewed_cookie: Option<String>,
+}
+
+impl AdminIdentity {
+    /// Who sent the request. The first credential there is decides: a wrong one is refused, never passed over.
+    pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
+        if let Some(token) = headers.get(DEV_TOKEN_HEADER) {
+            return self.by_dev_token(token.as_bytes(), address).await.map(lasting);
+        }
+        if let (Some(access), Some(assertion)) = (&self.access, headers.get(ASSERTION_HEADER)) {
+            let assertion = assertion.to_str().unwrap_or_default();
+            let verified = access_token::verify(assertion, &access.config, &access.keys).await;
+            return match verified {
+                Ok(visitor) => Ok(lasting(AdminCaller {
+                    actor: visitor.name,
+                    method: SignInMethod::Access,
+                    expires_at: visitor.expires_at,
+                    session: None,
+                })),
+                Err(error) => Err(self.refuse_assertion(error, address).await),
+            };
+        }
+        // Sessions are the dashboard's way to use the development token: without it they end.
+        if let (Some(dev_token), Some(value)) = (&self.dev_token, sessions::cookie_value(headers))
+            && let Some(session) = sessions::find(&self.platform, dev_token, value).await?
+        {
+            let renewed_cookie = session.extended.then(|| value.to_owned());
+            return Ok(Authenticated { caller: session_caller(session.hash, session.expires_at), renewed_cookie });
+        }
+        Err(not_signed_in())
+    }
+
+    /// The caller that a development token stands for.
+    pub(super) async fn by_dev_token(&self, token: &[u8], address: IpAddr) -> ApiResult<AdminCaller> {
+        self.check_wait(address)?;
+        let right =
+            self.dev_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token));
+        if !right {
+            self.record_failure(address, "token", None).await;
+            return Err(ApiError::new(Code::Unauthorized, "The admin token is wrong."));
+        }
+        Ok(AdminCaller {
+            actor: DEV_TOKEN_ACTOR.to_owned(),
+            method: SignInMethod::DevToken,
+            expires_at: None,
+            session: None,
+        })
+    }
+
+    /// Opens a session for a one-time code, which it uses up. Answers the caller and the cookie's value.
+    pub(super) async fn open_by_code(&self, code: &str, address: IpAddr) -> ApiResult<(AdminCaller, String)> {
+        self.check_wait(address)?;
+        if !sessions::consume_code(&self.platform, code).await? {
+            self.record_failure(address, "code", None).await;
+            return Err(ApiError::new(Code::Unauthorized, "The code is wrong, used, or too old.")
+                .with_hint("Restart AtlasHub for a new one, or sign in with the admin token."));
+        }
+        self.open_session().await
+    }
+
+    /// Opens a session for the development token.
+    pub(super) async fn open_by_token(&self, token: &str, address: IpAddr) -> ApiResult<(AdminCaller, String)> {
+        self.by_dev_token(token.as_bytes(), address).await?;
+        self.open_session().await
+    }
+
+    async fn open_session(&self) -> ApiResult<(AdminCaller, String)> {
+        let Some(dev_token) = &self.dev_token else { return Err(sessions_are_off()) };
+        let (value, hash, expires_at) = sessions::open(&self.platform, dev_token).await?;
+        Ok((session_caller(hash, expires_at), value))
+    }
+
+    /// 403 where sessions can't be opened at all.
+    pub(super) fn check_sessions_are_on(&self) -> ApiResult<()> {
+        if self.dev_token.is_some() { Ok(()) } else { Err(sessions_are_off()) }
+    }
+
+    /// Ends the caller's session, if that is what they signed in by.
+    pub(super) async fn close_session(&self, caller: &AdminCaller) -> ApiResult<()> {
+        if let Some(hash) = &caller.session {
+            sessions::close(&self.platform, hash).await?;
+        }
+        Ok(())
+    }
+
+    /// True for the bearer token that may read `/metrics`.
+    pub(super) fn is_metrics_token(&self, token: &[u8]) -> bool {
+        self.metrics_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token))
+    }
+
+    pub(super) fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    fn check_wait(&self, address: IpAddr) -> ApiResult<()> {
+        match self.attempts.wait(address) {
+            None => Ok(()),
+            Some(wait) => {
+                Err(ApiError::new(Code::RateLimited, "Too many failed sign-ins from this address.")
+                    .with_retry_after(wait))
+            }
+        }
+    }
+
+    async fn refuse_assertion(&self, error: AssertionError, address: IpAddr) -> ApiError {
+        match error {
+            AssertionError::KeysUnavailable(cause) => ApiError::unavailable("Cloudflare Access", cause),
+            AssertionError::Invalid(reason) => {
+                self.record_failure(address, "access", None).await;
+                ApiError::new(Code::Unauthorized, "The sign-in through Cloudflare Access is not valid here.")
+                    .with_hint("Sign in again; if it stays, check CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD.")
+                    .with_cause(anyhow::anyhow!("assertion refused: {reason}"))
+            }
+            AssertionError::NotTheOwner(name) => {
+                self.record_failure(address, "access", Some(name)).await;
+                ApiError::new(Code::Forbidden, "This account is not the owner's.")
+                    .with_hint("Sign in as the owner, or add the address to ATLASHUB_OWNER_EMAIL.")
+            }
+        }
+    }
+
+    /// Puts a refused sign-in on record: by what and from where, never with what.
+    async fn record_failure(&self, address: IpAddr, kind: &'static str, actor: Option<String>) {
+        metrics::counter!("atlashub_admin_sign_in_failures_total", "kind" => kind).increment(1);
+        let Some(attempts) = self.attempts.failed(address, kind) else { return };
+        let mut entry = NewAuditEntry::new(actor.unwrap_or_else(|| "unknown".to_owned()), "admin.sign_in");
+        entry.address = Some(address.to_string());
+        entry.result = AuditResult::Denied;
+        entry.details = json!({ "by": kind, "attempts": attempts });
+        record_or_log(&self.platform, &entry).await;
+    }
+}
+
+fn lasting(caller: AdminCaller) -> Authenticated {
+    Authenticated { caller, renewed_cookie: None }
+}
+
+fn session_caller(hash: sessions::SessionHash, expires_at: chrono::DateTime<chrono::Utc>) -> AdminCaller {
+    AdminCaller {
+        actor: SESSION_ACTOR.to_owned(),
+        method: SignInMethod::Session,
+        expires_at: Some(expires_at),
+        session: Some(hash),
+    }
+}
+
+fn sessions_are_off() -> ApiError {
+    ApiError::new(Code::Forbidden, "Signing in here is for development.")
+        .with_hint("Open the dashboard through Cloudflare Access.")
+}

@@ -1,0 +1,70 @@
+use api_types::{CreateSession, ErrorBody, Session};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{AppendHeaders, IntoResponse},
+};
+use serde_json::json;
+
+use super::{AdminCaller, CallerSlot, SignInMethod, sessions};
+use crate::{
+    admin::AdminState,
+    error::{ApiError, ApiResult},
+    http::{ApiJson, AuditDetails, ClientAddress},
+};
+
+/// Signs in with the code from the start's output, or with the admin token: sets a cookie for 30 days.
+///
+/// For development; in production the owner comes through Cloudflare Access.
+#[utoipa::path(post, path = "/admin/v1/session", tag = "session", request_body = CreateSession, security(()),
+    responses((status = 201, body = Session), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody), (status = 429, body = ErrorBody)))]
+pub(in crate::admin) async fn sign_in(
+    State(state): State<AdminState>,
+    ClientAddress(address): ClientAddress,
+    caller_slot: Option<Extension<CallerSlot>>,
+    headers: HeaderMap,
+    ApiJson(request): ApiJson<CreateSession>,
+) -> ApiResult<impl IntoResponse> {
+    state.identity.check_sessions_are_on()?;
+    let ((caller, value), by) = match (&request.code, &request.token) {
+        (Some(code), None) => (state.identity.open_by_code(code, address).await?, "code"),
+        (None, Some(token)) => (state.identity.open_by_token(token, address).await?, "token"),
+        _ => return Err(ApiError::invalid("Send either `code` or `token`.")),
+    };
+    if let Some(Extension(slot)) = caller_slot {
+        slot.set(&caller);
+    }
+    Ok((
+        StatusCode::CREATED,
+        cookie_header(sessions::set_cookie(&value, &headers)),
+        Extension(AuditDetails(json!({ "by": by }))),
+        ApiJson(Session { actor: caller.actor, expires_at: caller.expires_at }),
+    ))
+}
+
+/// Who is signed in.
+#[utoipa::path(get, path = "/admin/v1/session", tag = "session",
+    responses((status = 200, body = Session), (status = 401, body = ErrorBody)))]
+pub(in crate::admin) async fn who_am_i(caller: AdminCaller) -> ApiJson<Session> {
+    ApiJson(Session { actor: caller.actor, expires_at: caller.expires_at })
+}
+
+/// Signs out: ends the session and removes the cookie. A sign-in through Cloudflare Access ends there, at
+/// `/cdn-cgi/access/logout`.
+#[utoipa::path(delete, path = "/admin/v1/session", tag = "session",
+    responses((status = 204), (status = 401, body = ErrorBody)))]
+pub(in crate::admin) async fn sign_out(
+    State(state): State<AdminState>,
+    caller: AdminCaller,
+    headers: HeaderMap,
+) -> ApiResult<impl IntoResponse> {
+    state.identity.close_session(&caller).await?;
+    let cookie = (caller.method == SignInMethod::Session).then(|| sessions::clear_cookie(&headers)).flatten();
+    Ok((StatusCode::NO_CONTENT, cookie_header(cookie)))
+}
+
+fn cookie_header(cookie: Option<HeaderValue>) -> AppendHeaders<Option<(header::HeaderName, HeaderValue)>> {
+    AppendHeaders(cookie.map(|cookie| (header::SET_COOKIE, cookie)))
+}

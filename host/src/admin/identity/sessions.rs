@@ -1,0 +1,167 @@
+//! The dashboard's sign-ins: one-time codes and sessions, of which only hashes are stored.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::{
+    config::Secret,
+    secrets::{random_token, sha256},
+};
+
+const COOKIE: &str = "atlashub_session";
+const SESSION_SECONDS: i64 = 30 * 24 * 3600;
+const CODE_SECONDS: i64 = 3600;
+/// A session's end moves on at most once a day, so that not every request writes.
+const EXTEND_AFTER_SECONDS: i64 = 24 * 3600;
+
+pub(super) type SessionHash = [u8; 32];
+
+/// A session that was found.
+pub(super) struct FoundSession {
+    pub(super) hash: SessionHash,
+    pub(super) expires_at: DateTime<Utc>,
+    /// Its end was moved on: the cookie must be, too.
+    pub(super) extended: bool,
+}
+
+/// Makes a code that signs in once, within an hour. Only its hash is stored.
+pub async fn create_sign_in_code(pool: &PgPool) -> anyhow::Result<String> {
+    let code = random_token("");
+    sqlx::query(
+        "INSERT INTO admin_sessions (hash, kind, expires_at)
+         VALUES ($1, 'code', now() + make_interval(secs => $2))",
+    )
+    .bind(sha256(code.as_bytes()).as_slice())
+    .bind(CODE_SECONDS as f64)
+    .execute(pool)
+    .await?;
+    Ok(code)
+}
+
+/// Uses the code up; false where there is no such code, or not any more.
+pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx::Error> {
+    let consumed = sqlx::query("DELETE FROM admin_sessions WHERE hash = $1 AND kind = 'code' AND expires_at > now()")
+        .bind(sha256(code.as_bytes()).as_slice())
+        .execute(pool)
+        .await?;
+    Ok(consumed.rows_affected() == 1)
+}
+
+/// Opens a session: the cookie's value, its hash and its end. Removes what has expired.
+pub(super) async fn open(
+    pool: &PgPool,
+    dev_token: &Secret,
+) -> Result<(String, SessionHash, DateTime<Utc>), sqlx::Error> {
+    let value = random_token("");
+    let hash = session_hash(dev_token, &value);
+    sqlx::query("DELETE FROM admin_sessions WHERE expires_at < now()").execute(pool).await?;
+    let expires_at = sqlx::query_scalar(
+        "INSERT INTO admin_sessions (hash, kind, expires_at)
+         VALUES ($1, 'session', now() + make_interval(secs => $2)) RETURNING expires_at",
+    )
+    .bind(hash.as_slice())
+    .bind(SESSION_SECONDS as f64)
+    .fetch_one(pool)
+    .await?;
+    Ok((value, hash, expires_at))
+}
+
+/// The session of a cookie, whose end moves on as it is used.
+pub(super) async fn find(pool: &PgPool, dev_token: &Secret, value: &str) -> Result<Option<FoundSession>, sqlx::Error> {
+    let hash = session_hash(dev_token, value);
+    let found: Option<DateTime<Utc>> = sqlx::query_scalar(
+        "SELECT expires_at FROM admin_sessions WHERE hash = $1 AND kind = 'session' AND expires_at > now()",
+    )
+    .bind(hash.as_slice())
+    .fetch_optional(pool)
+    .await?;
+    let Some(expires_at) = found else { return Ok(None) };
+    if (expires_at - Utc::now()).num_seconds() > SESSION_SECONDS - EXTEND_AFTER_SECONDS {
+        return Ok(Some(FoundSession { hash, expires_at, extended: false }));
+    }
+    let extended: Option<DateTime<Utc>> = sqlx::query_scalar(
+        "UPDATE admin_sessions SET expires_at = now() + make_interval(secs => $2)
+         WHERE hash = $1 AND kind = 'session' RETURNING expires_at",
+    )
+    .bind(hash.as_slice())
+    .bind(SESSION_SECONDS as f64)
+    .fetch_optional(pool)
+    .await?;
+    Ok(extended.map(|expires_at| FoundSession { hash, expires_at, extended: true }))
+}
+
+/// Ends the session.
+pub(super) async fn close(pool: &PgPool, hash: &SessionHash) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM admin_sessions WHERE hash = $1").bind(hash.as_slice()).execute(pool).await?;
+    Ok(())
+}
+
+/// The token is part of what is hashed, so that changing it ends every session it opened.
+fn session_hash(dev_token: &Secret, value: &str) -> SessionHash {
+    let mut bytes = sha256(dev_token.expose().as_bytes()).to_vec();
+    bytes.extend_from_slice(value.as_bytes());
+    sha256(&bytes)
+}
+
+/// The cookie's value in a request.
+pub(super) fn cookie_value(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(name, value)| *name == COOKIE && !value.is_empty())
+        .map(|(_, value)| value)
+}
+
+/// The header that sets the cookie. `__Host-` would need https, which loopback has not.
+pub(super) fn set_cookie(value: &str, headers: &HeaderMap) -> Option<HeaderValue> {
+    cookie(value, SESSION_SECONDS, headers)
+}
+
+/// The header that removes the cookie.
+pub(super) fn clear_cookie(headers: &HeaderMap) -> Option<HeaderValue> {
+    cookie("", 0, headers)
+}
+
+fn cookie(value: &str, max_age_seconds: i64, headers: &HeaderMap) -> Option<HeaderValue> {
+    // Whoever sends this header falsely only keeps their own cookie from coming back.
+    let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    let secure = if https { "; Secure" } else { "" };
+    HeaderValue::from_str(&format!(
+        "{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_seconds}{secure}"
+    ))
+    .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        for (cookies, expected) in [
+            ("atlashub_session=abc", Some("abc")),
+            ("theme=dark; atlashub_session=abc; x=y", Some("abc")),
+            ("atlashub_session=", None),
+            ("my_atlashub_session=abc", None),
+            ("theme=dark", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, cookies.parse().unwrap());
+            assert_eq!(cookie_value(&headers), expected, "{cookies}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_closed_to_scripts_and_other_sites() {
+        let mut headers = HeaderMap::new();
+        let plain = set_cookie("abc", &headers).unwrap();
+        assert_eq!(plain, "atlashub_session=abc; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000");
+        headers.insert("x-forwarded-proto", "https".parse().unwrap());
+        assert!(set_cookie("abc", &headers).unwrap().to_str().unwrap().ends_with("; Secure"));
+        assert!(clear_cookie(&headers).unwrap().to_str().unwrap().starts_with("atlashub_session=;"));
+    }
+}

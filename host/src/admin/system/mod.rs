@@ -1,0 +1,16 @@
+//! What runs here, and which migrations it has.
+
+pub(super) mod routes;
+
+use chrono::{DateTime, Utc};
+
+/// What does not change while the process runs.
+#[derive(Debug, Clone)]
+pub struct SystemFacts {
+    pub environment: crate::config::Environment,
+    pub role: crate::config::Role,
+    pub embedded: bool,
+    pub started_at: DateTime<Utc>,
+    pub public_url: String,
+    pub storage_public_endpoint: String,
+}

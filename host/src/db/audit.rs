@@ -1,0 +1,82 @@
+//! Writing `audit_logs`: the platform's record of who changed what. Reading it is `admin::audit`'s.
+
+use api_types::AuditResult;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// An entry to write; its id and time are set here.
+#[derive(Debug, Clone)]
+pub struct NewAuditEntry {
+    /// An e-mail address, `dev-token`, `session`, `cli`, `system`, or a user's id.
+    pub actor: String,
+    /// For example `project.create`.
+    pub action: String,
+    pub project_id: Option<String>,
+    pub target: Option<String>,
+    pub address: Option<String>,
+    pub result: AuditResult,
+    /// HTTP status answered.
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    /// A JSON object; never a secret.
+    pub details: Value,
+}
+
+impl NewAuditEntry {
+    /// An entry that says who did what, with success; the rest is set by field.
+    pub fn new(actor: impl Into<String>, action: impl Into<String>) -> Self {
+        Self {
+            actor: actor.into(),
+            action: action.into(),
+            project_id: None,
+            target: None,
+            address: None,
+            result: AuditResult::Success,
+            status: None,
+            request_id: None,
+            details: Value::Object(serde_json::Map::new()),
+        }
+    }
+}
+
+/// Adds the entry.
+pub async fn record(pool: &PgPool, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO audit_logs
+             (id, actor, action, project_id, target, address, result, status, request_id, details)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(&entry.actor)
+    .bind(&entry.action)
+    .bind(&entry.project_id)
+    .bind(&entry.target)
+    .bind(&entry.address)
+    .bind(result_text(entry.result))
+    .bind(entry.status.map(i32::from))
+    .bind(&entry.request_id)
+    .bind(&entry.details)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Adds the entry where a failure to do so must not undo what was done: it is logged and counted as
+/// `atlashub_audit_failures_total`.
+pub async fn record_or_log(pool: &PgPool, entry: &NewAuditEntry) {
+    if let Err(error) = record(pool, entry).await {
+        metrics::counter!("atlashub_audit_failures_total").increment(1);
+        tracing::error!(%error, actor = entry.actor, action = entry.action, project = entry.project_id,
+            target = entry.target, result = result_text(entry.result), "an audit entry could not be written");
+    }
+}
+
+/// As the table stores it.
+pub fn result_text(result: AuditResult) -> &'static str {
+    match result {
+        AuditResult::Success => "success",
+        AuditResult::Denied => "denied",
+        AuditResult::Failed => "failed",
+    }
+}

@@ -1,0 +1,66 @@
+//! Postgres's parse tree as JSON, in which every node is reached the same way.
+//!
+//! The typed tree's own iterator leaves out whole clauses (`LIMIT`, column defaults, function bodies); here
+//! nothing is left out, since each field of each node is an entry of an object.
+
+use serde_json::Value;
+
+pub(super) struct SyntaxTree(pub(super) Value);
+
+impl SyntaxTree {
+    /// Kind and fields of the first statement.
+    pub(super) fn statement(&self) -> Option<(&str, &Value)> {
+        kind_of(&self.0["stmts"][0]["stmt"])
+    }
+
+    /// Calls `visit` with the name and value of every node and field.
+    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a str, &'a Value)) {
+        walk(&self.0, visit);
+    }
+
+    /// A part of the statement changes rows, for example in a `WITH`.
+    pub(super) fn writes_data(&self) -> bool {
+        let mut writes = false;
+        self.walk(&mut |name, _| {
+            writes |= matches!(name, "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt");
+        });
+        writes
+    }
+}
+
+fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&'a str, &'a Value)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if !field.is_null() {
+                    visit(name, field);
+                    walk(field, visit);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
+        _ => {}
+    }
+}
+
+/// Kind and fields of a node, which is `{"node": {"<kind>": {…}}}`.
+pub(super) fn kind_of(node: &Value) -> Option<(&str, &Value)> {
+    node["node"].as_object()?.iter().next().map(|(kind, fields)| (kind.as_str(), fields))
+}
+
+/// The texts of a list of names: `pg_catalog.pg_sleep` is two.
+pub(super) fn names(list: &Value) -> Vec<&str> {
+    list.as_array()
+        .map(|items| items.iter().filter_map(|item| kind_of(item)?.1["sval"].as_str()).collect())
+        .unwrap_or_default()
+}
+
+/// The text of a literal.
+pub(super) fn string_constant(node: &Value) -> Option<&str> {
+    match kind_of(node)? {
+        ("AConst", constant) => constant["val"]["Sval"]["sval"].as_str(),
+        ("TypeCast", cast) => string_constant(&cast["arg"]),
+        ("NamedArgExpr", argument) => string_constant(&argument["arg"]),
+        _ => None,
+    }
+}
