@@ -92,13 +92,12 @@ async fn every_run_has_a_connection_of_its_own_that_is_closed() {
     assert_eq!(path["rows"], json!([["public"]]));
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let open: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND strpos(query, 'own') > 0",
-        )
-        .bind(format!("proj_{}_owner", project.id))
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
+        let open: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND strpos(query, 'own') > 0")
+                .bind(format!("proj_{}_owner", project.id))
+                .fetch_one(app.app.platform())
+                .await
+                .unwrap();
         if open == 0 {
             break;
         }
@@ -154,7 +153,11 @@ async fn read_only_changes_nothing() {
         "SELECT nextval(pg_get_serial_sequence('t', 'id')), * FROM t FOR UPDATE",
     ] {
         let (status, answer) = send(&app, &project, json!({"sql": sql, "readOnly": true})).await;
-        assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{sql}: {answer}");
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!("sql_error")),
+            "{sql}: {answer}"
+        );
     }
     let answer = run(&app, &project, json!({"sql": "SELECT count(*) FROM t", "readOnly": true})).await;
     assert_eq!(answer["rows"], json!([[0]]));
