@@ -198,10 +198,17 @@ async fn only_a_valid_assertion_of_the_owner_is_let_in() {
         ("exp as text", rsa.token("rsa", &changed("exp", "never".into())), unauthorized),
         ("not yet valid", rsa.token("rsa", &changed("nbf", (now() + 60).into())), unauthorized),
         ("no kid", rsa.token_with_header(&json!({"alg": "RS256"}), &team.claims()), unauthorized),
-        ("another algorithm", rsa.token_with_header(&json!({"alg": "RS512", "kid": "rsa"}), &team.claims()), unauthorized),
+        (
+            "another algorithm",
+            rsa.token_with_header(&json!({"alg": "RS512", "kid": "rsa"}), &team.claims()),
+            unauthorized,
+        ),
         (
             "critical extension",
-            rsa.token_with_header(&json!({"alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": false}), &team.claims()),
+            rsa.token_with_header(
+                &json!({"alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": false}),
+                &team.claims(),
+            ),
             unauthorized,
         ),
         ("somebody else", rsa.token("rsa", &changed("email", "guest@example.com".into())), forbidden),
@@ -232,7 +239,9 @@ async fn the_algorithm_is_the_keys_and_never_the_tokens() {
     let TeamKey::Rsa(key) = &rsa else { unreachable!() };
     let jwk = rsa.jwk("rsa");
     let modulus = key.public_key().modulus().big_endian_without_leading_zero().to_vec();
-    for secret in [key.public_key().as_ref().to_vec(), modulus, jwk["n"].as_str().unwrap().into(), jwk.to_string().into()] {
+    for secret in
+        [key.public_key().as_ref().to_vec(), modulus, jwk["n"].as_str().unwrap().into(), jwk.to_string().into()]
+    {
         let message = message(&json!({"alg": "HS256", "kid": "rsa"}), &team.claims());
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), message.as_bytes());
         assert_eq!(who(&app, &format!("{message}.{}", encode(tag))).await.0, StatusCode::UNAUTHORIZED);
@@ -295,10 +304,10 @@ async fn a_change_through_access_needs_the_dashboards_origin_and_names_the_owner
     assert_eq!(dashboard.post("/admin/v1/projects", create).await.0, StatusCode::CREATED);
 
     let (_, audit) = dashboard.get("/admin/v1/audit?action=project.create").await;
-    let results: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| (&entry["actor"], &entry["result"])).collect();
-    assert_eq!(results, [
-        (&json!(OWNER), &json!("success")),
-        (&json!(OWNER), &json!("denied")),
-        (&json!(OWNER), &json!("denied")),
-    ]);
+    let results: Vec<_> =
+        audit["items"].as_array().unwrap().iter().map(|entry| (&entry["actor"], &entry["result"])).collect();
+    assert_eq!(
+        results,
+        [(&json!(OWNER), &json!("success")), (&json!(OWNER), &json!("denied")), (&json!(OWNER), &json!("denied")),]
+    );
 }

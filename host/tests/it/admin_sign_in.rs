@@ -252,5 +252,8 @@ async fn the_surface_answers_under_its_own_names_alone() {
         assert_eq!(client.get("/healthz").await.0, StatusCode::OK, "{host}");
     }
     let signing_in = nobody(&app).with_header("host", "evil.test");
-    assert_eq!(code_of(&signing_in.post("/admin/v1/session", json!({"token": TOKEN})).await), (403, "host_not_allowed"));
+    assert_eq!(
+        code_of(&signing_in.post("/admin/v1/session", json!({"token": TOKEN})).await),
+        (403, "host_not_allowed")
+    );
 }
