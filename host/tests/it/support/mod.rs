@@ -14,4 +14,4 @@ pub use client::Client;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use store::Store;
-pub use uploads::{Uploads, code, path_of, raw, send, upload_request};
+pub use uploads::{Uploads, code, must_send, path_of, raw, send, upload_request};
