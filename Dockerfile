@@ -2,7 +2,7 @@
 # The server as an image, for amd64 and arm64 alike: nothing below names an architecture.
 #   docker build -t atlashub .
 
-FROM rust:1.95-trixie AS build
+FROM rust:1.95-bookworm AS build
 # Postgres's own grammar, which the SQL editor parses with, is bound through libclang.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libclang-dev \
@@ -11,7 +11,7 @@ WORKDIR /source
 COPY . .
 # The caches live outside the layers: a second build compiles only what changed.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,target=/source/target,sharing=locked,id=atlashub-target-trixie \
+    --mount=type=cache,target=/source/target,sharing=locked,id=atlashub-target \
     cargo build --release --locked --package atlashub \
     && cp target/release/atlashub /usr/local/bin/atlashub
 

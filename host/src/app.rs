@@ -9,8 +9,10 @@ use sqlx::PgPool;
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     config::{Config, ExternalStorageConfig, Secret},
+    data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
     object_store::ObjectStore,
+    observability,
     projects::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
@@ -47,6 +49,7 @@ struct Inner {
     gate: PublicGate,
     storage: StorageState,
     tables: TablesState,
+    data: DataService,
     sql_editor: SqlEditorState,
     admin: AdminState,
 }
@@ -81,6 +84,7 @@ impl App {
             },
             storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
+            data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
@@ -111,6 +115,7 @@ impl App {
 
     /// Starts what runs beside the requests: hearing of revoked keys, finishing what a crash left.
     pub fn start_background(&self) {
+        observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
         let app = self.clone();
         tokio::spawn(async move {
@@ -167,6 +172,7 @@ parts! {
     Projects = projects.projects;
     StorageState = storage;
     TablesState = tables;
+    DataService = data;
     SqlEditorState = sql_editor;
     AdminState = admin;
 }

@@ -13,6 +13,7 @@ pub mod secrets;
 pub mod embedded;
 pub mod projects;
 
+pub mod data;
 pub mod sql_editor;
 pub mod storage;
 pub mod tables;
@@ -21,6 +22,7 @@ pub mod admin;
 
 pub mod app;
 mod health;
+mod observability;
 pub mod router;
 
 pub mod cli;

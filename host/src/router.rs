@@ -11,10 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     admin,
     app::App,
+    data,
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    projects, sql_editor, storage, tables,
+    observability, projects, sql_editor, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -29,7 +30,7 @@ struct Document;
 
 /// `/v1`, behind the API key.
 fn public_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(storage::router())
+    OpenApiRouter::new().merge(data::router()).merge(storage::router())
 }
 
 /// `/admin/v1`, behind the owner's identity.
@@ -51,9 +52,15 @@ pub fn public_router(app: &App) -> Router {
     surface(app, gated, app.config().limits.request_timeout)
 }
 
-/// The admin surface: `/admin/v1`, the dashboard, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
+/// The admin surface: `/admin/v1`, the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
 pub fn admin_router(app: &App) -> Router {
-    let gated = Router::from(admin_routes()).fallback(unknown_path).method_not_allowed_fallback(unknown_method);
+    let metrics = Router::from(observability::metrics_router())
+        .layer(middleware::from_fn_with_state(app.admin().clone(), admin::require_metrics_reader));
+    let gated = Router::from(admin_routes())
+        .merge(metrics)
+        .merge(Router::from(observability::page_router()))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method);
     surface(app, admin::protect(gated, app.admin()), ADMIN_TIMEOUT)
 }
 
@@ -88,6 +95,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let routes = OpenApiRouter::<App>::with_openapi(Document::openapi())
         .merge(public_routes())
         .merge(admin_routes())
+        .merge(observability::metrics_router())
+        .merge(observability::page_router())
         .merge(health::router());
     routes.into_openapi()
 }

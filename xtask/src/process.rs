@@ -54,10 +54,13 @@ pub(crate) fn become_it(command: &mut Command) -> Result<()> {
 
 /// The program's path, when one of the folders of `PATH` holds it.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    find_named(&format!("{program}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// The same for a file name with its ending.
+pub(crate) fn find_named(file_name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(file_name)).find(|file| file.is_file())
 }
 
 fn line(command: &Command) -> String {

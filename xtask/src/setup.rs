@@ -41,7 +41,7 @@ impl Tool {
             Self::LibClang => "libclang",
             Self::PostgresServer => "a Postgres server (15 or newer)",
             Self::Pgbench => "pgbench",
-            Self::Node => "Node.js",
+            Self::Node => "Node.js with npm",
             Self::Curl => "curl",
             Self::RustLints => "rustfmt and clippy",
         }
@@ -58,7 +58,7 @@ impl Tool {
                 postgres_folders().iter().any(|folder| has(folder, "initdb") && has(folder, "postgres"))
             }
             Self::Pgbench => postgres_folders().iter().any(|folder| has(folder, "pgbench")),
-            Self::Node => process::find("node").is_some(),
+            Self::Node => process::find("node").is_some() && npm().is_some(),
             Self::Curl => process::find("curl").is_some(),
             Self::RustLints => {
                 process::succeeds(process::cargo().args(["fmt", "--version"]))
@@ -84,7 +84,7 @@ impl Tool {
             (Self::Pgbench, Manager::Apt | Manager::Dnf) => &["postgresql-contrib"],
             (Self::Node, Manager::Winget) => &["OpenJS.NodeJS.LTS"],
             (Self::Node, Manager::Brew) => &["node"],
-            (Self::Node, _) => &["nodejs"],
+            (Self::Node, _) => &["nodejs", "npm"],
             (Self::Curl, Manager::Winget) => &["cURL.cURL"],
             (Self::Curl, _) => &["curl"],
             // Not the system's business: rustup has them.
@@ -125,6 +125,7 @@ impl Manager {
 /// Everything that any command needs.
 pub(crate) fn everything() -> Result<()> {
     ensure(ALL)?;
+    node_modules("docs/examples")?;
     eprintln!("xtask: everything is there");
     Ok(())
 }
@@ -157,6 +158,25 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
         bail!("{} can't be found even after the installation of {}", names(&still), packages.join(" "));
     }
     Ok(())
+}
+
+/// Installs what a folder's lock file names, unless that is there already.
+pub(crate) fn node_modules(folder: &str) -> Result<()> {
+    let folder = process::workspace().join(folder);
+    let modified = |file: PathBuf| file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let wanted = modified(folder.join("package-lock.json"));
+    // npm writes it last.
+    let installed = modified(folder.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= wanted {
+        return Ok(());
+    }
+    let Some(npm) = npm() else { bail!("npm can't be found; install Node.js with npm") };
+    process::run(Command::new(npm).current_dir(&folder).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+}
+
+/// npm is a script, with another name on Windows.
+pub(crate) fn npm() -> Option<PathBuf> {
+    if cfg!(windows) { process::find_named("npm.cmd") } else { process::find("npm") }
 }
 
 fn packages_of(tools: &[Tool], manager: Option<Manager>) -> Vec<&'static str> {

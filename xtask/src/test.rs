@@ -35,6 +35,7 @@ impl Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl])?;
+    setup::node_modules("docs/examples")?;
     if options.garage {
         return garage_lane(options.filter.as_deref());
     }
@@ -45,14 +46,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests(options.filter.as_deref())
 }
 
-/// Every test of the workspace. They start their own Postgres and their own store.
+/// Every test of the workspace. They start their own Postgres and their own store, once for each test program: a
+/// runner with a process for each test would start them a hundred times.
 fn tests(filter: Option<&str>) -> Result<()> {
     let mut command = process::cargo();
-    if process::find("cargo-nextest").is_some() {
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
-    } else {
-        command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
-    }
+    command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     process::run(command.args(filter))
 }
 

@@ -13,6 +13,7 @@ macro_rules! say {
 mod banner;
 mod doctor;
 mod error;
+mod healthcheck;
 mod keys;
 mod listen;
 mod logging;
@@ -44,6 +45,7 @@ enum Command {
     Serve(serve::ServeArguments),
     Migrate(migrate::MigrateArguments),
     Doctor(doctor::DoctorArguments),
+    Healthcheck(healthcheck::HealthcheckArguments),
     Openapi(openapi::OpenapiArguments),
     Keys(keys::KeysArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
@@ -72,6 +74,7 @@ pub fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(&arguments).await,
             Command::Migrate(arguments) => migrate::run(&arguments).await,
             Command::Doctor(arguments) => doctor::run(&arguments).await,
+            Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Keys(arguments) => keys::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),

@@ -1,14 +1,33 @@
 //! The platform from outside: over HTTP, on a real Postgres and a real S3 server.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, its support too")]
-#![allow(unreachable_pub, reason = "nothing is reachable from outside a test binary")]
-
 mod support;
 
+mod admin_access;
+mod admin_audit;
+mod admin_sign_in;
 mod architecture;
+mod cli_configuration;
+mod cli_doctor;
+mod cli_migrate;
+mod cli_serve;
+mod data_access;
+mod data_filters;
+mod data_reads;
+mod data_schema;
+mod data_types;
+mod data_writes;
+mod docs_compose;
+mod docs_markdown;
+mod docs_quickstart;
 mod docs_tables;
+mod docs_usage;
 mod embedded_postgres;
+mod embedded_start;
+mod gate;
+mod keys;
 mod projects;
+mod sql_editor;
+mod sql_limits;
 mod storage_access;
 mod storage_buckets;
 mod storage_cleanup;

@@ -1,0 +1,52 @@
+use std::fmt;
+
+/// A name that the planner found in the schema, or accepted as the name of an output. Only the planner makes one,
+/// and the only way into SQL is quoted, so no text of a client's can be anything but a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct QuotedIdent<'p>(&'p str);
+
+impl<'p> QuotedIdent<'p> {
+    pub(super) fn new(name: &'p str) -> Self {
+        Self(name)
+    }
+
+    /// The name itself, for JSON and messages.
+    pub fn name(self) -> &'p str {
+        self.0
+    }
+
+    /// Appends `"name"` with its quotes doubled.
+    pub fn push_to(self, sql: &mut String) {
+        sql.push('"');
+        for (position, part) in self.0.split('"').enumerate() {
+            if position > 0 {
+                sql.push_str("\"\"");
+            }
+            sql.push_str(part);
+        }
+        sql.push('"');
+    }
+}
+
+impl fmt::Debug for QuotedIdent<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut quoted = String::new();
+        self.push_to(&mut quoted);
+        formatter.write_str(&quoted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_doubled() {
+        let check = |name: &str, expected: &str| assert_eq!(format!("{:?}", QuotedIdent::new(name)), expected);
+        check("id", "\"id\"");
+        check("select", "\"select\"");
+        check("a\"b", "\"a\"\"b\"");
+        check("\"", "\"\"\"\"");
+        check("x\"; drop table y; --", "\"x\"\"; drop table y; --\"");
+    }
+}

@@ -1,0 +1,19 @@
+//! Second stage: a request → a plan, against one schema. Every name is resolved here or the request ends with an
+//! error that names it; nothing here holds a connection.
+
+mod filter;
+mod ident;
+mod output;
+mod read;
+mod resolve;
+mod write;
+
+pub use filter::{Cast, IsValue, Predicate, SqlOperator, Test};
+pub use ident::QuotedIdent;
+pub use output::{EmbedPlan, EmbedShape, Output};
+pub use read::{Keyset, OrderTerm, ReadPlan, plan_read};
+pub use resolve::ColumnRef;
+pub use write::{
+    Answer, Answered, CellValue, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Target, UpdatePlan,
+    plan_delete, plan_insert, plan_update,
+};

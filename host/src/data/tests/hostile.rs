@@ -1,0 +1,126 @@
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+
+use super::{delete, insert, read, update};
+
+/// Text that tries to be SQL, JSON, a filter or a cursor.
+fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[\"'\\\\;(){}\\[\\],.:!*$%|&= \\-a-z0-9\n]{0,40}",
+        Just("x'; DROP TABLE books; --".to_owned()),
+        Just("\") FROM pg_catalog.pg_authid --".to_owned()),
+        Just("$1".to_owned()),
+        Just("id) OR (1=1".to_owned()),
+        Just("*".to_owned()),
+    ]
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// SQL with every quoted name and quoted text cut out: what is left must be of our own making.
+fn skeleton(sql: &str) -> String {
+    let mut left = String::new();
+    let mut characters = sql.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '"' {
+            loop {
+                match characters.next() {
+                    Some('"') if characters.peek() == Some(&'"') => {
+                        characters.next();
+                    }
+                    Some('"') => break,
+                    Some(_) => {}
+                    None => panic!("a name is not closed: {sql}"),
+                }
+            }
+        } else {
+            left.push(character);
+        }
+    }
+    left
+}
+
+fn is_ours(sql: &str) -> bool {
+    skeleton(sql)
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || " (),.*:$=<>[]@&?|'_".contains(character))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn values_never_change_the_sql(value in hostile()) {
+        let value = value.replace('\0', "");
+        let sql = |value: &str| {
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+            let query = format!(
+                "select=id&eq.title={v}&like.title={v}&in.code={list}&or=(eq.title:{q},gt.code:{q})&fts.title={v}",
+                v = encoded(value), list = encoded(&format!("\"{quoted}\"")), q = encoded(&format!("\"{quoted}\"")),
+            );
+            read("books", &query).unwrap().statement
+        };
+        let (benign, tried) = (sql("a"), sql(&value));
+        prop_assert_eq!(&benign.text, &tried.text);
+        prop_assert_eq!(tried.params[0].as_deref(), Some(value.as_str()));
+        prop_assert_eq!(tried.params[3].as_deref(), Some(value.as_str()));
+    }
+
+    #[test]
+    fn no_query_leaves_the_quotes(
+        table in prop_oneof![Just("books".to_owned()), hostile()], key in hostile(), value in hostile(),
+        select in hostile(), order in hostile(), after in hostile(),
+    ) {
+        let queries = [
+            format!("{}={}", encoded(&key), encoded(&value)),
+            format!("eq.{}={}", encoded(&key), encoded(&value)),
+            format!("or={}", encoded(&value)),
+            format!("or=(eq.{}:{})", encoded(&key), encoded(&value)),
+            format!("select={}&order={}", encoded(&select), encoded(&order)),
+            format!("select={}:id", encoded(&select)),
+            format!("select={}:authors!author_id(id)", encoded(&select)),
+            format!("order=id&after={}", encoded(&after)),
+            format!("limit={}&offset={}&count={}", encoded(&key), encoded(&value), encoded(&order)),
+            format!("{key}={value}&{select}"),
+        ];
+        for query in queries {
+            for rendered in [read(&table, &query), delete(&table, &query)].into_iter().flatten() {
+                prop_assert!(is_ours(&rendered.statement.text), "{}", rendered.statement.text);
+            }
+        }
+    }
+
+    #[test]
+    fn no_body_leaves_the_quotes(key in hostile(), value in hostile(), text in hostile()) {
+        let row = serde_json::json!({ "title": value, &key: text });
+        let bodies = [
+            serde_json::json!({ "rows": [row, { "title": value }] }).to_string(),
+            serde_json::json!({ "rows": [{ "title": value, "tags": [text], "details": { &key: value } }] }).to_string(),
+            format!("{{\"rows\":[{{\"title\":{value}}}]}}"),
+            text.clone(),
+        ];
+        for body in bodies {
+            if let Ok(rendered) = insert("books", &format!("onConflict={}", encoded(&key)), &body) {
+                prop_assert!(is_ours(&rendered.statement.text), "{}", rendered.statement.text);
+            }
+            if let Ok(rendered) = insert("books", "", &body) {
+                prop_assert!(is_ours(&rendered.statement.text), "{}", rendered.statement.text);
+            }
+        }
+        let body = serde_json::json!({ "values": { "title": value } }).to_string();
+        let benign = update("books", "eq.id=1", r#"{"values":{"title":"a"}}"#).unwrap();
+        if let Ok(tried) = update("books", "eq.id=1", &body) {
+            prop_assert_eq!(&benign.statement.text, &tried.statement.text);
+        }
+    }
+}
+
+#[test]
+fn the_check_itself_finds_what_escapes() {
+    assert!(is_ours("SELECT \"a;\"\"b\" FROM t"));
+    assert!(!is_ours("SELECT \"a\"; DROP TABLE t"));
+    assert!(!is_ours("SELECT 1 -- \"a\""));
+}

@@ -1,0 +1,155 @@
+//! Requests against one made-up schema: from the query string to SQL, without a database.
+
+mod hostile;
+mod reads;
+mod writes;
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::{
+    DataLimits,
+    plan::{plan_delete, plan_insert, plan_read, plan_update},
+    render::{Rendered, render_delete, render_insert, render_read, render_update},
+    request::{DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
+    schema::{Schema, from_catalogue_json},
+};
+use crate::error::ApiError;
+
+/// Types of the fixture: oid, qualified name, bare built-in name, kind, category, element or subtype, range, base.
+const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
+    (16, "pg_catalog.bool", "bool", 'b', 'B', 0, 0),
+    (20, "pg_catalog.int8", "int8", 'b', 'N', 0, 0),
+    (23, "pg_catalog.int4", "int4", 'b', 'N', 0, 0),
+    (25, "pg_catalog.text", "text", 'b', 'S', 0, 0),
+    (114, "pg_catalog.json", "json", 'b', 'U', 0, 0),
+    (600, "pg_catalog.point", "point", 'b', 'G', 0, 0),
+    (1009, "pg_catalog._text", "_text", 'b', 'A', 25, 0),
+    (1042, "pg_catalog.bpchar", "bpchar", 'b', 'S', 0, 0),
+    (1184, "pg_catalog.timestamptz", "timestamptz", 'b', 'D', 0, 0),
+    (1700, "pg_catalog.\"numeric\"", "numeric", 'b', 'N', 0, 0),
+    (3614, "pg_catalog.tsvector", "tsvector", 'b', 'U', 0, 0),
+    (3802, "pg_catalog.jsonb", "jsonb", 'b', 'U', 0, 0),
+    (3904, "pg_catalog.int4range", "int4range", 'r', 'R', 23, 3904),
+    (9000, "public.mood", "", 'e', 'E', 0, 0),
+];
+
+/// One line a column: name, type's oid, declared type, marks: `!` not null, `d` default, `a` identity always,
+/// `g` generated, `-` not readable, `r` read only.
+const TABLES: &[(&str, char, &[(&str, u32, &str, &str)])] = &[
+    ("authors", 'r', &[("id", 20, "bigint", "!a"), ("name", 25, "text", "!"), ("boss_id", 20, "bigint", "")]),
+    (
+        "books",
+        'r',
+        &[
+            ("id", 20, "bigint", "!d"),
+            ("author_id", 20, "bigint", "!"),
+            ("editor_id", 20, "bigint", ""),
+            ("title", 25, "text", "!"),
+            ("price", 1700, "numeric(10,2)", ""),
+            ("tags", 1009, "text[]", ""),
+            ("details", 3802, "jsonb", ""),
+            ("raw", 114, "json", ""),
+            ("pages", 3904, "int4range", ""),
+            ("active", 16, "boolean", ""),
+            ("created_at", 1184, "timestamp with time zone", "!d"),
+            ("code", 1042, "character(5)", ""),
+            ("mood", 9000, "mood", ""),
+            ("place", 600, "point", ""),
+            ("words", 3614, "tsvector", "g"),
+        ],
+    ),
+    ("odd \"table", 'r', &[("select", 25, "text", "!"), ("a\"b", 23, "integer", ""), ("r", 23, "integer", "")]),
+    ("secrets", 'r', &[("id", 20, "bigint", "!-"), ("note", 25, "text", "-")]),
+    ("cities", 'r', &[("country", 25, "text", "!"), ("name", 25, "text", "!"), ("rank", 23, "integer", "")]),
+    ("streets", 'r', &[("id", 20, "bigint", "!"), ("country", 25, "text", ""), ("city", 25, "text", "")]),
+    ("profiles", 'r', &[("author_id", 20, "bigint", "!"), ("bio", 25, "text", "")]),
+    ("titles", 'v', &[("title", 25, "text", "r")]),
+];
+
+pub(super) fn schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(make_schema);
+    &SCHEMA
+}
+
+fn make_schema() -> Schema {
+    let types: Vec<Value> = TYPES
+        .iter()
+        .map(|(oid, name, builtin, kind, category, part, range)| {
+            json!({ "oid": oid, "name": name, "builtin": builtin, "jsonCast": false, "kind": kind, "category": category,
+                "base": 0, "notNull": false, "hasDefault": false,
+                "element": if *category == 'A' { *part } else { 0 }, "range": range,
+                "subtype": if *kind == 'r' { *part } else { 0 } })
+        })
+        .collect();
+    let mut tables = Vec::new();
+    let mut columns = Vec::new();
+    for (table, (name, kind, table_columns)) in TABLES.iter().enumerate() {
+        let writes = if *kind == 'v' { 0 } else { 28 };
+        tables.push(json!({ "oid": table, "name": name, "kind": kind, "writes": writes,
+            "select": false, "insert": false, "update": false, "delete": true }));
+        for (number, (name, type_oid, data_type, marks)) in table_columns.iter().enumerate() {
+            let marked = |mark: char| marks.contains(mark);
+            columns.push(
+                json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
+                "notNull": marked('!'), "hasDefault": marked('d'), "identity": if marked('a') { "a" } else { "" },
+                "generated": if marked('g') { "s" } else { "" },
+                "select": !marked('-'), "insert": !marked('r'), "update": !marked('r') }),
+            );
+        }
+    }
+    let key = |table: usize, name: &str, columns: &[i16], primary: bool| json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false });
+    let reference = |name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]| json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns });
+    let catalogue = json!({
+        "version": "1", "types": types, "tables": tables, "columns": columns,
+        "keys": [
+            key(0, "authors_pkey", &[1], true), key(0, "authors_name_key", &[2], false), key(1, "books_pkey", &[1], true),
+            key(1, "books_code_key", &[12], false), key(4, "cities_pkey", &[1, 2], true), key(6, "profiles_pkey", &[1], true),
+        ],
+        "foreignKeys": [
+            reference("books_author_id_fkey", 1, &[2], 0, &[1]), reference("books_editor_id_fkey", 1, &[3], 0, &[1]),
+            reference("authors_boss_id_fkey", 0, &[3], 0, &[1]), reference("streets_city_fkey", 5, &[2, 3], 4, &[1, 2]),
+            reference("profiles_author_id_fkey", 6, &[1], 0, &[1]),
+        ],
+    });
+    from_catalogue_json(&catalogue.to_string()).unwrap()
+}
+
+pub(super) fn read(table: &str, query: &str) -> Result<Rendered, ApiError> {
+    let schema = schema();
+    let request = ReadRequest::parse(query)?;
+    Ok(render_read(&plan_read(schema, table, &request, &DataLimits::default())?))
+}
+
+pub(super) fn insert(table: &str, query: &str, body: &str) -> Result<Rendered, ApiError> {
+    let schema = schema();
+    let request = InsertRequest::parse(query, body.as_bytes(), 1000)?;
+    Ok(render_insert(&plan_insert(schema, table, &request)?))
+}
+
+pub(super) fn update(table: &str, query: &str, body: &str) -> Result<Rendered, ApiError> {
+    let schema = schema();
+    let request = UpdateRequest::parse(query, body.as_bytes())?;
+    Ok(render_update(&plan_update(schema, table, &request)?))
+}
+
+pub(super) fn delete(table: &str, query: &str) -> Result<Rendered, ApiError> {
+    let schema = schema();
+    let request = DeleteRequest::parse(query)?;
+    Ok(render_delete(&plan_delete(schema, table, &request)?))
+}
+
+/// SQL and parameters on one line.
+pub(super) fn shown(rendered: &Rendered) -> String {
+    let params: Vec<&str> = rendered.statement.params.iter().map(|param| param.as_deref().unwrap_or("NULL")).collect();
+    match params.is_empty() {
+        true => rendered.statement.text.to_string(),
+        false => format!("{} -- {}", rendered.statement.text, params.join(" | ")),
+    }
+}
+
+/// `code: message`
+pub(super) fn told(error: &ApiError) -> String {
+    format!("{}: {}", error.code().as_str(), error.message())
+}

@@ -1,0 +1,245 @@
+use super::{read, schema, shown, told};
+
+#[test]
+fn filters_become_sql() {
+    let check = |query: &str, expected: &str| {
+        let sql = shown(&read("books", &format!("select=id&{query}")).unwrap());
+        let (_, condition) = sql.split_once(" WHERE ").unwrap();
+        let condition = condition.replace(" LIMIT 101) r", "");
+        assert_eq!(condition, expected, "{query}");
+    };
+    check("eq.title=a", "t.\"title\" = $1::pg_catalog.text -- a");
+    check("neq.price=1.50", "t.\"price\" <> $1::pg_catalog.\"numeric\" -- 1.50");
+    check(
+        "gte.price=1&lt.price=2",
+        "t.\"price\" >= $1::pg_catalog.\"numeric\" AND t.\"price\" < $2::pg_catalog.\"numeric\" -- 1 | 2",
+    );
+    check("not.gt.id=1", "NOT (t.\"id\" > $1::pg_catalog.int8) -- 1");
+    check("neq.code=ab", "t.\"code\" <> $1::pg_catalog.bpchar -- ab");
+    check("in.id=1,2", "t.\"id\" = ANY ($1::pg_catalog.int8[]) -- {\"1\",\"2\"}");
+    check("in.mood=sad", "t.\"mood\" = ANY ($1::public.mood[]) -- {\"sad\"}");
+    check("like.title=%25x", "t.\"title\" LIKE $1::text -- %x");
+    check("not.ilike.code=x", "NOT (t.\"code\" ILIKE $1::text) -- x");
+    check("is.price=null", "t.\"price\" IS NULL");
+    check("not.is.active=true", "NOT (t.\"active\" IS TRUE)");
+    check("cs.tags={a,b}", "t.\"tags\" @> $1::pg_catalog._text -- {a,b}");
+    check("cd.tags=[\"a,b\"]", "t.\"tags\" <@ $1::pg_catalog._text -- {\"a,b\"}");
+    check("ov.tags={a}", "t.\"tags\" && $1::pg_catalog._text -- {a}");
+    check("cs.details={\"a\":1}", "t.\"details\" @> $1::pg_catalog.jsonb -- {\"a\":1}");
+    check("ov.details=[\"a\"]", "t.\"details\" ?| $1::text[] -- {\"a\"}");
+    check("cs.pages=5", "t.\"pages\" @> $1::pg_catalog.int4 -- 5");
+    check("ov.pages=[1,5)", "t.\"pages\" && $1::pg_catalog.int4range -- [1,5)");
+    check("fts.title=a b", "to_tsvector(t.\"title\") @@ websearch_to_tsquery($1::text) -- a b");
+    check("fts.words=a", "t.\"words\" @@ websearch_to_tsquery($1::text) -- a");
+    check("eq.details={}", "t.\"details\" = $1::pg_catalog.jsonb -- {}");
+    check(
+        "or=(eq.title:a,and(gt.price:1,not.or(is.mood:null,in.code:(x,y))))&eq.active=true",
+        "(t.\"title\" = $1::pg_catalog.text OR (t.\"price\" > $2::pg_catalog.\"numeric\" AND NOT (t.\"mood\" IS NULL OR \
+         t.\"code\" = ANY ($3::pg_catalog.bpchar[])))) AND t.\"active\" = $4::pg_catalog.bool -- a | 1 | {\"x\",\"y\"} | true",
+    );
+}
+
+#[test]
+fn reads_become_sql() {
+    let check =
+        |table: &str, query: &str, expected: &str| assert_eq!(shown(&read(table, query).unwrap()), expected, "{query}");
+    check(
+        "authors",
+        "",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" AS t LIMIT 101) r",
+    );
+    // At most one row: no aggregate.
+    check(
+        "authors",
+        "select=name&eq.id=7&limit=1",
+        "SELECT row_to_json(r.*) FROM (SELECT t.\"name\" FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8) r -- 7",
+    );
+    check(
+        "cities",
+        "select=rank&eq.name=a&eq.country=b",
+        "SELECT row_to_json(r.*) FROM (SELECT t.\"rank\" FROM \"public\".\"cities\" AS t WHERE t.\"name\" = $1::pg_catalog.text AND t.\"country\" = $2::pg_catalog.text) r -- a | b",
+    );
+    check(
+        "odd \"table",
+        "select=r,x:select",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"r\", t.\"select\" AS \"x\" FROM \"public\".\"odd \"\"table\" AS t LIMIT 101) r",
+    );
+    check(
+        "authors",
+        "select=id&order=boss_id.desc.nullslast,name&limit=5&offset=10&count=exact",
+        "SELECT json_agg(r.json), count(*), (SELECT count(*) FROM \"public\".\"authors\" AS t), (array_agg(r.k0))[5], (array_agg(r.k1))[5] \
+         FROM (SELECT (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) AS json, t.\"boss_id\"::text AS k0, t.\"name\"::text AS k1 \
+         FROM \"public\".\"authors\" AS t ORDER BY t.\"boss_id\" DESC NULLS LAST, t.\"name\" LIMIT 6 OFFSET $1::int8) r -- 10",
+    );
+    check(
+        "authors",
+        "select=id&order=id.desc.nullslast&limit=2",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t ORDER BY t.\"id\" DESC LIMIT 3) r",
+    );
+    check(
+        "authors",
+        "select=id&limit=0",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t LIMIT 0) r",
+    );
+}
+
+#[test]
+fn embeds_become_subqueries() {
+    let check = |table: &str, query: &str, expected: &str| {
+        let sql = shown(&read(table, query).unwrap());
+        assert_eq!(sql, format!("SELECT json_agg(r.*), count(*) FROM (SELECT {expected} LIMIT 101) r"), "{query}");
+    };
+    check(
+        "books",
+        "select=id,author:authors!author_id(name)",
+        "t.\"id\", (SELECT row_to_json(r.*) FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"id\" = t.\"author_id\" LIMIT 1) r) \
+         AS \"author\" FROM \"public\".\"books\" AS t",
+    );
+    check(
+        "authors",
+        "select=books!books_editor_id_fkey(id)",
+        "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"id\" FROM \"public\".\"books\" AS t1 WHERE t1.\"editor_id\" = t.\"id\" \
+         ORDER BY t1.\"id\" LIMIT 1000) r) AS \"books\" FROM \"public\".\"authors\" AS t",
+    );
+    check(
+        "cities",
+        "select=name,streets(id,cities(rank))",
+        "t.\"name\", (SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"id\", (SELECT row_to_json(r.*) FROM (SELECT t2.\"rank\" FROM \
+         \"public\".\"cities\" AS t2 WHERE t2.\"country\" = t1.\"country\" AND t2.\"name\" = t1.\"city\" LIMIT 1) r) AS \"cities\" FROM \
+         \"public\".\"streets\" AS t1 WHERE t1.\"country\" = t.\"country\" AND t1.\"city\" = t.\"name\" LIMIT 1000) r) AS \"streets\" \
+         FROM \"public\".\"cities\" AS t",
+    );
+    // A reference that is itself unique leads back to one row.
+    check(
+        "authors",
+        "select=profiles(bio)",
+        "(SELECT row_to_json(r.*) FROM (SELECT t1.\"bio\" FROM \"public\".\"profiles\" AS t1 WHERE t1.\"author_id\" = t.\"id\" LIMIT 1) r) \
+         AS \"profiles\" FROM \"public\".\"authors\" AS t",
+    );
+    // To itself: the column follows the reference, the constraint leads back.
+    check(
+        "authors",
+        "select=boss:authors!boss_id(name)",
+        "(SELECT row_to_json(r.*) FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"id\" = t.\"boss_id\" LIMIT 1) r) \
+         AS \"boss\" FROM \"public\".\"authors\" AS t",
+    );
+    check(
+        "authors",
+        "select=team:authors!authors_boss_id_fkey(name)",
+        "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"boss_id\" = t.\"id\" \
+         ORDER BY t1.\"id\" LIMIT 1000) r) AS \"team\" FROM \"public\".\"authors\" AS t",
+    );
+}
+
+#[test]
+fn cursors_become_conditions() {
+    let check = |table: &str, order: &str, key: &[Option<&str>], expected: &str| {
+        let query = format!("select=*&order={order}&limit=2&after={}", cursor(table, order, key));
+        let sql = shown(&read(table, &query).unwrap());
+        let condition = sql.split_once(" WHERE ").unwrap().1.split_once(" ORDER BY ").unwrap().0;
+        let params = sql.split_once(" -- ").unwrap().1;
+        assert_eq!(format!("{condition} -- {params}"), expected, "{order}");
+    };
+    check("authors", "id", &[Some("7")], "t.\"id\" > $1::pg_catalog.int8 -- 7");
+    check("authors", "id.desc,name", &[Some("7")], "t.\"id\" < $1::pg_catalog.int8 -- 7");
+    check(
+        "cities",
+        "country,name",
+        &[Some("a"), Some("b")],
+        "(t.\"country\", t.\"name\") > ($1::pg_catalog.text, $2::pg_catalog.text) -- a | b",
+    );
+    check(
+        "cities",
+        "country.desc,name",
+        &[Some("a"), Some("b")],
+        "((t.\"country\" < $1::pg_catalog.text) OR (t.\"country\" = $2::pg_catalog.text AND t.\"name\" > $3::pg_catalog.text)) -- a | a | b",
+    );
+    check(
+        "authors",
+        "boss_id,id",
+        &[Some("1"), Some("2")],
+        "(((t.\"boss_id\" > $1::pg_catalog.int8 OR t.\"boss_id\" IS NULL)) OR (t.\"boss_id\" = $2::pg_catalog.int8 AND t.\"id\" > $3::pg_catalog.int8)) -- 1 | 1 | 2",
+    );
+    check(
+        "authors",
+        "boss_id,id",
+        &[None, Some("2")],
+        "((t.\"boss_id\" IS NULL AND t.\"id\" > $1::pg_catalog.int8)) -- 2",
+    );
+    check(
+        "authors",
+        "boss_id.desc,id",
+        &[None, Some("2")],
+        "((t.\"boss_id\" IS NOT NULL) OR (t.\"boss_id\" IS NULL AND t.\"id\" > $1::pg_catalog.int8)) -- 2",
+    );
+}
+
+fn cursor(table: &str, order: &str, key: &[Option<&str>]) -> String {
+    use crate::data::{DataLimits, cursor, plan::plan_read, request::ReadRequest};
+    let schema = schema();
+    let request = ReadRequest::parse(&format!("order={order}")).unwrap();
+    let plan = plan_read(schema, table, &request, &DataLimits::default()).unwrap();
+    let key = key.iter().map(|value| value.map(std::borrow::Cow::Borrowed)).collect();
+    cursor::encode_texts(&plan.keyset.unwrap().signature, key).unwrap()
+}
+
+#[test]
+fn refusals_name_what_is_wrong() {
+    let check = |table: &str, query: &str, expected: &str| {
+        let message = told(&read(table, query).unwrap_err());
+        assert!(message.contains(expected), "{table}?{query}: {message}");
+    };
+    check("nothing", "", "unknown_table: There is no table `nothing`; this key can see authors, books, cities,");
+    check("Authors", "", "unknown_table");
+    check("authors", "select=nam", "unknown_column: `authors` has no column `nam`; there are id, name, boss_id.");
+    check("authors", "eq.nam=1", "unknown_column");
+    check("authors", "order=nam", "unknown_column");
+    check("authors", "or=(eq.nam:1)", "unknown_column");
+    check("secrets", "", "forbidden: This key may not read `secrets`");
+    check("authors", "select=name,name", "two members the name `name`");
+    check("authors", "select=*,x:id,x:name", "two members the name `x`");
+    check("authors", &format!("select={}:id", "x".repeat(64)), "longer than 63 bytes");
+    check("books", "eq.raw={}", "`eq` can't be used on column `raw` of type json");
+    check("books", "eq.place=1,2", "`eq` can't be used on column `place`");
+    check("books", "order=place", "`order` can't use column `place`");
+    check("books", "like.id=1", "`like` can't be used on column `id` of type bigint: it works on text");
+    check("books", "cs.title=a", "it works on arrays, jsonb and ranges");
+    check("books", "cs.tags=[1", "invalid_value: `cs.tags` needs an array");
+    check("books", "in.tags=a", "use cs, cd or ov for arrays");
+    check("books", "fts.id=a", "works on text and tsvector");
+    check("books", "is.id=nothing", "must be one of null, true, false, unknown");
+    check("books", "is.title=true", "only is.…=null works");
+    check("books", "after=x", "`after` needs an `order` that contains a unique key of `books`; its keys are (id).");
+    check("books", "after=x&order=code", "`after` needs an `order`");
+    check("books", "after=x&order=id", "invalid_cursor");
+    check("books", "after=x&order=id&offset=1", "can't be used together");
+    check("authors", &format!("order=id&after={}", cursor("authors", "id", &[None])), "invalid_cursor");
+    check(
+        "authors",
+        &format!("order=id.desc&after={}", cursor("authors", "id", &[Some("1")])),
+        "another table or order",
+    );
+    check("books", "select=authors(name)", "unknown_relation: `books` and `authors` are related in more than one way");
+    check("books", "select=authors!nothing(name)", "has the column or name `nothing`");
+    check(
+        "books",
+        "select=streets(id)",
+        "No foreign key leads from `books` to a table `streets`; there are keys to authors.",
+    );
+    check("streets", "select=nothing(id)", "there are keys to cities");
+    check("authors", "select=profiles(nothing)", "`profiles` has no column `nothing`");
+}
+
+#[test]
+fn ambiguity_tells_the_choices() {
+    let choices = |table: &str, query: &str| read(table, query).unwrap_err().hint().unwrap().to_owned();
+    assert_eq!(choices("books", "select=authors(name)"), "Write one of authors!author_id(…), authors!editor_id(…).");
+    assert_eq!(
+        choices("authors", "select=books(id)"),
+        "Write one of books!books_author_id_fkey(…), books!books_editor_id_fkey(…)."
+    );
+    assert_eq!(
+        choices("authors", "select=authors(id)"),
+        "Write one of authors!boss_id(…), authors!authors_boss_id_fkey(…)."
+    );
+}

@@ -1,0 +1,162 @@
+use super::{delete, insert, shown, told, update};
+
+#[test]
+fn inserts_become_sql() {
+    let check = |table: &str, query: &str, body: &str, expected: &str| {
+        assert_eq!(shown(&insert(table, query, body).unwrap()), expected, "{query} {body}");
+    };
+    // One row: its values as parameters; keys in the table's order, whatever the request's.
+    check(
+        "authors",
+        "",
+        r#"{"rows":[{"boss_id":12345678901234567890,"name":"a\"b"}]}"#,
+        "INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES ($1::pg_catalog.text, $2::pg_catalog.int8) \
+         RETURNING row_to_json(t.*) -- a\"b | 12345678901234567890",
+    );
+    check(
+        "books",
+        "select=id&returning=representation",
+        r#"{"rows":[{"author_id":1,"title":null,"tags":["a"],"details":{"a": 1.0},"raw":"x","active":true}]}"#,
+        "INSERT INTO \"public\".\"books\" AS t (\"author_id\", \"title\", \"tags\", \"details\", \"raw\", \"active\") VALUES \
+         ($1::pg_catalog.int8, $2::pg_catalog.text, (SELECT x.v FROM json_to_record($3::json) AS x(v pg_catalog._text)), \
+         $4::pg_catalog.jsonb, $5::pg_catalog.json, $6::pg_catalog.bool) RETURNING (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) \
+         -- 1 | NULL | {\"v\":[\"a\"]} | {\"a\": 1.0} | \"x\" | true",
+    );
+    check(
+        "authors",
+        "",
+        r#"{"rows":[{}]}"#,
+        "INSERT INTO \"public\".\"authors\" AS t DEFAULT VALUES RETURNING row_to_json(t.*)",
+    );
+    check(
+        "authors",
+        "returning=minimal",
+        r#"{"rows":[{},{}]}"#,
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"id\") VALUES (DEFAULT), (DEFAULT) RETURNING 1) \
+         SELECT NULL::json, (SELECT count(*) FROM g0)",
+    );
+    // Rows alike: the array as it came.
+    check(
+        "authors",
+        "select=name",
+        r#"{"rows": [{"name":"a"}, {"name":"b"}] }"#,
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM json_to_recordset($1::json) AS \
+         x(\"name\" pg_catalog.text) RETURNING t.\"name\") SELECT (SELECT json_agg(g0.*) FROM g0), (SELECT count(*) FROM g0) \
+         -- [{\"name\":\"a\"}, {\"name\":\"b\"}]",
+    );
+    // Rows with different keys: a part of the statement for each set.
+    check(
+        "authors",
+        "returning=minimal",
+        r#"{"rows":[{"name":"a"},{"name":"b","boss_id":null},{"name":"c"}]}"#,
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM json_to_recordset($1::json) AS \
+         x(\"name\" pg_catalog.text) RETURNING 1), g1 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES \
+         ($2::pg_catalog.text, $3::pg_catalog.int8) RETURNING 1) SELECT NULL::json, (SELECT count(*) FROM g0), NULL::json, \
+         (SELECT count(*) FROM g1) -- [{\"name\":\"a\"},{\"name\":\"c\"}] | b | NULL",
+    );
+}
+
+#[test]
+fn upserts_become_sql() {
+    let check = |query: &str, body: &str, expected: &str| {
+        let sql = insert("authors", &format!("returning=minimal&{query}"), body).unwrap().statement.text.to_string();
+        let conflict = sql.split_once(" ON CONFLICT ").unwrap().1.split_once(" RETURNING").unwrap().0;
+        assert_eq!(conflict, expected, "{query}");
+    };
+    let body = r#"{"rows":[{"name":"a","boss_id":1}]}"#;
+    check("onConflict=name", body, "(\"name\") DO UPDATE SET \"boss_id\" = EXCLUDED.\"boss_id\"");
+    check("onConflict=name&resolution=ignore", body, "(\"name\") DO NOTHING");
+    check("onConflict=name", r#"{"rows":[{"name":"a"}]}"#, "(\"name\") DO UPDATE SET \"name\" = EXCLUDED.\"name\"");
+    check("resolution=ignore", body, " DO NOTHING");
+    check(
+        "resolution=merge",
+        body,
+        "(\"id\") DO UPDATE SET \"name\" = EXCLUDED.\"name\", \"boss_id\" = EXCLUDED.\"boss_id\"",
+    );
+}
+
+#[test]
+fn changes_become_sql() {
+    let check = |sql: String, expected: &str| assert_eq!(sql, expected);
+    check(
+        shown(&update("authors", "eq.id=1", r#"{"values":{"name":"x","boss_id":null}}"#).unwrap()),
+        "UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text, \"boss_id\" = $2::pg_catalog.int8 \
+         WHERE t.\"id\" = $3::pg_catalog.int8 RETURNING row_to_json(t.*) -- x | NULL | 1",
+    );
+    check(
+        shown(&update("authors", "gt.id=1&maxAffected=3&select=id", r#"{"values":{"name":"x"}}"#).unwrap()),
+        "WITH g0 AS (UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text WHERE t.\"id\" > $2::pg_catalog.int8 \
+         RETURNING t.\"id\") SELECT (SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT 10000) r), count(*), CASE WHEN count(*) > \
+         $3::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- x | 1 | 3",
+    );
+    check(
+        shown(&delete("authors", "eq.id=1&maxAffected=1").unwrap()),
+        "DELETE FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 RETURNING 1 -- 1",
+    );
+    check(
+        shown(&delete("authors", "eq.id=1&maxAffected=0").unwrap()),
+        "WITH g0 AS (DELETE FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 RETURNING 1) SELECT NULL::json, \
+         count(*), CASE WHEN count(*) > $2::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- 1 | 0",
+    );
+}
+
+#[test]
+fn refusals_name_what_is_wrong() {
+    let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
+    let inserted = |table: &str, query: &str, body: &str| told(&insert(table, query, body).unwrap_err());
+    check(
+        inserted("authors", "", r#"{"rows":[{"name":"a"},{"nam":1}]}"#),
+        "unknown_column: `authors` has no column `nam`",
+    );
+    check(
+        inserted("authors", "", r#"{"rows":[{"id":1}]}"#),
+        "invalid_value: Column `id` is an identity that is always generated",
+    );
+    check(inserted("books", "", r#"{"rows":[{"words":"a"}]}"#), "Column `words` is computed from other columns");
+    check(inserted("books", "", r#"{"rows":[{"title":"\ud800"}]}"#), "invalid_value: Column `title`");
+    check(
+        inserted("titles", "", r#"{"rows":[{"title":"a"}]}"#),
+        "unprocessable: `titles` is a view that one can't insert into",
+    );
+    check(
+        inserted("authors", "onConflict=boss_id", r#"{"rows":[{"name":"a"}]}"#),
+        "`onConflict=boss_id` is not a unique key of `authors`; there are onConflict=id, onConflict=name.",
+    );
+    check(inserted("authors", "onConflict=nothing", r#"{"rows":[{"name":"a"}]}"#), "unknown_column");
+    check(inserted("streets", "resolution=merge", r#"{"rows":[{"id":1}]}"#), "`streets` has no primary key");
+    check(
+        inserted("authors", "select=books!author_id(id)", r#"{"rows":[{"name":"a"}]}"#),
+        "can't be embedded in the answer of a write",
+    );
+    check(
+        inserted("secrets", "returning=representation", r#"{"rows":[{"note":"a"}]}"#),
+        "forbidden: This key may not read `secrets`",
+    );
+    check(told(&update("titles", "eq.title=a", r#"{"values":{"title":"a"}}"#).unwrap_err()), "unprocessable");
+    check(told(&update("authors", "eq.id=1", r#"{"values":{"id":2}}"#).unwrap_err()), "always generated");
+    check(told(&delete("secrets", "eq.id=1").unwrap_err()), "forbidden: This key may not read column `id`");
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_counted() {
+    let sql = insert("secrets", "", r#"{"rows":[{"note":"a"}]}"#).unwrap().statement.text.to_string();
+    assert!(sql.ends_with(" RETURNING 1"), "{sql}");
+}
+
+#[test]
+fn many_sets_of_keys_are_refused() {
+    let columns = ["title", "price", "code", "mood", "editor_id", "active"];
+    let rows: Vec<String> = (0..60)
+        .map(|bits: usize| {
+            let cells: Vec<String> = columns
+                .iter()
+                .enumerate()
+                .filter(|(position, _)| bits & (1 << position) != 0)
+                .map(|(_, column)| format!("\"{column}\":null"))
+                .collect();
+            format!("{{{}}}", cells.join(","))
+        })
+        .collect();
+    let body = format!("{{\"rows\":[{}]}}", rows.join(","));
+    assert!(told(&insert("books", "", &body).unwrap_err()).contains("more than 50 different sets of keys"));
+}

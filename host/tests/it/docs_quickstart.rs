@@ -1,0 +1,133 @@
+//! `docs/QUICKSTART.md` as written: its shell lines run in one shell, in order, against the real program on its
+//! embedded default, and print what the document says. Only ports are replaced.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    docs_markdown::{Block, blocks, compare},
+    support::free_port,
+};
+
+#[test]
+fn every_line_works_as_written() {
+    let blocks = quickstart();
+    let shell: Vec<(usize, &Block)> = blocks.iter().enumerate().filter(|(_, block)| block.language == "sh").collect();
+    // The first is how a person starts it, from the source.
+    assert_eq!(shell[0].1.text, "cargo xtask dev\n");
+    assert!(shell.len() > 10, "{}", shell.len());
+
+    let folder = tempfile::tempdir().unwrap();
+    // Postgres runs as another user where the tests run as root.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let server = Server::start(folder.path());
+
+    let mut script = String::from("set -euo pipefail\n");
+    for (index, block) in &shell[1..] {
+        script.push_str(&format!("printf '\\n{}\\n'\n{}", mark(*index), block.text));
+    }
+    let script = script.replace("127.0.0.1:8080", &server.public).replace("127.0.0.1:8081", &server.admin);
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+
+    let mut compared = 0;
+    for (index, block) in &shell[1..] {
+        let after = printed.split_once(&mark(*index)).expect("every block runs").1;
+        let answer = after.split("\n@@").next().unwrap_or(after).trim();
+        let Some(documented) = blocks.get(index + 1) else { continue };
+        let difference = match documented.language.as_str() {
+            "json" => compare(
+                &serde_json::from_str(&documented.text).expect("the document's JSON"),
+                &serde_json::from_str(answer).unwrap_or_else(|error| panic!("line {}: {error}: {answer}", block.line)),
+            ),
+            "text" if documented.text.trim() != answer => Err(format!("printed {answer}")),
+            "text" => Ok(()),
+            _ => continue,
+        };
+        if let Err(difference) = difference {
+            panic!("line {}: {difference}", documented.line);
+        }
+        compared += 1;
+    }
+    assert!(compared >= 10, "only {compared} answers were compared");
+
+    let admin = server.admin.clone();
+    assert!(is_healthy(&admin));
+    server.stop();
+    assert!(!is_healthy(&admin));
+}
+
+/// As a container asks.
+fn is_healthy(admin: &str) -> bool {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atlashub"));
+    command.arg("healthcheck").env("ATLASHUB_ADMIN_LISTEN", admin).output().unwrap().status.success()
+}
+
+fn mark(index: usize) -> String {
+    format!("@@{index}@@")
+}
+
+fn quickstart() -> Vec<Block> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/QUICKSTART.md");
+    blocks(&fs::read_to_string(path).unwrap())
+}
+
+/// The program, ended with the test.
+struct Server {
+    child: Child,
+    public: String,
+    admin: String,
+    output: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts it in a folder and waits for the address that it prints.
+    fn start(folder: &Path) -> Self {
+        let [public, admin, store] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "exec \"$0\" serve 2>&1", env!("CARGO_BIN_EXE_atlashub")])
+            .current_dir(folder)
+            .env("ATLASHUB_PUBLIC_LISTEN", &public)
+            .env("ATLASHUB_ADMIN_LISTEN", &admin)
+            .env("ATLASHUB_EMBEDDED_S3_LISTEN", &store)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = String::new();
+        loop {
+            let Some(Ok(line)) = lines.next() else { panic!("the server ended:\n{said}") };
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains(&format!("http://{admin}")) {
+                break;
+            }
+        }
+        // Read on, so that the server never waits for us.
+        let output = std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, public, admin, output: Some(output) }
+    }
+
+    /// As Ctrl-C does; it must end by itself, and well.
+    fn stop(mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        assert!(self.child.wait().unwrap().success(), "Ctrl-C must end it well");
+        self.output.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Its Postgres ends with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,186 @@
+//! `docs/USAGE.md` as written: its requests are sent in order, its answers compared, its TypeScript checked and run.
+
+use std::{fs, path::Path, process::Command};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    docs_markdown::{Block, blocks, compare, find},
+    support::{Client, TestApp, TestProject},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_answered_as_documented() {
+    let app = TestApp::start().await;
+    let reader = Reader::new(&app, "usage").await;
+    let answered = reader.read(&usage(), |_| true).await;
+    assert!(answered > 25, "only {answered} requests were found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_typescript_compiles_and_works() {
+    let app = TestApp::start().await;
+    let reader = Reader::new(&app, "typescript").await;
+    // The tables of the examples.
+    reader.read(&usage(), |block| block.language == "sql").await;
+    let (status, author) =
+        reader.project.secret().post("/v1/db/authors", json!({"rows": [{"name": "Stanisław Lem"}]})).await;
+    assert_eq!(status, StatusCode::CREATED, "{author}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut sources = Vec::new();
+    for block in usage().iter().filter(|block| block.language == "ts") {
+        let path =
+            block.text.lines().next().and_then(|line| line.strip_prefix("// ")).expect("a path in the first line");
+        let file = folder.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, &block.text).unwrap();
+        sources.push(file);
+    }
+    assert!(sources.len() >= 4, "{sources:?}");
+
+    let examples = workspace().join("docs/examples");
+    let compiler = examples.join("node_modules/typescript/bin/tsc");
+    assert!(compiler.is_file(), "the examples need their compiler: run `cargo xtask setup`");
+    let compiled = folder.path().join("compiled");
+    let mut tsc = Command::new("node");
+    tsc.arg(compiler)
+        .args(["--strict", "--noUncheckedIndexedAccess", "--module", "commonjs", "--moduleResolution", "node10"])
+        .args(["--target", "es2022", "--lib", "es2022,dom,dom.iterable", "--types", "node", "--typeRoots"])
+        .arg(examples.join("node_modules/@types"))
+        .arg("--rootDir")
+        .arg(folder.path())
+        .arg("--outDir")
+        .arg(&compiled)
+        .args(&sources);
+    run(&mut tsc);
+    let mut node = Command::new("node");
+    node.arg(examples.join("run.mjs"))
+        .arg(&compiled)
+        .env("ATLASHUB_API_URL", &app.public_url)
+        .env("ATLASHUB_SECRET_KEY", &reader.project.secret_key)
+        .env("AUTHOR_ID", find(&author, "id").unwrap().to_string());
+    tokio::task::spawn_blocking(move || run(&mut node)).await.unwrap();
+}
+
+#[test]
+fn every_public_path_is_documented() {
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    let usage = fs::read_to_string(workspace().join("docs/USAGE.md")).unwrap();
+    let paths: Vec<&String> =
+        document["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")).collect();
+    assert!(paths.len() >= 5, "{paths:?}");
+    for path in paths {
+        let written = path.replace("{table}", "<table>");
+        assert!(usage.contains(&written), "USAGE.md says nothing of {written}");
+    }
+}
+
+/// Reads the document to a project of its own.
+struct Reader {
+    project: TestProject,
+    admin: Client,
+    public_url: String,
+    http: reqwest::Client,
+}
+
+impl Reader {
+    async fn new(app: &TestApp, name: &str) -> Self {
+        Self {
+            project: app.create_project(name).await,
+            admin: app.admin(),
+            public_url: app.public_url.clone(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
+    }
+
+    /// Acts on every block that is wanted; answers how many requests were sent.
+    async fn read(&self, blocks: &[Block], wanted: impl Fn(&Block) -> bool) -> usize {
+        let mut answers: Vec<Value> = Vec::new();
+        let mut requests = 0;
+        for (index, block) in blocks.iter().enumerate().filter(|(_, block)| wanted(block)) {
+            match block.language.as_str() {
+                "sql" => self.run_sql(block).await,
+                "http" => {
+                    let documented = blocks.get(index + 1).filter(|next| next.language == "json");
+                    answers.push(self.send(block, documented, &answers).await);
+                    requests += 1;
+                }
+                _ => {}
+            }
+        }
+        requests
+    }
+
+    async fn run_sql(&self, block: &Block) {
+        for statement in block.text.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+            let (status, answer) = self.admin.post(&self.project.path("/sql"), json!({ "sql": statement })).await;
+            assert_eq!(status, StatusCode::OK, "line {}: {answer}", block.line);
+        }
+    }
+
+    async fn send(&self, block: &Block, documented: Option<&Block>, answers: &[Value]) -> Value {
+        let text = self.filled_in(&block.text, answers);
+        let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+        let mut lines = head.lines();
+        let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+        let url = match target {
+            path if path.starts_with("/admin/") => self.admin.url(path),
+            path if path.starts_with('/') => format!("{}{path}", self.public_url),
+            url => url.to_owned(),
+        };
+        let mut request = self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        let response = request.body(body.trim_end().to_owned()).send().await.unwrap();
+        let status = response.status();
+        let answer = response.bytes().await.unwrap();
+        let shown = String::from_utf8_lossy(&answer);
+        let Some(documented) = documented else {
+            assert!(status.is_success(), "line {}: {status} {shown}", block.line);
+            return Value::Null;
+        };
+        assert_eq!(status.as_str(), documented.info, "line {}: {shown}", block.line);
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_else(|_| panic!("line {}: {shown}", block.line));
+        let expected = serde_json::from_str(&documented.text)
+            .unwrap_or_else(|error| panic!("line {}: not JSON: {error}", documented.line));
+        if let Err(difference) = compare(&expected, &answer) {
+            panic!("line {}: {difference}", documented.line);
+        }
+        answer
+    }
+
+    /// Keys for `ah_sec_…` and `ah_pub_…`, the token for `<admin token>`, the project for `<id>`, and for any other
+    /// `<name>` what an answer before, the last first, had under that name.
+    fn filled_in(&self, text: &str, answers: &[Value]) -> String {
+        let mut filled = text
+            .replace("ah_sec_…", &self.project.secret_key)
+            .replace("ah_pub_…", &self.project.publishable_key)
+            .replace("<admin token>", crate::support::ADMIN_TOKEN)
+            .replace("<id>", &self.project.id);
+        while let Some((start, length)) = filled.find('<').and_then(|start| Some((start, filled[start..].find('>')?))) {
+            let name = &filled[start + 1..start + length];
+            let value = answers.iter().rev().find_map(|answer| find(answer, name)?.as_str());
+            let value = value.unwrap_or_else(|| panic!("no answer before has `{name}`")).to_owned();
+            filled.replace_range(start..=start + length, &value);
+        }
+        filled
+    }
+}
+
+fn usage() -> Vec<Block> {
+    blocks(&fs::read_to_string(workspace().join("docs/USAGE.md")).unwrap())
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("node is installed (`cargo xtask setup`)");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
