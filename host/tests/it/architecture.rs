@@ -16,7 +16,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (5, &["plugins"]),
     (6, &["backups", "transfers"]),
     (7, &["admin"]),
-    (8, &["app", "health", "router"]),
+    (8, &["app", "health", "observability", "router"]),
     (9, &["cli", "lib", "main"]),
 ];
 
