@@ -12,10 +12,12 @@ use crate::config::{ExternalStorageConfig, Secret};
 
 /// A store that is down refuses or ignores connections; a local one answers in a millisecond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// All attempts of one call, so that a dead store is a 503 well before the request's own limit.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 const ATTEMPTS: u32 = 2;
+/// For calls that do much at once: a store sends nothing while it puts ten thousand parts together.
+const BULK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Calls and signatures for one S3 store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,6 +68,17 @@ impl ObjectStore {
     pub(super) fn credentials(&self) -> (&str, &str) {
         (self.0.access_key_id.expose(), self.0.secret_access_key.expose())
     }
+}
+
+/// Overrides one call's time limits.
+pub(super) fn bulk_call() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder().timeout_config(
+        TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(BULK_TIMEOUT)
+            .operation_timeout(BULK_TIMEOUT)
+            .build(),
+    )
 }
 
 fn client_config(config: &ExternalStorageConfig, endpoint: &str) -> aws_sdk_s3::Config {

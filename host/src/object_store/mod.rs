@@ -21,7 +21,7 @@ mod presign;
 
 pub use client::ObjectStore;
 pub use error::{StoreError, StoreResult};
-pub use multipart::{PartEtag, PendingMultipart};
+pub use multipart::PartEtag;
 pub use objects::{ListedObject, ObjectMeta, ObjectPage};
 pub use post_policy::{PostPolicy, SignedPost};
 pub use presign::{PutConditions, SignedRequest};

@@ -1,18 +1,11 @@
-use std::time::Duration;
-
-use aws_sdk_s3::{
-    config::timeout::TimeoutConfig,
-    types::{CompletedMultipartUpload, CompletedPart},
-};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use chrono::{DateTime, Utc};
 
 use super::{
     ObjectStore, StoreError, StoreResult,
+    client::bulk_call,
     objects::{BATCH, to_chrono},
 };
-
-/// Putting thousands of parts together may take a store long; it sends nothing meanwhile.
-const COMPLETION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A part that was uploaded.
 #[derive(Debug, Clone)]
@@ -20,14 +13,6 @@ pub struct PartEtag {
     /// From 1.
     pub number: i32,
     pub etag: String,
-}
-
-/// An upload that was begun and neither completed nor aborted.
-#[derive(Debug, Clone)]
-pub struct PendingMultipart {
-    pub key: String,
-    pub upload_id: String,
-    pub initiated: Option<DateTime<Utc>>,
 }
 
 impl ObjectStore {
@@ -62,10 +47,6 @@ impl ObjectStore {
             .iter()
             .map(|part| CompletedPart::builder().part_number(part.number).e_tag(&part.etag).build())
             .collect();
-        let patience = TimeoutConfig::builder()
-            .operation_attempt_timeout(COMPLETION_TIMEOUT)
-            .operation_timeout(COMPLETION_TIMEOUT)
-            .build();
         self.calls()
             .complete_multipart_upload()
             .bucket(bucket)
@@ -73,7 +54,7 @@ impl ObjectStore {
             .upload_id(upload_id)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
             .customize()
-            .config_override(aws_sdk_s3::Config::builder().timeout_config(patience))
+            .config_override(bulk_call())
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, error))?;

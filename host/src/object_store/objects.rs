@@ -5,7 +5,7 @@ use aws_sdk_s3::{
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 
-use super::{ObjectStore, StoreError, StoreResult};
+use super::{ObjectStore, StoreError, StoreResult, client::bulk_call};
 
 /// Most keys that one S3 call lists or deletes.
 pub(super) const BATCH: i32 = 1000;
@@ -171,7 +171,15 @@ impl ObjectStore {
             delete = delete.objects(ObjectIdentifier::builder().key(key).build().map_err(unbuilt)?);
         }
         let delete = delete.build().map_err(unbuilt)?;
-        let answer = self.calls().delete_objects().bucket(bucket).delete(delete).send().await;
+        let answer = self
+            .calls()
+            .delete_objects()
+            .bucket(bucket)
+            .delete(delete)
+            .customize()
+            .config_override(bulk_call())
+            .send()
+            .await;
         match answer.map_err(|error| StoreError::from_sdk(OPERATION, error)) {
             Ok(answer) => match answer.errors.unwrap_or_default().into_iter().next() {
                 Some(error) => Err(StoreError::Other {

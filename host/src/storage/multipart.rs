@@ -8,7 +8,8 @@ use super::{
     StorageState,
     access::{Action, Requester},
     path::ObjectPath,
-    queries, settle, upload,
+    queries::{self, FileRow},
+    settle, upload,
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
@@ -35,19 +36,23 @@ pub(super) async fn complete_upload(
     let parts = parse_parts(request.parts)?;
     authorize(state, project, requester, &path).await?;
     let row = queries::file(&state.platform, &project.id, &path).await?;
-    let recorded = row.is_some_and(|row| row.upload_id.as_deref() == Some(request.upload_id.as_str()));
     let before = settle::look_at(&state.platform, &state.store, project, &path).await?.object;
-    // An answer that was lost: the same completion again succeeds again.
-    let done = recorded && before.as_ref().is_some_and(|object| is_of_parts(object, parts.len()));
     // The secret key may have asked for `upsert`; for others the object wasn't there when they asked.
-    if before.is_some() && !done && !requester.is_trusted() {
+    let already =
+        before.as_ref().is_some_and(|object| is_result(row.as_ref(), &request.upload_id, object, parts.len()));
+    if before.is_some() && !already && !requester.is_trusted() {
         return Err(upload::object_exists(&path));
     }
-    if !done || requester.is_trusted() {
+    if !already || requester.is_trusted() {
         match state.store.complete_multipart(&project.bucket(), path.key(), &request.upload_id, &parts).await {
             Ok(()) => {}
-            Err(StoreError::NotFound { .. }) if done => {}
-            Err(StoreError::NotFound { .. }) => return Err(no_such_upload()),
+            // Completed before, by a request whose answer was lost.
+            Err(StoreError::NotFound { .. }) => {
+                let object = state.store.head(&project.bucket(), path.key()).await?;
+                if !object.is_some_and(|object| is_result(row.as_ref(), &request.upload_id, &object, parts.len())) {
+                    return Err(no_such_upload());
+                }
+            }
             Err(StoreError::Refused { status: 400, message, .. }) => {
                 return Err(ApiError::invalid(format!("The store refused the parts: {message}"))
                     .with_hint("Send every part's number and the ETag that its upload answered."));
@@ -73,9 +78,12 @@ pub(super) async fn complete_upload(
     })
 }
 
-/// The ETag of an object made of parts ends with their number, in every store.
-fn is_of_parts(object: &ObjectMeta, parts: usize) -> bool {
-    object.etag.as_deref().is_some_and(|etag| etag.trim_matches('"').ends_with(&format!("-{parts}")))
+/// Did this upload make this object? The ETag of an object made of parts ends with their number, in every store;
+/// one that was there when the upload was signed for is recorded as such.
+fn is_result(row: Option<&FileRow>, upload_id: &str, object: &ObjectMeta, parts: usize) -> bool {
+    let Some(row) = row.filter(|row| row.upload_id.as_deref() == Some(upload_id)) else { return false };
+    let there_before = row.state == "pending" && row.etag.is_some() && row.etag == object.etag;
+    !there_before && object.etag.as_deref().is_some_and(|etag| etag.trim_matches('"').ends_with(&format!("-{parts}")))
 }
 
 /// Drops an upload and the parts that came.
@@ -130,4 +138,35 @@ fn parse_parts(parts: Vec<api_types::CompletedPart>) -> ApiResult<Vec<PartEtag>>
         parts.into_iter().map(|part| PartEtag { number: part.part_number, etag: part.etag }).collect();
     parts.sort_unstable_by_key(|part| part.number);
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_answer_is_told_from_another_object() {
+        let row = |state: &str, etag: Option<&str>| FileRow {
+            state: state.to_owned(),
+            max_size: 10,
+            size: etag.map(|_| 1),
+            etag: etag.map(str::to_owned),
+            upload_id: Some("u".to_owned()),
+            expires_at: chrono::Utc::now(),
+        };
+        let object =
+            |etag: &str| ObjectMeta { size: 1, etag: Some(etag.to_owned()), content_type: None, last_modified: None };
+        for (case, row, upload_id, object, expected) in [
+            ("completed, not yet seen", Some(row("pending", None)), "u", object("\"a-2\""), true),
+            ("completed and seen", Some(row("stored", Some("\"a-2\""))), "u", object("\"a-2\""), true),
+            ("replaced an older object", Some(row("pending", Some("\"b-2\""))), "u", object("\"a-2\""), true),
+            ("still the older object", Some(row("pending", Some("\"a-2\""))), "u", object("\"a-2\""), false),
+            ("another upload", Some(row("pending", None)), "v", object("\"a-2\""), false),
+            ("other parts", Some(row("pending", None)), "u", object("\"a-3\""), false),
+            ("a plain upload", Some(row("pending", None)), "u", object("\"a\""), false),
+            ("no record", None, "u", object("\"a-2\""), false),
+        ] {
+            assert_eq!(is_result(row.as_ref(), upload_id, &object, 2), expected, "{case}");
+        }
+    }
 }

@@ -329,7 +329,8 @@ mod tests {
 
     #[test]
     fn what_can_not_be_right_is_refused() {
-        let refused: &[(&str, fn(&mut SignUpload), Code)] = &[
+        type Case = (&'static str, fn(&mut SignUpload), Code);
+        let refused: &[Case] = &[
             ("bucket", |r| r.bucket = "No".to_owned(), Code::InvalidRequest),
             ("no bucket", |r| r.bucket.clear(), Code::InvalidRequest),
             ("path", |r| r.path = "../x".to_owned(), Code::InvalidPath),

@@ -1,6 +1,12 @@
 //! The private Postgres: made once, durable, alone on its data folder, and never in the way of the next start.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use atlashub::{
     config::Secret,
@@ -12,10 +18,10 @@ use atlashub::{
 };
 use sqlx::{Connection, PgConnection};
 
+use crate::support::{PATIENCE, open_folder};
+
 fn temporary_folder() -> (tempfile::TempDir, DataFolder) {
-    let root = tempfile::tempdir().unwrap();
-    // Postgres runs as another user where the tests run as root.
-    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let root = open_folder();
     let folder = DataFolder::create(&root.path().join("data")).unwrap();
     (root, folder)
 }
@@ -95,7 +101,7 @@ async fn a_server_that_dies_is_started_again() {
             tokio::task::yield_now().await;
         }
     };
-    assert_eq!(tokio::time::timeout(std::time::Duration::from_secs(60), answer).await.unwrap(), 42);
+    assert_eq!(tokio::time::timeout(PATIENCE, answer).await.unwrap(), 42);
     assert_ne!(server_pid(&folder), first);
     postgres.stop().await;
 }
@@ -126,6 +132,45 @@ async fn a_pid_file_of_a_process_that_is_somebody_else_is_no_obstacle() {
     // After a reboot the number belongs to any process, here this one.
     fs::write(folder.join("postgres/cluster/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    postgres.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_outlived_its_parent_is_stopped_first() {
+    let (_root, folder) = temporary_folder();
+    let _lock = folder.lock().unwrap();
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    let (program, port) = (postgres.bin_dir().join("postgres"), postgres.port());
+    postgres.stop().await;
+    let cluster = folder.join("postgres/cluster");
+    let mut leftover = Command::new(program);
+    leftover.arg("-D").arg(&cluster).args(["-p", &port.to_string(), "-c", "unix_socket_directories="]).current_dir("/");
+    if nix::unistd::geteuid().is_root() {
+        let owner = fs::metadata(&cluster).unwrap();
+        leftover.uid(owner.uid()).gid(owner.gid());
+    }
+    let mut leftover = leftover.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let password = EmbeddedSecret::PostgresPassword.read(&folder).unwrap().unwrap();
+    let url = format!("postgres://atlashub:{}@127.0.0.1:{port}/platform", password.expose());
+    let mut connection = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Ok(connection) = PgConnection::connect(&url).await {
+                break connection;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
+
+    // The child has to be waited for, or it stays as a process that has ended.
+    let waited = tokio::task::spawn_blocking(move || leftover.wait().unwrap());
+    let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
+    assert!(waited.await.unwrap().success(), "it was shut down in order");
+    let mut connection = connect(&postgres.url("platform")).await;
+    let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(answer, 42);
     postgres.stop().await;
 }
 

@@ -61,7 +61,10 @@ async fn a_body_above_the_limit_is_413_and_of_another_type_415() {
     };
     assert_eq!(send("text/plain", "{}").await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(send("application/json", "{").await.unwrap().status(), StatusCode::BAD_REQUEST);
-    assert_eq!(send("application/json; charset=utf-8", r#"{"rows":[{"a":"b"}]}"#).await.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(
+        send("application/json; charset=utf-8", r#"{"rows":[{"a":"b"}]}"#).await.unwrap().status(),
+        StatusCode::CREATED
+    );
 }
 
 #[tokio::test]
@@ -94,7 +97,9 @@ async fn origins_are_checked_once_the_project_is_known() {
         project.publishable().request(Method::GET, "/v1/db/tables").header("origin", origin).send().await.unwrap()
     };
     assert_eq!(get("https://app.example.com").await.status(), StatusCode::FORBIDDEN);
-    for (wrong, ok) in [("https://app.example.com/", false), ("app.example.com", false), ("https://app.example.com", true)] {
+    for (wrong, ok) in
+        [("https://app.example.com/", false), ("app.example.com", false), ("https://app.example.com", true)]
+    {
         let (status, body) = app.admin().patch(&project.path(""), json!({ "corsOrigins": [wrong] })).await;
         assert_eq!(status.is_success(), ok, "{body}");
     }
@@ -105,7 +110,8 @@ async fn origins_are_checked_once_the_project_is_known() {
 }
 
 async fn token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
-    let signing = atlashub::projects::signing_key(app.app.platform(), &app.app.projects().sealer, &project.id).await.unwrap();
+    let signing =
+        atlashub::projects::signing_key(app.app.platform(), &app.app.projects().sealer, &project.id).await.unwrap();
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some(signing.kid);
     let mut claims = json!({
@@ -163,14 +169,16 @@ async fn a_wrong_token_is_401_and_never_the_key_alone() {
         token(&app, &other, |_, _| {}).await,
         "not.a.token".to_owned(),
     ];
-    let claims = json!({ "sub": "x", "aud": project.id, "iss": app.app.gate().tokens.issuer(&project.id), "exp": now + 600 });
+    let claims =
+        json!({ "sub": "x", "aud": project.id, "iss": app.app.gate().tokens.issuer(&project.id), "exp": now + 600 });
     wrong.push(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(b"x")).unwrap());
     let mut forged = token(&app, &project, |_, _| {}).await;
     forged.replace_range(forged.len() - 6..forged.len() - 2, "AAAA");
     wrong.push(forged);
     for token in wrong {
         for client in [project.secret(), project.publishable()] {
-            let (status, body) = client.with_header("authorization", &format!("Bearer {token}")).get("/v1/db/tables").await;
+            let (status, body) =
+                client.with_header("authorization", &format!("Bearer {token}")).get("/v1/db/tables").await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
         }
     }

@@ -30,10 +30,8 @@ async fn a_key_is_shown_once_and_only_its_hash_is_kept() {
     assert_eq!(names, ["default", "default", "worker"]);
     assert!(!list.to_string().contains(&project.secret_key), "{list}");
     assert!(list["items"][2]["prefix"].as_str().unwrap().starts_with("ah_sec_"));
-    let stored: Vec<String> = sqlx::query_scalar("SELECT row_to_json(k)::text FROM api_keys k")
-        .fetch_all(app.app.platform())
-        .await
-        .unwrap();
+    let stored: Vec<String> =
+        sqlx::query_scalar("SELECT row_to_json(k)::text FROM api_keys k").fetch_all(app.app.platform()).await.unwrap();
     assert!(stored.iter().all(|row| !row.contains(&project.secret_key)));
 }
 
@@ -49,7 +47,8 @@ async fn a_revoked_key_stops_at_once_on_every_node() {
     let (id, here) = create(&app, &project, json!({ "type": "secret", "name": "k" })).await;
     let (_, body) = app.admin().get(&project.path("/keys")).await;
     assert_eq!(body["items"][2]["lastUsedAt"], Value::Null);
-    let key = here.request(reqwest::Method::GET, "/").build().unwrap().headers()["x-api-key"].to_str().unwrap().to_owned();
+    let key =
+        here.request(reqwest::Method::GET, "/").build().unwrap().headers()["x-api-key"].to_str().unwrap().to_owned();
     let there = other.public().with_header("x-api-key", &key);
     assert!(works(&here).await && works(&there).await);
     let (status, _) = app.admin().delete(&project.path(&format!("/keys/{id}"))).await;
@@ -105,7 +104,11 @@ async fn wrong_keys_are_refused_alike() {
     tampered.replace_range(tampered.len() - 4.., "AAAA");
     for key in ["", "x", "ah_sec_short", &tampered, &format!("{}x", project.secret_key), "ah_pub_\u{e9}"] {
         let (status, error) = app.public().with_header("x-api-key", key).get("/v1/db/tables").await;
-        assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("unauthorized")), "{key}");
+        assert_eq!(
+            (status, error["error"]["code"].as_str()),
+            (StatusCode::UNAUTHORIZED, Some("unauthorized")),
+            "{key}"
+        );
     }
     let (status, error) = app.public().get("/v1/db/tables").await;
     assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("unauthorized")));

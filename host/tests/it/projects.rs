@@ -101,7 +101,12 @@ async fn an_interrupted_removal_is_finished_by_asking_again() {
     assert_eq!(leftovers(&app, &project.id).await, 0);
 }
 
-async fn connect_as(app: &TestApp, role: &str, password: &str, database: &str) -> Result<sqlx::PgConnection, sqlx::Error> {
+async fn connect_as(
+    app: &TestApp,
+    role: &str,
+    password: &str,
+    database: &str,
+) -> Result<sqlx::PgConnection, sqlx::Error> {
     let options: PgConnectOptions = app.services.database_url.expose().parse().unwrap();
     options.username(role).password(password).database(database).connect().await
 }

@@ -24,15 +24,15 @@ impl Team {
             let (status, body) = shared_answer.lock().unwrap().clone();
             async move { (axum::http::StatusCode::from_u16(status).unwrap(), body) }
         };
-        let router = axum::Router::new().route("/certs", axum::routing::get(respond));
+        let router = axum::Router::new().fallback(respond);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/certs", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, answer, fetches }
     }
 
-    fn serve(&self, status: u16, body: impl ToString) {
-        *self.answer.lock().unwrap() = (status, body.to_string());
+    fn serve(&self, status: u16, body: &str) {
+        *self.answer.lock().unwrap() = (status, body.to_owned());
     }
 
     fn fetches(&self) -> usize {
@@ -58,7 +58,7 @@ async fn a_rotated_key_is_picked_up_and_unknown_ones_do_not_hammer_the_team() {
     assert!(keys.key("one").await.is_ok());
     assert!(keys.key("one").await.is_ok());
     assert_eq!(team.fetches(), 1);
-    team.serve(200, json!({ "keys": [rsa("two")] }));
+    team.serve(200, &json!({ "keys": [rsa("two")] }).to_string());
     assert!(keys.key("two").await.is_ok());
     assert!(matches!(keys.key("one").await, Err(KeyError::Unknown)));
     for number in 0..20 {
@@ -87,7 +87,7 @@ async fn old_keys_are_fetched_again_and_serve_through_an_outage() {
     assert!(keys.key("one").await.is_ok());
     assert!(matches!(keys.key("two").await, Err(KeyError::Unknown)));
     let keys = KeySet::new(team.url.clone(), ages(0, 0, 0)).unwrap();
-    team.serve(200, json!({ "keys": [rsa("one")] }));
+    team.serve(200, &json!({ "keys": [rsa("one")] }).to_string());
     assert!(matches!(keys.key("one").await, Err(KeyError::Unavailable(_))), "too old to be used");
 }
 
@@ -102,10 +102,10 @@ async fn no_keys_at_all_is_an_outage_and_not_a_refusal() {
         (302, String::new()),
         (503, String::new()),
     ] {
-        team.serve(status, body);
+        team.serve(status, &body);
         assert!(matches!(keys.key("one").await, Err(KeyError::Unavailable(_))), "{status}");
     }
-    team.serve(200, json!({"keys": [rsa("one")]}));
+    team.serve(200, &json!({"keys": [rsa("one")]}).to_string());
     assert!(keys.key("one").await.is_ok());
     let nowhere = KeySet::new("http://127.0.0.1:1/certs".to_owned(), Ages::default()).unwrap();
     assert!(matches!(nowhere.key("one").await, Err(KeyError::Unavailable(_))));

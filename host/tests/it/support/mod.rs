@@ -3,10 +3,17 @@
 
 mod app;
 mod client;
+mod garage;
 mod postgres;
+mod program;
+mod proxy;
 mod store;
+mod uploads;
 
-pub use app::{ADMIN_TOKEN, TestApp, TestAppBuilder, TestProject};
+pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use client::Client;
 pub use postgres::{Postgres, free_port};
+pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
+pub use proxy::Proxy;
 pub use store::Store;
+pub use uploads::{Uploads, code, path_of, raw, send, upload_request};

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use atlashub::config::{ExternalStorageConfig, Secret};
 
+use super::garage::{self, Garage};
+
 const ACCESS_KEY: &str = "test-access-key";
 const SECRET_KEY: &str = "test-secret-key";
 
@@ -13,14 +15,39 @@ pub struct Store {
     pub access_key: String,
     pub secret_key: String,
     pub region: String,
-    _folder: tempfile::TempDir,
+    /// What the endpoint is served by; ends with the test process.
+    server: Server,
+}
+
+enum Server {
+    Embedded { _folder: tempfile::TempDir },
+    Garage { _garage: Garage },
 }
 
 impl Store {
     /// The store that all tests of the process share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Store> = OnceLock::new();
-        SHARED.get_or_init(Self::start_embedded)
+        SHARED.get_or_init(|| match std::env::var("ATLASHUB_TEST_GARAGE_BIN") {
+            Ok(binary) if !binary.is_empty() => Self::start_garage(&binary),
+            _ => Self::start_embedded(),
+        })
+    }
+
+    /// True for the embedded server, which knows all that is asked of it: Garage ignores `If-None-Match: *`.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.server, Server::Embedded { .. })
+    }
+
+    fn start_garage(binary: &str) -> Self {
+        let garage = Garage::start(binary);
+        Self {
+            endpoint: garage.endpoint.clone(),
+            access_key: garage::ACCESS_KEY.into(),
+            secret_key: garage::SECRET_KEY.into(),
+            region: garage::REGION.into(),
+            server: Server::Garage { _garage: garage },
+        }
     }
 
     fn start_embedded() -> Self {
@@ -50,7 +77,7 @@ impl Store {
             access_key: ACCESS_KEY.into(),
             secret_key: SECRET_KEY.into(),
             region: "us-east-1".into(),
-            _folder: folder,
+            server: Server::Embedded { _folder: folder },
         }
     }
 

@@ -1,0 +1,189 @@
+//! Every change is on record, with who and what and never a secret; and what the system page tells.
+
+use atlashub::admin::audit::action_of;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Client, TestApp};
+
+async fn entries(app: &TestApp, query: &str) -> Vec<Value> {
+    let (status, page) = app.admin().get(&format!("/admin/v1/audit{query}")).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    page["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn every_change_has_a_name() {
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    let mut unnamed = Vec::new();
+    let mut writes = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            if path.starts_with("/admin/v1") && matches!(&*method, "POST" | "PUT" | "PATCH" | "DELETE") {
+                writes += 1;
+                if action_of(&method, path).is_none() {
+                    unnamed.push(format!("{method} {path}"));
+                }
+            }
+        }
+    }
+    assert!(writes > 8, "{writes}");
+    assert!(unnamed.is_empty(), "give these an action in admin/audit/actions.rs: {unnamed:#?}");
+}
+
+#[tokio::test]
+async fn changes_are_on_record_also_refused_ones() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let (_, key) = app.admin().post(&project.path("/keys"), json!({"type": "secret", "name": "ci"})).await;
+    let key_id = key["apiKey"]["id"].as_str().unwrap();
+    app.admin().delete(&project.path(&format!("/keys/{key_id}"))).await;
+    app.admin().patch(&project.path(""), json!({"name": ""})).await;
+    app.admin().delete_with(&project.path(""), json!({"confirm": "wrong"})).await;
+    let foreign = app.admin().with_header("origin", "https://evil.test");
+    foreign.delete_with(&project.path(""), json!({"confirm": "Shop"})).await;
+    app.admin().get(&project.path("")).await;
+
+    let seen: Vec<_> = entries(&app, "")
+        .await
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            (text("action"), text("result"), entry["status"].as_i64().unwrap_or_default())
+        })
+        .collect();
+    let expected = [
+        ("project.delete", "denied", 403),
+        ("project.delete", "denied", 400),
+        ("project.update", "denied", 400),
+        ("key.revoke", "success", 204),
+        ("key.create", "success", 201),
+        ("project.create", "success", 201),
+    ];
+    assert_eq!(seen, expected.map(|(action, result, status)| (action.to_owned(), result.to_owned(), status)));
+
+    let revoked = &entries(&app, "?action=key.revoke").await[0];
+    assert_eq!(revoked["actor"], "dev-token");
+    assert_eq!(revoked["projectId"], json!(project.id));
+    assert_eq!(revoked["target"], json!(key_id));
+    assert_eq!(revoked["address"], "127.0.0.1");
+    assert!(revoked["requestId"].as_str().is_some_and(|id| id.len() == 32), "{revoked}");
+    let refused = &entries(&app, "?action=project.update").await[0];
+    assert_eq!(refused["details"]["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn no_secret_gets_into_the_log() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let (_, key) = app.admin().post(&project.path("/keys"), json!({"type": "secret", "name": "ci"})).await;
+    let sql = "CREATE TABLE secrets AS SELECT 'hunter2-in-the-statement' AS value";
+    let (status, answer) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    app.admin().post(&project.path("/sql"), json!({ "sql": "SELECT 'hunter2-in-the-statement'::int" })).await;
+    let nobody = Client::new(&*app.admin_url);
+    nobody.post("/admin/v1/session", json!({"token": "guessed-secret-token"})).await;
+    nobody.post("/admin/v1/session", json!({"code": "guessed-secret-code"})).await;
+    nobody.with_header("cf-access-jwt-assertion", "guessed.secret.assertion").get("/admin/v1/session").await;
+    let signed_in =
+        nobody.request(Method::POST, "/admin/v1/session").json(&json!({"token": "admin-token-of-the-tests"}));
+    let cookie = signed_in.send().await.unwrap().headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookie = cookie.split(['=', ';']).nth(1).unwrap();
+
+    let rows: Vec<String> =
+        sqlx::query_scalar("SELECT a::text FROM audit_logs a").fetch_all(app.app.platform()).await.unwrap();
+    assert!(rows.len() >= 7, "{rows:#?}");
+    let all = rows.join("\n");
+    for secret in [
+        &*project.secret_key,
+        &project.publishable_key,
+        key["key"].as_str().unwrap(),
+        "admin-token-of-the-tests",
+        "hunter2",
+        "guessed",
+        cookie,
+    ] {
+        assert!(!all.contains(secret), "{secret} is in the log:\n{all}");
+    }
+    assert!(all.contains("admin.sign_in"));
+    let run = &entries(&app, "?action=sql.run&result=success").await[0];
+    assert_eq!(run["details"], json!({"command": "CREATE TABLE AS", "rowCount": 1}));
+}
+
+#[tokio::test]
+async fn the_log_is_paged_and_narrowed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    for number in 0..5 {
+        let body = json!({"type": "secret", "name": format!("key {number}")});
+        app.admin().post(&project.path("/keys"), body).await;
+    }
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let after = cursor.map(|cursor: String| format!("&cursor={cursor}")).unwrap_or_default();
+        let (_, page) = app.admin().get(&format!("/admin/v1/audit?limit=4{after}")).await;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 6);
+    assert!(seen.is_sorted_by(|newer, older| newer > older), "{seen:?}");
+
+    let project_id = &project.id;
+    assert_eq!(entries(&app, &format!("?projectId={project_id}&action=key.*")).await.len(), 5);
+    assert_eq!(entries(&app, "?actor=nobody").await.len(), 0);
+    assert_eq!(entries(&app, "?actor=dev-token&result=success").await.len(), 6);
+    let third = entries(&app, "").await[3]["at"].as_str().unwrap().replace('+', "%2B");
+    assert_eq!(entries(&app, &format!("?from={third}")).await.len(), 4);
+    assert_eq!(entries(&app, &format!("?to={third}")).await.len(), 2);
+    for wrong in ["?limit=0", "?limit=201", "?cursor=x", "?from=yesterday", "?result=maybe", "?project=x"] {
+        let (status, answer) = app.admin().get(&format!("/admin/v1/audit{wrong}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_client_went_away_is_on_record() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let slow = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s /* interrupted */";
+    let (client, path) = (app.admin(), project.path("/sql"));
+    let running = tokio::spawn(async move { client.post(&path, json!({ "sql": slow })).await });
+    crate::sql_limits::wait_for_statements(&app, &project.id, "interrupted", 1).await;
+    running.abort();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let entry = loop {
+        if let Some(entry) = entries(&app, "?action=sql.run").await.first() {
+            break entry.clone();
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not on record");
+    };
+    assert_eq!((&entry["result"], &entry["details"]), (&json!("failed"), &json!({"interrupted": true})));
+}
+
+#[tokio::test]
+async fn the_system_and_its_migrations_are_told() {
+    let app = TestApp::start().await;
+    app.create_project("Shop").await;
+    let (status, system) = app.admin().get("/admin/v1/system").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(system["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&system["environment"], &system["role"]), (&json!("development"), &json!("all")));
+    assert_eq!((&system["embedded"], &system["publicUrl"]), (&json!(false), &json!(app.public_url)));
+    assert!(
+        system["postgresVersion"].as_str().is_some_and(|version| version.starts_with(char::is_numeric)),
+        "{system}"
+    );
+    assert_eq!(system["projectConnectionBudget"], 80);
+
+    let (status, migrations) = app.admin().get("/admin/v1/migrations").await;
+    assert_eq!(status, StatusCode::OK);
+    let items = migrations["items"].as_array().unwrap();
+    assert!(items.len() >= 4, "{migrations}");
+    assert!(items.iter().all(|migration| migration["state"] == "applied" && migration["appliedAt"].is_string()));
+    assert_eq!(items[0]["name"], "create projects");
+}

@@ -1,0 +1,259 @@
+//! The owner in development: token, one-time code, session; and which hosts and origins are ours.
+
+use api_types::Page;
+use atlashub::admin::create_sign_in_code;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Client, TestApp};
+
+const TOKEN: &str = "admin-token-of-the-tests";
+
+fn nobody(app: &TestApp) -> Client {
+    Client::new(&*app.admin_url)
+}
+
+/// Signs in; the client that has the cookie, and the whole `Set-Cookie`.
+async fn sign_in(app: &TestApp, body: Value) -> (Client, String) {
+    let response = nobody(app).request(Method::POST, "/admin/v1/session").json(&body).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    (nobody(app).with_header("cookie", &pair), cookie)
+}
+
+fn code_of(answer: &(StatusCode, Value)) -> (u16, &str) {
+    (answer.0.as_u16(), answer.1["error"]["code"].as_str().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn everything_but_signing_in_needs_the_owner() {
+    let app = TestApp::start().await;
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    let mut checked = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/admin/v1") {
+            continue;
+        }
+        for method in methods.as_object().unwrap().keys() {
+            if path == "/admin/v1/session" && method == "post" {
+                continue;
+            }
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+            let path = path.collect::<Vec<_>>().join("/");
+            let client = nobody(&app).with_header("origin", &app.admin_url);
+            let answer = client.send(method.clone(), &path, Some(json!({}))).await;
+            assert_eq!(code_of(&answer), (401, "unauthorized"), "{method} {path}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked}");
+    for path in ["/admin/v1", "/admin/v1/", "/admin/v1/nothing", "/admin"] {
+        assert_eq!(code_of(&nobody(&app).get(path).await), (401, "unauthorized"), "{path}");
+    }
+    assert_eq!(nobody(&app).get("/healthz").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_token_lets_a_program_in() {
+    let app = TestApp::start().await;
+    let (status, session) = app.admin().get("/admin/v1/session").await;
+    assert_eq!((status, session), (StatusCode::OK, json!({"actor": "dev-token", "expiresAt": null})));
+    for wrong in ["", "admin-token-of-the-test", "admin-token-of-the-testsx", "ADMIN-TOKEN-OF-THE-TESTS"] {
+        let client = nobody(&app).with_header("x-dev-admin-token", wrong);
+        assert_eq!(code_of(&client.get("/admin/v1/session").await), (401, "unauthorized"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_signs_in_once_and_the_cookie_until_signing_out() {
+    let app = TestApp::start().await;
+    let code = create_sign_in_code(app.app.platform()).await.unwrap();
+    let (browser, cookie) = sign_in(&app, json!({ "code": code })).await;
+    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=2592000"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    assert!(!cookie.contains("Secure"), "http on loopback: {cookie}");
+    let again = nobody(&app).post("/admin/v1/session", json!({ "code": code })).await;
+    assert_eq!(code_of(&again), (401, "unauthorized"));
+
+    let (status, session) = browser.get("/admin/v1/session").await;
+    assert_eq!((status, session["actor"].as_str()), (StatusCode::OK, Some("session")), "{session}");
+    assert_eq!(code_of(&browser.post("/admin/v1/projects", json!({"name": "x"})).await), (403, "origin_not_allowed"));
+    let dashboard = browser.with_header("origin", &app.admin_url);
+    assert_eq!(dashboard.post("/admin/v1/projects", json!({"name": "x"})).await.0, StatusCode::CREATED);
+
+    let stored: Vec<(Vec<u8>, String)> =
+        sqlx::query_as("SELECT hash, kind FROM admin_sessions").fetch_all(app.app.platform()).await.unwrap();
+    assert_eq!(stored.len(), 1);
+    let value = cookie.split(['=', ';']).nth(1).unwrap();
+    assert!(!stored[0].0.windows(8).any(|window| value.as_bytes().starts_with(window)));
+
+    let (other_browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
+    assert_eq!(dashboard.delete("/admin/v1/session").await.0, StatusCode::NO_CONTENT);
+    assert_eq!(code_of(&browser.get("/admin/v1/session").await), (401, "unauthorized"));
+    assert_eq!(other_browser.get("/admin/v1/session").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_lives_as_long_as_it_is_used_and_its_token_stands() {
+    let app = TestApp::start().await;
+    let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
+    let set_expiry = |when: &'static str| {
+        let sql = format!("UPDATE admin_sessions SET expires_at = now() + interval '{when}'");
+        let pool = app.app.platform().clone();
+        async move { sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap() }
+    };
+    set_expiry("2 days").await;
+    let used = browser.request(Method::GET, "/admin/v1/session").send().await.unwrap();
+    assert!(used.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=2592000"));
+    let left: f64 = sqlx::query_scalar("SELECT extract(epoch FROM expires_at - now())::float8 FROM admin_sessions")
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert!(left > 29.0 * 86_400.0, "{left}");
+    let soon = browser.request(Method::GET, "/admin/v1/session").send().await.unwrap();
+    assert!(!soon.headers().contains_key("set-cookie"));
+
+    // A node that was given another token knows nothing of the session.
+    let other = TestApp::builder()
+        .database_url(app.services.database_url.expose())
+        .var("DEV_ADMIN_TOKEN", "another-token-of-the-tests")
+        .start()
+        .await;
+    let cookie = sign_in(&app, json!({ "token": TOKEN })).await.1;
+    let moved = nobody(&other).with_header("cookie", cookie.split(';').next().unwrap());
+    assert_eq!(moved.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
+
+    set_expiry("-1 second").await;
+    assert_eq!(browser.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn sign_in_takes_either_a_code_or_the_token_and_no_foreign_page() {
+    let app = TestApp::start().await;
+    for body in [json!({}), json!({"code": "a", "token": "b"})] {
+        assert_eq!(code_of(&nobody(&app).post("/admin/v1/session", body).await), (400, "invalid_request"));
+    }
+    let wrong = nobody(&app).post("/admin/v1/session", json!({"token": "wrong"})).await;
+    assert_eq!(code_of(&wrong), (401, "unauthorized"));
+    let foreign = nobody(&app).with_header("origin", "https://evil.test");
+    assert_eq!(code_of(&foreign.post("/admin/v1/session", json!({"token": TOKEN})).await), (403, "origin_not_allowed"));
+    let code = create_sign_in_code(app.app.platform()).await.unwrap();
+    sqlx::query("UPDATE admin_sessions SET expires_at = now() - interval '1 second'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(code_of(&nobody(&app).post("/admin/v1/session", json!({"code": code})).await), (401, "unauthorized"));
+    // A session's cookie is no code, and a code no cookie.
+    let (_, cookie) = sign_in(&app, json!({ "token": TOKEN })).await;
+    let value = cookie.split(['=', ';']).nth(1).unwrap();
+    assert_eq!(code_of(&nobody(&app).post("/admin/v1/session", json!({"code": value})).await), (401, "unauthorized"));
+    let code = create_sign_in_code(app.app.platform()).await.unwrap();
+    let as_cookie = nobody(&app).with_header("cookie", &format!("atlashub_session={code}"));
+    assert_eq!(as_cookie.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_put_on_record_once() {
+    let app = TestApp::start().await;
+    let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
+    let guess = nobody(&app).with_header("x-dev-admin-token", "guess-guess-guess");
+    let mut refused = 0;
+    let limited = loop {
+        let answer = guess.get("/admin/v1/session").await;
+        match code_of(&answer) {
+            (401, _) => refused += 1,
+            (429, "rate_limited") => break answer,
+            other => panic!("{other:?}"),
+        }
+        assert!(refused < 100, "no limit");
+    };
+    assert!(refused >= 10, "{refused} {limited:?}");
+    let response = guess.request(Method::GET, "/admin/v1/session").send().await.unwrap();
+    assert!(response.headers().contains_key("retry-after"));
+    // The right token would tell the guesser that it is right.
+    assert_eq!(app.admin().get("/admin/v1/session").await.0, StatusCode::TOO_MANY_REQUESTS);
+    let by_token = nobody(&app).post("/admin/v1/session", json!({ "token": TOKEN })).await;
+    assert_eq!(by_token.0, StatusCode::TOO_MANY_REQUESTS);
+    // Whoever is signed in stays so.
+    let (status, audit) = browser.get("/admin/v1/audit?action=admin.sign_in&result=denied").await;
+    assert_eq!(status, StatusCode::OK);
+    let page: Page<api_types::AuditEntry> = serde_json::from_value(audit.clone()).unwrap();
+    assert_eq!(page.items.len(), 1, "{audit}");
+    assert_eq!(page.items[0].details["by"], "token");
+    assert_eq!(page.items[0].address.as_deref(), Some("127.0.0.1"));
+    assert!(!audit.to_string().contains("guess-guess-guess"));
+}
+
+#[tokio::test]
+async fn writes_come_from_our_pages_or_from_programs() {
+    let app = TestApp::start().await;
+    let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
+    let own = app.admin_url.as_str();
+    let same_name = own.replace("127.0.0.1", "localhost");
+    let https = own.replace("http://", "https://");
+    for (origin, site, cookie_expected, token_expected) in [
+        (Some(own), Some("same-origin"), true, true),
+        (Some(own), None, true, true),
+        (Some(&*https), None, true, true),
+        (None, None, false, true),
+        (None, Some("same-origin"), false, false),
+        (None, Some("none"), false, false),
+        (Some(own), Some("cross-site"), false, false),
+        (Some("http://127.0.0.1:1"), Some("same-site"), false, false),
+        (Some(&*same_name), Some("cross-site"), false, false),
+        (Some(&*same_name), None, false, false),
+        (Some("null"), None, false, false),
+        (Some("https://evil.test"), None, false, false),
+    ] {
+        for (client, expected) in [(&browser, cookie_expected), (&app.admin(), token_expected)] {
+            let mut client = client.clone();
+            if let Some(origin) = origin {
+                client = client.with_header("origin", origin);
+            }
+            if let Some(site) = site {
+                client = client.with_header("sec-fetch-site", site);
+            }
+            let answer = client.delete("/admin/v1/projects/nosuchproject").await;
+            let passed = code_of(&answer).1 != "origin_not_allowed";
+            assert_eq!(passed, expected, "{origin:?} {site:?} {answer:?}");
+            // Reading changes nothing, and its answer is not shown to a foreign page.
+            assert_eq!(client.get("/admin/v1/session").await.0, StatusCode::OK, "{origin:?} {site:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_surface_answers_under_its_own_names_alone() {
+    let app = TestApp::builder().var("ATLASHUB_ADMIN_HOSTS", "hub.example.com").start().await;
+    let port = app.admin_url.rsplit(':').next().unwrap();
+    for (host, expected) in [
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("localhost:{port}"), 200),
+        ("localhost".to_owned(), 200),
+        ("[::1]:8081".to_owned(), 200),
+        ("127.1.2.3".to_owned(), 200),
+        ("hub.example.com".to_owned(), 200),
+        ("HUB.example.com:443".to_owned(), 200),
+        (format!("evil.test:{port}"), 403),
+        ("hub.example.com.evil.test".to_owned(), 403),
+        ("localhost.evil.test".to_owned(), 403),
+        ("10.0.0.1".to_owned(), 403),
+        ("0.0.0.0".to_owned(), 403),
+    ] {
+        let client = app.admin().with_header("host", &host);
+        let answer = client.get("/admin/v1/session").await;
+        assert_eq!(answer.0.as_u16(), expected, "{host}: {answer:?}");
+        if expected == 403 {
+            assert_eq!(code_of(&answer).1, "host_not_allowed");
+        }
+        assert_eq!(client.get("/healthz").await.0, StatusCode::OK, "{host}");
+    }
+    let signing_in = nobody(&app).with_header("host", "evil.test");
+    assert_eq!(
+        code_of(&signing_in.post("/admin/v1/session", json!({"token": TOKEN})).await),
+        (403, "host_not_allowed")
+    );
+}

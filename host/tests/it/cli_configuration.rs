@@ -1,0 +1,80 @@
+//! A wrong or missing value stops the start with one line that names the variable.
+
+use std::net::TcpListener;
+
+use crate::support::ProgramVars;
+
+const URL: &str = "postgres://u:p@127.0.0.1:1/platform";
+
+#[test]
+fn every_wrong_start_is_one_line() {
+    let empty = tempfile::tempdir().unwrap();
+    let embedded = || ProgramVars::embedded(&empty.path().join("data"));
+    let external = || ProgramVars::external(URL);
+    let check = |vars: ProgramVars, variable: &str| {
+        let ended = vars.run(&["serve"]);
+        assert_eq!(ended.code, Some(2), "{variable}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{variable}");
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        assert_eq!(lines.len(), 1, "{variable}: {lines:?}");
+        assert!(lines[0].starts_with(&format!("atlashub: {variable} ")), "{variable}: {lines:?}");
+        assert!(!lines[0].contains("p@127.0.0.1"), "a password is shown: {lines:?}");
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let (address, port) = (taken.to_string(), taken.port().to_string());
+    let folder = empty.path().to_str().unwrap();
+
+    check(embedded().set("ATLASHUB_ENV", "staging"), "ATLASHUB_ENV");
+    check(embedded().set("ATLASHUB_ENV", "production"), "ATLASHUB_DATABASE_URL");
+    check(embedded().set("ATLASHUB_LOG", "a=b=c"), "ATLASHUB_LOG");
+    check(embedded().set("ATLASHUB_PUBLIC_LISTEN", "8080"), "ATLASHUB_PUBLIC_LISTEN");
+    check(embedded().set("PLATFORM_MASTER_KEY", "c2hvcnQ="), "PLATFORM_MASTER_KEY");
+    check(embedded().set("PLATFORM_MASTER_KEY_PREVIOUS", "c2hvcnQ="), "PLATFORM_MASTER_KEY_PREVIOUS");
+    check(embedded().set("DEV_ADMIN_TOKEN_FILE", "/nonexistent"), "DEV_ADMIN_TOKEN_FILE");
+    check(embedded().set("ATLASHUB_S3_ENDPOINT", "http://localhost:1"), "ATLASHUB_S3_ACCESS_KEY_ID");
+    check(embedded().set("ATLASHUB_DATABASE_URL", URL), "ATLASHUB_S3_ENDPOINT");
+    check(external().set("PLATFORM_MASTER_KEY", ""), "PLATFORM_MASTER_KEY");
+    check(external().set("ATLASHUB_ENV", "production"), "DEV_ADMIN_TOKEN");
+    check(external().set("ATLASHUB_PUBLIC_LISTEN", &address), "ATLASHUB_PUBLIC_LISTEN");
+    check(external().set("ATLASHUB_ADMIN_LISTEN", &address), "ATLASHUB_ADMIN_LISTEN");
+    check(embedded().set("ATLASHUB_EMBEDDED_S3_LISTEN", &address), "ATLASHUB_EMBEDDED_S3_LISTEN");
+    check(embedded().set("ATLASHUB_POSTGRES_PORT", "70000"), "ATLASHUB_POSTGRES_PORT");
+    check(embedded().set("ATLASHUB_POSTGRES_BIN_DIR", folder), "ATLASHUB_POSTGRES_BIN_DIR");
+    drop(port);
+}
+
+#[test]
+fn a_role_of_its_own_needs_services_that_others_share() {
+    let empty = tempfile::tempdir().unwrap();
+    let ended = ProgramVars::embedded(&empty.path().join("data")).run(&["serve", "--role", "gateway"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.starts_with("atlashub: ATLASHUB_DATABASE_URL "), "{}", ended.stderr);
+    assert!(!empty.path().join("data").exists(), "nothing is made before the configuration is right");
+}
+
+#[test]
+fn every_command_has_help() {
+    let vars = ProgramVars::default();
+    let check = |arguments: &[&str], part: &str| {
+        let ended = vars.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}");
+        assert!(ended.stdout.contains(part), "{arguments:?}: {}", ended.stdout);
+    };
+    check(&["--help"], "ATLASHUB_");
+    check(&["serve", "--help"], "--role");
+    check(&["migrate", "--help"], "--dry-run");
+    check(&["doctor", "--help"], "plain words");
+    check(&["openapi", "--help"], "OpenAPI");
+    check(&["keys", "rotate-master", "--help"], "PLATFORM_MASTER_KEY_PREVIOUS");
+    assert_eq!(vars.run(&[]).code, Some(2));
+}
+
+#[test]
+fn the_openapi_document_needs_no_configuration() {
+    let ended = ProgramVars::default().set("ATLASHUB_ENV", "nonsense").run(&["openapi"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(document["paths"]["/admin/v1/projects"]["post"].is_object());
+}

@@ -1,0 +1,70 @@
+//! `atlashub doctor`: says what is broken and what to do, and nothing where nothing is.
+
+use atlashub::secrets::{MasterKey, Sealer};
+use sqlx::{Connection, PgConnection};
+
+use crate::support::{Postgres, ProgramVars};
+
+/// A migrated platform database on a server whose databases are closed to projects' roles.
+async fn healthy() -> (String, ProgramVars) {
+    let postgres = Postgres::start();
+    // The server must live as long as the test process does, which ends it.
+    let postgres: &'static Postgres = Box::leak(Box::new(postgres));
+    let url = postgres.platform_database().await;
+    let database = url.rsplit('/').next().unwrap();
+    postgres.execute(&format!("REVOKE CONNECT ON DATABASE {database}, postgres, template1 FROM PUBLIC")).await;
+    let vars = ProgramVars::external(&url);
+    (url, vars)
+}
+
+#[track_caller]
+fn check(vars: &ProgramVars, expected: &str) {
+    let ended = vars.run(&["doctor"]);
+    assert_eq!(ended.code, Some(1), "{expected}: {}{}", ended.stdout, ended.stderr);
+    let found = ended.stdout.lines().any(|line| line.starts_with("problem") && line.contains(expected));
+    assert!(found, "{expected} is not in:\n{}{}", ended.stdout, ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_broken_is_said_with_its_remedy() {
+    let (url, vars) = healthy().await;
+    let ended = vars.run(&["doctor"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.lines().all(|line| !line.starts_with("problem")), "{}", ended.stdout);
+
+    check(&ProgramVars::default().set("ATLASHUB_ENV", "production"), "ATLASHUB_DATABASE_URL");
+    check(&vars.clone().set("ATLASHUB_DATABASE_URL", "postgres://u:p@127.0.0.1:1/platform"), "ATLASHUB_DATABASE_URL");
+    check(&vars.clone().set("ATLASHUB_S3_ENDPOINT", "http://127.0.0.1:1"), "ATLASHUB_S3_ENDPOINT");
+    check(&vars.clone().set("ATLASHUB_S3_SECRET_ACCESS_KEY", "wrong"), "ATLASHUB_S3_SECRET_ACCESS_KEY");
+    check(&vars.clone().set("ATLASHUB_PROJECT_CONNECTIONS", "1000"), "max_connections");
+
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE ROLE hub LOGIN PASSWORD 'hub'; GRANT ALL ON SCHEMA public TO hub; GRANT ALL ON ALL TABLES IN SCHEMA public TO hub")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::raw_sql("DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO hub', current_database()); END $$")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    check(
+        &vars.clone().set("ATLASHUB_DATABASE_URL", &url.replace("postgres:password-of-the-tests", "hub:hub")),
+        "ALTER ROLE hub",
+    );
+
+    let sealed = Sealer::new(&MasterKey::generate(), None).seal(b"secret", "project_db_creds/abcdefgh/owner").unwrap();
+    sqlx::query("INSERT INTO projects (id, name, state) VALUES ('abcdefgh', 'half made', 'creating')")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO project_db_creds (project_id, role, sealed) VALUES ('abcdefgh', 'owner', $1)")
+        .bind(sealed)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    check(&vars, "master key");
+    assert!(vars.run(&["doctor"]).stdout.contains("half made (creating)"));
+
+    sqlx::raw_sql("GRANT CONNECT ON DATABASE template1 TO PUBLIC").execute(&mut connection).await.unwrap();
+    check(&vars, "REVOKE CONNECT ON DATABASE template1");
+}

@@ -1,0 +1,110 @@
+//! `atlashub migrate`: applies once, tells before it acts, and stops where the past was changed.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::support::{Postgres, ProgramVars};
+
+/// A database that was never migrated.
+async fn empty_database(name: &str) -> (ProgramVars, PgConnection) {
+    let postgres = Postgres::shared();
+    postgres.execute(&format!("CREATE DATABASE {name}")).await;
+    let url = postgres.url(name);
+    (ProgramVars::external(&url), PgConnection::connect(&url).await.unwrap())
+}
+
+async fn tables(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_one(connection)
+        .await
+        .unwrap()
+}
+
+async fn execute(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_is_announced_done_and_done_once() {
+    let (vars, mut connection) = empty_database("migrate_once").await;
+    let status = vars.run(&["migrate", "--status"]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    assert!(status.stdout.lines().all(|line| line.starts_with("pending")), "{}", status.stdout);
+    let dry = vars.run(&["migrate", "--dry-run"]);
+    assert!(dry.stdout.contains("CREATE TABLE projects"), "{}", dry.stdout);
+    assert_eq!(tables(&mut connection).await, 0, "nothing was done yet");
+
+    let first = vars.run(&["migrate"]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert!(first.stdout.lines().next().unwrap().starts_with("applied  0001"), "{}", first.stdout);
+    assert!(tables(&mut connection).await > 4);
+    let second = vars.run(&["migrate"]);
+    assert_eq!((second.code, second.stdout.starts_with("Nothing to do")), (Some(0), true), "{}", second.stdout);
+    assert!(vars.run(&["migrate", "--dry-run"]).stdout.contains("Nothing to do"));
+    let status = vars.run(&["migrate", "--status"]).stdout;
+    assert!(status.lines().all(|line| line.starts_with("applied")), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_together_take_turns() {
+    let (vars, mut connection) = empty_database("migrate_together").await;
+    let runs: Vec<_> = (0..4)
+        .map(|_| {
+            let vars = vars.clone();
+            tokio::task::spawn_blocking(move || vars.run(&["migrate"]))
+        })
+        .collect();
+    let mut applied = 0;
+    for run in runs {
+        let ended = run.await.unwrap();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        applied += ended.stdout.lines().filter(|line| line.starts_with("applied")).count();
+    }
+    let recorded: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM platform_migrations").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(applied as i64, recorded, "each was applied by one of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_was_changed_stops_the_start() {
+    let (vars, mut connection) = empty_database("migrate_changed").await;
+    assert_eq!(vars.run(&["migrate"]).code, Some(0));
+    execute(&mut connection, "UPDATE platform_migrations SET checksum = '\\x00' WHERE version = 2").await;
+    for arguments in [["serve"].as_slice(), &["migrate"]] {
+        let ended = vars.clone().set("ATLASHUB_LOG", "error").run(arguments);
+        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains("Migration 2 ("), "{}", ended.stderr);
+    }
+    let status = vars.run(&["migrate", "--status"]);
+    assert_eq!(status.code, Some(1));
+    assert!(status.stdout.contains("changed  0002"), "{}", status.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_before_works_on_the_tables_of_the_version_after() {
+    let (vars, mut connection) = empty_database("migrate_newer").await;
+    assert_eq!(vars.run(&["migrate"]).code, Some(0));
+    execute(
+        &mut connection,
+        "INSERT INTO platform_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'of tomorrow', true, '\\x00', 0)",
+    )
+    .await;
+    let ended = vars.run(&["migrate"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("of tomorrow"), "it warns: {}", ended.stderr);
+    assert!(vars.run(&["migrate", "--status"]).stdout.contains("unknown  9999 of tomorrow"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_is_not_waited_for() {
+    let url = Postgres::shared().url("no_such_database");
+    let ended = ProgramVars::external(&url).run(&["serve"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("ATLASHUB_DATABASE_URL") && ended.stderr.contains("CREATE DATABASE"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("password-of-the-tests"), "{}", ended.stderr);
+}

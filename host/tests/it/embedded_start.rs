@@ -1,0 +1,119 @@
+//! `atlashub serve` with nothing configured: what a person sees, and what survives.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{Client, PATIENCE, ProgramVars, Serving, open_folder};
+
+fn admin(serving: &Serving, data: &Path) -> Client {
+    let token = fs::read_to_string(data.join("secrets/admin-token")).unwrap();
+    Client::new(&*serving.admin_url).with_header("x-dev-admin-token", token.trim())
+}
+
+fn postgres_pid(data: &Path) -> Pid {
+    let file = fs::read_to_string(data.join("postgres/cluster/postmaster.pid")).unwrap();
+    Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
+}
+
+async fn wait_until_gone(pid: Pid) {
+    let gone = async {
+        while kill(pid, None) != Err(Errno::ESRCH) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the process ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_survives_a_kill() {
+    let root = open_folder();
+    let data = root.path().join("data");
+    let vars = ProgramVars::embedded(&data);
+    let serving = vars.serve(&[]);
+    let (status, project) = admin(&serving, &data).post("/admin/v1/projects", json!({ "name": "kept" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{project}");
+    let key = project["secretKey"].as_str().unwrap();
+    let api = Client::new(&*serving.public_url).with_header("x-api-key", key);
+    let upload = json!({ "bucket": "uploads", "path": "a.txt", "contentType": "text/plain", "maxSize": 100 });
+    let (status, signed) = api.post("/v1/storage/signed-upload", upload).await;
+    assert_eq!(status, StatusCode::OK, "{signed}");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let put = http.put(signed["uploadUrl"].as_str().unwrap()).header("content-type", "text/plain").body("kept");
+    assert_eq!(put.send().await.unwrap().status(), StatusCode::OK);
+    serving.kill();
+
+    let serving = vars.serve(&[]);
+    let (status, projects) = admin(&serving, &data).get("/admin/v1/projects").await;
+    assert_eq!(status, StatusCode::OK, "{projects}");
+    assert_eq!(projects["items"][0]["name"], "kept", "{projects}");
+    let api = Client::new(&*serving.public_url).with_header("x-api-key", key);
+    let (status, signed) = api.get("/v1/storage/signed-download?bucket=uploads&objectKey=uploads/a.txt").await;
+    assert_eq!(status, StatusCode::OK, "{signed}");
+    let answer = http.get(signed["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_is_refused_and_the_first_ends_in_order() {
+    let root = open_folder();
+    let data = root.path().join("data");
+    let vars = ProgramVars::embedded(&data);
+    let serving = vars.serve(&[]);
+    let banner = serving.banner.join("\n");
+    assert!(banner.contains(&format!("{}/#code=", serving.admin_url)), "{banner}");
+    assert!(banner.contains(&serving.public_url) && banner.contains("secrets/admin-token"), "{banner}");
+    let (status, _) = Client::new(&*serving.public_url).get("/readyz").await;
+    assert_eq!(status, StatusCode::OK);
+
+    let second = vars.run(&["serve"]);
+    assert_eq!(second.code, Some(1));
+    assert_eq!(second.stderr.lines().count(), 1, "{}", second.stderr);
+    for part in [data.to_str().unwrap(), &format!("process {}", serving.pid()), "ATLASHUB_DATA_DIR"] {
+        assert!(second.stderr.contains(part), "{} lacks {part}", second.stderr);
+    }
+    let doctor = vars.run(&["doctor"]);
+    assert_eq!(doctor.code, Some(0), "{}{}", doctor.stdout, doctor.stderr);
+
+    let postgres = postgres_pid(&data);
+    serving.signal(Signal::SIGTERM);
+    assert_eq!(serving.wait().code(), Some(0));
+    assert_eq!(kill(postgres, None), Err(Errno::ESRCH), "Postgres has stopped before the program ends");
+    let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("secrets"), mode("objects"), mode("postgres")), (0o700, 0o700, 0o700));
+    for secret in fs::read_dir(data.join("secrets")).unwrap() {
+        assert_eq!(secret.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_shuts_down_when_the_program_is_killed() {
+    let root = open_folder();
+    let data = root.path().join("data");
+    let serving = ProgramVars::embedded(&data).serve(&[]);
+    let postgres = postgres_pid(&data);
+    serving.kill();
+    wait_until_gone(postgres).await;
+    assert!(!data.join("postgres/cluster/postmaster.pid").exists(), "it was shut down in order");
+}
+
+#[test]
+fn a_folder_that_postgres_cannot_enter_is_named() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root hands Postgres to another user.
+        return;
+    }
+    let closed = tempfile::tempdir().unwrap();
+    let ended = ProgramVars::embedded(&closed.path().join("data")).run(&["serve"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(closed.path().to_str().unwrap()) && lines[0].contains("ATLASHUB_DATA_DIR"), "{lines:?}");
+}

@@ -1,0 +1,197 @@
+//! The SQL editor's limits: time, rows, bytes; what a client that goes away leaves behind; read-only and plans.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, TestProject};
+
+/// Busy for as long as it is let.
+const ENDLESS: &str = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";
+
+async fn send(app: &TestApp, project: &TestProject, body: Value) -> (StatusCode, Value) {
+    app.admin().post(&project.path("/sql"), body).await
+}
+
+async fn run(app: &TestApp, project: &TestProject, body: Value) -> Value {
+    let (status, answer) = send(app, project, body.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{body}: {answer}");
+    answer
+}
+
+/// Waits until so many statements with the mark run in the project's database.
+pub(crate) async fn wait_for_statements(app: &TestApp, project: &str, mark: &str, wanted: i64) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let running: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state = 'active' AND strpos(query, $2) > 0",
+        )
+        .bind(format!("proj_{project}"))
+        .bind(mark)
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+        if running == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{running} statements run, not {wanted}");
+    }
+}
+
+#[tokio::test]
+async fn five_seconds_are_all_there_is() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    run(&app, &project, json!({"sql": "CREATE TABLE t (id bigint)"})).await;
+    // The cursor's first batch lifts Postgres's limit for those after it.
+    let lifted = "SELECT CASE WHEN g < 500 THEN set_config('statement_timeout', '0', false)::bigint \
+                  ELSE (SELECT count(*) FROM (SELECT generate_series(1, 100000000000 + g)) AS s) END \
+                  FROM generate_series(1, 1000) AS g /* lifted */";
+    let changing = format!("INSERT INTO t SELECT count FROM ({ENDLESS}) AS s /* changing */");
+    let endless = format!("{ENDLESS} /* endless */");
+    let attempts = [(&*endless, "endless"), (lifted, "lifted"), (&*changing, "changing")];
+    let all = attempts.map(|(sql, mark)| {
+        let (app, project) = (&app, &project);
+        async move {
+            let started = Instant::now();
+            let (status, answer) = send(app, project, json!({ "sql": sql })).await;
+            assert_eq!((status, &answer["error"]["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("timeout")), "{mark}");
+            assert!(started.elapsed() > Duration::from_millis(4500), "{mark}: {:?}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(12), "{mark}: {:?}", started.elapsed());
+            wait_for_statements(app, &project.id, mark, 0).await;
+        }
+    });
+    futures_util::future::join_all(all).await;
+    assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[0]]));
+}
+
+#[tokio::test]
+async fn a_statement_ends_with_its_client() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let sql = format!("{ENDLESS} /* abandoned */");
+    let (client, path) = (app.admin(), project.path("/sql"));
+    let waiting = tokio::spawn(async move { client.post(&path, json!({ "sql": sql })).await });
+    wait_for_statements(&app, &project.id, "abandoned", 1).await;
+    let abandoned = Instant::now();
+    waiting.abort();
+    wait_for_statements(&app, &project.id, "abandoned", 0).await;
+    assert!(abandoned.elapsed() < Duration::from_secs(4), "stopped by its time limit: {:?}", abandoned.elapsed());
+}
+
+#[tokio::test]
+async fn every_run_has_a_connection_of_its_own_that_is_closed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let pid = json!({"sql": "SELECT pg_backend_pid() /* own */"});
+    let (first, second) = (run(&app, &project, pid.clone()).await, run(&app, &project, pid).await);
+    assert_ne!(first["rows"], second["rows"]);
+    run(&app, &project, json!({"sql": "SET search_path = pg_catalog"})).await;
+    let path = run(&app, &project, json!({"sql": "SHOW search_path"})).await;
+    assert_eq!(path["rows"], json!([["public"]]));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let open: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND strpos(query, 'own') > 0")
+                .bind(format!("proj_{}_owner", project.id))
+                .fetch_one(app.app.platform())
+                .await
+                .unwrap();
+        if open == 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{open} connections stay open");
+    }
+}
+
+#[tokio::test]
+async fn rows_and_bytes_are_cut_and_it_is_said() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let series = |count: u32| format!("SELECT g FROM generate_series(1, {count}) AS g");
+    for (body, rows, truncated) in [
+        (json!({"sql": series(10), "maxRows": 10}), 10, false),
+        (json!({"sql": series(11), "maxRows": 10}), 10, true),
+        (json!({"sql": series(1000)}), 1000, false),
+        (json!({"sql": series(1001)}), 1000, true),
+        (json!({"sql": series(6000), "maxRows": 5000}), 5000, true),
+        (json!({"sql": series(0)}), 0, false),
+        (json!({"sql": series(200), "maxRows": 200}), 200, false),
+        (json!({"sql": series(201), "maxRows": 200}), 200, true),
+        // Only what is shown is computed.
+        (json!({"sql": "SELECT generate_series(1, 100000000000)", "maxRows": 300}), 300, true),
+    ] {
+        let answer = run(&app, &project, body.clone()).await;
+        assert_eq!(answer["rows"].as_array().unwrap().len(), rows, "{body}");
+        assert_eq!((&answer["truncated"], &answer["rowCount"]), (&json!(truncated), &json!(rows)), "{body}");
+    }
+    // A change runs whole, whatever part of its rows is shown.
+    run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
+    let insert = json!({"sql": format!("INSERT INTO t {} RETURNING id", series(3000)), "maxRows": 5});
+    let answer = run(&app, &project, insert).await;
+    assert_eq!(answer["rows"], json!([[1], [2], [3], [4], [5]]));
+    assert_eq!((&answer["truncated"], &answer["rowCount"]), (&json!(true), &json!(3000)));
+    assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[3000]]));
+
+    let wide = json!({"sql": "SELECT repeat('x', 1000000) FROM generate_series(1, 100000)"});
+    let answer = run(&app, &project, wide).await;
+    assert_eq!((answer["rows"].as_array().unwrap().len(), &answer["truncated"]), (8, &json!(true)));
+    assert!(answer["notices"][0]["message"].as_str().unwrap().contains("8 MiB"), "{}", answer["notices"]);
+}
+
+#[tokio::test]
+async fn read_only_changes_nothing() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
+    for sql in [
+        "INSERT INTO t VALUES (1)",
+        "WITH a AS (INSERT INTO t VALUES (1) RETURNING id) SELECT * FROM a",
+        "CREATE TABLE u (id int)",
+        "SELECT set_config('transaction_read_only', 'off', true)",
+        "SELECT nextval(pg_get_serial_sequence('t', 'id')), * FROM t FOR UPDATE",
+    ] {
+        let (status, answer) = send(&app, &project, json!({"sql": sql, "readOnly": true})).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!("sql_error")),
+            "{sql}: {answer}"
+        );
+    }
+    let answer = run(&app, &project, json!({"sql": "SELECT count(*) FROM t", "readOnly": true})).await;
+    assert_eq!(answer["rows"], json!([[0]]));
+    run(&app, &project, json!({"sql": "EXPLAIN SELECT 1", "readOnly": true})).await;
+}
+
+#[tokio::test]
+async fn a_plan_is_shown_without_running() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
+    let answer = run(&app, &project, json!({"sql": "INSERT INTO t VALUES (1)", "explain": true})).await;
+    assert_eq!(answer["columns"], json!([{"name": "QUERY PLAN", "type": "json"}]));
+    assert_eq!(answer["command"], "EXPLAIN");
+    assert_eq!(answer["rows"][0][0][0]["Plan"]["Node Type"], "ModifyTable", "{answer}");
+    assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[0]]));
+    let answer = run(&app, &project, json!({"sql": "-- all\nSELECT * FROM t;", "explain": true})).await;
+    assert_eq!(answer["rows"][0][0][0]["Plan"]["Node Type"], "Seq Scan", "{answer}");
+}
+
+#[tokio::test]
+async fn notices_are_passed_on() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let answer = run(&app, &project, json!({"sql": "DROP TABLE IF EXISTS nothing"})).await;
+    assert_eq!(
+        answer["notices"],
+        json!([{"severity": "NOTICE", "message": "table \"nothing\" does not exist, skipping"}])
+    );
+    let talkative = "CREATE FUNCTION talk() RETURNS int LANGUAGE plpgsql AS $$ BEGIN \
+                     FOR i IN 1..1000 LOOP RAISE WARNING 'line %', i; END LOOP; RETURN 1; END $$";
+    run(&app, &project, json!({ "sql": talkative })).await;
+    let answer = run(&app, &project, json!({"sql": "SELECT talk()"})).await;
+    let notices = answer["notices"].as_array().unwrap();
+    assert!((1..=200).contains(&notices.len()), "{}", notices.len());
+    assert_eq!(notices.last().unwrap(), &json!({"severity": "WARNING", "message": "line 1000"}));
+}

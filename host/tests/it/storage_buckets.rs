@@ -1,0 +1,176 @@
+//! Buckets on the admin surface, and what the owner does in them.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, Uploads, code, path_of, raw, send};
+
+#[tokio::test]
+async fn a_project_starts_with_two_closed_buckets() {
+    let app = TestApp::start().await;
+    let project = app.create_project("default").await;
+    let (status, list) = app.admin().get(&project.path("/buckets")).await;
+    assert_eq!(status, StatusCode::OK);
+    let names: Vec<&Value> = list["items"].as_array().unwrap().iter().map(|bucket| &bucket["name"]).collect();
+    assert_eq!(names, ["private", "uploads"]);
+    assert_eq!(list["nextCursor"], Value::Null);
+    for bucket in list["items"].as_array().unwrap() {
+        assert_eq!(bucket["exposure"], json!({ "publishable": "none", "signedIn": "none" }));
+        assert_eq!((bucket["objectCount"].as_i64(), bucket["objectBytes"].as_i64()), (Some(0), Some(0)));
+        assert!(bucket["maxObjectBytes"].as_i64() > Some(0));
+    }
+}
+
+#[tokio::test]
+async fn buckets_are_made_changed_listed_and_counted() {
+    let app = TestApp::start().await;
+    let project = app.create_project("buckets").await;
+    let admin = app.admin();
+    let (status, bucket) =
+        admin.post(&project.path("/buckets"), json!({ "name": "photos", "maxObjectBytes": 1000 })).await;
+    assert_eq!((status, bucket["maxObjectBytes"].as_i64()), (StatusCode::CREATED, Some(1000)), "{bucket}");
+    let (status, error) = admin.post(&project.path("/buckets"), json!({ "name": "photos" })).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "conflict"));
+    for name in ["", "Photos", "a.b", "-a", "a/b", "..", &"x".repeat(64)] {
+        let (status, error) = admin.post(&project.path("/buckets"), json!({ "name": name })).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{name}");
+    }
+    for limit in [0, -1, (5_i64 << 40) + 1] {
+        let body = json!({ "maxObjectBytes": limit });
+        assert_eq!(admin.patch(&project.path("/buckets/photos"), body.clone()).await.0, StatusCode::BAD_REQUEST);
+        let body = json!({ "name": "other", "maxObjectBytes": limit });
+        assert_eq!(admin.post(&project.path("/buckets"), body).await.0, StatusCode::BAD_REQUEST);
+    }
+
+    let (status, bucket) =
+        admin.patch(&project.path("/buckets/photos"), json!({ "publishable": "download", "signedIn": "both" })).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(bucket["exposure"], json!({ "publishable": "download", "signedIn": "both" }));
+    assert_eq!(bucket["maxObjectBytes"], 1000, "what is left out stays");
+    let (_, bucket) = admin.patch(&project.path("/buckets/photos"), json!({ "maxObjectBytes": 2000 })).await;
+    assert_eq!((&bucket["maxObjectBytes"], &bucket["exposure"]["signedIn"]), (&json!(2000), &json!("both")));
+
+    let signed = project.secret().sign("x.txt", json!({ "bucket": "photos" })).await;
+    assert!(send(&signed, "12345").await.status().is_success());
+    let url = path_of("signed-download", &[("objectKey", "photos/x.txt")]);
+    assert_eq!(project.publishable().get(&url).await.0, StatusCode::OK);
+    project.secret().sign("pending.txt", json!({ "bucket": "photos" })).await;
+    let (_, bucket) = admin.get(&project.path("/buckets/photos")).await;
+    assert_eq!((bucket["objectCount"].as_i64(), bucket["objectBytes"].as_i64()), (Some(1), Some(5)));
+
+    let (_, page) = admin.get(&project.path("/buckets?limit=2")).await;
+    assert_eq!((page["items"].as_array().unwrap().len(), page["items"][0]["name"].as_str()), (2, Some("photos")));
+    let next = format!("/buckets?limit=2&cursor={}", page["nextCursor"].as_str().unwrap());
+    let (_, page) = admin.get(&project.path(&next)).await;
+    assert_eq!((page["items"][0]["name"].as_str(), &page["nextCursor"]), (Some("uploads"), &Value::Null));
+    for (method, path) in [("get", "/buckets/nowhere"), ("patch", "/buckets/nowhere")] {
+        let (status, _) = match method {
+            "get" => admin.get(&project.path(path)).await,
+            _ => admin.patch(&project.path(path), json!({ "publishable": "both" })).await,
+        };
+        assert_eq!(status, StatusCode::NOT_FOUND, "{method}");
+    }
+    assert_eq!(admin.get("/admin/v1/projects/nosuchproject/buckets").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn deleting_a_bucket_takes_its_objects_and_no_others() {
+    let app = TestApp::start().await;
+    let project = app.create_project("deletes").await;
+    let admin = app.admin();
+    for name in ["photos", "photos2"] {
+        assert_eq!(admin.post(&project.path("/buckets"), json!({ "name": name })).await.0, StatusCode::CREATED);
+        for path in ["a.txt", "b/c.txt"] {
+            let signed = project.secret().sign(path, json!({ "bucket": name })).await;
+            assert!(send(&signed, "x").await.status().is_success());
+        }
+    }
+    for confirm in ["", "photo", "photos2", "PHOTOS"] {
+        let (status, error) = admin.delete_with(&project.path("/buckets/photos"), json!({ "confirm": confirm })).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{confirm}");
+    }
+    let (status, _) = admin.delete_with(&project.path("/buckets/photos"), json!({ "confirm": "photos" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let (status, _) = admin.delete_with(&project.path("/buckets/photos"), json!({ "confirm": "photos" })).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let store_bucket = format!("proj-{}", project.id);
+    let left = app.app.store().list_page(&store_bucket, "", 100, None).await.unwrap();
+    let keys: Vec<&str> = left.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(keys, ["photos2/a.txt", "photos2/b/c.txt"]);
+    let url = path_of("signed-download", &[("objectKey", "photos/a.txt")]);
+    assert_eq!(project.secret().get(&url).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_owner_uploads_browses_downloads_and_removes() {
+    let app = TestApp::start().await;
+    let project = app.create_project("owner").await;
+    let admin = app.admin();
+    let bucket = project.path("/buckets/private");
+    let request = json!({ "path": "docs/a.txt", "contentType": "text/plain" });
+    let (status, signed) = admin.post(&format!("{bucket}/signed-upload"), request.clone()).await;
+    assert_eq!((status, signed["objectKey"].as_str()), (StatusCode::OK, Some("private/docs/a.txt")), "{signed}");
+    assert!(send(&signed, "bytes").await.status().is_success());
+    let (status, error) = admin.post(&format!("{bucket}/signed-upload"), request).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"));
+    let upsert = json!({ "path": "docs/a.txt", "contentType": "text/plain", "upsert": true });
+    assert_eq!(admin.post(&format!("{bucket}/signed-upload"), upsert).await.0, StatusCode::OK);
+
+    let (status, list) = admin.get(&format!("{bucket}/objects?prefix=docs/")).await;
+    assert_eq!((status, list["items"][0]["objectKey"].as_str()), (StatusCode::OK, Some("private/docs/a.txt")));
+    let (status, answer) = admin.get(&format!("{bucket}/signed-download?objectKey=private/docs/a.txt")).await;
+    assert_eq!(status, StatusCode::OK);
+    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "bytes");
+
+    for path in ["objects?bucket=uploads", "signed-download?objectKey=uploads/a.txt"] {
+        assert_eq!(admin.get(&format!("{bucket}/{path}")).await.0, StatusCode::BAD_REQUEST, "{path}");
+    }
+    let elsewhere = json!({ "bucket": "uploads", "path": "a.txt", "contentType": "text/plain" });
+    assert_eq!(admin.post(&format!("{bucket}/signed-upload"), elsewhere).await.0, StatusCode::BAD_REQUEST);
+
+    let (status, _) = admin.delete(&format!("{bucket}/objects?objectKey=private/docs/a.txt")).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, _) = admin.delete(&format!("{bucket}/objects?objectKey=private/docs/a.txt")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+/// More than one page of a listing, and of a removal.
+#[tokio::test]
+async fn a_large_bucket_is_removed_whole() {
+    use futures_util::{StreamExt, stream};
+    let app = TestApp::start().await;
+    let project = app.create_project("many").await;
+    let store_bucket = format!("proj-{}", project.id);
+    let store = app.app.store();
+    stream::iter(0..1003)
+        .for_each_concurrent(16, |number| {
+            let key = format!("private/{number}");
+            let store_bucket = &store_bucket;
+            async move { store.put_small(store_bucket, &key, "text/plain", "x".into()).await.unwrap() }
+        })
+        .await;
+    let (status, page) = project.secret().get(&path_of("list", &[("bucket", "private"), ("limit", "1000")])).await;
+    assert_eq!((status, page["items"].as_array().unwrap().len()), (StatusCode::OK, 1000));
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let (_, page) = project.secret().get(&path_of("list", &[("bucket", "private"), ("cursor", cursor)])).await;
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["nextCursor"]), (3, &Value::Null));
+    let (status, _) = app.admin().delete_with(&project.path("/buckets/private"), json!({ "confirm": "private" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(store.list_page(&store_bucket, "", 10, None).await.unwrap().objects, []);
+}
+
+#[tokio::test]
+async fn removing_a_project_takes_its_storage_along() {
+    let app = TestApp::start().await;
+    let project = app.create_project("leaves nothing").await;
+    let other = app.create_project("stays").await;
+    project.secret().upload("x.txt", "bytes").await;
+    project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
+    other.secret().upload("x.txt", "bytes").await;
+    let (status, _) = app.admin().delete_with(&project.path(""), json!({ "confirm": project.name })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let store = app.app.store();
+    assert!(!store.bucket_exists(&format!("proj-{}", project.id)).await.unwrap());
+    assert_eq!(other.secret().download("x.txt").await, b"bytes");
+}

@@ -1,0 +1,128 @@
+//! The sweep finds what nobody asks for.
+
+use atlashub::storage::{StorageState, cleanup};
+use axum::extract::FromRef;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{TestApp, TestProject, Uploads, send};
+
+fn state(app: &TestApp) -> StorageState {
+    StorageState::from_ref(&app.app)
+}
+
+/// As if everything had been signed so many hours earlier.
+async fn age(app: &TestApp, project: &TestProject, hours: i32) {
+    sqlx::query(
+        "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
+             updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
+    )
+    .bind(&project.id)
+    .bind(hours)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+}
+
+async fn paths(app: &TestApp, project: &TestProject) -> Vec<(String, String)> {
+    sqlx::query_as("SELECT path, state FROM file_metadata WHERE project_id = $1 ORDER BY path")
+        .bind(&project.id)
+        .fetch_all(app.app.platform())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
+    let app = TestApp::start().await;
+    let project = app.create_project("sweep").await;
+    let signed = project.secret().sign("large.txt", json!({ "maxSize": 3 })).await;
+    assert!(send(&signed, "1234").await.status().is_success());
+    let signed = project.secret().sign("right.txt", json!({ "maxSize": 3 })).await;
+    assert!(send(&signed, "123").await.status().is_success());
+    let report = cleanup(&state(&app)).await.unwrap();
+    assert_eq!((report.oversize_removed, report.confirmed, report.records_removed), (1, 1, 0));
+    let bucket = format!("proj-{}", project.id);
+    assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
+    assert!(app.app.store().head(&bucket, "uploads/right.txt").await.unwrap().is_some());
+    assert_eq!(paths(&app, &project).await, [("right.txt".to_owned(), "stored".to_owned())]);
+
+    // A URL can be used until it expires: once more after that, and then never again.
+    let signed = project.secret().sign("replayed.txt", json!({ "maxSize": 3 })).await;
+    assert!(send(&signed, "123").await.status().is_success());
+    assert_eq!(cleanup(&state(&app)).await.unwrap().confirmed, 1);
+    assert!(send(&signed, "1234").await.status().is_success());
+    age(&app, &project, 2).await;
+    let report = cleanup(&state(&app)).await.unwrap();
+    assert_eq!((report.checked, report.oversize_removed), (2, 1));
+    assert_eq!(cleanup(&state(&app)).await.unwrap().checked, 0);
+}
+
+#[tokio::test]
+async fn records_of_uploads_that_never_came_go_and_the_others_stay() {
+    let app = TestApp::start().await;
+    let project = app.create_project("never came").await;
+    project.secret().sign("never.txt", json!({})).await;
+    let signed = project.secret().sign("came.txt", json!({})).await;
+    assert!(send(&signed, "x").await.status().is_success());
+    age(&app, &project, 2).await;
+    // Expired, but one that began in time may still be on its way.
+    let report = cleanup(&state(&app)).await.unwrap();
+    assert_eq!((report.confirmed, report.records_removed), (1, 0));
+    age(&app, &project, 24).await;
+    let report = cleanup(&state(&app)).await.unwrap();
+    assert_eq!(report.records_removed, 1);
+    assert_eq!(paths(&app, &project).await, [("came.txt".to_owned(), "stored".to_owned())]);
+    assert_eq!(project.secret().download("came.txt").await, b"x");
+}
+
+#[tokio::test]
+async fn a_replacement_that_never_came_leaves_the_object_stored() {
+    let app = TestApp::start().await;
+    let project = app.create_project("no replacement").await;
+    project.secret().upload("x.txt", "twenty bytes of data").await;
+    project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 3 })).await;
+    for hours in [0, 2, 30] {
+        age(&app, &project, hours).await;
+        assert_eq!(cleanup(&state(&app)).await.unwrap().oversize_removed, 0);
+    }
+    assert_eq!(paths(&app, &project).await, [("x.txt".to_owned(), "stored".to_owned())]);
+    assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
+}
+
+/// What the owner puts into the store by other means is not held to a URL's limit.
+#[tokio::test]
+async fn objects_that_no_url_brought_are_left_alone() {
+    let app = TestApp::start().await;
+    let project = app.create_project("by hand").await;
+    let bucket = format!("proj-{}", project.id);
+    let put = async |bytes: &'static str| {
+        app.app.store().put_small(&bucket, "uploads/x.txt", "text/plain", bytes.into()).await.unwrap();
+    };
+    put("put by hand").await;
+    assert_eq!(project.secret().download("x.txt").await, b"put by hand");
+    put("put by hand, and longer").await;
+    assert_eq!(project.secret().download("x.txt").await, b"put by hand, and longer");
+    let (status, _) = project
+        .secret()
+        .post("/v1/storage/signed-upload", json!({ "bucket": "uploads", "path": "x.txt", "contentType": "a/b" }))
+        .await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    cleanup(&state(&app)).await.unwrap();
+    assert_eq!(project.secret().download("x.txt").await, b"put by hand, and longer");
+}
+
+#[tokio::test]
+async fn uploads_in_parts_are_kept_while_their_urls_work() {
+    let app = TestApp::start().await;
+    let project = app.create_project("stale parts").await;
+    let bucket = format!("proj-{}", project.id);
+    project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
+    assert_eq!(cleanup(&state(&app)).await.unwrap().uploads_aborted, 0);
+    let store = app.app.store();
+    let yesterday = chrono::Utc::now() - chrono::Duration::days(1);
+    assert_eq!(store.abort_uploads(&bucket, Some(yesterday)).await.unwrap(), 0);
+    let soon = chrono::Utc::now() + chrono::Duration::minutes(1);
+    assert_eq!(store.abort_uploads(&bucket, Some(soon)).await.unwrap(), 1);
+    assert_eq!(store.abort_uploads(&bucket, None).await.unwrap(), 0);
+}

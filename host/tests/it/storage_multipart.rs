@@ -1,0 +1,174 @@
+//! Uploads in parts, for what does not fit into one request.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, TestProject, Uploads, code, raw, upload_request};
+
+const MIB: usize = 1 << 20;
+
+/// Sends every part and answers what completes the upload.
+async fn send_parts(signed: &Value, bytes: &[u8]) -> Value {
+    let mut parts = Vec::new();
+    let mut rest = bytes;
+    for part in signed["multipart"]["parts"].as_array().unwrap() {
+        let (now, later) = rest.split_at(part["size"].as_u64().unwrap() as usize);
+        rest = later;
+        let response = raw().put(part["uploadUrl"].as_str().unwrap()).body(now.to_vec()).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+        let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+        parts.push(json!({ "partNumber": part["partNumber"], "etag": etag }));
+    }
+    assert!(rest.is_empty());
+    json!({ "objectKey": signed["objectKey"], "uploadId": signed["multipart"]["uploadId"], "parts": parts })
+}
+
+async fn sign(project: &TestProject, path: &str, size: usize) -> Value {
+    project.secret().sign(path, json!({ "mode": "multipart", "size": size, "partSize": 5 * MIB })).await
+}
+
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i / 1000) as u8).collect()
+}
+
+#[tokio::test]
+async fn parts_become_one_object_and_completing_twice_is_fine() {
+    let app = TestApp::start().await;
+    let project = app.create_project("parts").await;
+    let bytes = bytes(11 * MIB + 3);
+    let signed = sign(&project, "big.bin", bytes.len()).await;
+    assert_eq!((signed["uploadUrl"].as_str(), signed["method"].as_str()), (Some(""), Some("PUT")));
+    assert_eq!(signed["expiresIn"], 86400);
+    assert_eq!(signed["multipart"]["partSize"], 5 * MIB);
+    let sizes: Vec<u64> =
+        signed["multipart"]["parts"].as_array().unwrap().iter().map(|part| part["size"].as_u64().unwrap()).collect();
+    assert_eq!(sizes, [5 * MIB as u64, 5 * MIB as u64, MIB as u64 + 3]);
+
+    let mut completion = send_parts(&signed, &bytes).await;
+    assert_eq!(project.secret().sign_download("big.bin").await.0, StatusCode::NOT_FOUND, "not before it is complete");
+    // Parts may be named in any order.
+    completion["parts"].as_array_mut().unwrap().reverse();
+    for _ in 0..2 {
+        let (status, object) = project.secret().post("/v1/storage/multipart/complete", completion.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{object}");
+        assert_eq!(object["size"], bytes.len());
+        assert_eq!(object["contentType"], "text/plain");
+    }
+    assert_eq!(project.secret().download("big.bin").await, bytes);
+}
+
+#[tokio::test]
+async fn a_part_of_another_length_is_refused() {
+    let app = TestApp::start().await;
+    let project = app.create_project("part length").await;
+    let signed = sign(&project, "big.bin", 6 * MIB).await;
+    let url = signed["multipart"]["parts"][1]["uploadUrl"].as_str().unwrap();
+    for length in [MIB - 1, MIB + 1] {
+        let response = raw().put(url).body(vec![0; length]).send().await.unwrap();
+        assert!(response.status().is_client_error(), "{length}");
+    }
+}
+
+#[tokio::test]
+async fn an_aborted_upload_is_gone() {
+    let app = TestApp::start().await;
+    let project = app.create_project("aborts").await;
+    let bytes = bytes(6 * MIB);
+    let signed = sign(&project, "big.bin", bytes.len()).await;
+    let completion = send_parts(&signed, &bytes).await;
+    let abort = json!({ "objectKey": signed["objectKey"], "uploadId": signed["multipart"]["uploadId"] });
+    let (status, _) = project.secret().post("/v1/storage/multipart/abort", abort).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let (status, error) = project.secret().post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"), "{error}");
+    assert_eq!(project.secret().sign_download("big.bin").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn parts_that_were_not_uploaded_do_not_complete() {
+    let app = TestApp::start().await;
+    let project = app.create_project("wrong parts").await;
+    let bytes = bytes(6 * MIB);
+    let signed = sign(&project, "big.bin", bytes.len()).await;
+    let completion = send_parts(&signed, &bytes).await;
+    let variants: &[(&str, Value)] = &[
+        ("none", json!([])),
+        ("twice the same", json!([completion["parts"][0], completion["parts"][0]])),
+        ("number 0", json!([{ "partNumber": 0, "etag": "\"x\"" }])),
+        ("another etag", json!([{ "partNumber": 1, "etag": "\"00000000000000000000000000000000\"" }])),
+        ("a part that never came", json!([{ "partNumber": 7, "etag": completion["parts"][0]["etag"] }])),
+    ];
+    for (case, parts) in variants {
+        let mut request = completion.clone();
+        request["parts"] = parts.clone();
+        let (status, error) = project.secret().post("/v1/storage/multipart/complete", request).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{case}: {error}");
+    }
+    let (status, _) = project.secret().post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+/// Others may not end an upload in a bucket that they may not upload to, nor replace by one what came meanwhile.
+#[tokio::test]
+async fn completing_needs_the_right_to_upload_and_a_free_path() {
+    let app = TestApp::start().await;
+    let project = app.create_project("rights").await;
+    let (_, _) = app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "upload" })).await;
+    let publishable = project.publishable();
+    let bytes = bytes(5 * MIB);
+    let signed = publishable.sign("big.bin", json!({ "mode": "multipart", "size": bytes.len() })).await;
+    let completion = send_parts(&signed, &bytes).await;
+    project.secret().upload("big.bin", "faster").await;
+    let (status, error) = publishable.post("/v1/storage/multipart/complete", completion.clone()).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"));
+    let (_, _) = app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "download" })).await;
+    for end in ["complete", "abort"] {
+        let mut body = completion.clone();
+        if end == "abort" {
+            body.as_object_mut().unwrap().remove("parts");
+        }
+        let (status, _) = publishable.post(&format!("/v1/storage/multipart/{end}"), body).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{end}");
+    }
+    assert_eq!(project.secret().download("big.bin").await, b"faster");
+}
+
+#[tokio::test]
+async fn parts_that_add_up_to_more_than_was_signed_for_are_removed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("too much").await;
+    let bytes = bytes(6 * MIB);
+    let signed = sign(&project, "big.bin", bytes.len()).await;
+    let completion = send_parts(&signed, &bytes).await;
+    // As if a smaller object had been signed for.
+    sqlx::query("UPDATE file_metadata SET max_size = 1000 WHERE project_id = $1")
+        .bind(&project.id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let (status, error) = project.secret().post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!((status, code(&error)), (StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"));
+    assert_eq!(project.secret().sign_download("big.bin").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_answer_stays_bounded_for_the_largest_object() {
+    let app = TestApp::start().await;
+    let project = app.create_project("huge").await;
+    let huge = 5_i64 << 40;
+    let (_, _) = app.admin().patch(&project.path("/buckets/uploads"), json!({ "maxObjectBytes": huge })).await;
+    let signed = project.secret().sign("huge.bin", json!({ "mode": "multipart", "size": huge })).await;
+    let parts = signed["multipart"]["parts"].as_array().unwrap();
+    assert_eq!(parts.len(), 1024);
+    assert_eq!(parts.iter().map(|part| part["size"].as_i64().unwrap()).sum::<i64>(), huge);
+    for (extra, case) in [
+        (json!({ "size": huge, "partSize": 16 * MIB }), "too many parts"),
+        (json!({ "size": 100, "partSize": 1 }), "parts too small"),
+        (json!({ "size": 0 }), "no bytes"),
+    ] {
+        let mut request = upload_request("x.bin", extra);
+        request["mode"] = json!("multipart");
+        let (status, error) = project.secret().post("/v1/storage/signed-upload", request).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{case}");
+    }
+}

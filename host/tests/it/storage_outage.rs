@@ -1,0 +1,61 @@
+//! A store that is down: 503 soon, and all well again by itself.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{Proxy, TestApp, Uploads, code, path_of, upload_request};
+
+#[tokio::test]
+async fn a_dead_store_is_503_within_seconds_and_heals_by_itself() {
+    let proxy = Proxy::start().await;
+    let app = TestApp::builder().var("ATLASHUB_S3_ENDPOINT", &proxy.url()).start().await;
+    let project = app.create_project("outage").await;
+    let secret = project.secret();
+    secret.upload("x.txt", "bytes").await;
+    for silent in [false, true] {
+        if silent {
+            proxy.silence().await;
+        } else {
+            proxy.cut().await;
+        }
+        let started = Instant::now();
+        let download = path_of("signed-download", &[("objectKey", "uploads/x.txt")]);
+        let removal = path_of("object", &[("objectKey", "uploads/x.txt")]);
+        let list = path_of("list", &[("bucket", "uploads")]);
+        let answers = tokio::join!(
+            secret.get(&download),
+            secret.post("/v1/storage/signed-upload", upload_request("y.txt", json!({}))),
+            secret.get(&list),
+            secret.delete(&removal),
+        );
+        let answers: [_; 4] = answers.into();
+        for (status, error) in answers {
+            assert_eq!((status, code(&error)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{error}");
+            assert!(!error.to_string().contains("127.0.0.1"), "no internals: {error}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
+        proxy.mend().await;
+        assert_eq!(secret.download("x.txt").await, b"bytes", "silent: {silent}");
+    }
+    assert!(app.app.store().ping().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_the_store_itself_keeps_is_reachable_without_the_platform() {
+    // Signed URLs outlive an outage of the internal way: they go to the public endpoint.
+    let proxy = Proxy::start().await;
+    let store = crate::support::Store::shared();
+    let app = TestApp::builder()
+        .var("ATLASHUB_S3_ENDPOINT", &proxy.url())
+        .var("ATLASHUB_S3_PUBLIC_ENDPOINT", &store.endpoint)
+        .start()
+        .await;
+    let project = app.create_project("two ways").await;
+    project.secret().upload("x.txt", "bytes").await;
+    let (_, answer) = project.secret().sign_download("x.txt").await;
+    proxy.cut().await;
+    let response = crate::support::raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "bytes");
+}

@@ -1,0 +1,118 @@
+//! No path leaves its bucket, however it is written.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{TestApp, Uploads, code, path_of, upload_request};
+
+#[tokio::test]
+async fn bad_paths_are_refused_everywhere() {
+    let app = TestApp::start().await;
+    let project = app.create_project("paths").await;
+    let other = app.create_project("other").await;
+    let secret = project.secret();
+    let too_long = "x".repeat(1025);
+    let foreign = format!("proj-{}/uploads/x", other.id);
+    let bad = [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "../a",
+        "a/../b",
+        "a/./b",
+        "../../x",
+        "a\\b",
+        "..\\a",
+        "a\0b",
+        "a\nb",
+        "a\tb",
+        "a\u{7f}b",
+        "a\u{85}b",
+        "a\u{202e}b",
+        "%2e%2e/a",
+        "%2E%2E%2Fa",
+        "a/%2e%2e/b",
+        "%2fa",
+        "a%2f%2fb",
+        "a%5cb",
+        "a%00b",
+        "a%0ab",
+        "%252e%252e/a",
+        "%25252e%25252e%25252fa",
+        "%c0%ae%c0%ae/a",
+        "a%ffb",
+        &foreign,
+        &too_long,
+    ];
+    for path in bad {
+        let (status, error) = secret.post("/v1/storage/signed-upload", upload_request(path, json!({}))).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "upload {path:?}");
+        let key = format!("uploads/{path}");
+        for route in ["signed-download", "object"] {
+            let url = path_of(route, &[("bucket", "uploads"), ("objectKey", &key)]);
+            let (status, error) = if route == "object" { secret.delete(&url).await } else { secret.get(&url).await };
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{route} {path:?}");
+        }
+        for end in ["complete", "abort"] {
+            let mut body = json!({ "objectKey": key, "uploadId": "x" });
+            if end == "complete" {
+                body["parts"] = json!([{ "partNumber": 1, "etag": "x" }]);
+            }
+            let (status, error) = secret.post(&format!("/v1/storage/multipart/{end}"), body).await;
+            assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{end} {path:?}");
+        }
+        let (status, error) = app
+            .admin()
+            .post(&project.path("/buckets/uploads/signed-upload"), json!({ "path": path, "contentType": "a/b" }))
+            .await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "admin {path:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_bucket_or_project_is_refused() {
+    let app = TestApp::start().await;
+    let project = app.create_project("mine").await;
+    let other = app.create_project("theirs").await;
+    other.secret().upload("x.txt", "theirs").await;
+    let foreign = format!("proj-{}/uploads/x.txt", other.id);
+    for key in
+        ["private/x.txt", "x.txt", "uploads", "uploads2/x.txt", "/uploads/x.txt", "uploads/../private/x", &foreign]
+    {
+        let url = path_of("signed-download", &[("bucket", "uploads"), ("objectKey", key)]);
+        let (status, error) = project.secret().get(&url).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{key}");
+        let url = path_of("object", &[("bucket", "uploads"), ("objectKey", key)]);
+        let (status, error) = project.secret().delete(&url).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{key}");
+    }
+    // The same key is another object in another project.
+    let (status, error) = project.secret().sign_download("x.txt").await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
+    let url = path_of("object", &[("bucket", "uploads"), ("objectKey", "uploads/x.txt")]);
+    assert_eq!(project.secret().delete(&url).await.0, StatusCode::NOT_FOUND);
+    let (_, list) = project.secret().get(&path_of("list", &[("bucket", "uploads")])).await;
+    assert_eq!(list["items"], json!([]));
+    assert_eq!(other.secret().download("x.txt").await, b"theirs");
+    // Without `bucket` the key says it.
+    other.secret().upload("y.txt", "y").await;
+    assert_eq!(
+        other.secret().get(&path_of("signed-download", &[("objectKey", "uploads/y.txt")])).await.0,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn bad_prefixes_are_refused() {
+    let app = TestApp::start().await;
+    let project = app.create_project("prefixes").await;
+    for prefix in ["/", "../", "..", "a/../", "a//", "a\\", "%2e%2e/", "a\0"] {
+        let (status, error) =
+            project.secret().get(&path_of("list", &[("bucket", "uploads"), ("prefix", prefix)])).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{prefix:?}");
+    }
+}

@@ -1,0 +1,288 @@
+//! Signed uploads: what is signed is enforced, and what exists is not replaced by accident.
+
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::support::{Store, TestApp, Uploads, code, raw, send, upload_request};
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test]
+async fn an_app_uploads_with_the_content_type_alone_and_downloads_again() {
+    let app = TestApp::start().await;
+    let project = app.create_project("files").await;
+    let request = json!({ "bucket": "uploads", "path": "notes/x.png", "contentType": "image/png", "maxSize": 1000 });
+    let (status, signed) = project.secret().post("/v1/storage/signed-upload", request).await;
+    assert_eq!(status, StatusCode::OK, "{signed}");
+    assert_eq!(signed["objectKey"], "uploads/notes/x.png");
+    assert_eq!(signed["method"], "PUT");
+    assert_eq!(signed["headers"], json!({ "content-type": "image/png" }));
+    assert_eq!(signed["expiresIn"], 3600);
+    assert!(signed.get("fields").is_none() && signed.get("multipart").is_none());
+
+    let url = signed["uploadUrl"].as_str().unwrap();
+    assert!(
+        url.starts_with(&format!("{}/proj-{}/uploads/notes/x.png?", Store::shared().endpoint, project.id)),
+        "{url}"
+    );
+    let response = raw().put(url).header("content-type", "image/png").body("png bytes").send().await.unwrap();
+    assert!(response.status().is_success());
+
+    let (status, answer) = project.secret().sign_download("notes/x.png").await;
+    assert_eq!((status, answer["expiresIn"].as_i64()), (StatusCode::OK, Some(3600)));
+    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "image/png");
+    assert!(response.headers().get(header::CONTENT_DISPOSITION).is_none());
+    assert_eq!(response.bytes().await.unwrap(), "png bytes");
+
+    let row: (String, String, i64, i64, String) = sqlx::query_as(
+        "SELECT state, content_type, max_size, size, uploaded_by FROM file_metadata WHERE project_id = $1 AND bucket = 'uploads' AND path = 'notes/x.png'",
+    )
+    .bind(&project.id)
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
+    assert_eq!(row, ("stored".into(), "image/png".into(), 1000, 9, "secret".into()));
+}
+
+#[tokio::test]
+async fn names_of_every_script_pass_and_the_bytes_come_back() {
+    let app = TestApp::start().await;
+    let project = app.create_project("names").await;
+    let long = format!("{}/{}", "d".repeat(500), "f".repeat(500));
+    for path in ["a b/ünï 日本語 🦀.txt", "100%.txt", "a+b&c=d?e#f;g", "it's (1)~!@$,:*.txt", "%41", long.as_str()]
+    {
+        project.secret().upload(path, path.to_owned()).await;
+        assert_eq!(project.secret().download(path).await, path.as_bytes(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_content_type_or_none_fails_the_signature() {
+    let app = TestApp::start().await;
+    let project = app.create_project("types").await;
+    let signed = project.secret().sign("x.txt", json!({})).await;
+    let url = signed["uploadUrl"].as_str().unwrap();
+    for content_type in [Some("text/html"), Some("text/plain; charset=utf-8"), None] {
+        let mut request = raw().put(url).body("bytes");
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        assert!(request.send().await.unwrap().status().is_client_error(), "{content_type:?}");
+    }
+    assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn with_a_size_another_length_fails() {
+    let app = TestApp::start().await;
+    let project = app.create_project("sizes").await;
+    let signed = project.secret().sign("x.txt", json!({ "size": 5 })).await;
+    assert_eq!(signed["headers"], json!({ "content-type": "text/plain", "content-length": "5" }));
+    let url = signed["uploadUrl"].as_str().unwrap();
+    for body in ["", "1234", "123456"] {
+        let response = raw().put(url).header("content-type", "text/plain").body(body).send().await.unwrap();
+        assert!(response.status().is_client_error(), "{body}");
+    }
+    assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
+    assert!(send(&signed, "12345").await.status().is_success());
+    assert_eq!(project.secret().download("x.txt").await, b"12345");
+
+    let empty = project.secret().sign("empty.txt", json!({ "size": 0 })).await;
+    assert!(send(&empty, "").await.status().is_success());
+    assert_eq!(project.secret().download("empty.txt").await, b"");
+}
+
+#[tokio::test]
+async fn an_object_above_max_size_is_never_served_and_is_removed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("large").await;
+    let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
+    assert!(send(&signed, "12345678901").await.status().is_success());
+    let (status, error) = project.secret().sign_download("x.txt").await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
+    let store = app.app.store();
+    assert_eq!(store.head(&format!("proj-{}", project.id), "uploads/x.txt").await.unwrap(), None);
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM file_metadata WHERE project_id = $1")
+        .bind(&project.id)
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+
+    // Signing for the same path anew removes it too, instead of saying that it exists.
+    let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
+    assert!(send(&signed, "12345678901").await.status().is_success());
+    let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
+    assert!(send(&signed, "1234567890").await.status().is_success());
+    assert_eq!(project.secret().download("x.txt").await, b"1234567890");
+}
+
+#[tokio::test]
+async fn a_bucket_bounds_what_is_signed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("bounds").await;
+    let (status, _) = app.admin().patch(&project.path("/buckets/uploads"), json!({ "maxObjectBytes": 100 })).await;
+    assert_eq!(status, StatusCode::OK);
+    for (extra, expected) in [
+        (json!({ "maxSize": 101 }), StatusCode::PAYLOAD_TOO_LARGE),
+        (json!({ "size": 101 }), StatusCode::PAYLOAD_TOO_LARGE),
+        (json!({ "size": 101, "mode": "multipart" }), StatusCode::PAYLOAD_TOO_LARGE),
+        (json!({ "maxSize": 101, "mode": "post" }), StatusCode::PAYLOAD_TOO_LARGE),
+        (json!({ "maxSize": 10, "size": 11 }), StatusCode::PAYLOAD_TOO_LARGE),
+        (json!({ "maxSize": 100, "size": 100 }), StatusCode::OK),
+    ] {
+        let request = upload_request("x.txt", extra.clone());
+        let (status, answer) = project.secret().post("/v1/storage/signed-upload", request).await;
+        assert_eq!(status, expected, "{extra}: {answer}");
+        if expected != StatusCode::OK {
+            assert_eq!(code(&answer), "object_too_large");
+        }
+    }
+    // Without a `maxSize` the bucket's own counts.
+    let signed = project.secret().sign("y.txt", json!({})).await;
+    assert!(send(&signed, "x".repeat(101)).await.status().is_success());
+    assert_eq!(project.secret().sign_download("y.txt").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn without_upsert_an_existing_object_is_a_conflict() {
+    let app = TestApp::start().await;
+    let project = app.create_project("conflicts").await;
+    project.secret().upload("x.txt", "first").await;
+    let (status, error) = project.secret().post("/v1/storage/signed-upload", upload_request("x.txt", json!({}))).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"));
+    let signed = project.secret().sign("x.txt", json!({ "upsert": true })).await;
+    assert!(send(&signed, "second").await.status().is_success());
+    assert_eq!(project.secret().download("x.txt").await, b"second");
+}
+
+/// A smaller limit for a replacement must not cost the object that is there.
+#[tokio::test]
+async fn a_replacement_signed_for_and_never_sent_leaves_the_object() {
+    let app = TestApp::start().await;
+    let project = app.create_project("keeps").await;
+    project.secret().upload("x.txt", "twenty bytes of data").await;
+    let signed = project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 10 })).await;
+    assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
+    // What does come is held to its own limit.
+    assert!(send(&signed, "eleven byte").await.status().is_success());
+    assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
+}
+
+/// Two tabs sign for one path: the later, smaller limit does not cost the earlier one its upload.
+#[tokio::test]
+async fn of_two_urls_for_one_path_the_larger_limit_holds() {
+    let app = TestApp::start().await;
+    let project = app.create_project("tabs").await;
+    let large = project.secret().sign("x.txt", json!({ "maxSize": 20 })).await;
+    project.secret().sign("x.txt", json!({ "maxSize": 5 })).await;
+    assert!(send(&large, "twenty bytes of data").await.status().is_success());
+    assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
+}
+
+#[tokio::test]
+async fn once_never_replaces_where_the_store_knows_how() {
+    let app = TestApp::start().await;
+    let project = app.create_project("once").await;
+    let signed = project.secret().sign("x.txt", json!({ "once": true })).await;
+    assert_eq!(signed["headers"], json!({ "content-type": "text/plain", "if-none-match": "*" }));
+    assert!(send(&signed, "first").await.status().is_success());
+    // Garage ignores the header, but not its signature.
+    if Store::shared().is_embedded() {
+        assert!(send(&signed, "second").await.status().is_client_error());
+        assert_eq!(project.secret().download("x.txt").await, b"first");
+    }
+    let signed = project.secret().sign("y.txt", json!({ "once": true })).await;
+    let without = raw().put(signed["uploadUrl"].as_str().unwrap()).header("content-type", "text/plain").body("x");
+    assert!(without.send().await.unwrap().status().is_client_error());
+}
+
+#[tokio::test]
+async fn requests_that_can_not_be_right_are_named() {
+    let app = TestApp::start().await;
+    let project = app.create_project("invalid").await;
+    for (extra, expected) in [
+        (json!({ "contentType": "png" }), "invalid_request"),
+        (json!({ "contentType": "image/png\r\nx-evil: 1" }), "invalid_request"),
+        (json!({ "bucket": "No Such" }), "invalid_request"),
+        (json!({ "maxSize": 0 }), "invalid_request"),
+        (json!({ "size": -1 }), "invalid_request"),
+        (json!({ "once": true, "upsert": true }), "invalid_request"),
+        (json!({ "mode": "multipart" }), "invalid_request"),
+        (json!({ "mode": "carrier-pigeon" }), "invalid_json"),
+        (json!({ "unknown": 1 }), "invalid_json"),
+        (json!({ "path": 7 }), "invalid_json"),
+    ] {
+        let (status, error) =
+            project.secret().post("/v1/storage/signed-upload", upload_request("x.txt", extra.clone())).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, expected), "{extra}");
+    }
+    let (status, error) =
+        project.secret().post("/v1/storage/signed-upload", upload_request("x.txt", json!({ "bucket": "none" }))).await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "not_found"));
+}
+
+/// Signed for a name that the platform itself never calls.
+#[tokio::test]
+async fn urls_are_signed_for_the_public_endpoint() {
+    let public = Store::shared().endpoint.replace("127.0.0.1", "localhost");
+    let app = TestApp::builder().var("ATLASHUB_S3_PUBLIC_ENDPOINT", &public).start().await;
+    let project = app.create_project("public").await;
+    let signed = project.secret().sign("x.txt", json!({})).await;
+    let url = signed["uploadUrl"].as_str().unwrap();
+    assert!(url.starts_with(&public), "{url}");
+    assert!(send(&signed, "bytes").await.status().is_success());
+    assert_eq!(project.secret().download("x.txt").await, b"bytes");
+    let (_, answer) = project.secret().sign_download("x.txt").await;
+    let elsewhere = answer["downloadUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");
+    assert!(raw().get(elsewhere).send().await.unwrap().status().is_client_error(), "the host is signed");
+}
+
+#[tokio::test]
+async fn browsers_of_any_origin_may_use_signed_urls() {
+    let app = TestApp::start().await;
+    let project = app.create_project("browsers").await;
+    let signed = project.secret().sign("x.txt", json!({})).await;
+    let url = signed["uploadUrl"].as_str().unwrap();
+    let preflight = raw()
+        .request(Method::OPTIONS, url)
+        .header(header::ORIGIN, "https://app.example.com")
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "PUT")
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "content-type")
+        .send()
+        .await
+        .unwrap();
+    assert!(preflight.status().is_success(), "{}", preflight.status());
+    let allows = |name: header::HeaderName, wanted: &str| {
+        let value = preflight.headers().get(&name).map(|value| value.to_str().unwrap().to_ascii_lowercase());
+        value.is_some_and(|value| value == "*" || value.contains(&wanted.to_ascii_lowercase()))
+    };
+    assert!(allows(header::ACCESS_CONTROL_ALLOW_ORIGIN, "https://app.example.com"));
+    assert!(allows(header::ACCESS_CONTROL_ALLOW_METHODS, "PUT"));
+    assert!(allows(header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"));
+    let put = raw()
+        .put(url)
+        .header(header::ORIGIN, "https://app.example.com")
+        .header(header::CONTENT_TYPE, "text/plain")
+        .body("bytes")
+        .send()
+        .await
+        .unwrap();
+    assert!(put.status().is_success());
+    assert!(put.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+    let exposed = put.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap().to_ascii_lowercase();
+    assert!(exposed.contains("etag"), "{exposed}");
+}
+
+/// The gateway signs; it does not carry. A body is limited there, and not at the store.
+#[tokio::test]
+async fn bytes_do_not_pass_through_the_gateway() {
+    let app = TestApp::start().await;
+    let project = app.create_project("direct").await;
+    let bytes = vec![7_u8; 8 * MIB];
+    project.secret().upload("big.bin", bytes.clone()).await;
+    assert_eq!(project.secret().download("big.bin").await, bytes);
+    let (_, answer): (_, Value) = project.secret().sign_download("big.bin").await;
+    assert!(!answer["downloadUrl"].as_str().unwrap().starts_with(&app.public_url));
+}

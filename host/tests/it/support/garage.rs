@@ -1,0 +1,83 @@
+//! A private Garage, for the lane that runs the storage tests on a store of another make.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::postgres::free_port;
+
+pub const ACCESS_KEY: &str = "GK0123456789abcdef01234567";
+pub const SECRET_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+/// Garage refuses signatures for another region than its own.
+pub const REGION: &str = "garage";
+
+/// A running server with one key that may create buckets.
+pub struct Garage {
+    pub endpoint: String,
+    /// The watchdog ends the server when this pipe closes, however the test process ends.
+    _watchdog: (Child, ChildStdin),
+}
+
+impl Garage {
+    /// Starts `binary` on free ports with a folder of its own, and waits until it answers.
+    pub fn start(binary: &str) -> Self {
+        let port = free_port();
+        let folder = std::env::temp_dir().join(format!("atlashub-garage-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("temporary folder");
+        let config = format!(
+            "metadata_dir = \"{folder}/meta\"\n\
+             data_dir = \"{folder}/data\"\n\
+             db_engine = \"sqlite\"\n\
+             replication_factor = 1\n\
+             rpc_bind_addr = \"127.0.0.1:{rpc}\"\n\
+             rpc_public_addr = \"127.0.0.1:{rpc}\"\n\
+             rpc_secret = \"{SECRET_KEY}\"\n\
+             [s3_api]\n\
+             s3_region = \"{REGION}\"\n\
+             api_bind_addr = \"127.0.0.1:{port}\"\n",
+            folder = folder.display(),
+            rpc = free_port(),
+        );
+        let config_file = folder.join("garage.toml");
+        std::fs::write(&config_file, config).expect("configuration");
+        // The shell outlives us by the moment it takes to stop the server and to remove the folder.
+        let script = format!(
+            "'{binary}' -c '{config}' server --single-node --default-access-key >'{folder}/log' 2>&1 & \
+             pid=$!; cat >/dev/null; kill -TERM $pid; wait $pid; rm -rf '{folder}'",
+            config = config_file.display(),
+            folder = folder.display(),
+        );
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .env("GARAGE_DEFAULT_ACCESS_KEY", ACCESS_KEY)
+            .env("GARAGE_DEFAULT_SECRET_KEY", SECRET_KEY)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("Garage starts");
+        let pipe = child.stdin.take().expect("stdin");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Its own command asks over the wire; the key is the last thing that a start makes.
+        let ready = || {
+            Command::new(binary)
+                .args(["-c", &config_file.display().to_string(), "key", "info", ACCESS_KEY])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        while !ready() {
+            assert!(
+                Instant::now() < deadline,
+                "Garage did not start: {}",
+                std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+            );
+            std::thread::yield_now();
+        }
+        Self { endpoint: format!("http://127.0.0.1:{port}"), _watchdog: (child, pipe) }
+    }
+}

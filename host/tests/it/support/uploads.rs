@@ -1,0 +1,86 @@
+//! Signing and using uploads as an app does.
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::Client;
+
+/// The error's code.
+pub fn code(body: &Value) -> &str {
+    body["error"]["code"].as_str().unwrap_or_default()
+}
+
+/// Query of a download, listing or removal, escaped.
+pub fn path_of(route: &str, parameters: &[(&str, &str)]) -> String {
+    let query: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| {
+            let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+            format!("{name}={value}")
+        })
+        .collect();
+    format!("/v1/storage/{route}?{}", query.join("&"))
+}
+
+/// What an app does with storage.
+pub trait Uploads {
+    /// Signs, expecting success; `extra` is added to bucket `uploads`, the path and `text/plain`.
+    async fn sign(&self, path: &str, extra: Value) -> Value;
+    /// Signs a plain upload and sends the bytes.
+    async fn upload(&self, path: &str, bytes: impl Into<reqwest::Body>);
+    /// Signs a download in bucket `uploads`.
+    async fn sign_download(&self, path: &str) -> (StatusCode, Value);
+    /// The bytes, by a signed URL.
+    async fn download(&self, path: &str) -> Vec<u8>;
+}
+
+impl Uploads for Client {
+    async fn sign(&self, path: &str, extra: Value) -> Value {
+        let (status, answer) = self.post("/v1/storage/signed-upload", upload_request(path, extra)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
+    async fn upload(&self, path: &str, bytes: impl Into<reqwest::Body>) {
+        let signed = self.sign(path, json!({})).await;
+        let response = send(&signed, bytes).await;
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap_or_default());
+    }
+
+    async fn sign_download(&self, path: &str) -> (StatusCode, Value) {
+        let key = format!("uploads/{path}");
+        self.get(&path_of("signed-download", &[("bucket", "uploads"), ("objectKey", &key)])).await
+    }
+
+    async fn download(&self, path: &str) -> Vec<u8> {
+        let (status, answer) = self.sign_download(path).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let response = raw().get(answer["downloadUrl"].as_str().expect("a URL")).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        response.bytes().await.expect("bytes").to_vec()
+    }
+}
+
+/// Body of a request for bucket `uploads`.
+pub fn upload_request(path: &str, extra: Value) -> Value {
+    let mut request = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain" });
+    if let (Value::Object(request), Value::Object(extra)) = (&mut request, extra) {
+        request.extend(extra);
+    }
+    request
+}
+
+/// A client without keys, as whoever holds a signed URL.
+pub fn raw() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().expect("client")
+}
+
+/// Sends bytes just as the signed answer says.
+pub async fn send(signed: &Value, bytes: impl Into<reqwest::Body>) -> Response {
+    let method = Method::from_bytes(signed["method"].as_str().expect("a method").as_bytes()).expect("a method");
+    let mut request = raw().request(method, signed["uploadUrl"].as_str().expect("a URL"));
+    for (name, value) in signed["headers"].as_object().expect("headers") {
+        request = request.header(name, value.as_str().expect("text"));
+    }
+    request.body(bytes).send().await.expect("an answer")
+}
