@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::{db::DbError, error::ApiError};
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
     execute::{DataService, Identity},
     plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan},
     render::{MAX_AFFECTED_MARKER, render_value_check},
-    request::{InsertRequest, UpdateRequest},
+    request::{InsertRequest, Row, UpdateRequest},
 };
 
 /// A value was refused, and not one that stood alone in a parameter.
@@ -30,6 +32,11 @@ impl DataService {
         plan: &InsertPlan<'_>,
         request: &InsertRequest<'_>,
     ) -> Option<ApiError> {
+        if let Some(named) = plan.groups.iter().find_map(|group| {
+            group.positions.iter().find_map(|place| unstorable_text(&group.columns, &request.rows[*place]))
+        }) {
+            return Some(named);
+        }
         for group in &plan.groups {
             let rows = match (&group.rows, group.positions.first()) {
                 (GroupRows::Many(json), _) => json.clone(),
@@ -50,7 +57,10 @@ impl DataService {
         request: &UpdateRequest<'_>,
     ) -> Option<ApiError> {
         let columns: Vec<ColumnRef<'_>> = plan.values.iter().map(|(column, _)| *column).collect();
-        self.find_bad_column(identity, &columns, &format!("[{}]", request.values.json).into()).await
+        match unstorable_text(&columns, &request.values) {
+            Some(named) => Some(named),
+            None => self.find_bad_column(identity, &columns, &format!("[{}]", request.values.json).into()).await,
+        }
     }
 
     /// Halves the columns until one is left.
@@ -84,5 +94,25 @@ impl DataService {
                 is_value.then(|| refusal.message().to_owned())
             }
         }
+    }
+}
+
+/// JSON may hold a NUL, or half a surrogate pair; Postgres refuses the whole text of rows for it.
+fn unstorable_text(columns: &[ColumnRef<'_>], row: &Row<'_>) -> Option<ApiError> {
+    let is_bad = |json: &str| {
+        json.contains("\\u") && serde_json::from_str::<Value>(json).map_or(true, |value| contains_nul(&value))
+    };
+    let (key, _) = row.cells.iter().find(|(_, value)| is_bad(value.get()))?;
+    let column = columns.iter().find(|column| column.column.name == *key)?.column;
+    let refusal = "it can't hold a NUL character or half a surrogate pair";
+    Some(errors::bad_value(refusal, &column.name, &column.data_type))
+}
+
+fn contains_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(contains_nul),
+        Value::Object(members) => members.iter().any(|(key, value)| key.contains('\0') || contains_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -202,7 +202,7 @@ impl Writer {
         self.push(" AS t ");
         match &group.rows {
             GroupRows::Defaults { count: 1, .. } | GroupRows::Defaults { column: None, .. } => {
-                self.push("DEFAULT VALUES")
+                self.push("DEFAULT VALUES");
             }
             GroupRows::Defaults { count, column: Some(column) } => {
                 self.push("(");
@@ -214,7 +214,7 @@ impl Writer {
                 self.column_list(&group.columns);
                 self.push(" VALUES (");
                 self.joined(group.columns.iter().zip(values), ", ", |writer, (column, value)| {
-                    writer.cell(*column, value)
+                    writer.cell(*column, value);
                 });
                 self.push(")");
             }

@@ -4,6 +4,8 @@ mod hostile;
 mod reads;
 mod writes;
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -66,7 +68,12 @@ const TABLES: &[(&str, char, &[(&str, u32, &str, &str)])] = &[
     ("titles", 'v', &[("title", 25, "text", "r")]),
 ];
 
-pub(super) fn schema() -> Schema {
+pub(super) fn schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(make_schema);
+    &SCHEMA
+}
+
+fn make_schema() -> Schema {
     let types: Vec<Value> = TYPES
         .iter()
         .map(|(oid, name, builtin, kind, category, part, range)| {
@@ -112,25 +119,25 @@ pub(super) fn schema() -> Schema {
 pub(super) fn read(table: &str, query: &str) -> Result<Rendered, ApiError> {
     let schema = schema();
     let request = ReadRequest::parse(query)?;
-    Ok(render_read(&plan_read(&schema, table, &request, &DataLimits::default())?))
+    Ok(render_read(&plan_read(schema, table, &request, &DataLimits::default())?))
 }
 
 pub(super) fn insert(table: &str, query: &str, body: &str) -> Result<Rendered, ApiError> {
     let schema = schema();
     let request = InsertRequest::parse(query, body.as_bytes(), 1000)?;
-    Ok(render_insert(&plan_insert(&schema, table, &request)?))
+    Ok(render_insert(&plan_insert(schema, table, &request)?))
 }
 
 pub(super) fn update(table: &str, query: &str, body: &str) -> Result<Rendered, ApiError> {
     let schema = schema();
     let request = UpdateRequest::parse(query, body.as_bytes())?;
-    Ok(render_update(&plan_update(&schema, table, &request)?))
+    Ok(render_update(&plan_update(schema, table, &request)?))
 }
 
 pub(super) fn delete(table: &str, query: &str) -> Result<Rendered, ApiError> {
     let schema = schema();
     let request = DeleteRequest::parse(query)?;
-    Ok(render_delete(&plan_delete(&schema, table, &request)?))
+    Ok(render_delete(&plan_delete(schema, table, &request)?))
 }
 
 /// SQL and parameters on one line.

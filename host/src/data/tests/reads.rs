@@ -15,7 +15,7 @@ fn filters_become_sql() {
         "t.\"price\" >= $1::pg_catalog.\"numeric\" AND t.\"price\" < $2::pg_catalog.\"numeric\" -- 1 | 2",
     );
     check("not.gt.id=1", "NOT (t.\"id\" > $1::pg_catalog.int8) -- 1");
-    check("eq.code=ab", "t.\"code\" = $1::pg_catalog.bpchar -- ab");
+    check("neq.code=ab", "t.\"code\" <> $1::pg_catalog.bpchar -- ab");
     check("in.id=1,2", "t.\"id\" = ANY ($1::pg_catalog.int8[]) -- {\"1\",\"2\"}");
     check("in.mood=sad", "t.\"mood\" = ANY ($1::public.mood[]) -- {\"sad\"}");
     check("like.title=%25x", "t.\"title\" LIKE $1::text -- %x");
@@ -178,7 +178,7 @@ fn cursor(table: &str, order: &str, key: &[Option<&str>]) -> String {
     use crate::data::{DataLimits, cursor, plan::plan_read, request::ReadRequest};
     let schema = schema();
     let request = ReadRequest::parse(&format!("order={order}")).unwrap();
-    let plan = plan_read(&schema, table, &request, &DataLimits::default()).unwrap();
+    let plan = plan_read(schema, table, &request, &DataLimits::default()).unwrap();
     let key = key.iter().map(|value| value.map(std::borrow::Cow::Borrowed)).collect();
     cursor::encode_texts(&plan.keyset.unwrap().signature, key).unwrap()
 }

@@ -1,0 +1,193 @@
+//! What is measured: a release binary on a Postgres and a store that another one provides.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ADMIN_TOKEN: &str = "admin-token-of-the-benches";
+
+/// Two processes and a project.
+pub struct Platform {
+    pub postgres_port: u16,
+    pub postgres_password: String,
+    /// From the start of the process to `/readyz`, Postgres running.
+    pub ready_after: Duration,
+    gateway: Server,
+    // Dropped after the gateway.
+    _provider: Server,
+    _folder: TempDir,
+    project_id: String,
+    secret_key: String,
+}
+
+struct Server {
+    child: Child,
+    public: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SIGTERM, so that an embedded Postgres stops in order.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+impl Platform {
+    pub async fn start() -> Result<Self> {
+        let binary = binary()?;
+        let folder = tempfile::tempdir()?;
+        // The embedded Postgres may run as another user, who must reach the folder.
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let data = folder.path().join("data");
+        let store = free_address()?;
+        let provider_variables = [
+            ("ATLASHUB_DATA_DIR", data.display().to_string()),
+            ("ATLASHUB_EMBEDDED_S3_LISTEN", store.to_string()),
+            ("DEV_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
+        ];
+        let (provider, _) = Server::start(&binary, &provider_variables).await?;
+        let read = |name: &str| -> Result<String> {
+            Ok(std::fs::read_to_string(data.join(name)).with_context(|| name.to_owned())?.trim().to_owned())
+        };
+        let postgres_port: u16 = read("postgres-port")?.parse()?;
+        let postgres_password = read("secrets/postgres-password")?;
+        let variables = [
+            (
+                "ATLASHUB_DATABASE_URL",
+                format!("postgres://atlashub:{postgres_password}@127.0.0.1:{postgres_port}/platform"),
+            ),
+            ("ATLASHUB_S3_ENDPOINT", format!("http://{store}")),
+            ("ATLASHUB_S3_ACCESS_KEY_ID", "atlashub".to_owned()),
+            ("ATLASHUB_S3_SECRET_ACCESS_KEY", read("secrets/store-secret-key")?),
+            ("PLATFORM_MASTER_KEY", read("secrets/master-key")?),
+            ("DEV_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
+            ("ATLASHUB_RATE_LIMIT_SECRET", "0".to_owned()),
+            ("ATLASHUB_POOL_SIZE", "10".to_owned()),
+        ];
+        let (gateway, ready_after) = Server::start(&binary, &variables).await?;
+        let created: Value = reqwest::Client::new()
+            .post(format!("http://{}/admin/v1/projects", gateway.admin))
+            .header("x-dev-admin-token", ADMIN_TOKEN)
+            .json(&json!({ "name": "bench" }))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+        Ok(Self {
+            postgres_port,
+            postgres_password,
+            ready_after,
+            gateway,
+            _provider: provider,
+            _folder: folder,
+            project_id: text(&created["project"]["id"])?,
+            secret_key: text(&created["secretKey"])?,
+        })
+    }
+
+    /// Table `items` with so many rows, and the empty `inserted`.
+    pub async fn create_items(&self, rows: u32) -> Result<()> {
+        for sql in [
+            "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, price numeric(10,2), created_at timestamptz NOT NULL DEFAULT now())",
+            &format!("INSERT INTO items SELECT i, 'item number ' || i, i / 100.0, now() FROM generate_series(1, {rows}) AS i"),
+            "CREATE TABLE inserted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, price numeric(10,2))",
+            "ANALYZE items",
+        ] {
+            let answer = reqwest::Client::new()
+                .post(format!("http://{}/admin/v1/projects/{}/sql", self.gateway.admin, self.project_id))
+                .header("x-dev-admin-token", ADMIN_TOKEN)
+                .json(&json!({ "sql": sql }))
+                .send()
+                .await?;
+            if !answer.status().is_success() {
+                bail!("{sql}: {}", answer.text().await?);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn project_database(&self) -> String {
+        format!("proj_{}", self.project_id)
+    }
+
+    pub fn app_role(&self) -> String {
+        format!("proj_{}_app", self.project_id)
+    }
+
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
+    pub fn gateway_address(&self) -> SocketAddr {
+        self.gateway.public
+    }
+
+    /// Resident memory of the measured process, in KiB.
+    pub fn idle_memory_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.gateway.child.id()))?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+            .context("the process's memory")
+    }
+}
+
+impl Server {
+    async fn start(binary: &Path, variables: &[(&str, String)]) -> Result<(Self, Duration)> {
+        let (public, admin) = (free_address()?, free_address()?);
+        let begin = Instant::now();
+        let mut command = Command::new(binary);
+        command
+            .arg("serve")
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("ATLASHUB_LOG", "warn")
+            .env("ATLASHUB_PUBLIC_LISTEN", public.to_string())
+            .env("ATLASHUB_ADMIN_LISTEN", admin.to_string())
+            .stdout(Stdio::null());
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let child = command.spawn().context("the server starts")?;
+        let mut server = Self { child, public, admin };
+        let deadline = begin + Duration::from_secs(60);
+        loop {
+            if let Ok(answer) = reqwest::get(format!("http://{public}/readyz")).await
+                && answer.status().is_success()
+            {
+                return Ok((server, begin.elapsed()));
+            }
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server ended: {status}");
+            }
+            if Instant::now() > deadline {
+                bail!("the server did not get ready in a minute");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// The release binary beside this one.
+fn binary() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
+    if !path.exists() {
+        bail!("build the server first: cargo build --release -p atlashub");
+    }
+    Ok(path)
+}
+
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

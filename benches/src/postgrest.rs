@@ -1,0 +1,64 @@
+//! The peer, on the same database with the same rights.
+
+use std::{
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::platform::{Platform, free_address};
+
+/// A running PostgREST.
+pub struct Postgrest {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Postgrest {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Postgrest {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts what `ATLASHUB_BENCH_POSTGREST_BIN` names; none where it is not set.
+pub async fn start(platform: &Platform) -> Result<Option<Postgrest>> {
+    let Ok(binary) = std::env::var("ATLASHUB_BENCH_POSTGREST_BIN") else { return Ok(None) };
+    let address = free_address()?;
+    let uri = format!(
+        "postgres://atlashub:{}@127.0.0.1:{}/{}",
+        platform.postgres_password,
+        platform.postgres_port,
+        platform.project_database()
+    );
+    let child = Command::new(binary)
+        .env_clear()
+        .env("PGRST_DB_URI", uri)
+        .env("PGRST_DB_SCHEMAS", "public")
+        .env("PGRST_DB_ANON_ROLE", platform.app_role())
+        .env("PGRST_DB_POOL", "10")
+        .env("PGRST_LOG_LEVEL", "crit")
+        .env("PGRST_SERVER_HOST", "127.0.0.1")
+        .env("PGRST_SERVER_PORT", address.port().to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("PostgREST starts")?;
+    let peer = Postgrest { child, address };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !reqwest::get(format!("http://{address}/items?limit=1")).await.is_ok_and(|answer| answer.status().is_success()) {
+        if Instant::now() > deadline {
+            bail!("PostgREST did not get ready");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(Some(peer))
+}

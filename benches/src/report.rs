@@ -1,0 +1,69 @@
+//! The table, as `docs/PERFORMANCE.md` has it.
+
+use std::time::Duration;
+
+/// One kind of request.
+pub struct Row {
+    pub name: &'static str,
+    /// Per second.
+    pub floor: f64,
+    pub floor_goal: f64,
+    pub ours: f64,
+    pub peer: Option<f64>,
+    pub peer_goal: f64,
+    /// At half of `ours`.
+    pub p50: Duration,
+    pub p99: Duration,
+}
+
+#[derive(Default)]
+pub struct Report {
+    rows: Vec<Row>,
+    lines: Vec<(&'static str, String, &'static str)>,
+}
+
+impl Report {
+    pub fn case(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    pub fn start(&mut self, ready_after: Duration, memory_kib: u64) {
+        self.lines.push(("start to ready, Postgres running", format!("{} ms", ready_after.as_millis()), "≤ 1 s"));
+        self.lines.push(("idle memory after the start", format!("{:.1} MiB", memory_kib as f64 / 1024.0), "≤ 60 MiB"));
+    }
+
+    pub fn presign(&mut self, per_second: f64) {
+        self.lines.push(("presigned uploads, one core", format!("{per_second:.0}/s"), "≥ 20 000/s"));
+    }
+
+    pub fn memory_after(&mut self, memory_kib: u64) {
+        self.lines.push(("memory after the load", format!("{:.1} MiB", memory_kib as f64 / 1024.0), "flat"));
+    }
+
+    pub fn print(&self) {
+        println!("| what | floor (pgbench) | AtlasHub | of the floor | goal | PostgREST | times it | goal | p50 | p99 | p99/p50 (goal ≤ 3) |");
+        println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        for row in &self.rows {
+            let (peer, times) = match row.peer {
+                Some(peer) => (format!("{peer:.0}/s"), format!("{:.1} ×", row.ours / peer)),
+                None => ("–".to_owned(), "–".to_owned()),
+            };
+            println!(
+                "| {} | {:.0}/s | {:.0}/s | {:.0} % | ≥ {:.0} % | {peer} | {times} | ≥ {:.0} × | {:.2} ms | {:.2} ms | {:.1} |",
+                row.name,
+                row.floor,
+                row.ours,
+                row.ours / row.floor * 100.0,
+                row.floor_goal * 100.0,
+                row.peer_goal,
+                row.p50.as_secs_f64() * 1e3,
+                row.p99.as_secs_f64() * 1e3,
+                row.p99.as_secs_f64() / row.p50.as_secs_f64().max(1e-9),
+            );
+        }
+        println!("\n| what | measured | goal |\n| --- | --- | --- |");
+        for (what, measured, goal) in &self.lines {
+            println!("| {what} | {measured} | {goal} |");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Who may see and do what: exposure, column grants, row-level security, projects apart.
+
+use atlashub::{
+    data::{DataService, Identity},
+    db::DbRole,
+};
+use axum::extract::FromRef;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Client, TestApp};
+
+const USER: &str = "00000000-0000-4000-8000-000000000001";
+
+async fn check(client: &Client, method: Method, path: &str, body: Option<Value>, status: u16, code: &str) -> Value {
+    let (found, answer) = client.send(method, path, body).await;
+    assert_eq!((found.as_u16(), answer["error"]["code"].as_str().unwrap_or("")), (status, code), "{path}: {answer}");
+    answer
+}
+
+#[tokio::test]
+async fn the_publishable_key_sees_only_what_is_exposed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("exposure").await;
+    project
+        .sql(
+            "create table items (id int generated always as identity primary key, name text);
+             create table hidden (id int primary key, item_id int references items);
+             insert into items (name) values ('a');",
+        )
+        .await;
+    let publishable = project.publishable();
+    let row = || Some(json!({ "rows": [{ "name": "b" }] }));
+    let answer = check(&publishable, Method::GET, "/v1/db/items", None, 404, "unknown_table").await;
+    assert!(!answer.to_string().contains("hidden"), "{answer}");
+    assert_eq!(publishable.get("/v1/db/tables").await.1, json!({ "tables": [] }));
+    assert_eq!(project.secret().get("/v1/db/tables").await.1["tables"].as_array().unwrap().len(), 2);
+
+    project.expose("items", "read", "none").await;
+    // Seen at once: a name that was not found is looked for again.
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let (status, body) = publishable.get("/v1/db/items").await;
+    assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1, "name": "a" }])), "{body}");
+    check(&publishable, Method::POST, "/v1/db/items", row(), 403, "forbidden").await;
+    check(
+        &publishable,
+        Method::PATCH,
+        "/v1/db/items?eq.id=1",
+        Some(json!({ "values": { "name": "x" } })),
+        403,
+        "forbidden",
+    )
+    .await;
+    check(&publishable, Method::DELETE, "/v1/db/items?eq.id=1", None, 403, "forbidden").await;
+    check(&publishable, Method::GET, "/v1/db/hidden", None, 404, "unknown_table").await;
+    check(&publishable, Method::GET, "/v1/db/items?select=hidden(id)", None, 400, "unknown_relation").await;
+    let (_, tables) = publishable.get("/v1/db/tables").await;
+    assert_eq!(tables["tables"].as_array().unwrap().len(), 1);
+    assert_eq!(tables["tables"][0]["name"], "items");
+
+    project.expose("items", "write", "none").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (status, body) = publishable.post("/v1/db/items", row().unwrap()).await;
+    assert_eq!((status, &body["rows"]), (StatusCode::CREATED, &json!([{ "id": 2, "name": "b" }])), "{body}");
+    project.expose("items", "none", "none").await;
+    // The grant is gone in Postgres, whatever is remembered here.
+    let (status, _) = publishable.get("/v1/db/items").await;
+    assert!(status == StatusCode::FORBIDDEN || status == StatusCode::NOT_FOUND, "{status}");
+}
+
+#[tokio::test]
+async fn column_grants_are_kept_to() {
+    let app = TestApp::start().await;
+    let project = app.create_project("columns").await;
+    project
+        .sql(
+            "create table people (id int primary key, name text, email text unique, note text default 'n');
+             create table inbox (id int generated always as identity primary key, text text);
+             insert into people values (1, 'a', 'a@b');",
+        )
+        .await;
+    let anon = format!("proj_{}_anon", project.id);
+    project
+        .sql(&format!(
+            "grant select (id, name), insert (id, name, email), update (name) on people to {anon}; grant insert on inbox to {anon}"
+        ))
+        .await;
+    let publishable = project.publishable();
+    let (_, body) = publishable.get("/v1/db/people").await;
+    assert_eq!(body["rows"], json!([{ "id": 1, "name": "a" }]));
+    check(&publishable, Method::GET, "/v1/db/people?select=email", None, 403, "forbidden").await;
+    check(&publishable, Method::GET, "/v1/db/people?eq.email=a@b", None, 403, "forbidden").await;
+    check(&publishable, Method::GET, "/v1/db/people?order=email", None, 403, "forbidden").await;
+    let answer = check(&publishable, Method::GET, "/v1/db/people?select=note", None, 400, "unknown_column").await;
+    assert!(answer["error"]["message"].as_str().unwrap().ends_with("there are id, name, email."), "{answer}");
+    let (status, body) =
+        publishable.post("/v1/db/people", json!({ "rows": [{ "id": 2, "name": "b", "email": "c@d" }] })).await;
+    assert_eq!((status, &body["rows"]), (StatusCode::CREATED, &json!([{ "id": 2, "name": "b" }])), "{body}");
+    check(
+        &publishable,
+        Method::POST,
+        "/v1/db/people",
+        Some(json!({ "rows": [{ "note": "x" }] })),
+        400,
+        "unknown_column",
+    )
+    .await;
+    let (status, body) = publishable.patch("/v1/db/people?eq.id=1", json!({ "values": { "name": "z" } })).await;
+    assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1, "name": "z" }])), "{body}");
+    check(
+        &publishable,
+        Method::PATCH,
+        "/v1/db/people?eq.id=1",
+        Some(json!({ "values": { "email": "z" } })),
+        403,
+        "forbidden",
+    )
+    .await;
+    check(&publishable, Method::DELETE, "/v1/db/people?eq.id=1", None, 403, "forbidden").await;
+    // A letter box: what goes in can't be read, and the answer says so.
+    let (status, body) =
+        publishable.post("/v1/db/inbox", json!({ "rows": [{ "text": "hello" }, { "text": "again" }] })).await;
+    assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [], "count": 2, "returning": "minimal" })));
+    check(
+        &publishable,
+        Method::POST,
+        "/v1/db/inbox?returning=representation",
+        Some(json!({ "rows": [{ "text": "x" }] })),
+        403,
+        "forbidden",
+    )
+    .await;
+    check(&publishable, Method::GET, "/v1/db/inbox", None, 403, "forbidden").await;
+}
+
+#[tokio::test]
+async fn policies_decide_over_rows() {
+    let app = TestApp::start().await;
+    let project = app.create_project("policies").await;
+    project
+        .sql(
+            "create table todos (id int generated always as identity primary key, user_id uuid default auth.uid(), text text, shared boolean default false);
+             alter table todos enable row level security;
+             create policy own on todos using (user_id = auth.uid()) with check (user_id = auth.uid());
+             create policy shared on todos for select using (shared);",
+        )
+        .await;
+    project.expose("todos", "write", "write").await;
+    let secret = project.secret();
+    let rows = json!({ "rows": [{ "user_id": USER, "text": "mine" }, { "user_id": null, "text": "for all", "shared": true }] });
+    assert_eq!(secret.post("/v1/db/todos", rows).await.0, StatusCode::CREATED);
+    assert_eq!(
+        secret.get("/v1/db/todos?select=text&order=id").await.1["rows"],
+        json!([{ "text": "mine" }, { "text": "for all" }])
+    );
+    let publishable = project.publishable();
+    assert_eq!(publishable.get("/v1/db/todos?select=text").await.1["rows"], json!([{ "text": "for all" }]));
+    let refused = Some(json!({ "rows": [{ "text": "x" }] }));
+    let answer = check(&publishable, Method::POST, "/v1/db/todos", refused, 403, "forbidden").await;
+    assert!(answer["error"]["message"].as_str().unwrap().contains("row-level security"), "{answer}");
+    assert_eq!(publishable.delete("/v1/db/todos?gt.id=0").await.1, json!({ "count": 0 }));
+
+    // A signed-in user, as the gate would let one through.
+    let service = DataService::from_ref(&app.app);
+    let claims = json!({ "sub": USER, "role": "member" }).to_string();
+    let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims) };
+    let body = |answer: atlashub::data::JsonAnswer| serde_json::from_str::<Value>(&answer.body).unwrap();
+    let read = body(service.read(user, "todos", "select=text&order=id&count=estimated").await.unwrap());
+    assert_eq!(read["rows"], json!([{ "text": "mine" }, { "text": "for all" }]));
+    let inserted = service.insert(user, "todos", "select=user_id", br#"{"rows":[{"text":"new"}]}"#).await.unwrap();
+    assert_eq!(body(inserted)["rows"], json!([{ "user_id": USER }]));
+    let error = service
+        .insert(user, "todos", "", format!("{{\"rows\":[{{\"user_id\":\"{}\"}}]}}", USER.replace('1', "2")).as_bytes())
+        .await;
+    assert_eq!(error.unwrap_err().code().as_str(), "forbidden");
+    let deleted = service.delete(user, "todos", "gt.id=0&maxAffected=1").await.unwrap_err();
+    assert_eq!(deleted.code().as_str(), "max_affected_exceeded");
+    let deleted = service.delete(user, "todos", "gt.id=0&maxAffected=2").await.unwrap();
+    assert_eq!(body(deleted), json!({ "count": 2 }));
+    assert_eq!(secret.get("/v1/db/todos?select=text").await.1["rows"], json!([{ "text": "for all" }]));
+    // Claims of one request are gone with it.
+    let other = Identity { claims: Some("{}"), ..user };
+    let read = body(service.read(other, "todos", "select=text").await.unwrap());
+    assert_eq!(read["rows"], json!([{ "text": "for all" }]));
+}
+
+#[tokio::test]
+async fn projects_are_apart() {
+    let app = TestApp::start().await;
+    let (one, two) = (app.create_project("one").await, app.create_project("two").await);
+    one.sql("create table items (id int primary key, one text)").await;
+    two.sql("create table items (id int primary key, two text)").await;
+    two.sql("create table only_two (id int primary key)").await;
+    one.secret().post("/v1/db/items", json!({ "rows": [{ "id": 1, "one": "x" }] })).await;
+    assert_eq!(two.secret().get("/v1/db/items").await.1["rows"], json!([]));
+    check(&one.secret(), Method::GET, "/v1/db/items?select=two", None, 400, "unknown_column").await;
+    check(&one.secret(), Method::GET, "/v1/db/only_two", None, 404, "unknown_table").await;
+}

@@ -1,0 +1,145 @@
+//! The schema as the API tells it, and its changes while requests come.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn tables_are_described() {
+    let app = TestApp::start().await;
+    let project = app.create_project("described").await;
+    project
+        .sql(
+            "create schema other; create table other.nothing (id int primary key);
+             create table authors (id bigint generated always as identity primary key, name varchar(40) not null);
+             create table books (a int, b int, author_id bigint references authors, title text default 'x', price numeric(10, 2)[], seen timestamptz not null,
+                owner int references other.nothing, primary key (b, a));
+             create view titles as select title from books;
+             create materialized view frozen as select title from books;
+             create table events (at date, n int) partition by range (at);
+             create table events_2024 partition of events for values from ('2024-01-01') to ('2025-01-01');",
+        )
+        .await;
+    let (status, body) = project.secret().get("/v1/db/tables").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let tables = body["tables"].as_array().unwrap();
+    let names: Vec<(&str, &str)> =
+        tables.iter().map(|table| (table["name"].as_str().unwrap(), table["kind"].as_str().unwrap())).collect();
+    assert_eq!(
+        names,
+        [
+            ("authors", "table"),
+            ("books", "table"),
+            ("events", "table"),
+            ("events_2024", "table"),
+            ("frozen", "materialized_view"),
+            ("titles", "view")
+        ]
+    );
+    assert_eq!(
+        tables[0],
+        json!({ "name": "authors", "kind": "table", "primaryKey": ["id"], "foreignKeys": [], "columns": [
+            { "name": "id", "type": "bigint", "nullable": false, "hasDefault": true, "primaryKey": true },
+            { "name": "name", "type": "character varying(40)", "nullable": false, "hasDefault": false, "primaryKey": false }] })
+    );
+    assert_eq!(tables[1]["primaryKey"], json!(["b", "a"]));
+    assert_eq!(
+        tables[1]["foreignKeys"],
+        json!([{ "name": "books_author_id_fkey", "columns": ["author_id"], "referencesTable": "authors", "referencesColumns": ["id"] }])
+    );
+    assert_eq!(tables[1]["columns"][4]["type"], "numeric(10,2)[]");
+    let (status, body) =
+        project.secret().post("/v1/db/events", json!({ "rows": [{ "at": "2024-05-01", "n": 1 }] })).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    assert_eq!(project.secret().get("/v1/db/events_2024?select=n").await.1["rows"], json!([{ "n": 1 }]));
+}
+
+#[tokio::test]
+async fn changes_are_seen() {
+    let app = TestApp::start().await;
+    let project = app.create_project("changing").await;
+    let secret = project.secret();
+    let rows = async |path: &str| {
+        let (status, body) = secret.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body["rows"].clone()
+    };
+    let (status, _) = secret.get("/v1/db/t").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    // What was not there before is looked for at once.
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    project.sql("create table t (id int primary key, a text); insert into t values (1, 'x')").await;
+    assert_eq!(rows("/v1/db/t").await, json!([{ "id": 1, "a": "x" }]));
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    project.sql("alter table t add b int default 5").await;
+    assert_eq!(rows("/v1/db/t?select=b").await, json!([{ "b": 5 }]));
+    // Statements that were prepared for what is gone are planned anew.
+    assert_eq!(rows("/v1/db/t?eq.id=1").await, json!([{ "id": 1, "a": "x", "b": 5 }]));
+    project.sql("alter table t drop column a").await;
+    assert_eq!(rows("/v1/db/t?eq.id=1").await, json!([{ "id": 1, "b": 5 }]));
+    project.sql("alter table t alter id type text").await;
+    assert_eq!(rows("/v1/db/t?eq.id=1").await, json!([{ "id": "1", "b": 5 }]));
+    project.sql("alter table t rename b to c").await;
+    assert_eq!(rows("/v1/db/t").await, json!([{ "id": "1", "c": 5 }]));
+    let (status, body) = secret.post("/v1/db/t", json!({ "rows": [{ "id": "2", "c": 6 }] })).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    project.sql("alter table t rename to u").await;
+    let (status, _) = secret.get("/v1/db/t").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(rows("/v1/db/u?eq.id=2").await, json!([{ "id": "2", "c": 6 }]));
+    project.sql("drop table u; create type mood as enum ('ok'); create table u (id int primary key, m mood)").await;
+    assert_eq!(rows("/v1/db/u").await, json!([]));
+    // A change that no statement stumbles over is seen within a second.
+    project.sql("alter table u add d int").await;
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    let (_, body) = secret.post("/v1/db/u", json!({ "rows": [{ "id": 1, "m": "ok" }] })).await;
+    assert_eq!(body["rows"], json!([{ "id": 1, "m": "ok", "d": null }]));
+    assert_eq!(rows("/v1/db/u?eq.m=ok").await, json!([{ "id": 1, "m": "ok", "d": null }]));
+    project.sql("alter type mood rename to feeling").await;
+    assert_eq!(rows("/v1/db/u?eq.m=ok&gt.id=0").await, json!([{ "id": 1, "m": "ok", "d": null }]));
+    project.sql("create unique index u_d on u (d)").await;
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    let (status, body) = secret.post("/v1/db/u?onConflict=d", json!({ "rows": [{ "id": 2, "d": 1 }] })).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    project.sql("drop index u_d").await;
+    let (status, body) = secret.post("/v1/db/u?onConflict=d", json!({ "rows": [{ "id": 3, "d": 1 }] })).await;
+    assert_eq!((status, body["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request")), "{body}");
+}
+
+#[tokio::test]
+async fn many_requests_at_once_survive_a_change() {
+    let app = TestApp::start().await;
+    let project = app.create_project("busy").await;
+    project
+        .sql("create table t (id int primary key, a int); insert into t select n, n from generate_series(1, 50) n")
+        .await;
+    let secret = project.secret();
+    let reader = |number: usize| {
+        let secret = secret.clone();
+        async move {
+            for round in 0..40 {
+                let id = (number * 40 + round) % 50 + 1;
+                let (status, body) = secret.get(&format!("/v1/db/t?eq.id={id}")).await;
+                assert_eq!((status, body["rows"][0]["id"].as_u64()), (StatusCode::OK, Some(id as u64)), "{body}");
+            }
+        }
+    };
+    let readers: Vec<_> = (0..16).map(|number| tokio::spawn(reader(number))).collect();
+    for column in ["b", "c", "d"] {
+        project
+            .sql(&format!(
+                "alter table t add {column} int; alter table t drop column {column}; alter table t add {column} text"
+            ))
+            .await;
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    let (_, body) = secret.get("/v1/db/t?eq.id=1").await;
+    assert_eq!(body["rows"][0].as_object().map(serde_json::Map::len), Some(5), "{body}");
+    assert_eq!(body["rows"][0]["b"], Value::Null);
+}
