@@ -79,7 +79,7 @@ impl TeamKey {
 
     fn token_with_header(&self, header: &Value, claims: &Value) -> String {
         let message = message(header, claims);
-        format!("{message}.{}", encode(&self.sign(message.as_bytes())))
+        format!("{message}.{}", encode(self.sign(message.as_bytes())))
     }
 }
 
@@ -108,8 +108,8 @@ impl Team {
             let keys = served.lock().unwrap().clone().filter(|_| uri.path() == "/cdn-cgi/access/certs");
             async move {
                 match keys {
-                    Some(keys) => (axum::http::StatusCode::OK, json!({ "keys": keys }).to_string()),
-                    None => (axum::http::StatusCode::SERVICE_UNAVAILABLE, String::new()),
+                    Some(keys) => (StatusCode::OK, json!({ "keys": keys }).to_string()),
+                    None => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
                 }
             }
         });
