@@ -19,6 +19,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Pgbench])?;
     let mut bench = process::cargo();
     bench.args(["run", "--release", "--package", "atlashub-benches", "--"]).args(arguments);
+    if let Some(folder) = setup::pgbench_folder() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
+        bench.env("PATH", std::env::join_paths(folders).context("PATH can't be extended")?);
+    }
     match postgrest()? {
         Some(binary) => bench.env("ATLASHUB_BENCH_POSTGREST_BIN", binary),
         None => &mut bench,

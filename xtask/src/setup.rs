@@ -57,7 +57,7 @@ impl Tool {
                 // The server itself, not the client package alone.
                 postgres_folders().iter().any(|folder| has(folder, "initdb") && has(folder, "postgres"))
             }
-            Self::Pgbench => postgres_folders().iter().any(|folder| has(folder, "pgbench")),
+            Self::Pgbench => pgbench_folder().is_some(),
             Self::Node => process::find("node").is_some() && npm().is_some(),
             Self::Curl => process::find("curl").is_some(),
             Self::RustLints => {
@@ -208,6 +208,11 @@ fn is_root() -> bool {
 
 fn has(folder: &Path, program: &str) -> bool {
     folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)).is_file()
+}
+
+/// The folder of `pgbench`, which need not be in `PATH`.
+pub(crate) fn pgbench_folder() -> Option<PathBuf> {
+    postgres_folders().into_iter().find(|folder| has(folder, "pgbench"))
 }
 
 /// Where Postgres's programs may be.
