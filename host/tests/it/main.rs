@@ -26,6 +26,7 @@ mod embedded_start;
 mod gate;
 mod keys;
 mod projects;
+mod projects_recovery;
 mod sql_editor;
 mod sql_limits;
 mod storage_access;
