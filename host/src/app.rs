@@ -1,6 +1,6 @@
 //! The application: every slice's state, made once from the configuration.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
@@ -18,12 +18,14 @@ use crate::{
     },
     secrets::{MasterKey, Sealer},
     sql_editor::SqlEditorState,
-    storage::StorageState,
+    storage::{self, StorageState},
     tables::TablesState,
 };
 
 /// Connections of the platform database's own pool.
 const PLATFORM_CONNECTIONS: u32 = 10;
+const PROJECT_SWEEP: Duration = Duration::from_secs(60);
+const STORAGE_SWEEP: Duration = Duration::from_secs(600);
 /// Wrong API keys per second and client address.
 const REFUSALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
@@ -113,7 +115,7 @@ impl App {
         })))
     }
 
-    /// Starts what runs beside the requests: hearing of revoked keys, finishing what a crash left.
+    /// Starts what runs beside the requests: metrics, hearing of revoked keys, the sweeps.
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
@@ -122,10 +124,32 @@ impl App {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
                 tracing::warn!(%error, "the shared databases could not be closed to projects' roles");
             }
-            if let Err(error) = projects::finish_unfinished(&app.0.projects).await {
+            app.sweep_projects().await;
+        });
+        if self.0.config.role.runs_jobs() {
+            tokio::spawn(self.clone().sweep_storage());
+        }
+    }
+
+    /// Finishes what a crash, or a store that was down, left of projects; at the start and now and then.
+    async fn sweep_projects(self) {
+        let mut ticks = tokio::time::interval(PROJECT_SWEEP);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = projects::finish_unfinished(&self.0.projects).await {
                 tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
             }
-        });
+        }
+    }
+
+    async fn sweep_storage(self) {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP, STORAGE_SWEEP);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = storage::cleanup(&self.0.storage).await {
+                tracing::error!(%error, "storage could not be cleaned up");
+            }
+        }
     }
 
     pub fn config(&self) -> &Config {

@@ -38,6 +38,7 @@ fn admin_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(projects::admin_router())
         .merge(tables::admin_router())
+        .merge(data::admin_router())
         .merge(sql_editor::admin_router())
         .merge(storage::admin_router())
         .merge(admin::router())

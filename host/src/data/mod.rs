@@ -22,11 +22,13 @@ mod diagnose;
 mod errors;
 mod json_rows;
 
+mod admin_routes;
 mod routes;
 
 #[cfg(test)]
 mod tests;
 
+pub use admin_routes::admin_router;
 pub use execute::{DataService, Identity};
 pub use respond::JsonAnswer;
 pub use routes::router;

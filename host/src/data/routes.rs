@@ -182,7 +182,7 @@ fn identity(caller: &Caller) -> Identity<'_> {
 }
 
 /// A JSON body as it came, so that its numbers keep every digit.
-struct JsonBytes(Bytes);
+pub(super) struct JsonBytes(pub(super) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for JsonBytes {
     type Rejection = ApiError;

@@ -78,11 +78,7 @@ async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, 
     if let Err(error) = &result {
         tracing::warn!(project = id, error = error.to_string(), "a project could not be made; undoing what was done");
         if let Err(error) = undo(state, &mut connection, &id).await {
-            tracing::error!(
-                project = id,
-                error = error.to_string(),
-                "undoing failed; the next start or `atlashub doctor --fix` finishes it"
-            );
+            tracing::error!(project = id, error = error.to_string(), "undoing failed; the next sweep finishes it");
         }
     }
     let _ = connection.close().await;

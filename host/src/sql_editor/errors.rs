@@ -2,7 +2,10 @@ use serde_json::json;
 use tokio_postgres::error::{DbError as PostgresError, ErrorPosition, SqlState};
 
 use super::statement::Unreadable;
-use crate::error::{ApiError, Code};
+use crate::{
+    db::DbError,
+    error::{ApiError, Code},
+};
 
 /// Why a statement gave no result.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(super) enum Failure {
         /// Characters that were put before the submitted text.
         offset: u32,
     },
+    /// A statement of the editor's own failed, for no reason that lies in the submitted text.
+    Own(tokio_postgres::Error),
     Timeout,
     /// The text has `$1`.
     Parameters,
@@ -20,7 +25,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// An error of a statement of our own: a position in it would mean nothing to the reader.
+    /// An error while the submitted statement runs in a way that gives it no position: from a cursor, at COMMIT.
     pub(super) fn postgres(error: tokio_postgres::Error) -> Self {
         Self::Postgres { error, offset: u32::MAX }
     }
@@ -33,6 +38,7 @@ impl Failure {
     pub(super) fn into_api_error(self, sql: &str) -> ApiError {
         match self {
             Self::Timeout => timed_out(),
+            Self::Own(error) => DbError::from(error).into(),
             Self::Parameters => ApiError::new(Code::SqlRefused, "The statement has parameters such as `$1`.")
                 .with_hint("Write the values into the statement."),
             Self::UnknownGrammar => ApiError::new(

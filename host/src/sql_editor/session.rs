@@ -94,7 +94,7 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
             STATEMENT_TIMEOUT.as_millis()
         ))
         .await
-        .map_err(Failure::postgres)?;
+        .map_err(Failure::Own)?;
     let explain = if run.explain { "EXPLAIN (FORMAT JSON) " } else { "" };
     let text = format!("{explain}{}", run.sql);
     let prepared = client.prepare(&text).await.map_err(|error| Failure::statement(error, explain))?;
@@ -188,17 +188,19 @@ async fn columns(client: &ExclusiveClient, prepared: &tokio_postgres::Statement)
     if prepared.columns().is_empty() {
         return Ok(Vec::new());
     }
-    let list = |number: &dyn Fn(&tokio_postgres::Column) -> String| {
-        prepared.columns().iter().map(number).collect::<Vec<_>>().join(",")
-    };
+    let values: Vec<String> = prepared
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(number, column)| {
+            format!("({number}, {}::pg_catalog.oid, {})", column.type_().oid(), column.type_modifier())
+        })
+        .collect();
     let lookup = format!(
-        "SELECT pg_catalog.format_type(oid, modifier) FROM \
-         pg_catalog.unnest('{{{}}}'::pg_catalog.oid[], '{{{}}}'::pg_catalog.int4[]) WITH ORDINALITY \
-         AS t(oid, modifier, number) ORDER BY number",
-        list(&|column| column.type_().oid().to_string()),
-        list(&|column| column.type_modifier().to_string()),
+        "SELECT pg_catalog.format_type(c.type, c.modifier) FROM (VALUES {}) AS c (number, type, modifier) ORDER BY number",
+        values.join(", ")
     );
-    let messages = client.simple_query(&lookup).await.map_err(Failure::postgres)?;
+    let messages = client.simple_query(&lookup).await.map_err(Failure::Own)?;
     let mut names = messages.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
         _ => None,

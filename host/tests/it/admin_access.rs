@@ -108,8 +108,8 @@ impl Team {
             let keys = served.lock().unwrap().clone().filter(|_| uri.path() == "/cdn-cgi/access/certs");
             async move {
                 match keys {
-                    Some(keys) => (axum::http::StatusCode::OK, json!({ "keys": keys }).to_string()),
-                    None => (axum::http::StatusCode::SERVICE_UNAVAILABLE, String::new()),
+                    Some(keys) => (StatusCode::OK, json!({ "keys": keys }).to_string()),
+                    None => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
                 }
             }
         });

@@ -111,6 +111,7 @@ fn a_folder_that_postgres_cannot_enter_is_named() {
         return;
     }
     let closed = tempfile::tempdir().unwrap();
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let ended = ProgramVars::embedded(&closed.path().join("data")).run(&["serve"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     let lines: Vec<_> = ended.stderr.lines().collect();

@@ -1,11 +1,15 @@
 //! The platform from outside: over HTTP, on a real Postgres and a real S3 server.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, its support too")]
+#![allow(unreachable_pub, reason = "nothing is reachable from outside a test binary")]
+
 mod support;
 
 mod admin_access;
 mod admin_audit;
 mod admin_sign_in;
 mod architecture;
+mod authorization;
 mod cli_configuration;
 mod cli_doctor;
 mod cli_migrate;
@@ -26,6 +30,7 @@ mod embedded_start;
 mod gate;
 mod keys;
 mod projects;
+mod resilience;
 mod sql_editor;
 mod sql_limits;
 mod storage_access;

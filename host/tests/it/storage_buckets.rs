@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, Uploads, code, path_of, raw, send};
+use crate::support::{TestApp, Uploads, code, must_send, path_of, raw};
 
 #[tokio::test]
 async fn a_project_starts_with_two_closed_buckets() {
@@ -51,7 +51,7 @@ async fn buckets_are_made_changed_listed_and_counted() {
     assert_eq!((&bucket["maxObjectBytes"], &bucket["exposure"]["signedIn"]), (&json!(2000), &json!("both")));
 
     let signed = project.secret().sign("x.txt", json!({ "bucket": "photos" })).await;
-    assert!(send(&signed, "12345").await.status().is_success());
+    must_send(&signed, "12345").await;
     let url = path_of("signed-download", &[("objectKey", "photos/x.txt")]);
     assert_eq!(project.publishable().get(&url).await.0, StatusCode::OK);
     project.secret().sign("pending.txt", json!({ "bucket": "photos" })).await;
@@ -82,7 +82,7 @@ async fn deleting_a_bucket_takes_its_objects_and_no_others() {
         assert_eq!(admin.post(&project.path("/buckets"), json!({ "name": name })).await.0, StatusCode::CREATED);
         for path in ["a.txt", "b/c.txt"] {
             let signed = project.secret().sign(path, json!({ "bucket": name })).await;
-            assert!(send(&signed, "x").await.status().is_success());
+            must_send(&signed, "x").await;
         }
     }
     for confirm in ["", "photo", "photos2", "PHOTOS"] {
@@ -110,7 +110,7 @@ async fn the_owner_uploads_browses_downloads_and_removes() {
     let request = json!({ "path": "docs/a.txt", "contentType": "text/plain" });
     let (status, signed) = admin.post(&format!("{bucket}/signed-upload"), request.clone()).await;
     assert_eq!((status, signed["objectKey"].as_str()), (StatusCode::OK, Some("private/docs/a.txt")), "{signed}");
-    assert!(send(&signed, "bytes").await.status().is_success());
+    must_send(&signed, "bytes").await;
     let (status, error) = admin.post(&format!("{bucket}/signed-upload"), request).await;
     assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"));
     let upsert = json!({ "path": "docs/a.txt", "contentType": "text/plain", "upsert": true });

@@ -5,7 +5,7 @@ use axum::extract::FromRef;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{TestApp, TestProject, Uploads, send};
+use crate::support::{TestApp, TestProject, Uploads, must_send};
 
 fn state(app: &TestApp) -> StorageState {
     StorageState::from_ref(&app.app)
@@ -37,9 +37,9 @@ async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
     let app = TestApp::start().await;
     let project = app.create_project("sweep").await;
     let signed = project.secret().sign("large.txt", json!({ "maxSize": 3 })).await;
-    assert!(send(&signed, "1234").await.status().is_success());
+    must_send(&signed, "1234").await;
     let signed = project.secret().sign("right.txt", json!({ "maxSize": 3 })).await;
-    assert!(send(&signed, "123").await.status().is_success());
+    must_send(&signed, "123").await;
     let report = cleanup(&state(&app)).await.unwrap();
     assert_eq!((report.oversize_removed, report.confirmed, report.records_removed), (1, 1, 0));
     let bucket = format!("proj-{}", project.id);
@@ -49,9 +49,9 @@ async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
 
     // A URL can be used until it expires: once more after that, and then never again.
     let signed = project.secret().sign("replayed.txt", json!({ "maxSize": 3 })).await;
-    assert!(send(&signed, "123").await.status().is_success());
+    must_send(&signed, "123").await;
     assert_eq!(cleanup(&state(&app)).await.unwrap().confirmed, 1);
-    assert!(send(&signed, "1234").await.status().is_success());
+    must_send(&signed, "1234").await;
     age(&app, &project, 2).await;
     let report = cleanup(&state(&app)).await.unwrap();
     assert_eq!((report.checked, report.oversize_removed), (2, 1));
@@ -64,7 +64,7 @@ async fn records_of_uploads_that_never_came_go_and_the_others_stay() {
     let project = app.create_project("never came").await;
     project.secret().sign("never.txt", json!({})).await;
     let signed = project.secret().sign("came.txt", json!({})).await;
-    assert!(send(&signed, "x").await.status().is_success());
+    must_send(&signed, "x").await;
     age(&app, &project, 2).await;
     // Expired, but one that began in time may still be on its way.
     let report = cleanup(&state(&app)).await.unwrap();

@@ -3,7 +3,7 @@
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject, Uploads, code, path_of, raw, send};
+use crate::support::{TestApp, TestProject, Uploads, code, must_send, path_of, raw};
 
 async fn disposition(project: &TestProject, key: &str, download_as: Option<&str>) -> Option<String> {
     let mut parameters = vec![("bucket", "uploads"), ("objectKey", key)];
@@ -21,7 +21,7 @@ async fn a_download_is_named_and_active_types_are_saved() {
     let project = app.create_project("names").await;
     for (path, content_type) in [("a.txt", "text/plain"), ("page.html", "text/html"), ("i.svg", "image/svg+xml")] {
         let signed = project.secret().sign(path, json!({ "contentType": content_type })).await;
-        assert!(send(&signed, "x").await.status().is_success());
+        must_send(&signed, "x").await;
     }
     assert_eq!(disposition(&project, "uploads/a.txt", None).await, None);
     assert_eq!(
@@ -66,7 +66,7 @@ async fn a_listing_pages_through_a_prefix_in_order() {
         project.secret().upload(path, path.to_owned()).await;
     }
     let signed = project.secret().sign("a/6.txt", json!({ "bucket": "private" })).await;
-    assert!(send(&signed, "elsewhere").await.status().is_success());
+    must_send(&signed, "elsewhere").await;
 
     let list = async |parameters: &[(&str, &str)]| -> Value {
         let mut all = vec![("bucket", "uploads")];

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::support::{Store, TestApp, Uploads, code, raw, send, upload_request};
+use crate::support::{Store, TestApp, Uploads, code, must_send, raw, send, upload_request};
 
 const MIB: usize = 1 << 20;
 
@@ -85,11 +85,11 @@ async fn with_a_size_another_length_fails() {
         assert!(response.status().is_client_error(), "{body}");
     }
     assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
-    assert!(send(&signed, "12345").await.status().is_success());
+    must_send(&signed, "12345").await;
     assert_eq!(project.secret().download("x.txt").await, b"12345");
 
     let empty = project.secret().sign("empty.txt", json!({ "size": 0 })).await;
-    assert!(send(&empty, "").await.status().is_success());
+    must_send(&empty, "").await;
     assert_eq!(project.secret().download("empty.txt").await, b"");
 }
 
@@ -98,7 +98,7 @@ async fn an_object_above_max_size_is_never_served_and_is_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("large").await;
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
-    assert!(send(&signed, "12345678901").await.status().is_success());
+    must_send(&signed, "12345678901").await;
     let (status, error) = project.secret().sign_download("x.txt").await;
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
     let store = app.app.store();
@@ -112,9 +112,9 @@ async fn an_object_above_max_size_is_never_served_and_is_removed() {
 
     // Signing for the same path anew removes it too, instead of saying that it exists.
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
-    assert!(send(&signed, "12345678901").await.status().is_success());
+    must_send(&signed, "12345678901").await;
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
-    assert!(send(&signed, "1234567890").await.status().is_success());
+    must_send(&signed, "1234567890").await;
     assert_eq!(project.secret().download("x.txt").await, b"1234567890");
 }
 
@@ -141,7 +141,7 @@ async fn a_bucket_bounds_what_is_signed() {
     }
     // Without a `maxSize` the bucket's own counts.
     let signed = project.secret().sign("y.txt", json!({})).await;
-    assert!(send(&signed, "x".repeat(101)).await.status().is_success());
+    must_send(&signed, "x".repeat(101)).await;
     assert_eq!(project.secret().sign_download("y.txt").await.0, StatusCode::NOT_FOUND);
 }
 
@@ -153,7 +153,7 @@ async fn without_upsert_an_existing_object_is_a_conflict() {
     let (status, error) = project.secret().post("/v1/storage/signed-upload", upload_request("x.txt", json!({}))).await;
     assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"));
     let signed = project.secret().sign("x.txt", json!({ "upsert": true })).await;
-    assert!(send(&signed, "second").await.status().is_success());
+    must_send(&signed, "second").await;
     assert_eq!(project.secret().download("x.txt").await, b"second");
 }
 
@@ -166,7 +166,7 @@ async fn a_replacement_signed_for_and_never_sent_leaves_the_object() {
     let signed = project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 10 })).await;
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
     // What does come is held to its own limit.
-    assert!(send(&signed, "eleven byte").await.status().is_success());
+    must_send(&signed, "eleven byte").await;
     assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
 }
 
@@ -177,7 +177,7 @@ async fn of_two_urls_for_one_path_the_larger_limit_holds() {
     let project = app.create_project("tabs").await;
     let large = project.secret().sign("x.txt", json!({ "maxSize": 20 })).await;
     project.secret().sign("x.txt", json!({ "maxSize": 5 })).await;
-    assert!(send(&large, "twenty bytes of data").await.status().is_success());
+    must_send(&large, "twenty bytes of data").await;
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
 }
 
@@ -187,7 +187,7 @@ async fn once_never_replaces_where_the_store_knows_how() {
     let project = app.create_project("once").await;
     let signed = project.secret().sign("x.txt", json!({ "once": true })).await;
     assert_eq!(signed["headers"], json!({ "content-type": "text/plain", "if-none-match": "*" }));
-    assert!(send(&signed, "first").await.status().is_success());
+    must_send(&signed, "first").await;
     // Garage ignores the header, but not its signature.
     if Store::shared().is_embedded() {
         assert!(send(&signed, "second").await.status().is_client_error());
@@ -232,7 +232,7 @@ async fn urls_are_signed_for_the_public_endpoint() {
     let signed = project.secret().sign("x.txt", json!({})).await;
     let url = signed["uploadUrl"].as_str().unwrap();
     assert!(url.starts_with(&public), "{url}");
-    assert!(send(&signed, "bytes").await.status().is_success());
+    must_send(&signed, "bytes").await;
     assert_eq!(project.secret().download("x.txt").await, b"bytes");
     let (_, answer) = project.secret().sign_download("x.txt").await;
     let elsewhere = answer["downloadUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");

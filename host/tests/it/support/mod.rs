@@ -16,4 +16,4 @@ pub use postgres::{Postgres, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
 pub use store::Store;
-pub use uploads::{Uploads, code, path_of, raw, send, upload_request};
+pub use uploads::{Uploads, code, must_send, path_of, raw, send, upload_request};

@@ -1,9 +1,6 @@
-//! A wire to the store that a test can cut: refused, or connected and silent.
+//! A wire to the store, or to Postgres, that a test can cut: refused, or connected and silent.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Mutex};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -12,9 +9,10 @@ use tokio::{
 
 use super::Store;
 
-/// Forwards a port of its own to the shared store.
+/// Forwards a port of its own to a server.
 pub struct Proxy {
     address: SocketAddr,
+    target: SocketAddr,
     accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -26,11 +24,20 @@ enum Mode {
 }
 
 impl Proxy {
+    /// A wire to the shared store.
     pub async fn start() -> Self {
+        Self::start_to(Store::shared().endpoint.trim_start_matches("http://").parse().expect("an address")).await
+    }
+
+    pub async fn start_to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address");
-        let accepting = tokio::spawn(accept(listener, Mode::Forward));
-        Self { address, accepting: Mutex::new(Some(accepting)) }
+        let accepting = tokio::spawn(accept(listener, target, Mode::Forward));
+        Self { address, target, accepting: Mutex::new(Some(accepting)) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn url(&self) -> String {
@@ -62,21 +69,19 @@ impl Proxy {
         socket.set_reuseaddr(true).expect("reuse");
         socket.bind(self.address).expect("the same port");
         let listener = socket.listen(64).expect("listens");
-        *self.accepting.lock().expect("lock") = Some(tokio::spawn(accept(listener, mode)));
+        *self.accepting.lock().expect("lock") = Some(tokio::spawn(accept(listener, self.target, mode)));
     }
 }
 
-async fn accept(listener: TcpListener, mode: Mode) {
-    let store: Arc<str> = Store::shared().endpoint.trim_start_matches("http://").into();
+async fn accept(listener: TcpListener, target: SocketAddr, mode: Mode) {
     // Dropped, and so ended, with this task.
     let mut connections = JoinSet::new();
     while let Ok((mut client, _)) = listener.accept().await {
-        let store = store.clone();
         connections.spawn(async move {
             if mode == Mode::Silent {
                 std::future::pending::<()>().await;
             }
-            let mut server = TcpStream::connect(&*store).await.expect("the store");
+            let mut server = TcpStream::connect(target).await.expect("the server");
             let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
         });
     }

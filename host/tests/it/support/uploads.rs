@@ -43,8 +43,7 @@ impl Uploads for Client {
 
     async fn upload(&self, path: &str, bytes: impl Into<reqwest::Body>) {
         let signed = self.sign(path, json!({})).await;
-        let response = send(&signed, bytes).await;
-        assert!(response.status().is_success(), "{}", response.text().await.unwrap_or_default());
+        must_send(&signed, bytes).await;
     }
 
     async fn sign_download(&self, path: &str) -> (StatusCode, Value) {
@@ -73,6 +72,13 @@ pub fn upload_request(path: &str, extra: Value) -> Value {
 /// A client without keys, as whoever holds a signed URL.
 pub fn raw() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("client")
+}
+
+/// Sends bytes as the signed answer says, expecting success.
+pub async fn must_send(signed: &Value, bytes: impl Into<reqwest::Body>) {
+    let response = send(signed, bytes).await;
+    let status = response.status();
+    assert!(status.is_success(), "{status}: {}", response.text().await.unwrap_or_default());
 }
 
 /// Sends bytes just as the signed answer says.

@@ -1,0 +1,183 @@
+//! Who may call what: one row for every route of the OpenAPI document, tried from outside as every kind of caller.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{Client, TestApp, TestProject};
+
+/// Who gets past the gate of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Anybody who reaches the listener.
+    Open,
+    /// Any key of the project; what it finds behind the gate is for grants and exposure to say.
+    AnyKey,
+    /// The secret key alone.
+    SecretKey,
+    /// The owner.
+    Owner,
+    /// Takes a code or a token in its body.
+    SignIn,
+}
+
+use Access::{AnyKey, Open, Owner, SecretKey, SignIn};
+
+const TABLE: &[(&str, &str, Access)] = &[
+    ("GET", "/healthz", Open),
+    ("GET", "/readyz", Open),
+    ("GET", "/", Open),
+    ("GET", "/openapi.json", Open),
+    ("GET", "/metrics", Owner),
+    ("GET", "/v1/db/tables", AnyKey),
+    ("GET", "/v1/db/{table}", AnyKey),
+    ("POST", "/v1/db/{table}", AnyKey),
+    ("PATCH", "/v1/db/{table}", AnyKey),
+    ("DELETE", "/v1/db/{table}", AnyKey),
+    ("POST", "/v1/storage/signed-upload", AnyKey),
+    ("GET", "/v1/storage/signed-download", AnyKey),
+    ("POST", "/v1/storage/multipart/complete", AnyKey),
+    ("POST", "/v1/storage/multipart/abort", AnyKey),
+    ("GET", "/v1/storage/list", SecretKey),
+    ("DELETE", "/v1/storage/object", SecretKey),
+    ("POST", "/admin/v1/session", SignIn),
+    ("GET", "/admin/v1/session", Owner),
+    ("DELETE", "/admin/v1/session", Owner),
+    ("GET", "/admin/v1/projects", Owner),
+    ("POST", "/admin/v1/projects", Owner),
+    ("GET", "/admin/v1/projects/{project}", Owner),
+    ("PATCH", "/admin/v1/projects/{project}", Owner),
+    ("DELETE", "/admin/v1/projects/{project}", Owner),
+    ("GET", "/admin/v1/projects/{project}/keys", Owner),
+    ("POST", "/admin/v1/projects/{project}/keys", Owner),
+    ("DELETE", "/admin/v1/projects/{project}/keys/{key}", Owner),
+    ("POST", "/admin/v1/projects/{project}/keys/{key}/rotate", Owner),
+    ("GET", "/admin/v1/projects/{project}/tables", Owner),
+    ("PUT", "/admin/v1/projects/{project}/tables/{table}/exposure", Owner),
+    ("GET", "/admin/v1/projects/{project}/tables/{table}/rows", Owner),
+    ("POST", "/admin/v1/projects/{project}/tables/{table}/rows", Owner),
+    ("PATCH", "/admin/v1/projects/{project}/tables/{table}/rows", Owner),
+    ("DELETE", "/admin/v1/projects/{project}/tables/{table}/rows", Owner),
+    ("POST", "/admin/v1/projects/{project}/sql", Owner),
+    ("GET", "/admin/v1/projects/{project}/buckets", Owner),
+    ("POST", "/admin/v1/projects/{project}/buckets", Owner),
+    ("GET", "/admin/v1/projects/{project}/buckets/{bucket}", Owner),
+    ("PATCH", "/admin/v1/projects/{project}/buckets/{bucket}", Owner),
+    ("DELETE", "/admin/v1/projects/{project}/buckets/{bucket}", Owner),
+    ("GET", "/admin/v1/projects/{project}/buckets/{bucket}/objects", Owner),
+    ("DELETE", "/admin/v1/projects/{project}/buckets/{bucket}/objects", Owner),
+    ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/signed-upload", Owner),
+    ("GET", "/admin/v1/projects/{project}/buckets/{bucket}/signed-download", Owner),
+    ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete", Owner),
+    ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort", Owner),
+    ("GET", "/admin/v1/audit", Owner),
+    ("GET", "/admin/v1/system", Owner),
+    ("GET", "/admin/v1/migrations", Owner),
+];
+
+/// Every operation of the document.
+fn operations() -> Vec<(Method, String)> {
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in ["get", "post", "put", "patch", "delete"] {
+            if item.get(method).is_some() {
+                operations.push((method.to_uppercase().parse().unwrap(), path.clone()));
+            }
+        }
+    }
+    operations
+}
+
+#[test]
+fn every_route_has_its_row_and_every_row_its_route() {
+    let operations = operations();
+    let missing: Vec<_> = operations
+        .iter()
+        .filter(|(method, path)| !TABLE.iter().any(|row| row.0 == method.as_str() && row.1 == path))
+        .collect();
+    assert!(missing.is_empty(), "routes without a row: {missing:?}");
+    let stale: Vec<_> = TABLE
+        .iter()
+        .filter(|row| !operations.iter().any(|(method, path)| row.0 == method.as_str() && row.1 == path))
+        .collect();
+    assert!(stale.is_empty(), "rows without a route: {stale:?}");
+}
+
+async fn call(client: &Client, method: &str, path: &str) -> StatusCode {
+    let method: Method = method.parse().unwrap();
+    let request = client.request(method.clone(), path);
+    let request = if method == Method::GET { request } else { request.json(&json!({})) };
+    request.send().await.unwrap().status()
+}
+
+fn fill(path: &str, project: &TestProject) -> String {
+    path.replace("{project}", &project.id)
+        .replace("{table}", "items")
+        .replace("{bucket}", "uploads")
+        .replace("{key}", "00000000-0000-7000-8000-000000000000")
+}
+
+#[tokio::test]
+async fn each_route_lets_in_whom_its_row_says_and_nobody_else() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Table").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
+    let wrong_key = format!("ah_sec_{}", "b".repeat(43));
+    let admin = Client::new(&*app.admin_url);
+    for (method, path, access) in TABLE {
+        let path = fill(path, &project);
+        let told = format!("{method} {path}");
+        let on_public = matches!(access, AnyKey | SecretKey);
+        if on_public {
+            assert_eq!(call(&app.public(), method, &path).await, StatusCode::UNAUTHORIZED, "no key: {told}");
+            let wrong = app.public().with_header("x-api-key", &wrong_key);
+            let refused = call(&wrong, method, &path).await;
+            assert!(
+                refused == StatusCode::UNAUTHORIZED || refused == StatusCode::TOO_MANY_REQUESTS,
+                "wrong key: {told}"
+            );
+            let owner = app.public().with_header("x-dev-admin-token", crate::support::ADMIN_TOKEN);
+            assert_eq!(call(&owner, method, &path).await, StatusCode::UNAUTHORIZED, "owner's token: {told}");
+            let secret = call(&project.secret(), method, &path).await;
+            assert!(
+                secret != StatusCode::UNAUTHORIZED && secret != StatusCode::FORBIDDEN,
+                "secret key: {told}: {secret}"
+            );
+            let publishable = call(&project.publishable(), method, &path).await;
+            if *access == SecretKey {
+                assert_eq!(publishable, StatusCode::FORBIDDEN, "publishable key: {told}");
+            } else {
+                assert_ne!(publishable, StatusCode::UNAUTHORIZED, "publishable key: {told}");
+            }
+            // A public route is not on the admin listener, nor the other way round.
+            assert_eq!(call(&app.admin(), method, &path).await, StatusCode::NOT_FOUND, "on the admin surface: {told}");
+            continue;
+        }
+        let nobody = call(&admin, method, &path).await;
+        let wrong = call(&admin.with_header("x-dev-admin-token", "not-the-token-at-all"), method, &path).await;
+        let keyed = call(&admin.with_header("x-api-key", &project.secret_key), method, &path).await;
+        match access {
+            Open => assert_eq!([nobody, wrong, keyed], [StatusCode::OK; 3], "{told}"),
+            SignIn => assert!(nobody.is_client_error() && wrong.is_client_error(), "{told}"),
+            _ => assert_eq!([nobody, wrong, keyed], [StatusCode::UNAUTHORIZED; 3], "{told}"),
+        }
+        if *access == Owner {
+            let owner = call(&app.admin(), method, &path).await;
+            assert!(owner != StatusCode::UNAUTHORIZED && owner != StatusCode::FORBIDDEN, "owner: {told}: {owner}");
+            let public = call(&project.secret(), method, &path).await;
+            assert_eq!(public, StatusCode::NOT_FOUND, "on the public surface: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_one_project_finds_nothing_of_another() {
+    let app = TestApp::start().await;
+    let (ours, theirs) = (app.create_project("Ours").await, app.create_project("Theirs").await);
+    theirs.sql("CREATE TABLE secrets (id int PRIMARY KEY); INSERT INTO secrets VALUES (1)").await;
+    assert_eq!(ours.secret().get("/v1/db/secrets").await.0, StatusCode::NOT_FOUND);
+    let (_, tables) = ours.secret().get("/v1/db/tables").await;
+    assert_eq!(tables, json!({ "tables": [] }));
+    let (status, _) = ours.secret().get("/v1/storage/signed-download?bucket=uploads&objectKey=uploads/a").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,129 @@
+//! What holds when things break: Postgres gone and back, a crash in the middle, many projects on few connections,
+//! a new master key.
+
+use std::time::{Duration, Instant};
+
+use atlashub::secrets::MasterKey;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{Postgres, Proxy, TestApp};
+
+#[tokio::test]
+async fn a_dead_postgres_is_503_quickly_and_recovers_by_itself() {
+    let direct = Postgres::shared().platform_database().await;
+    let address = format!("127.0.0.1:{}", Postgres::shared().port);
+    let proxy = Proxy::start_to(address.parse().unwrap()).await;
+    let app = TestApp::builder().database_url(&direct.replace(&address, &proxy.address().to_string())).start().await;
+    let project = app.create_project("Outage").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1)").await;
+    assert_eq!(project.secret().get("/v1/db/items").await.0, StatusCode::OK);
+
+    proxy.cut().await;
+    let begin = Instant::now();
+    let (status, error) = project.secret().get("/v1/db/items").await;
+    assert_eq!(
+        (status, error["error"]["code"].as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, Some("unavailable")),
+        "{error}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert_eq!(app.public().get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(app.public().get("/healthz").await.0, StatusCode::OK);
+    let text = error.to_string();
+    assert!(!text.contains("127.0.0.1") && !text.contains("proj_"), "{text}");
+
+    proxy.mend().await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while project.secret().get("/v1/db/items").await.0 != StatusCode::OK {
+        assert!(Instant::now() < deadline, "it did not recover");
+    }
+    assert_eq!(app.public().get("/readyz").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn many_projects_share_few_connections() {
+    let app = TestApp::builder().var("ATLASHUB_PROJECT_CONNECTIONS", "5").start().await;
+    let mut projects = Vec::new();
+    for number in 0..8 {
+        let project = app.create_project(&format!("p{number}")).await;
+        project.sql("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1)").await;
+        projects.push(project);
+    }
+    for _ in 0..3 {
+        for project in &projects {
+            let (status, body) = project.secret().get("/v1/db/items").await;
+            assert_eq!(status, StatusCode::OK, "{body}");
+        }
+    }
+    let (used, budget) = app.app.projects().pools.usage();
+    assert!(used <= budget && budget == 5, "{used} of {budget}");
+}
+
+#[tokio::test]
+async fn requests_beyond_the_turns_are_503() {
+    let app = TestApp::builder().var("ATLASHUB_MAX_CONCURRENT_REQUESTS", "1").start().await;
+    let project = app.create_project("Turns").await;
+    project.sql("CREATE VIEW slow AS SELECT 1 AS a FROM pg_sleep(3)").await;
+    let slow = tokio::spawn({
+        let client = project.secret();
+        async move { client.get("/v1/db/slow").await }
+    });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let (status, error) = project.secret().get("/v1/db/tables").await;
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            assert_eq!(error["error"]["code"], "overloaded");
+            break;
+        }
+        assert!(Instant::now() < deadline, "nothing was refused");
+    }
+    assert_eq!(slow.await.unwrap().0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_master_key_is_rotated_while_a_node_runs() {
+    let (old, new) = (MasterKey::generate(), MasterKey::generate());
+    let before = TestApp::builder().master_keys(&old, None).start().await;
+    let project = before.create_project("Sealed").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1)").await;
+    let database = before.services.database_url.expose().to_owned();
+    let node = TestApp::builder().database_url(&database).master_keys(&new, Some(&old)).start().await;
+    let sealer = &node.app.projects().sealer;
+    let report = atlashub::projects::reseal_all(node.app.platform(), sealer).await.unwrap();
+    assert_eq!((report.resealed, report.current), (6, 0));
+    let again = atlashub::projects::reseal_all(node.app.platform(), sealer).await.unwrap();
+    assert_eq!((again.resealed, again.current), (0, 6));
+    let after = TestApp::builder().database_url(&database).master_keys(&new, None).start().await;
+    let client = after.public().with_header("x-api-key", &project.secret_key);
+    let (status, body) = client.get("/v1/db/items").await;
+    assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])), "{body}");
+    // The old key alone opens nothing any more.
+    let late = TestApp::builder().database_url(&database).master_keys(&old, None).start().await;
+    let client = late.public().with_header("x-api-key", &project.secret_key);
+    assert_eq!(client.get("/v1/db/items").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_project_half_made_by_a_crash_is_undone_at_the_next_start() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Crash").await;
+    // As a crash before the last step leaves it: everything is there, the row says `creating`.
+    sqlx::query("UPDATE projects SET state = 'creating' WHERE id = $1")
+        .bind(&project.id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let finished = atlashub::projects::finish_unfinished(app.app.projects()).await.unwrap();
+    assert_eq!(finished.len(), 1);
+    let left: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE $1) + (SELECT count(*) FROM pg_database WHERE datname LIKE $1)",
+    )
+    .bind(format!("proj\\_{}%", project.id))
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
+    assert_eq!(left, 0);
+    let (status, _) = app.admin().post("/admin/v1/projects", json!({ "name": "Crash" })).await;
+    assert_eq!(status, StatusCode::CREATED);
+}
