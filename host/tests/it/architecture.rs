@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::docs_markdown::{document, workspace};
+
 /// The floors of `host/src`, lowest first. A module imports from floors below its own; modules on one floor don't
 /// know one another.
 const FLOORS: &[(u8, &[&str])] = &[
@@ -120,10 +122,10 @@ fn every_folder_has_a_map() {
 
 #[test]
 fn the_document_names_every_module_of_the_host() {
-    let document = fs::read_to_string(workspace().join("docs/ARCHITECTURE.md")).unwrap();
+    let text = document("docs/ARCHITECTURE.md");
     let modules: BTreeSet<String> = sources("host/src").iter().map(|file| module_of(file)).collect();
     for module in modules.iter().filter(|module| *module != "lib") {
-        let named = document.contains(&format!("`{module}`")) || document.contains(&format!("`{module}/`"));
+        let named = text.contains(&format!("`{module}`")) || text.contains(&format!("`{module}/`"));
         assert!(named, "docs/ARCHITECTURE.md says nothing of `{module}`");
     }
 }
@@ -241,10 +243,6 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     collect(&workspace().join(folder), &mut files);
     files.sort();
     files
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn shown(path: &Path) -> String {

@@ -10,6 +10,8 @@ use std::{
 use atlashub::config::{Config, Role, VARIABLES, Vars};
 use serde_json::Value;
 
+use crate::docs_markdown::{document, workspace};
+
 const FILES: &[&str] = &["compose.yaml", "compose.local.yaml", "compose.pi.yaml", "compose.rotate.yaml"];
 
 /// What other programs than ours read: Compose itself, Postgres, Garage.
@@ -28,7 +30,7 @@ fn every_variable_is_one_that_the_server_reads() {
             }
         }
     }
-    let dockerfile = fs::read_to_string(workspace().join("Dockerfile")).unwrap();
+    let dockerfile = document("Dockerfile");
     for name in words(&dockerfile).filter(|word| word.starts_with("ATLASHUB_")) {
         assert!(is_variable(name), "Dockerfile sets {name}, which nothing reads");
     }
@@ -177,7 +179,7 @@ fn secrets_are_made_once_and_each_is_used() {
 
 #[test]
 fn commands_of_the_containers_exist() {
-    let dockerfile = fs::read_to_string(workspace().join("Dockerfile")).unwrap();
+    let dockerfile = document("Dockerfile");
     assert!(dockerfile.contains(r#"CMD ["atlashub", "healthcheck"]"#));
     for command in
         [&["serve", "--role", "gateway"][..], &["serve", "--role", "scheduler"], &["migrate"], &["healthcheck"]]
@@ -256,9 +258,5 @@ fn parsed(file: &str) -> Value {
 }
 
 fn text(file: &str) -> String {
-    fs::read_to_string(workspace().join("compose").join(file)).unwrap()
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+    document(&format!("compose/{file}"))
 }

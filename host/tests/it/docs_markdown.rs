@@ -1,4 +1,7 @@
-//! What the tests of the documents share: fenced blocks, and comparing an answer with a documented one.
+//! What the tests of the documents share: where they are, their fenced blocks, and comparing an answer with a
+//! documented one.
+
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -12,6 +15,16 @@ pub struct Block {
     pub text: String,
     /// Of the opening fence, from 1.
     pub line: usize,
+}
+
+/// The folder of the top `Cargo.toml`.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A document's text, by its path in the workspace.
+pub fn document(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Blocks that begin in the first column, in order.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    docs_markdown::{Block, blocks, compare},
+    docs_markdown::{Block, blocks, compare, document},
     support::free_port,
 };
 
@@ -74,8 +74,7 @@ fn mark(index: usize) -> String {
 }
 
 fn quickstart() -> Vec<Block> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/QUICKSTART.md");
-    blocks(&fs::read_to_string(path).unwrap())
+    blocks(&document("docs/QUICKSTART.md"))
 }
 
 /// The program, ended with the test.

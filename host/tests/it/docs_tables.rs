@@ -1,8 +1,10 @@
 //! Tables in the documents that repeat what the code knows. With `ATLASHUB_WRITE_DOCS=1` the test writes them.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs};
 
 use atlashub::{config::VARIABLES, error::TABLE};
+
+use crate::docs_markdown::{document as read, workspace};
 
 #[test]
 fn configuration_lists_every_variable() {
@@ -28,12 +30,11 @@ const START: &str = "<!-- table: written by the test `docs_tables` -->\n";
 const END: &str = "<!-- end of table -->\n";
 
 fn holds(document: &str, table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
-    let text = fs::read_to_string(&path).unwrap();
+    let text = read(document);
     let (before, rest) = text.split_once(START).unwrap_or_else(|| panic!("{document} has no line {START}"));
     let (written, after) = rest.split_once(END).unwrap_or_else(|| panic!("{document} has no line {END}"));
     if std::env::var_os("ATLASHUB_WRITE_DOCS").is_some() {
-        fs::write(&path, format!("{before}{START}{table}{END}{after}")).unwrap();
+        fs::write(workspace().join(document), format!("{before}{START}{table}{END}{after}")).unwrap();
     } else {
         assert_eq!(written, table, "{document} is behind the code: ATLASHUB_WRITE_DOCS=1 cargo test --test it docs_");
     }

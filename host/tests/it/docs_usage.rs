@@ -1,12 +1,12 @@
 //! `docs/USAGE.md` as written: its requests are sent in order, its answers compared, its TypeScript checked and run.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    docs_markdown::{Block, blocks, compare, find},
+    docs_markdown::{Block, blocks, compare, document, find, workspace},
     support::{Client, TestApp, TestProject},
 };
 
@@ -66,10 +66,10 @@ async fn the_typescript_compiles_and_works() {
 
 #[test]
 fn every_public_path_is_documented() {
-    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
-    let usage = fs::read_to_string(workspace().join("docs/USAGE.md")).unwrap();
+    let openapi = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    let usage = document("docs/USAGE.md");
     let paths: Vec<&String> =
-        document["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")).collect();
+        openapi["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")).collect();
     assert!(paths.len() >= 5, "{paths:?}");
     for path in paths {
         let written = path.replace("{table}", "<table>");
@@ -172,15 +172,11 @@ impl Reader {
 }
 
 fn usage() -> Vec<Block> {
-    blocks(&fs::read_to_string(workspace().join("docs/USAGE.md")).unwrap())
+    blocks(&document("docs/USAGE.md"))
 }
 
 fn run(command: &mut Command) {
     let output = command.output().expect("node is installed (`cargo xtask setup`)");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
