@@ -96,7 +96,9 @@ fn cases(platform: &Platform) -> Vec<Case> {
                         SELECT json_agg(r.*) FROM (SELECT t.id, t.name, t.price, t.created_at FROM items AS t WHERE t.id >= :id ORDER BY t.id LIMIT 100) r;",
             floor_goal: 0.75,
             peer_goal: 4.0,
-            ours: ids().map(|id| Request::get(&format!("/v1/db/items?gte.id={id}&order=id.asc&limit=100"), &key)).collect(),
+            ours: ids()
+                .map(|id| Request::get(&format!("/v1/db/items?gte.id={id}&order=id.asc&limit=100"), &key))
+                .collect(),
             peer: ids().map(|id| Request::get(&format!("/items?id=gte.{id}&order=id.asc&limit=100"), &[])).collect(),
         },
         Case {

@@ -100,7 +100,9 @@ impl Platform {
     pub async fn create_items(&self, rows: u32) -> Result<()> {
         for sql in [
             "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, price numeric(10,2), created_at timestamptz NOT NULL DEFAULT now())",
-            &format!("INSERT INTO items SELECT i, 'item number ' || i, i / 100.0, now() FROM generate_series(1, {rows}) AS i"),
+            &format!(
+                "INSERT INTO items SELECT i, 'item number ' || i, i / 100.0, now() FROM generate_series(1, {rows}) AS i"
+            ),
             "CREATE TABLE inserted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, price numeric(10,2))",
             "ANALYZE items",
         ] {

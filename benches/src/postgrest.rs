@@ -54,7 +54,10 @@ pub async fn start(platform: &Platform) -> Result<Option<Postgrest>> {
         .context("PostgREST starts")?;
     let peer = Postgrest { child, address };
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !reqwest::get(format!("http://{address}/items?limit=1")).await.is_ok_and(|answer| answer.status().is_success()) {
+    while !reqwest::get(format!("http://{address}/items?limit=1"))
+        .await
+        .is_ok_and(|answer| answer.status().is_success())
+    {
         if Instant::now() > deadline {
             bail!("PostgREST did not get ready");
         }

@@ -41,7 +41,9 @@ impl Report {
     }
 
     pub fn print(&self) {
-        println!("| what | floor (pgbench) | AtlasHub | of the floor | goal | PostgREST | times it | goal | p50 | p99 | p99/p50 (goal ≤ 3) |");
+        println!(
+            "| what | floor (pgbench) | AtlasHub | of the floor | goal | PostgREST | times it | goal | p50 | p99 | p99/p50 (goal ≤ 3) |"
+        );
         println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         for row in &self.rows {
             let (peer, times) = match row.peer {
