@@ -11,6 +11,7 @@ mod dev;
 mod garage;
 mod lint;
 mod process;
+mod schemathesis;
 mod setup;
 mod test;
 
@@ -22,9 +23,10 @@ const USAGE: &str = "\
 Usage: cargo xtask <command>
 
   dev [-- <arguments of serve>]          set up what is missing, build, and start the server on the embedded default
-  test [--fast] [--garage] [<filter>]    formatting, lints and every test
+  test [--fast] [<filter>]               formatting, lints and every test
          --fast      the tests alone
          --garage    the storage tests alone, against a real Garage (built once, about ten minutes)
+         --schemathesis  requests made up from the OpenAPI document alone, looking for 5xx
          <filter>    only tests whose name contains it
   lint                                   formatting, lints, licences and advisories
   build [--release]                      one self-contained binary

@@ -27,6 +27,8 @@ pub(crate) enum Tool {
     Node,
     /// Runs the quickstart's lines.
     Curl,
+    /// Runs Schemathesis.
+    Python,
     /// `rustfmt` and `clippy`.
     RustLints,
 }
@@ -43,6 +45,7 @@ impl Tool {
             Self::Pgbench => "pgbench",
             Self::Node => "Node.js with npm",
             Self::Curl => "curl",
+            Self::Python => "Python 3 with venv",
             Self::RustLints => "rustfmt and clippy",
         }
     }
@@ -60,6 +63,9 @@ impl Tool {
             Self::Pgbench => pgbench_folder().is_some(),
             Self::Node => process::find("node").is_some() && npm().is_some(),
             Self::Curl => process::find("curl").is_some(),
+            Self::Python => {
+                process::succeeds(std::process::Command::new("python3").args(["-c", "import venv, ensurepip"]))
+            }
             Self::RustLints => {
                 process::succeeds(process::cargo().args(["fmt", "--version"]))
                     && process::succeeds(process::cargo().args(["clippy", "--version"]))
@@ -87,6 +93,9 @@ impl Tool {
             (Self::Node, _) => &["nodejs", "npm"],
             (Self::Curl, Manager::Winget) => &["cURL.cURL"],
             (Self::Curl, _) => &["curl"],
+            (Self::Python, Manager::Apt) => &["python3", "python3-venv"],
+            (Self::Python, Manager::Winget) => &["Python.Python.3.13"],
+            (Self::Python, _) => &["python3"],
             // Not the system's business: rustup has them.
             (Self::RustLints, _) => &[],
         }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::{
-    garage, lint, process,
+    garage, lint, process, schemathesis,
     setup::{self, Tool},
 };
 
@@ -14,6 +14,8 @@ pub(crate) struct Options {
     fast: bool,
     /// The storage tests alone, against Garage instead of the embedded store.
     garage: bool,
+    /// Requests made up from the OpenAPI document alone.
+    schemathesis: bool,
     filter: Option<String>,
 }
 
@@ -24,6 +26,7 @@ impl Options {
             match argument.as_str() {
                 "--fast" => options.fast = true,
                 "--garage" => options.garage = true,
+                "--schemathesis" => options.schemathesis = true,
                 flag if flag.starts_with('-') => bail!("`test` has no option `{flag}`; see `cargo xtask help`"),
                 filter if options.filter.is_none() => options.filter = Some(filter.to_owned()),
                 more => bail!("`test` takes one filter; `{more}` is a second one"),
@@ -38,6 +41,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     setup::node_modules("docs/examples")?;
     if options.garage {
         return garage_lane(options.filter.as_deref());
+    }
+    if options.schemathesis {
+        return schemathesis_lane();
     }
     if !options.fast {
         lint::source()?;
@@ -63,6 +69,15 @@ fn garage_lane(filter: Option<&str>) -> Result<()> {
     process::run(&mut command)
 }
 
+/// Requests made up from the OpenAPI document, to both surfaces of a running platform.
+fn schemathesis_lane() -> Result<()> {
+    let binary = schemathesis::binary()?;
+    let mut command = process::cargo();
+    command.args(["test", "--package", "atlashub", "--test", "it", "--features", "schemathesis"]);
+    command.args(["--", "made_up_requests::", "--nocapture"]).env("ATLASHUB_TEST_SCHEMATHESIS_BIN", binary);
+    process::run(&mut command)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,7 +90,7 @@ mod tests {
     fn options_are_read_in_any_order() {
         assert_eq!(parse(&[]).unwrap(), Options::default());
         let options = parse(&["keys", "--fast"]).unwrap();
-        assert_eq!(options, Options { fast: true, garage: false, filter: Some("keys".to_owned()) });
+        assert_eq!(options, Options { fast: true, filter: Some("keys".to_owned()), ..Options::default() });
         assert!(parse(&["--garage"]).unwrap().garage);
     }
 

@@ -29,6 +29,7 @@ mod embedded_postgres;
 mod embedded_start;
 mod gate;
 mod keys;
+mod made_up_requests;
 mod projects;
 mod projects_recovery;
 mod resilience;
