@@ -14,14 +14,20 @@ use crate::{
 use super::{
     cursor,
     render::{MAX_AFFECTED_MARKER, Origin},
-    schema::{Evidence, Schema},
+    schema::{Evidence, Schema, TypeClass},
 };
 
 /// What is known about a refused statement.
 pub(super) struct Refused<'a> {
     pub(super) schema: &'a Schema,
     pub(super) table: &'a str,
-    pub(super) origins: &'a [Origin],
+    pub(super) origins: &'a [Origin<'a>],
+}
+
+impl Refused<'_> {
+    fn limits_affected(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, Origin::MaxAffected))
+    }
 }
 
 /// Whether the schema the statement was planned by may be out of date.
@@ -32,6 +38,8 @@ pub(super) fn evidence(error: &DbError) -> Option<Evidence> {
         "42P01" | "42703" | "42704" | "42883" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809" | "428C9" => {
             Some(Evidence::Refused)
         }
+        // A grant may be new, or gone.
+        "42501" => Some(Evidence::UnknownName),
         _ => None,
     }
 }
@@ -62,19 +70,19 @@ fn map(refusal: &Refusal, refused: &Refused<'_>) -> Option<ApiError> {
     }
     let table = refused.table;
     Some(match code {
-        "22P02"
-            if refused.origins.contains(&Origin::MaxAffected) && refusal.message().contains(MAX_AFFECTED_MARKER) =>
-        {
+        "22P02" if refused.limits_affected() && refusal.message().contains(MAX_AFFECTED_MARKER) => {
             too_many_affected(refusal)
         }
         "23505" => constraint(refusal, refused, Code::UniqueViolation, "A row with the same key exists"),
-        "23503" | "23001" => constraint(
-            refusal,
-            refused,
-            Code::ForeignKeyViolation,
-            "The row refers to one that does not exist, or is itself referred to",
-        ),
-        "23502" => not_null(refusal, table),
+        "23503" | "23001" => {
+            let what = if refusal.message().starts_with("update or delete") || code == "23001" {
+                "Other rows refer to this one"
+            } else {
+                "The row refers to one that does not exist"
+            };
+            constraint(refusal, refused, Code::ForeignKeyViolation, what)
+        }
+        "23502" => not_null(refusal, refused),
         "23514" => constraint(refusal, refused, Code::CheckViolation, "A value fails a check"),
         "23P01" => constraint(refusal, refused, Code::CheckViolation, "The row collides with another one"),
         "44000" => ApiError::new(Code::CheckViolation, format!("The row would not be visible in the view `{table}`.")),
@@ -129,16 +137,11 @@ fn parameter_number(refusal: &Refusal) -> Option<usize> {
     after[..digits].parse().ok()
 }
 
-fn bad_parameter(refusal: &Refusal, origin: Option<&Origin>) -> ApiError {
+fn bad_parameter(refusal: &Refusal, origin: Option<&Origin<'_>>) -> ApiError {
     match origin {
-        Some(Origin::Column { name, data_type }) => {
-            let error = ApiError::new(
-                Code::InvalidValue,
-                format!("Column `{name}` is of type {data_type}: {}.", refusal.message()),
-            )
-            .with_details(json!({ "column": name, "type": data_type }));
-            let time = data_type.starts_with("timestamp") || data_type.starts_with("time");
-            if time && refusal.message().contains(' ') {
+        Some(Origin::Column(column)) => {
+            let error = bad_value(refusal.message(), &column.name, &column.data_type);
+            if column.class == TypeClass::Time && refusal.message().contains(' ') {
                 error.with_hint("In a query string, write + as %2B.")
             } else {
                 error
@@ -193,10 +196,12 @@ fn constraint(refusal: &Refusal, refused: &Refused<'_>, code: Code, what: &str) 
         .with_details(json!({ "constraint": name, "columns": columns }))
 }
 
-fn not_null(refusal: &Refusal, table: &str) -> ApiError {
-    let Some(column) = refusal.column() else { return ApiError::new(Code::NotNullViolation, "A value is missing.") };
-    let table = refusal.table().unwrap_or(table);
-    ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{table}` needs a value."))
+fn not_null(refusal: &Refusal, refused: &Refused<'_>) -> ApiError {
+    let visible = refusal.table().and_then(|table| refused.schema.table(table));
+    let (Some(column), Some(table)) = (refusal.column(), visible) else {
+        return ApiError::new(Code::NotNullViolation, "A column that needs a value has none.");
+    };
+    ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{}` needs a value.", table.name))
         .with_details(json!({ "column": column }))
 }
 

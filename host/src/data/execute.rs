@@ -226,7 +226,7 @@ impl DataService {
         identity: Identity<'_>,
         schema: &Schema,
         table: &str,
-        rendered: &Rendered,
+        rendered: &Rendered<'_>,
     ) -> Result<Vec<Row>, Failure> {
         self.fetch(identity, &rendered.statement).await.map_err(|error| refusal(error, None, schema, table, rendered))
     }
@@ -240,7 +240,7 @@ impl DataService {
 }
 
 /// The answer for a refused statement; `named` says which column a value did not fit, where that was found out.
-fn refusal(error: DbError, named: Option<ApiError>, schema: &Schema, table: &str, rendered: &Rendered) -> Failure {
+fn refusal(error: DbError, named: Option<ApiError>, schema: &Schema, table: &str, rendered: &Rendered<'_>) -> Failure {
     let evidence = errors::evidence(&error);
     let error = match named {
         Some(named) => named.with_cause(error),

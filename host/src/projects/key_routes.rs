@@ -1,11 +1,11 @@
 use api_types::{ApiKey, CreateApiKey, CreatedApiKey, ErrorBody, Page, PageQuery, RotateApiKey};
-use axum::{extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 use uuid::Uuid;
 
 use super::{AdminProject, ProjectsState, keys, queries};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
 };
 
 /// A project's keys, oldest first, with those that ended.
@@ -30,8 +30,8 @@ pub(super) async fn create_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<CreateApiKey>,
-) -> ApiResult<(StatusCode, ApiJson<CreatedApiKey>)> {
-    Ok((StatusCode::CREATED, ApiJson(keys::create(&state, &project.id, &request).await?)))
+) -> ApiResult<Created> {
+    Ok(created(keys::create(&state, &project.id, &request).await?))
 }
 
 /// Revokes a key: it stops working at once.
@@ -56,8 +56,21 @@ pub(super) async fn rotate_key(
     AdminProject(project): AdminProject,
     ApiPath((_, key)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<RotateApiKey>,
-) -> ApiResult<(StatusCode, ApiJson<CreatedApiKey>)> {
-    Ok((StatusCode::CREATED, ApiJson(keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?)))
+) -> ApiResult<Created> {
+    Ok(created(keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?))
+}
+
+/// A key that was made, and what the audit log keeps of it.
+type Created = (StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<CreatedApiKey>);
+
+fn created(created: CreatedApiKey) -> Created {
+    let details = serde_json::json!({ "type": created.api_key.key_type, "name": created.api_key.name });
+    (
+        StatusCode::CREATED,
+        Extension(AuditTarget(created.api_key.id.clone())),
+        Extension(AuditDetails(details)),
+        ApiJson(created),
+    )
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {

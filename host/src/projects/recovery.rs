@@ -29,6 +29,8 @@ pub async fn finish_unfinished(state: &ProjectsState) -> anyhow::Result<Vec<Unfi
     for project in unfinished(&state.platform).await? {
         let mut connection = database::connect_as_platform(&state.database_url, None).await?;
         match provisioning::lock(&mut connection, &project.id).await {
+            // Read again under the lock: whoever held it may have finished since the list was read.
+            Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => {}
             Ok(()) => {
                 provisioning::undo(state, &mut connection, &project.id).await?;
                 tracing::info!(project = project.id, state = ?project.state, "finished what was left of a project");
@@ -40,4 +42,8 @@ pub async fn finish_unfinished(state: &ProjectsState) -> anyhow::Result<Vec<Unfi
         let _ = connection.close().await;
     }
     Ok(finished)
+}
+
+async fn is_ready_or_gone(platform: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
+    Ok(unfinished(platform).await?.iter().all(|project| project.id != id))
 }

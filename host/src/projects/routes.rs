@@ -2,14 +2,14 @@ use api_types::{
     CreateProject, CreatedProject, DeleteProject, ErrorBody, Page, PageQuery, Project, ProjectDetail, ProjectState,
     UpdateProject,
 };
-use axum::{extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 
 use super::{AdminProject, ProjectsState, cors, keys, provisioning, queries, removal};
 use crate::{
     db::{DbRole, Statement},
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
 };
 
 /// All projects, newest first.
@@ -34,10 +34,11 @@ pub(super) async fn list_projects(
 pub(super) async fn create_project(
     State(state): State<ProjectsState>,
     ApiJson(request): ApiJson<CreateProject>,
-) -> ApiResult<(StatusCode, ApiJson<CreatedProject>)> {
+) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<CreatedProject>)> {
     let name = keys::check_name(&request.name, "name")?.to_owned();
     let created = provisioning::create_project(&state, name).await?;
-    Ok((StatusCode::CREATED, ApiJson(created)))
+    let target = Extension(AuditTarget(created.project.id.clone()));
+    Ok((StatusCode::CREATED, target, named(&created.project.name), ApiJson(created)))
 }
 
 /// A project with what it holds.
@@ -108,7 +109,7 @@ pub(super) async fn delete_project(
     State(state): State<ProjectsState>,
     ApiPath(id): ApiPath<String>,
     ApiJson(request): ApiJson<DeleteProject>,
-) -> ApiResult<StatusCode> {
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
     let project = queries::project(&state.platform, &id)
         .await?
         .filter(|project| project.state != ProjectState::Creating)
@@ -118,5 +119,10 @@ pub(super) async fn delete_project(
             .with_hint("Type the project's name, exactly as it is shown."));
     }
     removal::delete_project(&state, &project).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, named(&project.name)))
+}
+
+/// For the audit log, which outlives the project.
+fn named(name: &str) -> Extension<AuditDetails> {
+    Extension(AuditDetails(serde_json::json!({ "name": name })))
 }

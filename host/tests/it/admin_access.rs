@@ -79,7 +79,7 @@ impl TeamKey {
 
     fn token_with_header(&self, header: &Value, claims: &Value) -> String {
         let message = message(header, claims);
-        format!("{message}.{}", encode(&self.sign(message.as_bytes())))
+        format!("{message}.{}", encode(self.sign(message.as_bytes())))
     }
 }
 

@@ -69,6 +69,11 @@ async fn changes_are_on_record_also_refused_ones() {
     assert_eq!(revoked["target"], json!(key_id));
     assert_eq!(revoked["address"], "127.0.0.1");
     assert!(revoked["requestId"].as_str().is_some_and(|id| id.len() == 32), "{revoked}");
+    let created = &entries(&app, "?action=key.create").await[0];
+    assert_eq!(created["target"], json!(key_id));
+    assert_eq!(created["details"], json!({"type": "secret", "name": "ci"}));
+    let made = &entries(&app, "?action=project.create").await[0];
+    assert_eq!((&made["projectId"], &made["details"]), (&json!(project.id), &json!({"name": "Shop"})));
     let refused = &entries(&app, "?action=project.update").await[0];
     assert_eq!(refused["details"]["error"], "invalid_request");
 }

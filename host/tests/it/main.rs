@@ -30,6 +30,7 @@ mod embedded_start;
 mod gate;
 mod keys;
 mod projects;
+mod projects_recovery;
 mod resilience;
 mod sql_editor;
 mod sql_limits;

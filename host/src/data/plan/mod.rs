@@ -3,6 +3,7 @@
 
 mod filter;
 mod ident;
+mod insert;
 mod output;
 mod read;
 mod resolve;
@@ -10,10 +11,8 @@ mod write;
 
 pub use filter::{Cast, IsValue, Predicate, SqlOperator, Test};
 pub use ident::QuotedIdent;
+pub use insert::{Conflict, GroupRows, InsertGroup, InsertPlan, plan_insert};
 pub use output::{EmbedPlan, EmbedShape, Output};
 pub use read::{Keyset, OrderTerm, ReadPlan, plan_read};
 pub use resolve::ColumnRef;
-pub use write::{
-    Answer, Answered, CellValue, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Target, UpdatePlan,
-    plan_delete, plan_insert, plan_update,
-};
+pub use write::{Answer, Answered, CellValue, DeletePlan, Target, UpdatePlan, plan_delete, plan_update};

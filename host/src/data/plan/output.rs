@@ -97,6 +97,9 @@ pub(super) fn plan_outputs<'p>(
             },
         }
     }
+    if let [SelectItem::All] = items {
+        return Ok(outputs);
+    }
     match repeated_name(&outputs) {
         Some(name) => Err(ApiError::invalid(format!("`select` gives two members the name `{name}`."))
             .with_hint("Rename one, as in alias:column.")),
@@ -105,7 +108,6 @@ pub(super) fn plan_outputs<'p>(
 }
 
 fn repeated_name<'p>(outputs: &[Output<'p>]) -> Option<&'p str> {
-    // Columns of one `*` can't repeat; the list is short otherwise, but a client decides how short.
     let mut names: Vec<&str> = outputs.iter().map(Output::name).collect();
     names.sort_unstable();
     names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])

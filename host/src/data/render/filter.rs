@@ -4,11 +4,11 @@ use crate::data::{
     schema::TypeClass,
 };
 
-use super::{Alias, Writer, column_origin};
+use super::{Alias, Origin, Writer};
 
-impl Writer {
+impl<'p> Writer<'p> {
     /// ` WHERE …`, or nothing.
-    pub(super) fn where_all(&mut self, alias: Alias, predicates: &[Predicate<'_>]) {
+    pub(super) fn where_all(&mut self, alias: Alias, predicates: &[Predicate<'p>]) {
         if predicates.is_empty() {
             return;
         }
@@ -16,7 +16,7 @@ impl Writer {
         self.joined(predicates, " AND ", |writer, predicate| writer.predicate(alias, predicate));
     }
 
-    pub(super) fn predicate(&mut self, alias: Alias, predicate: &Predicate<'_>) {
+    pub(super) fn predicate(&mut self, alias: Alias, predicate: &Predicate<'p>) {
         match predicate {
             Predicate::Group { join, negated, predicates } => {
                 self.push(if *negated { "NOT (" } else { "(" });
@@ -43,11 +43,11 @@ impl Writer {
                 match test {
                     Test::Compare { operator, cast, value } => {
                         self.push(operator.spaced());
-                        self.param(Some(value.clone()), *cast, column_origin(*column));
+                        self.param(Some(value.clone()), *cast, Origin::Column(column.column));
                     }
                     Test::AnyOf { list } => {
                         self.push(" = ANY (");
-                        self.bare_param(Some(list.clone()), column_origin(*column));
+                        self.bare_param(Some(list.clone()), Origin::Column(column.column));
                         self.push("::");
                         self.sql_type(&column.column.base_type);
                         self.push("[])");
@@ -60,7 +60,7 @@ impl Writer {
                     }),
                     Test::Search { text } => {
                         self.push(" @@ websearch_to_tsquery(");
-                        self.bare_param(Some(text.clone()), column_origin(*column));
+                        self.bare_param(Some(text.clone()), Origin::Column(column.column));
                         self.push("::text)");
                     }
                 }

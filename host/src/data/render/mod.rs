@@ -13,7 +13,7 @@ use crate::db::Statement;
 
 use super::{
     plan::{Cast, ColumnRef, QuotedIdent},
-    schema::SqlType,
+    schema::{Column, SqlType},
 };
 
 pub use read::{render_estimate, render_read};
@@ -23,20 +23,17 @@ pub use write::{
 
 /// A statement, and where each of its parameters came from.
 #[derive(Debug, Clone)]
-pub struct Rendered {
+pub struct Rendered<'p> {
     pub statement: Statement,
     /// By parameter number, from `$1`.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<Origin<'p>>,
 }
 
 /// What a parameter holds, for messages about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A value for, or to compare with, the column of that name and type.
-    Column {
-        name: String,
-        data_type: String,
-    },
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'p> {
+    /// A value for, or to compare with, this column.
+    Column(&'p Column),
     /// A value of the cursor.
     Cursor,
     Offset,
@@ -59,18 +56,18 @@ impl Kind {
 }
 
 /// SQL on its way, with its parameters.
-struct Writer {
+struct Writer<'p> {
     sql: String,
     params: Vec<Option<Arc<str>>>,
-    origins: Vec<Origin>,
+    origins: Vec<Origin<'p>>,
 }
 
-impl Writer {
+impl<'p> Writer<'p> {
     fn new() -> Self {
         Self { sql: String::with_capacity(512), params: Vec::new(), origins: Vec::new() }
     }
 
-    fn finish(self, kind: Kind) -> Rendered {
+    fn finish(self, kind: Kind) -> Rendered<'p> {
         let Kind { cacheable, writes, heavy } = kind;
         Rendered {
             statement: Statement { text: self.sql.into(), params: self.params, cacheable, writes, heavy },
@@ -132,7 +129,7 @@ impl Writer {
     }
 
     /// `$n`
-    fn bare_param(&mut self, value: Option<Arc<str>>, origin: Origin) {
+    fn bare_param(&mut self, value: Option<Arc<str>>, origin: Origin<'p>) {
         self.params.push(value);
         self.origins.push(origin);
         self.sql.push('$');
@@ -140,7 +137,7 @@ impl Writer {
     }
 
     /// `$n::type`
-    fn param(&mut self, value: Option<Arc<str>>, cast: Cast<'_>, origin: Origin) {
+    fn param(&mut self, value: Option<Arc<str>>, cast: Cast<'_>, origin: Origin<'p>) {
         self.bare_param(value, origin);
         self.push("::");
         match cast {
@@ -172,8 +169,4 @@ struct Alias(usize);
 
 impl Alias {
     const ROOT: Self = Self(0);
-}
-
-fn column_origin(column: ColumnRef<'_>) -> Origin {
-    Origin::Column { name: column.column.name.clone(), data_type: column.column.data_type.clone() }
 }

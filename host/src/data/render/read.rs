@@ -14,7 +14,7 @@ const LONG_OFFSET: u64 = 1000;
 /// - a plan that is `single`: each row is one JSON object;
 /// - else one row: the JSON array of up to `limit + 1` rows (null for none), their number, then the exact total if
 ///   wanted, then, when the keyset's members are not all selected, the text of each term in row number `limit`.
-pub fn render_read(plan: &ReadPlan<'_>) -> Rendered {
+pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut writer = Writer::new();
     if plan.single {
         writer.push("SELECT row_to_json(r.*) FROM (SELECT ");
@@ -62,7 +62,7 @@ pub fn render_read(plan: &ReadPlan<'_>) -> Rendered {
 }
 
 /// The planner's estimate of all pages together, as `EXPLAIN`'s JSON.
-pub fn render_estimate(plan: &ReadPlan<'_>) -> Rendered {
+pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut writer = Writer::new();
     writer.push("EXPLAIN (FORMAT JSON) SELECT 1");
     writer.from(plan);
@@ -100,15 +100,15 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
         })
 }
 
-impl Writer {
-    fn from(&mut self, plan: &ReadPlan<'_>) {
+impl<'p> Writer<'p> {
+    fn from(&mut self, plan: &ReadPlan<'p>) {
         self.push(" FROM ");
         self.table(plan.table);
         self.push(" AS t");
     }
 
     /// From `FROM` to `OFFSET`.
-    fn page(&mut self, plan: &ReadPlan<'_>) {
+    fn page(&mut self, plan: &ReadPlan<'p>) {
         self.from(plan);
         self.where_all(Alias::ROOT, &plan.filter);
         if let (Some(after), Some(keyset)) = (&plan.after, &plan.keyset) {
@@ -126,7 +126,7 @@ impl Writer {
         }
     }
 
-    fn order(&mut self, order: &[OrderTerm<'_>]) {
+    fn order(&mut self, order: &[OrderTerm<'p>]) {
         if order.is_empty() {
             return;
         }
@@ -146,7 +146,7 @@ impl Writer {
         });
     }
 
-    pub(super) fn outputs(&mut self, alias: Alias, outputs: &[Output<'_>], embeds: &mut usize) {
+    pub(super) fn outputs(&mut self, alias: Alias, outputs: &[Output<'p>], embeds: &mut usize) {
         self.joined(outputs, ", ", |writer, output| match output {
             Output::Column { column, name } => {
                 writer.qualified(alias, column.ident);
@@ -160,7 +160,7 @@ impl Writer {
     }
 
     /// A subquery for each row.
-    fn embed(&mut self, parent: Alias, embed: &EmbedPlan<'_>, embeds: &mut usize) {
+    fn embed(&mut self, parent: Alias, embed: &EmbedPlan<'p>, embeds: &mut usize) {
         *embeds += 1;
         let alias = Alias(*embeds);
         self.push(match embed.shape {
@@ -194,8 +194,8 @@ impl Writer {
     }
 
     /// True for the rows after the one whose key these are.
-    fn keyset(&mut self, terms: &[OrderTerm<'_>], values: &[Option<Arc<str>>]) {
-        let plain = |term: &OrderTerm<'_>| term.column.column.not_null && term.direction == terms[0].direction;
+    fn keyset(&mut self, terms: &[OrderTerm<'p>], values: &[Option<Arc<str>>]) {
+        let plain = |term: &OrderTerm<'p>| term.column.column.not_null && term.direction == terms[0].direction;
         if terms.iter().all(plain) {
             let row = terms.len() > 1;
             self.push(if row { "(" } else { "" });
@@ -236,7 +236,7 @@ impl Writer {
         self.push(if written { ")" } else { "false)" });
     }
 
-    fn beyond(&mut self, term: &OrderTerm<'_>, value: &Option<Arc<str>>) {
+    fn beyond(&mut self, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
         if value.is_none() {
             self.qualified(Alias::ROOT, term.column.ident);
             self.push(" IS NOT NULL");
@@ -257,7 +257,7 @@ impl Writer {
         }
     }
 
-    fn key_param(&mut self, term: &OrderTerm<'_>, value: &Option<Arc<str>>) {
+    fn key_param(&mut self, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
         self.param(value.clone(), Cast::To(&term.column.column.base_type), Origin::Cursor);
     }
 }

@@ -8,7 +8,7 @@ use crate::data::{
     request::Resolution,
 };
 
-use super::{Alias, Kind, Origin, Rendered, Writer, column_origin};
+use super::{Alias, Kind, Origin, Rendered, Writer};
 
 /// In the message by which a statement says that it met too many rows, before their number.
 pub const MAX_AFFECTED_MARKER: &str = "atlashub_max_affected:";
@@ -47,7 +47,7 @@ impl Target<'_> {
 }
 
 /// The statement of an insert; all groups in one, so that all or nothing happens.
-pub fn render_insert(plan: &InsertPlan<'_>) -> Rendered {
+pub fn render_insert<'p>(plan: &InsertPlan<'p>) -> Rendered<'p> {
     let mut writer = Writer::new();
     let one_shape = plan.groups.len() == 1;
     if plan.answer_form() == AnswerForm::RowEach {
@@ -85,7 +85,7 @@ pub fn render_insert(plan: &InsertPlan<'_>) -> Rendered {
 }
 
 /// The statement of an update.
-pub fn render_update(plan: &UpdatePlan<'_>) -> Rendered {
+pub fn render_update<'p>(plan: &UpdatePlan<'p>) -> Rendered<'p> {
     let mut writer = Writer::new();
     writer.change(&plan.target, |writer| {
         writer.push("UPDATE ");
@@ -101,7 +101,7 @@ pub fn render_update(plan: &UpdatePlan<'_>) -> Rendered {
 }
 
 /// The statement of a delete.
-pub fn render_delete(plan: &DeletePlan<'_>) -> Rendered {
+pub fn render_delete<'p>(plan: &DeletePlan<'p>) -> Rendered<'p> {
     let mut writer = Writer::new();
     writer.change(&plan.target, |writer| {
         writer.push("DELETE FROM ");
@@ -112,7 +112,7 @@ pub fn render_delete(plan: &DeletePlan<'_>) -> Rendered {
 }
 
 /// Reads the rows' values of these columns as the table declares them, and writes nothing.
-pub fn render_value_check(columns: &[ColumnRef<'_>], rows: Arc<str>) -> Rendered {
+pub fn render_value_check<'p>(columns: &[ColumnRef<'p>], rows: Arc<str>) -> Rendered<'p> {
     let mut writer = Writer::new();
     writer.push("SELECT ");
     writer.joined(columns, ", ", |writer, column| {
@@ -132,7 +132,7 @@ pub fn render_value_check(columns: &[ColumnRef<'_>], rows: Arc<str>) -> Rendered
     writer.finish(Kind { cacheable: false, ..Kind::READ })
 }
 
-impl Writer {
+impl<'p> Writer<'p> {
     /// `g0`, `g1`, …
     fn group_name(&mut self, number: usize) {
         self.push("g");
@@ -140,7 +140,7 @@ impl Writer {
     }
 
     /// An update or delete up to its `WHERE`, completed as its target wants it.
-    fn change(&mut self, target: &Target<'_>, statement: impl FnOnce(&mut Self)) {
+    fn change(&mut self, target: &Target<'p>, statement: impl FnOnce(&mut Self)) {
         if target.answer_form() == AnswerForm::RowEach {
             statement(self);
             self.where_all(Alias::ROOT, &target.filter);
@@ -164,13 +164,15 @@ impl Writer {
             // The cast of a text that is no number fails, and with it the whole statement.
             self.push(", CASE WHEN count(*) > ");
             self.bare_param(Some(max_affected.to_string().into()), Origin::MaxAffected);
-            self.push("::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END");
+            self.push("::int8 THEN ('");
+            self.push(MAX_AFFECTED_MARKER);
+            self.push("' || count(*))::int4 END");
         }
         self.push(" FROM g0");
     }
 
     /// ` RETURNING` one value for each row.
-    fn returning_rows(&mut self, answer: &Answer<'_>) {
+    fn returning_rows(&mut self, answer: &Answer<'p>) {
         self.push(" RETURNING ");
         match answer {
             Answer::Count { .. } => self.push("1"),
@@ -184,7 +186,7 @@ impl Writer {
     }
 
     /// ` RETURNING` the columns, for a query around it.
-    fn returning_columns(&mut self, answer: &Answer<'_>) {
+    fn returning_columns(&mut self, answer: &Answer<'p>) {
         self.push(" RETURNING ");
         match answer {
             Answer::Count { .. } => self.push("1"),
@@ -192,11 +194,11 @@ impl Writer {
         }
     }
 
-    fn returned(&mut self, outputs: &[Output<'_>]) {
+    fn returned(&mut self, outputs: &[Output<'p>]) {
         self.outputs(Alias::ROOT, outputs, &mut 0);
     }
 
-    fn insert(&mut self, plan: &InsertPlan<'_>, group: &InsertGroup<'_>) {
+    fn insert(&mut self, plan: &InsertPlan<'p>, group: &InsertGroup<'p>) {
         self.push("INSERT INTO ");
         self.table(plan.table);
         self.push(" AS t ");
@@ -241,13 +243,13 @@ impl Writer {
         }
     }
 
-    fn column_list(&mut self, columns: &[ColumnRef<'_>]) {
+    fn column_list(&mut self, columns: &[ColumnRef<'p>]) {
         self.push("(");
         self.joined(columns, ", ", |writer, column| writer.ident(column.ident));
         self.push(")");
     }
 
-    fn conflict(&mut self, conflict: &Conflict<'_>, columns: &[ColumnRef<'_>]) {
+    fn conflict(&mut self, conflict: &Conflict<'p>, columns: &[ColumnRef<'p>]) {
         self.push(" ON CONFLICT ");
         if !conflict.columns.is_empty() {
             self.column_list(&conflict.columns);
@@ -257,8 +259,8 @@ impl Writer {
             return;
         }
         self.push(" DO UPDATE SET ");
-        let in_key = |column: &ColumnRef<'_>| conflict.columns.iter().any(|key| key.ident == column.ident);
-        let mut changed: Vec<QuotedIdent<'_>> =
+        let in_key = |column: &ColumnRef<'p>| conflict.columns.iter().any(|key| key.ident == column.ident);
+        let mut changed: Vec<QuotedIdent<'p>> =
             columns.iter().filter(|column| !in_key(column)).map(|column| column.ident).collect();
         if changed.is_empty() {
             // Nothing to change, and the row is to be answered all the same.
@@ -271,8 +273,8 @@ impl Writer {
         });
     }
 
-    fn cell(&mut self, column: ColumnRef<'_>, value: &CellValue) {
-        let origin = column_origin(column);
+    fn cell(&mut self, column: ColumnRef<'p>, value: &CellValue) {
+        let origin = Origin::Column(column.column);
         let to_column = Cast::To(&column.column.base_type);
         match value {
             CellValue::Null => self.param(None::<Arc<str>>, to_column, origin),

@@ -61,7 +61,7 @@ proptest! {
                 "select=id&eq.title={v}&like.title={v}&in.code={list}&or=(eq.title:{q},gt.code:{q})&fts.title={v}",
                 v = encoded(value), list = encoded(&format!("\"{quoted}\"")), q = encoded(&format!("\"{quoted}\"")),
             );
-            read("books", &query).unwrap().statement
+            read("books", &query).unwrap()
         };
         let (benign, tried) = (sql("a"), sql(&value));
         prop_assert_eq!(&benign.text, &tried.text);
@@ -88,7 +88,7 @@ proptest! {
         ];
         for query in queries {
             for rendered in [read(&table, &query), delete(&table, &query)].into_iter().flatten() {
-                prop_assert!(is_ours(&rendered.statement.text), "{}", rendered.statement.text);
+                prop_assert!(is_ours(&rendered.text), "{}", rendered.text);
             }
         }
     }
@@ -104,16 +104,16 @@ proptest! {
         ];
         for body in bodies {
             if let Ok(rendered) = insert("books", &format!("onConflict={}", encoded(&key)), &body) {
-                prop_assert!(is_ours(&rendered.statement.text), "{}", rendered.statement.text);
+                prop_assert!(is_ours(&rendered.text), "{}", rendered.text);
             }
             if let Ok(rendered) = insert("books", "", &body) {
-                prop_assert!(is_ours(&rendered.statement.text), "{}", rendered.statement.text);
+                prop_assert!(is_ours(&rendered.text), "{}", rendered.text);
             }
         }
         let body = serde_json::json!({ "values": { "title": value } }).to_string();
         let benign = update("books", "eq.id=1", r#"{"values":{"title":"a"}}"#).unwrap();
         if let Ok(tried) = update("books", "eq.id=1", &body) {
-            prop_assert_eq!(&benign.statement.text, &tried.statement.text);
+            prop_assert_eq!(&benign.text, &tried.text);
         }
     }
 }

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::{
     DataLimits,
     plan::{plan_delete, plan_insert, plan_read, plan_update},
-    render::{Rendered, render_delete, render_insert, render_read, render_update},
+    render::{render_delete, render_insert, render_read, render_update},
     request::{DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
     schema::{Schema, from_catalogue_json},
 };
-use crate::error::ApiError;
+use crate::{db::Statement, error::ApiError};
 
 /// Types of the fixture: oid, qualified name, bare built-in name, kind, category, element or subtype, range, base.
 const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
@@ -116,36 +116,36 @@ fn make_schema() -> Schema {
     from_catalogue_json(&catalogue.to_string()).unwrap()
 }
 
-pub(super) fn read(table: &str, query: &str) -> Result<Rendered, ApiError> {
+pub(super) fn read(table: &str, query: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = ReadRequest::parse(query)?;
-    Ok(render_read(&plan_read(schema, table, &request, &DataLimits::default())?))
+    Ok(render_read(&plan_read(schema, table, &request, &DataLimits::default())?).statement)
 }
 
-pub(super) fn insert(table: &str, query: &str, body: &str) -> Result<Rendered, ApiError> {
+pub(super) fn insert(table: &str, query: &str, body: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = InsertRequest::parse(query, body.as_bytes(), 1000)?;
-    Ok(render_insert(&plan_insert(schema, table, &request)?))
+    Ok(render_insert(&plan_insert(schema, table, &request)?).statement)
 }
 
-pub(super) fn update(table: &str, query: &str, body: &str) -> Result<Rendered, ApiError> {
+pub(super) fn update(table: &str, query: &str, body: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = UpdateRequest::parse(query, body.as_bytes())?;
-    Ok(render_update(&plan_update(schema, table, &request)?))
+    Ok(render_update(&plan_update(schema, table, &request)?).statement)
 }
 
-pub(super) fn delete(table: &str, query: &str) -> Result<Rendered, ApiError> {
+pub(super) fn delete(table: &str, query: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = DeleteRequest::parse(query)?;
-    Ok(render_delete(&plan_delete(schema, table, &request)?))
+    Ok(render_delete(&plan_delete(schema, table, &request)?).statement)
 }
 
 /// SQL and parameters on one line.
-pub(super) fn shown(rendered: &Rendered) -> String {
-    let params: Vec<&str> = rendered.statement.params.iter().map(|param| param.as_deref().unwrap_or("NULL")).collect();
+pub(super) fn shown(statement: &Statement) -> String {
+    let params: Vec<&str> = statement.params.iter().map(|param| param.as_deref().unwrap_or("NULL")).collect();
     match params.is_empty() {
-        true => rendered.statement.text.to_string(),
-        false => format!("{} -- {}", rendered.statement.text, params.join(" | ")),
+        true => statement.text.to_string(),
+        false => format!("{} -- {}", statement.text, params.join(" | ")),
     }
 }
 

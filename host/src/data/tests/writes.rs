@@ -59,7 +59,7 @@ fn inserts_become_sql() {
 #[test]
 fn upserts_become_sql() {
     let check = |query: &str, body: &str, expected: &str| {
-        let sql = insert("authors", &format!("returning=minimal&{query}"), body).unwrap().statement.text.to_string();
+        let sql = insert("authors", &format!("returning=minimal&{query}"), body).unwrap().text.to_string();
         let conflict = sql.split_once(" ON CONFLICT ").unwrap().1.split_once(" RETURNING").unwrap().0;
         assert_eq!(conflict, expected, "{query}");
     };
@@ -139,7 +139,7 @@ fn refusals_name_what_is_wrong() {
 
 #[test]
 fn rows_that_cannot_be_read_are_counted() {
-    let sql = insert("secrets", "", r#"{"rows":[{"note":"a"}]}"#).unwrap().statement.text.to_string();
+    let sql = insert("secrets", "", r#"{"rows":[{"note":"a"}]}"#).unwrap().text.to_string();
     assert!(sql.ends_with(" RETURNING 1"), "{sql}");
 }
 

@@ -1,0 +1,36 @@
+//! Finishing what a crash left must not touch what somebody is at work on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use atlashub::projects::finish_unfinished;
+use reqwest::StatusCode;
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn a_project_made_while_recovery_runs_is_left_alone() {
+    let app = TestApp::start().await;
+    let done = AtomicBool::new(false);
+    let recover = async {
+        let mut finished = Vec::new();
+        while !done.load(Ordering::Relaxed) {
+            finished.extend(finish_unfinished(app.app.projects()).await.unwrap());
+        }
+        finished
+    };
+    let create = async {
+        let mut projects = Vec::new();
+        for number in 0..8 {
+            projects.push(app.create_project(&format!("made meanwhile {number}")).await);
+        }
+        done.store(true, Ordering::Relaxed);
+        projects
+    };
+    let (finished, projects) = tokio::join!(recover, create);
+    assert_eq!(finished, []);
+    for project in projects {
+        let (status, detail) = app.admin().get(&project.path("")).await;
+        assert_eq!(status, StatusCode::OK, "{detail}");
+        assert!(app.app.store().bucket_exists(&format!("proj-{}", project.id)).await.unwrap());
+    }
+}
