@@ -74,7 +74,7 @@ impl Platform {
             ("ATLASHUB_POOL_SIZE", "10".to_owned()),
         ];
         let (gateway, ready_after) = Server::start(&binary, &variables).await?;
-        let created: Value = reqwest::Client::new()
+        let created: Value = client()?
             .post(format!("http://{}/admin/v1/projects", gateway.admin))
             .header("x-dev-admin-token", ADMIN_TOKEN)
             .json(&json!({ "name": "bench" }))
@@ -106,7 +106,7 @@ impl Platform {
             "CREATE TABLE inserted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, price numeric(10,2))",
             "ANALYZE items",
         ] {
-            let answer = reqwest::Client::new()
+            let answer = client()?
                 .post(format!("http://{}/admin/v1/projects/{}/sql", self.gateway.admin, self.project_id))
                 .header("x-dev-admin-token", ADMIN_TOKEN)
                 .json(&json!({ "sql": sql }))
@@ -162,10 +162,11 @@ impl Server {
             command.env(name, value);
         }
         let child = command.spawn().context("the server starts")?;
+        let client = client()?;
         let mut server = Self { child, public, admin };
         let deadline = begin + Duration::from_secs(60);
         loop {
-            if let Ok(answer) = reqwest::get(format!("http://{public}/readyz")).await
+            if let Ok(answer) = client.get(format!("http://{public}/readyz")).send().await
                 && answer.status().is_success()
             {
                 return Ok((server, begin.elapsed()));
@@ -179,6 +180,11 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// For what is not measured.
+pub fn client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?)
 }
 
 /// The release binary beside this one.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::platform::{Platform, free_address};
+use crate::platform::{Platform, client, free_address};
 
 /// A running PostgREST.
 pub struct Postgrest {
@@ -54,10 +54,12 @@ pub async fn start(platform: &Platform) -> Result<Option<Postgrest>> {
         .context("PostgREST starts")?;
     let peer = Postgrest { child, address };
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !reqwest::get(format!("http://{address}/items?limit=1"))
-        .await
-        .is_ok_and(|answer| answer.status().is_success())
-    {
+    let client = client()?;
+    let ready = async || {
+        let answer = client.get(format!("http://{address}/items?limit=1")).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
+    while !ready().await {
         if Instant::now() > deadline {
             bail!("PostgREST did not get ready");
         }

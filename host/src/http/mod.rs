@@ -6,6 +6,7 @@ mod client_address;
 mod limits;
 mod paging;
 mod request_id;
+mod request_metrics;
 
 pub use audit_notes::{AuditDetails, AuditTarget};
 pub use body::{ApiJson, ApiPath, ApiQuery};

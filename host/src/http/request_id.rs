@@ -8,6 +8,7 @@ use axum::{
 };
 use uuid::Uuid;
 
+use super::request_metrics;
 use crate::error::ApiError;
 
 /// Id of one request: made here, never taken from the client, answered as `x-request-id`.
@@ -22,34 +23,33 @@ pub async fn finish_response(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-    let mut response = match response.extensions().get::<ApiError>() {
-        Some(error) => render_error(error.clone(), response, &id),
-        None => response,
-    };
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        log_error(&error, &id);
+        response = with_body(response, &error, &id);
+    }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    let status = response.status();
     let elapsed = started.elapsed();
-    let labels =
-        [("method", method.as_str().to_owned()), ("route", route.to_owned()), ("status", status.as_u16().to_string())];
-    metrics::counter!("atlashub_http_requests_total", &labels).increment(1);
-    metrics::histogram!("atlashub_http_request_seconds", "route" => route.to_owned()).record(elapsed.as_secs_f64());
-    tracing::debug!(request_id = %id.0, %method, route, status = status.as_u16(),
+    request_metrics::record(&method, route, response.status(), elapsed);
+    tracing::debug!(request_id = %id.0, %method, route, status = response.status().as_u16(),
         duration_ms = elapsed.as_secs_f64() * 1e3, "request answered");
     response
 }
 
-fn render_error(error: ApiError, response: Response, id: &RequestId) -> Response {
+fn log_error(error: &ApiError, id: &RequestId) {
+    let code = error.code().as_str();
     if error.status().is_server_error() {
-        tracing::error!(request_id = %id.0, code = error.code().as_str(), %error, "request failed");
+        tracing::error!(request_id = %id.0, code, %error, "request failed");
     } else if let Some(cause) = error.cause() {
-        tracing::info!(request_id = %id.0, code = error.code().as_str(), cause = format!("{cause:#}"), "request refused");
+        tracing::info!(request_id = %id.0, code, cause = format!("{cause:#}"), "request refused");
     }
+}
+
+fn with_body(response: Response, error: &ApiError, id: &RequestId) -> Response {
     let (mut parts, _) = response.into_parts();
-    parts.extensions.remove::<ApiError>();
     // A status alone answers an empty body with a length; ours replaces it.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -66,3 +66,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             .ok_or_else(|| ApiError::internal(anyhow::anyhow!("a route is mounted without authentication")))
     }
 }
+
+/// The secret key itself; whoever else calls is refused before anything of the request is looked at.
+#[derive(Debug, Clone)]
+pub struct SecretCaller(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for SecretCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require_secret()?;
+        Ok(Self(caller))
+    }
+}

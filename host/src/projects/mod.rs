@@ -35,7 +35,7 @@ use crate::{db::ProjectPools, object_store::ObjectStore, secrets::Sealer};
 
 pub use admin_project::AdminProject;
 pub use authenticate::{PublicGate, RefusalLimit, authenticate};
-pub use caller::{Caller, UserClaims};
+pub use caller::{Caller, SecretCaller, UserClaims};
 pub use credentials::SealedCredentials;
 pub use database::close_shared_databases;
 pub use key_cache::KeyCache;

@@ -12,7 +12,7 @@ use super::{StorageState, access::Requester, download, multipart, objects, uploa
 use crate::{
     error::ApiResult,
     http::{ApiJson, ApiQuery},
-    projects::Caller,
+    projects::{Caller, SecretCaller},
 };
 
 /// `/v1/storage`, for callers with an API key.
@@ -145,10 +145,9 @@ async fn sign_download(
 )]
 async fn list_objects(
     State(state): State<StorageState>,
-    caller: Caller,
+    SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ListObjects>,
 ) -> ApiResult<ApiJson<Page<StoredObject>>> {
-    caller.require_secret()?;
     objects::list_objects(&state, &caller.project, request).await.map(ApiJson)
 }
 
@@ -169,9 +168,8 @@ async fn list_objects(
 )]
 async fn delete_object(
     State(state): State<StorageState>,
-    caller: Caller,
+    SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ObjectRef>,
 ) -> ApiResult<ApiJson<DeletedObject>> {
-    caller.require_secret()?;
     objects::delete_object(&state, &caller.project, request).await.map(ApiJson)
 }
