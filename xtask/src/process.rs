@@ -64,6 +64,8 @@ pub(crate) fn find_named(file_name: &str) -> Option<PathBuf> {
 }
 
 fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    // Of the program the name alone: where cargo is says nothing to a reader.
+    let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
