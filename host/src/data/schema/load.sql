@@ -69,7 +69,8 @@ SELECT json_build_object(
         JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
         JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
         LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
-        WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL),
+        WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+          AND NOT i.indisexclusion),
     'foreignKeys', (
         SELECT coalesce(json_agg(json_build_object(
             'name', k.conname, 'table', k.conrelid::int8, 'columns', k.conkey,

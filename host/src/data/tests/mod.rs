@@ -35,11 +35,12 @@ const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
     (9000, "public.mood", "", 'e', 'E', 0, 0),
 ];
 
-/// Name, type's oid, declared type, marks: `!` not null, `d` default, `a` identity always, `g` generated,
-/// `-` not readable, `r` read only.
-type TestColumn = (&'static str, u32, &'static str, &'static str);
+/// Name, type's oid, declared type, marks.
+type ColumnLine = (&'static str, u32, &'static str, &'static str);
 
-const TABLES: &[(&str, char, &[TestColumn])] = &[
+/// One line a column: name, type's oid, declared type, marks: `!` not null, `d` default, `a` identity always,
+/// `g` generated, `-` not readable, `r` read only.
+const TABLES: &[(&str, char, &[ColumnLine])] = &[
     ("authors", 'r', &[("id", 20, "bigint", "!a"), ("name", 25, "text", "!"), ("boss_id", 20, "bigint", "")]),
     (
         "books",
