@@ -117,7 +117,11 @@ impl ProgramVars {
                 _ => log.push(line),
             }
         }
-        // It was printed before the program listened.
+        // It was printed before the program listened, and may still be on its way. An empty line ends it.
+        let embedded = log.iter().any(|line| line.contains("the embedded Postgres is ready"));
+        while embedded && !(serving.banner.len() > 2 && serving.banner.last().is_some_and(String::is_empty)) {
+            serving.banner.push(stdout.recv_timeout(PATIENCE).expect("the rest of the banner"));
+        }
         serving.banner.extend(stdout.try_iter());
         serving
     }
