@@ -93,8 +93,12 @@ pub(super) async fn create_database(connection: &mut PgConnection, project: &str
     let owner = ident(&role_name(project, DbRole::Owner));
     let backup = ident(&role_name(project, DbRole::Backup));
     if !platform.superuser {
-        // Since Postgres 16 who makes a role may grant it, and needs the grant to act as it.
-        execute(connection, format!("GRANT {owner} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name))).await?;
+        // Since Postgres 16 who makes a role may grant it, and needs the grant to act as it, and to end its sessions.
+        for role in DbRole::ALL {
+            let role = ident(&role_name(project, role));
+            execute(connection, format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name)))
+                .await?;
+        }
     }
     execute(connection, format!("GRANT {owner} TO {backup}")).await?;
     if !exists(connection, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", &database).await? {
