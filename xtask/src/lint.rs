@@ -25,7 +25,7 @@ pub(crate) fn source() -> Result<()> {
 pub(crate) fn dependencies() -> Result<()> {
     if process::find("cargo-deny").is_some() {
         process::run(process::cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;
-        advisories("cargo deny", process::cargo().args(["deny", "check", "advisories"]))?;
+        advisories("cargo deny check advisories", process::cargo().args(["deny", "check", "advisories"]))?;
     } else {
         skip("cargo deny", "it is not installed (`cargo install cargo-deny` gets it)");
     }

@@ -16,8 +16,10 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// The folder of the top `Cargo.toml`.
-pub(crate) fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+pub(crate) fn workspace() -> PathBuf {
+    // As cargo says it now: clones that share a target folder share this program, too.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().map_or_else(|| ".".into(), Path::to_path_buf)
 }
 
 /// Says what is run, runs it with this program's own input and output, and fails where it fails.

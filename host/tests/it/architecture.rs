@@ -131,6 +131,18 @@ fn the_document_names_every_module_of_the_host() {
 }
 
 #[test]
+fn every_test_that_holds_an_invariant_exists() {
+    let text = document("docs/ARCHITECTURE.md");
+    let table = text.split_once("| invariant | held by |").unwrap().1.split_once("\n\n").unwrap().0;
+    let tests: Vec<(&str, &str)> = table.split('`').filter_map(|word| word.split_once("::")).collect();
+    assert!(tests.len() > 20, "{tests:?}");
+    for (file, test) in tests {
+        let source = document(&format!("host/tests/it/{file}.rs"));
+        assert!(source.contains(&format!("fn {test}(")), "there is no test `{file}::{test}`");
+    }
+}
+
+#[test]
 fn migrations_are_numbered_without_a_gap() {
     let mut names: Vec<String> = fs::read_dir(workspace().join("migrations"))
         .unwrap()

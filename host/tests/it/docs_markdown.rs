@@ -1,7 +1,10 @@
 //! What the tests of the documents share: where they are, their fenced blocks, and comparing an answer with a
 //! documented one.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -18,8 +21,10 @@ pub struct Block {
 }
 
 /// The folder of the top `Cargo.toml`.
-pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+pub fn workspace() -> PathBuf {
+    // As cargo says it now: clones that share a target folder may share this program, too.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().unwrap().to_path_buf()
 }
 
 /// A document's text, by its path in the workspace.
