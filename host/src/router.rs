@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -99,7 +99,28 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(observability::metrics_router())
         .merge(observability::page_router())
         .merge(health::router());
-    routes.into_openapi()
+    let mut document = routes.into_openapi();
+    describe_responses(&mut document);
+    document
+}
+
+/// OpenAPI wants a description of every response; where a handler has none, its status says it.
+fn describe_responses(document: &mut utoipa::openapi::OpenApi) {
+    use utoipa::openapi::RefOr;
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+                    response.description =
+                        status.and_then(|status| status.canonical_reason()).unwrap_or("Any other answer").to_owned();
+                }
+            }
+        }
+    }
 }
 
 struct SecuritySchemes;

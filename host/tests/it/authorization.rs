@@ -103,6 +103,21 @@ fn every_route_has_its_row_and_every_row_its_route() {
     assert!(stale.is_empty(), "rows without a route: {stale:?}");
 }
 
+#[test]
+fn every_response_of_the_document_is_described() {
+    let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(
+                    response["description"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{method} {path} {status}"
+                );
+            }
+        }
+    }
+}
+
 async fn call(client: &Client, method: &str, path: &str) -> StatusCode {
     let method: Method = method.parse().unwrap();
     let request = client.request(method.clone(), path);
