@@ -299,3 +299,18 @@ async fn wrong_requests_are_told_what_is_wrong() {
     let (status, body) = project.secret().post("/v1/db/tables", json!({})).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{body}");
 }
+
+#[tokio::test]
+async fn what_takes_too_long_is_stopped() {
+    let app = TestApp::builder().var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "1").start().await;
+    let project = app.create_project("slow").await;
+    project
+        .sql(
+            "create table t (id int primary key, a text); insert into t values (1, 'x');
+             create view slow as select id, a, pg_sleep(30) is null as slept from t;",
+        )
+        .await;
+    let secret = project.secret();
+    check_error(&secret, "/v1/db/slow", 504, "timeout", "").await;
+    assert_eq!(rows(&secret, "/v1/db/t?eq.id=1").await, json!([{ "id": 1, "a": "x" }]));
+}

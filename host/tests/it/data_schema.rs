@@ -143,3 +143,29 @@ async fn many_requests_at_once_survive_a_change() {
     assert_eq!(body["rows"][0].as_object().map(serde_json::Map::len), Some(5), "{body}");
     assert_eq!(body["rows"][0]["b"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_signed_in_users_request_survives_a_change_too() {
+    use atlashub::{
+        data::{DataService, Identity},
+        db::DbRole,
+    };
+    use axum::extract::FromRef;
+
+    let app = TestApp::start().await;
+    let project = app.create_project("changing for users").await;
+    project.sql("create table t (id int primary key, a text); insert into t values (1, 'x')").await;
+    project.expose("t", "none", "write").await;
+    let service = DataService::from_ref(&app.app);
+    let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}") };
+    let body =
+        |answer: atlashub::data::JsonAnswer| serde_json::from_str::<Value>(&answer.body).unwrap()["rows"].clone();
+    assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "a": "x" }]));
+    project.sql("alter table t drop column a, add b int default 2").await;
+    assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "b": 2 }]));
+    project.sql("alter table t alter b type text").await;
+    assert_eq!(body(service.read(user, "t", "eq.b=2").await.unwrap()), json!([{ "id": 1, "b": "2" }]));
+    project.sql("alter table t rename b to c").await;
+    let inserted = service.insert(user, "t", "", br#"{"rows":[{"id":2,"c":"y"}]}"#).await.unwrap();
+    assert_eq!(body(inserted), json!([{ "id": 2, "c": "y" }]));
+}
