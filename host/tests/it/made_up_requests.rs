@@ -38,7 +38,8 @@ fn document_of(prefix: &str, project: &str) -> String {
     paths.retain(|path, _| path.starts_with(prefix));
     for (_, item) in paths.iter_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            for parameter in operation.get_mut("parameters").and_then(|list| list.as_array_mut()).into_iter().flatten()
+            {
                 let known = match parameter["name"].as_str() {
                     Some("project") => serde_json::json!([project]),
                     Some("table") => serde_json::json!(["items"]),
