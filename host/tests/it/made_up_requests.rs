@@ -57,7 +57,7 @@ fn schemathesis(document: &Path, url: &str, header: &str) -> bool {
     let program = std::env::var_os("ATLASHUB_TEST_SCHEMATHESIS_BIN").expect("run `cargo xtask test --schemathesis`");
     let status = Command::new(program)
         .args(["run", "--url", url, "--header", header, "--checks", "not_a_server_error"])
-        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--workers", "2", "--seed", "7"])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--workers", "1", "--seed", "7"])
         .args(["--request-timeout", "20", "--suppress-health-check", "all", "--warnings", "off"])
         .arg(document)
         .status()
