@@ -2,29 +2,30 @@
 
 use std::io::IsTerminal;
 
-use tracing::{Level, Metadata};
+use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{ConfigError, Vars};
 
 /// Crates that log statements, values, headers or keys at their lower levels, with the most they may say.
 /// `ATLASHUB_LOG` can't lift it.
-const QUIET: &[(&str, Level)] = &[
-    ("aws_config", Level::WARN),
-    ("aws_runtime", Level::WARN),
-    ("aws_sdk_s3", Level::WARN),
-    ("aws_sigv4", Level::WARN),
-    ("aws_smithy_", Level::WARN),
-    ("h2", Level::WARN),
-    ("hyper", Level::WARN),
-    ("postgres", Level::WARN),
-    ("reqwest", Level::WARN),
-    ("rustls", Level::WARN),
-    ("s3s", Level::WARN),
+const QUIET: &[(&str, LevelFilter)] = &[
+    ("aws_config", LevelFilter::WARN),
+    ("aws_runtime", LevelFilter::WARN),
+    ("aws_sdk_s3", LevelFilter::WARN),
+    ("aws_sigv4", LevelFilter::WARN),
+    ("aws_smithy_", LevelFilter::WARN),
+    ("h2", LevelFilter::WARN),
+    ("hyper", LevelFilter::WARN),
+    ("postgres", LevelFilter::WARN),
+    ("reqwest", LevelFilter::WARN),
+    ("rustls", LevelFilter::WARN),
+    // Calls every 404 an error; the store logs its real failures itself.
+    ("s3s", LevelFilter::OFF),
     // Warns of slow statements with their text, which may hold a role's password.
-    ("sqlx", Level::ERROR),
-    ("tokio_postgres", Level::WARN),
-    ("tower", Level::WARN),
+    ("sqlx", LevelFilter::ERROR),
+    ("tokio_postgres", LevelFilter::WARN),
+    ("tower", LevelFilter::WARN),
 ];
 
 pub(super) fn start(vars: &Vars, json: bool, default_filter: &str) -> Result<(), ConfigError> {
@@ -53,7 +54,7 @@ fn may_say(metadata: &Metadata<'_>) -> bool {
     most(metadata.target()).is_none_or(|most| *metadata.level() <= most)
 }
 
-fn most(target: &str) -> Option<Level> {
+fn most(target: &str) -> Option<LevelFilter> {
     QUIET.iter().find(|(crates, _)| target.starts_with(crates)).map(|(_, level)| *level)
 }
 
@@ -63,10 +64,10 @@ mod tests {
 
     #[test]
     fn crates_that_see_values_are_kept_quiet() {
-        assert_eq!(most("tokio_postgres::query"), Some(Level::WARN));
-        assert_eq!(most("sqlx::query"), Some(Level::ERROR));
-        assert_eq!(most("aws_smithy_runtime::client::orchestrator"), Some(Level::WARN));
-        assert_eq!(most("s3s_aws"), Some(Level::WARN));
+        assert_eq!(most("tokio_postgres::query"), Some(LevelFilter::WARN));
+        assert_eq!(most("sqlx::query"), Some(LevelFilter::ERROR));
+        assert_eq!(most("aws_smithy_runtime::client::orchestrator"), Some(LevelFilter::WARN));
+        assert_eq!(most("s3s::service"), Some(LevelFilter::OFF));
         assert_eq!(most("atlashub::data"), None);
     }
 }

@@ -12,6 +12,7 @@ mod architecture;
 mod authorization;
 mod cli_configuration;
 mod cli_doctor;
+mod cli_logs;
 mod cli_migrate;
 mod cli_serve;
 mod data_access;

@@ -39,6 +39,8 @@ pub struct Serving {
     pub banner: Vec<String>,
     pub public_url: String,
     pub admin_url: String,
+    /// What it said on stderr until it listened, and what comes after.
+    log: (Vec<String>, mpsc::Receiver<String>),
 }
 
 impl ProgramVars {
@@ -105,25 +107,26 @@ impl ProgramVars {
             .expect("the program runs");
         let stdout = follow(child.stdout.take().expect("stdout"));
         let stderr = follow(child.stderr.take().expect("stderr"));
-        let mut serving = Serving { child, banner: Vec::new(), public_url: String::new(), admin_url: String::new() };
+        let (mut public_url, mut admin_url, mut banner) = (String::new(), String::new(), Vec::new());
         let mut log = Vec::new();
-        while serving.admin_url.is_empty() {
+        while admin_url.is_empty() {
             let Ok(line) = stderr.recv_timeout(PATIENCE) else { panic!("it did not start:\n{}", log.join("\n")) };
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let url = || format!("http://{}", event["address"].as_str().expect("an address"));
             match event["message"].as_str() {
-                Some("the public surface is listening") => serving.public_url = url(),
-                Some("the admin surface is listening") => serving.admin_url = url(),
-                _ => log.push(line),
+                Some("the public surface is listening") => public_url = url(),
+                Some("the admin surface is listening") => admin_url = url(),
+                _ => {}
             }
+            log.push(line);
         }
         // It was printed before the program listened, and may still be on its way. An empty line ends it.
         let embedded = log.iter().any(|line| line.contains("the embedded Postgres is ready"));
-        while embedded && !(serving.banner.len() > 2 && serving.banner.last().is_some_and(String::is_empty)) {
-            serving.banner.push(stdout.recv_timeout(PATIENCE).expect("the rest of the banner"));
+        while embedded && !(banner.len() > 2 && banner.last().is_some_and(String::is_empty)) {
+            banner.push(stdout.recv_timeout(PATIENCE).expect("the rest of the banner"));
         }
-        serving.banner.extend(stdout.try_iter());
-        serving
+        banner.extend(stdout.try_iter());
+        Serving { child, banner, public_url, admin_url, log: (log, stderr) }
     }
 }
 
@@ -140,6 +143,16 @@ impl Serving {
 
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("signalled");
+    }
+
+    /// Ends it in order and answers its whole log.
+    pub fn end(mut self) -> Vec<String> {
+        self.signal(Signal::SIGTERM);
+        self.child.wait().expect("waited for");
+        let (mut log, rest) = (std::mem::take(&mut self.log.0), &self.log.1);
+        // The pipe's end ends the channel.
+        log.extend(rest.iter());
+        log
     }
 
     /// Waits for the end.
