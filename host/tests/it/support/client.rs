@@ -81,3 +81,15 @@ async fn answer(response: reqwest::Response) -> (StatusCode, Value) {
         .unwrap_or_else(|error| panic!("{status}: not JSON ({error}): {}", String::from_utf8_lossy(&body)));
     (status, json)
 }
+
+/// Asks again until the answer has this status, and gives its body: for what is seen within a second.
+pub async fn until_status(status: StatusCode, request: impl AsyncFn() -> (StatusCode, Value)) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let (answered, body) = request().await;
+        if answered == status {
+            return body;
+        }
+        assert!(std::time::Instant::now() < deadline, "still {answered}: {body}");
+    }
+}

@@ -11,7 +11,7 @@ mod store;
 mod uploads;
 
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
-pub use client::Client;
+pub use client::{Client, until_status};
 pub use postgres::{Postgres, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
