@@ -91,9 +91,16 @@ impl SchemaCache {
         evidence: Evidence,
     ) -> Result<Option<Arc<Schema>>, LoadError> {
         let entry = self.entry(project);
+        let arrived = self.now();
         let guard = entry.check.lock().await;
         let max_age = match evidence {
-            Evidence::UnknownName => EARLIEST_RECHECK,
+            // Somebody looked since: what they found is new enough for this request, too.
+            Evidence::UnknownName if entry.checked_at.load(Ordering::Relaxed) > arrived => EARLIEST_RECHECK,
+            // Too soon to look again: the name may be new all the same, so the request waits for its turn.
+            Evidence::UnknownName => {
+                tokio::time::sleep(EARLIEST_RECHECK.saturating_sub(self.age(&entry))).await;
+                Duration::ZERO
+            }
             Evidence::Refused => Duration::ZERO,
         };
         let schema = self.check(&entry, project, role, max_age, guard).await?;
