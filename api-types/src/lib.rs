@@ -5,9 +5,13 @@
 //! The feature `openapi` adds `ToSchema` for the host's OpenAPI document; the browser leaves it out.
 
 pub mod audit;
+pub mod backups;
 pub mod error;
+pub mod jobs;
 pub mod keys;
+pub mod notifications;
 pub mod page;
+pub mod plugins;
 pub mod projects;
 pub mod sql;
 pub mod storage;
@@ -15,9 +19,13 @@ pub mod system;
 pub mod tables;
 
 pub use audit::*;
+pub use backups::*;
 pub use error::*;
+pub use jobs::*;
 pub use keys::*;
+pub use notifications::*;
 pub use page::*;
+pub use plugins::*;
 pub use projects::*;
 pub use sql::*;
 pub use storage::*;

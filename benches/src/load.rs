@@ -2,17 +2,22 @@
 //! the machine goes into measuring.
 
 use std::{
+    io::{Read, Write},
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep_until, timeout},
+    time::timeout,
 };
+
+/// Warms caches and statements up and is not counted.
+const WARM_UP: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request as it goes over the wire.
 pub struct Request(Vec<u8>);
@@ -53,6 +58,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    fn new(mut latencies: Vec<Duration>, elapsed: Duration) -> Self {
+        latencies.sort_unstable();
+        Self { latencies, elapsed }
+    }
+
     pub fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
@@ -71,105 +81,133 @@ impl Load {
 
     /// As fast as the answers come: each connection sends its next request when it has its answer.
     pub async fn run(&self, connections: usize, length: Duration) -> Result<Outcome> {
-        self.drive(connections, length, None).await
-    }
-
-    /// At a steady rate; a late request counts from when it was due.
-    pub async fn run_paced(&self, connections: usize, length: Duration, per_second: f64) -> Result<Outcome> {
-        self.drive(connections, length, Some(Duration::from_secs_f64(connections as f64 / per_second))).await
-    }
-
-    async fn drive(&self, connections: usize, length: Duration, pace: Option<Duration>) -> Result<Outcome> {
-        // The first second warms caches and statements up and is not counted.
-        let warm_up = Duration::from_secs(1);
         let begin = Instant::now();
         let mut tasks = Vec::new();
         for number in 0..connections {
             let requests = self.requests.clone();
             let stream = TcpStream::connect(self.address).await.context("the server takes connections")?;
             stream.set_nodelay(true)?;
-            let offset = pace.map(|pace| pace.mul_f64(number as f64 / connections as f64));
-            tasks.push(tokio::spawn(connection(stream, requests, number, begin, warm_up, length, pace.zip(offset))));
+            tasks.push(tokio::spawn(unpaced(stream, requests, number, begin, length)));
         }
         let mut latencies = Vec::new();
         for task in tasks {
             latencies.extend(task.await??);
         }
-        latencies.sort_unstable();
-        Ok(Outcome { latencies, elapsed: length })
+        Ok(Outcome::new(latencies, length))
+    }
+
+    /// At a steady rate; a late request counts from when it was due. A thread for each connection, since timers of the
+    /// runtime round up to whole milliseconds, which is longer than most answers take.
+    pub fn run_paced(&self, connections: usize, length: Duration, per_second: f64) -> Result<Outcome> {
+        let pace = Duration::from_secs_f64(connections as f64 / per_second);
+        let begin = Instant::now();
+        let threads: Vec<_> = (0..connections)
+            .map(|number| {
+                let (address, requests) = (self.address, self.requests.clone());
+                let offset = pace.mul_f64(number as f64 / connections as f64);
+                std::thread::spawn(move || paced(address, &requests, number, begin, length, pace, offset))
+            })
+            .collect();
+        let mut latencies = Vec::new();
+        for thread in threads {
+            latencies.extend(thread.join().map_err(|_| anyhow!("a thread of the load panicked"))??);
+        }
+        Ok(Outcome::new(latencies, length))
     }
 }
 
-async fn connection(
+async fn unpaced(
     mut stream: TcpStream,
     requests: Arc<Vec<Vec<u8>>>,
     number: usize,
     begin: Instant,
-    warm_up: Duration,
     length: Duration,
-    pace: Option<(Duration, Duration)>,
 ) -> Result<Vec<Duration>> {
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut buffer = Vec::with_capacity(1 << 16);
-    let mut due = begin + pace.map(|(_, offset)| offset).unwrap_or_default();
     // Each connection starts elsewhere in the list.
     let mut next = number * 37;
     loop {
-        let mut sent = Instant::now();
-        if let Some((pace, _)) = pace {
-            if due > sent {
-                sleep_until(due.into()).await;
-            }
-            sent = due;
-            due += pace;
-        }
-        if sent >= begin + warm_up + length {
+        let sent = Instant::now();
+        if sent >= begin + WARM_UP + length {
             return Ok(latencies);
         }
         stream.write_all(&requests[next % requests.len()]).await?;
         next += 1;
-        timeout(Duration::from_secs(30), answer(&mut stream, &mut buffer)).await.context("no answer in 30 s")??;
-        if sent >= begin + warm_up {
+        timeout(PATIENCE, answer(&mut stream, &mut buffer)).await.context("no answer in 30 s")??;
+        if sent >= begin + WARM_UP {
             latencies.push(sent.elapsed());
         }
     }
 }
 
+fn paced(
+    address: SocketAddr,
+    requests: &[Vec<u8>],
+    number: usize,
+    begin: Instant,
+    length: Duration,
+    pace: Duration,
+    offset: Duration,
+) -> Result<Vec<Duration>> {
+    let mut stream = std::net::TcpStream::connect(address).context("the server takes connections")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut latencies = Vec::with_capacity(1 << 16);
+    let mut buffer = Vec::with_capacity(1 << 16);
+    let mut next = number * 37;
+    let mut due = begin + offset;
+    while due < begin + WARM_UP + length {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        stream.write_all(&requests[next % requests.len()])?;
+        next += 1;
+        blocking_answer(&mut stream, &mut buffer)?;
+        if due >= begin + WARM_UP {
+            latencies.push(due.elapsed());
+        }
+        due += pace;
+    }
+    Ok(latencies)
+}
+
 /// Reads one whole answer, which must be a success.
 async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.clear();
-    let head = loop {
+    while !is_whole(buffer)? {
         if stream.read_buf(buffer).await? == 0 {
             bail!("the server closed the connection");
         }
-        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end + 4;
+    }
+    Ok(())
+}
+
+fn blocking_answer(stream: &mut std::net::TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+    buffer.clear();
+    let mut piece = [0; 16 << 10];
+    while !is_whole(buffer)? {
+        match stream.read(&mut piece)? {
+            0 => bail!("the server closed the connection"),
+            length => buffer.extend_from_slice(&piece[..length]),
         }
+    }
+    Ok(())
+}
+
+fn is_whole(answer: &[u8]) -> Result<bool> {
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Ok(false);
     };
-    let text = std::str::from_utf8(&buffer[..head])?;
+    let text = std::str::from_utf8(&answer[..end])?;
     if !text.starts_with("HTTP/1.1 2") {
-        bail!("not a success: {}", String::from_utf8_lossy(buffer));
+        bail!("not a success: {}", String::from_utf8_lossy(answer));
     }
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
-    match length {
-        Some(length) => {
-            while buffer.len() < head + length {
-                if stream.read_buf(buffer).await? == 0 {
-                    bail!("the answer was cut");
-                }
-            }
-        }
+    Ok(match length {
+        Some(length) => answer.len() >= end + 4 + length,
         // PostgREST sends chunks.
-        None => {
-            while !buffer.ends_with(b"0\r\n\r\n") {
-                if stream.read_buf(buffer).await? == 0 {
-                    bail!("the answer was cut");
-                }
-            }
-        }
-    }
-    Ok(())
+        None => answer.ends_with(b"0\r\n\r\n"),
+    })
 }

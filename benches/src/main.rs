@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: every figure beside its floor, from one machine in one run, since machines are noisy
 //! and only ratios travel.
 //!
+//! Arguments: seconds a measurement (8), part of a case's name (all).
+//!
 //! One process in embedded mode provides Postgres and the store; the process that is measured runs beside it on
 //! the same Postgres. Floors: `pgbench` with the same SQL, prepared, 10 connections. Peer: PostgREST, where
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names it.
@@ -35,13 +37,16 @@ async fn main() -> Result<()> {
     report.start(platform.ready_after, platform.idle_memory_kib()?);
     let postgrest = postgrest::start(&platform).await?;
 
-    for case in cases(&platform) {
+    let wanted = std::env::args().nth(2).unwrap_or_default();
+    for case in cases(&platform).into_iter().filter(|case| case.name.contains(&wanted)) {
         eprintln!("bench: {}", case.name);
         let floor = pgbench::transactions_per_second(&platform, case.floor_sql, length)?;
         let ours = Load::new(platform.gateway_address(), &case.ours).run(CONNECTIONS, length).await?;
-        let paced = Load::new(platform.gateway_address(), &case.ours)
-            .run_paced(CONNECTIONS, length, ours.per_second() / 2.0)
-            .await?;
+        let paced = Load::new(platform.gateway_address(), &case.ours).run_paced(
+            CONNECTIONS,
+            length,
+            ours.per_second() / 2.0,
+        )?;
         // The floor once more: the machine may have changed its pace meanwhile.
         let floor_again = pgbench::transactions_per_second(&platform, case.floor_sql, length)?;
         let peer = match &postgrest {

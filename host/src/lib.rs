@@ -14,9 +14,12 @@ pub mod embedded;
 pub mod projects;
 
 pub mod data;
+pub mod jobs;
 pub mod sql_editor;
 pub mod storage;
 pub mod tables;
+
+pub mod plugins;
 
 pub mod admin;
 

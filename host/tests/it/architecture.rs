@@ -12,7 +12,7 @@ use crate::docs_markdown::{document, workspace};
 /// know one another.
 const FLOORS: &[(u8, &[&str])] = &[
     (1, &["config", "error"]),
-    (2, &["db", "http", "object_store", "secrets"]),
+    (2, &["db", "egress", "http", "object_store", "secrets"]),
     (3, &["embedded", "projects"]),
     (4, &["auth", "data", "jobs", "sql_editor", "storage", "tables"]),
     (5, &["plugins"]),
