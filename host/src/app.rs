@@ -76,6 +76,15 @@ impl App {
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
         let max_object_bytes = config.storage.max_object_bytes();
         let started_at = Utc::now();
+        let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
+        let data = DataService::new(pools.clone(), DataLimits::from(&config.limits));
+        let forget = {
+            let (storage, data) = (storage.clone(), data.clone());
+            Arc::new(move |project: &str| {
+                storage.forget_project(project);
+                data.schemas().forget(project);
+            })
+        };
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
             started_at,
@@ -84,9 +93,9 @@ impl App {
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
-            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
+            storage,
             tables: TablesState { pools: pools.clone() },
-            data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
+            data,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
@@ -110,6 +119,7 @@ impl App {
                 projects,
                 keys,
                 max_object_bytes,
+                forget,
             },
             config,
         })))

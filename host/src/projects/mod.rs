@@ -27,6 +27,8 @@ mod cors;
 mod key_routes;
 mod routes;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use sqlx::PgPool;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -57,7 +59,12 @@ pub struct ProjectsState {
     pub projects: Projects,
     pub keys: KeyCache,
     pub max_object_bytes: i64,
+    /// Slices above remember things of projects; this makes them forget one that is removed.
+    pub forget: ForgetProject,
 }
+
+/// Called with the id of a project that is being removed.
+pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Routes of the admin surface.
 pub fn admin_router<S>() -> OpenApiRouter<S>
