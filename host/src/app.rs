@@ -11,6 +11,8 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
+    egress::Egress,
+    jobs::notify::{self, NotificationState, Notifier},
     object_store::ObjectStore,
     observability,
     projects::{
@@ -53,6 +55,8 @@ struct Inner {
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
+    egress: Egress,
+    notifications: NotificationState,
     admin: AdminState,
 }
 
@@ -76,6 +80,7 @@ impl App {
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
         let max_object_bytes = config.storage.max_object_bytes();
         let started_at = Utc::now();
+        let egress = Egress::new(config.http_allowed_hosts.clone())?;
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
             started_at,
@@ -87,6 +92,8 @@ impl App {
             storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
             tables: TablesState { pools: pools.clone() },
             data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
+            notifications: NotificationState::new(platform.clone(), sealer.clone(), egress.clone()),
+            egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
@@ -119,6 +126,7 @@ impl App {
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
+        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
@@ -172,6 +180,16 @@ impl App {
         &self.0.admin
     }
 
+    /// Requests out of the platform.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
+    /// Takes what the owner may want to hear of.
+    pub fn notifier(&self) -> &Notifier {
+        &self.0.notifications.notifier
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -198,5 +216,7 @@ parts! {
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
+    NotificationState = notifications;
+    Egress = egress;
     AdminState = admin;
 }
