@@ -11,6 +11,8 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
+    egress::Egress,
+    jobs::notify::{self, NotificationState, Notifier},
     object_store::ObjectStore,
     observability,
     projects::{
@@ -53,6 +55,8 @@ struct Inner {
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
+    egress: Egress,
+    notifications: NotificationState,
     admin: AdminState,
 }
 
@@ -85,6 +89,7 @@ impl App {
                 data.schemas().forget(project);
             })
         };
+        let egress = Egress::new(config.http_allowed_hosts.clone())?;
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
             started_at,
@@ -96,6 +101,8 @@ impl App {
             storage,
             tables: TablesState { pools: pools.clone() },
             data,
+            notifications: NotificationState::new(platform.clone(), sealer.clone(), egress.clone()),
+            egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             admin: AdminState {
                 platform: platform.clone(),
@@ -129,6 +136,7 @@ impl App {
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
+        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
@@ -182,6 +190,16 @@ impl App {
         &self.0.admin
     }
 
+    /// Requests out of the platform.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
+    /// Takes what the owner may want to hear of.
+    pub fn notifier(&self) -> &Notifier {
+        &self.0.notifications.notifier
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -208,5 +226,7 @@ parts! {
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
+    NotificationState = notifications;
+    Egress = egress;
     AdminState = admin;
 }
