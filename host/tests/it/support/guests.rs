@@ -7,6 +7,8 @@ use std::{
 };
 
 use atlashub::{
+    config::AllowedHosts,
+    egress::Egress,
     jobs::{LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     plugins::{
         Grants, LoadedPlugin,
@@ -131,7 +133,10 @@ pub struct GuestRun {
 
 /// Services that no run of the test uses.
 pub fn unused_services() -> Services {
-    Services { audit: PgPool::connect_lazy("postgres://nobody@localhost:1/none").unwrap() }
+    Services {
+        audit: PgPool::connect_lazy("postgres://nobody@localhost:1/none").unwrap(),
+        egress: Egress::new(AllowedHosts::default()).unwrap(),
+    }
 }
 
 pub async fn compile(component: &[u8]) -> Result<CompiledPlugin, CompileError> {
