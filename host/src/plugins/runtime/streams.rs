@@ -160,3 +160,7 @@ impl StreamConsumer<RunState> for Receiver {
         Poll::Ready(Ok(if taken { StreamResult::Completed } else { StreamResult::Dropped }))
     }
 }
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;

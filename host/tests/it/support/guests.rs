@@ -16,7 +16,7 @@ use atlashub::{
         runtime::{CompileError, CompiledPlugin, Engine, HostLimits, Runtime},
     },
 };
-use plugin_manifest::{Capability, Limits, Manifest, Scope};
+use plugin_manifest::{Limits, Manifest};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -207,10 +207,6 @@ pub fn call(job: &str, params: serde_json::Value) -> RunCall {
         scheduled_for: None,
         timeout: Duration::from_secs(60),
     }
-}
-
-pub fn grants(scopes: impl IntoIterator<Item = (Capability, Scope)>) -> Grants {
-    Grants { scopes: scopes.into_iter().collect(), ..Grants::default() }
 }
 
 pub fn names(names: &[&str]) -> BTreeSet<String> {
