@@ -21,6 +21,8 @@ pub mod tables;
 
 pub mod plugins;
 
+pub mod backups;
+
 pub mod admin;
 
 pub mod app;

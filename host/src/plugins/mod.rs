@@ -3,6 +3,8 @@
 //! Deliberately absent: trust in what a plugin says of itself. Its manifest asks; the owner's grant decides; the linker
 //! holds what was granted and nothing else. No shell, no WASI, no compiled code read from disk.
 
+mod backup_catalogue;
 mod loaded;
 
+pub use backup_catalogue::{BackupCatalogue, CatalogueEntry, CatalogueError, NewBackup, RunLease};
 pub use loaded::{Grants, LoadedPlugin};
