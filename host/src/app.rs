@@ -13,9 +13,10 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     object_store::ObjectStore,
-    observability,
+    observability, plugins,
     projects::{
-        self, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
+        self, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials,
+        UserTokens,
     },
     secrets::{MasterKey, Sealer},
     sql_editor::SqlEditorState,
@@ -57,6 +58,7 @@ struct Inner {
     data: DataService,
     sql_editor: SqlEditorState,
     backups: BackupsState,
+    capabilities: Arc<plugins::capabilities::Services>,
     admin: AdminState,
 }
 
@@ -82,6 +84,18 @@ impl App {
         let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
         let databases = Databases::new(platform.clone(), pools.clone(), dumper);
         let max_object_bytes = config.storage.max_object_bytes();
+        let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
+        let backups = BackupsState::new(platform.clone(), store.clone(), databases.clone());
+        let capabilities = plugins::capabilities::Services {
+            audit: platform.clone(),
+            platform: platform.clone(),
+            database_url: services.database_url.clone(),
+            databases,
+            store: store.clone(),
+            storage: storage.clone(),
+            backups: Arc::new(backups.catalogue.clone()),
+            master_key_id: sealer.current_key().to_string(),
+        };
         let started_at = Utc::now();
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
@@ -91,11 +105,12 @@ impl App {
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
-            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
+            storage,
             tables: TablesState { pools: pools.clone() },
             data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
-            backups: BackupsState::new(platform.clone(), store.clone(), databases),
+            backups,
+            capabilities: Arc::new(capabilities),
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -178,6 +193,11 @@ impl App {
 
     pub fn backups(&self) -> &BackupsState {
         &self.0.backups
+    }
+
+    /// What plugins' capabilities work on.
+    pub fn capabilities(&self) -> &Arc<plugins::capabilities::Services> {
+        &self.0.capabilities
     }
 
     pub fn admin(&self) -> &AdminState {

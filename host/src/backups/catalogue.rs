@@ -35,7 +35,8 @@ impl Catalogue {
         // The table first: what is recorded after this was in storage before that.
         let rows = queries::keys(&self.platform).await.map_err(database)?;
         let objects = stored::objects(&self.store).await.map_err(storage)?;
-        let (there, gone): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, object_key, ..)| objects.contains_key(object_key));
+        let (there, gone): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|(_, object_key, ..)| objects.contains_key(object_key));
         let ids = |rows: Vec<&(Uuid, String, String, String)>, missing: bool| -> Vec<Uuid> {
             rows.into_iter().filter(|row| (row.3 == "missing") == missing).map(|row| row.0).collect()
         };

@@ -90,7 +90,9 @@ pub(super) fn are_beside(object_key: &str, manifest_key: &str) -> bool {
 /// What browsers save a dump as: `backups/project/x/T-run.dump` → `project-x-T-run.dump`.
 pub(super) fn file_name(object_key: &str) -> String {
     let name = object_key.strip_prefix(PREFIX).unwrap_or(object_key);
-    name.chars().map(|character| if character.is_ascii_alphanumeric() || ".-_".contains(character) { character } else { '-' }).collect()
+    name.chars()
+        .map(|character| if character.is_ascii_alphanumeric() || ".-_".contains(character) { character } else { '-' })
+        .collect()
 }
 
 #[cfg(test)]

@@ -113,8 +113,7 @@ pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<(
 }
 
 pub(super) async fn mark_missing(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
-    let result =
-        sqlx::query("UPDATE backups SET state = 'missing' WHERE id = ANY($1)").bind(ids).execute(pool).await?;
+    let result = sqlx::query("UPDATE backups SET state = 'missing' WHERE id = ANY($1)").bind(ids).execute(pool).await?;
     Ok(result.rows_affected())
 }
 

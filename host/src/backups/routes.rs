@@ -1,10 +1,7 @@
 use std::time::Duration;
 
 use api_types::{Backup, BackupDownload, ErrorBody, Page, PageQuery};
-use axum::{
-    extract::State,
-    http::StatusCode,
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -32,7 +29,10 @@ pub(super) async fn list_backups(
         && let Err(error) = state.catalogue.compare_with_storage().await
     {
         // The catalogue as it was last seen says more than an error.
-        tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "backups could not be compared with storage");
+        tracing::warn!(
+            error = format!("{:#}", anyhow::Error::from(error)),
+            "backups could not be compared with storage"
+        );
     }
     let rows = queries::backups(&state.platform, request.fetch(), request.after).await?;
     let page = request.page(rows, |row| (row.created_at, row.id));

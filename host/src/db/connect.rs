@@ -50,7 +50,8 @@ impl Login {
     /// The platform's own, from its database's URL.
     pub(super) fn from_url(url: &Secret) -> anyhow::Result<Self> {
         let url = url::Url::parse(url.expose())?;
-        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        let decode =
+            |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
         let query = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         let user = match query("user") {
             None if url.username().is_empty() => None,

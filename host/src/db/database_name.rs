@@ -56,7 +56,16 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in ["", "all", "project:", "project:short", "project:1bcdefgh", "project:abcdefgh/..", "project:ABCDEFGH", "postgres"] {
+        for text in [
+            "",
+            "all",
+            "project:",
+            "project:short",
+            "project:1bcdefgh",
+            "project:abcdefgh/..",
+            "project:ABCDEFGH",
+            "postgres",
+        ] {
             assert!(text.parse::<DatabaseName>().is_err(), "{text}");
         }
     }

@@ -54,7 +54,8 @@ impl Databases {
 
     /// The platform's first, then by id.
     pub async fn list(&self) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
-        let size: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&self.platform).await?;
+        let size: i64 =
+            sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&self.platform).await?;
         let mut entries = vec![DatabaseEntry { name: DatabaseName::Platform, title: None, size: size.unsigned_abs() }];
         for (id, name, size) in queries::project_databases(&self.platform).await? {
             entries.push(DatabaseEntry {
@@ -82,7 +83,9 @@ impl Databases {
         self.title(database).await?;
         let unreachable = |error: sqlx::Error| DbError::Unreachable(error.into());
         let text: String = match database {
-            DatabaseName::Platform => sqlx::query_scalar(TABLES).fetch_one(&self.platform).await.map_err(unreachable)?,
+            DatabaseName::Platform => {
+                sqlx::query_scalar(TABLES).fetch_one(&self.platform).await.map_err(unreachable)?
+            }
             DatabaseName::Project(id) => {
                 let rows = self.pools.fetch(id, DbRole::Backup, &Statement::new(TABLES)).await?;
                 rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default()

@@ -85,7 +85,9 @@ pub(super) fn multipart_limit() -> DateTime<Utc> {
 pub(super) enum Outcome {
     Unchanged,
     Confirmed,
-    OversizeRemoved { bytes: u64 },
+    OversizeRemoved {
+        bytes: u64,
+    },
     RecordRemoved,
     /// The record itself is wrong, which only a fault of ours explains.
     Impossible,
@@ -114,9 +116,9 @@ pub(super) async fn compare(state: &StorageState, file: SuspectFile) -> ApiResul
     let known_before = file.row.size.is_some() && file.row.state == "stored";
     let seen = settle::settle(platform, store, project, &bucket, &path, Some(&file.row), object).await?;
     match seen.object {
-        None => Ok(Outcome::OversizeRemoved {
-            bytes: seen.removed_oversize.map(i64::unsigned_abs).unwrap_or_default(),
-        }),
+        None => {
+            Ok(Outcome::OversizeRemoved { bytes: seen.removed_oversize.map(i64::unsigned_abs).unwrap_or_default() })
+        }
         // The replacement that was signed for never came: what is there stays.
         Some(object) if file.over => {
             queries::record_stored(platform, project, &path, &object).await?;

@@ -1,5 +1,7 @@
 //! The clean-up in bounded pieces, as the plugins' `maintenance` asks for it.
 
+use std::time::{Duration, Instant};
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -17,6 +19,9 @@ use crate::{
 const PIECE: i64 = 200;
 /// Objects that nobody asks for are looked at so seldom, since each costs a question to the store.
 const UNCHECKED_DAYS: i32 = 30;
+
+/// A call that only looks, and finds nothing to remove, ends by then.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What to look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +45,38 @@ pub struct SweepReport {
     pub more: bool,
 }
 
-/// One piece of a sweep. Safe at any time and on several nodes at once.
+/// One call: pieces until something was removed, there is no more, or it took long. `more` means that something was
+/// removed and there may be more; what could only be looked at waits for the next sweep. Safe at any time and on several
+/// nodes at once.
 pub async fn sweep(state: &StorageState, what: StorageSweep) -> ApiResult<SweepReport> {
+    let begun = Instant::now();
+    let mut report = SweepReport::default();
+    loop {
+        let full = piece(state, what, &mut report).await?;
+        if !full {
+            break;
+        }
+        if report.removed > 0 {
+            report.more = true;
+            return Ok(report);
+        }
+        if begun.elapsed() > LONGEST {
+            return Ok(report);
+        }
+    }
+    if what == StorageSweep::ExpiredUploads {
+        report.removed += cleanup::abort_stale_uploads(state).await?;
+        match state.store.abort_uploads(PLATFORM_BUCKET, Some(cleanup::multipart_limit())).await {
+            Ok(aborted) => report.removed += aborted,
+            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(report)
+}
+
+/// Compares some records with the store; false where these were the last.
+async fn piece(state: &StorageState, what: StorageSweep, report: &mut SweepReport) -> ApiResult<bool> {
     let files = match what {
         StorageSweep::ExpiredUploads => {
             sweep_queries::expired_uploads(&state.platform, UPLOAD_GRACE.num_seconds(), PIECE).await?
@@ -52,14 +87,9 @@ pub async fn sweep(state: &StorageState, what: StorageSweep) -> ApiResult<SweepR
         }
     };
     let full = files.len() as i64 == PIECE;
-    let mut report = SweepReport::default();
     let mut moved = false;
-    let outcomes: Vec<Outcome> = stream::iter(files)
-        .map(|file| cleanup::compare(state, file))
-        .buffer_unordered(PARALLEL)
-        .try_collect()
-        .await?;
-    for outcome in outcomes {
+    let mut outcomes = stream::iter(files).map(|file| cleanup::compare(state, file)).buffer_unordered(PARALLEL);
+    while let Some(outcome) = outcomes.try_next().await? {
         moved |= outcome != Outcome::Impossible;
         match outcome {
             Outcome::OversizeRemoved { bytes } => {
@@ -70,16 +100,6 @@ pub async fn sweep(state: &StorageState, what: StorageSweep) -> ApiResult<SweepR
             Outcome::Unchanged | Outcome::Confirmed | Outcome::Impossible => {}
         }
     }
-    // Rows that can't be looked at would come again and again.
-    report.more = full && moved;
-    if what == StorageSweep::ExpiredUploads && !report.more {
-        report.removed += cleanup::abort_stale_uploads(state).await?;
-        let begun_before = cleanup::multipart_limit();
-        match state.store.abort_uploads(PLATFORM_BUCKET, Some(begun_before)).await {
-            Ok(aborted) => report.removed += aborted,
-            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(report)
+    // Records that can't be looked at would come again and again.
+    Ok(full && moved)
 }

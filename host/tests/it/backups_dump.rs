@@ -16,7 +16,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use crate::support::{PATIENCE, Postgres, TestApp, TestProject, bin_dir};
 
 /// More than any pipe or buffer on the way holds, and not to be compressed.
-const LARGE: &str = "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() || gen_random_uuid() AS noise
+const LARGE: &str =
+    "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() || gen_random_uuid() AS noise
                      FROM generate_series(1, 200000) AS i";
 
 fn databases(app: &TestApp) -> &Databases {
@@ -235,11 +236,12 @@ async fn a_session_that_postgres_ends_makes_no_backup() {
     project.sql(LARGE).await;
     let mut dump = dump(&app, &name(&project)).await.unwrap();
     assert!(dump.bytes.next().await.unwrap().is_ok());
-    let ended: Vec<bool> = sqlx::query_scalar("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
-        .bind(format!("proj_{}_backup", project.id))
-        .fetch_all(app.app.platform())
-        .await
-        .unwrap();
+    let ended: Vec<bool> =
+        sqlx::query_scalar("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
+            .bind(format!("proj_{}_backup", project.id))
+            .fetch_all(app.app.platform())
+            .await
+            .unwrap();
     assert_eq!(ended, [true, true], "one for pg_dump, one for the rows");
     let (_, outcome) = whole(dump).await;
     assert!(outcome.is_err());

@@ -49,7 +49,9 @@ async fn until_nothing_is_left(bucket: &str) {
 #[tokio::test]
 async fn a_stream_of_any_length_becomes_the_same_object() {
     let (store, bucket) = bucket().await;
-    for (size, chunk) in [(0, 1), (10, 3), (1 << 20, 65_536), ((1 << 20) + 1, 100_000), (8 << 20, 1 << 20), (20 << 20, 777_777)] {
+    for (size, chunk) in
+        [(0, 1), (10, 3), (1 << 20, 65_536), ((1 << 20) + 1, 100_000), (8 << 20, 1 << 20), (20 << 20, 777_777)]
+    {
         let body = body(size);
         let mut upload = store.begin_upload(&bucket, "key", "application/x-test");
         for chunk in body.chunks(chunk) {

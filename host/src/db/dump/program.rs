@@ -52,8 +52,10 @@ impl DumpPrograms {
             let path = binaries.program("pg_dump");
             Some(DumpProgram { version: version_of(&path)?, major: binaries.major, path })
         });
-        let program =
-            looked.await.map_err(|error| DumpError::NotRun(error.into()))?.ok_or(DumpError::NoProgram { server_major })?;
+        let program = looked
+            .await
+            .map_err(|error| DumpError::NotRun(error.into()))?
+            .ok_or(DumpError::NoProgram { server_major })?;
         self.found().insert(server_major, program.clone());
         Ok(program)
     }

@@ -1,7 +1,11 @@
 use tokio_postgres::error::SqlState;
 
 use super::DumpError;
-use crate::db::{ExclusiveClient, ServerAddress, connect::{Driver, Login}, exclusive::Notices};
+use crate::db::{
+    ExclusiveClient, ServerAddress,
+    connect::{Driver, Login},
+    exclusive::Notices,
+};
 
 /// Nothing here ends because it takes long; nothing looks at another schema than it names; and a policy that would hide
 /// rows is an error instead.
