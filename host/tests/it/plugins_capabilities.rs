@@ -1,12 +1,11 @@
 //! What a grant gives, and what it leaves out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
-    config::{AllowedHosts, Secret},
-    egress::Egress,
+    config::Secret,
     jobs::RunReport,
-    plugins::{Grants, capabilities::Services, runtime::HostLimits},
+    plugins::{Grants, runtime::HostLimits},
 };
 use plugin_manifest::{Capability, Scope};
 use serde_json::{Value, json};
@@ -98,8 +97,7 @@ async fn a_secret_is_opened_only_within_the_grant() {
 #[tokio::test]
 async fn a_denial_is_in_the_audit_log() {
     let app = TestApp::start().await;
-    let services =
-        Services { audit: app.app.platform().clone(), egress: Egress::new(AllowedHosts::default()).unwrap() };
+    let services = Arc::clone(app.app.capabilities());
     let grants = grants(&["other"], &["token"]);
     let guest = GuestRun::with(&SECRETS.bytes(), grants, HostLimits::default(), services).await;
     assert_eq!(guest.run().await, result(DENIED));

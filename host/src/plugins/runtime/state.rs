@@ -10,7 +10,7 @@ use plugin_manifest::{Capability, Limits, Scope};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, ResourceTable};
 
-use super::{CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter};
+use super::{CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter, streams::CountsBytes};
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
     jobs::{RunCall, RunOutput},
@@ -168,8 +168,14 @@ impl RunScope {
             "runId": self.call.run_id,
             "job": self.call.job,
         });
-        let pool = self.services.audit.clone();
+        let pool = self.services.platform.clone();
         // Not part of the run: the entry stays when the run is ended.
         tokio::spawn(async move { record_or_log(&pool, &entry).await });
+    }
+}
+
+impl CountsBytes for RunState {
+    fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.charge(bytes)
     }
 }
