@@ -13,6 +13,7 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
+    jobs::notify::{self, NotificationState, Notifier},
     object_store::ObjectStore,
     observability, plugins,
     projects::{
@@ -60,6 +61,8 @@ struct Inner {
     sql_editor: SqlEditorState,
     backups: BackupsState,
     capabilities: Arc<plugins::capabilities::Services>,
+    egress: Egress,
+    notifications: NotificationState,
     admin: AdminState,
 }
 
@@ -88,9 +91,11 @@ impl App {
         let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
         let backups = BackupsState::new(platform.clone(), store.clone(), databases.clone());
         let egress = Egress::new(config.http_allowed_hosts.clone())?;
+        let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
         let capabilities = plugins::capabilities::Services {
             platform: platform.clone(),
-            egress,
+            egress: egress.clone(),
+            notifier: notifications.notifier.clone(),
             database_url: services.database_url.clone(),
             databases,
             store: store.clone(),
@@ -110,6 +115,8 @@ impl App {
             storage,
             tables: TablesState { pools: pools.clone() },
             data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
+            notifications,
+            egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             backups,
             capabilities: Arc::new(capabilities),
@@ -144,6 +151,7 @@ impl App {
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
+        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
@@ -206,6 +214,16 @@ impl App {
         &self.0.admin
     }
 
+    /// Requests out of the platform.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
+    /// Takes what the owner may want to hear of.
+    pub fn notifier(&self) -> &Notifier {
+        &self.0.notifications.notifier
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -233,5 +251,7 @@ parts! {
     DataService = data;
     SqlEditorState = sql_editor;
     BackupsState = backups;
+    NotificationState = notifications;
+    Egress = egress;
     AdminState = admin;
 }
