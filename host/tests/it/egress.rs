@@ -11,7 +11,9 @@ use std::{
 
 use atlashub::{
     config::{AllowedHosts, Secret},
-    egress::{Egress, EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost},
+    egress::{
+        Egress, EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost,
+    },
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use reqwest::StatusCode;
@@ -65,14 +67,19 @@ async fn a_request_arrives_as_it_was_written() {
     let server = WebServer::start(|_| WebAnswer::with(418, &[("x-a", "1"), ("x-a", "2")], b"short and stout")).await;
     let mut request = get(&server.url("/pot?a=%20b"));
     request.method = "PUT".into();
-    request.headers = vec![EgressHeader::new("x-plain", "yes"), EgressHeader::secret("authorization", Secret::new("Bearer x"))];
+    request.headers =
+        vec![EgressHeader::new("x-plain", "yes"), EgressHeader::secret("authorization", Secret::new("Bearer x"))];
     request.body = Some(EgressBody("water".into()));
     let answer = send(&egress(&server.entry()), request).await.unwrap();
     assert_eq!((answer.status, answer.body.as_ref(), answer.truncated), (418, b"short and stout".as_ref(), false));
-    let values: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str()).collect();
+    let values: Vec<_> =
+        answer.headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str()).collect();
     assert_eq!(values, ["1", "2"]);
     let received = server.next().await;
-    assert_eq!((received.method.as_str(), received.target.as_str(), received.body.as_str()), ("PUT", "/pot?a=%20b", "water"));
+    assert_eq!(
+        (received.method.as_str(), received.target.as_str(), received.body.as_str()),
+        ("PUT", "/pot?a=%20b", "water")
+    );
     assert_eq!(received.header("host"), Some(server.address.to_string().as_str()));
     assert_eq!((received.header("x-plain"), received.header("authorization")), (Some("yes"), Some("Bearer x")));
     assert!(received.header("user-agent").unwrap().starts_with("AtlasHub/"));
@@ -97,7 +104,12 @@ async fn what_is_not_allowed_is_not_sent() {
     for spelled in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
         let error = refused("*", &format!("http://{spelled}:{port}/"), &all).await;
         assert!(matches!(error, EgressError::PrivateAddress { .. }), "{spelled}: {error:?}");
-        assert!(!error.to_string().contains("127.0.0.1") || spelled == "127.0.0.1" || spelled.contains("2130") || spelled.contains("0x"));
+        assert!(
+            !error.to_string().contains("127.0.0.1")
+                || spelled == "127.0.0.1"
+                || spelled.contains("2130")
+                || spelled.contains("0x")
+        );
     }
     assert!(matches!(refused(&server.entry(), &url, &[]).await, EgressError::OutOfScope { .. }));
     refused(&server.entry(), &url, &["a.example".to_owned(), "*.0.0.1".to_owned()]).await;
@@ -114,7 +126,8 @@ async fn what_is_not_allowed_is_not_sent() {
 #[tokio::test]
 async fn nothing_can_be_smuggled_into_the_headers() {
     let server = WebServer::start(|_| WebAnswer::status(200)).await;
-    for (name, value) in [("x", "a\r\nx-smuggled: b"), ("x\r\ny", "a"), ("host", "b"), ("transfer-encoding", "chunked")] {
+    for (name, value) in [("x", "a\r\nx-smuggled: b"), ("x\r\ny", "a"), ("host", "b"), ("transfer-encoding", "chunked")]
+    {
         let request = EgressRequest { headers: vec![EgressHeader::new(name, value)], ..get(&server.url("/")) };
         let error = send(&egress(&server.entry()), request).await.unwrap_err();
         assert!(matches!(error, EgressError::InvalidRequest(_)), "{name}: {error:?}");
@@ -203,7 +216,8 @@ async fn the_address_that_was_checked_is_the_one_dialled() {
     assert_eq!(here.next().await.header("host"), Some(format!("moves.example:{port}").as_str()));
     // A redirect is a new lookup, and a connection of its own to what that answers.
     let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let answer = send(&names.egress("*.example+private"), EgressRequest { max_redirects: 1, ..get(&url) }).await.unwrap();
+    let answer =
+        send(&names.egress("*.example+private"), EgressRequest { max_redirects: 1, ..get(&url) }).await.unwrap();
     assert_eq!((answer.status, names.lookups.load(Ordering::SeqCst)), (200, 2));
     assert_eq!((here.count(), there.count()), (2, 1));
 
@@ -256,7 +270,10 @@ async fn an_answer_has_limits() {
     }
     for path in ["/silent", "/stalls"] {
         let request = EgressRequest { timeout: Duration::from_millis(200), ..get(&server.url(path)) };
-        assert_eq!(send(&egress, request).await.unwrap_err(), EgressError::Timeout { after: Duration::from_millis(200) });
+        assert_eq!(
+            send(&egress, request).await.unwrap_err(),
+            EgressError::Timeout { after: Duration::from_millis(200) }
+        );
     }
     let closed = format!("http://127.0.0.1:{}/", crate::support::free_port());
     let error = send(&super::egress::egress("127.0.0.1+private"), get(&closed)).await.unwrap_err();

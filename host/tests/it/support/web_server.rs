@@ -77,10 +77,7 @@ impl WebServer {
         Self::start_at("127.0.0.1:0", answer).await
     }
 
-    pub async fn start_at(
-        address: &str,
-        answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static,
-    ) -> Self {
+    pub async fn start_at(address: &str, answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(address).await.expect("port");
         let address = listener.local_addr().expect("address");
         let (sender, receiver) = mpsc::unbounded_channel();
