@@ -1,6 +1,6 @@
 //! The application: every slice's state, made once from the configuration.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
@@ -8,15 +8,17 @@ use sqlx::PgPool;
 
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
+    backups::BackupsState,
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
-    db::{self, PoolLimits, ProjectPools, ServerAddress},
+    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
     jobs::notify::{self, NotificationState, Notifier},
     object_store::ObjectStore,
-    observability,
+    observability, plugins,
     projects::{
-        self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
+        self, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials,
+        UserTokens,
     },
     secrets::{MasterKey, Sealer},
     sql_editor::SqlEditorState,
@@ -40,6 +42,8 @@ pub struct Services {
     pub previous_master_key: Option<MasterKey>,
     /// Token of the admin surface, where tokens are allowed.
     pub admin_token: Option<Secret>,
+    /// Folder looked into for `pg_dump` before the usual places.
+    pub postgres_programs: Option<PathBuf>,
 }
 
 /// Everything that handlers and background work share. Cheap to clone.
@@ -55,6 +59,8 @@ struct Inner {
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
+    backups: BackupsState,
+    capabilities: Arc<plugins::capabilities::Services>,
     egress: Egress,
     notifications: NotificationState,
     admin: AdminState,
@@ -66,10 +72,11 @@ impl App {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
-        let credentials = SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
+        let credentials =
+            Arc::new(SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone()));
         let pools = ProjectPools::new(
             ServerAddress::from_url(services.database_url.expose())?,
-            Arc::new(credentials),
+            credentials.clone(),
             PoolLimits {
                 budget: config.limits.project_connections,
                 size: config.limits.pool_size,
@@ -78,6 +85,8 @@ impl App {
         );
         let projects = Projects::new(platform.clone());
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
+        let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
+        let databases = Databases::new(platform.clone(), pools.clone(), dumper);
         let max_object_bytes = config.storage.max_object_bytes();
         let started_at = Utc::now();
         let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
@@ -89,7 +98,20 @@ impl App {
                 data.schemas().forget(project);
             })
         };
+        let backups = BackupsState::new(platform.clone(), store.clone(), databases.clone());
         let egress = Egress::new(config.http_allowed_hosts.clone())?;
+        let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
+        let capabilities = plugins::capabilities::Services {
+            platform: platform.clone(),
+            egress: egress.clone(),
+            notifier: notifications.notifier.clone(),
+            database_url: services.database_url.clone(),
+            databases,
+            store: store.clone(),
+            storage: storage.clone(),
+            backups: Arc::new(backups.catalogue.clone()),
+            master_key_id: sealer.current_key().to_string(),
+        };
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
             started_at,
@@ -101,9 +123,11 @@ impl App {
             storage,
             tables: TablesState { pools: pools.clone() },
             data,
-            notifications: NotificationState::new(platform.clone(), sealer.clone(), egress.clone()),
+            notifications,
             egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
+            backups,
+            capabilities: Arc::new(capabilities),
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -186,6 +210,15 @@ impl App {
         &self.0.projects
     }
 
+    pub fn backups(&self) -> &BackupsState {
+        &self.0.backups
+    }
+
+    /// What plugins' capabilities work on.
+    pub fn capabilities(&self) -> &Arc<plugins::capabilities::Services> {
+        &self.0.capabilities
+    }
+
     pub fn admin(&self) -> &AdminState {
         &self.0.admin
     }
@@ -226,6 +259,7 @@ parts! {
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
+    BackupsState = backups;
     NotificationState = notifications;
     Egress = egress;
     AdminState = admin;

@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod garage;
+pub mod guests;
 mod mail_server;
 mod postgres;
 mod program;
@@ -14,8 +15,8 @@ mod web_server;
 
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use client::{Client, until_status};
-pub use mail_server::MailServer;
-pub use postgres::{Postgres, free_port};
+pub use mail_server::{Mail, MailServer};
+pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
 pub use store::Store;
