@@ -7,6 +7,7 @@
 //! the same Postgres. Floors: `pgbench` with the same SQL, prepared, 10 connections. Peer: PostgREST, where
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names it.
 
+mod backup;
 mod load;
 mod pgbench;
 mod platform;
@@ -63,6 +64,10 @@ async fn main() -> Result<()> {
             p50: paced.percentile(0.5),
             p99: paced.percentile(0.99),
         });
+    }
+    if "backup of 1 GB".contains(&wanted) {
+        eprintln!("bench: backup of 1 GB");
+        report.backup(&backup::measure(&platform).await?);
     }
     report.presign(presign::per_second_of_one_core(length / 2).await?);
     report.memory_after(platform.idle_memory_kib()?);
