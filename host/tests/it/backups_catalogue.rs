@@ -22,7 +22,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// What the plugin leaves in storage, of so many days ago.
-async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
+pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
     // To the microsecond, as the database has it.
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let created_at = now - chrono::TimeDelta::days(days_ago);

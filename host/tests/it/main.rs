@@ -12,6 +12,7 @@ mod architecture;
 mod authorization;
 mod backups_catalogue;
 mod backups_dump;
+mod cli_backup;
 mod cli_configuration;
 mod cli_doctor;
 mod cli_logs;
