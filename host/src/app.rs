@@ -12,6 +12,7 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
+    jobs::{JobRunner, JobsState, NoRunner, Scheduler},
     object_store::ObjectStore,
     observability, plugins,
     projects::{
@@ -25,7 +26,9 @@ use crate::{
 };
 
 /// Connections of the platform database's own pool.
-const PLATFORM_CONNECTIONS: u32 = 10;
+const PLATFORM_CONNECTIONS: u32 = 12;
+/// How long runs may go on when the process is told to stop.
+const RUN_GRACE: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP: Duration = Duration::from_secs(600);
 /// Wrong API keys per second and client address.
@@ -59,12 +62,19 @@ struct Inner {
     sql_editor: SqlEditorState,
     backups: BackupsState,
     capabilities: Arc<plugins::capabilities::Services>,
+    jobs: JobsState,
+    scheduler: tokio::sync::Mutex<Option<Scheduler>>,
     admin: AdminState,
 }
 
 impl App {
     /// Builds every slice's state. Opens no connection; must run inside a tokio runtime.
     pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
+        Self::build_with_runner(config, services, Arc::new(NoRunner))
+    }
+
+    /// The same, with what runs jobs handed in.
+    pub fn build_with_runner(config: Config, services: &Services, runner: Arc<dyn JobRunner>) -> anyhow::Result<Self> {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
@@ -111,6 +121,15 @@ impl App {
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             backups,
             capabilities: Arc::new(capabilities),
+            jobs: JobsState::new(
+                platform.clone(),
+                sealer.clone(),
+                store.clone(),
+                projects.clone(),
+                runner,
+                config.jobs.clone(),
+            ),
+            scheduler: tokio::sync::Mutex::new(None),
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -151,6 +170,20 @@ impl App {
         });
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
+            let app = self.clone();
+            tokio::spawn(async move {
+                let mut scheduler = app.0.scheduler.lock().await;
+                *scheduler = Some(Scheduler::start(app.0.jobs.clone(), None).await);
+            });
+        }
+    }
+
+    /// Ends what runs jobs: no new runs, some seconds for those that go on, and the rest is given up to other nodes.
+    pub async fn stop_jobs(&self) {
+        self.0.jobs.close();
+        let scheduler = self.0.scheduler.lock().await.take();
+        if let Some(scheduler) = scheduler {
+            scheduler.stop(RUN_GRACE).await;
         }
     }
 
@@ -204,6 +237,10 @@ impl App {
         &self.0.admin
     }
 
+    pub fn jobs(&self) -> &JobsState {
+        &self.0.jobs
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -231,5 +268,6 @@ parts! {
     DataService = data;
     SqlEditorState = sql_editor;
     BackupsState = backups;
+    JobsState = jobs;
     AdminState = admin;
 }

@@ -15,7 +15,7 @@ use crate::{
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    observability, projects, sql_editor, storage, tables,
+    jobs, observability, projects, sql_editor, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -42,6 +42,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .merge(sql_editor::admin_router())
         .merge(storage::admin_router())
         .merge(backups::admin_router())
+        .merge(jobs::admin_router())
         .merge(admin::router())
 }
 

@@ -5,6 +5,7 @@
 //! variable and says what to do. Nothing here touches the network or the disk but for `NAME_FILE` secrets.
 
 mod admin_auth;
+mod jobs;
 mod limits;
 mod proxies;
 mod storage;
@@ -14,6 +15,7 @@ mod vars;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
+pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
@@ -37,6 +39,7 @@ pub struct Config {
     pub previous_master_key: Option<Secret>,
     pub admin_auth: AdminAuthConfig,
     pub limits: LimitsConfig,
+    pub jobs: JobsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
     pub log_json: bool,
@@ -124,6 +127,7 @@ impl Config {
             previous_master_key: vars.secret("PLATFORM_MASTER_KEY_PREVIOUS")?,
             admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
             limits: LimitsConfig::from_vars(vars)?,
+            jobs: JobsConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
                 ConfigError::new(
                     "ATLASHUB_TRUSTED_PROXIES",

@@ -7,6 +7,7 @@ mod garage;
 mod postgres;
 mod program;
 mod proxy;
+mod runner;
 mod store;
 mod uploads;
 
@@ -15,5 +16,6 @@ pub use client::{Client, until_status};
 pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
+pub use runner::{JobsNode, Ran, TestRunner, until};
 pub use store::Store;
 pub use uploads::{Uploads, code, must_send, path_of, raw, send, upload_request};
