@@ -8,10 +8,11 @@ use sqlx::PgPool;
 
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
-    backups::BackupsState,
+    backups::{BackupsState, Catalogue},
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
+    egress::Egress,
     jobs::{JobRunner, JobsState, NoRunner, Scheduler},
     object_store::ObjectStore,
     observability, plugins,
@@ -95,17 +96,27 @@ impl App {
         let databases = Databases::new(platform.clone(), pools.clone(), dumper);
         let max_object_bytes = config.storage.max_object_bytes();
         let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
-        let backups = BackupsState::new(platform.clone(), store.clone(), databases.clone());
+        let catalogue = Catalogue::new(platform.clone(), store.clone());
+        let new_jobs = |runner| {
+            let (sealer, store, projects) = (sealer.clone(), store.clone(), projects.clone());
+            JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
+        };
+        let egress = Egress::new(config.http_allowed_hosts.clone())?;
         let capabilities = plugins::capabilities::Services {
-            audit: platform.clone(),
             platform: platform.clone(),
+            egress,
             database_url: services.database_url.clone(),
-            databases,
+            databases: databases.clone(),
             store: store.clone(),
             storage: storage.clone(),
-            backups: Arc::new(backups.catalogue.clone()),
+            backups: Arc::new(catalogue.clone()),
+            // What removes old runs begins none, so that it needs nobody to run them.
+            runs: new_jobs(Arc::new(NoRunner)),
             master_key_id: sealer.current_key().to_string(),
         };
+        let jobs = new_jobs(runner);
+        let backups =
+            BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
         let started_at = Utc::now();
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
@@ -121,14 +132,7 @@ impl App {
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             backups,
             capabilities: Arc::new(capabilities),
-            jobs: JobsState::new(
-                platform.clone(),
-                sealer.clone(),
-                store.clone(),
-                projects.clone(),
-                runner,
-                config.jobs.clone(),
-            ),
+            jobs,
             scheduler: tokio::sync::Mutex::new(None),
             admin: AdminState {
                 platform: platform.clone(),

@@ -45,15 +45,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, secrets::Sealer};
 
+pub use crate::object_store::PLATFORM_BUCKET;
 pub use begin::NewRun;
 pub use no_runner::NoRunner;
 pub use retention::RetentionReport;
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 pub use schedule::{Schedule, ScheduleError};
 pub use scheduler::{RunEnded, RunObserver, Scheduler};
-
-/// The platform's own bucket in the object store: logs, and what other slices keep there.
-pub const PLATFORM_BUCKET: &str = "atlashub-platform";
 
 /// What the routes, the scheduler and other slices need of jobs. Cheap to clone.
 #[derive(Clone)]

@@ -70,6 +70,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete", Owner),
     ("POST", "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort", Owner),
     ("GET", "/admin/v1/backups", Owner),
+    ("POST", "/admin/v1/backups", Owner),
     ("DELETE", "/admin/v1/backups/{backup}", Owner),
     ("POST", "/admin/v1/backups/{backup}/download", Owner),
     ("GET", "/admin/v1/jobs", Owner),

@@ -41,6 +41,8 @@ mod keys;
 mod made_up_requests;
 mod maintenance_sweeps;
 mod object_uploads;
+mod plugins_capabilities;
+mod plugins_hostile;
 mod projects;
 mod projects_recovery;
 mod resilience;

@@ -24,6 +24,7 @@ pub mod backups;
 pub mod clock;
 pub mod config;
 pub mod databases;
+pub mod http;
 pub mod log;
 pub mod maintenance;
 pub mod migrations;
@@ -41,19 +42,23 @@ use super::{
     BackupCatalogue,
     runtime::{Accessor, Host, RunScope, RunState, bindings},
 };
-use crate::{config::Secret, object_store::ObjectStore, projects::Databases, storage::StorageState};
+use crate::{
+    config::Secret, egress::Egress, jobs::JobsState, object_store::ObjectStore, projects::Databases,
+    storage::StorageState,
+};
 
 /// What capabilities share between runs.
 pub struct Services {
-    /// The platform database, for the audit log.
-    pub audit: PgPool,
     pub platform: PgPool,
+    pub egress: Egress,
     /// Of the platform database, for its migrations.
     pub database_url: Secret,
     pub databases: Databases,
     pub store: ObjectStore,
     pub storage: StorageState,
     pub backups: Arc<dyn BackupCatalogue>,
+    /// The history of runs, for what clears it away.
+    pub runs: JobsState,
     /// Names the master key that seals now.
     pub master_key_id: String,
 }
@@ -85,6 +90,7 @@ pub(super) fn link(
                 secrets = true;
                 bindings::secrets::add_to_linker::<_, Host>(&mut linker, |state| state)?;
             }
+            Capability::Http => bindings::http::add_to_linker::<_, Host>(&mut linker, |state| state)?,
             Capability::Databases => bindings::databases::add_to_linker::<_, Host>(&mut linker, |state| state)?,
             Capability::Objects => bindings::objects::add_to_linker::<_, Host>(&mut linker, |state| state)?,
             Capability::Backups => bindings::backups::add_to_linker::<_, Host>(&mut linker, |state| state)?,
