@@ -256,11 +256,16 @@ async fn a_backup_is_begun_as_a_run_of_the_plugin() {
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
         let (status, run) = app.admin().get(&format!("/admin/v1/runs/{}", answer["runId"].as_str().unwrap())).await;
         assert_eq!(status, StatusCode::OK, "{run}");
-        assert_eq!((&run["plugin"], &run["trigger"], &run["jobId"]), (&json!("backup"), &json!("manual"), &Value::Null));
+        assert_eq!(
+            (&run["plugin"], &run["trigger"], &run["jobId"]),
+            (&json!("backup"), &json!("manual"), &Value::Null)
+        );
     }
-    for (target, expected) in
-        [("", StatusCode::BAD_REQUEST), ("project:", StatusCode::BAD_REQUEST), ("project:nosuchproject", StatusCode::NOT_FOUND)]
-    {
+    for (target, expected) in [
+        ("", StatusCode::BAD_REQUEST),
+        ("project:", StatusCode::BAD_REQUEST),
+        ("project:nosuchproject", StatusCode::NOT_FOUND),
+    ] {
         let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
         assert_eq!(status, expected, "{target}: {answer}");
     }
