@@ -33,8 +33,7 @@ pub(super) use jobs::{
 pub(super) use queue::{ClaimedRow, OutputPart, claim, lease_is_held, renew, seconds_until_queued, write_output};
 pub(super) use retention::{RemovedRun, existing_runs, remove_old_runs, remove_surplus_runs};
 pub(super) use runs::{
-    NewRunRow, RunFilter, RunRow, begin_job_run, begin_run, cancel, cancel_queued, log_part, run,
-    running_of_job, runs,
+    NewRunRow, RunFilter, RunRow, begin_job_run, begin_run, cancel, cancel_queued, log_part, run, running_of_job, runs,
 };
 
 /// What schedulers hear: `jobs` (a schedule changed), `queued` (there is work), `cancel:<run>`.

@@ -95,7 +95,8 @@ impl TestAppBuilder {
             (public.local_addr().expect("address"), admin.local_addr().expect("address"));
         vars.push(("ATLASHUB_PUBLIC_LISTEN".into(), public_address.to_string()));
         vars.push(("ATLASHUB_ADMIN_LISTEN".into(), admin_address.to_string()));
-        let config = Config::from_vars(&Vars::from_pairs(vars), self.role.unwrap_or(Role::All)).expect("a valid configuration");
+        let config =
+            Config::from_vars(&Vars::from_pairs(vars), self.role.unwrap_or(Role::All)).expect("a valid configuration");
         let services = Services {
             database_url: Secret::new(database_url),
             storage: match &config.storage {
