@@ -1,5 +1,6 @@
 //! What is kept of runs that ended, and for how long. Each call does a bounded piece of work.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +13,7 @@ const BATCH: i64 = 500;
 /// Keys of one page of the object store.
 const PAGE: i32 = 1000;
 /// A log this young may belong to a run that is being written.
-const YOUNG: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+const YOUNG: TimeDelta = TimeDelta::hours(1);
 
 /// What one call removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,15 +42,24 @@ impl JobsState {
     /// Removes logs whose run is gone: one page of what the store has, going on from where the last call stopped.
     pub async fn remove_orphan_logs(&self) -> ApiResult<RetentionReport> {
         let mut cursor = self.orphan_cursor.lock().await;
-        let page = match self.store.list_page(PLATFORM_BUCKET, "logs/", PAGE, cursor.as_deref()).await {
+        self.remove_orphan_logs_below("logs/", Utc::now() - YOUNG, &mut cursor).await
+    }
+
+    /// The same for logs whose keys begin so, and that were written before a moment. `cursor` says where to go on.
+    pub async fn remove_orphan_logs_below(
+        &self,
+        prefix: &str,
+        before: DateTime<Utc>,
+        cursor: &mut Option<String>,
+    ) -> ApiResult<RetentionReport> {
+        let page = match self.store.list_page(PLATFORM_BUCKET, prefix, PAGE, cursor.as_deref()).await {
             Err(error) if error.is_not_found() => return Ok(RetentionReport::default()),
             page => page?,
         };
-        let young = chrono::Utc::now() - YOUNG;
         let logs: Vec<(Uuid, &str, i64)> = page
             .objects
             .iter()
-            .filter(|object| object.last_modified.is_none_or(|at| at < young))
+            .filter(|object| object.last_modified.is_none_or(|at| at < before))
             .filter_map(|object| Some((run_of(&object.key)?, object.key.as_str(), object.size)))
             .collect();
         let ids: Vec<Uuid> = logs.iter().map(|(id, ..)| *id).collect();

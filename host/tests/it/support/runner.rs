@@ -169,7 +169,6 @@ impl NodeRunner {
 
 /// A scheduler of its own on an app's database, as another node would be.
 pub struct JobsNode {
-    pub state: JobsState,
     scheduler: Option<Scheduler>,
 }
 
@@ -196,8 +195,8 @@ impl JobsNode {
             runner.node(node),
             config,
         );
-        let scheduler = Scheduler::start(state.clone(), Some(runner.clone())).await;
-        Self { state, scheduler: Some(scheduler) }
+        let scheduler = Scheduler::start(state, Some(runner.clone())).await;
+        Self { scheduler: Some(scheduler) }
     }
 
     /// In order.
