@@ -13,7 +13,10 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
-    jobs::{JobRunner, JobsState, NoRunner, Scheduler},
+    jobs::{
+        JobRunner, JobsState, NoRunner, Scheduler,
+        notify::{self, NotificationState, Notifier},
+    },
     object_store::ObjectStore,
     observability, plugins,
     projects::{
@@ -65,6 +68,8 @@ struct Inner {
     capabilities: Arc<plugins::capabilities::Services>,
     jobs: JobsState,
     scheduler: tokio::sync::Mutex<Option<Scheduler>>,
+    egress: Egress,
+    notifications: NotificationState,
     admin: AdminState,
 }
 
@@ -102,9 +107,11 @@ impl App {
             JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
         };
         let egress = Egress::new(config.http_allowed_hosts.clone())?;
+        let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
         let capabilities = plugins::capabilities::Services {
             platform: platform.clone(),
-            egress,
+            egress: egress.clone(),
+            notifier: notifications.notifier.clone(),
             database_url: services.database_url.clone(),
             databases: databases.clone(),
             store: store.clone(),
@@ -129,6 +136,8 @@ impl App {
             storage,
             tables: TablesState { pools: pools.clone() },
             data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
+            notifications,
+            egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             backups,
             capabilities: Arc::new(capabilities),
@@ -165,6 +174,7 @@ impl App {
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
+        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
@@ -245,6 +255,16 @@ impl App {
         &self.0.jobs
     }
 
+    /// Requests out of the platform.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
+    /// Takes what the owner may want to hear of.
+    pub fn notifier(&self) -> &Notifier {
+        &self.0.notifications.notifier
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -273,5 +293,7 @@ parts! {
     SqlEditorState = sql_editor;
     BackupsState = backups;
     JobsState = jobs;
+    NotificationState = notifications;
+    Egress = egress;
     AdminState = admin;
 }

@@ -43,6 +43,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .merge(storage::admin_router())
         .merge(backups::admin_router())
         .merge(jobs::admin_router())
+        .merge(jobs::notify::admin_router())
         .merge(admin::router())
 }
 

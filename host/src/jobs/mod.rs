@@ -14,6 +14,7 @@
 
 mod names;
 mod no_runner;
+pub mod notify;
 mod runner;
 mod schedule;
 

@@ -25,7 +25,12 @@ const JOB_BODY: SealedColumn = SealedColumn {
     select: "SELECT id, http_body_json FROM cron_jobs WHERE http_body_json IS NOT NULL",
     update: "UPDATE cron_jobs SET http_body_json = $2 WHERE id = $1 AND http_body_json = $3",
 };
-const SEALED_COLUMNS: &[SealedColumn] = &[JOB_HEADERS, JOB_BODY];
+const NOTIFICATION_CHANNEL: SealedColumn = SealedColumn {
+    identity: ("notification_channels/", ""),
+    select: "SELECT id, sealed FROM notification_channels",
+    update: "UPDATE notification_channels SET sealed = $2 WHERE id = $1 AND sealed = $3",
+};
+const SEALED_COLUMNS: &[SealedColumn] = &[JOB_HEADERS, JOB_BODY, NOTIFICATION_CHANNEL];
 
 impl SealedColumn {
     fn identity(&self, id: Uuid) -> String {

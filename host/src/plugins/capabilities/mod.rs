@@ -28,6 +28,7 @@ pub mod http;
 pub mod log;
 pub mod maintenance;
 pub mod migrations;
+pub mod notify;
 pub mod objects;
 pub mod progress;
 pub mod secrets;
@@ -43,7 +44,11 @@ use super::{
     runtime::{Accessor, Host, RunScope, RunState, bindings},
 };
 use crate::{
-    config::Secret, egress::Egress, jobs::JobsState, object_store::ObjectStore, projects::Databases,
+    config::Secret,
+    egress::Egress,
+    jobs::{JobsState, notify::Notifier},
+    object_store::ObjectStore,
+    projects::Databases,
     storage::StorageState,
 };
 
@@ -51,6 +56,7 @@ use crate::{
 pub struct Services {
     pub platform: PgPool,
     pub egress: Egress,
+    pub notifier: Notifier,
     /// Of the platform database, for its migrations.
     pub database_url: Secret,
     pub databases: Databases,
@@ -96,7 +102,7 @@ pub(super) fn link(
             Capability::Backups => bindings::backups::add_to_linker::<_, Host>(&mut linker, |state| state)?,
             Capability::Maintenance => bindings::maintenance::add_to_linker::<_, Host>(&mut linker, |state| state)?,
             Capability::Migrations => bindings::migrations::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            _ => {}
+            Capability::Notify => bindings::notify::add_to_linker::<_, Host>(&mut linker, |state| state)?,
         }
     }
     if !secrets {

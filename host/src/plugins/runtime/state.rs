@@ -35,6 +35,7 @@ pub struct RunState {
     /// Uploads, downloads and dumps that are open.
     transfers: Arc<Semaphore>,
     requests: Arc<Semaphore>,
+    messages: u32,
     pub(in crate::plugins) log: crate::plugins::capabilities::log::LogBudget,
 }
 
@@ -76,6 +77,7 @@ impl RunState {
             call_bytes: 0,
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             requests: Arc::new(Semaphore::new(REQUESTS)),
+            messages: 0,
             log,
         }
     }
@@ -104,6 +106,12 @@ impl RunState {
                 "this run has {TRANSFERS} uploads, downloads and dumps open, and that is the most; finish one first"
             ))),
         }
+    }
+
+    /// Counts a message to the owner; answers how many there were with it.
+    pub fn count_message(&mut self) -> u32 {
+        self.messages = self.messages.saturating_add(1);
+        self.messages
     }
 
     /// Places for requests that are under way; a request waits for one.
