@@ -39,6 +39,7 @@ mod notifications;
 mod notifications_delivery;
 mod object_uploads;
 mod plugins_capabilities;
+mod plugins_guests;
 mod plugins_hostile;
 mod projects;
 mod projects_recovery;
