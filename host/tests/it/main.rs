@@ -46,6 +46,7 @@ mod notifications;
 mod notifications_delivery;
 mod object_uploads;
 mod plugins_capabilities;
+mod plugins_guests;
 mod plugins_hostile;
 mod plugins_transfers;
 mod projects;
