@@ -7,6 +7,7 @@
 //! the same Postgres. Floors: `pgbench` with the same SQL, prepared, 10 connections. Peer: PostgREST, where
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names it.
 
+mod backup;
 mod load;
 mod pgbench;
 mod platform;
@@ -44,6 +45,10 @@ async fn main() -> Result<()> {
     for case in cases(&platform).into_iter().filter(|case| case.name.contains(&wanted)) {
         eprintln!("bench: {}", case.name);
         report.case(measure(&platform, &case, postgrest.as_ref(), length).await?);
+    }
+    if "backup of 1 GB".contains(&wanted) {
+        eprintln!("bench: backup of 1 GB");
+        report.backup(&backup::measure(&platform).await?);
     }
     report.presign(presign::per_second_of_one_core(length / 2).await?);
     report.memory_after(platform.idle_memory_kib()?);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backup::Figures;
+
 /// One kind of request.
 pub struct Row {
     pub name: &'static str,
@@ -40,6 +42,31 @@ impl Report {
 
     pub fn presign(&mut self, per_second: f64) {
         self.lines.push(("presigned uploads, one core", format!("{per_second:.0}/s"), "≥ 20 000/s"));
+    }
+
+    pub fn backup(&mut self, figures: &Figures) {
+        let ratio = figures.ours.as_secs_f64() / figures.by_hand.as_secs_f64();
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        self.lines.push((
+            "backup of 1 GB, by hand",
+            format!(
+                "{:.1} s ({:.0} MB, dump {:.0} MB)",
+                figures.by_hand.as_secs_f64(),
+                megabytes(figures.database_bytes),
+                megabytes(figures.dump_bytes)
+            ),
+            "–",
+        ));
+        self.lines.push((
+            "backup of 1 GB, through the plugin",
+            format!("{:.1} s, {ratio:.3} × by hand", figures.ours.as_secs_f64()),
+            "≤ 1.05 ×",
+        ));
+        self.lines.push((
+            "memory that a backup adds, at its peak",
+            format!("{:.1} MiB", figures.growth_kib as f64 / 1024.0),
+            "≤ 32 MiB",
+        ));
     }
 
     pub fn memory_after(&mut self, memory_kib: u64) {

@@ -8,12 +8,15 @@ use sqlx::PgPool;
 
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
-    backups::BackupsState,
+    backups::{BackupsState, Catalogue},
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
-    jobs::notify::{self, NotificationState, Notifier},
+    jobs::{
+        JobRunner, JobsState, NoRunner, Scheduler,
+        notify::{self, NotificationState, Notifier},
+    },
     object_store::ObjectStore,
     observability, plugins,
     projects::{
@@ -27,7 +30,9 @@ use crate::{
 };
 
 /// Connections of the platform database's own pool.
-const PLATFORM_CONNECTIONS: u32 = 10;
+const PLATFORM_CONNECTIONS: u32 = 12;
+/// How long runs may go on when the process is told to stop.
+const RUN_GRACE: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP: Duration = Duration::from_secs(600);
 /// Wrong API keys per second and client address.
@@ -61,6 +66,8 @@ struct Inner {
     sql_editor: SqlEditorState,
     backups: BackupsState,
     capabilities: Arc<plugins::capabilities::Services>,
+    jobs: JobsState,
+    scheduler: tokio::sync::Mutex<Option<Scheduler>>,
     egress: Egress,
     notifications: NotificationState,
     admin: AdminState,
@@ -69,6 +76,11 @@ struct Inner {
 impl App {
     /// Builds every slice's state. Opens no connection; must run inside a tokio runtime.
     pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
+        Self::build_with_runner(config, services, Arc::new(NoRunner))
+    }
+
+    /// The same, with what runs jobs handed in.
+    pub fn build_with_runner(config: Config, services: &Services, runner: Arc<dyn JobRunner>) -> anyhow::Result<Self> {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
@@ -98,7 +110,11 @@ impl App {
                 data.schemas().forget(project);
             })
         };
-        let backups = BackupsState::new(platform.clone(), store.clone(), databases.clone());
+        let catalogue = Catalogue::new(platform.clone(), store.clone());
+        let new_jobs = |runner| {
+            let (sealer, store, projects) = (sealer.clone(), store.clone(), projects.clone());
+            JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
+        };
         let egress = Egress::new(config.http_allowed_hosts.clone())?;
         let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
         let capabilities = plugins::capabilities::Services {
@@ -106,12 +122,17 @@ impl App {
             egress: egress.clone(),
             notifier: notifications.notifier.clone(),
             database_url: services.database_url.clone(),
-            databases,
+            databases: databases.clone(),
             store: store.clone(),
             storage: storage.clone(),
-            backups: Arc::new(backups.catalogue.clone()),
+            backups: Arc::new(catalogue.clone()),
+            // What removes old runs begins none, so that it needs nobody to run them.
+            runs: new_jobs(Arc::new(NoRunner)),
             master_key_id: sealer.current_key().to_string(),
         };
+        let jobs = new_jobs(runner);
+        let backups =
+            BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
             started_at,
@@ -128,6 +149,8 @@ impl App {
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             backups,
             capabilities: Arc::new(capabilities),
+            jobs,
+            scheduler: tokio::sync::Mutex::new(None),
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -170,6 +193,20 @@ impl App {
         });
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
+            let app = self.clone();
+            tokio::spawn(async move {
+                let mut scheduler = app.0.scheduler.lock().await;
+                *scheduler = Some(Scheduler::start(app.0.jobs.clone(), None).await);
+            });
+        }
+    }
+
+    /// Ends what runs jobs: no new runs, some seconds for those that go on, and the rest is given up to other nodes.
+    pub async fn stop_jobs(&self) {
+        self.0.jobs.close();
+        let scheduler = self.0.scheduler.lock().await.take();
+        if let Some(scheduler) = scheduler {
+            scheduler.stop(RUN_GRACE).await;
         }
     }
 
@@ -223,6 +260,10 @@ impl App {
         &self.0.admin
     }
 
+    pub fn jobs(&self) -> &JobsState {
+        &self.0.jobs
+    }
+
     /// Requests out of the platform.
     pub fn egress(&self) -> &Egress {
         &self.0.egress
@@ -260,6 +301,7 @@ parts! {
     DataService = data;
     SqlEditorState = sql_editor;
     BackupsState = backups;
+    JobsState = jobs;
     NotificationState = notifications;
     Egress = egress;
     AdminState = admin;

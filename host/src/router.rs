@@ -42,6 +42,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .merge(sql_editor::admin_router())
         .merge(storage::admin_router())
         .merge(backups::admin_router())
+        .merge(jobs::admin_router())
         .merge(jobs::notify::admin_router())
         .merge(admin::router())
 }

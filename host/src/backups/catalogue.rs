@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     db::DatabaseName,
+    jobs::JobsState,
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError},
     plugins::{BackupCatalogue, CatalogueEntry, CatalogueError, NewBackup, RunLease},
 };
@@ -126,7 +127,12 @@ impl BackupCatalogue for Catalogue {
             run_id: Some(run.run_id),
             verified_at: None,
         };
-        queries::insert(&self.platform, &row).await.map_err(database)?;
+        let mut transaction = self.platform.begin().await.map_err(database)?;
+        if !JobsState::hold_lease(&mut transaction, run.run_id, run.lease).await.map_err(database)? {
+            return Err(CatalogueError::LeaseLost);
+        }
+        queries::insert(&mut *transaction, &row).await.map_err(database)?;
+        transaction.commit().await.map_err(database)?;
         tracing::info!(target = row.target, bytes = row.size_bytes, key = row.object_key, "backed up");
         Ok(row.id)
     }

@@ -8,9 +8,10 @@
 //! and any way for an API key to reach the bucket. Restoring, and verifying by restoring, will be files of their own here.
 //!
 //! Reading order: `manifest`, `stored` (what storage has), `queries`, `catalogue` (table and storage brought together; what
-//! plugins get), `routes`.
+//! plugins get), `create` (a run of the plugin), `routes`.
 
 mod catalogue;
+mod create;
 mod manifest;
 mod queries;
 mod routes;
@@ -20,7 +21,7 @@ use axum::extract::FromRef;
 use sqlx::PgPool;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{object_store::ObjectStore, projects::Databases};
+use crate::{jobs::JobsState, object_store::ObjectStore, projects::Databases};
 
 pub use catalogue::Catalogue;
 pub use manifest::{BackupManifest, ManifestTable, backup_id};
@@ -33,13 +34,7 @@ pub struct BackupsState {
     pub store: ObjectStore,
     pub databases: Databases,
     pub catalogue: Catalogue,
-}
-
-impl BackupsState {
-    pub fn new(platform: PgPool, store: ObjectStore, databases: Databases) -> Self {
-        let catalogue = Catalogue::new(platform.clone(), store.clone());
-        Self { platform, store, databases, catalogue }
-    }
+    pub jobs: JobsState,
 }
 
 /// Routes of the admin surface.
@@ -49,7 +44,7 @@ where
     BackupsState: FromRef<S>,
 {
     OpenApiRouter::new()
-        .routes(routes!(routes::list_backups))
+        .routes(routes!(routes::list_backups, routes::create_backup))
         .routes(routes!(routes::delete_backup))
         .routes(routes!(routes::sign_backup_download))
 }

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use api_types::{Backup, BackupDownload, ErrorBody, Page, PageQuery};
-use axum::{extract::State, http::StatusCode};
+use api_types::{Backup, BackupDownload, CreateBackup, ErrorBody, Page, PageQuery, RunStarted};
+use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{BackupsState, manifest::file_name, queries};
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditTarget, PageRequest},
     object_store::PLATFORM_BUCKET,
     plugins::{BackupCatalogue as _, CatalogueError},
 };
@@ -37,6 +37,17 @@ pub(super) async fn list_backups(
     let rows = queries::backups(&state.platform, request.fetch(), request.after).await?;
     let page = request.page(rows, |row| (row.created_at, row.id));
     Ok(ApiJson(Page { items: page.items.iter().map(|row| row.to_wire()).collect(), next_cursor: page.next_cursor }))
+}
+
+/// Makes a backup now: a run like any other, which can be watched and cancelled.
+#[utoipa::path(post, path = "/admin/v1/backups", tag = "backups", request_body = CreateBackup,
+    responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+pub(super) async fn create_backup(
+    State(state): State<BackupsState>,
+    ApiJson(request): ApiJson<CreateBackup>,
+) -> ApiResult<(StatusCode, Extension<AuditTarget>, ApiJson<RunStarted>)> {
+    let run = state.begin(&request.target).await?;
+    Ok((StatusCode::ACCEPTED, Extension(AuditTarget(request.target)), ApiJson(RunStarted { run_id: run.to_string() })))
 }
 
 /// A link to the dump, which any `pg_restore` reads.

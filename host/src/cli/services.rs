@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::{
     app::Services,
-    config::{Config, ConfigError, DatabaseConfig, Secret, StorageConfig},
-    embedded::{self, Embedded, EmbeddedError, EmbeddedServices, HeldDataFolder},
+    config::{Config, ConfigError, DatabaseConfig, ExternalStorageConfig, Secret, StorageConfig},
+    embedded::{self, Embedded, EmbeddedError, EmbeddedServices, EmbeddedStoreAlone, HeldDataFolder},
     secrets::MasterKey,
 };
 
@@ -47,6 +47,38 @@ impl RunningServices {
                 embedded.shutdown().await;
                 Err(error.into())
             }
+        }
+    }
+
+    pub(super) async fn stop(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.shutdown().await;
+        }
+    }
+}
+
+/// The object store for as long as a command runs; there may be no Postgres.
+pub(super) struct RunningStore {
+    pub(super) storage: ExternalStorageConfig,
+    /// Started by this process, to be stopped by it.
+    embedded: Option<EmbeddedStoreAlone>,
+}
+
+impl RunningStore {
+    /// As [`RunningServices::for_command`].
+    pub(super) async fn for_command(config: &Config) -> Result<Self, CommandError> {
+        if let StorageConfig::External(storage) = &config.storage {
+            return Ok(Self { storage: storage.clone(), embedded: None });
+        }
+        match HeldDataFolder::take(config) {
+            Ok(held) => {
+                let embedded = held.start_store(config).await?;
+                Ok(Self { storage: embedded.storage().clone(), embedded: Some(embedded) })
+            }
+            Err(EmbeddedError::InUse { .. }) => {
+                Ok(Self { storage: embedded::store_of_running(config)?, embedded: None })
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

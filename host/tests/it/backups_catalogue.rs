@@ -1,8 +1,11 @@
 //! The catalogue of backups, and what is in storage.
 
+use std::sync::Arc;
+
 use atlashub::{
     backups::{BackupManifest, ManifestTable, backup_id, stored_backups},
     db::DatabaseName,
+    jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
     object_store::PLATFORM_BUCKET,
     plugins::{BackupCatalogue as _, CatalogueError, NewBackup, RunLease},
 };
@@ -11,6 +14,7 @@ use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::{TestApp, TestProject, code, path_of, raw};
@@ -22,7 +26,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// What the plugin leaves in storage, of so many days ago.
-async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
+pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
     // To the microsecond, as the database has it.
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let created_at = now - chrono::TimeDelta::days(days_ago);
@@ -187,8 +191,84 @@ async fn only_what_is_in_storage_is_recorded() {
 }
 
 /// A run that is under way, and its lease.
-async fn begin_run(_app: &TestApp) -> RunLease {
-    RunLease { run_id: Uuid::now_v7(), lease: Uuid::new_v4() }
+async fn begin_run(app: &TestApp) -> RunLease {
+    let run = RunLease { run_id: Uuid::now_v7(), lease: Uuid::new_v4() };
+    // Held for long by a scheduler that there isn't, so that nobody takes it up or away.
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
+         VALUES ($1, 'manual', 'running', 'backup', 'backup', $2, now() + interval '1 day', now())",
+    )
+    .bind(run.run_id)
+    .bind(run.lease)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    run
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_lease_records_nothing() {
+    let app = TestApp::start().await;
+    let project = app.create_project("fenced").await;
+    let backup = store_backup(&app, &project, 0).await;
+    let run = begin_run(&app).await;
+    let another = RunLease { lease: Uuid::new_v4(), ..run };
+    let catalogue = &app.app.backups().catalogue;
+    assert!(matches!(catalogue.record(backup.clone(), another).await, Err(CatalogueError::LeaseLost)));
+    sqlx::query("UPDATE cron_job_runs SET status = 'cancelled'").execute(app.app.platform()).await.unwrap();
+    assert!(matches!(catalogue.record(backup.clone(), run).await, Err(CatalogueError::LeaseLost)));
+    let recorded: i64 = sqlx::query_scalar("SELECT count(*) FROM backups WHERE object_key = $1")
+        .bind(&backup.object_key)
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(recorded, 0);
+}
+
+/// Has a plugin `backup`, whose backups don't end.
+struct Accepting;
+
+#[async_trait::async_trait]
+impl JobRunner for Accepting {
+    async fn check(&self, plugin: &str, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        assert_eq!((plugin, job), ("backup", "backup"));
+        assert!(params["target"].is_string(), "{params}");
+        Ok(job.to_owned())
+    }
+
+    async fn run(
+        &self,
+        _call: RunCall,
+        _output: Arc<dyn RunOutput>,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunFailure> {
+        cancel.cancelled().await;
+        Err(RunFailure::Cancelled)
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_begun_as_a_run_of_the_plugin() {
+    let app = TestApp::builder().runner(Arc::new(Accepting)).start().await;
+    let project = app.create_project("by hand").await;
+    for target in ["all", "platform", &format!("project:{}", project.id)] {
+        let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        let (status, run) = app.admin().get(&format!("/admin/v1/runs/{}", answer["runId"].as_str().unwrap())).await;
+        assert_eq!(status, StatusCode::OK, "{run}");
+        assert_eq!(
+            (&run["plugin"], &run["trigger"], &run["jobId"]),
+            (&json!("backup"), &json!("manual"), &Value::Null)
+        );
+    }
+    for (target, expected) in [
+        ("", StatusCode::BAD_REQUEST),
+        ("project:", StatusCode::BAD_REQUEST),
+        ("project:nosuchproject", StatusCode::NOT_FOUND),
+    ] {
+        let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
+        assert_eq!(status, expected, "{target}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use crate::support::{PATIENCE, Postgres, TestApp, TestProject, bin_dir};
 
 /// More than any pipe or buffer on the way holds, and not to be compressed.
-const LARGE: &str =
+pub(crate) const LARGE: &str =
     "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() || gen_random_uuid() AS noise
                      FROM generate_series(1, 200000) AS i";
 
@@ -57,7 +57,7 @@ async fn into_storage(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUplo
 }
 
 /// A new database with the archive in it; a superuser's connection.
-async fn restored(archive: &[u8]) -> sqlx::PgConnection {
+pub(crate) async fn restored(archive: &[u8]) -> sqlx::PgConnection {
     let name = format!("restored_{}", uuid::Uuid::now_v7().simple());
     Postgres::shared().execute(&format!("CREATE DATABASE {name}")).await;
     let folder = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn counted(info: &DumpInfo, table: &str) -> u64 {
 }
 
 /// Processes of pg_dump at work on the project's database.
-fn dumpers(project: &TestProject) -> Vec<i32> {
+pub(crate) fn dumpers(project: &TestProject) -> Vec<i32> {
     let mark = format!("PGDATABASE=proj_{}", project.id);
     std::fs::read_dir("/proc")
         .unwrap()
@@ -103,7 +103,7 @@ fn dumpers(project: &TestProject) -> Vec<i32> {
         .collect()
 }
 
-async fn until_nobody_dumps(app: &TestApp, project: &TestProject) {
+pub(crate) async fn until_nobody_dumps(app: &TestApp, project: &TestProject) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")

@@ -106,3 +106,24 @@ impl DumpProgram {
         command.spawn().map_err(|error| DumpError::NotRun(error.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_newer_than_every_pg_dump_is_told_with_the_remedy() {
+        let error = DumpPrograms::new(None).find(99).await.unwrap_err();
+        assert!(matches!(error, DumpError::NoProgram { server_major: 99 }), "{error:?}");
+        assert!(error.to_string().contains("postgresql-client-99"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nothing_of_our_environment_reaches_it() {
+        let program = DumpPrograms::new(None).find(15).await.unwrap();
+        let command = clean_command(&program.path);
+        let passed: Vec<_> = command.get_envs().filter_map(|(name, _)| name.to_str()).collect();
+        let allowed = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+        assert!(passed.iter().all(|name| allowed.contains(name)), "{passed:?}");
+    }
+}

@@ -2,6 +2,7 @@ use super::begin_call;
 use crate::{
     db::audit,
     error::ApiError,
+    jobs::RetentionReport,
     plugins::runtime::{Accessor, CallError, Host, RunState, bindings::maintenance},
     projects,
     storage::{self, StorageState, StorageSweep},
@@ -33,8 +34,11 @@ impl maintenance::HostWithStore<RunState> for Host {
                 let days = at_least(days, LEAST_AUDIT_DAYS)?;
                 rows(audit::remove_older(&services.platform, days, PIECE).await)
             }
-            maintenance::Sweep::OldRuns(days) => at_least(days, 1).map(|_| NOTHING),
-            maintenance::Sweep::OrphanLogs => Ok(NOTHING),
+            maintenance::Sweep::OldRuns(days) => {
+                at_least(days, 1)?;
+                Ok(runs(services.runs.remove_old_runs(days).await?))
+            }
+            maintenance::Sweep::OrphanLogs => Ok(runs(services.runs.remove_orphan_logs().await?)),
             // End users' sessions come with sign-in for them; there is no table of them yet, and nothing to remove.
             maintenance::Sweep::ExpiredSessions => Ok(NOTHING),
             // Databases are kept after a restore once restoring is there; until then there is none.
@@ -53,6 +57,10 @@ async fn files(storage: &StorageState, what: StorageSweep) -> Result<maintenance
 fn rows(removed: Result<u64, sqlx::Error>) -> Result<maintenance::Report, CallError> {
     let removed = removed.map_err(ApiError::from)?;
     Ok(maintenance::Report { removed, freed_bytes: 0, more: removed >= PIECE.unsigned_abs() })
+}
+
+fn runs(report: RetentionReport) -> maintenance::Report {
+    maintenance::Report { removed: report.removed, freed_bytes: report.freed_bytes, more: report.more }
 }
 
 fn at_least(days: u32, least: u32) -> Result<i32, CallError> {

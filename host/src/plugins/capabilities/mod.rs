@@ -44,7 +44,11 @@ use super::{
     runtime::{Accessor, Host, RunScope, RunState, bindings},
 };
 use crate::{
-    config::Secret, egress::Egress, jobs::notify::Notifier, object_store::ObjectStore, projects::Databases,
+    config::Secret,
+    egress::Egress,
+    jobs::{JobsState, notify::Notifier},
+    object_store::ObjectStore,
+    projects::Databases,
     storage::StorageState,
 };
 
@@ -59,6 +63,8 @@ pub struct Services {
     pub store: ObjectStore,
     pub storage: StorageState,
     pub backups: Arc<dyn BackupCatalogue>,
+    /// The history of runs, for what clears it away.
+    pub runs: JobsState,
     /// Names the master key that seals now.
     pub master_key_id: String,
 }

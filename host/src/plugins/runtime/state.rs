@@ -56,7 +56,7 @@ pub struct RunScope {
 /// What one call costs beside its bytes, so that calls without any are bounded too.
 const CALL_OVERHEAD: usize = 64;
 /// Handles to what the host holds for one run.
-const HANDLES: usize = 1000;
+pub(super) const HANDLES: usize = 1000;
 /// Each may hold some MiB of buffers.
 const TRANSFERS: usize = 8;
 const REQUESTS: usize = 8;

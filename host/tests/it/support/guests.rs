@@ -229,3 +229,12 @@ pub fn call(job: &str, params: serde_json::Value) -> RunCall {
 pub fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
+
+/// A component that was built for the tests.
+pub fn built(file: &str) -> Vec<u8> {
+    // target/debug/deps/it-…
+    let program = std::env::current_exe().unwrap();
+    let path = program.ancestors().nth(3).unwrap().join("plugins/testing").join(file);
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; build it with `cargo xtask plugin testing`", path.display()))
+}
