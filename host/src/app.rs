@@ -13,6 +13,7 @@ use crate::{
     db::{self, PoolLimits, ProjectPools, ServerAddress},
     object_store::ObjectStore,
     observability,
+    plugins::{FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities, runtime},
     projects::{
         self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
     },
@@ -53,6 +54,7 @@ struct Inner {
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
+    plugins: Plugins,
     admin: AdminState,
 }
 
@@ -74,6 +76,7 @@ impl App {
         );
         let projects = Projects::new(platform.clone());
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
+        let plugins = plugins(&config, &platform, &sealer)?;
         let max_object_bytes = config.storage.max_object_bytes();
         let started_at = Utc::now();
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
@@ -88,6 +91,7 @@ impl App {
             tables: TablesState { pools: pools.clone() },
             data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
+            plugins,
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -119,6 +123,7 @@ impl App {
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
+        tokio::spawn(self.0.plugins.clone().watch());
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
@@ -172,6 +177,15 @@ impl App {
         &self.0.admin
     }
 
+    pub fn plugins(&self) -> &Plugins {
+        &self.0.plugins
+    }
+
+    /// Runs jobs by the plugins that may run.
+    pub fn job_runner(&self) -> PluginRunner {
+        PluginRunner::new(self.0.plugins.clone())
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -179,6 +193,19 @@ impl App {
     pub fn started_at(&self) -> DateTime<Utc> {
         self.0.started_at
     }
+}
+
+fn plugins(config: &Config, platform: &PgPool, sealer: &Sealer) -> anyhow::Result<Plugins> {
+    let limits = runtime::HostLimits::default();
+    let services = Arc::new(capabilities::Services { audit: platform.clone() });
+    Ok(Plugins::new(PluginsParts {
+        platform: platform.clone(),
+        sealer: sealer.clone(),
+        folder: PluginFolder::new(&config.plugin_dir),
+        first_party: FirstParty::of_binary(),
+        runtime: Arc::new(runtime::Runtime::new(runtime::Engine::new(&limits)?, limits, services)),
+        on_rejected: Arc::new(|_| {}),
+    }))
 }
 
 macro_rules! parts {
@@ -198,5 +225,6 @@ parts! {
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
+    Plugins = plugins;
     AdminState = admin;
 }

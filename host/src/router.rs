@@ -15,7 +15,7 @@ use crate::{
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    observability, projects, sql_editor, storage, tables,
+    observability, plugins, projects, sql_editor, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -41,6 +41,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .merge(data::admin_router())
         .merge(sql_editor::admin_router())
         .merge(storage::admin_router())
+        .merge(plugins::admin_router())
         .merge(admin::router())
 }
 

@@ -288,6 +288,9 @@ mod tests {
         let powers = |names: &[&str]| {
             Powers::from([(Capability::Databases, Scope { databases: hosts(names), ..Scope::default() })])
         };
-        assert_eq!(union(&powers(&["platform"]), &powers(&["project:*", "platform"])), powers(&["platform", "project:*"]));
+        assert_eq!(
+            union(&powers(&["platform"]), &powers(&["project:*", "platform"])),
+            powers(&["platform", "project:*"])
+        );
     }
 }

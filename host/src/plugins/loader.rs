@@ -91,7 +91,9 @@ impl Plugins {
                 continue;
             }
             let view = trust.clone();
-            let Ok((_, Ok(plugin))) = tokio::task::spawn_blocking(move || inspect(&file, &view)).await else { continue };
+            let Ok((_, Ok(plugin))) = tokio::task::spawn_blocking(move || inspect(&file, &view)).await else {
+                continue;
+            };
             let fits = before.is_some() && !matches!(plugin.effective_powers(trust), Err(Refusal::WiderRequest(_)));
             if !fits && approvals::approve_by_default(&self.0.parts.platform, &plugin, before).await? {
                 let mut entry = NewAuditEntry::new("system", "plugin.approve");
@@ -113,8 +115,11 @@ impl Plugins {
         let trust = Arc::clone(&slots.trust);
         for (name, slot) in &mut slots.by_name {
             let Some(running) = active.get(name) else { continue };
-            let code = running.plugin.code.clone();
             let again = running.inspected.effective_powers(&trust).and_then(|powers| {
+                if trust.approvals.get(name) == Some(&running.approval) {
+                    return Ok(Arc::clone(running));
+                }
+                let code = running.plugin.code.clone();
                 self.loaded(&running.inspected, &powers, &trust, code, running.schemas.clone())
             });
             slot.set_refusal(again.as_ref().err().cloned());
@@ -141,12 +146,7 @@ impl Plugins {
     }
 
     /// Reads a plugin, checks it, and puts it among the active ones where it may be.
-    async fn take_in(
-        &self,
-        slots: &mut Slots,
-        active: &mut ActivePlugins,
-        source: Source,
-    ) -> Result<(), PluginError> {
+    async fn take_in(&self, slots: &mut Slots, active: &mut ActivePlugins, source: Source) -> Result<(), PluginError> {
         let (name, origin, pair) = source.place();
         let (folder, trust) = (self.0.parts.folder.clone(), Arc::clone(&slots.trust));
         let found = tokio::task::spawn_blocking(move || match source {
@@ -160,7 +160,12 @@ impl Plugins {
             Ok(verified) => match self.load(verified, &slots.trust, before.as_deref()).await? {
                 Ok(plugin) => {
                     let manifest = &plugin.plugin.manifest;
-                    tracing::info!(plugin = name, version = manifest.version, serial = manifest.serial, "a plugin was loaded");
+                    tracing::info!(
+                        plugin = name,
+                        version = manifest.version,
+                        serial = manifest.serial,
+                        "a plugin was loaded"
+                    );
                     active.insert(name.clone(), plugin);
                     None
                 }
@@ -242,6 +247,7 @@ impl Plugins {
             schemas,
             revoked: CancellationToken::new(),
             loaded_at: Utc::now(),
+            approval: approval.clone(),
             inspected: Arc::clone(inspected),
         }))
     }

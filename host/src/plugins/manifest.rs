@@ -6,7 +6,9 @@ use wasmparser::{Encoding, Parser, Payload};
 pub enum ReadManifestError {
     #[error("the file is no WebAssembly component: {0}")]
     NotAComponent(String),
-    #[error("the file is a core WebAssembly module, and a plugin is a component; build it with `cargo xtask plugin build`")]
+    #[error(
+        "the file is a core WebAssembly module, and a plugin is a component; build it with `cargo xtask plugin build`"
+    )]
     CoreModule,
     #[error("the component has no section `{SECTION}`; build it with `cargo xtask plugin build`")]
     Missing,

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_schema_refers_to_nothing_outside_itself() {
-        let inside = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "null"}}});
+        let inside =
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "null"}}});
         assert!(schemas(&[("greet", inside)]).is_ok());
         for uri in ["http://127.0.0.1:1/schema", "https://example.com/s", "file:///etc/passwd", "other.json"] {
             let outside = json!({"type": "object", "properties": {"a": {"$ref": uri}}});

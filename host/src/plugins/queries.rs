@@ -156,7 +156,10 @@ pub(super) async fn approve(db: impl PgExecutor<'_>, approval: NewApproval<'_>) 
 }
 
 /// The host's word for a plugin of its own, where the owner has not spoken.
-pub(super) async fn approve_by_default(db: impl PgExecutor<'_>, approval: NewApproval<'_>) -> Result<bool, sqlx::Error> {
+pub(super) async fn approve_by_default(
+    db: impl PgExecutor<'_>,
+    approval: NewApproval<'_>,
+) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "INSERT INTO plugin_approvals (name, key_id, granted, requested, approved_by) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO UPDATE SET key_id = $2, granted = $3, requested = $4, approved_at = now()

@@ -11,7 +11,7 @@ use super::{
     LoadedPlugin,
     params::ParamsSchemas,
     runtime::CompiledPlugin,
-    trust::{InspectedPlugin, TrustView},
+    trust::{Approval, InspectedPlugin, TrustView},
 };
 
 /// A plugin that runs when asked.
@@ -22,27 +22,25 @@ pub struct ActivePlugin {
     /// Ends its runs when it is revoked.
     pub revoked: CancellationToken,
     pub loaded_at: DateTime<Utc>,
+    /// The owner's word that it was loaded by.
+    pub(super) approval: Approval,
     /// What trust goes by.
     pub inspected: Arc<InspectedPlugin>,
 }
 
-pub type ActivePlugins = BTreeMap<String, Arc<ActivePlugin>>;
+pub(super) type ActivePlugins = BTreeMap<String, Arc<ActivePlugin>>;
 
 /// Plugins by name. A run takes its plugin out once and keeps it to the end, whatever takes its place meanwhile.
 #[derive(Debug, Default)]
-pub struct Registry {
+pub(super) struct Registry {
     active: ArcSwap<ActivePlugins>,
     /// No longer for new runs; some may still be under way.
     retired: Mutex<Vec<Weak<ActivePlugin>>>,
 }
 
 impl Registry {
-    pub fn get(&self, name: &str) -> Option<Arc<ActivePlugin>> {
+    pub(super) fn get(&self, name: &str) -> Option<Arc<ActivePlugin>> {
         self.active.load().get(name).cloned()
-    }
-
-    pub fn names(&self) -> Vec<String> {
-        self.active.load().keys().cloned().collect()
     }
 
     pub(super) fn all(&self) -> Arc<ActivePlugins> {
@@ -53,7 +51,8 @@ impl Registry {
     pub(super) fn replace(&self, plugins: ActivePlugins) {
         let before = self.active.swap(Arc::new(plugins));
         let now = self.active.load();
-        let replaced = before.iter().filter(|(name, plugin)| !now.get(*name).is_some_and(|now| Arc::ptr_eq(now, plugin)));
+        let replaced =
+            before.iter().filter(|(name, plugin)| !now.get(*name).is_some_and(|now| Arc::ptr_eq(now, plugin)));
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|plugin| plugin.strong_count() > 0);
         retired.extend(replaced.map(|(_, plugin)| Arc::downgrade(plugin)));

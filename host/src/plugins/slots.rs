@@ -15,11 +15,11 @@ use super::{
 };
 
 /// A refusal that passes sooner, as while files are being copied, is not told to anybody.
-pub const SETTLE: Duration = Duration::from_secs(2);
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
 /// One plugin, running or not.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     pub origin: Origin,
     /// Which state of its files this is about; nothing for one of the binary's own.
     pub pair: Pair,
@@ -33,7 +33,7 @@ pub struct Slot {
 
 /// Every plugin, as of one state of trust.
 #[derive(Debug, Default)]
-pub struct Slots {
+pub(super) struct Slots {
     pub trust: Arc<TrustView>,
     pub by_name: BTreeMap<String, Slot>,
 }
@@ -50,7 +50,7 @@ pub struct RejectedPlugin {
 
 impl Slots {
     /// Puts down what came of looking at a plugin. The same refusal of the same file keeps its age.
-    pub fn put(&mut self, name: &str, origin: Origin, pair: Pair, found: Surveyed, refusal: Option<Refusal>) {
+    pub(super) fn put(&mut self, name: &str, origin: Origin, pair: Pair, found: Surveyed, refusal: Option<Refusal>) {
         let before = self.by_name.get(name);
         let same = before.filter(|slot| slot.refusal == refusal && slot.sighting.sha256 == found.sighting.sha256);
         let (since, told) = same.map_or_else(|| (Instant::now(), false), |slot| (slot.since, slot.told));
@@ -59,15 +59,16 @@ impl Slots {
     }
 
     /// Whether a rejection is too young to be told.
-    pub fn is_unsettled(&self) -> bool {
+    pub(super) fn is_unsettled(&self) -> bool {
         self.by_name.values().any(|slot| slot.is_rejected() && !slot.told)
     }
 
     /// Rejections that lasted and were not told yet; they count as told from now on.
-    pub fn take_untold(&mut self) -> Vec<RejectedPlugin> {
-        let settled = self.by_name.iter_mut().filter(|(_, slot)| {
-            slot.is_rejected() && !slot.told && slot.since.elapsed() >= SETTLE
-        });
+    pub(super) fn take_untold(&mut self) -> Vec<RejectedPlugin> {
+        let settled = self
+            .by_name
+            .iter_mut()
+            .filter(|(_, slot)| slot.is_rejected() && !slot.told && slot.since.elapsed() >= SETTLE);
         settled
             .map(|(name, slot)| {
                 slot.told = true;
@@ -84,14 +85,14 @@ impl Slots {
 
 impl Slot {
     /// A refusal changed while the files did not.
-    pub fn set_refusal(&mut self, refusal: Option<Refusal>) {
+    pub(super) fn set_refusal(&mut self, refusal: Option<Refusal>) {
         if self.refusal != refusal {
             (self.since, self.told) = (Instant::now(), false);
             self.refusal = refusal;
         }
     }
 
-    pub fn state(&self) -> PluginState {
+    pub(super) fn state(&self) -> PluginState {
         self.refusal.as_ref().map_or(PluginState::Active, Refusal::state)
     }
 
@@ -100,6 +101,6 @@ impl Slot {
     }
 }
 
-pub fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,7 +8,7 @@ use super::{
 
 /// What looking at one plugin found out.
 #[derive(Debug)]
-pub struct Surveyed {
+pub(super) struct Surveyed {
     pub sighting: Sighting,
     /// Where its signature holds and its manifest can be read.
     pub inspected: Option<Arc<InspectedPlugin>>,
@@ -16,7 +16,7 @@ pub struct Surveyed {
 }
 
 /// Reads a plugin's two files once, and checks what was read. Blocks.
-pub fn survey_folder(folder: &PluginFolder, name: &str, trust: &TrustView) -> Surveyed {
+pub(super) fn survey_folder(folder: &PluginFolder, name: &str, trust: &TrustView) -> Surveyed {
     if is_reserved(name) {
         return refused(Refusal::ReservedName(name.to_owned()));
     }
@@ -27,7 +27,7 @@ pub fn survey_folder(folder: &PluginFolder, name: &str, trust: &TrustView) -> Su
 }
 
 /// Checks a file that was read. Blocks.
-pub fn survey(file: SignedFile, trust: &TrustView) -> Surveyed {
+pub(super) fn survey(file: SignedFile, trust: &TrustView) -> Surveyed {
     let (sighting, result) = inspect(&file, trust);
     match result {
         Ok(inspected) => {

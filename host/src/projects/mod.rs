@@ -39,7 +39,7 @@ pub use caller::{Caller, SecretCaller, UserClaims};
 pub use credentials::SealedCredentials;
 pub use database::close_shared_databases;
 pub use key_cache::KeyCache;
-pub use master_key::{ResealReport, check_seals, reseal_all};
+pub use master_key::{ResealReport, check_seals, plugin_secret_identity, reseal_all};
 pub use project::{ProjectRef, Projects};
 pub use rate_limit::RateLimits;
 pub use recovery::{Unfinished, finish_unfinished, unfinished};

@@ -33,7 +33,8 @@ pub fn proposed_keys(folder: &PluginFolder) -> io::Result<BTreeMap<String, Propo
         let Some(name) = file.strip_suffix(".pub").filter(|name| !name.is_empty() && !name.starts_with('.')) else {
             continue;
         };
-        let text = read_regular(&entry.path(), MAX_KEY_BYTES).ok().flatten().and_then(|text| String::from_utf8(text).ok());
+        let text =
+            read_regular(&entry.path(), MAX_KEY_BYTES).ok().flatten().and_then(|text| String::from_utf8(text).ok());
         let Some(key) = text.and_then(|text| PluginKey::parse(&text).ok()) else {
             tracing::debug!(file, "a file in trusted-keys is no minisign public key");
             continue;

@@ -22,8 +22,8 @@ pub fn read_pair(folder: &PluginFolder, name: &str) -> Result<SignedFile, Refusa
     // The small one first: without it the large one need not be read.
     let signature = read_regular(&signature, MAX_SIGNATURE_BYTES)?;
     let signature = signature.ok_or_else(|| Refusal::NoSignature(format!("{name}.wasm.minisig")))?;
-    let signature = String::from_utf8(signature)
-        .map_err(|_| Refusal::MalformedSignature(format!("{name}.wasm.minisig")))?;
+    let signature =
+        String::from_utf8(signature).map_err(|_| Refusal::MalformedSignature(format!("{name}.wasm.minisig")))?;
     let bytes = read_regular(&component, MAX_COMPONENT_BYTES)?;
     let bytes = bytes.ok_or_else(|| Refusal::NoComponent(format!("{name}.wasm")))?;
     Ok(SignedFile { origin: Origin::Folder, name: name.to_owned(), bytes: Arc::from(bytes), signature })

@@ -2,9 +2,7 @@
 
 use plugin_manifest::{Capability, Manifest};
 use wasmparser::{
-    Encoding, Parser, Payload, ValidPayload, Validator,
-    component_types::ComponentEntityType,
-    types::Types,
+    Encoding, Parser, Payload, ValidPayload, Validator, component_types::ComponentEntityType, types::Types,
 };
 
 use super::Refusal;
@@ -111,9 +109,10 @@ impl Surface {
         let is_job = types.component_item_for_export(EXPORT).is_some_and(|item| is_instance(&item.ty));
         let imports = names.into_iter().map(|name| {
             let callable = types.component_item_for_import(&name).is_none_or(|item| match item.ty {
-                ComponentEntityType::Instance(instance) => {
-                    types[instance].exports.values().any(|export| !matches!(export.ty, ComponentEntityType::Type { .. }))
-                }
+                ComponentEntityType::Instance(instance) => types[instance]
+                    .exports
+                    .values()
+                    .any(|export| !matches!(export.ty, ComponentEntityType::Type { .. })),
                 _ => true,
             });
             Import { name, callable }
@@ -149,7 +148,8 @@ mod tests {
             assert_eq!(found.map(|facts| facts.powers.len()), expected, "{text}");
         };
         let import = |name: &str| format!("(import \"{name}\" (instance (export \"f\" (func)))) {JOB}");
-        let types_alone = |name: &str| format!("(import \"{name}\" (instance (export \"t\" (type (sub resource))))) {JOB}");
+        let types_alone =
+            |name: &str| format!("(import \"{name}\" (instance (export \"t\" (type (sub resource))))) {JOB}");
         let none = serde_json::json!([]);
         let http = serde_json::json!([{"capability": "http", "reason": "To greet."}]);
         check(JOB, none.clone(), Ok(0));

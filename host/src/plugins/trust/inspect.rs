@@ -65,11 +65,7 @@ pub fn inspect(file: &SignedFile, trust: &TrustView) -> (Sighting, Result<Inspec
     (sighting, result)
 }
 
-fn inspect_signed(
-    file: &SignedFile,
-    trust: &TrustView,
-    sighting: &mut Sighting,
-) -> Result<InspectedPlugin, Refusal> {
+fn inspect_signed(file: &SignedFile, trust: &TrustView, sighting: &mut Sighting) -> Result<InspectedPlugin, Refusal> {
     let signature = DetachedSignature::parse(&file.signature, &format!("{}.wasm.minisig", file.name))?;
     let key_id = signature.key_id().to_owned();
     sighting.key_id = Some(key_id.clone());

@@ -25,7 +25,7 @@ pub struct SeenSerial {
 }
 
 /// The owner's word on one plugin: binds name, key and grants.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approval {
     pub key_id: String,
     pub granted: Powers,
