@@ -19,6 +19,7 @@ mod listen;
 mod logging;
 mod migrate;
 mod openapi;
+mod plugin;
 mod run_postgres;
 mod serve;
 mod services;
@@ -48,6 +49,7 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArguments),
     Openapi(openapi::OpenapiArguments),
     Keys(keys::KeysArguments),
+    Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
 }
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
             Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Keys(arguments) => keys::run(&arguments).await,
+            Command::Plugin(arguments) => plugin::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),
         }
     });

@@ -94,6 +94,15 @@ pub(super) async fn revoke(platform: &PgPool, name: &str, file: Option<[u8; 32]>
     Ok(done)
 }
 
+/// Stops a file, whichever plugin it may be.
+pub(super) async fn revoke_file(platform: &PgPool, sha256: [u8; 32]) -> Result<(), PluginError> {
+    let mut transaction = platform.begin().await?;
+    queries::trust_changed(&mut transaction).await?;
+    queries::revoke_hash(&mut *transaction, &sha256, None).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// Forgets approval, settings and secrets. True where there was an approval.
 pub(super) async fn forget(platform: &PgPool, name: &str) -> Result<bool, PluginError> {
     let mut transaction = platform.begin().await?;

@@ -50,6 +50,6 @@ impl FirstParty {
 }
 
 /// Whether a file in the folder may not be called so.
-pub fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)
 }

@@ -13,7 +13,7 @@ use super::{
     registry::{ActivePlugin, ActivePlugins},
     runtime::CompiledPlugin,
     slots::Slots,
-    survey::{Surveyed, survey, survey_folder},
+    survey::{survey, survey_folder},
     trust::{Approval, InspectedPlugin, Origin, Powers, Refusal, SignedFile, TrustView, VerifiedPlugin, inspect},
     trust_store, trusted_keys,
 };

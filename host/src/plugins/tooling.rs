@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use api_types::{ApprovePlugin, Plugin};
+use api_types::{ApprovePlugin, Plugin, TrustedKey};
 use sqlx::PgPool;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     slots::Slots,
     survey::{Surveyed, survey, survey_folder},
     trust::{Origin, SignedFile},
-    trust_store,
+    trust_store, trusted_keys,
 };
 use crate::secrets::Sealer;
 
@@ -56,6 +56,25 @@ impl PluginTools {
             false if file.is_some() || slots.trust.approvals.contains_key(name) => Ok(()),
             false => Err(PluginError::UnknownPlugin(name.to_owned())),
         }
+    }
+
+    pub async fn trust_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
+        trusted_keys::add(&self.platform, name, public_key).await
+    }
+
+    pub async fn revoke_key(&self, id: &str) -> Result<(), PluginError> {
+        trusted_keys::revoke(&self.platform, id).await
+    }
+
+    /// Stops a file by its SHA-256 in hexadecimal, wherever it turns up.
+    pub async fn revoke_file(&self, sha256: &str) -> Result<(), PluginError> {
+        let wrong = || PluginError::Invalid(format!("`{sha256}` is no SHA-256: write its 64 hexadecimal digits."));
+        let digits = sha256.as_bytes().chunks_exact(2).map(|pair| {
+            std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        });
+        let hash: Option<Vec<u8>> = digits.collect();
+        let hash = hash.filter(|_| sha256.len() == 64).and_then(|hash| hash.try_into().ok()).ok_or_else(wrong)?;
+        approvals::revoke_file(&self.platform, hash).await
     }
 
     async fn look(&self) -> Result<Slots, PluginError> {
