@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 
 pub mod db;
+pub mod egress;
 pub mod http;
 pub mod object_store;
 pub mod secrets;

@@ -5,6 +5,7 @@
 //! variable and says what to do. Nothing here touches the network or the disk but for `NAME_FILE` secrets.
 
 mod admin_auth;
+mod allowed_hosts;
 mod limits;
 mod proxies;
 mod storage;
@@ -14,6 +15,7 @@ mod vars;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
+pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
 pub use limits::LimitsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
@@ -41,6 +43,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
+    /// Where requests out of the platform may go.
+    pub http_allowed_hosts: AllowedHosts,
+    /// Free space of the data folder's disk, in percent, below which the owner is told; 0 for never.
+    pub disk_low_percent: u8,
     pub log_json: bool,
 }
 
@@ -136,6 +142,16 @@ impl Config {
                 )
             })?,
             sql_create_extension: vars.flag_or("ATLASHUB_SQL_CREATE_EXTENSION", false)?,
+            http_allowed_hosts: AllowedHosts::parse(&vars.text_or("ATLASHUB_HTTP_ALLOWED_HOSTS", "")?).map_err(
+                |problem| {
+                    ConfigError::new(
+                        "ATLASHUB_HTTP_ALLOWED_HOSTS",
+                        problem,
+                        "list entries of [scheme://]host[:port][+private], for example https://api.example.com",
+                    )
+                },
+            )?,
+            disk_low_percent: vars.number_or("ATLASHUB_DISK_LOW_PERCENT", 10, 0, 100)? as u8,
             log_json: match vars
                 .text_or("ATLASHUB_LOG_FORMAT", if environment == Environment::Production { "json" } else { "text" })?
                 .as_str()

@@ -31,6 +31,7 @@ mod embedded_start;
 mod gate;
 mod keys;
 mod made_up_requests;
+mod plugins_hostile;
 mod projects;
 mod projects_recovery;
 mod resilience;

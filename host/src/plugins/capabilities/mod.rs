@@ -22,6 +22,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod http;
 pub mod log;
 pub mod objects;
 pub mod progress;
@@ -31,12 +32,15 @@ use plugin_manifest::Capability;
 use sqlx::PgPool;
 use wasmtime::component::Linker;
 
+use crate::egress::Egress;
+
 use super::runtime::{Host, RunState, bindings};
 
 /// What capabilities share between runs.
 pub struct Services {
     /// The platform database, for the audit log.
     pub audit: PgPool,
+    pub egress: Egress,
 }
 
 /// A linker with the free interfaces and those that are granted; anything else a component imports is missing from it.
@@ -57,6 +61,7 @@ pub(super) fn link(
                 secrets = true;
                 bindings::secrets::add_to_linker::<_, Host>(&mut linker, |state| state)?;
             }
+            Capability::Http => bindings::http::add_to_linker::<_, Host>(&mut linker, |state| state)?,
             _ => {}
         }
     }

@@ -73,7 +73,8 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &RunState) -> RunFailure {
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => failed("It was ended: its call stack is full; it probably calls itself for ever."),
         Some(Trap::UnreachableCodeReached) => match &state.log.last_error {
-            Some(message) => failed(format!("It panicked: {message}")),
+            // The SDK's panic hook begins its line like that.
+            Some(message) => failed(format!("It panicked: {}", message.trim_start_matches("the plugin panicked: "))),
             None => failed("It panicked."),
         },
         Some(trap) => {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use plugin_manifest::{Capability, Limits, Scope};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, ResourceTable};
 
 use super::{CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter};
@@ -32,7 +33,8 @@ pub struct RunState {
     /// Bytes of calls to the host so far.
     call_bytes: u64,
     /// Uploads, downloads and dumps that are open.
-    transfers: Arc<()>,
+    transfers: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     pub(in crate::plugins) log: crate::plugins::capabilities::log::LogBudget,
 }
 
@@ -56,15 +58,26 @@ const CALL_OVERHEAD: usize = 64;
 const HANDLES: usize = 1000;
 /// Each may hold some MiB of buffers.
 const TRANSFERS: usize = 8;
+const REQUESTS: usize = 8;
 /// Denials of one run that are written to the audit log; a loop of them would fill it.
 const AUDITED_DENIALS: u32 = 20;
+/// Of a refused name, how much the audit log keeps.
+const TARGET_BYTES: usize = 500;
 
 impl RunState {
     pub(super) fn new(run: RunScope, memory: MemoryLimiter) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         let log = crate::plugins::capabilities::log::LogBudget::new(run.limits.log_kib);
-        Self { run: Arc::new(run), table, memory, call_bytes: 0, transfers: Arc::new(()), log }
+        Self {
+            run: Arc::new(run),
+            table,
+            memory,
+            call_bytes: 0,
+            transfers: Arc::new(Semaphore::new(TRANSFERS)),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+            log,
+        }
     }
 
     /// Counts the bytes of one call. Every host function calls this once, with what the guest handed over; and with
@@ -85,19 +98,24 @@ impl RunState {
     /// # Errors
     /// `too-large`, where the run has too many open already.
     pub fn begin_transfer(&self) -> Result<Transfer, CallError> {
-        if Arc::strong_count(&self.transfers) > TRANSFERS {
-            return Err(CallError::too_large(format!(
+        match Arc::clone(&self.transfers).try_acquire_owned() {
+            Ok(place) => Ok(Transfer { _place: place }),
+            Err(_) => Err(CallError::too_large(format!(
                 "this run has {TRANSFERS} uploads, downloads and dumps open, and that is the most; finish one first"
-            )));
+            ))),
         }
-        Ok(Transfer { _open: Arc::clone(&self.transfers) })
+    }
+
+    /// Places for requests that are under way; a request waits for one.
+    pub fn request_places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.requests)
     }
 }
 
 /// An open upload, download or dump; keep it with what it stands for.
 #[derive(Debug)]
 pub struct Transfer {
-    _open: Arc<()>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl RunScope {
@@ -125,18 +143,7 @@ impl RunScope {
     ///
     /// `target` names what was wanted, as `database project:x`.
     pub fn denied(&self, capability: Capability, target: &str) -> CallError {
-        if self.denials.fetch_add(1, Ordering::Relaxed) < AUDITED_DENIALS {
-            let mut entry = NewAuditEntry::new("system", "plugin.denied");
-            entry.target = Some(self.plugin.clone());
-            entry.project_id.clone_from(&self.call.project);
-            entry.result = api_types::AuditResult::Denied;
-            entry.details = serde_json::json!({
-                "capability": capability.as_str(), "wanted": target, "runId": self.call.run_id, "job": self.call.job,
-            });
-            let pool = self.services.audit.clone();
-            // Not part of the run: the entry stays when the run is ended.
-            tokio::spawn(async move { record_or_log(&pool, &entry).await });
-        }
+        self.record_denial(capability, target);
         CallError::new(
             ErrorCode::Denied,
             format!(
@@ -144,5 +151,25 @@ impl RunScope {
                 self.plugin
             ),
         )
+    }
+
+    /// Writes a refusal into the audit log; [`RunScope::denied`] does so itself.
+    pub fn record_denial(&self, capability: Capability, target: &str) {
+        if self.denials.fetch_add(1, Ordering::Relaxed) >= AUDITED_DENIALS {
+            return;
+        }
+        let mut entry = NewAuditEntry::new("system", "plugin.denied");
+        entry.target = Some(self.plugin.clone());
+        entry.project_id.clone_from(&self.call.project);
+        entry.result = api_types::AuditResult::Denied;
+        entry.details = serde_json::json!({
+            "capability": capability.as_str(),
+            "wanted": &target[..target.floor_char_boundary(TARGET_BYTES)],
+            "runId": self.call.run_id,
+            "job": self.call.job,
+        });
+        let pool = self.services.audit.clone();
+        // Not part of the run: the entry stays when the run is ended.
+        tokio::spawn(async move { record_or_log(&pool, &entry).await });
     }
 }

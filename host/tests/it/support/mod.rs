@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod garage;
+pub mod guests;
 mod postgres;
 mod program;
 mod proxy;
