@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress},
+    egress::Egress,
     object_store::ObjectStore,
     observability,
     plugins::{FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities, runtime},
@@ -197,7 +198,10 @@ impl App {
 
 fn plugins(config: &Config, platform: &PgPool, sealer: &Sealer) -> anyhow::Result<Plugins> {
     let limits = runtime::HostLimits::default();
-    let services = Arc::new(capabilities::Services { audit: platform.clone() });
+    let services = Arc::new(capabilities::Services {
+        audit: platform.clone(),
+        egress: Egress::new(config.http_allowed_hosts.clone())?,
+    });
     Ok(Plugins::new(PluginsParts {
         platform: platform.clone(),
         sealer: sealer.clone(),

@@ -69,7 +69,7 @@ impl PluginTools {
     /// Stops a file by its SHA-256 in hexadecimal, wherever it turns up.
     pub async fn revoke_file(&self, sha256: &str) -> Result<(), PluginError> {
         let wrong = || PluginError::Invalid(format!("`{sha256}` is no SHA-256: write its 64 hexadecimal digits."));
-        let digits = sha256.as_bytes().chunks_exact(2).map(|pair| {
+        let digits = sha256.as_bytes().chunks_exact(2).filter(|pair| pair.iter().all(u8::is_ascii_hexdigit)).map(|pair| {
             std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
         });
         let hash: Option<Vec<u8>> = digits.collect();

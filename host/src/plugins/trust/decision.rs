@@ -157,9 +157,9 @@ mod tests {
             let refusal = plugin.effective_powers(&trust).unwrap_err();
             assert!(expected(&refusal) && refusal.state() == api_types::PluginState::Revoked, "{refusal}");
         };
-        check(|trust| drop(trust.revoked_keys.insert(KEY.into())), |it| matches!(it, Refusal::RevokedKey(_)));
+        check(|trust| trust.revoked_keys.extend([KEY.to_owned()]), |it| matches!(it, Refusal::RevokedKey(_)));
         check(
-            |trust| drop(trust.revoked_files.insert(crate::secrets::sha256(b"bytes"))),
+            |trust| trust.revoked_files.extend([crate::secrets::sha256(b"bytes")]),
             |it| matches!(it, Refusal::RevokedFile(_)),
         );
         check(

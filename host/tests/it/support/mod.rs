@@ -5,6 +5,7 @@ mod app;
 mod client;
 mod garage;
 pub mod guests;
+pub mod plugin_files;
 mod postgres;
 mod program;
 mod proxy;
