@@ -69,9 +69,11 @@ impl PluginTools {
     /// Stops a file by its SHA-256 in hexadecimal, wherever it turns up.
     pub async fn revoke_file(&self, sha256: &str) -> Result<(), PluginError> {
         let wrong = || PluginError::Invalid(format!("`{sha256}` is no SHA-256: write its 64 hexadecimal digits."));
-        let digits = sha256.as_bytes().chunks_exact(2).filter(|pair| pair.iter().all(u8::is_ascii_hexdigit)).map(|pair| {
-            std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
-        });
+        let digits = sha256
+            .as_bytes()
+            .chunks_exact(2)
+            .filter(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+            .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()));
         let hash: Option<Vec<u8>> = digits.collect();
         let hash = hash.filter(|_| sha256.len() == 64).and_then(|hash| hash.try_into().ok()).ok_or_else(wrong)?;
         approvals::revoke_file(&self.platform, hash).await

@@ -42,7 +42,8 @@ pub(super) async fn add(platform: &PgPool, name: &str, public_key: &str) -> Resu
 
 /// Revokes a key for good: nothing that it signed runs from then on.
 pub(super) async fn revoke(platform: &PgPool, id: &str) -> Result<(), PluginError> {
-    let id = id.to_ascii_uppercase();
+    // minisign prints ids without leading zeros.
+    let id = format!("{:0>16}", id.to_ascii_uppercase());
     let mut transaction = platform.begin().await?;
     queries::trust_changed(&mut transaction).await?;
     if !queries::revoke_key(&mut *transaction, &id).await? {

@@ -58,7 +58,10 @@ async fn an_old_version_still_ends_when_its_key_is_revoked() {
     until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     app.admin().delete(&format!("/admin/v1/trusted-keys/{}", author.key_id())).await;
     let outcome = old.outcome().await;
-    assert!(matches!(&outcome, Err(atlashub::jobs::RunFailure::Failed { message, .. }) if message.contains("revoked")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Err(atlashub::jobs::RunFailure::Failed { message, .. }) if message.contains("revoked")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]

@@ -45,7 +45,11 @@ async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
     let path = "/admin/v1/plugins/hello/approve";
     let refused = async |body: Value, word: &str| {
         let (status, error) = app.admin().post(path, body).await;
-        assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request")), "{error}");
+        assert_eq!(
+            (status, error["error"]["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("invalid_request")),
+            "{error}"
+        );
         assert!(error["error"]["message"].as_str().unwrap().contains(word), "{error}");
     };
     refused(json!({"granted": [{"capability": "http", "scope": {"hosts": ["*"]}}]}), "further").await;
@@ -149,7 +153,9 @@ async fn lists_have_pages_and_changes_are_on_record() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| (entry["action"].as_str().unwrap(), entry["target"].as_str().unwrap(), entry["result"].as_str().unwrap()))
+        .map(|entry| {
+            (entry["action"].as_str().unwrap(), entry["target"].as_str().unwrap(), entry["result"].as_str().unwrap())
+        })
         .collect();
     let key = author.key_id();
     let expected = [
@@ -168,11 +174,16 @@ async fn lists_have_pages_and_changes_are_on_record() {
 async fn trusted_keys_are_added_listed_and_revoked_for_good() {
     let app = TestApp::start().await;
     let author = Author::new();
-    let add = async |name: &str, key: &str| app.admin().post("/admin/v1/trusted-keys", json!({"name": name, "publicKey": key})).await;
+    let add = async |name: &str, key: &str| {
+        app.admin().post("/admin/v1/trusted-keys", json!({"name": name, "publicKey": key})).await
+    };
     let file = format!("untrusted comment: minisign public key\n{}\n", author.public_key());
     let (status, key) = add("Somebody", &file).await;
     assert_eq!((status, key["id"].as_str()), (StatusCode::CREATED, Some(author.key_id().as_str())), "{key}");
-    assert_eq!((&key["publicKey"], &key["firstParty"], &key["proposed"]), (&json!(author.public_key()), &json!(false), &json!(false)));
+    assert_eq!(
+        (&key["publicKey"], &key["firstParty"], &key["proposed"]),
+        (&json!(author.public_key()), &json!(false), &json!(false))
+    );
     assert_eq!(add("Again", &author.public_key()).await.0, StatusCode::CONFLICT);
     for (name, key) in [("x", "nonsense"), ("", author.public_key().as_str()), ("x", "")] {
         assert_eq!(add(name, key).await.0, StatusCode::BAD_REQUEST, "{name} {key}");

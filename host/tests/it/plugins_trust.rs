@@ -126,8 +126,12 @@ async fn what_is_refused_is_listed_with_its_reason() {
     let wanted: BTreeSet<String> = expected.iter().map(|(name, _)| name.clone()).collect();
     loop {
         let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.reject&limit=200").await;
-        let told: Vec<String> =
-            audit["items"].as_array().unwrap().iter().map(|entry| entry["target"].as_str().unwrap().to_owned()).collect();
+        let told: Vec<String> = audit["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["target"].as_str().unwrap().to_owned())
+            .collect();
         if told.iter().cloned().collect::<BTreeSet<_>>() == wanted {
             assert_eq!(told.len(), wanted.len(), "{told:?}");
             break;

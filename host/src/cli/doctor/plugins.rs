@@ -46,7 +46,10 @@ pub(super) async fn check(config: &Config, services: &Services, report: &mut Rep
             }
             PluginState::Pending => report.note(
                 CHECK,
-                format!("{}: {reason}; run `atlashub plugin approve {}` or use the dashboard", plugin.name, plugin.name),
+                format!(
+                    "{}: {reason}; run `atlashub plugin approve {}` or use the dashboard",
+                    plugin.name, plugin.name
+                ),
             ),
             PluginState::Revoked => report.note(CHECK, format!("{}: {reason}", plugin.name)),
         }

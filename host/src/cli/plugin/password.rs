@@ -1,9 +1,17 @@
 use std::path::{Path, PathBuf};
 
-use minisign::{PError, SecretKey, SecretKeyBox};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use minisign::{SecretKey, SecretKeyBox};
+use zeroize::Zeroizing;
 
 use super::files;
 use crate::cli::error::CommandError;
+
+/// Algorithm, key derivation, checksum algorithm, salt, two limits, key id, secret and public key, checksum.
+const SECRET_KEY_BYTES: usize = 2 + 2 + 2 + 32 + 8 + 8 + 8 + 64 + 32;
+const ALGORITHM: &[u8] = b"Ed";
+/// In place of the name of a key derivation.
+const NO_PASSWORD: [u8; 2] = [0, 0];
 
 /// How a secret key is protected.
 #[derive(Debug, clap::Args)]
@@ -29,13 +37,20 @@ impl PasswordArguments {
 
     /// Opens a secret key, asking for its password where it has one and none was given.
     pub(super) fn open(&self, path: &Path) -> Result<SecretKey, CommandError> {
-        let unusable = |error: &PError| CommandError::failed(format!("{} can't be used: {error}.", path.display()));
+        let unusable =
+            |why: &dyn std::fmt::Display| CommandError::failed(format!("{} can't be used: {why}.", path.display()));
         let text = files::read_text(path)?;
-        let boxed = || SecretKeyBox::from_string(&text).map_err(|error| unusable(&error));
-        match boxed()?.into_unencrypted_secret_key() {
-            Ok(key) => Ok(key),
-            Err(error) if self.no_password => Err(unusable(&error)),
-            Err(_) => boxed()?.into_secret_key(self.given()?).map_err(|error| unusable(&error)),
+        let bytes = text.lines().nth(1).and_then(|line| STANDARD.decode(line.trim()).ok());
+        let bytes = bytes.filter(|bytes| bytes.len() == SECRET_KEY_BYTES && bytes.starts_with(ALGORITHM));
+        let bytes = Zeroizing::new(bytes.ok_or_else(|| unusable(&"it is no minisign secret key"))?);
+        if bytes[2..4] == NO_PASSWORD {
+            // minisign leaves the checksum of such a key empty, which the crate takes for damage.
+            return SecretKey::from_bytes(&bytes).map_err(|error| unusable(&error));
         }
+        if self.no_password {
+            return Err(unusable(&"it has a password"));
+        }
+        let boxed = SecretKeyBox::from_string(&text).map_err(|error| unusable(&error))?;
+        boxed.into_secret_key(self.given()?).map_err(|error| unusable(&error))
     }
 }

@@ -1,6 +1,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use chrono::Utc;
+use minisign::{PError, PublicKey};
 
 use super::{
     files::{self, Replace},
@@ -37,10 +38,17 @@ pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
     if comment.contains(['\r', '\n']) {
         return Err(CommandError::failed("The trusted comment must be one line."));
     }
+    let failed = |error: PError| CommandError::failed(format!("It could not be signed: {error}."));
     let key = arguments.password.open(&arguments.secret_key)?;
-    let signature =
-        minisign::sign(None, &key, component.as_slice(), Some(&comment), Some("signature from an AtlasHub plugin key"))
-            .map_err(|error| CommandError::failed(format!("It could not be signed: {error}.")))?;
+    let public = PublicKey::from_secret_key(&key).map_err(failed)?;
+    let signature = minisign::sign(
+        Some(&public),
+        &key,
+        component.as_slice(),
+        Some(&comment),
+        Some("signature from an AtlasHub plugin key"),
+    )
+    .map_err(failed)?;
     let path = files::signature_of(&arguments.file);
     files::write(&path, &signature.into_string(), 0o644, Replace::Always)?;
     say!("Signature: {}", path.display());
