@@ -20,6 +20,7 @@ mod listen;
 mod logging;
 mod migrate;
 mod openapi;
+mod plugin;
 mod run_postgres;
 mod serve;
 mod services;
@@ -50,6 +51,7 @@ enum Command {
     Openapi(openapi::OpenapiArguments),
     Keys(keys::KeysArguments),
     Backup(backup::BackupArguments),
+    Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
 }
@@ -80,6 +82,7 @@ pub fn run() -> ExitCode {
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Keys(arguments) => keys::run(&arguments).await,
             Command::Backup(arguments) => backup::run(&arguments).await,
+            Command::Plugin(arguments) => plugin::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),
         }
     });

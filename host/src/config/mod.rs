@@ -30,6 +30,8 @@ pub struct Config {
     pub environment: Environment,
     pub role: Role,
     pub data_dir: PathBuf,
+    /// Where plugins are dropped; may be missing.
+    pub plugin_dir: PathBuf,
     pub public_listen: SocketAddr,
     pub admin_listen: SocketAddr,
     /// Base URL under which apps reach the public surface.
@@ -120,10 +122,12 @@ impl Config {
             vars.parsed_or("ATLASHUB_ADMIN_LISTEN", "127.0.0.1:8081", "an address such as 127.0.0.1:8081")?;
         let database = database(vars)?;
         let storage = StorageConfig::from_vars(vars)?;
+        let data_dir: PathBuf = vars.text_or("ATLASHUB_DATA_DIR", "./.atlashub")?.into();
         let config = Self {
             environment,
             role,
-            data_dir: vars.text_or("ATLASHUB_DATA_DIR", "./.atlashub")?.into(),
+            plugin_dir: vars.text("ATLASHUB_PLUGIN_DIR")?.map_or_else(|| data_dir.join("plugins"), PathBuf::from),
+            data_dir,
             public_listen,
             admin_listen,
             public_url: vars.url("ATLASHUB_PUBLIC_URL")?.unwrap_or_else(|| format!("http://{public_listen}")),

@@ -22,6 +22,7 @@ macro_rules! variables {
 variables! {
     plain "ATLASHUB_ENV" "development" "`development` or `production`. Production refuses the embedded default and `DEV_ADMIN_TOKEN`.";
     plain "ATLASHUB_DATA_DIR" "./.atlashub" "Folder of the embedded Postgres, the embedded store and the generated secrets.";
+    plain "ATLASHUB_PLUGIN_DIR" "<ATLASHUB_DATA_DIR>/plugins" "Folder where plugins are dropped, each as `name.wasm` and `name.wasm.minisig`. Processes that share a database should see the same one.";
     plain "ATLASHUB_PUBLIC_LISTEN" "127.0.0.1:8080" "Address of the public surface (`/v1`).";
     plain "ATLASHUB_ADMIN_LISTEN" "127.0.0.1:8081" "Address of the admin surface and the dashboard.";
     plain "ATLASHUB_PUBLIC_URL" "http://<ATLASHUB_PUBLIC_LISTEN>" "Base URL under which apps reach the public surface.";

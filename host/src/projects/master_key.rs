@@ -101,7 +101,26 @@ pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> anyhow::Result<Re
             sqlx::query(column.update).bind(id).bind(anew).bind(sealed).execute(platform).await?;
         }
     }
+    let rows: Vec<(String, String, Vec<u8>)> =
+        sqlx::query_as("SELECT plugin, name, sealed FROM plugin_secrets").fetch_all(platform).await?;
+    for (plugin, name, sealed) in rows {
+        let Some(anew) = reseal(sealer, &sealed, &plugin_secret_identity(&plugin, &name), &mut report)? else {
+            continue;
+        };
+        sqlx::query("UPDATE plugin_secrets SET sealed = $3 WHERE plugin = $1 AND name = $2 AND sealed = $4")
+            .bind(plugin)
+            .bind(name)
+            .bind(anew)
+            .bind(sealed)
+            .execute(platform)
+            .await?;
+    }
     Ok(report)
+}
+
+/// What a plugin's secret is sealed under.
+pub fn plugin_secret_identity(plugin: &str, name: &str) -> String {
+    format!("plugin_secrets/{plugin}/{name}")
 }
 
 fn reseal(
@@ -147,6 +166,12 @@ pub async fn check_seals(platform: &PgPool, sealer: &Sealer) -> anyhow::Result<u
             open(&sealed, column.identity(id))?;
             opened += 1;
         }
+    }
+    let rows: Vec<(String, String, Vec<u8>)> =
+        sqlx::query_as("SELECT plugin, name, sealed FROM plugin_secrets").fetch_all(platform).await?;
+    for (plugin, name, sealed) in rows {
+        open(&sealed, plugin_secret_identity(&plugin, &name))?;
+        opened += 1;
     }
     Ok(opened)
 }

@@ -44,7 +44,9 @@ pub use database::close_shared_databases;
 pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
 pub use key_cache::KeyCache;
 pub use keys::remove_ended_keys;
-pub use master_key::{ResealReport, check_seals, job_body_identity, job_headers_identity, reseal_all};
+pub use master_key::{
+    ResealReport, check_seals, job_body_identity, job_headers_identity, plugin_secret_identity, reseal_all,
+};
 pub use project::{ProjectRef, Projects};
 pub use rate_limit::RateLimits;
 pub use recovery::{Unfinished, finish_unfinished, unfinished};

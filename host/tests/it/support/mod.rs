@@ -6,6 +6,7 @@ mod client;
 mod garage;
 pub mod guests;
 mod mail_server;
+pub mod plugin_files;
 mod postgres;
 mod program;
 mod proxy;
