@@ -90,7 +90,7 @@ async fn a_thousand_jobs_that_are_due_at_once_all_run_once() {
     .fetch_one(app.app.platform())
     .await
     .unwrap();
-    println!("lateness of a thousand: p50 {:.0} ms, p99 {:.0} ms", middle * 1e3, late * 1e3);
+    eprintln!("lateness of a thousand: p50 {:.0} ms, p99 {:.0} ms", middle * 1e3, late * 1e3);
     assert_eq!(successes, 1000);
 }
 

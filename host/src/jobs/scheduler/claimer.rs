@@ -8,7 +8,9 @@ use super::{Shared, attempt};
 use crate::jobs::queries::{self, ClaimedRow};
 
 /// Claimed in one round trip.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
+/// While there is more to claim than there are turns, turns that become free one by one are used together.
+const GATHERING: Duration = Duration::from_millis(1);
 /// In case that a notification was lost.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -16,6 +18,7 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 pub(super) async fn claim(shared: Arc<Shared>) {
     // Dropped with this task, and the runs with it.
     let mut runs = JoinSet::new();
+    let mut backlog = false;
     loop {
         while runs.try_join_next().is_some() {}
         let mut turns = tokio::select! {
@@ -26,6 +29,9 @@ pub(super) async fn claim(shared: Arc<Shared>) {
                 Err(_) => break,
             },
         };
+        if backlog {
+            tokio::time::sleep(GATHERING).await;
+        }
         while turns.len() < BATCH
             && let Ok(turn) = shared.turns.clone().try_acquire_owned()
         {
@@ -34,9 +40,9 @@ pub(super) async fn claim(shared: Arc<Shared>) {
         let asked = turns.len();
         let sleep = match claim_some(&shared, asked).await {
             Ok(claimed) => {
-                let all = claimed.len() == asked;
+                backlog = claimed.len() == asked;
                 start(&shared, &mut runs, claimed, turns);
-                if all {
+                if backlog {
                     continue;
                 }
                 until_queued(&shared).await

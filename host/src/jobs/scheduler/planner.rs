@@ -1,13 +1,13 @@
 //! When: turns fire times into queued runs, and sleeps until the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::Shared;
 use crate::jobs::{
-    Schedule,
+    Schedule, ScheduleError,
     names::{parse_catch_up, trigger_text},
     queries::{self, DueJob, FiredRun, JobCursor},
     schedule::due,
@@ -23,14 +23,20 @@ const ON_TIME: TimeDelta = TimeDelta::seconds(10);
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Due, and locked by another scheduler.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
+/// Beyond, they are read anew.
+const MOST_SCHEDULES: usize = 2000;
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// How long a job whose schedule can't be read any more is left alone.
 const UNREADABLE: TimeDelta = TimeDelta::hours(1);
 
+/// Schedules as they were read, by expression and zone: many jobs have the same, and all are asked for again.
+type Schedules = HashMap<(String, String), Result<Schedule, ScheduleError>>;
+
 pub(super) async fn plan(shared: Arc<Shared>) {
     let mut on_time = ON_TIME_AT_START;
+    let mut schedules = Schedules::new();
     while !shared.stopping.is_cancelled() {
-        let sleep = match pass(&shared, on_time).await {
+        let sleep = match pass(&shared, on_time, &mut schedules).await {
             Ok(planned) => {
                 on_time = ON_TIME;
                 if planned == BATCH as usize {
@@ -65,16 +71,22 @@ async fn until_due(shared: &Shared) -> Duration {
 }
 
 /// Queues what is due now; answers how many jobs were.
-async fn pass(shared: &Shared, on_time: TimeDelta) -> Result<usize, sqlx::Error> {
+async fn pass(shared: &Shared, on_time: TimeDelta, schedules: &mut Schedules) -> Result<usize, sqlx::Error> {
     let mut transaction = shared.jobs.platform.begin().await?;
     let jobs = queries::due_jobs(&mut transaction, BATCH).await?;
     if jobs.is_empty() {
         transaction.rollback().await?;
         return Ok(0);
     }
+    if schedules.len() > MOST_SCHEDULES {
+        schedules.clear();
+    }
     let (mut runs, mut cursors) = (Vec::new(), Vec::new());
     for job in &jobs {
-        cursors.push(plan_job(job, on_time, &mut runs));
+        let schedule = schedules
+            .entry((job.schedule_cron.clone(), job.timezone.clone()))
+            .or_insert_with(|| Schedule::parse(&job.schedule_cron, &job.timezone));
+        cursors.push(plan_job(job, schedule, on_time, &mut runs));
     }
     let counts = queries::record_due(&mut transaction, &runs, &cursors).await?;
     transaction.commit().await?;
@@ -87,8 +99,13 @@ async fn pass(shared: &Shared, on_time: TimeDelta) -> Result<usize, sqlx::Error>
     Ok(jobs.len())
 }
 
-fn plan_job(job: &DueJob, on_time: TimeDelta, runs: &mut Vec<FiredRun>) -> JobCursor {
-    let schedule = match Schedule::parse(&job.schedule_cron, &job.timezone) {
+fn plan_job(
+    job: &DueJob,
+    schedule: &Result<Schedule, ScheduleError>,
+    on_time: TimeDelta,
+    runs: &mut Vec<FiredRun>,
+) -> JobCursor {
+    let schedule = match schedule {
         Ok(schedule) => schedule,
         Err(error) => {
             tracing::error!(job = %job.id, %error, "a job's schedule can't be read; it does not run");
@@ -99,7 +116,7 @@ fn plan_job(job: &DueJob, on_time: TimeDelta, runs: &mut Vec<FiredRun>) -> JobCu
             };
         }
     };
-    let due = due(&schedule, job.scheduled_until, job.now, on_time, parse_catch_up(&job.catch_up));
+    let due = due(schedule, job.scheduled_until, job.now, on_time, parse_catch_up(&job.catch_up));
     runs.extend(due.fire_times.iter().map(|fire| FiredRun {
         id: Uuid::now_v7(),
         job_id: job.id,
