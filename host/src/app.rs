@@ -1,6 +1,6 @@
 //! The application: every slice's state, made once from the configuration.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
@@ -8,15 +8,20 @@ use sqlx::PgPool;
 
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
+    backups::{BackupsState, Catalogue},
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
-    db::{self, PoolLimits, ProjectPools, ServerAddress},
+    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
-    jobs::notify::{self, NotificationState, Notifier},
+    jobs::{
+        JobRunner, JobsState, NoRunner, Scheduler,
+        notify::{self, NotificationState, Notifier},
+    },
     object_store::ObjectStore,
-    observability,
+    observability, plugins,
     projects::{
-        self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
+        self, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials,
+        UserTokens,
     },
     secrets::{MasterKey, Sealer},
     sql_editor::SqlEditorState,
@@ -25,7 +30,9 @@ use crate::{
 };
 
 /// Connections of the platform database's own pool.
-const PLATFORM_CONNECTIONS: u32 = 10;
+const PLATFORM_CONNECTIONS: u32 = 12;
+/// How long runs may go on when the process is told to stop.
+const RUN_GRACE: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP: Duration = Duration::from_secs(600);
 /// Wrong API keys per second and client address.
@@ -40,6 +47,8 @@ pub struct Services {
     pub previous_master_key: Option<MasterKey>,
     /// Token of the admin surface, where tokens are allowed.
     pub admin_token: Option<Secret>,
+    /// Folder looked into for `pg_dump` before the usual places.
+    pub postgres_programs: Option<PathBuf>,
 }
 
 /// Everything that handlers and background work share. Cheap to clone.
@@ -55,6 +64,10 @@ struct Inner {
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
+    backups: BackupsState,
+    capabilities: Arc<plugins::capabilities::Services>,
+    jobs: JobsState,
+    scheduler: tokio::sync::Mutex<Option<Scheduler>>,
     egress: Egress,
     notifications: NotificationState,
     admin: AdminState,
@@ -63,13 +76,19 @@ struct Inner {
 impl App {
     /// Builds every slice's state. Opens no connection; must run inside a tokio runtime.
     pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
+        Self::build_with_runner(config, services, Arc::new(NoRunner))
+    }
+
+    /// The same, with what runs jobs handed in.
+    pub fn build_with_runner(config: Config, services: &Services, runner: Arc<dyn JobRunner>) -> anyhow::Result<Self> {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
-        let credentials = SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
+        let credentials =
+            Arc::new(SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone()));
         let pools = ProjectPools::new(
             ServerAddress::from_url(services.database_url.expose())?,
-            Arc::new(credentials),
+            credentials.clone(),
             PoolLimits {
                 budget: config.limits.project_connections,
                 size: config.limits.pool_size,
@@ -78,9 +97,42 @@ impl App {
         );
         let projects = Projects::new(platform.clone());
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
+        let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
+        let databases = Databases::new(platform.clone(), pools.clone(), dumper);
         let max_object_bytes = config.storage.max_object_bytes();
         let started_at = Utc::now();
+        let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
+        let data = DataService::new(pools.clone(), DataLimits::from(&config.limits));
+        let forget = {
+            let (storage, data) = (storage.clone(), data.clone());
+            Arc::new(move |project: &str| {
+                storage.forget_project(project);
+                data.schemas().forget(project);
+            })
+        };
+        let catalogue = Catalogue::new(platform.clone(), store.clone());
+        let new_jobs = |runner| {
+            let (sealer, store, projects) = (sealer.clone(), store.clone(), projects.clone());
+            JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
+        };
         let egress = Egress::new(config.http_allowed_hosts.clone())?;
+        let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
+        let capabilities = plugins::capabilities::Services {
+            platform: platform.clone(),
+            egress: egress.clone(),
+            notifier: notifications.notifier.clone(),
+            database_url: services.database_url.clone(),
+            databases: databases.clone(),
+            store: store.clone(),
+            storage: storage.clone(),
+            backups: Arc::new(catalogue.clone()),
+            // What removes old runs begins none, so that it needs nobody to run them.
+            runs: new_jobs(Arc::new(NoRunner)),
+            master_key_id: sealer.current_key().to_string(),
+        };
+        let jobs = new_jobs(runner);
+        let backups =
+            BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
             started_at,
@@ -89,12 +141,16 @@ impl App {
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
-            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
+            storage,
             tables: TablesState { pools: pools.clone() },
-            data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
-            notifications: NotificationState::new(platform.clone(), sealer.clone(), egress.clone()),
+            data,
+            notifications,
             egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
+            backups,
+            capabilities: Arc::new(capabilities),
+            jobs,
+            scheduler: tokio::sync::Mutex::new(None),
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -117,6 +173,7 @@ impl App {
                 projects,
                 keys,
                 max_object_bytes,
+                forget,
             },
             config,
         })))
@@ -136,6 +193,20 @@ impl App {
         });
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
+            let app = self.clone();
+            tokio::spawn(async move {
+                let mut scheduler = app.0.scheduler.lock().await;
+                *scheduler = Some(Scheduler::start(app.0.jobs.clone(), None).await);
+            });
+        }
+    }
+
+    /// Ends what runs jobs: no new runs, some seconds for those that go on, and the rest is given up to other nodes.
+    pub async fn stop_jobs(&self) {
+        self.0.jobs.close();
+        let scheduler = self.0.scheduler.lock().await.take();
+        if let Some(scheduler) = scheduler {
+            scheduler.stop(RUN_GRACE).await;
         }
     }
 
@@ -176,8 +247,21 @@ impl App {
         &self.0.projects
     }
 
+    pub fn backups(&self) -> &BackupsState {
+        &self.0.backups
+    }
+
+    /// What plugins' capabilities work on.
+    pub fn capabilities(&self) -> &Arc<plugins::capabilities::Services> {
+        &self.0.capabilities
+    }
+
     pub fn admin(&self) -> &AdminState {
         &self.0.admin
+    }
+
+    pub fn jobs(&self) -> &JobsState {
+        &self.0.jobs
     }
 
     /// Requests out of the platform.
@@ -216,6 +300,8 @@ parts! {
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
+    BackupsState = backups;
+    JobsState = jobs;
     NotificationState = notifications;
     Egress = egress;
     AdminState = admin;

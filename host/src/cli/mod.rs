@@ -10,6 +10,7 @@ macro_rules! say {
     }};
 }
 
+mod backup;
 mod banner;
 mod doctor;
 mod error;
@@ -48,6 +49,7 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArguments),
     Openapi(openapi::OpenapiArguments),
     Keys(keys::KeysArguments),
+    Backup(backup::BackupArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
 }
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
             Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Keys(arguments) => keys::run(&arguments).await,
+            Command::Backup(arguments) => backup::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),
         }
     });

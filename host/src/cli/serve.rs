@@ -129,7 +129,19 @@ async fn serve(
         }
         .print();
     }
+    let stopping_jobs = tokio::spawn({
+        let (app, stop) = (app.clone(), stop.clone());
+        async move {
+            stopped(stop).await;
+            app.stop_jobs().await;
+        }
+    });
     let ended = listen::serve(served, stop, drain).await;
+    match &ended {
+        // Begun when the end was asked for, beside the requests that were still in flight.
+        Ok(()) => drop(stopping_jobs.await),
+        Err(_) => app.stop_jobs().await,
+    }
     app.notifier().flush(FLUSH_PATIENCE).await;
     app.platform().close().await;
     ended.map_err(|error| CommandError::failed(format!("The server stopped listening: {error}.")))

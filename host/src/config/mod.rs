@@ -6,6 +6,7 @@
 
 mod admin_auth;
 mod allowed_hosts;
+mod jobs;
 mod limits;
 mod proxies;
 mod storage;
@@ -16,6 +17,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
 pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
+pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
@@ -39,6 +41,7 @@ pub struct Config {
     pub previous_master_key: Option<Secret>,
     pub admin_auth: AdminAuthConfig,
     pub limits: LimitsConfig,
+    pub jobs: JobsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
     /// Where requests out of the platform may go.
@@ -130,6 +133,7 @@ impl Config {
             previous_master_key: vars.secret("PLATFORM_MASTER_KEY_PREVIOUS")?,
             admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
             limits: LimitsConfig::from_vars(vars)?,
+            jobs: JobsConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
                 ConfigError::new(
                     "ATLASHUB_TRUSTED_PROXIES",

@@ -54,6 +54,10 @@ variables! {
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Most rows of a list.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false" "Lets the SQL editor run `CREATE EXTENSION` for trusted extensions.";
+    plain "ATLASHUB_JOB_CONCURRENCY" "16" "Most runs of jobs at once in one process.";
+    plain "ATLASHUB_JOB_LEASE_SECONDS" "30" "A run whose scheduler was not heard of for so long is taken for dead, and tried again where it has retries left.";
+    plain "ATLASHUB_RUN_RETENTION_DAYS" "30" "Runs that ended so many days ago are removed with their logs; the newest of each job stays.";
+    plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Most ended runs that are kept of one job.";
     plain "ATLASHUB_HTTP_ALLOWED_HOSTS" "" "Hosts that jobs may send HTTP requests to, comma-separated: `[scheme://]host[:port][+private]`; the host exact, `*.suffix`, or `*` for any public one. What is left out is not restricted; `+private` lets the host be at a private address. Unset: none.";
     plain "ATLASHUB_DISK_LOW_PERCENT" "10" "Free space of the disk under `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for never.";
     plain "ATLASHUB_LOG" "info" "Log filter, for example `info,atlashub=debug`.";
