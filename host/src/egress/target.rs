@@ -12,13 +12,14 @@ use crate::config::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_
 /// Addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 8;
 
-/// Ports that browsers refuse as well (Fetch, "bad port"): what listens there doesn't speak HTTP, and a request's
-/// body could be taken for commands.
+/// Ports where something else than HTTP listens, which could take a request's body for commands: those that browsers
+/// refuse as well (Fetch, "bad port"), and those of databases and container engines.
 const OTHER_PROTOCOLS: &[u16] = &[
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
     111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
     540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
-    6000, 6379, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    6000, 6379, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 1433, 1521, 2375, 2376, 3306, 5432, 5433, 6432,
+    11211, 27017,
 ];
 
 /// Where a request goes, from its URL, parsed once.
@@ -197,6 +198,7 @@ mod tests {
             Err(EgressError::NotAllowed { .. })
         ));
         assert!(matches!(permit("*", all, "http://a.example:25/"), Err(EgressError::PortNotAllowed { port: 25, .. })));
+        assert!(matches!(permit("*", all, "http://a.example:5432/"), Err(EgressError::PortNotAllowed { .. })));
         assert!(permit("a.example:25", all, "http://a.example:25/").is_ok());
         let shown = permit("", all, "https://a.example:8443/secret").unwrap_err().to_string();
         assert!(shown.contains("`https://a.example:8443`") && !shown.contains("secret"), "{shown}");

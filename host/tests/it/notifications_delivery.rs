@@ -314,6 +314,35 @@ async fn what_fails_is_tried_again_and_given_up_in_the_end() {
 }
 
 #[tokio::test]
+async fn a_channel_that_never_works_fills_nothing_up() {
+    let app = app_for("").await;
+    let channel = create_webhook(&app, "http://127.0.0.1:1/").await;
+    sqlx::query(
+        "INSERT INTO notification_deliveries (id, channel_id, fold_key, notification, due_at)
+         SELECT gen_random_uuid(), $1::uuid, 'x' || n, '{}', now() + interval '1 hour' FROM generate_series(1, 999) n",
+    )
+    .bind(channel["id"].as_str().unwrap())
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    // Held back, so that nothing is given up meanwhile.
+    sqlx::raw_sql("UPDATE notification_channels SET busy_until = now() + interval '1 hour'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    for title in ["One more", "One too many", "One more"] {
+        app.app.notifier().notify(failed(title));
+    }
+    app.app.notifier().flush(PATIENCE).await;
+    let (rows, occurrences): (i64, i64) =
+        sqlx::query_as("SELECT count(*), sum(occurrences) FROM notification_deliveries")
+            .fetch_one(app.app.platform())
+            .await
+            .unwrap();
+    assert_eq!((rows, occurrences), (1000, 1001));
+}
+
+#[tokio::test]
 async fn each_is_delivered_by_one_node() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;

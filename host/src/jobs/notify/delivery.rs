@@ -21,6 +21,8 @@ const LEASE_SECONDS: f64 = 60.0;
 const MOST_ATTEMPTS: i32 = 8;
 const FIRST_PAUSE_SECONDS: f64 = 10.0;
 const LONGEST_PAUSE_SECONDS: f64 = 3600.0;
+/// How long a channel is left alone after a try that failed: what else waits for it would hardly fare better.
+const BREATH_SECONDS: f64 = 5.0;
 /// How old a delivery may get while its channel only asks for patience.
 const PATIENCE: TimeDelta = TimeDelta::hours(24);
 /// How often the outbox is looked at though nobody said that it changed: another node may have died.
@@ -165,7 +167,7 @@ fn settlement_of<'a>(
             state: "pending",
             error: text,
             retry_seconds: pause_seconds(attempts, rand::random()),
-            pause_seconds: None,
+            pause_seconds: Some(BREATH_SECONDS),
             uncounted: false,
         },
         Retry::After(_) | Retry::Later => over("failed", text),

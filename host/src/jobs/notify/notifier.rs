@@ -41,7 +41,7 @@ impl Notifier {
     pub fn notify(&self, notification: Notification) {
         let event = notification.event;
         if self.0.sender.try_send(Queued::Notification(Box::new(notification.within_limits()))).is_err() {
-            metrics::counter!("atlashub_notifications_dropped_total").increment(1);
+            count_dropped(1);
             tracing::error!(?event, "a notification was dropped: too many wait to be written down");
         }
     }
@@ -72,6 +72,10 @@ impl Notifier {
     }
 }
 
+fn count_dropped(dropped: u64) {
+    metrics::counter!("atlashub_notifications_dropped_total").increment(dropped);
+}
+
 /// Writes notifications into the outbox as they come. Where the database doesn't answer, it waits, and the queue holds
 /// what comes meanwhile.
 pub(super) async fn write_down(mut queue: mpsc::Receiver<Queued>, platform: PgPool, notifier: Notifier) {
@@ -84,11 +88,20 @@ pub(super) async fn write_down(mut queue: mpsc::Receiver<Queued>, platform: PgPo
             }
         };
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = queries::enqueue(&platform, &notification).await {
+        let full = loop {
+            let error = match queries::enqueue(&platform, &notification).await {
+                Ok(full) => break full,
+                Err(error) => error,
+            };
             tracing::warn!(%error, event = ?notification.event, retry_ms = pause.as_millis() as u64,
                 "a notification could not be written down; it is kept and tried again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        if full > 0 {
+            count_dropped(full);
+            tracing::error!(event = ?notification.event, channels = full,
+                "a notification was dropped: too many wait for the channel");
         }
         notifier.wake();
     }

@@ -8,6 +8,8 @@ use super::notification::{Notification, event_name};
 
 /// Equal notifications within so many seconds after a message make one further message.
 const FOLD_SECONDS: f64 = 600.0;
+/// Deliveries that may wait for one channel.
+const MOST_WAITING: i64 = 1000;
 /// Deliveries that are over are kept so long, to look at.
 const KEPT_DAYS: i32 = 7;
 
@@ -134,8 +136,9 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
 }
 
 /// Adds a notification to the outbox of every channel that wants it. One that repeats what still waits is counted
-/// there; one that repeats what was just sent waits until ten minutes have passed.
-pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<(), sqlx::Error> {
+/// there; one that repeats what was just sent waits until ten minutes have passed. A channel that a thousand wait for
+/// gets no more of them: answers how many channels those are.
+pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, fold_key) = (event_name(notification.event), notification.fold_key());
     let mut transaction = pool.begin().await?;
     // Two nodes that say the same at once take turns.
@@ -155,23 +158,33 @@ pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Resul
     .bind(Json(notification))
     .fetch_all(&mut *transaction)
     .await?;
-    sqlx::query(
+    let added = sqlx::query(
         "INSERT INTO notification_deliveries (id, channel_id, fold_key, notification, due_at)
          SELECT gen_random_uuid(), c.id, $2, $3,
                 coalesce((SELECT max(coalesce(d.finished_at, now())) + make_interval(secs => $5)
                           FROM notification_deliveries d
                           WHERE d.channel_id = c.id AND d.fold_key = $2
                             AND (d.in_flight OR d.finished_at > now() - make_interval(secs => $5))), now())
-         FROM notification_channels c WHERE c.enabled AND $1 = ANY (c.events) AND c.id <> ALL ($4)",
+         FROM notification_channels c WHERE c.enabled AND $1 = ANY (c.events) AND c.id <> ALL ($4)
+           AND (SELECT count(*) FROM notification_deliveries d
+                WHERE d.channel_id = c.id AND d.state = 'pending') < $6",
     )
     .bind(event)
     .bind(&fold_key)
     .bind(Json(notification))
     .bind(&folded)
     .bind(FOLD_SECONDS)
+    .bind(MOST_WAITING)
     .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await
+    .await?
+    .rows_affected();
+    let wanting: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM notification_channels WHERE enabled AND $1 = ANY (events)")
+            .bind(event)
+            .fetch_one(&mut *transaction)
+            .await?;
+    transaction.commit().await?;
+    Ok((wanting as u64).saturating_sub(folded.len() as u64 + added))
 }
 
 /// Claims up to `limit` channels that something is due for, each for `lease_seconds`.
