@@ -172,9 +172,23 @@ impl GuestRun {
             "name": "guest", "version": "1.0.0", "serial": 1, "publisher": "Tests", "description": "A guest.",
             "jobs": [{"name": "run", "description": "Runs.", "paramsSchema": {"type": "object"}}],
         });
+        let manifest = Manifest::from_json(manifest.to_string().as_bytes()).unwrap();
+        Self::of(engine, code, manifest, Sha256::digest(component).into(), grants, limits, services)
+    }
+
+    /// With code that is compiled already, by this engine.
+    pub fn of(
+        engine: Engine,
+        code: CompiledPlugin,
+        manifest: Manifest,
+        sha256: [u8; 32],
+        grants: Grants,
+        limits: HostLimits,
+        services: Arc<Services>,
+    ) -> Self {
         let plugin = LoadedPlugin {
-            manifest: Arc::new(Manifest::from_json(manifest.to_string().as_bytes()).unwrap()),
-            sha256: Sha256::digest(component).into(),
+            manifest: Arc::new(manifest),
+            sha256,
             key_id: "0".repeat(16),
             grants: Arc::new(grants),
             code,
