@@ -1,5 +1,6 @@
 //! `atlashub backup`: which backups there are, and making one. Restoring will be a command of its own.
 
+mod create;
 mod list;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ pub(super) struct BackupArguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum BackupCommand {
+    Create(create::CreateArguments),
     List(list::ListArguments),
 }
 
@@ -25,6 +27,7 @@ pub(super) async fn run(arguments: &BackupArguments) -> Result<ExitCode, Command
     let config = Config::from_vars(&vars, Role::All)?;
     logging::start(&vars, config.log_json, "warn")?;
     match &arguments.command {
+        BackupCommand::Create(arguments) => create::run(arguments, config).await,
         BackupCommand::List(arguments) => list::run(arguments, &config).await,
     }
 }
