@@ -37,7 +37,8 @@ pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compre
     let info = dump.outcome.wait().await?;
     let object = upload.commit().await?;
     let finished = async {
-        let sha256 = object.sha256.clone().ok_or_else(|| Error::failed("the store told no digest of what it stored"))?;
+        let sha256 =
+            object.sha256.clone().ok_or_else(|| Error::failed("the store told no digest of what it stored"))?;
         let (tables, rows) = (info.tables.len(), info.tables.iter().map(|table| table.rows).sum());
         let subject = Subject { target, title, created_at, run_id: &run.id, sha256: &sha256 };
         let manifest = BackupManifest::new(&subject, backups::describe(), info, &object);

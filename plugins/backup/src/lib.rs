@@ -20,7 +20,11 @@ pub fn plugin() -> Plugin {
     Plugin::new("backup", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub")
         .description("Dumps databases to storage, and keeps as many backups as wanted.")
-        .job("backup", "Backs up the platform, one project, or all; then applies the retention, if there is one.", run::backup)
+        .job(
+            "backup",
+            "Backs up the platform, one project, or all; then applies the retention, if there is one.",
+            run::backup,
+        )
         .job("prune", "Removes backups that the retention doesn't keep.", run::prune)
         .asks(
             Capability::Databases,
@@ -37,7 +41,13 @@ pub fn plugin() -> Plugin {
             "To record backups, and to remove those that the retention doesn't keep.",
             Scope { databases: vec!["*".to_owned()], ..Scope::default() },
         )
-        .limits(Limits { memory_mib: 64, wall_seconds: 24 * 3600, host_call_mib: 256, concurrent_runs: 2, ..Limits::default() })
+        .limits(Limits {
+            memory_mib: 64,
+            wall_seconds: 24 * 3600,
+            host_call_mib: 256,
+            concurrent_runs: 2,
+            ..Limits::default()
+        })
 }
 
 atlashub_plugin_sdk::export!(plugin);

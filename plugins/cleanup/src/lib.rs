@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_sweep_goes_on_while_there_is_more() {
-        let host = TestHost::new(plugin()).sweep(Sweep::OrphanLogs, &[report(100, true), report(100, true), report(3, false)]);
+        let host =
+            TestHost::new(plugin()).sweep(Sweep::OrphanLogs, &[report(100, true), report(100, true), report(3, false)]);
         let cleaned = host.run("cleanup", json!({})).unwrap();
         assert_eq!(cleaned["removed"], 203);
         assert_eq!(cleaned["freedBytes"], 2030);

@@ -61,7 +61,11 @@ pub fn plugin() -> Plugin {
         .description("Tells and applies the platform's migrations.")
         .job("status", "Lists the migrations, and which of them are pending.", status)
         .job("apply", "Applies what is pending.", apply)
-        .asks(Capability::Migrations, "To list the platform's migrations and to apply those that are pending.", Scope::default())
+        .asks(
+            Capability::Migrations,
+            "To list the platform's migrations and to apply those that are pending.",
+            Scope::default(),
+        )
         .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 1, ..Limits::default() })
 }
 

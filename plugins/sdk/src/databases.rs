@@ -1,10 +1,10 @@
 //! Databases by their logical names: `platform`, or `project:<id>`.
 
+pub use crate::bindings::atlashub::plugin::databases::{Column, Database, DumpInfo, DumpOptions, Table, TableRows};
 use crate::{
     Result,
     stream::{ByteStream, Outcome},
 };
-pub use crate::bindings::atlashub::plugin::databases::{Column, Database, DumpInfo, DumpOptions, Table, TableRows};
 
 /// A dump that runs. Hand the archive on, then await the outcome, and keep what was stored only if that is a success.
 pub struct Dump {

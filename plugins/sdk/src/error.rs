@@ -2,9 +2,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub use crate::bindings::atlashub::plugin::types::ErrorCode;
 #[cfg(any(target_arch = "wasm32", test))]
 use crate::bindings::atlashub::plugin::types::Error as WitError;
+pub use crate::bindings::atlashub::plugin::types::ErrorCode;
 
 /// What jobs and capabilities answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,10 +1,10 @@
 //! Objects in stores by their logical names: `backups` (the platform's own bucket), or `project:<id>`.
 
+pub use crate::bindings::atlashub::plugin::objects::{ObjectMeta, ObjectPage};
 use crate::{
     Result,
     stream::{ByteStream, Outcome},
 };
-pub use crate::bindings::atlashub::plugin::objects::{ObjectMeta, ObjectPage};
 
 /// Bytes that are in the store and not an object yet. Dropping it throws them away.
 pub struct Upload {
@@ -94,10 +94,9 @@ pub async fn put_bytes(store: &str, key: &str, content_type: &str, body: Vec<u8>
 pub async fn get(store: &str, key: &str) -> Result<Download> {
     #[cfg(target_arch = "wasm32")]
     {
-        let (meta, body, outcome) =
-            crate::bindings::atlashub::plugin::objects::get(store.to_owned(), key.to_owned())
-                .await
-                .map_err(crate::error::from_wit)?;
+        let (meta, body, outcome) = crate::bindings::atlashub::plugin::objects::get(store.to_owned(), key.to_owned())
+            .await
+            .map_err(crate::error::from_wit)?;
         Ok(Download {
             meta,
             body: ByteStream::from_reader(body),

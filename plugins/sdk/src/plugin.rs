@@ -88,7 +88,8 @@ impl Plugin {
             let params = serde_json::from_str::<P>(&params);
             let running = params.map(|params| run(context, params));
             Box::pin(async move {
-                let running = running.map_err(|error| Error::invalid(format!("the parameters can't be read: {error}")))?;
+                let running =
+                    running.map_err(|error| Error::invalid(format!("the parameters can't be read: {error}")))?;
                 Ok(serde_json::to_string(&running.await?)?)
             })
         };
@@ -202,10 +203,8 @@ macro_rules! export {
                 async fn run(
                     context: $crate::bindings::exports::atlashub::plugin::job::RunContext,
                     params: ::std::string::String,
-                ) -> ::std::result::Result<
-                    ::std::string::String,
-                    $crate::bindings::atlashub::plugin::types::Error,
-                > {
+                ) -> ::std::result::Result<::std::string::String, $crate::bindings::atlashub::plugin::types::Error>
+                {
                     $crate::plugin::run_exported($plugin(), context, params).await
                 }
             }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use plugin_manifest::{Capability, Manifest, append_section};
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures, component_types::ComponentEntityType};
 use wit_component::ComponentEncoder;
 
 /// Interfaces that need no grant.
-const FREE: &[&str] = &["types", "log", "progress", "clock", "config"];
+const FREE: &[&str] = &["log", "progress", "clock", "config"];
 
 /// Whether a component may import what its manifest doesn't ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +20,12 @@ pub(crate) enum Imports {
 
 /// Makes a component of a core module. What the module doesn't call is not among its imports.
 pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
-    let component = ComponentEncoder::default()
+    ComponentEncoder::default()
         .validate(true)
         .module(module)
         .context("the module is no plugin: does it call `atlashub_plugin_sdk::export!`?")?
         .encode()
-        .context("no component can be made of the module")?;
-    Validator::new_with_features(WasmFeatures::all()).validate_all(&component).context("the component is not valid")?;
-    Ok(component)
+        .context("no component can be made of the module")
 }
 
 /// Checks what a component imports and exports against its manifest, and puts the manifest into it.
@@ -45,7 +43,11 @@ pub(crate) fn with_manifest(component: Vec<u8>, json: &[u8], imports: Imports) -
         .filter(|interface| !FREE.contains(interface) && !asked.contains(interface))
         .collect();
     if !unasked.is_empty() && imports == Imports::Asked {
-        bail!("`{}` uses {} and doesn't ask for it: add `.asks(…)` to its description", manifest.name, unasked.join(", "));
+        bail!(
+            "`{}` uses {} and doesn't ask for it: add `.asks(…)` to its description",
+            manifest.name,
+            unasked.join(", ")
+        );
     }
     let imported: Vec<&str> = interfaces.imported.iter().map(String::as_str).collect();
     eprintln!("xtask: `{}` imports {}", manifest.name, imported.join(", "));
@@ -60,6 +62,7 @@ pub(crate) fn with_manifest(component: Vec<u8>, json: &[u8], imports: Imports) -
 /// Interfaces of `atlashub:plugin` by their bare names.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Interfaces {
+    /// Those with a function. One that gives a type to another interface, as `secrets` does to `http`, is no power.
     imported: BTreeSet<String>,
     exported: BTreeSet<String>,
 }
@@ -67,6 +70,10 @@ struct Interfaces {
 impl Interfaces {
     /// What the component itself imports and exports; not what is inside it.
     fn of(component: &[u8]) -> Result<Self> {
+        let types = Validator::new_with_features(WasmFeatures::all())
+            .validate_all(component)
+            .context("the component is not valid")?;
+        let types = types.as_ref();
         let mut found = Self::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(component) {
@@ -75,7 +82,18 @@ impl Interfaces {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 0 => {
                     for import in imports {
-                        found.imported.insert(bare(import?.name.name)?);
+                        let name = import?.name.name;
+                        let interface = bare(name)?;
+                        let has_function = match types.component_item_for_import(name).map(|item| item.ty) {
+                            Some(ComponentEntityType::Instance(instance)) => types[instance]
+                                .exports
+                                .values()
+                                .any(|export| matches!(export.ty, ComponentEntityType::Func(_))),
+                            _ => bail!("the component imports `{name}` as something else than an interface"),
+                        };
+                        if has_function {
+                            found.imported.insert(interface);
+                        }
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 0 => {

@@ -76,8 +76,7 @@ pub(crate) fn ensure_testing() -> Result<()> {
             continue;
         }
         eprintln!("xtask: building the plugin {name}");
-        let Built { wasm: whole, bare, manifest } =
-            build::package_built(name, &Package::find(name, None)?, *imports)?;
+        let Built { wasm: whole, bare, manifest } = build::package_built(name, &Package::find(name, None)?, *imports)?;
         build::write(&wasm, &whole)?;
         build::write(&folder.join(format!("{name}.bare.wasm")), &bare)?;
         build::write(&folder.join(format!("{name}.manifest.json")), &manifest)?;
@@ -95,7 +94,8 @@ fn key() -> Result<SecretKey> {
     if !file.is_file() {
         let pair = KeyPair::generate_unencrypted_keypair().context("no key could be made")?;
         // Another build may have been faster; then its key counts.
-        if let Err(error) = keys::write_secret(&file, &pair.sk.to_box(Some("AtlasHub first-party plugins"))?.into_string())
+        if let Err(error) =
+            keys::write_secret(&file, &pair.sk.to_box(Some("AtlasHub first-party plugins"))?.into_string())
             && !file.is_file()
         {
             return Err(error);

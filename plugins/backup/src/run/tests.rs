@@ -78,10 +78,11 @@ fn a_database_that_is_not_there_is_told() {
 
 #[test]
 fn retention_is_applied_to_what_was_backed_up_and_to_nothing_else() {
-    let host = host()
-        .backup("old-1", "platform", NOW - DAY)
-        .backup("old-2", "platform", NOW - 2 * DAY)
-        .backup("other", "project:a", NOW - 50 * DAY);
+    let host = host().backup("old-1", "platform", NOW - DAY).backup("old-2", "platform", NOW - 2 * DAY).backup(
+        "other",
+        "project:a",
+        NOW - 50 * DAY,
+    );
     let params = json!({"target": "platform", "retention": {"keepLast": 2}});
     assert_eq!(host.run("backup", params).unwrap()["removed"], 1);
     let left: Vec<String> = host.backups().into_iter().map(|backup| backup.id).collect();
@@ -92,10 +93,11 @@ fn retention_is_applied_to_what_was_backed_up_and_to_nothing_else() {
 
 #[test]
 fn a_failed_backup_removes_no_old_one() {
-    let host = host()
-        .backup("old-1", "platform", NOW - DAY)
-        .backup("old-2", "platform", NOW - 2 * DAY)
-        .fail("databases.dump", "platform", Error::failed("no"));
+    let host = host().backup("old-1", "platform", NOW - DAY).backup("old-2", "platform", NOW - 2 * DAY).fail(
+        "databases.dump",
+        "platform",
+        Error::failed("no"),
+    );
     host.run("backup", json!({"target": "platform", "retention": {"keepLast": 1}})).unwrap_err();
     assert_eq!(host.backups().len(), 2);
 }

@@ -155,12 +155,7 @@ impl TestHost {
     /// the streams.
     #[must_use]
     pub fn fail(self, call: &str, argument: &str, error: Error) -> Self {
-        self.state
-            .borrow_mut()
-            .failures
-            .entry((call.to_owned(), argument.to_owned()))
-            .or_default()
-            .push_back(error);
+        self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
         self
     }
 

@@ -165,7 +165,9 @@ impl State {
         let mut found: Vec<ObjectMeta> = self
             .objects
             .iter()
-            .filter(|((of, key), _)| of == store && key.starts_with(prefix) && cursor.is_none_or(|after| key.as_str() > after))
+            .filter(|((of, key), _)| {
+                of == store && key.starts_with(prefix) && cursor.is_none_or(|after| key.as_str() > after)
+            })
             .take(MOST + 1)
             .map(|((_, key), object)| object.meta(key))
             .collect();

@@ -5,8 +5,7 @@ use atlashub_plugin_sdk::{
     databases::{self, DumpOptions},
     objects,
     prelude::*,
-    progress, secrets,
-    stream, task,
+    progress, secrets, stream, task,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -176,7 +175,8 @@ async fn stream_flood(_run: Run, params: Flood) -> Result<()> {
         #[allow(unreachable_code)]
         Ok::<(), Error>(())
     };
-    let (put, written) = task::join(objects::put(&params.store, &params.key, "application/octet-stream", body), write).await;
+    let (put, written) =
+        task::join(objects::put(&params.store, &params.key, "application/octet-stream", body), write).await;
     put?.commit().await?;
     written
 }
