@@ -19,7 +19,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut build = process::cargo();
     build.args(["build", "--package", "atlashub"]);
     if release {
-        build.arg("--release");
+        // What is released is what was tested.
+        build.args(["--release", "--locked"]);
     }
     process::run(&mut build)?;
     let binary = process::target_folder().join(if release { "release" } else { "debug" }).join("atlashub");

@@ -209,7 +209,7 @@ macro_rules! export {
                 }
             }
 
-            $crate::bindings::export_plugin!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export_plugin!(Exported with_types_in $crate::bindings);
         };
     };
 }

@@ -11,15 +11,15 @@ pub async fn join<A: Future, B: Future>(first: A, second: B) -> (A::Output, B::O
     let (mut first, mut second) = (pin!(first), pin!(second));
     let (mut first_output, mut second_output) = (None, None);
     poll_fn(move |context| {
-        if first_output.is_none() {
-            if let Poll::Ready(output) = first.as_mut().poll(context) {
-                first_output = Some(output);
-            }
+        if first_output.is_none()
+            && let Poll::Ready(output) = first.as_mut().poll(context)
+        {
+            first_output = Some(output);
         }
-        if second_output.is_none() {
-            if let Poll::Ready(output) = second.as_mut().poll(context) {
-                second_output = Some(output);
-            }
+        if second_output.is_none()
+            && let Poll::Ready(output) = second.as_mut().poll(context)
+        {
+            second_output = Some(output);
         }
         match (first_output.take(), second_output.take()) {
             (Some(first), Some(second)) => Poll::Ready((first, second)),

@@ -88,7 +88,7 @@ pub(crate) fn ensure_testing() -> Result<()> {
 /// The operator's key, or one that is made once for this machine.
 fn key() -> Result<SecretKey> {
     if let Some(file) = std::env::var_os(KEY_VARIABLE).filter(|file| !file.is_empty()) {
-        return keys::read_secret(Path::new(&file), Password::Ask).with_context(|| format!("{KEY_VARIABLE}"));
+        return keys::read_secret(Path::new(&file), Password::Ask).context(KEY_VARIABLE);
     }
     let file = cache::folder()?.join("first-party.key");
     if !file.is_file() {

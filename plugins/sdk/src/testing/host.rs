@@ -43,6 +43,7 @@ impl TestHost {
     ///
     /// # Panics
     /// Where the job does, or waits for something that never comes.
+    #[expect(clippy::needless_pass_by_value, reason = "tests write `json!` in the call")]
     pub fn run(&self, job: &str, params: Value) -> Result<Value> {
         let run = Run {
             id: "01890000-0000-7000-8000-000000000001".to_owned(),
@@ -51,14 +52,14 @@ impl TestHost {
             scheduled_for: None,
             project: None,
         };
-        self.run_as(run, params)
+        self.run_as(run, &params)
     }
 
     /// The same with a context of the test's own.
     ///
     /// # Errors
     /// What the job failed with.
-    pub fn run_as(&self, run: Run, params: Value) -> Result<Value> {
+    pub fn run_as(&self, run: Run, params: &Value) -> Result<Value> {
         let _entered = state::enter(&self.state);
         let result = executor::block_on(self.plugin.run(run, params.to_string()))?;
         Ok(serde_json::from_str(&result)?)

@@ -36,6 +36,9 @@ pub struct Progress {
     pub message: String,
 }
 
+/// How the test answers requests.
+type Answer = Box<dyn FnMut(&SentRequest) -> Result<Response>>;
+
 /// What the capabilities look at while a job runs.
 #[derive(Default)]
 pub(crate) struct State {
@@ -46,7 +49,7 @@ pub(crate) struct State {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) notifications: Vec<(String, String)>,
-    pub(crate) http: Option<Box<dyn FnMut(&SentRequest) -> Result<Response>>>,
+    pub(crate) http: Option<Answer>,
     pub(crate) requests: Vec<SentRequest>,
     pub(crate) databases: Vec<ScriptedDatabase>,
     pub(super) objects: BTreeMap<(String, String), StoredObject>,
