@@ -9,10 +9,15 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
-# The caches live outside the layers: a second build compiles only what changed.
+# The caches live outside the layers: a second build compiles only what changed. The plugins inside the binary are signed with
+# the operator's own key where there is one (docker build --secret id=first-party-key,src=FILE), otherwise with one that is made
+# in the cache.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/source/target,sharing=locked,id=atlashub-target \
-    cargo build --release --locked --package atlashub \
+    --mount=type=cache,target=/root/.cache/atlashub,sharing=locked,id=atlashub-cache \
+    --mount=type=secret,id=first-party-key,target=/run/secrets/first-party-key \
+    if [ -s /run/secrets/first-party-key ]; then export ATLASHUB_FIRST_PARTY_KEY_FILE=/run/secrets/first-party-key; fi \
+    && cargo xtask build --release \
     && cp target/release/atlashub /usr/local/bin/atlashub
 
 FROM debian:trixie-slim AS run

@@ -1,6 +1,114 @@
-//! Builds anew when a migration is added: the compiler only watches the files that were there.
+//! Builds anew when a migration is added, since the compiler only watches the files that were there, and when the first-party
+//! plugins changed, which go into the binary.
+//!
+//! `cargo xtask dev`, `build` and `test` build and sign those before the host. A plain `cargo build` takes what lies there, or
+//! makes a host without them. Deliberately not here: building them.
 
-fn main() {
+use std::{
+    env, fmt,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Where they are, if not in the target folder.
+const FOLDER_VARIABLE: &str = "ATLASHUB_PLUGINS_FOLDER";
+
+fn main() -> Result<(), Failure> {
     println!("cargo:rerun-if-changed=../migrations");
     println!("cargo:rerun-if-changed=sqlx.toml");
+    embed_plugins()
+}
+
+fn embed_plugins() -> Result<(), Failure> {
+    println!("cargo:rerun-if-env-changed={FOLDER_VARIABLE}");
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let folder = match env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => target_folder(&out, &variable("TARGET")?).join("plugins").join("first-party"),
+    };
+    // Cargo takes a folder that isn't there for one that changes all the time.
+    fs::create_dir_all(&folder).map_err(|error| Failure::at(&folder, &error))?;
+    println!("cargo:rerun-if-changed={}", folder.display());
+
+    let key = folder.join("first-party.pub");
+    let names = if key.is_file() { plugins_of(&folder)? } else { Vec::new() };
+    let generated = out.join("builtin_plugins.rs");
+    let mut list = File::create(&generated).map_err(|error| Failure::at(&generated, &error))?;
+    let written = write_list(&mut list, &names);
+    written.map_err(|error| Failure::at(&generated, &error))?;
+    // Copies: what the compiler reads must be what was listed, though the folder may change meanwhile.
+    for name in &names {
+        for file in [format!("{name}.wasm"), format!("{name}.wasm.minisig")] {
+            copy(&folder.join(&file), &out.join(&file))?;
+        }
+    }
+    if !names.is_empty() {
+        copy(&key, &out.join("first-party.pub"))?;
+    }
+    Ok(())
+}
+
+/// Names of the components that have a signature beside them.
+fn plugins_of(folder: &Path) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| Failure::at(folder, &error))? {
+        let path = entry.map_err(|error| Failure::at(folder, &error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".wasm"));
+        if let Some(name) = name.filter(|_| path.with_extension("wasm.minisig").is_file()) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn write_list(list: &mut File, names: &[String]) -> io::Result<()> {
+    writeln!(list, "/// First-party plugins, by name.")?;
+    writeln!(list, "pub const BUILTIN: &[BuiltinPlugin] = &[")?;
+    for name in names {
+        writeln!(list, "    BuiltinPlugin {{")?;
+        writeln!(list, "        name: {name:?},")?;
+        writeln!(list, "        wasm: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")),")?;
+        writeln!(list, "        minisig: include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm.minisig\")),")?;
+        writeln!(list, "    }},")?;
+    }
+    writeln!(list, "];")?;
+    writeln!(list, "/// The minisign key that signed them, as in a `.pub` file; none where there are no plugins.")?;
+    if names.is_empty() {
+        writeln!(list, "pub const FIRST_PARTY_KEY: Option<&str> = None;")
+    } else {
+        writeln!(list, "pub const FIRST_PARTY_KEY: Option<&str> =")?;
+        writeln!(list, "    Some(include_str!(concat!(env!(\"OUT_DIR\"), \"/first-party.pub\")));")
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::copy(from, to).map(|_| ()).map_err(|error| Failure::at(from, &error))
+}
+
+/// `target` of `target/[TRIPLE/]PROFILE/build/PACKAGE/out`.
+fn target_folder(out: &Path, triple: &str) -> PathBuf {
+    let folder = out.ancestors().nth(4).unwrap_or(out);
+    let above = if folder.file_name().is_some_and(|name| name == triple) { folder.parent() } else { None };
+    above.unwrap_or(folder).to_path_buf()
+}
+
+fn variable(name: &str) -> Result<String, Failure> {
+    env::var(name).map_err(|_| Failure(format!("cargo did not set {name}")))
+}
+
+/// Printed by cargo as it is.
+struct Failure(String);
+
+impl Failure {
+    fn at(path: &Path, error: &io::Error) -> Self {
+        Self(format!("{}: {error}", path.display()))
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }

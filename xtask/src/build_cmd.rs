@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::{
+    plugin::first_party,
     process,
     setup::{self, Tool},
 };
@@ -14,14 +15,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         _ => bail!("`build` takes nothing, or `--release`"),
     };
     setup::ensure(&[Tool::CCompiler, Tool::LibClang])?;
+    first_party::ensure()?;
     let mut build = process::cargo();
     build.args(["build", "--package", "atlashub"]);
     if release {
-        build.arg("--release");
+        // What is released is what was tested.
+        build.args(["--release", "--locked"]);
     }
     process::run(&mut build)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| process::workspace().join("target"), Into::into);
-    let binary = target.join(if release { "release" } else { "debug" }).join("atlashub");
+    let binary = process::target_folder().join(if release { "release" } else { "debug" }).join("atlashub");
     println!("{}{}", binary.display(), std::env::consts::EXE_SUFFIX);
     Ok(())
 }

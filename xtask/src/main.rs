@@ -10,10 +10,12 @@ mod cache;
 mod dev;
 mod garage;
 mod lint;
+mod plugin;
 mod process;
 mod schemathesis;
 mod setup;
 mod test;
+mod wasm32;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,7 @@ Usage: cargo xtask <command>
          <filter>    only tests whose name contains it
   lint                                   formatting, lints, licences and advisories
   build [--release]                      one self-contained binary
+  plugin <command>                       write, build and sign plugins; see `cargo xtask plugin help`
   bench [-- <arguments of the benches>]  measure beside pgbench and PostgREST
   setup                                  set up what is missing, and nothing else
 ";
@@ -53,6 +56,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         "test" => test::run(&test::Options::parse(rest)?),
         "lint" => none(rest).and_then(|()| lint::run()),
         "build" => build_cmd::run(rest),
+        "plugin" => plugin::run(rest),
         "bench" => bench::run(passed_on(rest)?),
         "setup" => none(rest).and_then(|()| setup::everything()),
         "help" | "--help" | "-h" => {

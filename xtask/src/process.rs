@@ -22,6 +22,14 @@ pub(crate) fn workspace() -> PathBuf {
     Path::new(&package).parent().map_or_else(|| ".".into(), Path::to_path_buf)
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from) {
+        Some(folder) => std::path::absolute(&folder).unwrap_or(folder),
+        None => workspace().join("target"),
+    }
+}
+
 /// Says what is run, runs it with this program's own input and output, and fails where it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = line(command);

@@ -199,6 +199,15 @@ fn packages_of(tools: &[Tool], manager: Option<Manager>) -> Vec<&'static str> {
     packages
 }
 
+/// Installs packages where that can be done without asking; says how where it can't.
+pub(crate) fn apt_packages(packages: &[&str]) -> Result<()> {
+    match Manager::of_this_machine() {
+        Some(Manager::Apt) if is_root() => install_with_apt(packages),
+        Some(Manager::Apt) => bail!("or install their source with\n\n    {}\n", Manager::Apt.install_line(packages)),
+        _ => bail!("there is no other way to get it on this system"),
+    }
+}
+
 fn install_with_apt(packages: &[&str]) -> Result<()> {
     let apt = || {
         let mut command = Command::new("apt-get");

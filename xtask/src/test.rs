@@ -3,7 +3,9 @@
 use anyhow::{Result, bail};
 
 use crate::{
-    garage, lint, process, schemathesis,
+    garage, lint,
+    plugin::first_party,
+    process, schemathesis,
     setup::{self, Tool},
 };
 
@@ -39,6 +41,9 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl])?;
     setup::node_modules("docs/examples")?;
+    // Before the lints: they build the host as the tests need it, with its plugins inside.
+    first_party::ensure()?;
+    first_party::ensure_testing()?;
     if options.garage {
         return garage_lane(options.filter.as_deref());
     }

@@ -1,0 +1,141 @@
+//! Clears away what the platform no longer needs, sweep by sweep, as its policy says.
+//!
+//! What a sweep may remove is the platform's knowledge; this plugin says which sweeps run, how old things must be, and goes
+//! on until there is nothing more to do.
+
+mod policy;
+
+use atlashub_plugin_sdk::{maintenance, prelude::*, progress};
+
+use policy::{Policy, Step};
+
+/// What one sweep did.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Swept {
+    sweep: &'static str,
+    removed: u64,
+    freed_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cleaned {
+    removed: u64,
+    freed_bytes: u64,
+    sweeps: Vec<Swept>,
+}
+
+async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
+    let steps = policy.steps();
+    let total = steps.len() as u64;
+    let mut sweeps = Vec::with_capacity(steps.len());
+    let mut first_error = None;
+    for (index, step) in steps.into_iter().enumerate() {
+        progress::report(index as u64, Some(total), step.name);
+        let mut swept = Swept { sweep: step.name, ..Swept::default() };
+        if let Err(error) = sweep(&step, &mut swept).await {
+            error!("{} failed: {error}", step.name);
+            swept.error = Some(error.message.clone());
+            first_error.get_or_insert(error);
+        } else if swept.removed > 0 {
+            info!("{}: removed {}", step.name, swept.removed; freed_bytes = swept.freed_bytes);
+        }
+        sweeps.push(swept);
+    }
+    progress::report(total, Some(total), "done");
+    let cleaned = Cleaned {
+        removed: sweeps.iter().map(|swept| swept.removed).sum(),
+        freed_bytes: sweeps.iter().map(|swept| swept.freed_bytes).sum(),
+        sweeps,
+    };
+    match first_error {
+        None => Ok(cleaned),
+        // The other sweeps were done all the same.
+        Some(error) => {
+            let failed: Vec<&str> =
+                cleaned.sweeps.iter().filter(|swept| swept.error.is_some()).map(|swept| swept.sweep).collect();
+            let error = error.context(format!("{} of {total} sweeps failed ({})", failed.len(), failed.join(", ")));
+            Err(error.with_details(serde_json::to_value(&cleaned)?))
+        }
+    }
+}
+
+/// One sweep to its end.
+async fn sweep(step: &Step, swept: &mut Swept) -> Result<()> {
+    loop {
+        let report = maintenance::run(step.sweep).await?;
+        swept.removed += report.removed;
+        swept.freed_bytes += report.freed_bytes;
+        if !report.more {
+            return Ok(());
+        }
+        if report.removed == 0 {
+            // It would say the same for ever.
+            warn!("{} has more to do and can't do it", step.name);
+            return Ok(());
+        }
+    }
+}
+
+/// The plugin.
+pub fn plugin() -> Plugin {
+    Plugin::new("cleanup", env!("CARGO_PKG_VERSION"), 1)
+        .publisher("AtlasHub")
+        .description("Clears away what the platform no longer needs.")
+        .job("cleanup", "Runs the sweeps of the policy, each to its end.", cleanup)
+        .asks(
+            Capability::Maintenance,
+            "To remove unused uploads, old runs and their logs, ended sessions, dead keys and old audit entries.",
+            Scope::default(),
+        )
+        .limits(Limits { memory_mib: 16, cpu_seconds: 30, host_call_mib: 16, concurrent_runs: 1, ..Limits::default() })
+}
+
+atlashub_plugin_sdk::export!(plugin);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atlashub_plugin_sdk::{
+        maintenance::{Report, Sweep},
+        testing::TestHost,
+    };
+
+    fn report(removed: u64, more: bool) -> Report {
+        Report { removed, freed_bytes: removed * 10, more }
+    }
+
+    #[test]
+    fn a_sweep_goes_on_while_there_is_more() {
+        let host =
+            TestHost::new(plugin()).sweep(Sweep::OrphanLogs, &[report(100, true), report(100, true), report(3, false)]);
+        let cleaned = host.run("cleanup", json!({})).unwrap();
+        assert_eq!(cleaned["removed"], 203);
+        assert_eq!(cleaned["freedBytes"], 2030);
+        assert_eq!(host.sweeps().iter().filter(|sweep| sweep.contains("OrphanLogs")).count(), 3);
+    }
+
+    #[test]
+    fn a_sweep_that_gets_nowhere_is_left() {
+        let host = TestHost::new(plugin()).sweep(Sweep::OrphanMetadata, &[report(0, true), report(0, true)]);
+        host.run("cleanup", json!({})).unwrap();
+        assert_eq!(host.sweeps().iter().filter(|sweep| sweep.contains("OrphanMetadata")).count(), 1);
+        assert!(host.log().iter().any(|line| line.message.contains("orphanMetadata")));
+    }
+
+    #[test]
+    fn a_sweep_that_fails_stops_no_other_and_fails_the_run() {
+        let first = format!("{:?}", Sweep::ExpiredUploads);
+        let host = TestHost::new(plugin())
+            .fail("maintenance.run", &first, Error::unavailable("no store"))
+            .sweep(Sweep::OrphanLogs, &[report(2, false)]);
+        let error = host.run("cleanup", json!({})).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Unavailable);
+        assert!(error.message.contains("expiredUploads"), "{}", error.message);
+        assert_eq!(error.details.unwrap()["removed"], 2);
+        assert_eq!(host.progress().last().unwrap().done, 9);
+    }
+}

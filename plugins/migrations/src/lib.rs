@@ -1,0 +1,98 @@
+//! Tells and applies the platform's migrations, through the same code as `atlashub migrate`.
+
+use atlashub_plugin_sdk::{migrations, prelude::*};
+
+/// Neither job takes any.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoParams {}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Migration {
+    version: u64,
+    name: String,
+    applied: bool,
+    /// Milliseconds since 1970 UTC.
+    applied_at: Option<u64>,
+}
+
+impl From<migrations::Migration> for Migration {
+    fn from(migration: migrations::Migration) -> Self {
+        let migrations::Migration { version, name, applied, applied_at } = migration;
+        Self { version, name, applied, applied_at }
+    }
+}
+
+#[derive(Serialize)]
+struct Status {
+    applied: usize,
+    pending: usize,
+    migrations: Vec<Migration>,
+}
+
+#[derive(Serialize)]
+struct Applied {
+    applied: Vec<Migration>,
+}
+
+async fn status(_run: Run, _params: NoParams) -> Result<Status> {
+    let migrations: Vec<Migration> = migrations::status().await?.into_iter().map(Migration::from).collect();
+    let pending = migrations.iter().filter(|migration| !migration.applied).count();
+    info!("{} migrations, {pending} of them pending", migrations.len());
+    Ok(Status { applied: migrations.len() - pending, pending, migrations })
+}
+
+async fn apply(_run: Run, _params: NoParams) -> Result<Applied> {
+    let applied: Vec<Migration> = migrations::apply().await?.into_iter().map(Migration::from).collect();
+    for migration in &applied {
+        info!("Applied {}", migration.name; version = migration.version);
+    }
+    if applied.is_empty() {
+        info!("Nothing was pending");
+    }
+    Ok(Applied { applied })
+}
+
+/// The plugin.
+pub fn plugin() -> Plugin {
+    Plugin::new("migrations", env!("CARGO_PKG_VERSION"), 1)
+        .publisher("AtlasHub")
+        .description("Tells and applies the platform's migrations.")
+        .job("status", "Lists the migrations, and which of them are pending.", status)
+        .job("apply", "Applies what is pending.", apply)
+        .asks(
+            Capability::Migrations,
+            "To list the platform's migrations and to apply those that are pending.",
+            Scope::default(),
+        )
+        .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 1, ..Limits::default() })
+}
+
+atlashub_plugin_sdk::export!(plugin);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atlashub_plugin_sdk::testing::TestHost;
+
+    fn host() -> TestHost {
+        TestHost::new(plugin()).migration(1, "create_projects", true).migration(2, "create_jobs", false)
+    }
+
+    #[test]
+    fn what_is_pending_is_told_and_applied_once() {
+        let host = host();
+        assert_eq!(host.run("status", json!({})).unwrap()["pending"], 1);
+        let applied = host.run("apply", json!({})).unwrap();
+        assert_eq!(applied["applied"][0]["name"], "create_jobs");
+        assert_eq!(host.run("apply", json!({})).unwrap(), json!({"applied": []}));
+        assert_eq!(host.run("status", json!({})).unwrap()["pending"], 0);
+    }
+
+    #[test]
+    fn a_migration_that_fails_fails_the_run() {
+        let host = host().fail("migrations.apply", "", Error::failed("0002 says no"));
+        assert_eq!(host.run("apply", json!({})).unwrap_err().message, "0002 says no");
+    }
+}

@@ -1,0 +1,11 @@
+//! Generated from `wit/`. Plugins use the modules beside this one.
+#![allow(clippy::all, clippy::pedantic, clippy::needless_pass_by_value, clippy::semicolon_if_nothing_returned)]
+#![allow(unreachable_pub, unused_qualifications)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "plugin",
+    pub_export_macro: true,
+    export_macro_name: "export_plugin",
+    default_bindings_module: "atlashub_plugin_sdk::bindings",
+});
