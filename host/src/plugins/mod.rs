@@ -10,7 +10,6 @@
 //! holds what was granted and nothing else. No shell, no WASI, no compiled code read from disk; no upload: a plugin is
 //! two files in a folder.
 
-pub mod builtin;
 mod loaded;
 mod manifest;
 
