@@ -6,11 +6,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use atlashub::{
     config::Secret,
     jobs::{RunFailure, RunReport},
-    plugins::{Grants, read_manifest, runtime::HostLimits},
+    plugins::{
+        Grants, read_manifest,
+        runtime::{CompiledPlugin, Engine, HostLimits},
+    },
 };
 use bytes::Bytes;
 use plugin_manifest::{Capability, Scope};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::support::{
     PATIENCE, Store, TestApp, TestProject, WebAnswer, WebServer,
@@ -52,8 +57,7 @@ impl Platform {
     }
 
     async fn guest_within(&self, scope: Scope, job: &str, params: Value) -> GuestRun {
-        let component = built("hostile.wasm");
-        let manifest = read_manifest(&component).unwrap();
+        let (component, engine, code) = compiled().await;
         let asked = [Capability::Databases, Capability::Objects, Capability::Http, Capability::Secrets];
         let grants = Grants {
             scopes: asked.into_iter().map(|capability| (capability, scope.clone())).collect(),
@@ -61,8 +65,9 @@ impl Platform {
             secrets: BTreeMap::from([("token".to_owned(), Secret::new("do-not-tell"))]),
         };
         let services = Arc::clone(self.app.app.capabilities());
-        let mut guest = GuestRun::with(&component, grants, HostLimits::default(), services).await;
-        guest.plugin.manifest = Arc::new(manifest);
+        let manifest = read_manifest(component).unwrap();
+        let sha256 = Sha256::digest(component).into();
+        let mut guest = GuestRun::of(engine, code, manifest, sha256, grants, HostLimits::default(), services);
         guest.call = call(job, params);
         guest
     }
@@ -117,6 +122,19 @@ impl Platform {
             FROM generate_series(1, 200000) AS i";
         self.project.sql(rows).await;
     }
+}
+
+/// The hostile guest, compiled once for all tests.
+async fn compiled() -> (&'static [u8], Engine, CompiledPlugin) {
+    static COMPILED: OnceCell<(Vec<u8>, Engine, CompiledPlugin)> = OnceCell::const_new();
+    let compiled = async || {
+        let component = built("hostile.wasm");
+        let engine = Engine::new(&HostLimits::default()).unwrap();
+        let code = engine.compile(component.as_slice().into()).await.unwrap();
+        (component, engine, code)
+    };
+    let (component, engine, code) = COMPILED.get_or_init(compiled).await;
+    (component, engine.clone(), code.clone())
 }
 
 /// Bytes that don't repeat within a chunk.
@@ -303,7 +321,7 @@ async fn beyond_its_scope_everything_is_denied() {
     check("objects", json!({"store": theirs}), "leaves out store").await;
     check("http", json!({"url": "https://other.example/"}), "other.example").await;
     let secrets = platform.guest_within(scope.clone(), "secrets", json!({"names": ["token", "other"]})).await;
-    assert_eq!(answer(secrets.run().await), json!({"token": "open", "other": "Denied"}));
+    assert_eq!(answer(secrets.run().await), json!({"token": "open", "other": "ErrorCode::Denied"}));
     let listed = platform.guest_within(scope.clone(), "databases", json!({})).await;
     assert_eq!(answer(listed.run().await), json!([platform.store()]));
     platform.until_dumpers(0).await;

@@ -16,7 +16,7 @@ mod web_server;
 
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use client::{Client, until_status};
-pub use mail_server::{Mail, MailServer};
+pub use mail_server::MailServer;
 pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
