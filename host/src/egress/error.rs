@@ -79,10 +79,14 @@ pub(super) fn reason_of(error: &reqwest::Error) -> String {
             return format!("TLS: {tls}");
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return format!("TLS: {tls}");
+            if io.kind() != std::io::ErrorKind::Other {
+                found = Some(io.kind().to_string());
             }
-            found = Some(io.kind().to_string());
+            // Its own `source` skips the error that it wraps.
+            if let Some(inner) = io.get_ref() {
+                current = Some(inner);
+                continue;
+            }
         }
         if let Some(http) = cause.downcast_ref::<hyper::Error>() {
             if http.is_parse() || http.is_parse_too_large() {

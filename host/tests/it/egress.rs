@@ -278,9 +278,17 @@ async fn an_answer_has_limits() {
     let closed = format!("http://127.0.0.1:{}/", crate::support::free_port());
     let error = send(&super::egress::egress("127.0.0.1+private"), get(&closed)).await.unwrap_err();
     assert_eq!(error.to_string(), "`127.0.0.1` can't be reached: connection refused");
-    let https = server.url("/").replace("http:", "https:");
-    let error = send(&egress, get(&https)).await.unwrap_err();
-    assert!(matches!(error, EgressError::Unreachable { .. }), "{error:?}");
+    // Something that speaks first, and no TLS.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 not TLS\r\n").await.unwrap();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
+    });
+    let https = format!("https://{address}/");
+    let error = send(&super::egress::egress("127.0.0.1+private"), get(&https)).await.unwrap_err().to_string();
+    assert!(error.starts_with("`127.0.0.1` can't be reached: TLS: "), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
