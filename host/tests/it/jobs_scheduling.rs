@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{JobsNode, Postgres, Proxy, Ran, TestApp, TestRunner, until};
+use crate::support::{ADMIN_TOKEN, Client, JobsNode, Postgres, ProgramVars, Proxy, Ran, TestApp, TestRunner, until};
 
 const LEASE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(5);
@@ -297,6 +297,94 @@ async fn a_scheduler_that_is_told_to_stop_finishes_or_gives_up_what_it_has() {
     app.until_run(&late, "success").await;
     app.until_run(next["id"].as_str().unwrap(), "running").await;
     second.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_was_told_of_is_found() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let job = app.create_job(json!({ "params": { "hang": true } })).await;
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
+    // Written past every notification, as where one was lost.
+    let run: Uuid = sqlx::query_scalar(
+        "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, params, trigger)
+         SELECT gen_random_uuid(), id, plugin, plugin_job, params, 'manual' FROM cron_jobs RETURNING id",
+    )
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
+    until("it runs", async || (!runner.ran_of(&job).is_empty()).then_some(())).await;
+    sqlx::query("UPDATE cron_job_runs SET cancel_requested_at = now() WHERE id = $1")
+        .bind(run)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    app.until_run(&run.to_string(), "cancelled").await;
+    let due = app.create_job(json!({})).await;
+    sqlx::query("UPDATE cron_jobs SET schedule_cron = '* * * * * *', next_run_at = now() WHERE id = $1")
+        .bind(due.parse::<Uuid>().unwrap())
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    until("it is due", async || (!runner.ran_of(&due).is_empty()).then_some(())).await;
+    node.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_does_not_grow_without_end() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let job = app.create_job(json!({ "scheduleCron": "* * * * *", "overlap": "queue" })).await;
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, trigger, not_before)
+         SELECT gen_random_uuid(), id, plugin, plugin_job, 'manual', now() + interval '1 hour'
+         FROM cron_jobs, generate_series(1, 100)",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    app.pretend_handled(&job, "10 minutes").await;
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
+    let skipped =
+        until("it is skipped", async || app.runs_of(&job).await.into_iter().find(|run| run["status"] == "skipped"))
+            .await;
+    assert_eq!(skipped["errorText"], "too many runs of the job are waiting");
+    node.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_leaves_work_to_the_scheduler() {
+    let url = Postgres::shared().platform_database().await;
+    let vars = ProgramVars::external(&url);
+    let gateway = vars.serve(&["--role", "gateway"]);
+    let platform = atlashub::db::platform::connect(&url, 2).unwrap();
+    let run = Uuid::now_v7();
+    sqlx::query(
+        "WITH run AS (INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger) VALUES ($1, 'nobody', 'x', 'manual'))
+         SELECT pg_notify('atlashub_jobs', 'queued')",
+    )
+    .bind(run)
+    .execute(&platform)
+    .await
+    .unwrap();
+    let admin = Client::new(&*gateway.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    let path = format!("/admin/v1/runs/{run}");
+    assert_eq!(admin.get(&path).await.1["status"], "queued");
+    let scheduler = vars.serve(&["--role", "scheduler"]);
+    let told = until("the scheduler took it", async || {
+        let (_, told) = admin.get(&path).await;
+        (told["status"] == "fail").then_some(told)
+    })
+    .await;
+    assert!(told["errorText"].as_str().unwrap().contains("`nobody`"), "{told}");
+    let worker: String = sqlx::query_scalar("SELECT worker FROM cron_job_runs WHERE id = $1")
+        .bind(run)
+        .fetch_one(&platform)
+        .await
+        .unwrap();
+    assert!(worker.starts_with(&format!("{}-", scheduler.pid())), "{worker}");
+    scheduler.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(scheduler.wait().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

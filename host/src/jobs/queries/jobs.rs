@@ -205,6 +205,9 @@ pub(in crate::jobs) async fn due_jobs(transaction: &mut PgConnection, limit: i64
     .await
 }
 
+/// Runs of one job that may wait: one that is due more often than it can run must not fill the disk.
+const MOST_QUEUED: i64 = 100;
+
 /// A run to queue for a fire time.
 #[derive(Debug, Serialize)]
 pub(in crate::jobs) struct FiredRun {
@@ -234,10 +237,16 @@ pub(in crate::jobs) async fn record_due(
              SELECT f.*, row_number() OVER (PARTITION BY f.job_id ORDER BY f.fire_at) AS place
              FROM jsonb_to_recordset($1) AS f (id uuid, job_id uuid, fire_at timestamptz, trigger text)
          ), judged AS (
-             SELECT fired.*, j.overlap = 'skip' AND (
-                 place > 1
-                 OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'running')
-                 OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'queued')) AS skipped
+             SELECT fired.*, CASE
+                 WHEN j.overlap = 'skip' AND (
+                     place > 1
+                     OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'running')
+                     OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'queued'))
+                     THEN 'the run before was still going'
+                 WHEN (SELECT count(*) FROM (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id
+                                             AND o.status = 'queued' LIMIT $4) queued) >= $4
+                     THEN 'too many runs of the job are waiting'
+                 END AS skipped
              FROM fired JOIN cron_jobs j ON j.id = fired.job_id
          ), inserted AS (
              INSERT INTO cron_job_runs
@@ -248,9 +257,9 @@ pub(in crate::jobs) async fn record_due(
                  CASE j.type WHEN 'http' THEN 'request' ELSE coalesce(j.plugin_job, '') END,
                  j.params, j.timeout_ms, j.retries, j.retry_backoff_ms, j.overlap <> 'allow', f.fire_at, f.fire_at,
                  f.trigger,
-                 CASE WHEN f.skipped THEN 'skipped' ELSE 'queued' END,
-                 CASE WHEN f.skipped THEN now() END,
-                 CASE WHEN f.skipped THEN 'the run before was still going' END
+                 CASE WHEN f.skipped IS NULL THEN 'queued' ELSE 'skipped' END,
+                 CASE WHEN f.skipped IS NULL THEN NULL ELSE now() END,
+                 f.skipped
              FROM judged f JOIN cron_jobs j ON j.id = f.job_id
              ON CONFLICT (job_id, scheduled_for, attempt) DO NOTHING
              RETURNING status
@@ -264,6 +273,7 @@ pub(in crate::jobs) async fn record_due(
     .bind(Json(runs))
     .bind(Json(cursors))
     .bind(super::CHANNEL)
+    .bind(MOST_QUEUED)
     .fetch_all(transaction)
     .await?;
     Ok(counts.into_iter().map(|(status, count, _)| (status, count)).collect())

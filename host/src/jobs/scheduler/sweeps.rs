@@ -95,4 +95,8 @@ async fn retain(shared: &Shared) {
     if let Err(error) = shared.jobs.apply_retention().await {
         tracing::warn!(%error, "old runs could not be removed");
     }
+    // A page an hour: what the plugin `cleanup` does not get to.
+    if let Err(error) = shared.jobs.remove_orphan_logs().await {
+        tracing::warn!(%error, "logs whose run is gone could not be removed");
+    }
 }
