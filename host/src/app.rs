@@ -1,22 +1,26 @@
 //! The application: every slice's state, made once from the configuration.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
+use api_types::NotificationEvent;
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
+    backups::BackupsState,
     config::{Config, ExternalStorageConfig, Secret},
     data::{DataLimits, DataService},
-    db::{self, PoolLimits, ProjectPools, ServerAddress},
+    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
+    jobs::notify::{self, Notification, NotificationState, Notifier},
     object_store::ObjectStore,
     observability,
-    plugins::{FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities, runtime},
+    plugins::{FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, RejectedPlugin, capabilities, runtime},
     projects::{
-        self, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials, UserTokens,
+        self, Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials,
+        UserTokens,
     },
     secrets::{MasterKey, Sealer},
     sql_editor::SqlEditorState,
@@ -40,6 +44,8 @@ pub struct Services {
     pub previous_master_key: Option<MasterKey>,
     /// Token of the admin surface, where tokens are allowed.
     pub admin_token: Option<Secret>,
+    /// Folder looked into for `pg_dump` before the usual places.
+    pub postgres_programs: Option<PathBuf>,
 }
 
 /// Everything that handlers and background work share. Cheap to clone.
@@ -56,6 +62,10 @@ struct Inner {
     data: DataService,
     sql_editor: SqlEditorState,
     plugins: Plugins,
+    capabilities: Arc<capabilities::Services>,
+    backups: BackupsState,
+    egress: Egress,
+    notifications: NotificationState,
     admin: AdminState,
 }
 
@@ -65,10 +75,11 @@ impl App {
         let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
         let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
         let store = ObjectStore::new(&services.storage);
-        let credentials = SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone());
+        let credentials =
+            Arc::new(SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone()));
         let pools = ProjectPools::new(
             ServerAddress::from_url(services.database_url.expose())?,
-            Arc::new(credentials),
+            credentials.clone(),
             PoolLimits {
                 budget: config.limits.project_connections,
                 size: config.limits.pool_size,
@@ -77,8 +88,26 @@ impl App {
         );
         let projects = Projects::new(platform.clone());
         let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
-        let plugins = plugins(&config, &platform, &sealer)?;
+        let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
+        let databases = Databases::new(platform.clone(), pools.clone(), dumper);
         let max_object_bytes = config.storage.max_object_bytes();
+        let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
+        let backups = BackupsState::new(platform.clone(), store.clone(), databases.clone());
+        let egress = Egress::new(config.http_allowed_hosts.clone())?;
+        let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
+        let capabilities = capabilities::Services {
+            platform: platform.clone(),
+            egress: egress.clone(),
+            notifier: notifications.notifier.clone(),
+            database_url: services.database_url.clone(),
+            databases,
+            store: store.clone(),
+            storage: storage.clone(),
+            backups: Arc::new(backups.catalogue.clone()),
+            master_key_id: sealer.current_key().to_string(),
+        };
+        let capabilities = Arc::new(capabilities);
+        let plugins = plugins(&config, &sealer, &capabilities)?;
         let started_at = Utc::now();
         let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
         Ok(Self(Arc::new(Inner {
@@ -88,11 +117,15 @@ impl App {
                 tokens: UserTokens::new(platform.clone(), &config.public_url),
                 refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
             },
-            storage: StorageState::new(platform.clone(), store.clone(), max_object_bytes),
+            storage,
             tables: TablesState { pools: pools.clone() },
             data: DataService::new(pools.clone(), DataLimits::from(&config.limits)),
+            notifications,
+            egress,
             sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
             plugins,
+            capabilities,
+            backups,
             admin: AdminState {
                 platform: platform.clone(),
                 pools: pools.clone(),
@@ -125,6 +158,7 @@ impl App {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
         tokio::spawn(self.0.plugins.clone().watch());
+        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
@@ -174,6 +208,15 @@ impl App {
         &self.0.projects
     }
 
+    pub fn backups(&self) -> &BackupsState {
+        &self.0.backups
+    }
+
+    /// What plugins' capabilities work on.
+    pub fn capabilities(&self) -> &Arc<capabilities::Services> {
+        &self.0.capabilities
+    }
+
     pub fn admin(&self) -> &AdminState {
         &self.0.admin
     }
@@ -187,6 +230,16 @@ impl App {
         PluginRunner::new(self.0.plugins.clone())
     }
 
+    /// Requests out of the platform.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
+    /// Takes what the owner may want to hear of.
+    pub fn notifier(&self) -> &Notifier {
+        &self.0.notifications.notifier
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
     }
@@ -196,20 +249,27 @@ impl App {
     }
 }
 
-fn plugins(config: &Config, platform: &PgPool, sealer: &Sealer) -> anyhow::Result<Plugins> {
+fn plugins(config: &Config, sealer: &Sealer, services: &Arc<capabilities::Services>) -> anyhow::Result<Plugins> {
     let limits = runtime::HostLimits::default();
-    let services = Arc::new(capabilities::Services {
-        audit: platform.clone(),
-        egress: Egress::new(config.http_allowed_hosts.clone())?,
-    });
+    let notifier = services.notifier.clone();
     Ok(Plugins::new(PluginsParts {
-        platform: platform.clone(),
+        platform: services.platform.clone(),
         sealer: sealer.clone(),
         folder: PluginFolder::new(&config.plugin_dir),
         first_party: FirstParty::of_binary(),
-        runtime: Arc::new(runtime::Runtime::new(runtime::Engine::new(&limits)?, limits, services)),
-        on_rejected: Arc::new(|_| {}),
+        runtime: Arc::new(runtime::Runtime::new(runtime::Engine::new(&limits)?, limits, Arc::clone(services))),
+        on_rejected: Arc::new(move |rejected| notifier.notify(rejection(rejected))),
     }))
+}
+
+fn rejection(rejected: &RejectedPlugin) -> Notification {
+    let title = format!("Plugin \"{}\" was rejected", rejected.name);
+    let message = format!("The plugin does not run: {}.", rejected.reason);
+    let mut notification = Notification::new(NotificationEvent::PluginRejected, title, message);
+    if let Some(key) = &rejected.key_id {
+        notification = notification.with_field("key", key);
+    }
+    notification
 }
 
 macro_rules! parts {
@@ -230,5 +290,8 @@ parts! {
     DataService = data;
     SqlEditorState = sql_editor;
     Plugins = plugins;
+    BackupsState = backups;
+    NotificationState = notifications;
+    Egress = egress;
     AdminState = admin;
 }

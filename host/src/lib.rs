@@ -22,6 +22,8 @@ pub mod tables;
 
 pub mod plugins;
 
+pub mod backups;
+
 pub mod admin;
 
 pub mod app;

@@ -25,6 +25,8 @@ use crate::{
 const POSTGRES_PATIENCE: Duration = Duration::from_secs(60);
 /// On top of the longest a request may take.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
+/// For writing down the last notifications; what is written down is delivered after the next start.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run the server.
 ///
@@ -128,6 +130,7 @@ async fn serve(
         .print();
     }
     let ended = listen::serve(served, stop, drain).await;
+    app.notifier().flush(FLUSH_PATIENCE).await;
     app.platform().close().await;
     ended.map_err(|error| CommandError::failed(format!("The server stopped listening: {error}.")))
 }

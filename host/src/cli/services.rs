@@ -39,7 +39,10 @@ impl RunningServices {
     pub(super) async fn start(held: HeldDataFolder, config: &Config) -> Result<Self, CommandError> {
         let embedded = held.start(config, launcher()).await?;
         match from_embedded(config, &embedded.services) {
-            Ok(services) => Ok(Self { services, embedded: Some(embedded) }),
+            Ok(mut services) => {
+                services.postgres_programs = Some(embedded.postgres_bin_dir().to_owned());
+                Ok(Self { services, embedded: Some(embedded) })
+            }
             Err(error) => {
                 embedded.shutdown().await;
                 Err(error.into())
@@ -67,6 +70,7 @@ pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError>
         master_key: master_key("PLATFORM_MASTER_KEY", config.master_key.as_ref().ok_or_else(missing)?)?,
         previous_master_key: previous_master_key(config)?,
         admin_token: config.admin_auth.dev_token.clone(),
+        postgres_programs: None,
     }))
 }
 
@@ -77,6 +81,10 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
         master_key: master_key("PLATFORM_MASTER_KEY", &embedded.master_key)?,
         previous_master_key: previous_master_key(config)?,
         admin_token: Some(embedded.admin_token.clone()),
+        postgres_programs: match &config.database {
+            DatabaseConfig::Embedded { bin_dir, .. } => bin_dir.clone(),
+            DatabaseConfig::Url(_) => None,
+        },
     })
 }
 

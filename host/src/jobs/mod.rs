@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: WebAssembly. A job is run by a [`JobRunner`]; the plugins' floor provides it.
 
+pub mod notify;
 mod runner;
 
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};

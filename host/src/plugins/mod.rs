@@ -31,6 +31,7 @@ mod watcher;
 mod params;
 mod registry;
 
+mod backup_catalogue;
 pub mod capabilities;
 mod runner;
 pub mod runtime;
@@ -45,6 +46,7 @@ mod tooling;
 use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use backup_catalogue::{BackupCatalogue, CatalogueEntry, CatalogueError, NewBackup, RunLease};
 pub use errors::PluginError;
 pub use first_party::{FirstParty, RESERVED_NAMES};
 pub use folder::PluginFolder;

@@ -6,6 +6,14 @@ use uuid::Uuid;
 use super::{credentials, user_tokens};
 use crate::{db::DbRole, secrets::Sealer};
 
+/// Sealed columns of tables whose rows have a UUID: name, how to read and how to replace them. A value is bound to
+/// `<table>/<id>`.
+const SEALED_BY_ID: &[(&str, &str, &str)] = &[(
+    "notification_channels",
+    "SELECT id, sealed FROM notification_channels",
+    "UPDATE notification_channels SET sealed = $2 WHERE id = $1 AND sealed = $3",
+)];
+
 /// What a rotation found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ResealReport {
@@ -63,6 +71,13 @@ pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> anyhow::Result<Re
             .execute(platform)
             .await?;
     }
+    for (table, read, replace) in SEALED_BY_ID {
+        let rows: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(*read).fetch_all(platform).await?;
+        for (id, sealed) in rows {
+            let Some(anew) = reseal(sealer, &sealed, &format!("{table}/{id}"), &mut report)? else { continue };
+            sqlx::query(*replace).bind(id).bind(anew).bind(sealed).execute(platform).await?;
+        }
+    }
     Ok(report)
 }
 
@@ -114,6 +129,13 @@ pub async fn check_seals(platform: &PgPool, sealer: &Sealer) -> anyhow::Result<u
     for (plugin, name, sealed) in rows {
         open(&sealed, plugin_secret_identity(&plugin, &name))?;
         opened += 1;
+    }
+    for (table, read, _) in SEALED_BY_ID {
+        let rows: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(*read).fetch_all(platform).await?;
+        for (id, sealed) in rows {
+            open(&sealed, format!("{table}/{id}"))?;
+            opened += 1;
+        }
     }
     Ok(opened)
 }

@@ -7,6 +7,7 @@ mod project;
 mod queries;
 
 mod database;
+mod databases;
 mod provisioning;
 mod recovery;
 mod removal;
@@ -38,7 +39,9 @@ pub use authenticate::{PublicGate, RefusalLimit, authenticate};
 pub use caller::{Caller, SecretCaller, UserClaims};
 pub use credentials::SealedCredentials;
 pub use database::close_shared_databases;
+pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
 pub use key_cache::KeyCache;
+pub use keys::remove_ended_keys;
 pub use master_key::{ResealReport, check_seals, plugin_secret_identity, reseal_all};
 pub use project::{ProjectRef, Projects};
 pub use rate_limit::RateLimits;

@@ -211,7 +211,7 @@ fn first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
         sealer: Sealer::new(&app.services.master_key, None),
         folder: Folder::new("/nonexistent/plugins"),
         first_party: FirstParty::new(Some(PluginKey::parse(&author.public_key()).unwrap()), vec![plugin]),
-        runtime: Arc::new(Runtime::new(Engine::new(&limits).unwrap(), limits, Arc::new(unused_services()))),
+        runtime: Arc::new(Runtime::new(Engine::new(&limits).unwrap(), limits, unused_services())),
         on_rejected: Arc::new(|_| {}),
     })
 }

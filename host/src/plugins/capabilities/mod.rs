@@ -20,27 +20,56 @@
 //! [`RunScope::denied`]: super::runtime::RunScope::denied
 //! [`Host`]: super::runtime::Host
 
+pub mod backups;
 pub mod clock;
 pub mod config;
+pub mod databases;
 pub mod http;
 pub mod log;
+pub mod maintenance;
+pub mod migrations;
+pub mod notify;
 pub mod objects;
 pub mod progress;
 pub mod secrets;
+
+use std::sync::Arc;
 
 use plugin_manifest::Capability;
 use sqlx::PgPool;
 use wasmtime::component::Linker;
 
-use crate::egress::Egress;
-
-use super::runtime::{Host, RunState, bindings};
+use super::{
+    BackupCatalogue,
+    runtime::{Accessor, Host, RunScope, RunState, bindings},
+};
+use crate::{
+    config::Secret, egress::Egress, jobs::notify::Notifier, object_store::ObjectStore, projects::Databases,
+    storage::StorageState,
+};
 
 /// What capabilities share between runs.
 pub struct Services {
-    /// The platform database, for the audit log.
-    pub audit: PgPool,
+    pub platform: PgPool,
     pub egress: Egress,
+    pub notifier: Notifier,
+    /// Of the platform database, for its migrations.
+    pub database_url: Secret,
+    pub databases: Databases,
+    pub store: ObjectStore,
+    pub storage: StorageState,
+    pub backups: Arc<dyn BackupCatalogue>,
+    /// Names the master key that seals now.
+    pub master_key_id: String,
+}
+
+/// What every call that waits begins with: its bytes are counted, and the run is cloned out of the accessor.
+fn begin_call(accessor: &Accessor, bytes: usize) -> wasmtime::Result<Arc<RunScope>> {
+    accessor.with(|mut access| {
+        let state = access.get();
+        state.charge(bytes)?;
+        Ok(Arc::clone(&state.run))
+    })
 }
 
 /// A linker with the free interfaces and those that are granted; anything else a component imports is missing from it.
@@ -62,7 +91,12 @@ pub(super) fn link(
                 bindings::secrets::add_to_linker::<_, Host>(&mut linker, |state| state)?;
             }
             Capability::Http => bindings::http::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            _ => {}
+            Capability::Databases => bindings::databases::add_to_linker::<_, Host>(&mut linker, |state| state)?,
+            Capability::Objects => bindings::objects::add_to_linker::<_, Host>(&mut linker, |state| state)?,
+            Capability::Backups => bindings::backups::add_to_linker::<_, Host>(&mut linker, |state| state)?,
+            Capability::Maintenance => bindings::maintenance::add_to_linker::<_, Host>(&mut linker, |state| state)?,
+            Capability::Migrations => bindings::migrations::add_to_linker::<_, Host>(&mut linker, |state| state)?,
+            Capability::Notify => bindings::notify::add_to_linker::<_, Host>(&mut linker, |state| state)?,
         }
     }
     if !secrets {

@@ -91,6 +91,11 @@ impl CompiledPlugin {
         if compiled.exports_job() { Ok(compiled) } else { Err(CompileError::NoJob) }
     }
 
+    /// The code, for measuring without a run around it.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+
     /// Interfaces whose functions it may call, without package and version, for example `http`.
     pub fn imports(&self) -> &BTreeSet<String> {
         &self.imports

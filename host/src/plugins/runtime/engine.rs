@@ -50,6 +50,11 @@ impl Engine {
         })
     }
 
+    /// The engine below, for measuring without a run around it.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
     /// Compiles a component, off the async threads. Call it only for bytes whose signature was checked: a compiler is
     /// a large surface.
     ///

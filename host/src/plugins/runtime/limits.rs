@@ -64,6 +64,8 @@ pub enum LimitReached {
     ProcessorTime(u32),
     #[error("its limit of {0} MiB in calls to the host")]
     HostCalls(u32),
+    #[error("its limit of {0} open handles")]
+    Handles(usize),
 }
 
 /// Elements of all tables of a run; a plugin's table of functions has some thousands.

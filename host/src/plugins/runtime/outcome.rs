@@ -1,13 +1,13 @@
 //! What a run ended with, in words for its history.
 
 use serde_json::Value;
-use wasmtime::Trap;
+use wasmtime::{Trap, component::ResourceTableError};
 
 use super::{
     bindings::{exports::atlashub::plugin::job::Error as JobError, types::ErrorCode},
     limits::LimitReached,
     linked::LinkError,
-    state::RunState,
+    state::{HANDLES, RunState},
 };
 use crate::jobs::{LineLevel, RunFailure, RunReport};
 
@@ -69,6 +69,9 @@ pub(super) fn limit_reached(limit: LimitReached) -> RunFailure {
 pub(super) fn trapped(error: &wasmtime::Error, state: &RunState) -> RunFailure {
     if let Some(limit) = error.downcast_ref::<LimitReached>() {
         return limit_reached(*limit);
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return limit_reached(LimitReached::Handles(HANDLES));
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => failed("It was ended: its call stack is full; it probably calls itself for ever."),

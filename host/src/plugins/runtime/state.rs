@@ -10,7 +10,7 @@ use plugin_manifest::{Capability, Limits, Scope};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, ResourceTable};
 
-use super::{CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter};
+use super::{CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter, streams::CountsBytes};
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
     jobs::{RunCall, RunOutput},
@@ -35,6 +35,7 @@ pub struct RunState {
     /// Uploads, downloads and dumps that are open.
     transfers: Arc<Semaphore>,
     requests: Arc<Semaphore>,
+    messages: u32,
     pub(in crate::plugins) log: crate::plugins::capabilities::log::LogBudget,
 }
 
@@ -55,7 +56,7 @@ pub struct RunScope {
 /// What one call costs beside its bytes, so that calls without any are bounded too.
 const CALL_OVERHEAD: usize = 64;
 /// Handles to what the host holds for one run.
-const HANDLES: usize = 1000;
+pub(super) const HANDLES: usize = 1000;
 /// Each may hold some MiB of buffers.
 const TRANSFERS: usize = 8;
 const REQUESTS: usize = 8;
@@ -76,6 +77,7 @@ impl RunState {
             call_bytes: 0,
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             requests: Arc::new(Semaphore::new(REQUESTS)),
+            messages: 0,
             log,
         }
     }
@@ -104,6 +106,12 @@ impl RunState {
                 "this run has {TRANSFERS} uploads, downloads and dumps open, and that is the most; finish one first"
             ))),
         }
+    }
+
+    /// Counts a message to the owner; answers how many there were with it.
+    pub fn count_message(&mut self) -> u32 {
+        self.messages = self.messages.saturating_add(1);
+        self.messages
     }
 
     /// Places for requests that are under way; a request waits for one.
@@ -168,8 +176,14 @@ impl RunScope {
             "runId": self.call.run_id,
             "job": self.call.job,
         });
-        let pool = self.services.audit.clone();
+        let pool = self.services.platform.clone();
         // Not part of the run: the entry stays when the run is ended.
         tokio::spawn(async move { record_or_log(&pool, &entry).await });
+    }
+}
+
+impl CountsBytes for RunState {
+    fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.charge(bytes)
     }
 }

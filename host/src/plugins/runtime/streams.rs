@@ -26,10 +26,17 @@ use wasmtime::{
     },
 };
 
-use super::state::RunState;
-
 /// Bytes on their way; the first error ends it.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// A store's data, as far as streams need it.
+pub trait CountsBytes: Send + 'static {
+    /// Counts bytes that enter or leave the guest's memory.
+    ///
+    /// # Errors
+    /// A trap, once there were too many.
+    fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()>;
+}
 
 /// Chunks that may wait between a guest that writes and the host that reads.
 const WAITING_CHUNKS: usize = 4;
@@ -40,13 +47,13 @@ const HOST_READ_BYTES: usize = 64 << 10;
 
 /// Gives the guest a stream to read or to pass on. Nothing of `bytes` is read before the guest wants it; it is dropped
 /// when the guest drops its end, and with the run.
-pub fn send(store: impl AsContextMut<Data = RunState>, bytes: ByteStream) -> wasmtime::Result<StreamReader<u8>> {
+pub fn send(store: impl AsContextMut<Data: CountsBytes>, bytes: ByteStream) -> wasmtime::Result<StreamReader<u8>> {
     StreamReader::new(store, Sender { bytes, rest: Bytes::new() })
 }
 
 /// Gives the guest the value of `outcome` once it is there. Dropped like a stream.
 pub fn send_outcome<T>(
-    store: impl AsContextMut<Data = RunState>,
+    store: impl AsContextMut,
     outcome: impl Future<Output = T> + Send + 'static,
 ) -> wasmtime::Result<FutureReader<T>>
 where
@@ -59,7 +66,7 @@ where
 ///
 /// Call [`StreamReader::close`] on a stream that isn't wanted: dropped, it would keep its writer waiting for ever.
 pub fn receive(
-    mut store: impl AsContextMut<Data = RunState>,
+    mut store: impl AsContextMut<Data: CountsBytes>,
     stream: StreamReader<u8>,
 ) -> wasmtime::Result<ByteStream> {
     match stream.try_into::<ByteStream>(store.as_context_mut()) {
@@ -79,14 +86,14 @@ struct Sender {
     rest: Bytes,
 }
 
-impl StreamProducer<RunState> for Sender {
+impl<D: CountsBytes> StreamProducer<D> for Sender {
     type Item = u8;
     type Buffer = VecBuffer<u8>;
 
     fn poll_produce<'a>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut store: StoreContextMut<'a, RunState>,
+        mut store: StoreContextMut<'a, D>,
         destination: Destination<'a, u8, VecBuffer<u8>>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
@@ -109,7 +116,7 @@ impl StreamProducer<RunState> for Sender {
         room[..count].copy_from_slice(&this.rest[..count]);
         direct.mark_written(count);
         this.rest.advance(count);
-        store.data_mut().charge(count)?;
+        store.data_mut().count_bytes(count)?;
         Poll::Ready(Ok(StreamResult::Completed))
     }
 
@@ -128,13 +135,13 @@ struct Receiver {
     chunks: PollSender<Bytes>,
 }
 
-impl StreamConsumer<RunState> for Receiver {
+impl<D: CountsBytes> StreamConsumer<D> for Receiver {
     type Item = u8;
 
     fn poll_consume(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut store: StoreContextMut<RunState>,
+        mut store: StoreContextMut<D>,
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
@@ -155,8 +162,12 @@ impl StreamConsumer<RunState> for Receiver {
         }
         let chunk = Bytes::copy_from_slice(&available[..count]);
         direct.mark_read(count);
-        store.data_mut().charge(count)?;
+        store.data_mut().count_bytes(count)?;
         let taken = this.chunks.send_item(chunk).is_ok();
         Poll::Ready(Ok(if taken { StreamResult::Completed } else { StreamResult::Dropped }))
     }
 }
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;

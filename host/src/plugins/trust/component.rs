@@ -30,6 +30,9 @@ impl ComponentFacts {
         if bytes.starts_with(b"\x7fELF") {
             return Err(Refusal::NotAComponent("it is precompiled, and the host compiles for itself".to_owned()));
         }
+        if !bytes.starts_with(b"\0asm") {
+            return Err(Refusal::NotAComponent("it does not begin like WebAssembly".to_owned()));
+        }
         let surface = Surface::read(bytes)?;
         let manifest = read_manifest(bytes).map_err(|error| Refusal::Manifest(error.to_string()))?;
         if !surface.exports_jobs {

@@ -90,6 +90,7 @@ impl TestAppBuilder {
             master_key,
             previous_master_key: self.previous_master_key,
             admin_token: config.admin_auth.dev_token.clone(),
+            postgres_programs: None,
         };
         let app = App::build(config, &services).expect("the app is built");
         app.start_background();

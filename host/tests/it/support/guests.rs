@@ -7,21 +7,23 @@ use std::{
 };
 
 use atlashub::{
-    config::AllowedHosts,
-    egress::Egress,
+    app::{self, App},
+    config::{Config, Role, Secret, StorageConfig, Vars},
     jobs::{LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     plugins::{
         Grants, LoadedPlugin,
         capabilities::Services,
         runtime::{CompileError, CompiledPlugin, Engine, HostLimits, Runtime},
     },
+    secrets::MasterKey,
 };
-use plugin_manifest::{Capability, Limits, Manifest, Scope};
+use plugin_manifest::{Limits, Manifest};
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use super::ADMIN_TOKEN;
 
 /// A component whose `run` is the core code `body`. `imports` are instances of the component, `lowered` its core functions
 /// `(core func …)`, `wired` their exports for the module, which imports them from `host`.
@@ -131,12 +133,27 @@ pub struct GuestRun {
     pub call: RunCall,
 }
 
-/// Services that no run of the test uses.
-pub fn unused_services() -> Services {
-    Services {
-        audit: PgPool::connect_lazy("postgres://nobody@localhost:1/none").unwrap(),
-        egress: Egress::new(AllowedHosts::default()).unwrap(),
-    }
+/// Services whose database and store aren't there, for runs that use neither.
+pub fn unused_services() -> Arc<Services> {
+    let vars = [
+        ("ATLASHUB_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"),
+        ("ATLASHUB_S3_ENDPOINT", "http://127.0.0.1:1"),
+        ("ATLASHUB_S3_ACCESS_KEY_ID", "nobody"),
+        ("ATLASHUB_S3_SECRET_ACCESS_KEY", "nothing"),
+        ("PLATFORM_MASTER_KEY", &MasterKey::generate().to_base64()),
+        ("DEV_ADMIN_TOKEN", ADMIN_TOKEN),
+    ];
+    let config = Config::from_vars(&Vars::from_pairs(vars), Role::All).unwrap();
+    let StorageConfig::External(storage) = config.storage.clone() else { panic!() };
+    let services = app::Services {
+        database_url: Secret::new("postgres://nobody@127.0.0.1:1/none"),
+        storage,
+        master_key: MasterKey::generate(),
+        previous_master_key: None,
+        admin_token: None,
+        postgres_programs: None,
+    };
+    Arc::clone(App::build(config, &services).unwrap().capabilities())
 }
 
 pub async fn compile(component: &[u8]) -> Result<CompiledPlugin, CompileError> {
@@ -148,22 +165,36 @@ impl GuestRun {
         Self::with(component, Grants::default(), HostLimits::default(), unused_services()).await
     }
 
-    pub async fn with(component: &[u8], grants: Grants, limits: HostLimits, services: Services) -> Self {
+    pub async fn with(component: &[u8], grants: Grants, limits: HostLimits, services: Arc<Services>) -> Self {
         let engine = Engine::new(&limits).unwrap();
         let code = engine.compile(component.into()).await.unwrap();
         let manifest = serde_json::json!({
             "name": "guest", "version": "1.0.0", "serial": 1, "publisher": "Tests", "description": "A guest.",
             "jobs": [{"name": "run", "description": "Runs.", "paramsSchema": {"type": "object"}}],
         });
+        let manifest = Manifest::from_json(manifest.to_string().as_bytes()).unwrap();
+        Self::of(engine, code, manifest, Sha256::digest(component).into(), grants, limits, services)
+    }
+
+    /// With code that is compiled already, by this engine.
+    pub fn of(
+        engine: Engine,
+        code: CompiledPlugin,
+        manifest: Manifest,
+        sha256: [u8; 32],
+        grants: Grants,
+        limits: HostLimits,
+        services: Arc<Services>,
+    ) -> Self {
         let plugin = LoadedPlugin {
-            manifest: Arc::new(Manifest::from_json(manifest.to_string().as_bytes()).unwrap()),
-            sha256: Sha256::digest(component).into(),
+            manifest: Arc::new(manifest),
+            sha256,
             key_id: "0".repeat(16),
             grants: Arc::new(grants),
             code,
         };
         Self {
-            runtime: Runtime::new(engine, limits, Arc::new(services)),
+            runtime: Runtime::new(engine, limits, services),
             plugin,
             recorded: Arc::default(),
             cancel: CancellationToken::new(),
@@ -209,10 +240,15 @@ pub fn call(job: &str, params: serde_json::Value) -> RunCall {
     }
 }
 
-pub fn grants(scopes: impl IntoIterator<Item = (Capability, Scope)>) -> Grants {
-    Grants { scopes: scopes.into_iter().collect(), ..Grants::default() }
-}
-
 pub fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A component that was built for the tests.
+pub fn built(file: &str) -> Vec<u8> {
+    // target/debug/deps/it-…
+    let program = std::env::current_exe().unwrap();
+    let path = program.ancestors().nth(3).unwrap().join("plugins/testing").join(file);
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; build it with `cargo xtask plugin testing`", path.display()))
 }
