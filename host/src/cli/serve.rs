@@ -1,4 +1,8 @@
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -110,6 +114,9 @@ async fn serve(
     let data_dir = config.data_dir.clone();
     let public_url = config.public_url.clone();
     let admin_address = surfaces.admin.address;
+    if config.embedded() {
+        offer_plugin_folder(&config.plugin_dir);
+    }
     let app = App::build(config, &running.services)?;
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
@@ -145,6 +152,13 @@ async fn serve(
     app.notifier().flush(FLUSH_PATIENCE).await;
     app.platform().close().await;
     ended.map_err(|error| CommandError::failed(format!("The server stopped listening: {error}.")))
+}
+
+/// So that there is a place to drop plugins into. Nothing depends on it.
+fn offer_plugin_folder(path: &Path) {
+    if let Err(error) = std::fs::create_dir_all(path) {
+        tracing::warn!(%error, folder = %path.display(), "the folder for plugins could not be made");
+    }
 }
 
 /// True from the first SIGTERM or SIGINT on; the second ends the process at once.

@@ -30,18 +30,18 @@ fn asking(name: &str, serial: u64) -> Value {
     manifest
 }
 
-async fn with_plugin() -> (TestApp, PluginFolder, Author) {
+async fn with_plugin() -> (TestApp, PluginFolder) {
     let (folder, author) = (PluginFolder::new(), Author::new());
     folder.drop_signed("hello", &component(&asking("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     until_state(&app.admin(), "hello", "pending").await;
-    (app, folder, author)
+    (app, folder)
 }
 
 #[tokio::test]
 async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
-    let (app, ..) = with_plugin().await;
+    let (app, _folder) = with_plugin().await;
     let path = "/admin/v1/plugins/hello/approve";
     let refused = async |body: Value, word: &str| {
         let (status, error) = app.admin().post(path, body).await;
@@ -75,7 +75,7 @@ async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
 
 #[tokio::test]
 async fn what_is_left_out_is_granted_as_requested() {
-    let (app, ..) = with_plugin().await;
+    let (app, _folder) = with_plugin().await;
     let plugin = approve(&app, "hello", json!({})).await;
     let expected = json!([
         {"capability": "secrets", "scope": {"secrets": ["token"]}},
@@ -86,7 +86,7 @@ async fn what_is_left_out_is_granted_as_requested() {
 
 #[tokio::test]
 async fn secrets_are_sealed_write_only_and_sealed_anew() {
-    let (app, ..) = with_plugin().await;
+    let (app, _folder) = with_plugin().await;
     let secret = "correct horse battery staple";
     let body = json!({"secrets": {"token": secret, "other": "x"}});
     let plugin = approve(&app, "hello", body).await;
@@ -113,7 +113,7 @@ async fn secrets_are_sealed_write_only_and_sealed_anew() {
 #[tokio::test]
 async fn parameters_are_checked_against_the_schema() {
     use atlashub::jobs::{JobRunner, RunRefusal};
-    let (app, ..) = with_plugin().await;
+    let (app, _folder) = with_plugin().await;
     approve(&app, "hello", json!({})).await;
     let runner = app.app.job_runner();
     assert_eq!(runner.check("hello", "", &json!({"times": 3})).await, Ok("run".to_owned()));

@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use minisign::{SecretKey, SecretKeyBox};
@@ -27,7 +30,14 @@ pub(super) struct PasswordArguments {
 impl PasswordArguments {
     /// None where it has to be asked for.
     pub(super) fn given(&self) -> Result<Option<String>, CommandError> {
-        let Some(file) = &self.password_file else { return Ok(None) };
+        let Some(file) = &self.password_file else {
+            return match File::open("/dev/tty") {
+                Ok(_) => Ok(None),
+                Err(_) => Err(CommandError::failed(
+                    "There is no terminal to ask for the password at; give it with --password-file.",
+                )),
+            };
+        };
         let password = files::read_text(file)?.trim_end_matches(['\r', '\n']).to_owned();
         if password.is_empty() {
             return Err(CommandError::failed(format!("{} is empty.", file.display())));

@@ -30,6 +30,9 @@ impl ComponentFacts {
         if bytes.starts_with(b"\x7fELF") {
             return Err(Refusal::NotAComponent("it is precompiled, and the host compiles for itself".to_owned()));
         }
+        if !bytes.starts_with(b"\0asm") {
+            return Err(Refusal::NotAComponent("it does not begin like WebAssembly".to_owned()));
+        }
         let surface = Surface::read(bytes)?;
         let manifest = read_manifest(bytes).map_err(|error| Refusal::Manifest(error.to_string()))?;
         if !surface.exports_jobs {
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
     use plugin_manifest::append_section;
 
-    fn component(text: &str, capabilities: serde_json::Value) -> Vec<u8> {
+    fn component(text: &str, capabilities: &serde_json::Value) -> Vec<u8> {
         let manifest = serde_json::json!({
             "name": "hello", "version": "1", "serial": 1, "publisher": "Someone", "description": "Says hello.",
             "jobs": [{"name": "greet", "description": "Greets.", "paramsSchema": {"type": "object"}}],
@@ -144,7 +147,7 @@ mod tests {
     #[test]
     fn imports_must_be_ours_and_asked_for() {
         let check = |text: &str, capabilities: serde_json::Value, expected: Result<usize, Refusal>| {
-            let found = ComponentFacts::read(&component(&format!("(component {text})"), capabilities));
+            let found = ComponentFacts::read(&component(&format!("(component {text})"), &capabilities));
             assert_eq!(found.map(|facts| facts.powers.len()), expected, "{text}");
         };
         let import = |name: &str| format!("(import \"{name}\" (instance (export \"f\" (func)))) {JOB}");
@@ -176,7 +179,7 @@ mod tests {
         check(b"\x7fELF\x02\x01\x01", "precompiled");
         check(&wat::parse_str("(module)").unwrap(), "core module");
         check(&wat::parse_str("(component)").unwrap(), "manifest");
-        let whole = component(&format!("(component {JOB})"), serde_json::json!([]));
+        let whole = component(&format!("(component {JOB})"), &serde_json::json!([]));
         for length in 0..whole.len() {
             assert!(ComponentFacts::read(&whole[..length]).is_err(), "{length} bytes");
         }
