@@ -10,6 +10,7 @@
 mod load;
 mod pgbench;
 mod platform;
+mod plugins;
 mod postgrest;
 mod presign;
 mod report;
@@ -63,6 +64,10 @@ async fn main() -> Result<()> {
             p50: paced.percentile(0.5),
             p99: paced.percentile(0.99),
         });
+    }
+    if "plugins".contains(&wanted) {
+        eprintln!("bench: plugins");
+        report.plugins(&plugins::measure(length / 4).await?);
     }
     report.presign(presign::per_second_of_one_core(length / 2).await?);
     report.memory_after(platform.idle_memory_kib()?);
