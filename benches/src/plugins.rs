@@ -76,6 +76,7 @@ async fn figures(length: Duration) -> Result<PluginFigures> {
     let mut linker = Linker::<Memory>::new(engine.wasmtime());
     types::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
     log::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
+    progress::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
     objects::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
     linker.define_unknown_imports_as_traps(compiled.component())?;
     let plugin = PluginPre::new(linker.instantiate_pre(compiled.component())?)?;
@@ -202,6 +203,13 @@ impl types::Host for Memory {
 impl log::Host for Memory {
     fn write(&mut self, _: log::Level, message: String, _: String) -> wasmtime::Result<()> {
         black_box(message);
+        Ok(())
+    }
+}
+
+impl progress::Host for Memory {
+    fn report(&mut self, done: u64, _: Option<u64>, message: String) -> wasmtime::Result<()> {
+        black_box((done, message));
         Ok(())
     }
 }
