@@ -11,6 +11,7 @@ mod backup;
 mod load;
 mod pgbench;
 mod platform;
+mod plugins;
 mod postgrest;
 mod presign;
 mod report;
@@ -49,6 +50,10 @@ async fn main() -> Result<()> {
     if "backup of 1 GB".contains(&wanted) {
         eprintln!("bench: backup of 1 GB");
         report.backup(&backup::measure(&platform).await?);
+    }
+    if "plugins".contains(&wanted) {
+        eprintln!("bench: plugins");
+        report.plugins(&plugins::measure(length / 4).await?);
     }
     report.presign(presign::per_second_of_one_core(length / 2).await?);
     report.memory_after(platform.idle_memory_kib()?);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backup::Figures;
+use crate::plugins::PluginFigures;
 
 /// One kind of request.
 pub struct Row {
@@ -67,6 +68,30 @@ impl Report {
             format!("{:.1} MiB", figures.growth_kib as f64 / 1024.0),
             "≤ 32 MiB",
         ));
+    }
+
+    pub fn plugins(&mut self, figures: &PluginFigures) {
+        let micros = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
+        let gib = |figure: f64| format!("{figure:.2} GiB/s");
+        let of_native = format!(
+            "{} ({:.0} % of {})",
+            gib(figures.forwarded),
+            figures.forwarded / figures.native * 100.0,
+            gib(figures.native)
+        );
+        self.lines.extend([
+            ("plugin: compile (550 KB)", format!("{} ms", figures.compile.as_millis()), "–"),
+            ("plugin: instantiate", micros(figures.instantiate), "≤ 50 µs"),
+            ("plugin: run that does nothing", micros(figures.run), "–"),
+            ("plugin: call to the host", micros(figures.call), "–"),
+            ("plugin: forwarded stream", of_native, "native copy speed"),
+            ("plugin: guest-transformed stream", gib(figures.transformed), "≥ 1 GiB/s"),
+            (
+                "plugin: memory of the engine and four plugins",
+                format!("{:.1} MiB", figures.memory_kib as f64 / 1024.0),
+                "idle ≤ 60 MiB in all",
+            ),
+        ]);
     }
 
     pub fn memory_after(&mut self, memory_kib: u64) {

@@ -10,9 +10,12 @@ use atlashub::{
 use plugin_manifest::{Capability, Scope};
 use serde_json::{Value, json};
 
-use crate::support::{
-    TestApp,
-    guests::{Guest, GuestRun, names, unused_services},
+use crate::{
+    notifications_delivery::{app_for, create_channel},
+    support::{
+        TestApp, WebAnswer, WebServer,
+        guests::{Guest, GuestRun, names, unused_services},
+    },
 };
 
 /// Opens the secret `token`; answers 0 where that went well, else 1 and more for the codes of `error-code`.
@@ -36,6 +39,7 @@ const SECRETS: Guest = Guest {
 const OK: i32 = 0;
 const DENIED: i32 = 1;
 const NOT_FOUND: i32 = 2;
+const TOO_LARGE: i32 = 5;
 
 /// Names the type `secret` as `http` does, and calls nothing.
 const TYPE_ONLY: Guest = Guest {
@@ -61,6 +65,26 @@ const CONFIG: Guest = Guest {
       (if (i32.load8_u (i32.const 128)) (then
         (i32.store (i32.const 20) (i32.load (i32.const 132)))
         (i32.store (i32.const 24) (i32.load (i32.const 136)))))",
+};
+
+/// Sends the message `ready` twenty-five times; answers what the last sending answered.
+const NOTIFY: Guest = Guest {
+    imports: r#"
+  (import "atlashub:plugin/notify@0.1.0" (instance $notify
+    (alias outer 1 $error (type $error'))
+    (export "error" (type $error (eq $error')))
+    (export "send" (func async (param "title" string) (param "message" string) (result (result (error $error)))))))"#,
+    lowered: r#"(core func $send (canon lower (func $notify "send") (memory $memory) (realloc $realloc)))"#,
+    wired: r#"(export "send" (func $send))"#,
+    core_imports: r#"(import "host" "send" (func $send (param i32 i32 i32 i32 i32)))"#,
+    items: r#"(data (i32.const 64) "ready") (data (i32.const 24) "\01")"#,
+    body: "(loop
+        (call $send (i32.const 64) (i32.const 5) (i32.const 64) (i32.const 5) (i32.const 128))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get $i) (i32.const 25))))
+      (i32.store8 (i32.const 32) (i32.add (i32.const 48) (i32.mul
+        (i32.load8_u (i32.const 128))
+        (i32.add (i32.const 1) (i32.load8_u (i32.const 132))))))",
 };
 
 fn result(value: impl Into<Value>) -> Result<RunReport, atlashub::jobs::RunFailure> {
@@ -137,4 +161,21 @@ async fn a_setting_is_what_the_owner_gave() {
     };
     assert_eq!(run(&[("count", "[1,2]")]).await, result(json!([1, 2])));
     assert_eq!(run(&[("other", "[1,2]")]).await, result(json!({})));
+}
+
+#[tokio::test]
+async fn a_message_reaches_the_owner_and_a_loop_of_them_does_not() {
+    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let app = app_for(&server.entry()).await;
+    let channel = json!({
+        "name": "Hook", "kind": "webhook", "events": ["plugin"], "url": server.url("/"), "secret": "of the test",
+    });
+    create_channel(&app, channel).await;
+    let grants = Grants { scopes: BTreeMap::from([(Capability::Notify, Scope::default())]), ..Grants::default() };
+    let services = Arc::clone(app.app.capabilities());
+    let guest = GuestRun::with(&NOTIFY.bytes(), grants, HostLimits::default(), services).await;
+    assert_eq!(guest.run().await, result(TOO_LARGE));
+    let sent = server.next().await.json();
+    assert_eq!((&sent["event"], &sent["title"]), (&json!("plugin"), &json!("ready")), "{sent}");
+    assert!(sent.to_string().contains("guest"), "{sent}");
 }

@@ -203,6 +203,7 @@ async fn guests_that_misbehave_end_with_a_reason() {
     check("handle-flood", json!({"secret": "token"}), "it reached its limit of 1000 open handles").await;
     check("too-large-result", json!({"bytes": 100_000}), "its result has 100002 bytes").await;
     check("invalid-json-result", json!({}), "its result is not JSON").await;
+    check("huge-log-line", json!({"bytes": 5_000_000}), "it handed over more than 4 MiB in one call").await;
     check("stream-flood", json!({"store": platform.store(), "key": "uploads/flood"}), "8 MiB in calls to the host")
         .await;
     platform.until_nothing_is_left("uploads/flood").await;

@@ -108,7 +108,7 @@ impl CompiledPlugin {
 
     fn exports_job(&self) -> bool {
         self.component
-            .get_export_index(None, &format!("{PACKAGE}job{VERSION}"))
+            .get_export_index(None, format!("{PACKAGE}job{VERSION}"))
             .and_then(|job| self.component.get_export_index(Some(&job), "run"))
             .is_some()
     }

@@ -7,6 +7,7 @@ use super::{
     bindings::{exports::atlashub::plugin::job::Error as JobError, types::ErrorCode},
     limits::LimitReached,
     linked::LinkError,
+    run::CALL_BYTES,
     state::{HANDLES, RunState},
 };
 use crate::jobs::{LineLevel, RunFailure, RunReport};
@@ -16,6 +17,9 @@ const RESULT_BYTES: usize = 64 << 10;
 /// Longest message of an error, in bytes.
 const MESSAGE_BYTES: usize = 2000;
 
+/// Wasmtime's words for it; the type is its own.
+const CALL_TOO_LARGE: &str = "fuel allocated for hostcalls";
+
 /// What the guest answered.
 pub(super) fn report(answer: Result<String, JobError>) -> Result<RunReport, RunFailure> {
     let result = match answer {
@@ -23,11 +27,11 @@ pub(super) fn report(answer: Result<String, JobError>) -> Result<RunReport, RunF
         Err(error) => return Err(failure_of(error)),
     };
     if result.len() > RESULT_BYTES {
-        return Err(broken(format!("its result has {} bytes, and at most {RESULT_BYTES} are kept", result.len())));
+        return Err(broken(&format!("its result has {} bytes, and at most {RESULT_BYTES} are kept", result.len())));
     }
     match serde_json::from_str(&result) {
         Ok(result) => Ok(RunReport { result }),
-        Err(error) => Err(broken(format!("its result is not JSON: {error}"))),
+        Err(error) => Err(broken(&format!("its result is not JSON: {error}"))),
     }
 }
 
@@ -48,7 +52,7 @@ fn failure_of(error: JobError) -> RunFailure {
 }
 
 /// The plugin breaks what it promised; another try would too.
-fn broken(what: String) -> RunFailure {
+fn broken(what: &str) -> RunFailure {
     RunFailure::Failed { message: format!("The plugin is broken: {what}."), details: None, retryable: false }
 }
 
@@ -86,7 +90,11 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &RunState) -> RunFailure {
         }
         None => {
             tracing::debug!(error = format!("{error:?}"), plugin = state.run.plugin, "a plugin was ended by an error");
-            failed(format!("It was ended: {}.", error.root_cause()))
+            let cause = error.root_cause().to_string();
+            if cause.contains(CALL_TOO_LARGE) {
+                return failed(format!("It was ended: it handed over more than {} MiB in one call.", CALL_BYTES >> 20));
+            }
+            failed(format!("It was ended: {cause}."))
         }
     }
 }

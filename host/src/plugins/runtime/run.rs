@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// What a guest may hand over in one call, in bytes; the largest that any function wants is 1 MiB and some text.
-const CALL_BYTES: usize = 4 << 20;
+pub(super) const CALL_BYTES: usize = 4 << 20;
 /// Handles of a guest: resources, streams, futures, calls under way.
 const HANDLES: usize = 4096;
 
