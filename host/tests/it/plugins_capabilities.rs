@@ -168,7 +168,7 @@ async fn a_message_reaches_the_owner_and_a_loop_of_them_does_not() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;
     let channel = json!({
-        "name": "Hook", "kind": "webhook", "events": ["plugin"], "url": server.url("/"), "secret": "of the test",
+        "name": "Hook", "kind": "webhook", "events": ["plugin"], "url": server.url("/"), "secret": "a-secret-of-the-test",
     });
     create_channel(&app, channel).await;
     let grants = Grants { scopes: BTreeMap::from([(Capability::Notify, Scope::default())]), ..Grants::default() };

@@ -1,5 +1,9 @@
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -9,11 +13,32 @@ use nix::time::{ClockId, clock_gettime};
 /// A future, and the processor time that polling it takes.
 ///
 /// A guest hands the thread back at every tick of the epoch, so the time is looked at that often; the clock is the
-/// thread's own, so that waiting for a processor on a busy machine costs a run nothing.
+/// thread's own, so that waiting for a processor on a busy machine costs a run nothing. What the host does meanwhile
+/// for streams is [`HostTime`] and doesn't count: a guest that passes a large dump on computes nothing.
 pub(super) struct Metered<F> {
     future: Pin<Box<F>>,
     spent: Duration,
     limit: Duration,
+    host: HostTime,
+}
+
+/// Processor time of a run that is the host's.
+#[derive(Debug, Clone, Default)]
+pub struct HostTime(Arc<AtomicU64>);
+
+impl HostTime {
+    /// Does the work, and keeps what it took.
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = processor_time();
+        let done = work();
+        let took = processor_time().saturating_sub(before);
+        self.0.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        done
+    }
+
+    fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// The processor time ran out.
@@ -21,8 +46,8 @@ pub(super) struct Metered<F> {
 pub(super) struct Spent;
 
 impl<F: Future> Metered<F> {
-    pub(super) fn new(future: F, limit: Duration) -> Self {
-        Self { future: Box::pin(future), spent: Duration::ZERO, limit }
+    pub(super) fn new(future: F, limit: Duration, host: HostTime) -> Self {
+        Self { future: Box::pin(future), spent: Duration::ZERO, limit, host }
     }
 }
 
@@ -31,9 +56,10 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let before = processor_time();
+        let (before, host_before) = (processor_time(), this.host.total());
         let polled = this.future.as_mut().poll(cx);
-        this.spent += processor_time().saturating_sub(before);
+        let of_the_host = this.host.total().saturating_sub(host_before);
+        this.spent += processor_time().saturating_sub(before).saturating_sub(of_the_host);
         match polled {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending if this.spent > this.limit => Poll::Ready(Err(Spent)),
@@ -51,19 +77,30 @@ fn processor_time() -> Duration {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn waiting_costs_nothing_and_computing_does() {
-        let waits = Metered::new(tokio::time::sleep(Duration::from_millis(50)), Duration::from_millis(20));
-        assert_eq!(waits.await, Ok(()));
-        let computes = async {
+    /// Computes for so long, and lets others have their turn meanwhile.
+    async fn compute(length: Duration, host: Option<HostTime>) {
+        let spin = || {
             let start = processor_time();
-            loop {
-                if processor_time() - start > Duration::from_secs(10) {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
+            while processor_time() - start < Duration::from_millis(1) {}
         };
-        assert_eq!(Metered::new(computes, Duration::from_millis(20)).await, Err(Spent));
+        for _ in 0..length.as_millis() {
+            match &host {
+                Some(host) => host.during(spin),
+                None => spin(),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_and_the_hosts_work_cost_nothing_and_computing_does() {
+        let limit = Duration::from_millis(50);
+        let waits = tokio::time::sleep(Duration::from_millis(100));
+        assert_eq!(Metered::new(waits, limit, HostTime::default()).await, Ok(()));
+        let host = HostTime::default();
+        let works = compute(Duration::from_millis(200), Some(host.clone()));
+        assert_eq!(Metered::new(works, limit, host).await, Ok(()));
+        let computes = compute(Duration::from_secs(60), None);
+        assert_eq!(Metered::new(computes, limit, HostTime::default()).await, Err(Spent));
     }
 }

@@ -26,5 +26,6 @@ pub use call_error::CallError;
 pub use compile::{CompileError, CompiledPlugin, MAX_COMPONENT_BYTES};
 pub use engine::{Engine, EngineError};
 pub use limits::{HostLimits, LimitReached};
+pub use metered::HostTime;
 pub use run::Runtime;
 pub use state::{Accessor, Host, RunScope, RunState, Transfer};

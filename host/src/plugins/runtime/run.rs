@@ -132,7 +132,8 @@ impl Runtime {
         let mut store = self.store(run, &limits);
         let _ticking = self.engine.ticker.run();
         let processor_time = Duration::from_secs(u64::from(limits.cpu_seconds));
-        let ended = Metered::new(call_job(&linked, &mut store, context, params), processor_time).await;
+        let host_time = store.data().host_time.clone();
+        let ended = Metered::new(call_job(&linked, &mut store, context, params), processor_time, host_time).await;
         let state = store.into_data();
         outcome::say_what_was_left_out(&state);
         match ended {

@@ -10,7 +10,10 @@ use plugin_manifest::{Capability, Limits, Scope};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, ResourceTable};
 
-use super::{CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter, streams::CountsBytes};
+use super::{
+    CallError, bindings::types::ErrorCode, limits::LimitReached, limits::MemoryLimiter, metered::HostTime,
+    streams::CountsBytes,
+};
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
     jobs::{RunCall, RunOutput},
@@ -36,6 +39,7 @@ pub struct RunState {
     transfers: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     messages: u32,
+    pub(super) host_time: HostTime,
     pub(in crate::plugins) log: crate::plugins::capabilities::log::LogBudget,
 }
 
@@ -78,6 +82,7 @@ impl RunState {
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             requests: Arc::new(Semaphore::new(REQUESTS)),
             messages: 0,
+            host_time: HostTime::default(),
             log,
         }
     }
@@ -185,5 +190,9 @@ impl RunScope {
 impl CountsBytes for RunState {
     fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.charge(bytes)
+    }
+
+    fn host_time(&self) -> HostTime {
+        self.host_time.clone()
     }
 }

@@ -26,6 +26,8 @@ use wasmtime::{
     },
 };
 
+use super::metered::HostTime;
+
 /// Bytes on their way; the first error ends it.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -36,6 +38,11 @@ pub trait CountsBytes: Send + 'static {
     /// # Errors
     /// A trap, once there were too many.
     fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()>;
+
+    /// Where the time goes that it takes to get bytes for the guest.
+    fn host_time(&self) -> HostTime {
+        HostTime::default()
+    }
 }
 
 /// Chunks that may wait between a guest that writes and the host that reads.
@@ -48,7 +55,10 @@ const HOST_READ_BYTES: usize = 64 << 10;
 /// Gives the guest a stream to read or to pass on. Nothing of `bytes` is read before the guest wants it; it is dropped
 /// when the guest drops its end, and with the run.
 pub fn send(store: impl AsContextMut<Data: CountsBytes>, bytes: ByteStream) -> wasmtime::Result<StreamReader<u8>> {
-    StreamReader::new(store, Sender { bytes, rest: Bytes::new() })
+    let host_time = store.as_context().data().host_time();
+    let mut bytes = bytes;
+    let timed = stream::poll_fn(move |cx| host_time.during(|| bytes.as_mut().poll_next(cx)));
+    StreamReader::new(store, Sender { bytes: Box::pin(timed), rest: Bytes::new() })
 }
 
 /// Gives the guest the value of `outcome` once it is there. Dropped like a stream.
