@@ -72,7 +72,7 @@ pub struct ChannelSettings {
     /// SMTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// 587 unless told.
+    /// 587 unless told; 465 with `tls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// `starttls` unless told.

@@ -58,7 +58,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn new(mut latencies: Vec<Duration>, elapsed: Duration) -> Self {
+    pub fn new(mut latencies: Vec<Duration>, elapsed: Duration) -> Self {
         latencies.sort_unstable();
         Self { latencies, elapsed }
     }

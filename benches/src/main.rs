@@ -1,15 +1,17 @@
 //! `cargo xtask bench`: every figure beside its floor, from one machine in one run, since machines are noisy
 //! and only ratios travel.
 //!
-//! Arguments: seconds a measurement (8), part of a case's name (all).
+//! Arguments: seconds a measurement (3; each is taken five times), part of a case's name (all).
 //!
 //! One process in embedded mode provides Postgres and the store; the process that is measured runs beside it on
 //! the same Postgres. Floors: `pgbench` with the same SQL, prepared, 10 connections. Peer: PostgREST, where
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names it.
 
+mod backup;
 mod load;
 mod pgbench;
 mod platform;
+mod plugins;
 mod postgrest;
 mod presign;
 mod report;
@@ -20,15 +22,18 @@ use anyhow::Result;
 
 use load::{Load, Request};
 use platform::Platform;
+use postgrest::Postgrest;
 use report::{Report, Row};
 
 /// Connections of the load, as many as the floor has clients times three: enough to pipeline.
 const CONNECTIONS: usize = 32;
+/// How often each measurement is taken.
+const TURNS: usize = 5;
 const ROWS: u32 = 100_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(8);
+    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(3);
     let length = Duration::from_secs(seconds);
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let platform = Platform::start().await?;
@@ -40,34 +45,62 @@ async fn main() -> Result<()> {
     let wanted = std::env::args().nth(2).unwrap_or_default();
     for case in cases(&platform).into_iter().filter(|case| case.name.contains(&wanted)) {
         eprintln!("bench: {}", case.name);
-        let floor = pgbench::transactions_per_second(&platform, case.floor_sql, length)?;
-        let ours = Load::new(platform.gateway_address(), &case.ours).run(CONNECTIONS, length).await?;
-        let paced = Load::new(platform.gateway_address(), &case.ours).run_paced(
-            CONNECTIONS,
-            length,
-            ours.per_second() / 2.0,
-        )?;
-        // The floor once more: the machine may have changed its pace meanwhile.
-        let floor_again = pgbench::transactions_per_second(&platform, case.floor_sql, length)?;
-        let peer = match &postgrest {
-            Some(peer) => Some(Load::new(peer.address(), &case.peer).run(CONNECTIONS, length).await?.per_second()),
-            None => None,
-        };
-        report.case(Row {
-            name: case.name,
-            floor: (floor + floor_again) / 2.0,
-            floor_goal: case.floor_goal,
-            ours: ours.per_second(),
-            peer,
-            peer_goal: case.peer_goal,
-            p50: paced.percentile(0.5),
-            p99: paced.percentile(0.99),
-        });
+        report.case(measure(&platform, &case, postgrest.as_ref(), length).await?);
+    }
+    if "backup of 1 GB".contains(&wanted) {
+        eprintln!("bench: backup of 1 GB");
+        report.backup(&backup::measure(&platform).await?);
+    }
+    if "plugins".contains(&wanted) {
+        eprintln!("bench: plugins");
+        report.plugins(&plugins::measure(length / 4).await?);
     }
     report.presign(presign::per_second_of_one_core(length / 2).await?);
     report.memory_after(platform.idle_memory_kib()?);
     report.print();
     Ok(())
+}
+
+/// In turns, so that each side has the machine in all of its moods; of each figure the median counts.
+async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, length: Duration) -> Result<Row> {
+    let (mut floors, mut ours, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut latencies, mut floor_latencies) = (Vec::new(), Vec::new());
+    let address = platform.gateway_address();
+    for _ in 0..TURNS {
+        floors.push(pgbench::transactions_per_second(platform, case.floor_sql, length)?);
+        ours.push(Load::new(address, &case.ours).run(CONNECTIONS, length).await?.per_second());
+        if let Some(peer) = peer {
+            peers.push(Load::new(peer.address(), &case.peer).run(CONNECTIONS, length).await?.per_second());
+        }
+    }
+    let (floor, ours) = (median(floors), median(ours));
+    for _ in 0..TURNS {
+        let outcome = Load::new(address, &case.ours).run_paced(CONNECTIONS, length, ours / 2.0)?;
+        latencies.push((outcome.percentile(0.5), outcome.percentile(0.99)));
+        let outcome = pgbench::latencies(platform, case.floor_sql, length, floor / 2.0)?;
+        floor_latencies.push((outcome.percentile(0.5), outcome.percentile(0.99)));
+    }
+    Ok(Row {
+        name: case.name,
+        floor,
+        floor_goal: case.floor_goal,
+        ours,
+        peer: peer.map(|_| median(peers)),
+        peer_goal: case.peer_goal,
+        latency: of_median_ratio(latencies),
+        floor_latency: of_median_ratio(floor_latencies),
+    })
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
+/// The pair of p50 and p99 whose ratio is the median of all.
+fn of_median_ratio(mut pairs: Vec<(Duration, Duration)>) -> (Duration, Duration) {
+    pairs.sort_unstable_by(|a, b| report::ratio(*a).total_cmp(&report::ratio(*b)));
+    pairs.get(pairs.len() / 2).copied().unwrap_or_default()
 }
 
 struct Case {

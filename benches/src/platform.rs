@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use atlashub::config::{ExternalStorageConfig, Secret};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,6 +26,8 @@ pub struct Platform {
     _folder: TempDir,
     project_id: String,
     secret_key: String,
+    store: SocketAddr,
+    store_secret: String,
 }
 
 struct Server {
@@ -93,6 +96,8 @@ impl Platform {
             _folder: folder,
             project_id: text(&created["project"]["id"])?,
             secret_key: text(&created["secretKey"])?,
+            store,
+            store_secret: read("secrets/store-secret-key")?,
         })
     }
 
@@ -135,12 +140,57 @@ impl Platform {
         self.gateway.public
     }
 
+    pub fn owner_role(&self) -> String {
+        format!("proj_{}_owner", self.project_id)
+    }
+
+    pub fn project_id(&self) -> &str {
+        &self.project_id
+    }
+
+    /// The store, as the measured process knows it.
+    pub fn storage(&self) -> Result<ExternalStorageConfig> {
+        Ok(ExternalStorageConfig {
+            endpoint: format!("http://{}", self.store),
+            public_endpoint: format!("http://{}", self.store),
+            region: "us-east-1".to_owned(),
+            access_key_id: Secret::new("atlashub"),
+            secret_access_key: Secret::new(&*self.store_secret),
+            max_object_bytes: 5 << 30,
+        })
+    }
+
+    pub async fn admin_get(&self, path: &str) -> Result<Value> {
+        let request = client()?.get(format!("http://{}{path}", self.gateway.admin));
+        Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
+    }
+
+    pub async fn admin_post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = client()?.post(format!("http://{}{path}", self.gateway.admin)).json(body);
+        Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
+    }
+
     /// Resident memory of the measured process, in KiB.
     pub fn idle_memory_kib(&self) -> Result<u64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// Forgets the most memory that the process has had; answers what it has now, in KiB.
+    pub fn reset_peak_memory_kib(&self) -> Result<u64> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.gateway.child.id()), "5")?;
+        self.idle_memory_kib()
+    }
+
+    /// The most memory that the process has had since, in KiB.
+    pub fn peak_memory_kib(&self) -> Result<u64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.gateway.child.id()))?;
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+            .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
             .context("the process's memory")
     }
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 
 pub mod db;
+pub mod egress;
 pub mod http;
 pub mod object_store;
 pub mod secrets;
@@ -20,6 +21,8 @@ pub mod storage;
 pub mod tables;
 
 pub mod plugins;
+
+pub mod backups;
 
 pub mod admin;
 

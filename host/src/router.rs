@@ -11,11 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     admin,
     app::App,
-    data,
+    backups, data,
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    observability, projects, sql_editor, storage, tables,
+    jobs, observability, plugins, projects, sql_editor, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -41,6 +41,10 @@ fn admin_routes() -> OpenApiRouter<App> {
         .merge(data::admin_router())
         .merge(sql_editor::admin_router())
         .merge(storage::admin_router())
+        .merge(backups::admin_router())
+        .merge(jobs::admin_router())
+        .merge(jobs::notify::admin_router())
+        .merge(plugins::admin_router())
         .merge(admin::router())
 }
 

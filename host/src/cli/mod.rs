@@ -10,6 +10,7 @@ macro_rules! say {
     }};
 }
 
+mod backup;
 mod banner;
 mod doctor;
 mod error;
@@ -19,6 +20,7 @@ mod listen;
 mod logging;
 mod migrate;
 mod openapi;
+mod plugin;
 mod run_postgres;
 mod serve;
 mod services;
@@ -48,6 +50,8 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArguments),
     Openapi(openapi::OpenapiArguments),
     Keys(keys::KeysArguments),
+    Backup(backup::BackupArguments),
+    Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
 }
@@ -77,6 +81,8 @@ pub fn run() -> ExitCode {
             Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Keys(arguments) => keys::run(&arguments).await,
+            Command::Backup(arguments) => backup::run(&arguments).await,
+            Command::Plugin(arguments) => plugin::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),
         }
     });

@@ -1,4 +1,8 @@
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -25,6 +29,8 @@ use crate::{
 const POSTGRES_PATIENCE: Duration = Duration::from_secs(60);
 /// On top of the longest a request may take.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
+/// For writing down the last notifications; what is written down is delivered after the next start.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run the server.
 ///
@@ -108,6 +114,9 @@ async fn serve(
     let data_dir = config.data_dir.clone();
     let public_url = config.public_url.clone();
     let admin_address = surfaces.admin.address;
+    if config.embedded() {
+        offer_plugin_folder(&config.plugin_dir);
+    }
     let app = App::build(config, &running.services)?;
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
@@ -127,9 +136,29 @@ async fn serve(
         }
         .print();
     }
+    let stopping_jobs = tokio::spawn({
+        let (app, stop) = (app.clone(), stop.clone());
+        async move {
+            stopped(stop).await;
+            app.stop_jobs().await;
+        }
+    });
     let ended = listen::serve(served, stop, drain).await;
+    match &ended {
+        // Begun when the end was asked for, beside the requests that were still in flight.
+        Ok(()) => drop(stopping_jobs.await),
+        Err(_) => app.stop_jobs().await,
+    }
+    app.notifier().flush(FLUSH_PATIENCE).await;
     app.platform().close().await;
     ended.map_err(|error| CommandError::failed(format!("The server stopped listening: {error}.")))
+}
+
+/// So that there is a place to drop plugins into. Nothing depends on it.
+fn offer_plugin_folder(path: &Path) {
+    if let Err(error) = std::fs::create_dir_all(path) {
+        tracing::warn!(%error, folder = %path.display(), "the folder for plugins could not be made");
+    }
 }
 
 /// True from the first SIGTERM or SIGINT on; the second ends the process at once.

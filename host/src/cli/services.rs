@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::{
     app::Services,
-    config::{Config, ConfigError, DatabaseConfig, Secret, StorageConfig},
-    embedded::{self, Embedded, EmbeddedError, EmbeddedServices, HeldDataFolder},
+    config::{Config, ConfigError, DatabaseConfig, ExternalStorageConfig, Secret, StorageConfig},
+    embedded::{self, Embedded, EmbeddedError, EmbeddedServices, EmbeddedStoreAlone, HeldDataFolder},
     secrets::MasterKey,
 };
 
@@ -39,11 +39,46 @@ impl RunningServices {
     pub(super) async fn start(held: HeldDataFolder, config: &Config) -> Result<Self, CommandError> {
         let embedded = held.start(config, launcher()).await?;
         match from_embedded(config, &embedded.services) {
-            Ok(services) => Ok(Self { services, embedded: Some(embedded) }),
+            Ok(mut services) => {
+                services.postgres_programs = Some(embedded.postgres_bin_dir().to_owned());
+                Ok(Self { services, embedded: Some(embedded) })
+            }
             Err(error) => {
                 embedded.shutdown().await;
                 Err(error.into())
             }
+        }
+    }
+
+    pub(super) async fn stop(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.shutdown().await;
+        }
+    }
+}
+
+/// The object store for as long as a command runs; there may be no Postgres.
+pub(super) struct RunningStore {
+    pub(super) storage: ExternalStorageConfig,
+    /// Started by this process, to be stopped by it.
+    embedded: Option<EmbeddedStoreAlone>,
+}
+
+impl RunningStore {
+    /// As [`RunningServices::for_command`].
+    pub(super) async fn for_command(config: &Config) -> Result<Self, CommandError> {
+        if let StorageConfig::External(storage) = &config.storage {
+            return Ok(Self { storage: storage.clone(), embedded: None });
+        }
+        match HeldDataFolder::take(config) {
+            Ok(held) => {
+                let embedded = held.start_store(config).await?;
+                Ok(Self { storage: embedded.storage().clone(), embedded: Some(embedded) })
+            }
+            Err(EmbeddedError::InUse { .. }) => {
+                Ok(Self { storage: embedded::store_of_running(config)?, embedded: None })
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -67,6 +102,7 @@ pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError>
         master_key: master_key("PLATFORM_MASTER_KEY", config.master_key.as_ref().ok_or_else(missing)?)?,
         previous_master_key: previous_master_key(config)?,
         admin_token: config.admin_auth.dev_token.clone(),
+        postgres_programs: None,
     }))
 }
 
@@ -77,6 +113,10 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
         master_key: master_key("PLATFORM_MASTER_KEY", &embedded.master_key)?,
         previous_master_key: previous_master_key(config)?,
         admin_token: Some(embedded.admin_token.clone()),
+        postgres_programs: match &config.database {
+            DatabaseConfig::Embedded { bin_dir, .. } => bin_dir.clone(),
+            DatabaseConfig::Url(_) => None,
+        },
     })
 }
 

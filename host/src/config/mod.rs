@@ -5,6 +5,8 @@
 //! variable and says what to do. Nothing here touches the network or the disk but for `NAME_FILE` secrets.
 
 mod admin_auth;
+mod allowed_hosts;
+mod jobs;
 mod limits;
 mod proxies;
 mod storage;
@@ -14,6 +16,8 @@ mod vars;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
+pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
+pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
@@ -26,6 +30,8 @@ pub struct Config {
     pub environment: Environment,
     pub role: Role,
     pub data_dir: PathBuf,
+    /// Where plugins are dropped; may be missing.
+    pub plugin_dir: PathBuf,
     pub public_listen: SocketAddr,
     pub admin_listen: SocketAddr,
     /// Base URL under which apps reach the public surface.
@@ -37,8 +43,13 @@ pub struct Config {
     pub previous_master_key: Option<Secret>,
     pub admin_auth: AdminAuthConfig,
     pub limits: LimitsConfig,
+    pub jobs: JobsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
+    /// Where requests out of the platform may go.
+    pub http_allowed_hosts: AllowedHosts,
+    /// Free space of the data folder's disk, in percent, below which the owner is told; 0 for never.
+    pub disk_low_percent: u8,
     pub log_json: bool,
 }
 
@@ -111,10 +122,12 @@ impl Config {
             vars.parsed_or("ATLASHUB_ADMIN_LISTEN", "127.0.0.1:8081", "an address such as 127.0.0.1:8081")?;
         let database = database(vars)?;
         let storage = StorageConfig::from_vars(vars)?;
+        let data_dir: PathBuf = vars.text_or("ATLASHUB_DATA_DIR", "./.atlashub")?.into();
         let config = Self {
             environment,
             role,
-            data_dir: vars.text_or("ATLASHUB_DATA_DIR", "./.atlashub")?.into(),
+            plugin_dir: vars.text("ATLASHUB_PLUGIN_DIR")?.map_or_else(|| data_dir.join("plugins"), PathBuf::from),
+            data_dir,
             public_listen,
             admin_listen,
             public_url: vars.url("ATLASHUB_PUBLIC_URL")?.unwrap_or_else(|| format!("http://{public_listen}")),
@@ -124,6 +137,7 @@ impl Config {
             previous_master_key: vars.secret("PLATFORM_MASTER_KEY_PREVIOUS")?,
             admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
             limits: LimitsConfig::from_vars(vars)?,
+            jobs: JobsConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
                 ConfigError::new(
                     "ATLASHUB_TRUSTED_PROXIES",
@@ -132,6 +146,16 @@ impl Config {
                 )
             })?,
             sql_create_extension: vars.flag_or("ATLASHUB_SQL_CREATE_EXTENSION", false)?,
+            http_allowed_hosts: AllowedHosts::parse(&vars.text_or("ATLASHUB_HTTP_ALLOWED_HOSTS", "")?).map_err(
+                |problem| {
+                    ConfigError::new(
+                        "ATLASHUB_HTTP_ALLOWED_HOSTS",
+                        problem,
+                        "list entries of [scheme://]host[:port][+private], for example https://api.example.com",
+                    )
+                },
+            )?,
+            disk_low_percent: vars.number_or("ATLASHUB_DISK_LOW_PERCENT", 10, 0, 100)? as u8,
             log_json: match vars
                 .text_or("ATLASHUB_LOG_FORMAT", if environment == Environment::Production { "json" } else { "text" })?
                 .as_str()

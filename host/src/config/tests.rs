@@ -52,6 +52,8 @@ fn every_wrong_start_names_its_variable() {
     check(&[("DEV_ADMIN_TOKEN", "short")], Role::All, "DEV_ADMIN_TOKEN");
     check(&[("ATLASHUB_RATE_LIMIT_SECRET", "-1")], Role::All, "ATLASHUB_RATE_LIMIT_SECRET");
     check(&[("ATLASHUB_TRUSTED_PROXIES", "proxy")], Role::All, "ATLASHUB_TRUSTED_PROXIES");
+    check(&[("ATLASHUB_HTTP_ALLOWED_HOSTS", "ftp://a")], Role::All, "ATLASHUB_HTTP_ALLOWED_HOSTS");
+    check(&[("ATLASHUB_DISK_LOW_PERCENT", "101")], Role::All, "ATLASHUB_DISK_LOW_PERCENT");
     check(&[("CF_ACCESS_AUD", "aud")], Role::All, "CF_ACCESS_TEAM_DOMAIN");
     check(&[("CF_ACCESS_TEAM_DOMAIN", "t"), ("CF_ACCESS_AUD", "")], Role::All, "CF_ACCESS_AUD");
     check(

@@ -22,6 +22,7 @@ macro_rules! variables {
 variables! {
     plain "ATLASHUB_ENV" "development" "`development` or `production`. Production refuses the embedded default and `DEV_ADMIN_TOKEN`.";
     plain "ATLASHUB_DATA_DIR" "./.atlashub" "Folder of the embedded Postgres, the embedded store and the generated secrets.";
+    plain "ATLASHUB_PLUGIN_DIR" "<ATLASHUB_DATA_DIR>/plugins" "Folder where plugins are dropped, each as `name.wasm` and `name.wasm.minisig`. Processes that share a database should see the same one.";
     plain "ATLASHUB_PUBLIC_LISTEN" "127.0.0.1:8080" "Address of the public surface (`/v1`).";
     plain "ATLASHUB_ADMIN_LISTEN" "127.0.0.1:8081" "Address of the admin surface and the dashboard.";
     plain "ATLASHUB_PUBLIC_URL" "http://<ATLASHUB_PUBLIC_LISTEN>" "Base URL under which apps reach the public surface.";
@@ -54,6 +55,12 @@ variables! {
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Most rows of a list.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false" "Lets the SQL editor run `CREATE EXTENSION` for trusted extensions.";
+    plain "ATLASHUB_JOB_CONCURRENCY" "16" "Most runs of jobs at once in one process.";
+    plain "ATLASHUB_JOB_LEASE_SECONDS" "30" "A run whose scheduler was not heard of for so long is taken for dead, and tried again where it has retries left.";
+    plain "ATLASHUB_RUN_RETENTION_DAYS" "30" "Runs that ended so many days ago are removed with their logs; the newest of each job stays.";
+    plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Most ended runs that are kept of one job.";
+    plain "ATLASHUB_HTTP_ALLOWED_HOSTS" "" "Hosts that jobs may send HTTP requests to, comma-separated: `[scheme://]host[:port][+private]`; the host exact, `*.suffix`, or `*` for any public one. What is left out is not restricted; `+private` lets the host be at a private address. Unset: none.";
+    plain "ATLASHUB_DISK_LOW_PERCENT" "10" "Free space of the disk under `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for never.";
     plain "ATLASHUB_LOG" "info" "Log filter, for example `info,atlashub=debug`.";
     plain "ATLASHUB_LOG_FORMAT" "text" "`text` or `json`; `json` unless told in production.";
 }

@@ -1,4 +1,5 @@
-//! Writing `audit_logs`: the platform's record of who changed what. Reading it is `admin::audit`'s.
+//! Writing `audit_logs`: the platform's record of who changed what, and removing what is old. Reading it is
+//! `admin::audit`'s.
 
 use api_types::AuditResult;
 use serde_json::Value;
@@ -79,4 +80,17 @@ pub fn result_text(result: AuditResult) -> &'static str {
         AuditResult::Denied => "denied",
         AuditResult::Failed => "failed",
     }
+}
+
+/// Removes up to `limit` entries older than `days`, the oldest first; answers how many.
+pub async fn remove_older(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    let result = sqlx::query(
+        "DELETE FROM audit_logs WHERE id IN
+             (SELECT id FROM audit_logs WHERE at < now() - make_interval(days => $1) ORDER BY at LIMIT $2)",
+    )
+    .bind(days)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected())
 }

@@ -24,6 +24,51 @@ pub trait Credentials: Send + Sync + 'static {
 pub struct ServerAddress {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    host: String,
+    port: u16,
+    root_certificates: Option<String>,
+}
+
+/// Who logs in to which database.
+#[derive(Clone)]
+pub(super) struct Login {
+    /// None for the name of the user that this process runs as.
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) database: String,
+}
+
+impl Login {
+    pub(super) fn of_project(project: &str, role: DbRole, password: &Secret) -> Self {
+        Self {
+            user: Some(role_name(project, role)),
+            password: Some(password.clone()),
+            database: format!("proj_{project}"),
+        }
+    }
+
+    /// The platform's own, from its database's URL.
+    pub(super) fn from_url(url: &Secret) -> anyhow::Result<Self> {
+        let url = url::Url::parse(url.expose())?;
+        let decode =
+            |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        let query = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let user = match query("user") {
+            None if url.username().is_empty() => None,
+            None => Some(decode(url.username())?),
+            user => user,
+        };
+        let password = match (query("password"), url.password()) {
+            (Some(password), _) => Some(password),
+            (None, Some(password)) => Some(decode(password)?),
+            (None, None) => None,
+        };
+        let database = match query("dbname") {
+            Some(database) => database,
+            None => decode(url.path().trim_start_matches('/'))?,
+        };
+        Ok(Self { user, password: password.map(Secret::new), database })
+    }
 }
 
 impl ServerAddress {
@@ -33,20 +78,22 @@ impl ServerAddress {
         let url = url::Url::parse(url)?;
         let mut config = Config::new();
         let query = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        match (query("host"), url.host()) {
-            (Some(host), _) => config.host(host),
+        let host = match (query("host"), url.host()) {
+            (Some(host), _) => host,
             (None, Some(url::Host::Domain(host))) => {
-                config.host(percent_encoding::percent_decode_str(host).decode_utf8()?.as_ref())
+                percent_encoding::percent_decode_str(host).decode_utf8()?.into_owned()
             }
-            (None, Some(url::Host::Ipv4(host))) => config.host(host.to_string()),
-            (None, Some(url::Host::Ipv6(host))) => config.host(host.to_string()),
-            (None, None) => config.host("localhost"),
+            (None, Some(url::Host::Ipv4(host))) => host.to_string(),
+            (None, Some(url::Host::Ipv6(host))) => host.to_string(),
+            (None, None) => "localhost".to_owned(),
         };
-        config.port(query("port").and_then(|port| port.parse().ok()).or(url.port()).unwrap_or(5432));
+        let port = query("port").and_then(|port| port.parse().ok()).or(url.port()).unwrap_or(5432);
+        config.host(&host).port(port);
+        let root_certificates = query("sslrootcert");
         let tls = match query("sslmode").as_deref() {
             Some("require" | "verify-ca" | "verify-full") => {
                 config.ssl_mode(SslMode::Require);
-                Some(MakeRustlsConnect::new(tls_config(query("sslrootcert").as_deref())?))
+                Some(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
             }
             _ => {
                 config.ssl_mode(SslMode::Disable);
@@ -58,7 +105,39 @@ impl ServerAddress {
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(60))
             .tcp_user_timeout(Duration::from_secs(30));
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, host, port, root_certificates })
+    }
+
+    /// Host, port and TLS for a program that uses libpq, as its environment has them. `major` is the program's.
+    ///
+    /// # Errors
+    /// The server's certificate has to be checked against the public roots, and the program can't: libpq knows the
+    /// system's roots since 16.
+    pub(super) fn libpq_variables(&self, major: u32) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let mut variables = vec![
+            ("PGHOST", self.host.clone()),
+            ("PGPORT", self.port.to_string()),
+            ("PGGSSENCMODE", "disable".to_owned()),
+            ("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string()),
+        ];
+        match (&self.tls, &self.root_certificates) {
+            (None, _) => variables.push(("PGSSLMODE", "disable".to_owned())),
+            (Some(_), Some(path)) => {
+                // Relative to where we run, which is not where the program does.
+                let path = std::path::absolute(path)?;
+                variables.push(("PGSSLMODE", "verify-full".to_owned()));
+                variables.push(("PGSSLROOTCERT", path.to_string_lossy().into_owned()));
+            }
+            (Some(_), None) if major >= 16 => {
+                variables.push(("PGSSLMODE", "verify-full".to_owned()));
+                variables.push(("PGSSLROOTCERT", "system".to_owned()));
+            }
+            (Some(_), None) => anyhow::bail!(
+                "pg_dump {major} can't check the server's certificate against the public roots: name them with \
+                 `sslrootcert=` in ATLASHUB_DATABASE_URL, or install pg_dump 16 or newer"
+            ),
+        }
+        Ok(variables)
     }
 
     /// Logs in and hands the socket to `driver`, which comes back where the login failed.
@@ -70,12 +149,24 @@ impl ServerAddress {
         options: &str,
         driver: D,
     ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, D)> {
+        self.log_in(&Login::of_project(project, role, password), options, driver).await
+    }
+
+    /// The same for any login.
+    pub(super) async fn log_in<D: Driver>(
+        &self,
+        login: &Login,
+        options: &str,
+        driver: D,
+    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, D)> {
         let mut config = self.config.clone();
-        config
-            .user(role_name(project, role))
-            .password(password.expose())
-            .dbname(format!("proj_{project}"))
-            .options(options);
+        config.dbname(&login.database).options(options);
+        if let Some(user) = &login.user {
+            config.user(user);
+        }
+        if let Some(password) = &login.password {
+            config.password(password.expose());
+        }
         match &self.tls {
             Some(tls) => Self::spawn(&config, tls.clone(), driver).await,
             None => Self::spawn(&config, tokio_postgres::NoTls, driver).await,

@@ -51,7 +51,7 @@ pub async fn apply(database_url: &str) -> Result<Vec<Migration>, MigrationError>
 
 async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, MigrationError> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(ADVISORY_LOCK).execute(&mut *connection).await?;
-    let before = status(&mut *connection).await?;
+    let before = status_on(connection).await?;
     if let Some(changed) = before.iter().find(|migration| migration.state == MigrationState::Changed) {
         return Err(MigrationError::Changed { version: changed.version, name: changed.name.clone() });
     }
@@ -76,8 +76,11 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
 /// Every migration that this binary carries or the database has, by version. Changes nothing, also where the
 /// database has never been migrated.
 pub async fn status<'c>(database: impl Acquire<'c, Database = Postgres>) -> Result<Vec<Migration>, sqlx::Error> {
+    status_on(&mut *database.acquire().await?).await
+}
+
+async fn status_on(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx::Error> {
     type Row = (i64, String, DateTime<Utc>, Vec<u8>);
-    let mut connection = database.acquire().await?;
     // Asking for a table that is not there would be an error in the server's log.
     let migrated: bool =
         sqlx::query_scalar("SELECT to_regclass('platform_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;

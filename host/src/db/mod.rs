@@ -12,12 +12,17 @@ mod exclusive;
 mod pool;
 mod pools;
 
+mod database_name;
+pub mod dump;
+pub mod programs;
+
 pub mod audit;
 pub mod migrations;
 pub mod platform;
 pub mod server;
 
 pub use connect::{Credentials, ServerAddress};
+pub use database_name::{DatabaseName, NoDatabaseName};
 pub use error::DbError;
 pub use exclusive::{ExclusiveClient, Notice};
 pub use pools::{PoolLimits, ProjectPools};

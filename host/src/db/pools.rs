@@ -277,7 +277,8 @@ impl ProjectPools {
     }
 }
 
-fn refused(error: &tokio_postgres::Error) -> bool {
+/// The login was refused: the password is another one than we know.
+pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
     matches!(error.code(), Some(code) if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 

@@ -88,6 +88,34 @@ impl HeldDataFolder {
         })?;
         Ok(Embedded { services, postgres, store, _lock: lock })
     }
+
+    /// Starts the store and leaves Postgres alone.
+    pub async fn start_store(self, config: &Config) -> Result<EmbeddedStoreAlone, EmbeddedError> {
+        let Self { folder, lock } = self;
+        let storage = storage_of(config)?;
+        let listener = StoreListener::bind(storage.listen).await?;
+        let store_key = EmbeddedSecret::StoreSecretKey.read_or_create(&folder)?;
+        let store = EmbeddedStore::start(&folder, listener, storage, store_key).await?;
+        Ok(EmbeddedStoreAlone { store, _lock: lock })
+    }
+}
+
+/// The store alone, running, for what must work without a database.
+#[derive(Debug)]
+pub struct EmbeddedStoreAlone {
+    store: EmbeddedStore,
+    _lock: DataFolderLock,
+}
+
+impl EmbeddedStoreAlone {
+    pub fn storage(&self) -> &ExternalStorageConfig {
+        &self.store.storage
+    }
+
+    /// Stops in order; then the data folder is free.
+    pub async fn shutdown(self) {
+        self.store.stop().await;
+    }
 }
 
 impl Embedded {
@@ -110,10 +138,16 @@ pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
     let read = |secret: EmbeddedSecret| secret.read(&folder)?.ok_or_else(incomplete);
     let password = read(EmbeddedSecret::PostgresPassword)?;
     let database_url = postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
-    let storage = storage_of(config)?;
+    services(config, &folder, database_url, store_of_running(config)?, read)
+}
+
+/// The store that another process runs on the data folder.
+pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, EmbeddedError> {
+    let folder = DataFolder::create(&config.data_dir)?;
+    let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
     let address = store::written_address(&folder).ok_or_else(incomplete)?;
-    let storage = store::storage_config(storage, address, read(EmbeddedSecret::StoreSecretKey)?);
-    services(config, &folder, database_url, storage, read)
+    let key = EmbeddedSecret::StoreSecretKey.read(&folder)?.ok_or_else(incomplete)?;
+    Ok(store::storage_config(storage_of(config)?, address, key))
 }
 
 /// `obtain` is asked for what the environment does not give.

@@ -1,7 +1,117 @@
 //! Jobs: what runs on a schedule or by hand, and the history of its runs.
 //!
-//! Deliberately absent: WebAssembly. A job is run by a [`JobRunner`]; the plugins' floor provides it.
+//! Postgres says *who* runs: a run is a row, unique by job, fire time and attempt, claimed with `SKIP LOCKED` and held by
+//! a lease that its scheduler renews. A `Schedule` says *when*. So there may be any number of schedulers, and each may
+//! die at any moment. What a run does to the outside may then happen twice; what it writes to the platform is fenced by
+//! its lease ([`JobsState::hold_lease`]).
+//!
+//! Deliberately absent: WebAssembly. A job is run by a [`JobRunner`]; the plugins' floor provides it. No values of
+//! secrets leave this folder but in [`RunCall::secrets`].
+//!
+//! Reading order: `runner` (what runs), `schedule` (when), `queries`, `definition` (what a job may be), `catalogue`
+//! (jobs as the owner changes them), `begin` (runs by hand), `scheduler`, `output` (a run's log and progress), `log`
+//! (reading it), `tail` (following it), `retention`, then the routes.
 
+mod names;
+mod no_runner;
+pub mod notify;
 mod runner;
+mod schedule;
 
+mod queries;
+
+mod definition;
+mod sealed;
+
+mod begin;
+mod catalogue;
+
+mod output;
+mod redact;
+mod scheduler;
+
+mod log;
+mod retention;
+mod tail;
+
+mod job_routes;
+mod run_routes;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, secrets::Sealer};
+
+pub use crate::object_store::PLATFORM_BUCKET;
+pub use begin::NewRun;
+pub use no_runner::NoRunner;
+pub use retention::RetentionReport;
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
+pub use schedule::{Schedule, ScheduleError};
+pub use scheduler::{RunEnded, RunObserver, Scheduler};
+
+/// What the routes, the scheduler and other slices need of jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct JobsState {
+    platform: PgPool,
+    sealer: Sealer,
+    store: ObjectStore,
+    projects: Projects,
+    runner: Arc<dyn JobRunner>,
+    config: JobsConfig,
+    /// Cancelled when the process ends, so that those who follow a log are told.
+    closing: CancellationToken,
+    tails: Arc<tokio::sync::Semaphore>,
+    /// Where the sweep of logs without a run goes on.
+    orphan_cursor: Arc<tokio::sync::Mutex<Option<String>>>,
+}
+
+impl JobsState {
+    pub fn new(
+        platform: PgPool,
+        sealer: Sealer,
+        store: ObjectStore,
+        projects: Projects,
+        runner: Arc<dyn JobRunner>,
+        config: JobsConfig,
+    ) -> Self {
+        Self {
+            platform,
+            sealer,
+            store,
+            projects,
+            runner,
+            config,
+            closing: CancellationToken::new(),
+            tails: Arc::new(tokio::sync::Semaphore::new(tail::MOST_TAILS)),
+            orphan_cursor: Arc::default(),
+        }
+    }
+
+    /// Ends what would go on for ever: logs that are being followed.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+}
+
+/// Routes of the admin surface.
+pub fn admin_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    JobsState: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(job_routes::list_jobs, job_routes::create_job))
+        .routes(routes!(job_routes::get_job, job_routes::update_job, job_routes::delete_job))
+        .routes(routes!(job_routes::run_job))
+        .routes(routes!(run_routes::list_runs_of_job))
+        .routes(routes!(run_routes::list_runs))
+        .routes(routes!(run_routes::get_run))
+        .routes(routes!(run_routes::get_run_log))
+        .routes(routes!(run_routes::cancel_run))
+        .routes(routes!(job_routes::preview_cron))
+}

@@ -16,6 +16,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// All attempts of one call, so that a dead store is a 503 well before the request's own limit.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 const ATTEMPTS: u32 = 2;
+/// Of a part of a large body.
+const PART_ATTEMPTS: u32 = 6;
 /// For calls that do much at once: a store sends nothing while it puts ten thousand parts together.
 const BULK_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -78,6 +80,16 @@ pub(super) fn bulk_call() -> aws_sdk_s3::config::Builder {
             .operation_attempt_timeout(BULK_TIMEOUT)
             .operation_timeout(BULK_TIMEOUT)
             .build(),
+    )
+}
+
+/// Overrides one call's time limits, and tries it more often: many parts have gone before it.
+pub(super) fn part_call() -> aws_sdk_s3::config::Builder {
+    bulk_call().retry_config(
+        RetryConfig::standard()
+            .with_max_attempts(PART_ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(3)),
     )
 }
 

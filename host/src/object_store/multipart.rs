@@ -1,9 +1,13 @@
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::{
+    primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart},
+};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::{
     ObjectStore, StoreError, StoreResult,
-    client::bulk_call,
+    client::{bulk_call, part_call},
     objects::{BATCH, to_chrono},
 };
 
@@ -31,6 +35,35 @@ impl ObjectStore {
         answer.upload_id.ok_or(StoreError::Other {
             operation: OPERATION,
             cause: anyhow::anyhow!("the store answered without an upload id"),
+        })
+    }
+
+    /// Sends one part and answers its tag. Tried again over some seconds in which the store is not there.
+    pub(super) async fn upload_part(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+        number: i32,
+        body: Bytes,
+    ) -> StoreResult<String> {
+        const OPERATION: &str = "UploadPart";
+        let answer = self
+            .calls()
+            .upload_part()
+            .bucket(bucket)
+            .key(key)
+            .upload_id(upload_id)
+            .part_number(number)
+            .body(ByteStream::from(body))
+            .customize()
+            .config_override(part_call())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
+        answer.e_tag.ok_or(StoreError::Other {
+            operation: OPERATION,
+            cause: anyhow::anyhow!("the store answered without an etag"),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use api_types::{ApiKey, CreateApiKey, CreatedApiKey, KeyType, RotateApiKey};
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{ProjectsState, key_cache::hex, queries};
@@ -112,6 +112,12 @@ pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> Ap
     transaction.commit().await?;
     state.keys.forget(&hash);
     Ok(())
+}
+
+/// Removes up to `limit` keys that expired or were revoked `days` ago or earlier; answers how many. They did not work any
+/// more; only the list of keys forgets them.
+pub async fn remove_ended_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    queries::remove_ended_keys(platform, days, limit).await
 }
 
 /// 1 to 64 characters without control characters or spaces around.

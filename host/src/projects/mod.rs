@@ -7,6 +7,7 @@ mod project;
 mod queries;
 
 mod database;
+mod databases;
 mod provisioning;
 mod recovery;
 mod removal;
@@ -27,6 +28,8 @@ mod cors;
 mod key_routes;
 mod routes;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use sqlx::PgPool;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -38,8 +41,12 @@ pub use authenticate::{PublicGate, RefusalLimit, authenticate};
 pub use caller::{Caller, SecretCaller, UserClaims};
 pub use credentials::SealedCredentials;
 pub use database::close_shared_databases;
+pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
 pub use key_cache::KeyCache;
-pub use master_key::{ResealReport, check_seals, reseal_all};
+pub use keys::remove_ended_keys;
+pub use master_key::{
+    ResealReport, check_seals, job_body_identity, job_headers_identity, plugin_secret_identity, reseal_all,
+};
 pub use project::{ProjectRef, Projects};
 pub use rate_limit::RateLimits;
 pub use recovery::{Unfinished, finish_unfinished, unfinished};
@@ -57,7 +64,12 @@ pub struct ProjectsState {
     pub projects: Projects,
     pub keys: KeyCache,
     pub max_object_bytes: i64,
+    /// Slices above remember things of projects; this makes them forget one that is removed.
+    pub forget: ForgetProject,
 }
+
+/// Called with the id of a project that is being removed.
+pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Routes of the admin surface.
 pub fn admin_router<S>() -> OpenApiRouter<S>

@@ -335,3 +335,26 @@ pub(super) async fn touch_key(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error
 pub(super) async fn notify_key(db: impl PgExecutor<'_>, hash_hex: &str) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_notify('atlashub_keys', $1)").bind(hash_hex).execute(db).await.map(drop)
 }
+
+/// Removes up to `limit` keys that ended `days` ago or earlier; answers how many.
+pub(super) async fn remove_ended_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    let result = sqlx::query(
+        "DELETE FROM api_keys WHERE id IN
+             (SELECT id FROM api_keys WHERE least(revoked_at, expires_at) <= now() - make_interval(days => $1) LIMIT $2)",
+    )
+    .bind(days)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+/// The ready projects whose database is there: id, name, bytes of the database.
+pub(super) async fn project_databases(pool: &PgPool) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT p.id, p.name, pg_database_size(d.oid) FROM projects p JOIN pg_database d ON d.datname = 'proj_' || p.id
+         WHERE p.state = 'ready' ORDER BY p.id",
+    )
+    .fetch_all(pool)
+    .await
+}

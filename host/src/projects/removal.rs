@@ -20,6 +20,7 @@ async fn remove(state: &ProjectsState, id: &str) -> Result<(), provisioning::Pro
     // Other nodes forget the project's keys, too.
     queries::notify_key(&mut connection, &format!("project:{id}")).await?;
     provisioning::undo(state, &mut connection, id).await?;
+    (state.forget)(id);
     let _ = connection.close().await;
     tracing::info!(project = id, "project removed");
     Ok(())

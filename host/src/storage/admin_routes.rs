@@ -3,6 +3,7 @@ use api_types::{
     Page, PageQuery, SignDownload, SignUpload, SignedDownload, SignedUpload, StoredObject, UpdateBucket,
 };
 use axum::{
+    Extension,
     extract::{FromRef, State},
     http::StatusCode,
 };
@@ -12,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{StorageState, access::Requester, buckets, download, multipart, objects, upload};
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery},
+    http::{ApiJson, ApiPath, ApiQuery, AuditTarget},
     projects::{AdminProject, Projects},
 };
 
@@ -86,9 +87,9 @@ async fn create_bucket(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<CreateBucket>,
-) -> ApiResult<(StatusCode, ApiJson<Bucket>)> {
+) -> ApiResult<(StatusCode, Extension<AuditTarget>, ApiJson<Bucket>)> {
     let bucket = buckets::create_bucket(&state, &project, request).await?;
-    Ok((StatusCode::CREATED, ApiJson(bucket)))
+    Ok((StatusCode::CREATED, Extension(AuditTarget(bucket.name.clone())), ApiJson(bucket)))
 }
 
 /// Read a bucket's settings

@@ -1,7 +1,7 @@
 //! The sweep that compares the records with the store, so that nothing stays that shouldn't even where nobody
 //! asks for it: objects larger than was signed for, records of uploads that never came, forgotten uploads in parts.
 
-use chrono::{Duration, Utc};
+use chrono::{DateTime, Duration, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{error::ApiResult, object_store::StoreError};
 /// Rows read at once.
 const BATCH: i64 = 500;
 /// Questions to the store at once: a sweep must not be felt.
-const PARALLEL: usize = 4;
+pub(super) const PARALLEL: usize = 4;
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,42 +48,58 @@ pub async fn cleanup(state: &StorageState) -> ApiResult<CleanupReport> {
         for outcome in outcomes {
             report.checked += 1;
             match outcome {
-                Outcome::Unchanged => {}
+                Outcome::Unchanged | Outcome::Impossible => {}
                 Outcome::Confirmed => report.confirmed += 1,
-                Outcome::OversizeRemoved => report.oversize_removed += 1,
+                Outcome::OversizeRemoved { .. } => report.oversize_removed += 1,
                 Outcome::RecordRemoved => report.records_removed += 1,
             }
         }
     }
-    let begun_before = Utc::now() - Duration::seconds(MULTIPART_LIFE.as_secs() as i64) - Duration::hours(1);
-    for project in queries::ready_projects(&state.platform).await? {
-        match state.store.abort_uploads(&store_bucket(&project), Some(begun_before)).await {
-            Ok(aborted) => report.uploads_aborted += aborted,
-            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    report.uploads_aborted = abort_stale_uploads(state).await?;
     if report != (CleanupReport { checked: report.checked, ..CleanupReport::default() }) {
         tracing::info!(?report, "storage was cleaned up");
     }
     Ok(report)
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Outcome {
-    Unchanged,
-    Confirmed,
-    OversizeRemoved,
-    RecordRemoved,
+/// Aborts uploads in parts that nobody can complete any more, in every project's bucket; answers how many.
+pub(super) async fn abort_stale_uploads(state: &StorageState) -> ApiResult<u64> {
+    let mut aborted = 0;
+    for project in queries::ready_projects(&state.platform).await? {
+        match state.store.abort_uploads(&store_bucket(&project), Some(multipart_limit())).await {
+            Ok(some) => aborted += some,
+            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(aborted)
 }
 
-async fn compare(state: &StorageState, file: SuspectFile) -> ApiResult<Outcome> {
+/// What was begun before then is abandoned.
+pub(super) fn multipart_limit() -> DateTime<Utc> {
+    Utc::now() - Duration::seconds(MULTIPART_LIFE.as_secs() as i64) - Duration::hours(1)
+}
+
+/// What comparing one record with the store led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Unchanged,
+    Confirmed,
+    OversizeRemoved {
+        bytes: u64,
+    },
+    RecordRemoved,
+    /// The record itself is wrong, which only a fault of ours explains.
+    Impossible,
+}
+
+pub(super) async fn compare(state: &StorageState, file: SuspectFile) -> ApiResult<Outcome> {
     let (platform, store, project) = (&state.platform, &state.store, file.project_id.as_str());
     let path = match BucketName::parse(&file.bucket).and_then(|bucket| ObjectPath::new(&bucket, &file.path)) {
         Ok(path) => path,
         Err(error) => {
             tracing::error!(project, bucket = file.bucket, path = file.path, %error, "a record has an impossible path");
-            return Ok(Outcome::Unchanged);
+            return Ok(Outcome::Impossible);
         }
     };
     let bucket = store_bucket(project);
@@ -100,7 +116,9 @@ async fn compare(state: &StorageState, file: SuspectFile) -> ApiResult<Outcome> 
     let known_before = file.row.size.is_some() && file.row.state == "stored";
     let seen = settle::settle(platform, store, project, &bucket, &path, Some(&file.row), object).await?;
     match seen.object {
-        None => Ok(Outcome::OversizeRemoved),
+        None => {
+            Ok(Outcome::OversizeRemoved { bytes: seen.removed_oversize.map(i64::unsigned_abs).unwrap_or_default() })
+        }
         // The replacement that was signed for never came: what is there stays.
         Some(object) if file.over => {
             queries::record_stored(platform, project, &path, &object).await?;

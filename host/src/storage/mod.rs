@@ -9,7 +9,7 @@
 //!
 //! Reading order: `path` and `media_type` (pure rules), `access` (who may do what), `settings` (a bucket's
 //! settings, cached), `queries`, `settle` (is what arrived what was signed for?), then what callers do: `upload`,
-//! `multipart`, `download`, `objects`, `buckets`; `cleanup`; `routes` and `admin_routes`.
+//! `multipart`, `download`, `objects`, `buckets`; `cleanup` and `sweeps`; `routes` and `admin_routes`.
 
 mod access;
 mod admin_routes;
@@ -24,6 +24,8 @@ mod queries;
 mod routes;
 mod settings;
 mod settle;
+mod sweep_queries;
+mod sweeps;
 mod upload;
 
 use sqlx::PgPool;
@@ -34,6 +36,7 @@ pub use admin_routes::admin_router;
 pub use cleanup::{CleanupReport, cleanup};
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
 pub use routes::router;
+pub use sweeps::{StorageSweep, SweepReport, sweep};
 
 /// What the handlers of this slice need.
 #[derive(Clone)]

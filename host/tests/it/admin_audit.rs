@@ -72,6 +72,8 @@ async fn changes_are_on_record_also_refused_ones() {
     let created = &entries(&app, "?action=key.create").await[0];
     assert_eq!(created["target"], json!(key_id));
     assert_eq!(created["details"], json!({"type": "secret", "name": "ci"}));
+    app.admin().post(&project.path("/buckets"), json!({"name": "photos"})).await;
+    assert_eq!(entries(&app, "?action=bucket.create").await[0]["target"], "photos");
     let made = &entries(&app, "?action=project.create").await[0];
     assert_eq!((&made["projectId"], &made["details"]), (&json!(project.id), &json!({"name": "Shop"})));
     let refused = &entries(&app, "?action=project.update").await[0];

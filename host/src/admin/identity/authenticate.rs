@@ -52,7 +52,11 @@ impl AdminIdentity {
             let renewed_cookie = session.extended.then(|| value.to_owned());
             return Ok(Authenticated { caller: session_caller(session.hash, session.expires_at), renewed_cookie });
         }
-        Err(not_signed_in())
+        Err(not_signed_in(if self.dev_token.is_some() {
+            "Sign in to the dashboard, or send the header x-dev-admin-token."
+        } else {
+            "Open the dashboard through Cloudflare Access; programs send an Access service token."
+        }))
     }
 
     /// The caller that a development token stands for.

@@ -57,7 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AdminCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(not_signed_in)
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| not_signed_in("Sign in to the dashboard."))
     }
 }
 
@@ -77,9 +77,8 @@ impl CallerSlot {
     }
 }
 
-fn not_signed_in() -> ApiError {
-    ApiError::new(Code::Unauthorized, "Nobody is signed in.")
-        .with_hint("Sign in to the dashboard, or send the header x-dev-admin-token.")
+fn not_signed_in(hint: &'static str) -> ApiError {
+    ApiError::new(Code::Unauthorized, "Nobody is signed in.").with_hint(hint)
 }
 
 /// What is needed to tell who calls.

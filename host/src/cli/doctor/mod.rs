@@ -1,6 +1,7 @@
 //! `atlashub doctor`: one line a check, in plain words, with what to do.
 
 mod platform;
+mod plugins;
 mod postgres;
 mod programs;
 mod report;
@@ -67,7 +68,9 @@ async fn check(config: &Config, report: &mut Report) {
     match server::reach(services.database_url.expose(), POSTGRES_PATIENCE).await {
         Ok(mut connection) => {
             let major = postgres::check(&mut connection, config, report).await;
-            platform::check(services, &mut connection, report).await;
+            if platform::check(services, &mut connection, report).await {
+                plugins::check(config, services, report).await;
+            }
             let bin_dir = match &config.database {
                 DatabaseConfig::Embedded { bin_dir, .. } => bin_dir
                     .clone()

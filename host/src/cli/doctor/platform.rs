@@ -11,13 +11,17 @@ use crate::{
     secrets::Sealer,
 };
 
-pub(super) async fn check(services: &Services, connection: &mut PgConnection, report: &mut Report) {
+/// True where the platform's tables can be used.
+pub(super) async fn check(services: &Services, connection: &mut PgConnection, report: &mut Report) -> bool {
     if !check_migrations(connection, report).await {
-        return;
+        return false;
     }
     let pool = match db::platform::connect(services.database_url.expose(), 1) {
         Ok(pool) => pool,
-        Err(error) => return report.problem("platform database", format!("it can't be used ({error}).")),
+        Err(error) => {
+            report.problem("platform database", format!("it can't be used ({error})."));
+            return false;
+        }
     };
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
     match projects::check_seals(&pool, &sealer).await {
@@ -46,6 +50,7 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
         Err(error) => report.problem("projects", format!("they can't be read ({error}).")),
     }
     pool.close().await;
+    true
 }
 
 /// True where the platform's tables are all there.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::report::Report;
-use crate::embedded::postgres::binaries;
+use crate::db::programs;
 
 pub(super) fn check(bin_dir: Option<&Path>, server_major: u32, report: &mut Report) {
-    match binaries::find_dump_programs(bin_dir, server_major) {
+    match programs::find_dump_programs(bin_dir, server_major) {
         Some(found) => report.ok("backups", format!("pg_dump and pg_restore {} in {}", found.major, found.folder.display())),
         None => report.problem(
             "backups",

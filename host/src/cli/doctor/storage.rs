@@ -6,11 +6,9 @@ use chrono::{TimeDelta, Utc};
 use super::report::Report;
 use crate::{
     config::ExternalStorageConfig,
-    object_store::{ObjectStore, StoreError, StoreResult},
+    object_store::{ObjectStore, PLATFORM_BUCKET, StoreError, StoreResult},
 };
 
-/// The platform's own, beside the projects'.
-const BUCKET: &str = "atlashub-platform";
 /// S3 refuses signatures that are 15 minutes off.
 const CLOCK_MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
@@ -39,12 +37,12 @@ pub(super) async fn check(config: &ExternalStorageConfig, report: &mut Report) {
 async fn probe(store: &ObjectStore) -> StoreResult<Option<TimeDelta>> {
     const CONTENT: &[u8] = b"written by `atlashub doctor`, which removes it again\n";
     let key = format!("doctor/{}", uuid::Uuid::now_v7());
-    store.ensure_bucket(BUCKET).await?;
-    store.put_small(BUCKET, &key, "text/plain", Bytes::from_static(CONTENT)).await?;
+    store.ensure_bucket(PLATFORM_BUCKET).await?;
+    store.put_small(PLATFORM_BUCKET, &key, "text/plain", Bytes::from_static(CONTENT)).await?;
     let ours = Utc::now();
     let read = async {
-        let theirs = store.head(BUCKET, &key).await?.and_then(|meta| meta.last_modified);
-        let content = store.get_small(BUCKET, &key, CONTENT.len()).await?;
+        let theirs = store.head(PLATFORM_BUCKET, &key).await?.and_then(|meta| meta.last_modified);
+        let content = store.get_small(PLATFORM_BUCKET, &key, CONTENT.len()).await?;
         if content != CONTENT {
             return Err(StoreError::Other {
                 operation: "GetObject",
@@ -54,7 +52,7 @@ async fn probe(store: &ObjectStore) -> StoreResult<Option<TimeDelta>> {
         Ok(theirs.map(|theirs| theirs - ours))
     };
     let read = read.await;
-    store.delete(BUCKET, &key).await?;
+    store.delete(PLATFORM_BUCKET, &key).await?;
     read
 }
 

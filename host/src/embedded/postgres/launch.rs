@@ -10,25 +10,14 @@ use std::{
 };
 
 use super::account::Account;
+use crate::db::programs::clean_command;
 
 /// The hidden subcommand of `atlashub` that becomes Postgres.
 pub const LAUNCHER_SUBCOMMAND: &str = "run-postgres";
 
-/// A program with nothing of our environment (it has secrets) but what finding libraries needs.
-pub(super) fn program(path: &Path) -> Command {
-    let mut command = Command::new(path);
-    command.env_clear().current_dir("/");
-    for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
-}
-
-/// The same as the account's user.
+/// A program of Postgres's, as the account's user.
 pub(super) fn program_as(path: &Path, account: Option<&Account>) -> Command {
-    let mut command = program(path);
+    let mut command = clean_command(path);
     if let Some(account) = account {
         command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
     }
@@ -45,7 +34,7 @@ pub(super) fn server(
 ) -> Command {
     let mut command = match launcher.filter(|_| cfg!(target_os = "linux")) {
         Some(launcher) => {
-            let mut command = program(launcher);
+            let mut command = clean_command(launcher);
             command.arg(LAUNCHER_SUBCOMMAND).arg("--parent").arg(std::process::id().to_string());
             if let Some(account) = account {
                 command.arg("--uid").arg(account.uid.to_string()).arg("--gid").arg(account.gid.to_string());

@@ -1,8 +1,9 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use atlashub::{
     app::{App, Services},
     config::{Config, Role, Secret, Vars},
+    jobs::JobRunner,
     secrets::MasterKey,
 };
 use reqwest::StatusCode;
@@ -29,9 +30,23 @@ pub struct TestAppBuilder {
     database_url: Option<String>,
     master_key: Option<MasterKey>,
     previous_master_key: Option<MasterKey>,
+    role: Option<Role>,
+    runner: Option<Arc<dyn JobRunner>>,
 }
 
 impl TestAppBuilder {
+    /// What the process is; everything unless told.
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// Runs jobs by this instead of by plugins.
+    pub fn runner(mut self, runner: Arc<dyn JobRunner>) -> Self {
+        self.runner = Some(runner);
+        self
+    }
+
     /// Sets a configuration variable.
     pub fn var(mut self, name: &str, value: &str) -> Self {
         self.vars.retain(|(known, _)| known != name);
@@ -80,7 +95,8 @@ impl TestAppBuilder {
             (public.local_addr().expect("address"), admin.local_addr().expect("address"));
         vars.push(("ATLASHUB_PUBLIC_LISTEN".into(), public_address.to_string()));
         vars.push(("ATLASHUB_ADMIN_LISTEN".into(), admin_address.to_string()));
-        let config = Config::from_vars(&Vars::from_pairs(vars), Role::All).expect("a valid configuration");
+        let config =
+            Config::from_vars(&Vars::from_pairs(vars), self.role.unwrap_or(Role::All)).expect("a valid configuration");
         let services = Services {
             database_url: Secret::new(database_url),
             storage: match &config.storage {
@@ -90,8 +106,13 @@ impl TestAppBuilder {
             master_key,
             previous_master_key: self.previous_master_key,
             admin_token: config.admin_auth.dev_token.clone(),
+            postgres_programs: None,
         };
-        let app = App::build(config, &services).expect("the app is built");
+        let app = match self.runner {
+            Some(runner) => App::build_with_runner(config, &services, runner),
+            None => App::build(config, &services),
+        }
+        .expect("the app is built");
         app.start_background();
         let tasks = vec![
             serve(public, atlashub::router::public_router(&app)),

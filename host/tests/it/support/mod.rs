@@ -4,16 +4,24 @@
 mod app;
 mod client;
 mod garage;
+pub mod guests;
+mod mail_server;
+pub mod plugin_files;
 mod postgres;
 mod program;
 mod proxy;
+mod runner;
 mod store;
 mod uploads;
+mod web_server;
 
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use client::{Client, until_status};
-pub use postgres::{Postgres, free_port};
+pub use mail_server::MailServer;
+pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
+pub use runner::{JobsNode, Ran, TestRunner, until};
 pub use store::Store;
 pub use uploads::{Uploads, code, must_send, path_of, raw, send, upload_request};
+pub use web_server::{WebAnswer, WebRequest, WebServer};

@@ -81,6 +81,20 @@ impl Store {
         }
     }
 
+    /// For what the platform itself never asks.
+    pub fn client(&self) -> aws_sdk_s3::Client {
+        use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+        aws_sdk_s3::Client::from_conf(
+            aws_sdk_s3::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new(self.region.clone()))
+                .endpoint_url(&self.endpoint)
+                .force_path_style(true)
+                .credentials_provider(Credentials::new(&*self.access_key, &*self.secret_key, None, None, "tests"))
+                .build(),
+        )
+    }
+
     pub fn config(&self) -> ExternalStorageConfig {
         ExternalStorageConfig {
             endpoint: self.endpoint.clone(),

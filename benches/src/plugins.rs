@@ -1,0 +1,294 @@
+//! Plugins: what a run costs before it does anything, a call to the host, and streams beside a native copy.
+//!
+//! The real component of the tests (`cargo xtask plugin testing`) in the real engine, on a host that serves `objects`
+//! from memory: no store and no network, so that the figures are the runtime's own.
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use atlashub::plugins::{
+    capabilities::objects::OpenUpload,
+    runtime::{
+        CallError, Engine, HostLimits,
+        bindings::{Plugin, PluginPre, exports::atlashub::plugin::job::RunContext, log, objects, types},
+        streams::{self, ByteStream, CountsBytes},
+    },
+};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use wasmtime::{
+    Result, Store, bail,
+    component::{Accessor, FutureReader, HasSelf, Linker, Resource, StreamReader},
+    error::Context as _,
+};
+
+/// As `pg_dump` and the store hand them over.
+const CHUNK_BYTES: usize = 64 << 10;
+const STREAM_BYTES: usize = 1 << 30;
+const LINES: u64 = 200_000;
+
+/// Figures of one process, one core busy.
+pub struct PluginFigures {
+    pub compile: Duration,
+    pub instantiate: Duration,
+    /// A run that does nothing: store, instance, call, answer.
+    pub run: Duration,
+    /// Of a call from the guest to the host.
+    pub call: Duration,
+    /// GiB per second.
+    pub native: f64,
+    pub forwarded: f64,
+    pub transformed: f64,
+    /// Resident memory that four compiled plugins and their engine take, in KiB.
+    pub memory_kib: u64,
+}
+
+/// The host of this bench: what is stored is counted.
+#[derive(Default)]
+struct Memory {
+    stored: u64,
+    counted: u64,
+}
+
+type Host = HasSelf<Memory>;
+
+pub async fn measure(length: Duration) -> anyhow::Result<PluginFigures> {
+    figures(length).await.map_err(|error| anyhow::anyhow!("{error:#}"))
+}
+
+async fn figures(length: Duration) -> Result<PluginFigures> {
+    let component: Arc<[u8]> = component()?.into();
+    let before = resident_kib()?;
+    let engine = Engine::new(&HostLimits::default())?;
+    let begin = Instant::now();
+    let compiled = engine.compile(Arc::clone(&component)).await?;
+    let compile = begin.elapsed();
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(engine.compile(Arc::clone(&component)).await?);
+    }
+    let memory_kib = resident_kib()?.saturating_sub(before);
+    drop(others);
+
+    let mut linker = Linker::<Memory>::new(engine.wasmtime());
+    types::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
+    log::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
+    progress::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
+    objects::add_to_linker::<_, Host>(&mut linker, |memory| memory)?;
+    linker.define_unknown_imports_as_traps(compiled.component())?;
+    let plugin = PluginPre::new(linker.instantiate_pre(compiled.component())?)?;
+
+    let instantiate = repeat(length, async || start(&engine, &plugin).await.map(drop)).await?;
+    let run = repeat(length, async || job(&engine, &plugin, "echo", "{}").await.map(drop)).await?;
+    let begin = Instant::now();
+    job(&engine, &plugin, "log", &format!(r#"{{"lines":{LINES}}}"#)).await?;
+    // A line and a report of progress each.
+    let call = begin.elapsed() / (2 * LINES) as u32;
+
+    let native = {
+        let begin = Instant::now();
+        drain(zeros()).await?;
+        per_second(begin)
+    };
+    Ok(PluginFigures {
+        compile,
+        instantiate,
+        run,
+        call,
+        native,
+        forwarded: stream_job(&engine, &plugin, "forward").await?,
+        transformed: stream_job(&engine, &plugin, "transform").await?,
+        memory_kib,
+    })
+}
+
+fn component() -> Result<Vec<u8>> {
+    // target/release/atlashub-benches
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("the target folder")?;
+    let path = target.join("plugins/testing/hostile.wasm");
+    std::fs::read(&path).with_context(|| format!("{}: run `cargo xtask plugin testing` first", path.display()))
+}
+
+fn resident_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the process's memory")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+/// The time that one takes, of as many as fit.
+async fn repeat(length: Duration, work: impl AsyncFn() -> Result<()>) -> Result<Duration> {
+    let begin = Instant::now();
+    let mut count = 0;
+    while begin.elapsed() < length {
+        for _ in 0..100 {
+            work().await?;
+        }
+        count += 100;
+    }
+    Ok(begin.elapsed() / count)
+}
+
+async fn start(engine: &Engine, plugin: &PluginPre<Memory>) -> Result<(Store<Memory>, Plugin)> {
+    let mut store = Store::new(engine.wasmtime(), Memory::default());
+    store.set_epoch_deadline(1 << 40);
+    let plugin = plugin.instantiate_async(&mut store).await?;
+    Ok((store, plugin))
+}
+
+async fn job(engine: &Engine, plugin: &PluginPre<Memory>, job: &str, params: &str) -> Result<Memory> {
+    let (mut store, plugin) = start(engine, plugin).await?;
+    let context =
+        RunContext { run_id: String::new(), job: job.to_owned(), attempt: 1, scheduled_for: None, project: None };
+    let params = params.to_owned();
+    let answer = store
+        .run_concurrent(async |accessor| plugin.atlashub_plugin_job().call_run(accessor, context, params).await)
+        .await??;
+    match answer {
+        Ok(_) => Ok(store.into_data()),
+        Err(error) => bail!("{job}: {}", error.message),
+    }
+}
+
+async fn stream_job(engine: &Engine, plugin: &PluginPre<Memory>, name: &str) -> Result<f64> {
+    let params = r#"{"fromStore":"memory","fromKey":"a","toStore":"memory","toKey":"b"}"#;
+    let begin = Instant::now();
+    let memory = job(engine, plugin, name, params).await?;
+    let figure = per_second(begin);
+    if memory.stored != STREAM_BYTES as u64 {
+        bail!("{name}: {} bytes arrived, {} were counted", memory.stored, memory.counted);
+    }
+    Ok(figure)
+}
+
+fn per_second(begin: Instant) -> f64 {
+    STREAM_BYTES as f64 / (1_u64 << 30) as f64 / begin.elapsed().as_secs_f64()
+}
+
+fn zeros() -> ByteStream {
+    let chunk = Bytes::from(vec![7; CHUNK_BYTES]);
+    Box::pin(stream::iter((0..STREAM_BYTES / CHUNK_BYTES).map(move |_| Ok(chunk.clone()))))
+}
+
+/// Copies every byte once, as an upload does.
+async fn drain(mut bytes: ByteStream) -> Result<u64> {
+    let mut part = vec![0; 8 << 20];
+    let mut stored = 0;
+    while let Some(chunk) = bytes.next().await {
+        let chunk = chunk?;
+        let at = stored as usize % (part.len() - CHUNK_BYTES * 8);
+        part[at..at + chunk.len()].copy_from_slice(&chunk);
+        black_box(&part);
+        stored += chunk.len() as u64;
+    }
+    Ok(stored)
+}
+
+impl CountsBytes for Memory {
+    fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.counted += bytes as u64;
+        Ok(())
+    }
+}
+
+impl types::Host for Memory {
+    fn convert_error(&mut self, error: CallError) -> wasmtime::Result<types::Error> {
+        error.into_wit()
+    }
+}
+
+impl log::Host for Memory {
+    fn write(&mut self, _: log::Level, message: String, _: String) -> wasmtime::Result<()> {
+        black_box(message);
+        Ok(())
+    }
+}
+
+impl progress::Host for Memory {
+    fn report(&mut self, done: u64, _: Option<u64>, message: String) -> wasmtime::Result<()> {
+        black_box((done, message));
+        Ok(())
+    }
+}
+
+impl objects::Host for Memory {}
+
+impl objects::HostUpload for Memory {
+    fn drop(&mut self, _: Resource<OpenUpload>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+fn meta(stored: u64) -> objects::ObjectMeta {
+    objects::ObjectMeta {
+        key: String::new(),
+        size_bytes: stored,
+        sha256: None,
+        content_type: None,
+        last_modified: None,
+    }
+}
+
+impl objects::HostUploadWithStore<Memory> for Host {
+    async fn commit(
+        accessor: &Accessor<Memory, Self>,
+        _: Resource<OpenUpload>,
+    ) -> Result<objects::ObjectMeta, CallError> {
+        Ok(meta(accessor.with(|mut access| access.get().stored)))
+    }
+}
+
+type Got = (objects::ObjectMeta, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+
+impl objects::HostWithStore<Memory> for Host {
+    async fn put(
+        accessor: &Accessor<Memory, Self>,
+        _: String,
+        _: String,
+        _: String,
+        body: StreamReader<u8>,
+    ) -> Result<Resource<OpenUpload>, CallError> {
+        let bytes = accessor.with(|mut access| streams::receive(&mut access, body))?;
+        let stored = drain(bytes).await.map_err(|error| CallError::unavailable(error.to_string()))?;
+        accessor.with(|mut access| access.get().stored = stored);
+        Ok(Resource::new_own(0))
+    }
+
+    async fn get(accessor: &Accessor<Memory, Self>, _: String, _: String) -> Result<Got, CallError> {
+        accessor.with(|mut access| {
+            let body = streams::send(&mut access, zeros())?;
+            let outcome = streams::send_outcome(&mut access, async { Ok(()) })?;
+            Ok((meta(STREAM_BYTES as u64), body, outcome))
+        })
+    }
+
+    async fn put_bytes(
+        _: &Accessor<Memory, Self>,
+        _: String,
+        _: String,
+        _: String,
+        body: Vec<u8>,
+    ) -> Result<objects::ObjectMeta, CallError> {
+        Ok(meta(body.len() as u64))
+    }
+
+    async fn head(_: &Accessor<Memory, Self>, _: String, _: String) -> Result<objects::ObjectMeta, CallError> {
+        Ok(meta(STREAM_BYTES as u64))
+    }
+
+    async fn list(
+        _: &Accessor<Memory, Self>,
+        _: String,
+        _: String,
+        _: Option<String>,
+    ) -> Result<objects::ObjectPage, CallError> {
+        Ok(objects::ObjectPage { objects: Vec::new(), cursor: None })
+    }
+
+    async fn delete(_: &Accessor<Memory, Self>, _: String, _: String) -> Result<(), CallError> {
+        Ok(())
+    }
+}

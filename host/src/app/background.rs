@@ -1,0 +1,69 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{App, notices::RunNotices};
+use crate::{
+    jobs::{Scheduler, notify},
+    observability, projects, storage,
+};
+
+/// How long runs may go on when the process is told to stop.
+const RUN_GRACE: Duration = Duration::from_secs(10);
+const PROJECT_SWEEP: Duration = Duration::from_secs(60);
+const STORAGE_SWEEP: Duration = Duration::from_secs(600);
+
+impl App {
+    /// Starts what runs beside the requests: metrics, hearing of revoked keys, plugins, notifications, the sweeps,
+    /// and, where the role says so, jobs.
+    pub fn start_background(&self) {
+        observability::start_metrics();
+        tokio::spawn(self.0.projects.keys.clone().listen());
+        tokio::spawn(self.0.plugins.clone().watch());
+        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
+                tracing::warn!(%error, "the shared databases could not be closed to projects' roles");
+            }
+            app.sweep_projects().await;
+        });
+        if self.0.config.role.runs_jobs() {
+            tokio::spawn(self.clone().sweep_storage());
+            let app = self.clone();
+            tokio::spawn(async move {
+                let observer = RunNotices::new(app.notifier().clone());
+                let mut scheduler = app.0.scheduler.lock().await;
+                *scheduler = Some(Scheduler::start(app.0.jobs.clone(), Some(Arc::new(observer))).await);
+            });
+        }
+    }
+
+    /// Ends what runs jobs: no new runs, some seconds for those that go on, and the rest is given up to other nodes.
+    pub async fn stop_jobs(&self) {
+        self.0.jobs.close();
+        let scheduler = self.0.scheduler.lock().await.take();
+        if let Some(scheduler) = scheduler {
+            scheduler.stop(RUN_GRACE).await;
+        }
+    }
+
+    /// Finishes what a crash, or a store that was down, left of projects; at the start and now and then.
+    async fn sweep_projects(self) {
+        let mut ticks = tokio::time::interval(PROJECT_SWEEP);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = projects::finish_unfinished(&self.0.projects).await {
+                tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
+            }
+        }
+    }
+
+    async fn sweep_storage(self) {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP, STORAGE_SWEEP);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = storage::cleanup(&self.0.storage).await {
+                tracing::error!(%error, "storage could not be cleaned up");
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+use std::{num::NonZeroU32, sync::Arc};
+
+use chrono::Utc;
+
+use super::{App, Inner, Services, notices};
+use crate::{
+    admin::{AdminIdentity, AdminState, SystemFacts},
+    backups::{BackupsState, Catalogue},
+    config::Config,
+    data::{DataLimits, DataService},
+    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
+    egress::Egress,
+    jobs::{JobRunner, JobsState, NoRunner, notify::NotificationState},
+    object_store::ObjectStore,
+    plugins::{
+        FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities,
+        runtime::{Engine, HostLimits, Runtime},
+    },
+    projects::{
+        Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials,
+        UserTokens,
+    },
+    secrets::Sealer,
+    sql_editor::SqlEditorState,
+    storage::StorageState,
+    tables::TablesState,
+};
+
+/// Connections of the platform database's own pool.
+const PLATFORM_CONNECTIONS: u32 = 12;
+/// Wrong API keys per second and client address.
+const REFUSALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// Makes the slices, lowest floor first. Where no `runner` is handed in, plugins run the jobs.
+pub(super) fn app(config: Config, services: &Services, runner: Option<Arc<dyn JobRunner>>) -> anyhow::Result<App> {
+    let started_at = Utc::now();
+    let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
+    let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
+    let store = ObjectStore::new(&services.storage);
+    let credentials = Arc::new(SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone()));
+    let pools = ProjectPools::new(
+        ServerAddress::from_url(services.database_url.expose())?,
+        credentials.clone(),
+        PoolLimits {
+            budget: config.limits.project_connections,
+            size: config.limits.pool_size,
+            statement_timeout: config.limits.request_timeout,
+        },
+    );
+    let projects = Projects::new(platform.clone());
+    let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
+    let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
+    let databases = Databases::new(platform.clone(), pools.clone(), dumper);
+    let max_object_bytes = config.storage.max_object_bytes();
+
+    let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
+    let data = DataService::new(pools.clone(), DataLimits::from(&config.limits));
+    let egress = Egress::new(config.http_allowed_hosts.clone())?;
+    let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
+    let new_jobs = |runner| {
+        let (sealer, store, projects) = (sealer.clone(), store.clone(), projects.clone());
+        JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
+    };
+
+    let catalogue = Catalogue::new(platform.clone(), store.clone());
+    let capabilities = Arc::new(capabilities::Services {
+        platform: platform.clone(),
+        egress: egress.clone(),
+        notifier: notifications.notifier.clone(),
+        database_url: services.database_url.clone(),
+        databases: databases.clone(),
+        store: store.clone(),
+        storage: storage.clone(),
+        backups: Arc::new(catalogue.clone()),
+        // What removes old runs begins none, so that it needs nobody to run them.
+        runs: new_jobs(Arc::new(NoRunner)),
+        master_key_id: sealer.current_key().to_string(),
+    });
+    let limits = HostLimits::default();
+    let notifier = notifications.notifier.clone();
+    let plugins = Plugins::new(PluginsParts {
+        platform: platform.clone(),
+        sealer: sealer.clone(),
+        folder: PluginFolder::new(&config.plugin_dir),
+        first_party: FirstParty::of_binary(),
+        runtime: Arc::new(Runtime::new(Engine::new(&limits)?, limits, capabilities.clone())),
+        on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
+    });
+    let jobs = new_jobs(runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));
+    let backups =
+        BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
+
+    let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
+    let forget = {
+        let (storage, data) = (storage.clone(), data.clone());
+        Arc::new(move |project: &str| {
+            storage.forget_project(project);
+            data.schemas().forget(project);
+        })
+    };
+    Ok(App(Arc::new(Inner {
+        started_at,
+        gate: PublicGate {
+            keys: keys.clone(),
+            tokens: UserTokens::new(platform.clone(), &config.public_url),
+            refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
+        },
+        storage,
+        tables: TablesState { pools: pools.clone() },
+        data,
+        notifications,
+        egress,
+        sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
+        backups,
+        capabilities,
+        plugins,
+        jobs,
+        scheduler: tokio::sync::Mutex::new(None),
+        admin: AdminState {
+            platform: platform.clone(),
+            pools: pools.clone(),
+            identity: Arc::new(identity),
+            system: Arc::new(SystemFacts {
+                environment: config.environment,
+                role: config.role,
+                embedded: config.embedded(),
+                started_at,
+                public_url: config.public_url.clone(),
+                storage_public_endpoint: services.storage.public_endpoint.clone(),
+            }),
+        },
+        projects: ProjectsState {
+            platform,
+            database_url: services.database_url.clone(),
+            sealer,
+            store,
+            pools,
+            projects,
+            keys,
+            max_object_bytes,
+            forget,
+        },
+        config,
+    })))
+}

@@ -1,0 +1,50 @@
+//! Backups: which there are, and what the owner does with them.
+//!
+//! A backup is two objects in the platform's own bucket: a dump, and a manifest beside it that says all there is to
+//! know. The table `backups` is a catalogue of them, made again from the manifests wherever it lacks one, so that backups
+//! outlive the platform database. Making one is the work of the plugin `backup`, over `plugins::capabilities`.
+//!
+//! Deliberately absent: dumping (`db::dump`), uploading (`object_store`), schedules and retention (jobs and the plugin),
+//! and any way for an API key to reach the bucket. Restoring, and verifying by restoring, will be files of their own here.
+//!
+//! Reading order: `manifest`, `stored` (what storage has), `queries`, `catalogue` (table and storage brought together; what
+//! plugins get), `create` (a run of the plugin), `routes`.
+
+mod catalogue;
+mod create;
+mod manifest;
+mod queries;
+mod routes;
+mod stored;
+
+use axum::extract::FromRef;
+use sqlx::PgPool;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{jobs::JobsState, object_store::ObjectStore, projects::Databases};
+
+pub use catalogue::Catalogue;
+pub use manifest::{BackupManifest, ManifestTable, backup_id};
+pub use stored::{StoredBackup, stored_backups};
+
+/// What the routes of backups need.
+#[derive(Clone)]
+pub struct BackupsState {
+    pub platform: PgPool,
+    pub store: ObjectStore,
+    pub databases: Databases,
+    pub catalogue: Catalogue,
+    pub jobs: JobsState,
+}
+
+/// Routes of the admin surface.
+pub fn admin_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    BackupsState: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(routes::list_backups, routes::create_backup))
+        .routes(routes!(routes::delete_backup))
+        .routes(routes!(routes::sign_backup_download))
+}

@@ -1,0 +1,135 @@
+//! The fixed SQL of the catalogue.
+
+use api_types::{Backup, BackupState};
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct BackupRow {
+    pub id: Uuid,
+    pub target: String,
+    pub title: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub size_bytes: i64,
+    pub sha256: String,
+    pub state: String,
+    pub object_key: String,
+    pub manifest_key: String,
+    pub run_id: Option<Uuid>,
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+impl BackupRow {
+    pub(super) fn to_wire(&self) -> Backup {
+        Backup {
+            id: self.id.to_string(),
+            target: self.target.clone(),
+            title: self.title.clone(),
+            created_at: self.created_at,
+            size_bytes: self.size_bytes,
+            sha256: self.sha256.clone(),
+            state: match self.state.as_str() {
+                "verified" => BackupState::Verified,
+                "missing" => BackupState::Missing,
+                _ => BackupState::Ready,
+            },
+            object_key: self.object_key.clone(),
+            manifest_key: self.manifest_key.clone(),
+            run_id: self.run_id.map(|id| id.to_string()),
+            verified_at: self.verified_at,
+        }
+    }
+}
+
+/// Newest first; `before` is time and id of the last one of the page before.
+pub(super) async fn backups(
+    pool: &PgPool,
+    limit: i64,
+    before: Option<(DateTime<Utc>, Uuid)>,
+) -> Result<Vec<BackupRow>> {
+    let (at, id) = before.unzip();
+    sqlx::query_as(
+        "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
+         FROM backups WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
+         ORDER BY created_at DESC, id DESC LIMIT $3",
+    )
+    .bind(at)
+    .bind(id)
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
+/// Those that are in storage, newest first; of one target, or all.
+pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
+    sqlx::query_as(
+        "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
+         FROM backups WHERE state <> 'missing' AND ($1::text IS NULL OR target = $1)
+         ORDER BY created_at DESC, id DESC",
+    )
+    .bind(target)
+    .fetch_all(pool)
+    .await
+}
+
+pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>> {
+    sqlx::query_as(
+        "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
+         FROM backups WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+}
+
+/// Id, key of the dump, key of the manifest, and state of every entry.
+pub(super) async fn keys(pool: &PgPool) -> Result<Vec<(Uuid, String, String, String)>> {
+    sqlx::query_as("SELECT id, object_key, manifest_key, state FROM backups").fetch_all(pool).await
+}
+
+/// Adds an entry; one that is there already only learns what it lacked.
+pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (id) DO UPDATE SET run_id = coalesce(backups.run_id, excluded.run_id),
+                                        title = coalesce(backups.title, excluded.title)",
+    )
+    .bind(row.id)
+    .bind(&row.target)
+    .bind(&row.title)
+    .bind(row.created_at)
+    .bind(row.size_bytes)
+    .bind(&row.sha256)
+    .bind(&row.object_key)
+    .bind(&row.manifest_key)
+    .bind(row.run_id)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+pub(super) async fn mark_missing(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
+    let result = sqlx::query("UPDATE backups SET state = 'missing' WHERE id = ANY($1)").bind(ids).execute(pool).await?;
+    Ok(result.rows_affected())
+}
+
+/// What was missing is there again.
+pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
+    let result = sqlx::query(
+        "UPDATE backups SET state = CASE WHEN verified_at IS NULL THEN 'ready' ELSE 'verified' END
+         WHERE id = ANY($1) AND state = 'missing'",
+    )
+    .bind(ids)
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+pub(super) async fn delete(pool: &PgPool, id: Uuid) -> Result<bool> {
+    let result = sqlx::query("DELETE FROM backups WHERE id = $1").bind(id).execute(pool).await?;
+    Ok(result.rows_affected() > 0)
+}

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use api_types::{Backup, BackupDownload, CreateBackup, ErrorBody, Page, PageQuery, RunStarted};
+use axum::{Extension, extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{BackupsState, manifest::file_name, queries};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    http::{ApiJson, ApiPath, ApiQuery, AuditTarget, PageRequest},
+    object_store::PLATFORM_BUCKET,
+    plugins::{BackupCatalogue as _, CatalogueError},
+};
+
+/// A signed download must begin within this; it may end later.
+const DOWNLOAD_LIFE: Duration = Duration::from_secs(3600);
+
+/// All backups, newest first. What storage has and the catalogue lacked is in it; a backup whose dump is gone from storage
+/// is `missing`.
+#[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(PageQuery),
+    responses((status = 200, body = Page<Backup>)))]
+pub(super) async fn list_backups(
+    State(state): State<BackupsState>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> ApiResult<ApiJson<Page<Backup>>> {
+    let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&query)?;
+    if request.after.is_none()
+        && let Err(error) = state.catalogue.compare_with_storage().await
+    {
+        // The catalogue as it was last seen says more than an error.
+        tracing::warn!(
+            error = format!("{:#}", anyhow::Error::from(error)),
+            "backups could not be compared with storage"
+        );
+    }
+    let rows = queries::backups(&state.platform, request.fetch(), request.after).await?;
+    let page = request.page(rows, |row| (row.created_at, row.id));
+    Ok(ApiJson(Page { items: page.items.iter().map(|row| row.to_wire()).collect(), next_cursor: page.next_cursor }))
+}
+
+/// Makes a backup now: a run like any other, which can be watched and cancelled.
+#[utoipa::path(post, path = "/admin/v1/backups", tag = "backups", request_body = CreateBackup,
+    responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+pub(super) async fn create_backup(
+    State(state): State<BackupsState>,
+    ApiJson(request): ApiJson<CreateBackup>,
+) -> ApiResult<(StatusCode, Extension<AuditTarget>, ApiJson<RunStarted>)> {
+    let run = state.begin(&request.target).await?;
+    Ok((StatusCode::ACCEPTED, Extension(AuditTarget(request.target)), ApiJson(RunStarted { run_id: run.to_string() })))
+}
+
+/// A link to the dump, which any `pg_restore` reads.
+#[utoipa::path(post, path = "/admin/v1/backups/{backup}/download", tag = "backups", params(("backup" = Uuid, Path)),
+    responses((status = 200, body = BackupDownload), (status = 404, body = ErrorBody)))]
+pub(super) async fn sign_backup_download(
+    State(state): State<BackupsState>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> ApiResult<ApiJson<BackupDownload>> {
+    let backup = queries::backup(&state.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
+    if state.store.head(PLATFORM_BUCKET, &backup.object_key).await?.is_none() {
+        return Err(ApiError::new(Code::ObjectNotFound, "The backup's dump is gone from storage.")
+            .with_hint("Delete the entry, and make a new backup."));
+    }
+    let disposition = format!("attachment; filename=\"{}\"", file_name(&backup.object_key));
+    let signed =
+        state.store.presign_get(PLATFORM_BUCKET, &backup.object_key, Some(&disposition), DOWNLOAD_LIFE).await?;
+    Ok(ApiJson(BackupDownload { download_url: signed.url, expires_in: DOWNLOAD_LIFE.as_secs() }))
+}
+
+/// Removes a backup: dump, manifest and entry.
+#[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
+    responses((status = 204), (status = 404, body = ErrorBody)))]
+pub(super) async fn delete_backup(
+    State(state): State<BackupsState>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> ApiResult<StatusCode> {
+    state.catalogue.remove(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<CatalogueError> for ApiError {
+    fn from(error: CatalogueError) -> Self {
+        match error {
+            CatalogueError::NotFound => Self::not_found("backup"),
+            CatalogueError::Invalid(problem) => Self::invalid(problem),
+            CatalogueError::LeaseLost => Self::new(Code::Conflict, "The run doesn't hold its lease any more."),
+            CatalogueError::Unavailable { what, cause } => match what {
+                "the object store" => Self::unavailable("The object store", cause),
+                _ => Self::unavailable("The platform database", cause),
+            },
+        }
+    }
+}

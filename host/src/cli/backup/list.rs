@@ -1,0 +1,70 @@
+use std::process::ExitCode;
+
+use crate::{
+    backups::{StoredBackup, backup_id, stored_backups},
+    cli::{error::CommandError, services::RunningStore},
+    config::Config,
+    object_store::{ObjectStore, StoreError},
+};
+
+/// List the backups that are in storage, newest first.
+///
+/// Reads the manifests in storage alone, so that it works when the platform database is gone.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ListArguments {
+    /// Only those of one database: `platform` or `project:<id>`.
+    #[arg(long)]
+    target: Option<String>,
+    /// Print the manifests, a JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: &ListArguments, config: &Config) -> Result<ExitCode, CommandError> {
+    let running = RunningStore::for_command(config).await?;
+    let listed = stored_backups(&ObjectStore::new(&running.storage)).await;
+    let endpoint = running.storage.endpoint.clone();
+    running.stop().await;
+    let backups = listed.map_err(|error| unreadable(&endpoint, error))?;
+    let wanted =
+        |backup: &&StoredBackup| arguments.target.as_ref().is_none_or(|target| *target == backup.manifest.target);
+    let mut none = true;
+    for backup in backups.iter().filter(wanted) {
+        none = false;
+        if arguments.json { print_json(backup) } else { print_line(backup) }
+    }
+    if none {
+        eprintln!("There are no backups in storage.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn print_line(backup: &StoredBackup) {
+    let manifest = &backup.manifest;
+    say!(
+        "{}  {}  {:>12}  {}  {}{}",
+        backup_id(&backup.object_key),
+        manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"),
+        manifest.size_bytes,
+        manifest.target,
+        backup.object_key,
+        manifest.title.as_ref().map(|title| format!("  ({title})")).unwrap_or_default()
+    );
+}
+
+fn print_json(backup: &StoredBackup) {
+    let mut line = serde_json::json!({ "id": backup_id(&backup.object_key), "objectKey": backup.object_key });
+    if let (serde_json::Value::Object(line), Ok(serde_json::Value::Object(manifest))) =
+        (&mut line, serde_json::to_value(&backup.manifest))
+    {
+        line.extend(manifest);
+    }
+    say!("{line}");
+}
+
+fn unreadable(endpoint: &str, error: StoreError) -> CommandError {
+    CommandError::failed(format!(
+        "The backups at {endpoint} can't be read ({:#}): check the store and ATLASHUB_S3_ENDPOINT with `atlashub doctor`.",
+        anyhow::Error::from(error)
+    ))
+}

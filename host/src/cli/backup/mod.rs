@@ -1,0 +1,33 @@
+//! `atlashub backup`: which backups there are, and making one. Restoring will be a command of its own.
+
+mod create;
+mod list;
+
+use std::process::ExitCode;
+
+use super::{error::CommandError, logging};
+use crate::config::{Config, Role, Vars};
+
+/// Backups of the platform database and of projects.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct BackupArguments {
+    #[command(subcommand)]
+    command: BackupCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum BackupCommand {
+    Create(create::CreateArguments),
+    List(list::ListArguments),
+}
+
+pub(super) async fn run(arguments: &BackupArguments) -> Result<ExitCode, CommandError> {
+    let vars = Vars::from_process()?;
+    let config = Config::from_vars(&vars, Role::All)?;
+    logging::start(&vars, config.log_json, "warn")?;
+    match &arguments.command {
+        BackupCommand::Create(arguments) => create::run(arguments, config).await,
+        BackupCommand::List(arguments) => list::run(arguments, &config).await,
+    }
+}

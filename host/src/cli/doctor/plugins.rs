@@ -1,0 +1,57 @@
+//! Plugins: whether the folder can be read, what is refused and why, what waits for the owner.
+
+use api_types::PluginState;
+
+use super::report::Report;
+use crate::{
+    app::Services,
+    config::Config,
+    db,
+    plugins::{FirstParty, PluginFolder, PluginTools},
+    secrets::Sealer,
+};
+
+const CHECK: &str = "plugins";
+
+pub(super) async fn check(config: &Config, services: &Services, report: &mut Report) {
+    let platform = match db::platform::connect(services.database_url.expose(), 1) {
+        Ok(pool) => pool,
+        Err(error) => return report.problem(CHECK, format!("the platform database can't be used ({error}).")),
+    };
+    let tools = PluginTools {
+        platform,
+        sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),
+        folder: PluginFolder::new(&config.plugin_dir),
+        first_party: FirstParty::of_binary(),
+    };
+    let plugins = tools.list().await;
+    tools.platform.close().await;
+    let plugins = match plugins {
+        Ok(plugins) => plugins,
+        Err(error) => return report.problem(CHECK, format!("{error} Mend the folder's mode, or ATLASHUB_PLUGIN_DIR.")),
+    };
+    let folder = config.plugin_dir.display();
+    if config.plugin_dir.is_dir() {
+        report.ok(CHECK, format!("{folder} can be read; {} known", plugins.len()));
+    } else {
+        report.ok(CHECK, format!("{} known; there is no folder {folder}", plugins.len()));
+    }
+    for plugin in plugins {
+        let reason = plugin.reason.as_deref().unwrap_or("no reason is known");
+        match plugin.state {
+            PluginState::Active => {}
+            PluginState::Rejected => report.problem(CHECK, format!("{} is refused: {reason}.", plugin.name)),
+            PluginState::Pending if plugin.first_party => {
+                report.note(CHECK, format!("{}: {reason}; `serve` sees to it at its start", plugin.name));
+            }
+            PluginState::Pending => report.note(
+                CHECK,
+                format!(
+                    "{}: {reason}; run `atlashub plugin approve {}` or use the dashboard",
+                    plugin.name, plugin.name
+                ),
+            ),
+            PluginState::Revoked => report.note(CHECK, format!("{}: {reason}", plugin.name)),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What the owner decides. A server that runs hears of it at once.
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+
+use api_types::{ApprovePlugin, GrantedCapability, Plugin, PluginState};
+
+use super::files;
+use crate::{
+    cli::{error::CommandError, logging, services::RunningServices},
+    config::{Config, Role, Vars},
+    db::{
+        self,
+        audit::{NewAuditEntry, record},
+        server,
+    },
+    plugins::{FirstParty, PluginError, PluginFolder, PluginTools},
+    secrets::Sealer,
+};
+
+const ACTOR: &str = "cli";
+
+/// List the plugins in the folder and in the program: what runs, what waits, what is refused and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// Everything, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Let a plugin run, with all that it asks for or with less.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApproveArguments {
+    /// The plugin's name, as `atlashub plugin list` shows it.
+    name: String,
+    /// Grant only this, with the reach that the plugin asks for; can be given more than once.
+    #[arg(long = "only", value_name = "CAPABILITY")]
+    only: Vec<String>,
+    /// Grant nothing.
+    #[arg(long, conflicts_with = "only")]
+    nothing: bool,
+    /// A setting for it; can be given more than once. Replaces the settings there were.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    config: Vec<(String, String)>,
+    /// A secret for it, from a file, its line end left out; can be given more than once.
+    #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
+    secret: Vec<(String, String)>,
+    /// Trust this public key first.
+    #[arg(long, value_name = "FILE")]
+    trust_key: Option<PathBuf>,
+}
+
+/// Stop a plugin, a key or a file, and end its runs.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct RevokeArguments {
+    /// The plugin's name.
+    name: Option<String>,
+    /// A key by its id, for good.
+    #[arg(long, value_name = "KEY-ID")]
+    key: Option<String>,
+    /// A file by its SHA-256 in hexadecimal.
+    #[arg(long, value_name = "HASH")]
+    sha256: Option<String>,
+}
+
+pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
+    with_tools(async |tools| {
+        let plugins = tools.list().await?;
+        if arguments.json {
+            say!("{:#}", serde_json::to_value(&plugins).unwrap_or_default());
+            return Ok(());
+        }
+        if plugins.is_empty() {
+            say!("There are no plugins in {}.", tools.folder.path().display());
+        }
+        plugins.iter().for_each(print);
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, CommandError> {
+    let mut secrets = BTreeMap::new();
+    for (name, file) in &arguments.secret {
+        let value = files::read_text(file.as_ref())?.trim_end_matches(['\r', '\n']).to_owned();
+        secrets.insert(name.clone(), Some(value));
+    }
+    with_tools(async |tools| {
+        if let Some(file) = &arguments.trust_key {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let key = tools.trust_key(&name, &files::read_text(file)?).await?;
+            audit(tools, "trusted_key.add", &key.id, serde_json::json!({ "name": key.name })).await?;
+            say!("Key {} is trusted.", key.id);
+        }
+        let request = ApprovePlugin {
+            granted: granted(arguments, tools).await?,
+            secrets: (!secrets.is_empty()).then(|| secrets.clone()),
+            config: (!arguments.config.is_empty()).then(|| arguments.config.iter().cloned().collect()),
+        };
+        let plugin = tools.approve(&arguments.name, &request, ACTOR).await?;
+        let details = serde_json::json!({
+            "keyId": plugin.key_id,
+            "sha256": plugin.sha256,
+            "serial": plugin.serial,
+            "granted": plugin.granted,
+        });
+        audit(tools, "plugin.approve", &plugin.name, details).await?;
+        print(&plugin);
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn revoke(arguments: &RevokeArguments) -> Result<ExitCode, CommandError> {
+    with_tools(async |tools| {
+        if let Some(id) = &arguments.key {
+            tools.revoke_key(id).await?;
+            audit(tools, "trusted_key.remove", id, serde_json::json!({})).await?;
+            say!("Key {id} is revoked.");
+        }
+        if let Some(hash) = &arguments.sha256 {
+            tools.revoke_file(hash).await?;
+            audit(tools, "plugin.revoke", hash, serde_json::json!({ "sha256": hash })).await?;
+            say!("The file {hash} is revoked.");
+        }
+        if let Some(name) = &arguments.name {
+            tools.revoke(name).await?;
+            audit(tools, "plugin.revoke", name, serde_json::json!({})).await?;
+            say!("Plugin {name} is revoked.");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// What the options leave of the request; None for all of it.
+async fn granted(
+    arguments: &ApproveArguments,
+    tools: &PluginTools,
+) -> Result<Option<Vec<GrantedCapability>>, CommandError> {
+    if arguments.nothing {
+        return Ok(Some(Vec::new()));
+    }
+    if arguments.only.is_empty() {
+        return Ok(None);
+    }
+    let plugins = tools.list().await?;
+    let requested = plugins.into_iter().find(|plugin| plugin.name == arguments.name).map(|plugin| plugin.requested);
+    let grants = arguments.only.iter().map(|name| {
+        let asked = requested.iter().flatten().find(|request| request.capability == *name);
+        // What it does not ask for is refused below, in better words.
+        let scope = asked.map(|request| request.scope.clone()).unwrap_or_default();
+        GrantedCapability { capability: name.clone(), scope }
+    });
+    Ok(Some(grants.collect()))
+}
+
+fn print(plugin: &Plugin) {
+    let state = match plugin.state {
+        PluginState::Active => "active",
+        PluginState::Pending => "pending",
+        PluginState::Rejected => "rejected",
+        PluginState::Revoked => "revoked",
+    };
+    let version = plugin.version.as_deref().unwrap_or("-");
+    let reason = plugin.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    say!("{state:8} {} {version}{reason}", plugin.name);
+    for request in &plugin.requested {
+        let granted = plugin.granted.iter().any(|grant| grant.capability == request.capability);
+        let word = if granted { "granted" } else { "asks for" };
+        say!("         {word} {}: {}", request.capability, request.reason);
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+async fn audit(
+    tools: &PluginTools,
+    action: &str,
+    target: &str,
+    details: serde_json::Value,
+) -> Result<(), CommandError> {
+    let mut entry = NewAuditEntry::new(ACTOR, action);
+    entry.target = Some(target.to_owned());
+    entry.details = details;
+    Ok(record(&tools.platform, &entry).await?)
+}
+
+/// Runs on the platform database of the configuration, or on the embedded one.
+async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandError>) -> Result<ExitCode, CommandError> {
+    let vars = Vars::from_process()?;
+    let config = Config::from_vars(&vars, Role::All)?;
+    logging::start(&vars, config.log_json, "warn")?;
+    let running = RunningServices::for_command(&config).await?;
+    let outcome = async {
+        let services = &running.services;
+        drop(server::reach(services.database_url.expose(), Duration::from_secs(10)).await?);
+        let tools = PluginTools {
+            platform: db::platform::connect(services.database_url.expose(), 2)?,
+            sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),
+            folder: PluginFolder::new(&config.plugin_dir),
+            first_party: FirstParty::of_binary(),
+        };
+        let outcome = act(&tools).await;
+        tools.platform.close().await;
+        outcome
+    }
+    .await;
+    running.stop().await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+impl From<PluginError> for CommandError {
+    fn from(error: PluginError) -> Self {
+        match error {
+            PluginError::Database(error) => error.into(),
+            error => Self::failed(error.to_string()),
+        }
+    }
+}

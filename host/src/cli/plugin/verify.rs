@@ -1,0 +1,43 @@
+use std::{path::PathBuf, process::ExitCode};
+
+use super::files;
+use crate::{
+    cli::error::CommandError,
+    plugins::trust::{DetachedSignature, PluginKey},
+};
+
+/// Check a component's signature against a public key. Exits with 1 where it does not fit.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArguments {
+    /// The component, for example `hello.wasm`, with `hello.wasm.minisig` beside it.
+    file: PathBuf,
+    /// File of the public key, or the key itself.
+    #[arg(short, long, value_name = "FILE|KEY", default_value = "minisign.pub")]
+    public_key: String,
+}
+
+pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode, CommandError> {
+    let key = match PluginKey::parse(&arguments.public_key) {
+        Ok(key) => key,
+        Err(_) => {
+            let text = files::read_text(arguments.public_key.as_ref())?;
+            PluginKey::parse(&text)
+                .map_err(|error| CommandError::failed(format!("{} can't be used: {error}.", arguments.public_key)))?
+        }
+    };
+    let path = files::signature_of(&arguments.file);
+    let shown = path.display().to_string();
+    let wrong = |refusal| CommandError::failed(format!("{}: {refusal}.", arguments.file.display()));
+    let signature = DetachedSignature::parse(&files::read_text(&path)?, &shown).map_err(wrong)?;
+    if signature.key_id() != key.id() {
+        return Err(CommandError::failed(format!(
+            "{} is signed by key {}, and the public key is {}.",
+            arguments.file.display(),
+            signature.key_id(),
+            key.id()
+        )));
+    }
+    signature.check(&key, &files::read(&arguments.file)?).map_err(wrong)?;
+    say!("The signature by key {} holds. Trusted comment: {}", key.id(), signature.trusted_comment());
+    Ok(ExitCode::SUCCESS)
+}

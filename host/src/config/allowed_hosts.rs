@@ -1,0 +1,247 @@
+use url::Host;
+
+/// Which hosts requests out of the platform may go to; none by default.
+///
+/// Entries of `[scheme://]host[:port][+private]`, separated by commas. What an entry leaves out it doesn't restrict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AllowedHosts {
+    entries: Vec<AllowedHost>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AllowedHost {
+    scheme: Option<WebScheme>,
+    host: HostPattern,
+    port: Option<u16>,
+    /// The host may be at a private address.
+    private: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebScheme {
+    Http,
+    Https,
+}
+
+impl WebScheme {
+    /// Of a URL's scheme; none for any other than these two.
+    pub fn parse(scheme: &str) -> Option<Self> {
+        match scheme {
+            "http" => Some(Self::Http),
+            "https" => Some(Self::Https),
+            _ => None,
+        }
+    }
+
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// What the entries that match a target permit together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostPermit {
+    /// The target may be at a private address.
+    pub private: bool,
+    /// An entry names the target's port.
+    pub port_named: bool,
+}
+
+impl AllowedHosts {
+    /// Parses the list.
+    ///
+    /// # Errors
+    /// What is wrong with the first entry that is.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        Ok(Self { entries: entries.map(parse_entry).collect::<Result<_, _>>()? })
+    }
+
+    /// One target and nothing else.
+    pub fn only(scheme: WebScheme, host: &Host<String>, port: u16, private: bool) -> Self {
+        let host = HostPattern::Exact(host.clone());
+        Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
+    }
+
+    /// What is permitted with the target; none where no entry matches.
+    pub fn permit(&self, scheme: WebScheme, host: &Host<String>, port: u16) -> Option<HostPermit> {
+        let matching = self.entries.iter().filter(|entry| {
+            entry.scheme.is_none_or(|wanted| wanted == scheme)
+                && entry.port.is_none_or(|wanted| wanted == port)
+                && entry.host.matches(host)
+        });
+        matching.fold(None, |permit: Option<HostPermit>, entry| {
+            let permit = permit.unwrap_or_default();
+            Some(HostPermit {
+                private: permit.private || entry.private,
+                port_named: permit.port_named || entry.port.is_some(),
+            })
+        })
+    }
+}
+
+fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
+    let (rest, private) = match entry.split_once('+') {
+        Some((rest, "private")) => (rest, true),
+        Some((_, other)) => return Err(format!("has the entry `{entry}`, and `+{other}` means nothing")),
+        None => (entry, false),
+    };
+    let (scheme, rest) = match rest.split_once("://") {
+        Some((scheme, rest)) => {
+            let known = WebScheme::parse(&scheme.to_ascii_lowercase());
+            (Some(known.ok_or_else(|| format!("has the entry `{entry}`, and only http and https are possible"))?), rest)
+        }
+        None => (None, rest),
+    };
+    let after_host = rest.rfind(']').unwrap_or(0);
+    let (host, port) = match rest[after_host..].rfind(':') {
+        Some(colon) => {
+            let (host, port) = (&rest[..after_host + colon], &rest[after_host + colon + 1..]);
+            let number: Option<u16> = port.parse().ok().filter(|number| *number > 0);
+            (host, Some(number.ok_or_else(|| format!("has the entry `{entry}`, whose port is not one of 1 to 65535"))?))
+        }
+        None => (rest, None),
+    };
+    let host = HostPattern::parse(host).ok_or_else(|| {
+        format!("has the entry `{entry}`, whose host is not a name, an address (IPv6 in brackets), `*.suffix` or `*`")
+    })?;
+    if private && host == HostPattern::AnyPublic {
+        return Err(format!("has the entry `{entry}`, and `*` is any public host: private ones are named one by one"));
+    }
+    Ok(AllowedHost { scheme, host, port, private })
+}
+
+/// `host`, `*.suffix` or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    AnyPublic,
+    /// With its leading dot.
+    Suffix(String),
+    Exact(Host<String>),
+}
+
+impl HostPattern {
+    /// None where the text is no such pattern.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::AnyPublic);
+        }
+        let (name, is_suffix) = match text.strip_prefix("*.") {
+            Some(suffix) => (suffix, true),
+            None => (text, false),
+        };
+        let plain =
+            |character: char| character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '[' | ']' | ':');
+        if !name.chars().all(plain) {
+            return None;
+        }
+        match (canonical_host(Host::parse(name).ok()?)?, is_suffix) {
+            (Host::Domain(name), true) => Some(Self::Suffix(format!(".{name}"))),
+            (_, true) => None,
+            (host, false) => Some(Self::Exact(host)),
+        }
+    }
+
+    pub fn matches(&self, host: &Host<String>) -> bool {
+        match self {
+            Self::AnyPublic => true,
+            Self::Suffix(suffix) => {
+                matches!(host, Host::Domain(name) if name.len() > suffix.len() && name.ends_with(suffix.as_str()))
+            }
+            Self::Exact(exact) => exact == host,
+        }
+    }
+}
+
+/// The host without the dot that may end a name; none for a name with an empty label.
+pub fn canonical_host(host: Host<String>) -> Option<Host<String>> {
+    match host {
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(&name);
+            let sound = !name.is_empty() && name.split('.').all(|label| !label.is_empty());
+            sound.then(|| Host::Domain(name.to_ascii_lowercase()))
+        }
+        address => Some(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permit(list: &str, url: &str) -> Option<HostPermit> {
+        let url = url::Url::parse(url).unwrap();
+        let scheme = WebScheme::parse(url.scheme()).unwrap();
+        let host = canonical_host(url.host().unwrap().to_owned()).unwrap();
+        AllowedHosts::parse(list).unwrap().permit(scheme, &host, url.port_or_known_default().unwrap())
+    }
+
+    #[test]
+    fn entries_allow_what_they_say_and_nothing_else() {
+        let check = |list: &str, url: &str, allowed: bool| {
+            assert_eq!(permit(list, url).is_some(), allowed, "{list} {url}");
+        };
+        check("", "https://a.example/", false);
+        check("a.example", "https://a.example/", true);
+        check("a.example", "http://a.example:8080/", true);
+        check("A.Example.", "https://a.eXample./", true);
+        check("a.example", "https://b.a.example/", false);
+        check("a.example", "https://a.example.evil/", false);
+        check("https://a.example", "http://a.example/", false);
+        check("https://a.example", "https://a.example:8443/", true);
+        check("a.example:8443", "https://a.example:8443/", true);
+        check("a.example:8443", "https://a.example/", false);
+        check("*.a.example", "https://b.a.example/", true);
+        check("*.a.example", "https://c.b.a.example/", true);
+        check("*.a.example", "https://a.example/", false);
+        check("*.a.example", "https://xa.example/", false);
+        check("*", "https://1.2.3.4/", true);
+        check("bücher.example", "https://xn--bcher-kva.example/", true);
+        check("127.0.0.1+private", "http://2130706433/", true);
+        check("127.0.0.1+private", "http://[::ffff:127.0.0.1]/", false);
+        check("[::1]:80+private", "http://[0:0::1]/", true);
+        check("b.example, a.example", "https://a.example/", true);
+    }
+
+    #[test]
+    fn only_the_entry_that_matches_permits_private_addresses() {
+        let check = |list: &str, url: &str, private: bool, port_named: bool| {
+            assert_eq!(permit(list, url), Some(HostPermit { private, port_named }), "{list} {url}");
+        };
+        check("*,nas.lan+private", "http://nas.lan/", true, false);
+        check("*,nas.lan+private", "http://other.lan/", false, false);
+        check("nas.lan:80+private", "http://nas.lan/", true, true);
+        check("*,nas.lan:8080+private", "http://nas.lan/", false, false);
+        check("*.lan+private", "http://nas.lan/", true, false);
+    }
+
+    #[test]
+    fn a_wrong_entry_is_named() {
+        for wrong in [
+            "ftp://a.example",
+            "a.example+public",
+            "*+private",
+            "a.example:0",
+            "a.example:99999",
+            "a.example:x",
+            "a b",
+            "user@a.example",
+            "https://a.example/path",
+            "https://",
+            "a..example",
+            "*.*.example",
+            "a.*.example",
+            "*.1.2.3.4",
+            "*.2",
+            "::1",
+            "[::1",
+            "%41.example",
+        ] {
+            let problem = AllowedHosts::parse(&format!("ok.example, {wrong}")).expect_err(wrong);
+            assert!(problem.contains(wrong) && !problem.contains('\n'), "{problem}");
+        }
+    }
+}

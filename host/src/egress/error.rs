@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+/// Why there is no answer. Every message can be shown to whoever made the request: none says which address a name
+/// has, and none repeats a URL's path or a header's value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    #[error("the URL is not allowed: {0}")]
+    InvalidUrl(&'static str),
+    #[error("the request is not allowed: {0}")]
+    InvalidRequest(String),
+    /// `origin` as it would be written into the allowlist.
+    #[error("{origin} is not on the allowlist; the owner can add it to ATLASHUB_HTTP_ALLOWED_HOSTS")]
+    NotAllowed { origin: String },
+    #[error("`{host}` is beyond the hosts that were granted")]
+    OutOfScope { host: String },
+    #[error(
+        "port {port} of `{host}` belongs to another protocol; it is used only where ATLASHUB_HTTP_ALLOWED_HOSTS names it (`{host}:{port}`)"
+    )]
+    PortNotAllowed { host: String, port: u16 },
+    #[error(
+        "`{host}` resolves to a private address; if that is meant, add `{host}+private` to ATLASHUB_HTTP_ALLOWED_HOSTS"
+    )]
+    PrivateAddress { host: String },
+    #[error("`{host}` can't be resolved")]
+    Unresolved { host: String },
+    #[error("`{host}` can't be reached: {reason}")]
+    Unreachable { host: String, reason: String },
+    #[error("the exchange with `{host}` broke off: {reason}")]
+    Broken { host: String, reason: String },
+    #[error("no complete answer within {} s", after.as_secs_f64())]
+    Timeout { after: Duration },
+    #[error("there were more than {max} redirects")]
+    TooManyRedirects { max: u32 },
+    #[error("a redirect was not followed: {0}")]
+    Redirect(#[source] Box<EgressError>),
+}
+
+impl EgressError {
+    /// True where the same request will be refused again until somebody changes it, or the configuration.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::InvalidUrl(_)
+            | Self::InvalidRequest(_)
+            | Self::NotAllowed { .. }
+            | Self::OutOfScope { .. }
+            | Self::PortNotAllowed { .. }
+            | Self::PrivateAddress { .. } => true,
+            Self::Redirect(inner) => inner.is_refusal(),
+            Self::Unresolved { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::TooManyRedirects { .. } => false,
+        }
+    }
+
+    /// True where the owner's allowlist, or a grant, is what stands in the way.
+    pub fn is_denial(&self) -> bool {
+        match self {
+            Self::NotAllowed { .. }
+            | Self::OutOfScope { .. }
+            | Self::PortNotAllowed { .. }
+            | Self::PrivateAddress { .. } => true,
+            Self::Redirect(inner) => inner.is_denial(),
+            _ => false,
+        }
+    }
+}
+
+/// What went wrong below HTTP, in words that name no address.
+pub(super) fn reason_of(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it doesn't answer".to_owned();
+    }
+    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut found = None;
+    while let Some(cause) = current {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return format!("TLS: {tls}");
+        }
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            if io.kind() != std::io::ErrorKind::Other {
+                found = Some(io.kind().to_string());
+            }
+            // Its own `source` skips the error that it wraps.
+            if let Some(inner) = io.get_ref() {
+                current = Some(inner);
+                continue;
+            }
+        }
+        if let Some(http) = cause.downcast_ref::<hyper::Error>() {
+            if http.is_parse() || http.is_parse_too_large() {
+                found.get_or_insert("the answer is not HTTP, or its headers are too many".to_owned());
+            } else if http.is_incomplete_message() {
+                found.get_or_insert("the connection was closed".to_owned());
+            }
+        }
+        current = cause.source();
+    }
+    found.unwrap_or_else(|| "the connection failed".to_owned())
+}

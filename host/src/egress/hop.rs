@@ -1,0 +1,238 @@
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use url::Url;
+
+use super::{EgressError, EgressRequest, HeaderText, target::Origin};
+
+const MOST_HEADERS: usize = 100;
+const MOST_HEADER_BYTES: usize = 64 << 10;
+
+/// Headers that belong to the connection, or that say what the client knows better (RFC 9110, section 7.6.1).
+const OWN_HEADERS: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Parts of names of headers that carry credentials; such a header goes to the origin that it was meant for alone.
+const CREDENTIALS: &[&str] = &["auth", "cookie", "key", "password", "secret", "session", "signature", "token"];
+
+/// One request to one origin.
+#[derive(Debug)]
+pub(super) struct Hop {
+    pub method: Method,
+    pub url: Url,
+    pub origin: Origin,
+    pub headers: HeaderMap,
+    pub body: Option<Bytes>,
+}
+
+impl Hop {
+    /// The request as its author wrote it, with what can be checked without the network.
+    pub(super) fn first(request: &EgressRequest) -> Result<Self, EgressError> {
+        let (url, origin) = Origin::parse(&request.url)?;
+        Ok(Self {
+            method: method_of(&request.method)?,
+            url,
+            origin,
+            headers: headers_of(request)?,
+            body: request.body.as_ref().map(|body| body.0.clone()),
+        })
+    }
+
+    /// The request that follows a redirect: to the same origin as it was, to another without credentials.
+    ///
+    /// # Errors
+    /// A target that is no HTTP URL, and a body that another origin asks for.
+    pub(super) fn follow(self, status: StatusCode, location: &HeaderValue) -> Result<Self, EgressError> {
+        let location = location.to_str().map_err(|_| EgressError::InvalidUrl("the redirect's target is not text"))?;
+        let url = self.url.join(location).map_err(|_| EgressError::InvalidUrl("the redirect's target is not a URL"))?;
+        let (url, origin) = Origin::of(url)?;
+        let mut next = Self { url, ..self };
+        // RFC 9110, section 15.4: 303 asks for a GET; after 301 and 302 a POST has always become one.
+        let becomes_get = match status {
+            StatusCode::SEE_OTHER => next.method != Method::HEAD,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => next.method == Method::POST,
+            _ => false,
+        };
+        if becomes_get {
+            next.method = Method::GET;
+            next.body = None;
+            for name in
+                [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION]
+            {
+                next.headers.remove(name);
+            }
+        }
+        if origin != next.origin {
+            if next.body.is_some() {
+                return Err(EgressError::InvalidRequest("its body would go to another origin".to_owned()));
+            }
+            next.headers = next.headers.iter().filter(|(name, value)| !is_credential(name, value)).map(owned).collect();
+            next.origin = origin;
+        }
+        Ok(next)
+    }
+}
+
+fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
+    (name.clone(), value.clone())
+}
+
+fn is_credential(name: &HeaderName, value: &HeaderValue) -> bool {
+    value.is_sensitive() || CREDENTIALS.iter().any(|part| name.as_str().contains(part))
+}
+
+fn method_of(method: &str) -> Result<Method, EgressError> {
+    match method {
+        "GET" => Ok(Method::GET),
+        "POST" => Ok(Method::POST),
+        "PUT" => Ok(Method::PUT),
+        "PATCH" => Ok(Method::PATCH),
+        "DELETE" => Ok(Method::DELETE),
+        "HEAD" => Ok(Method::HEAD),
+        "OPTIONS" => Ok(Method::OPTIONS),
+        other => Err(EgressError::InvalidRequest(format!("the method `{}` is not possible", other.escape_debug()))),
+    }
+}
+
+fn headers_of(request: &EgressRequest) -> Result<HeaderMap, EgressError> {
+    let refused = |problem: String| Err(EgressError::InvalidRequest(problem));
+    let size: usize = request.headers.iter().map(|header| header.name.len() + header.value.expose().len()).sum();
+    if request.headers.len() > MOST_HEADERS || size > MOST_HEADER_BYTES {
+        return refused(format!("more than {MOST_HEADERS} headers, or {} KiB of them", MOST_HEADER_BYTES >> 10));
+    }
+    let mut headers = HeaderMap::new();
+    for header in &request.headers {
+        // Refuses all that is no token: no spaces, colons, line breaks.
+        let Ok(name) = HeaderName::from_bytes(header.name.as_bytes()) else {
+            return refused(format!("`{}` is no header name", header.name.escape_debug()));
+        };
+        if OWN_HEADERS.contains(&name.as_str()) {
+            return refused(format!("the header `{name}` is set by the platform"));
+        }
+        // Refuses control characters, line breaks and NUL among them.
+        let Ok(mut value) = HeaderValue::from_bytes(header.value.expose().as_bytes()) else {
+            return refused(format!("the value of header `{name}` holds a control character"));
+        };
+        value.set_sensitive(matches!(header.value, HeaderText::Secret(_)));
+        headers.append(name, value);
+    }
+    let agent = HeaderValue::from_static(concat!("AtlasHub/", env!("CARGO_PKG_VERSION")));
+    headers.entry(header::USER_AGENT).or_insert(agent);
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Secret,
+        egress::{EgressBody, EgressHeader},
+    };
+
+    fn request(method: &str, headers: Vec<EgressHeader>, body: bool) -> EgressRequest {
+        let body = body.then(|| EgressBody(Bytes::from_static(b"x")));
+        EgressRequest { headers, body, ..EgressRequest::new(method, "https://a.example/one?q") }
+    }
+
+    #[test]
+    fn a_redirect_takes_along_what_its_origin_may_see() {
+        let headers = || {
+            vec![
+                EgressHeader::new("accept", "text/plain"),
+                EgressHeader::new("content-type", "text/plain"),
+                EgressHeader::new("Authorization", "Bearer x"),
+                EgressHeader::new("x-api-key", "x"),
+                EgressHeader::secret("x-custom", Secret::new("x")),
+            ]
+        };
+        let check =
+            |method: &str, body: bool, status: u16, location: &str, expected: Option<(&str, &str, bool, usize)>| {
+                let hop = Hop::first(&request(method, headers(), body)).unwrap();
+                let next = hop.follow(StatusCode::from_u16(status).unwrap(), &HeaderValue::from_str(location).unwrap());
+                let told = format!("{method} {status} {location}: {next:?}");
+                match (next, expected) {
+                    (Ok(next), Some((method, url, body, headers))) => {
+                        let user_agent = 1;
+                        assert_eq!(
+                            (next.method.as_str(), next.url.as_str(), next.body.is_some()),
+                            (method, url, body),
+                            "{told}"
+                        );
+                        assert_eq!(next.headers.len(), headers + user_agent, "{told}");
+                    }
+                    (Err(_), None) => {}
+                    _ => panic!("{told}"),
+                }
+            };
+        check("GET", false, 302, "/two", Some(("GET", "https://a.example/two", false, 5)));
+        check("GET", false, 302, "two#part", Some(("GET", "https://a.example/two", false, 5)));
+        check("POST", true, 302, "/two", Some(("GET", "https://a.example/two", false, 4)));
+        check("POST", true, 301, "https://b.example/", Some(("GET", "https://b.example/", false, 1)));
+        check("PUT", true, 302, "/two", Some(("PUT", "https://a.example/two", true, 5)));
+        check("PUT", true, 303, "/two", Some(("GET", "https://a.example/two", false, 4)));
+        check("HEAD", false, 303, "/two", Some(("HEAD", "https://a.example/two", false, 5)));
+        check("POST", true, 307, "/two", Some(("POST", "https://a.example/two", true, 5)));
+        check("POST", true, 308, "https://b.example/", None);
+        check("GET", false, 308, "https://b.example/", Some(("GET", "https://b.example/", false, 2)));
+        check("GET", false, 302, "http://a.example/", Some(("GET", "http://a.example/", false, 2)));
+        check("GET", false, 302, "https://a.example:8443/", Some(("GET", "https://a.example:8443/", false, 2)));
+        for wrong in ["file:///etc/passwd", "javascript:x", "https://u:p@a.example/", "//", "gopher://a.example/"] {
+            check("GET", false, 302, wrong, None);
+        }
+    }
+
+    #[test]
+    fn what_would_change_the_message_is_refused() {
+        let refused = |request: &EgressRequest| {
+            let error = Hop::first(request).expect_err("refused");
+            assert!(matches!(error, EgressError::InvalidRequest(_)), "{error:?}");
+            assert!(!error.to_string().contains(['\r', '\n', '\0']), "{error}");
+        };
+        for (name, value) in [
+            ("x", "a\r\nhost: b"),
+            ("x", "a\nb"),
+            ("x", "a\rb"),
+            ("x", "a\0b"),
+            ("x", "\u{7f}"),
+            ("x\r\ny", "a"),
+            ("x y", "a"),
+            ("x:", "a"),
+            ("", "a"),
+            ("Host", "b"),
+            ("content-length", "0"),
+            ("Transfer-Encoding", "chunked"),
+            ("connection", "close"),
+            ("upgrade", "h2c"),
+            ("TE", "trailers"),
+            ("expect", "100-continue"),
+            ("proxy-authorization", "x"),
+        ] {
+            refused(&request("GET", vec![EgressHeader::new(name, value)], false));
+        }
+        for method in ["get", "CONNECT", "TRACE", "GET / HTTP/1.1\r\nhost: b\r\n\r\nGET", ""] {
+            refused(&request(method, Vec::new(), false));
+        }
+        refused(&request("GET", vec![EgressHeader::new("x", "a"); MOST_HEADERS + 1], false));
+        refused(&request("GET", vec![EgressHeader::new("x", "a".repeat(MOST_HEADER_BYTES))], false));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let mut request = request("POST", vec![EgressHeader::secret("x", Secret::new("hunter2"))], false);
+        request.body = Some(EgressBody(Bytes::from_static(b"hunter2")));
+        assert!(!format!("{request:?}").contains("hunter2"));
+        assert!(!format!("{:?}", Hop::first(&request).unwrap().headers).contains("hunter2"));
+    }
+}

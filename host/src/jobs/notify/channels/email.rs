@@ -1,0 +1,94 @@
+use std::fmt::Write as _;
+
+use api_types::SmtpTls;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
+    message::{
+        Mailboxes,
+        header::{self, ContentType, HeaderName, HeaderValue},
+    },
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Tls, TlsParameters},
+    },
+};
+
+use super::{ChannelError, TIMEOUT};
+use crate::jobs::notify::{notification::Message, settings::EmailSettings};
+
+/// Mails the message as plain text. The server's certificate must be one of a public authority.
+pub(super) async fn send(settings: &EmailSettings, message: &Message) -> Result<(), ChannelError> {
+    let mail =
+        mail(settings, message).map_err(|error| ChannelError::never(format!("No mail could be made: {error}.")))?;
+    let tls = |settings: &EmailSettings| {
+        TlsParameters::new(settings.host.clone())
+            .map_err(|error| ChannelError::later(format!("TLS can't be set up: {error}.")))
+    };
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
+        .port(settings.port)
+        .timeout(Some(TIMEOUT))
+        .tls(match settings.tls {
+            SmtpTls::Starttls => Tls::Required(tls(settings)?),
+            SmtpTls::Tls => Tls::Wrapper(tls(settings)?),
+            SmtpTls::None => Tls::None,
+        });
+    if let Some((username, password)) = &settings.credentials {
+        transport = transport.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
+    }
+    // The transport's own timeout is for each command; this one is for them all.
+    let sent = tokio::time::timeout(TIMEOUT, transport.build().send(mail)).await;
+    match sent {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            let text = format!("The mail server: {}.", hide_password(&error.to_string(), settings));
+            // What the server refuses for good, and what it can't do at all.
+            if error.is_permanent() || error.is_client() {
+                Err(ChannelError::never(text))
+            } else {
+                Err(ChannelError::later(text))
+            }
+        }
+        Err(_) => Err(ChannelError::later(format!("The mail server didn't finish within {} s.", TIMEOUT.as_secs()))),
+    }
+}
+
+fn mail(settings: &EmailSettings, message: &Message) -> Result<lettre::Message, lettre::error::Error> {
+    let recipients: Mailboxes = settings.to.iter().cloned().collect();
+    lettre::Message::builder()
+        .from(settings.from.clone())
+        .mailbox(header::To::from(recipients))
+        .subject(format!("[AtlasHub] {}", message.headline()))
+        // The same when it is tried again, so that mail programs show one.
+        .message_id(Some(format!("<{}@{}>", message.id, settings.from.email.domain())))
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .header(ContentType::TEXT_PLAIN)
+        .body(text_of(message))
+}
+
+fn text_of(message: &Message) -> String {
+    let mut text = message.text();
+    text.push('\n');
+    let fields = message.fields();
+    if !fields.is_empty() {
+        text.push('\n');
+    }
+    for (name, value) in fields {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    if let Some(link) = &message.notification.link {
+        let _ = writeln!(text, "\n{link}");
+    }
+    text.push_str("\n-- \nAtlasHub\n");
+    text
+}
+
+/// A server may repeat what it was told.
+fn hide_password(text: &str, settings: &EmailSettings) -> String {
+    let text = match &settings.credentials {
+        Some((_, password)) if !password.expose().is_empty() => text.replace(password.expose(), "***"),
+        _ => text.to_owned(),
+    };
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    crate::jobs::notify::notification::cut(one_line.trim_end_matches('.'), 300)
+}

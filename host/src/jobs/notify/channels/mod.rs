@@ -1,0 +1,114 @@
+//! How each kind of channel sends a message, once. Trying again is `delivery`'s.
+
+mod discord;
+mod email;
+mod webhook;
+
+use std::time::Duration;
+
+use super::{notification::Message, settings::Settings};
+use crate::egress::{Egress, EgressError, EgressResponse};
+
+/// Of one try, from the lookup of the name to the end of the answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Pauses that a channel asks for are kept within these.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Why a message didn't get through. The text is for the owner, and holds no secret.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct ChannelError {
+    pub text: String,
+    pub retry: Retry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Retry {
+    /// It would fail the same way again.
+    Never,
+    Later,
+    /// The channel said when.
+    After(Duration),
+}
+
+impl ChannelError {
+    fn later(text: impl Into<String>) -> Self {
+        Self { text: text.into(), retry: Retry::Later }
+    }
+
+    fn never(text: impl Into<String>) -> Self {
+        Self { text: text.into(), retry: Retry::Never }
+    }
+}
+
+impl From<EgressError> for ChannelError {
+    fn from(error: EgressError) -> Self {
+        let mut text = error.to_string();
+        if let Some(first) = text.get(..1) {
+            text = first.to_uppercase() + &text[1..] + ".";
+        }
+        if error.is_refusal() { Self::never(text) } else { Self::later(text) }
+    }
+}
+
+/// Sends a message, at most once.
+pub(super) async fn send(settings: &Settings, message: &Message, egress: &Egress) -> Result<(), ChannelError> {
+    match settings {
+        Settings::Discord { url } => discord::send(url, message, egress).await,
+        Settings::Webhook { url, secret } => webhook::send(url, secret, message, egress).await,
+        Settings::Email(settings) => email::send(settings, message).await,
+    }
+}
+
+/// What an HTTP receiver's answer means; `said` is what it gave as the reason.
+fn outcome(response: &EgressResponse, said: Option<String>) -> Result<(), ChannelError> {
+    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+    let status = response.status;
+    match status {
+        200..=299 => Ok(()),
+        300..=399 => Err(ChannelError::never(format!("It answered {status}, a redirect; those are not followed."))),
+        429 => {
+            let text = "It answered 429: too many messages.".to_owned();
+            Err(ChannelError { text, retry: pause_of(response).map_or(Retry::Later, Retry::After) })
+        }
+        408 | 425 | 500..=599 => Err(ChannelError::later(format!("It answered {status}{said}."))),
+        _ => Err(ChannelError::never(format!("It answered {status}{said}."))),
+    }
+}
+
+/// How long a 429 asks to wait: Discord's `retry_after` in the body, in seconds and exact, or the header.
+fn pause_of(response: &EgressResponse) -> Option<Duration> {
+    let body: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
+    let seconds = body.as_ref().and_then(|body| body["retry_after"].as_f64());
+    let seconds = seconds.or_else(|| response.header("retry-after")?.trim().parse().ok())?;
+    let pause = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_whether_to_try_again() {
+        let check = |status: u16, body: &'static str, header: Option<&str>, expected: Option<Retry>| {
+            let headers = header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
+            let body = bytes::Bytes::from_static(body.as_bytes());
+            let response = EgressResponse { status, headers, body, truncated: false, final_url: String::new() };
+            assert_eq!(outcome(&response, None).err().map(|error| error.retry), expected, "{status} {header:?}");
+        };
+        let after = |seconds| Some(Retry::After(Duration::from_secs_f64(seconds)));
+        check(204, "", None, None);
+        check(302, "", None, Some(Retry::Never));
+        check(404, "", None, Some(Retry::Never));
+        check(503, "", None, Some(Retry::Later));
+        check(429, "", None, Some(Retry::Later));
+        check(429, r#"{"retry_after": 0.65, "global": false}"#, Some("1"), after(0.65));
+        check(429, "busy", Some("7"), after(7.0));
+        check(429, r#"{"retry_after": 1e300}"#, None, Some(Retry::Later));
+        check(429, r#"{"retry_after": 99999}"#, None, after(3600.0));
+        check(429, r#"{"retry_after": 0}"#, None, after(0.1));
+        check(429, r#"{"retry_after": -1}"#, None, Some(Retry::Later));
+    }
+}

@@ -1,0 +1,254 @@
+use std::net::IpAddr;
+
+use api_types::{ChannelKind, ChannelSettings, SmtpTls};
+use lettre::message::Mailbox;
+
+use crate::{
+    config::Secret,
+    egress::Egress,
+    error::{ApiError, ApiResult},
+    secrets::Sealer,
+};
+
+/// What stands for a secret that is set.
+const HIDDEN: &str = "***";
+const MOST_URL: usize = 2048;
+const MOST_RECIPIENTS: usize = 50;
+const SHORTEST_SECRET: usize = 16;
+const LONGEST_TEXT: usize = 500;
+
+/// Complete, checked settings of one channel.
+#[derive(Debug, Clone)]
+pub(super) enum Settings {
+    Discord { url: Secret },
+    Webhook { url: Secret, secret: Secret },
+    Email(EmailSettings),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct EmailSettings {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    pub credentials: Option<(String, Secret)>,
+    pub from: Mailbox,
+    pub to: Vec<Mailbox>,
+}
+
+/// What a sealed channel is bound to. `projects::reseal_all` knows the same.
+fn identity(id: uuid::Uuid) -> String {
+    format!("notification_channels/{id}")
+}
+
+pub(super) fn seal(sealer: &Sealer, id: uuid::Uuid, settings: &ChannelSettings) -> anyhow::Result<Vec<u8>> {
+    let plain = zeroize::Zeroizing::new(serde_json::to_vec(settings)?);
+    Ok(sealer.seal(&plain, &identity(id))?)
+}
+
+pub(super) fn open(sealer: &Sealer, id: uuid::Uuid, sealed: &[u8]) -> anyhow::Result<ChannelSettings> {
+    Ok(serde_json::from_slice(&sealer.open(sealed, &identity(id))?)?)
+}
+
+/// As the API shows them: addresses of webhooks as scheme and host, other secrets as `***`.
+pub(super) fn shown(settings: &ChannelSettings) -> ChannelSettings {
+    ChannelSettings {
+        url: settings.url.as_deref().map(origin_of),
+        secret: settings.secret.as_ref().map(|_| HIDDEN.to_owned()),
+        password: settings.password.as_ref().map(|_| HIDDEN.to_owned()),
+        ..settings.clone()
+    }
+}
+
+fn origin_of(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| HIDDEN.to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// The settings that a form makes of those before. What it leaves out stays, and so does a secret that it repeats the
+/// way it is shown; an empty user name or password removes both.
+pub(super) fn merge(form: ChannelSettings, before: ChannelSettings) -> ChannelSettings {
+    let hidden = shown(&before);
+    let secret = |new: Option<String>, old: Option<String>, hidden: Option<String>| match new {
+        Some(new) if Some(&new) == hidden.as_ref() => old,
+        Some(new) => Some(new),
+        None => old,
+    };
+    let mut merged = ChannelSettings {
+        url: secret(form.url, before.url, hidden.url),
+        secret: secret(form.secret, before.secret, hidden.secret),
+        password: secret(form.password, before.password, hidden.password),
+        host: form.host.or(before.host),
+        port: form.port.or(before.port),
+        tls: form.tls.or(before.tls),
+        username: form.username.or(before.username),
+        from: form.from.or(before.from),
+        to: form.to.or(before.to),
+    };
+    let empty = |text: &Option<String>| text.as_deref() == Some("");
+    if empty(&merged.username) || empty(&merged.password) {
+        (merged.username, merged.password) = (None, None);
+    }
+    merged
+}
+
+/// Settings that can be delivered with, and the same with what was left to the platform filled in.
+///
+/// # Errors
+/// The first setting that is missing, wrong, or of another kind of channel.
+pub(super) fn check(
+    kind: ChannelKind,
+    mut settings: ChannelSettings,
+    egress: &Egress,
+) -> ApiResult<(Settings, ChannelSettings)> {
+    refuse_foreign(kind, &settings)?;
+    let checked = match kind {
+        ChannelKind::Discord => Settings::Discord { url: discord_url(&settings, egress)? },
+        ChannelKind::Webhook => {
+            Settings::Webhook { url: web_url(&settings, egress)?, secret: signing_secret(&settings)? }
+        }
+        ChannelKind::Email => {
+            let email = email(&settings)?;
+            (settings.port, settings.tls) = (Some(email.port), Some(email.tls));
+            Settings::Email(email)
+        }
+    };
+    Ok((checked, settings))
+}
+
+fn refuse_foreign(kind: ChannelKind, settings: &ChannelSettings) -> ApiResult<()> {
+    let (web, webhook, email) = match kind {
+        ChannelKind::Discord => (true, false, false),
+        ChannelKind::Webhook => (true, true, false),
+        ChannelKind::Email => (false, false, true),
+    };
+    let given = [
+        ("url", settings.url.is_some(), web),
+        ("secret", settings.secret.is_some(), webhook),
+        ("host", settings.host.is_some(), email),
+        ("port", settings.port.is_some(), email),
+        ("tls", settings.tls.is_some(), email),
+        ("username", settings.username.is_some(), email),
+        ("password", settings.password.is_some(), email),
+        ("from", settings.from.is_some(), email),
+        ("to", settings.to.is_some(), email),
+    ];
+    match given.into_iter().find(|(_, is_set, belongs)| *is_set && !belongs) {
+        Some((name, ..)) => {
+            Err(ApiError::invalid(format!("`{name}` is not a setting of a channel of kind `{}`.", kind_name(kind))))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn kind_name(kind: ChannelKind) -> &'static str {
+    match kind {
+        ChannelKind::Discord => "discord",
+        ChannelKind::Email => "email",
+        ChannelKind::Webhook => "webhook",
+    }
+}
+
+/// None for a kind that a newer version made.
+pub(super) fn parse_kind(name: &str) -> Option<ChannelKind> {
+    [ChannelKind::Discord, ChannelKind::Email, ChannelKind::Webhook].into_iter().find(|kind| kind_name(*kind) == name)
+}
+
+fn required<'a>(value: Option<&'a str>, name: &str) -> ApiResult<&'a str> {
+    match value.map(str::trim) {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(ApiError::invalid(format!("`{name}` is missing."))),
+    }
+}
+
+fn web_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret> {
+    let url = required(settings.url.as_deref(), "url")?;
+    if url.len() > MOST_URL {
+        return Err(ApiError::invalid(format!("`url` is longer than {MOST_URL} bytes.")));
+    }
+    egress.only(url).map_err(|error| ApiError::invalid(format!("`url`: {error}.")))?;
+    Ok(Secret::new(url))
+}
+
+fn discord_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret> {
+    let url = web_url(settings, egress)?;
+    let parsed = url::Url::parse(url.expose()).map_err(|_| ApiError::invalid("`url` is not a URL."))?;
+    let host = parsed.host_str().unwrap_or_default();
+    let discord =
+        ["discord.com", "discordapp.com"].iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
+    if discord && !(parsed.scheme() == "https" && parsed.path().starts_with("/api/webhooks/")) {
+        return Err(ApiError::invalid("`url` is not the address of a Discord webhook.").with_hint(
+            "In Discord: channel settings, Integrations, Webhooks, Copy Webhook URL. It begins with https://discord.com/api/webhooks/.",
+        ));
+    }
+    Ok(url)
+}
+
+fn signing_secret(settings: &ChannelSettings) -> ApiResult<Secret> {
+    let secret = settings.secret.as_deref().ok_or_else(|| {
+        ApiError::invalid("`secret` is missing.")
+            .with_hint("Send a random text of at least 16 characters; the receiver checks the signature with it.")
+    })?;
+    let length = secret.chars().count();
+    if !(SHORTEST_SECRET..=LONGEST_TEXT).contains(&length) || secret == HIDDEN {
+        return Err(ApiError::invalid(format!("`secret` must have {SHORTEST_SECRET} to {LONGEST_TEXT} characters.")));
+    }
+    Ok(Secret::new(secret))
+}
+
+fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
+    let host = required(settings.host.as_deref(), "host")?;
+    let parsed = url::Host::parse(host).or_else(|_| url::Host::parse(&format!("[{host}]")));
+    let parsed = parsed.map_err(|_| ApiError::invalid("`host` is neither a name nor an address."))?;
+    let tls = settings.tls.unwrap_or(SmtpTls::Starttls);
+    let loopback = match &parsed {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
+    };
+    if tls == SmtpTls::None && !loopback {
+        return Err(ApiError::invalid("`tls` may be `none` only for a server on this machine.")
+            .with_hint("Set it to `starttls` or `tls`."));
+    }
+    let default_port = if tls == SmtpTls::Tls { 465 } else { 587 };
+    let port = settings.port.unwrap_or(default_port);
+    if port == 0 {
+        return Err(ApiError::invalid("`port` must be 1 to 65535."));
+    }
+    let credentials = match (settings.username.as_deref(), settings.password.as_deref()) {
+        (None, None) => None,
+        (Some(username), Some(password)) => {
+            let long = username.len() > LONGEST_TEXT || password.len() > LONGEST_TEXT;
+            if long || username.contains(char::is_control) || password.contains(char::is_control) {
+                return Err(ApiError::invalid("`username` or `password` is too long, or holds a control character."));
+            }
+            Some((username.to_owned(), Secret::new(password)))
+        }
+        (Some(_), None) => return Err(ApiError::invalid("`username` is set and `password` is not.")),
+        (None, Some(_)) => return Err(ApiError::invalid("`password` is set and `username` is not.")),
+    };
+    let to = settings.to.as_deref().unwrap_or_default();
+    if to.is_empty() || to.len() > MOST_RECIPIENTS {
+        return Err(ApiError::invalid(format!("`to` must name 1 to {MOST_RECIPIENTS} addresses.")));
+    }
+    Ok(EmailSettings {
+        // Without the brackets that a URL would want.
+        host: match parsed {
+            url::Host::Domain(name) => name,
+            url::Host::Ipv4(address) => address.to_string(),
+            url::Host::Ipv6(address) => address.to_string(),
+        },
+        port,
+        tls,
+        credentials,
+        from: mailbox(required(settings.from.as_deref(), "from")?, "from")?,
+        to: to.iter().map(|address| mailbox(address, "to")).collect::<ApiResult<_>>()?,
+    })
+}
+
+fn mailbox(text: &str, name: &str) -> ApiResult<Mailbox> {
+    let sound = text.len() <= LONGEST_TEXT && !text.contains(char::is_control);
+    let mailbox = if sound { text.trim().parse().ok() } else { None };
+    mailbox.ok_or_else(|| {
+        ApiError::invalid(format!("`{name}` holds something that is not an e-mail address."))
+            .with_hint("Write addresses as `hub@example.com` or `AtlasHub <hub@example.com>`.")
+    })
+}

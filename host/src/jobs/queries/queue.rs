@@ -1,0 +1,149 @@
+use std::time::Duration;
+
+use api_types::RunProgress;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{PgExecutor, PgPool, types::Json};
+use uuid::Uuid;
+
+use super::HeldLease;
+
+/// A run that this scheduler has to run, with what it takes.
+#[derive(Debug, sqlx::FromRow)]
+pub(in crate::jobs) struct ClaimedRow {
+    pub(in crate::jobs) id: Uuid,
+    pub(in crate::jobs) lease_token: Uuid,
+    pub(in crate::jobs) job_id: Option<Uuid>,
+    pub(in crate::jobs) project_id: Option<String>,
+    pub(in crate::jobs) plugin: String,
+    pub(in crate::jobs) plugin_job: String,
+    pub(in crate::jobs) params: Value,
+    pub(in crate::jobs) attempt: i32,
+    pub(in crate::jobs) trigger: String,
+    pub(in crate::jobs) scheduled_for: Option<DateTime<Utc>>,
+    pub(in crate::jobs) started_at: DateTime<Utc>,
+    pub(in crate::jobs) timeout_ms: i32,
+    pub(in crate::jobs) job_type: Option<String>,
+    pub(in crate::jobs) http_url: Option<String>,
+    pub(in crate::jobs) http_method: Option<String>,
+    /// Sealed.
+    pub(in crate::jobs) http_headers_json: Option<Vec<u8>>,
+    /// Sealed.
+    pub(in crate::jobs) http_body_json: Option<Vec<u8>>,
+}
+
+/// Takes up to `limit` runs that are due, the longest due first, and never two exclusive ones of a job.
+///
+/// # Errors
+/// A unique violation where another scheduler took an exclusive run of the same job at the same moment: nothing is
+/// claimed then, and the next call finds the rest.
+pub(in crate::jobs) async fn claim(
+    pool: &PgPool,
+    worker: &str,
+    lease: Duration,
+    limit: i64,
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    sqlx::query_as(
+        "WITH candidates AS MATERIALIZED (
+             SELECT r.id, r.job_id FROM cron_job_runs r
+             WHERE r.status = 'queued' AND r.not_before <= now()
+               AND (NOT r.exclusive
+                    OR (NOT EXISTS (SELECT 1 FROM cron_job_runs o
+                                    WHERE o.job_id = r.job_id AND o.status = 'running' AND o.exclusive)
+                        AND NOT EXISTS (SELECT 1 FROM cron_job_runs o
+                                        WHERE o.job_id = r.job_id AND o.status = 'queued' AND o.exclusive
+                                          AND o.not_before <= now() AND (o.not_before, o.id) < (r.not_before, r.id))))
+             ORDER BY r.not_before, r.id
+             LIMIT $1
+             FOR UPDATE OF r SKIP LOCKED
+         )
+         UPDATE cron_job_runs r SET
+             status = 'running', started_at = clock_timestamp(), worker = $2, lease_token = gen_random_uuid(),
+             lease_until = clock_timestamp() + make_interval(secs => $3)
+         FROM candidates c LEFT JOIN cron_jobs j ON j.id = c.job_id
+         WHERE r.id = c.id
+         RETURNING r.id, r.lease_token, r.job_id, r.project_id, r.plugin, r.plugin_job, r.params, r.attempt, r.trigger,
+             r.scheduled_for, r.started_at, r.timeout_ms, j.type AS job_type, j.http_url, j.http_method,
+             j.http_headers_json, j.http_body_json",
+    )
+    .bind(limit)
+    .bind(worker)
+    .bind(lease.as_secs_f64())
+    .fetch_all(pool)
+    .await
+}
+
+/// Seconds until a queued run that waits for its time is due; none where there is none.
+pub(in crate::jobs) async fn seconds_until_queued(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT extract(epoch FROM min(not_before) - clock_timestamp())::float8
+         FROM cron_job_runs WHERE status = 'queued' AND not_before > now()",
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// Makes the leases last from now on; answers which runs are still held, and of which cancelling was asked.
+pub(in crate::jobs) async fn renew(
+    pool: &PgPool,
+    held: &[HeldLease],
+    lease: Duration,
+) -> Result<Vec<(Uuid, bool)>, sqlx::Error> {
+    sqlx::query_as(
+        "UPDATE cron_job_runs r SET lease_until = clock_timestamp() + make_interval(secs => $2)
+         FROM jsonb_to_recordset($1) AS l (id uuid, lease uuid)
+         WHERE r.id = l.id AND r.lease_token = l.lease AND r.status = 'running'
+         RETURNING r.id, r.cancel_requested_at IS NOT NULL",
+    )
+    .bind(Json(held))
+    .bind(lease.as_secs_f64())
+    .fetch_all(pool)
+    .await
+}
+
+/// What a run has told since the last time.
+#[derive(Debug, Serialize)]
+pub(in crate::jobs) struct OutputPart {
+    pub(in crate::jobs) id: Uuid,
+    pub(in crate::jobs) lease: Uuid,
+    /// All lines of the row, so that writing them twice does no harm.
+    pub(in crate::jobs) log_text: String,
+    /// Of the whole log, so far as it can be read.
+    pub(in crate::jobs) log_bytes: i64,
+    pub(in crate::jobs) log_object_key: Option<String>,
+    pub(in crate::jobs) progress: Option<RunProgress>,
+}
+
+pub(in crate::jobs) async fn write_output(pool: &PgPool, parts: &[OutputPart]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE cron_job_runs r SET
+             log_text = p.log_text, log_bytes = p.log_bytes,
+             log_object_key = coalesce(p.log_object_key, r.log_object_key),
+             progress = CASE WHEN jsonb_typeof(p.progress) = 'object' THEN p.progress ELSE r.progress END
+         FROM jsonb_to_recordset($1)
+             AS p (id uuid, lease uuid, log_text text, log_bytes bigint, log_object_key text, progress jsonb)
+         WHERE r.id = p.id AND r.lease_token = p.lease AND r.status = 'running'",
+    )
+    .bind(Json(parts))
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Whether a run still holds its lease. Inside a transaction nobody else can end the run before the transaction ends;
+/// renewing goes on meanwhile.
+pub(in crate::jobs) async fn lease_is_held(
+    executor: impl PgExecutor<'_>,
+    run: Uuid,
+    lease: Uuid,
+) -> Result<bool, sqlx::Error> {
+    let held: Option<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running' FOR KEY SHARE",
+    )
+    .bind(run)
+    .bind(lease)
+    .fetch_optional(executor)
+    .await?;
+    Ok(held.is_some())
+}

@@ -1,0 +1,173 @@
+//! When a job is due: cron expressions in a time zone. Pure; the moment is always handed in.
+//!
+//! `croner` knows which local times an expression means, on a calendar without time zones. What happens where the
+//! clock is put forward or back is decided here, in `zone`, as Vixie cron does it: a fixed local time that doesn't
+//! exist runs once at the next valid time, one that happens twice runs once; wildcards and steps follow elapsed time.
+//!
+//! Deliberately absent: years, `@reboot`, and fixed offsets in place of zones, which would be wrong half of the year.
+//!
+//! Reading order: `expression` (text to fields), this file, `zone` (one local time to its instants), `due`.
+
+mod due;
+mod expression;
+mod zone;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono_tz::Tz;
+
+pub(super) use due::due;
+use expression::Expression;
+
+#[cfg(test)]
+mod tests;
+
+/// An expression that fires, in a zone that exists.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    expression: Expression,
+    zone: Tz,
+}
+
+/// What is wrong with a schedule, for the owner.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("the cron expression is empty")]
+    Empty,
+    #[error("`{0}` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually")]
+    UnknownNickname(String),
+    #[error("the cron expression has {0} fields; it needs 5 (minute hour day month weekday), or 6 with seconds first")]
+    Fields(usize),
+    #[error("a cron expression with 7 fields would have a year, which is not supported")]
+    Year,
+    #[error("the cron expression can't be read: {0}")]
+    Invalid(String),
+    #[error("the cron expression never fires: no date fits it")]
+    NeverFires,
+    #[error("`{0}` is not an IANA time zone such as Europe/Berlin")]
+    UnknownZone(String),
+}
+
+impl Schedule {
+    pub fn parse(expression: &str, zone: &str) -> Result<Self, ScheduleError> {
+        let zone: Tz = zone.parse().map_err(|_| ScheduleError::UnknownZone(zone.to_owned()))?;
+        Ok(Self { expression: Expression::parse(expression)?, zone })
+    }
+
+    /// In words, for example `At 03:00, only on Monday`.
+    pub fn description(&self) -> String {
+        self.expression.description()
+    }
+
+    /// The first fire time after a moment; none where there is none before the year 5000.
+    pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let local = after.with_timezone(&self.zone).naive_local();
+        // In the first pass of a repeated hour, local times up to now come once more.
+        if let Some(repeated) = zone::first_pass_at(self.zone, after) {
+            let here = self.expression.next(local, false)?;
+            if here < repeated.local_end {
+                return zone::resolve(self.zone, here).earliest();
+            }
+            if let Some(again) = self.in_second_pass(&repeated, after) {
+                return Some(again);
+            }
+        }
+        let mut local = local;
+        loop {
+            local = self.expression.next(local, false)?;
+            if let Some(at) = self.instant_of(local, after).filter(|at| *at > after) {
+                return Some(at);
+            }
+        }
+    }
+
+    /// The next `count` fire times after a moment.
+    pub fn upcoming(&self, after: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
+        std::iter::successors(self.next_after(after), |at| self.next_after(*at)).take(count).collect()
+    }
+
+    /// The last fire time up to `until`; `first` is one of those.
+    fn latest_until(&self, first: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
+        let (mut latest, mut high) = (first, until);
+        while latest < high {
+            let middle = latest + (high - latest) / 2;
+            match self.next_after(middle) {
+                Some(at) if at <= until => latest = at,
+                _ => high = middle,
+            }
+        }
+        latest
+    }
+
+    /// When a local time that the expression means is run, if it is, seen from `after`.
+    fn instant_of(&self, local: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match zone::resolve(self.zone, local) {
+            zone::Instants::One(at) => Some(at),
+            zone::Instants::Two(first, _) if first > after => Some(first),
+            zone::Instants::Two(first, second) => {
+                let repeated = zone::first_pass_at(self.zone, first)?;
+                self.fires_again(&repeated, local).then_some(second)
+            }
+            zone::Instants::Gap(gap) => self.fills(&gap, local).then_some(gap.end),
+        }
+    }
+
+    /// The first fire time of a repeated hour's second pass.
+    fn in_second_pass(&self, repeated: &zone::Repeated, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut local = self.expression.next(repeated.local_start, true)?;
+        while local < repeated.local_end {
+            if self.fires_again(repeated, local) {
+                return Some(repeated.second_pass(local)).filter(|at| *at > after);
+            }
+            local = self.expression.next(local, false)?;
+        }
+        None
+    }
+
+    /// Whether a local time that happens twice runs the second time, too. Steps of minutes do: the hour that is
+    /// repeated is an hour like others. Every hour, at fixed minutes, does where as much time went by as between
+    /// two hours else. The rest would be a repeat.
+    fn fires_again(&self, repeated: &zone::Repeated, local: NaiveDateTime) -> bool {
+        if !self.expression.follows_elapsed_time() {
+            return false;
+        }
+        if self.expression.minutes_step() {
+            return true;
+        }
+        if !self.expression.fires_in_hour_before(local) {
+            return false;
+        }
+        let Some(before) = self.expression.previous(local, false) else { return false };
+        let previous = if before >= repeated.local_start && self.fires_again(repeated, before) {
+            repeated.second_pass(before)
+        } else {
+            match self.expression.previous(repeated.local_end, false) {
+                Some(last) if last >= repeated.local_start => repeated.first_pass(last),
+                _ => return true,
+            }
+        };
+        repeated.second_pass(local) - previous >= local - before
+    }
+
+    /// Whether a local time that doesn't exist runs when the clock has been put forward. A fixed one does; one of a
+    /// wildcard or step where there would be a longer pause than the expression means.
+    fn fills(&self, gap: &zone::Gap, local: NaiveDateTime) -> bool {
+        // Then it is a fire time of its own.
+        if self.expression.next(gap.local_end, true) == Some(gap.local_end) {
+            return false;
+        }
+        if !self.expression.follows_elapsed_time() {
+            return true;
+        }
+        let first = self.expression.next(gap.local_start, true).unwrap_or(local);
+        let (Some(before), Some(after)) =
+            (self.expression.previous(first, false), self.expression.next(gap.local_end, true))
+        else {
+            return true;
+        };
+        let latest = |local| match zone::resolve(self.zone, local) {
+            zone::Instants::One(at) | zone::Instants::Two(_, at) => at,
+            zone::Instants::Gap(gap) => gap.end,
+        };
+        latest(after) - latest(before) > first - before
+    }
+}

@@ -1,0 +1,107 @@
+//! Local times and instants around a change of the clock.
+
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+
+/// No zone has moved its clock by more: Samoa left out a day.
+const WINDOW: TimeDelta = TimeDelta::hours(50);
+
+/// The instants that a local time names.
+pub(super) enum Instants {
+    One(DateTime<Utc>),
+    /// The clock was put back: first and second pass.
+    Two(DateTime<Utc>, DateTime<Utc>),
+    /// The clock was put forward over it.
+    Gap(Gap),
+}
+
+/// Local times that are left out.
+pub(super) struct Gap {
+    /// The first local time that doesn't exist.
+    pub(super) local_start: NaiveDateTime,
+    /// The first one after the gap.
+    pub(super) local_end: NaiveDateTime,
+    /// The instant of `local_end`.
+    pub(super) end: DateTime<Utc>,
+}
+
+/// Local times that happen twice.
+pub(super) struct Repeated {
+    pub(super) local_start: NaiveDateTime,
+    /// Not part of it.
+    pub(super) local_end: NaiveDateTime,
+    offset_before: TimeDelta,
+    offset_after: TimeDelta,
+}
+
+impl Repeated {
+    pub(super) fn first_pass(&self, local: NaiveDateTime) -> DateTime<Utc> {
+        (local - self.offset_before).and_utc()
+    }
+
+    pub(super) fn second_pass(&self, local: NaiveDateTime) -> DateTime<Utc> {
+        (local - self.offset_after).and_utc()
+    }
+}
+
+impl Instants {
+    pub(super) fn earliest(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::One(at) | Self::Two(at, _) => Some(at),
+            Self::Gap(gap) => Some(gap.end),
+        }
+    }
+}
+
+pub(super) fn resolve(zone: Tz, local: NaiveDateTime) -> Instants {
+    match zone.from_local_datetime(&local) {
+        MappedLocalTime::Single(at) => Instants::One(at.to_utc()),
+        MappedLocalTime::Ambiguous(first, second) => Instants::Two(first.to_utc(), second.to_utc()),
+        MappedLocalTime::None => Instants::Gap(gap_at(zone, local)),
+    }
+}
+
+/// The repeated local times that an instant is in the first pass of.
+pub(super) fn first_pass_at(zone: Tz, at: DateTime<Utc>) -> Option<Repeated> {
+    let local = at.with_timezone(&zone).naive_local();
+    let Instants::Two(first, second) = resolve(zone, local) else { return None };
+    let offset_before = offset(zone, first);
+    if at >= second {
+        return None;
+    }
+    // The clock is put back somewhere between the two.
+    let change = first_instant(first, second, |at| offset(zone, at) != offset_before);
+    let offset_after = offset(zone, change);
+    Some(Repeated {
+        local_start: change.naive_utc() + offset_after,
+        local_end: change.naive_utc() + offset_before,
+        offset_before,
+        offset_after,
+    })
+}
+
+fn gap_at(zone: Tz, local: NaiveDateTime) -> Gap {
+    let (low, high) = ((local - WINDOW).and_utc(), (local + WINDOW).and_utc());
+    let end = first_instant(low, high, |at| at.naive_utc() + offset(zone, at) > local);
+    let before = end - TimeDelta::seconds(1);
+    Gap {
+        local_start: before.naive_utc() + offset(zone, before) + TimeDelta::seconds(1),
+        local_end: end.naive_utc() + offset(zone, end),
+        end,
+    }
+}
+
+/// The first whole second in `low..=high` for which `holds`; it holds from there on, and at `high`.
+fn first_instant(low: DateTime<Utc>, high: DateTime<Utc>, holds: impl Fn(DateTime<Utc>) -> bool) -> DateTime<Utc> {
+    let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap_or(high);
+    let (mut low, mut high_second) = (low.timestamp(), high.timestamp());
+    while low < high_second {
+        let middle = low + (high_second - low) / 2;
+        if holds(at(middle)) { high_second = middle } else { low = middle + 1 }
+    }
+    at(high_second)
+}
+
+fn offset(zone: Tz, at: DateTime<Utc>) -> TimeDelta {
+    TimeDelta::seconds(i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()))
+}

@@ -1,0 +1,81 @@
+//! What of an HTTP job is secret: the values of its headers, and its body.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{JobsState, queries::JobRow};
+use crate::{
+    config::Secret,
+    error::{ApiError, ApiResult},
+    projects::{job_body_identity, job_headers_identity},
+};
+
+/// Header values by name, as the owner spelled it.
+pub(super) type Headers = BTreeMap<String, Zeroizing<String>>;
+
+impl JobsState {
+    pub(super) fn seal_headers(&self, job: Uuid, headers: &Headers) -> ApiResult<Option<Vec<u8>>> {
+        if headers.is_empty() {
+            return Ok(None);
+        }
+        let plain: BTreeMap<&str, &str> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let plain = Zeroizing::new(serde_json::to_vec(&plain).map_err(ApiError::internal)?);
+        self.sealer.seal(&plain, &job_headers_identity(job)).map(Some).map_err(ApiError::internal)
+    }
+
+    pub(super) fn seal_body(&self, job: Uuid, body: &str) -> ApiResult<Vec<u8>> {
+        self.sealer.seal(body.as_bytes(), &job_body_identity(job)).map_err(ApiError::internal)
+    }
+
+    pub(super) fn open_headers(&self, job: Uuid, sealed: Option<&[u8]>) -> anyhow::Result<Headers> {
+        let Some(sealed) = sealed else { return Ok(Headers::new()) };
+        let plain = self.sealer.open(sealed, &job_headers_identity(job))?;
+        let headers: BTreeMap<String, String> = serde_json::from_slice(&plain)?;
+        Ok(headers.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect())
+    }
+
+    fn open_body(&self, job: Uuid, sealed: &[u8]) -> anyhow::Result<Secret> {
+        let plain = self.sealer.open(sealed, &job_body_identity(job))?;
+        Ok(Secret::new(std::str::from_utf8(&plain)?))
+    }
+
+    /// Names of a job's headers, for whoever may not know more.
+    pub(super) fn header_names(&self, job: &JobRow) -> ApiResult<Vec<String>> {
+        let headers = self.open_headers(job.id, job.http_headers_json.as_deref()).map_err(ApiError::internal)?;
+        Ok(headers.into_keys().collect())
+    }
+
+    /// A run's secrets by the names that plugins know them by, and the headers' names as they are sent.
+    pub(super) fn open_secrets(
+        &self,
+        job: Uuid,
+        headers: Option<&[u8]>,
+        body: Option<&[u8]>,
+    ) -> anyhow::Result<(BTreeMap<String, Secret>, Vec<String>)> {
+        let headers = self.open_headers(job, headers)?;
+        let names = headers.keys().cloned().collect();
+        let mut secrets: BTreeMap<String, Secret> = headers
+            .into_iter()
+            .map(|(name, value)| (format!("header.{}", name.to_ascii_lowercase()), Secret::new(value.as_str())))
+            .collect();
+        if let Some(body) = body {
+            secrets.insert("body".to_owned(), self.open_body(job, body)?);
+        }
+        Ok((secrets, names))
+    }
+}
+
+/// Parameters of the plugin `http-job`: what of a request is no secret.
+pub(super) fn http_params(
+    url: &str,
+    method: &str,
+    headers: &[String],
+    has_body: bool,
+    timeout_ms: i32,
+) -> serde_json::Value {
+    serde_json::json!({
+        "url": url, "method": method, "headers": headers, "hasBody": has_body, "timeoutMs": timeout_ms,
+    })
+}

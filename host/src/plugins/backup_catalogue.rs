@@ -1,0 +1,72 @@
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::db::DatabaseName;
+
+/// What plugins may do with the catalogue of backups; the backups' floor provides it.
+#[async_trait]
+pub trait BackupCatalogue: Send + Sync + 'static {
+    /// Adds a backup whose dump and manifest are in storage; answers its id. The same one again changes nothing.
+    async fn record(&self, backup: NewBackup, run: RunLease) -> Result<Uuid, CatalogueError>;
+
+    /// Backups whose dump is in storage, newest first; of one database, or all.
+    async fn list(&self, target: Option<&DatabaseName>) -> Result<Vec<CatalogueEntry>, CatalogueError>;
+
+    /// One of them, also where its dump is gone.
+    async fn find(&self, id: Uuid) -> Result<CatalogueEntry, CatalogueError>;
+
+    /// Removes dump, manifest and entry.
+    async fn remove(&self, id: Uuid) -> Result<(), CatalogueError>;
+}
+
+/// A run, and its proof that it may still write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLease {
+    pub run_id: Uuid,
+    pub lease: Uuid,
+}
+
+/// A backup to add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBackup {
+    pub target: DatabaseName,
+    /// Keys in the platform's own bucket.
+    pub object_key: String,
+    pub manifest_key: String,
+    pub size_bytes: u64,
+    /// Hexadecimal, in lower case.
+    pub sha256: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A backup of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    pub id: Uuid,
+    pub target: DatabaseName,
+    pub object_key: String,
+    pub manifest_key: String,
+    pub size_bytes: u64,
+    pub sha256: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Why the catalogue did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    #[error("there is no such backup")]
+    NotFound,
+    /// What was to be added is not what is in storage.
+    #[error("{0}")]
+    Invalid(String),
+    /// Another scheduler has the run by now, or it was cancelled.
+    #[error("the run doesn't hold its lease any more")]
+    LeaseLost,
+    #[error("{what} can't be reached")]
+    Unavailable {
+        what: &'static str,
+        #[source]
+        cause: anyhow::Error,
+    },
+}

@@ -1,0 +1,102 @@
+use chrono::{DateTime, Utc};
+use plugin_manifest::{Capability, Scope};
+use uuid::Uuid;
+
+use super::begin_call;
+use crate::{
+    db::DatabaseName,
+    plugins::{
+        CatalogueEntry, CatalogueError, NewBackup, RunLease,
+        runtime::{
+            Accessor, CallError, Host, RunScope, RunState,
+            bindings::{backups, types::ErrorCode},
+        },
+    },
+};
+
+impl backups::Host for RunState {
+    fn describe(&mut self) -> wasmtime::Result<backups::Facts> {
+        self.charge(0)?;
+        Ok(backups::Facts {
+            atlashub_version: env!("CARGO_PKG_VERSION").to_owned(),
+            master_key_id: self.run.services.master_key_id.clone(),
+        })
+    }
+}
+
+impl backups::HostWithStore<RunState> for Host {
+    async fn record_backup(accessor: &Accessor, backup: backups::NewBackup) -> Result<String, CallError> {
+        let bytes = backup.target.len() + backup.object_key.len() + backup.manifest_key.len() + backup.sha256.len();
+        let run = begin_call(accessor, bytes)?;
+        let target = reached(&run, &backup.target)?;
+        let created_at = to_time(backup.created_at)
+            .filter(|at| *at <= Utc::now() + chrono::TimeDelta::minutes(1))
+            .ok_or_else(|| CallError::invalid("`created-at` is no time that has come"))?;
+        let backup = NewBackup {
+            target,
+            object_key: backup.object_key,
+            manifest_key: backup.manifest_key,
+            size_bytes: backup.size_bytes,
+            sha256: backup.sha256,
+            created_at,
+        };
+        let lease = RunLease { run_id: run.call.run_id, lease: run.call.lease };
+        Ok(run.services.backups.record(backup, lease).await?.to_string())
+    }
+
+    async fn list(accessor: &Accessor, target: Option<String>) -> Result<Vec<backups::Backup>, CallError> {
+        let run = begin_call(accessor, target.as_ref().map_or(0, String::len))?;
+        let target = target.map(|target| reached(&run, &target)).transpose()?;
+        let reach = &run.scope(Capability::Backups).databases;
+        let entries = run.services.backups.list(target.as_ref()).await?;
+        let reached = entries.into_iter().filter(|entry| Scope::reaches(reach, &entry.target.to_string()));
+        Ok(reached.map(to_wit).collect())
+    }
+
+    async fn remove(accessor: &Accessor, id: String) -> Result<(), CallError> {
+        let run = begin_call(accessor, id.len())?;
+        let id: Uuid = id.parse().map_err(|_| CallError::not_found("there is no such backup"))?;
+        let entry = run.services.backups.find(id).await?;
+        reached(&run, &entry.target.to_string())?;
+        Ok(run.services.backups.remove(id).await?)
+    }
+}
+
+/// The database, if the grant reaches its backups.
+fn reached(run: &RunScope, target: &str) -> Result<DatabaseName, CallError> {
+    let name: DatabaseName = target.parse().map_err(|error| CallError::invalid(format!("{error}")))?;
+    if !Scope::reaches(&run.scope(Capability::Backups).databases, target) {
+        return Err(run.denied(Capability::Backups, &format!("backups of `{name}`")));
+    }
+    Ok(name)
+}
+
+fn to_time(milliseconds: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::try_from(milliseconds).ok()?)
+}
+
+fn to_wit(entry: CatalogueEntry) -> backups::Backup {
+    backups::Backup {
+        id: entry.id.to_string(),
+        target: entry.target.to_string(),
+        object_key: entry.object_key,
+        manifest_key: entry.manifest_key,
+        size_bytes: entry.size_bytes,
+        sha256: entry.sha256,
+        created_at: u64::try_from(entry.created_at.timestamp_millis()).unwrap_or_default(),
+    }
+}
+
+impl From<CatalogueError> for CallError {
+    fn from(error: CatalogueError) -> Self {
+        match &error {
+            CatalogueError::NotFound => Self::not_found(error.to_string()),
+            CatalogueError::Invalid(problem) => Self::invalid(problem),
+            CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
+            CatalogueError::Unavailable { cause, .. } => {
+                tracing::warn!(cause = format!("{cause:#}"), "a plugin's call to the catalogue of backups failed");
+                Self::unavailable(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use api_types::{AddTrustedKey, ErrorBody, Page, PageQuery, TrustedKey};
+use axum::{Extension, extract::State, http::StatusCode};
+
+use super::Plugins;
+use crate::{
+    error::ApiResult,
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+};
+
+/// Keys whose signatures count, those that were revoked, and those that files in `trusted-keys/` propose.
+#[utoipa::path(get, path = "/admin/v1/trusted-keys", tag = "plugins", params(PageQuery),
+    responses((status = 200, body = Page<TrustedKey>), (status = 400, body = ErrorBody)))]
+pub(super) async fn list_trusted_keys(
+    State(plugins): State<Plugins>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> ApiResult<ApiJson<Page<TrustedKey>>> {
+    let request = PageRequest::<String>::parse(&query)?;
+    let all = plugins.keys().await?;
+    let after = request.after.clone();
+    let rest = all.into_iter().filter(|key| after.as_ref().is_none_or(|after| key.id > *after));
+    let rest = rest.take(usize::try_from(request.fetch()).unwrap_or_default()).collect();
+    Ok(ApiJson(request.page(rest, |key: &TrustedKey| key.id.clone())))
+}
+
+/// Trusts a key. What it signed waits for approval, unless that was given before.
+#[utoipa::path(post, path = "/admin/v1/trusted-keys", tag = "plugins", request_body = AddTrustedKey,
+    responses((status = 201, body = TrustedKey), (status = 400, body = ErrorBody), (status = 409, body = ErrorBody)))]
+pub(super) async fn add_trusted_key(
+    State(plugins): State<Plugins>,
+    ApiJson(request): ApiJson<AddTrustedKey>,
+) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<TrustedKey>)> {
+    let key = plugins.add_key(&request.name, &request.public_key).await?;
+    let details = serde_json::json!({ "name": key.name });
+    Ok((StatusCode::CREATED, Extension(AuditTarget(key.id.clone())), Extension(AuditDetails(details)), ApiJson(key)))
+}
+
+/// Revokes a key for good: what it signed is unloaded, and its runs end.
+#[utoipa::path(delete, path = "/admin/v1/trusted-keys/{id}", tag = "plugins", params(("id" = String, Path)),
+    responses((status = 204), (status = 404, body = ErrorBody)))]
+pub(super) async fn revoke_trusted_key(
+    State(plugins): State<Plugins>,
+    ApiPath(id): ApiPath<String>,
+) -> ApiResult<StatusCode> {
+    plugins.revoke_key(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

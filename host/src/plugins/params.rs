@@ -1,0 +1,147 @@
+//! Parameters of jobs, against the JSON Schemas of the plugin's manifest.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
+use plugin_manifest::Manifest;
+use serde_json::Value;
+
+use super::trust::Refusal;
+use crate::jobs::RunRefusal;
+
+/// Most problems that are told at once.
+const MAX_PROBLEMS: usize = 20;
+
+/// The schemas of one plugin's jobs, compiled once.
+#[derive(Clone)]
+pub struct ParamsSchemas {
+    plugin: String,
+    jobs: Arc<BTreeMap<String, Validator>>,
+}
+
+impl ParamsSchemas {
+    pub fn compile(manifest: &Manifest) -> Result<Self, Refusal> {
+        let mut jobs = BTreeMap::new();
+        for job in &manifest.jobs {
+            let validator = compile(&job.params_schema)
+                .map_err(|problem| Refusal::ParamsSchema { job: job.name.clone(), problem })?;
+            jobs.insert(job.name.clone(), validator);
+        }
+        Ok(Self { plugin: manifest.name.clone(), jobs: Arc::new(jobs) })
+    }
+
+    /// The job's name, where the parameters fit it. Empty means the plugin's only one.
+    pub fn check(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        let found = match self.jobs.iter().next() {
+            Some(only) if job.is_empty() && self.jobs.len() == 1 => Some(only),
+            _ => self.jobs.get_key_value(job),
+        };
+        let Some((name, validator)) = found else {
+            return Err(RunRefusal::UnknownJob {
+                plugin: self.plugin.clone(),
+                job: job.to_owned(),
+                known: self.jobs.keys().cloned().collect(),
+            });
+        };
+        let problems: Vec<(String, String)> = validator
+            .iter_errors(params)
+            .take(MAX_PROBLEMS)
+            // Values may be what an owner would not want in a log.
+            .map(|error| (pointer(error.instance_path().as_str()), error.masked().to_string()))
+            .collect();
+        if problems.is_empty() { Ok(name.clone()) } else { Err(RunRefusal::Params { problems }) }
+    }
+}
+
+impl std::fmt::Debug for ParamsSchemas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParamsSchemas").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+/// The parameters themselves have an empty pointer, which nobody would see in a message.
+fn pointer(pointer: &str) -> String {
+    if pointer.is_empty() { "/".to_owned() } else { pointer.to_owned() }
+}
+
+fn compile(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_retriever(Nothing)
+        // Linear in the input, whatever the pattern: no schema can hold up the host.
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .map_err(|error| error.to_string())
+}
+
+/// A schema is whole in itself: no reference leads out of it.
+struct Nothing;
+
+impl Retrieve for Nothing {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err(format!("it refers to `{uri}`, and a schema may refer to nothing outside itself").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schemas(jobs: &[(&str, Value)]) -> Result<ParamsSchemas, Refusal> {
+        let jobs: Vec<_> = jobs
+            .iter()
+            .map(|(name, schema)| json!({"name": name, "description": "Does it.", "paramsSchema": schema}))
+            .collect();
+        let manifest = json!({
+            "name": "hello", "version": "1", "serial": 1, "publisher": "Someone", "description": "Says hello.",
+            "jobs": jobs,
+        });
+        ParamsSchemas::compile(&Manifest::from_json(manifest.to_string().as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn problems_name_their_place_and_not_the_value() {
+        let schema = json!({"type": "object", "required": ["to"], "additionalProperties": false,
+            "properties": {"to": {"type": "string", "pattern": "^[a-z]+$"}, "times": {"type": "array", "items": {"type": "integer"}}}});
+        let schemas = schemas(&[("greet", schema)]).unwrap();
+        let check = |params: Value, expected: &[&str]| {
+            let found = match schemas.check("greet", &params) {
+                Ok(job) => vec![job],
+                Err(RunRefusal::Params { problems }) => {
+                    assert!(problems.iter().all(|(_, what)| !what.contains("hunter2")), "{problems:?}");
+                    problems.into_iter().map(|(at, _)| at).collect()
+                }
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(found, expected, "{params}");
+        };
+        check(json!({"to": "you"}), &["greet"]);
+        check(json!({}), &["/"]);
+        check(json!({"to": "hunter2"}), &["/to"]);
+        check(json!({"to": "you", "times": [1, "hunter2", 3]}), &["/times/1"]);
+        check(json!([]), &["/"]);
+    }
+
+    #[test]
+    fn an_only_job_needs_no_name() {
+        let any = json!({"type": "object"});
+        assert_eq!(schemas(&[("a-job", any.clone())]).unwrap().check("", &json!({})), Ok("a-job".into()));
+        let two = schemas(&[("a-job", any.clone()), ("b-job", any)]).unwrap();
+        let known = vec!["a-job".to_owned(), "b-job".to_owned()];
+        let refusal = RunRefusal::UnknownJob { plugin: "hello".into(), job: String::new(), known };
+        assert_eq!(two.check("", &json!({})), Err(refusal));
+    }
+
+    #[test]
+    fn a_schema_refers_to_nothing_outside_itself() {
+        let inside =
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "null"}}});
+        assert!(schemas(&[("greet", inside)]).is_ok());
+        for uri in ["http://127.0.0.1:1/schema", "https://example.com/s", "file:///etc/passwd", "other.json"] {
+            let outside = json!({"type": "object", "properties": {"a": {"$ref": uri}}});
+            assert!(matches!(schemas(&[("greet", outside)]), Err(Refusal::ParamsSchema { .. })), "{uri}");
+        }
+        assert!(schemas(&[("greet", json!({"type": "object", "properties": 3}))]).is_err());
+    }
+}

@@ -1,0 +1,314 @@
+//! The catalogue of backups, and what is in storage.
+
+use std::sync::Arc;
+
+use atlashub::{
+    backups::{BackupManifest, ManifestTable, backup_id, stored_backups},
+    db::DatabaseName,
+    jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
+    object_store::PLATFORM_BUCKET,
+    plugins::{BackupCatalogue as _, CatalogueError, NewBackup, RunLease},
+};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::support::{TestApp, TestProject, code, path_of, raw};
+
+const DUMP: &[u8] = b"PGDMP and so on";
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the plugin leaves in storage, of so many days ago.
+pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
+    // To the microsecond, as the database has it.
+    let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
+    let created_at = now - chrono::TimeDelta::days(days_ago);
+    let stem = format!("backups/project/{}/{}-{}", project.id, created_at.format("%Y%m%dT%H%M%SZ"), Uuid::now_v7());
+    let backup = NewBackup {
+        target: DatabaseName::Project(project.id.clone()),
+        object_key: format!("{stem}.dump"),
+        manifest_key: format!("{stem}.json"),
+        size_bytes: DUMP.len() as u64,
+        sha256: sha256(DUMP),
+        created_at,
+    };
+    let manifest = BackupManifest {
+        target: backup.target.to_string(),
+        title: Some(project.name.clone()),
+        created_at,
+        size_bytes: backup.size_bytes,
+        sha256: backup.sha256.clone(),
+        server_version: "15.14".to_owned(),
+        dump_version: Some("15.14".to_owned()),
+        atlashub_version: Some("0.1.0".to_owned()),
+        master_key_id: Some("k".to_owned()),
+        run_id: Some(Uuid::now_v7().to_string()),
+        tables: vec![ManifestTable { schema: "public".to_owned(), table: "t".to_owned(), rows: 3 }],
+    };
+    let store = app.app.store();
+    store.ensure_bucket(PLATFORM_BUCKET).await.unwrap();
+    store
+        .put_small(PLATFORM_BUCKET, &backup.object_key, "application/octet-stream", Bytes::from_static(DUMP))
+        .await
+        .unwrap();
+    let text = serde_json::to_vec(&manifest).unwrap();
+    store.put_small(PLATFORM_BUCKET, &backup.manifest_key, "application/json", text.into()).await.unwrap();
+    backup
+}
+
+/// Those of the project: the bucket is shared with other tests.
+async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut path = "/admin/v1/backups?limit=200".to_owned();
+    loop {
+        let (status, page) = app.admin().get(&path).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        items.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["nextCursor"].as_str() {
+            Some(cursor) => path = format!("/admin/v1/backups?limit=200&cursor={cursor}"),
+            None => break,
+        }
+    }
+    items.retain(|item| item["target"] == format!("project:{}", project.id));
+    items
+}
+
+fn path(backup: &NewBackup, rest: &str) -> String {
+    format!("/admin/v1/backups/{}{rest}", backup_id(&backup.object_key))
+}
+
+#[tokio::test]
+async fn a_catalogue_that_is_lost_is_made_again_from_the_manifests() {
+    let app = TestApp::start().await;
+    let project = app.create_project("lost catalogue").await;
+    let older = store_backup(&app, &project, 3).await;
+    let newer = store_backup(&app, &project, 1).await;
+    let items = listed(&app, &project).await;
+    let keys: Vec<_> = items.iter().map(|item| item["objectKey"].as_str().unwrap()).collect();
+    assert_eq!(keys, [newer.object_key.as_str(), older.object_key.as_str()]);
+    assert_eq!(items[0]["state"], "ready");
+    assert_eq!(items[0]["sizeBytes"], DUMP.len());
+    assert_eq!(items[0]["sha256"], sha256(DUMP));
+    assert_eq!(items[0]["title"], "lost catalogue");
+    assert_eq!(items[0]["createdAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap(), newer.created_at);
+    sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
+    assert_eq!(listed(&app, &project).await, items, "the same entries with the same ids");
+    // Without any database.
+    let stored = stored_backups(app.app.store()).await.unwrap();
+    let ours: Vec<_> = stored.iter().filter(|backup| backup.manifest.target.ends_with(&project.id)).collect();
+    assert_eq!(ours.len(), 2);
+    assert_eq!(ours[0].manifest.tables[0].rows, 3);
+}
+
+#[tokio::test]
+async fn a_backup_is_downloaded_and_deleted() {
+    let app = TestApp::start().await;
+    let project = app.create_project("downloaded").await;
+    let backup = store_backup(&app, &project, 0).await;
+    assert_eq!(listed(&app, &project).await.len(), 1);
+    let (status, answer) = app.admin().post(&path(&backup, "/download"), json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["expiresIn"], 3600);
+    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert!(response.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    assert_eq!(response.bytes().await.unwrap(), DUMP);
+
+    let (status, _) = app.admin().delete(&path(&backup, "")).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    for key in [&backup.object_key, &backup.manifest_key] {
+        assert_eq!(app.app.store().head(PLATFORM_BUCKET, key).await.unwrap(), None, "{key}");
+    }
+    assert_eq!(listed(&app, &project).await.len(), 0);
+    for (status, body) in [
+        app.admin().delete(&path(&backup, "")).await,
+        app.admin().post(&path(&backup, "/download"), json!({})).await,
+        app.admin().delete("/admin/v1/backups/not-an-id").await,
+    ] {
+        assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_dump_that_is_gone_is_said_to_be_missing_until_it_is_back() {
+    let app = TestApp::start().await;
+    let project = app.create_project("missing").await;
+    let backup = store_backup(&app, &project, 0).await;
+    assert_eq!(listed(&app, &project).await[0]["state"], "ready");
+    app.app.store().delete(PLATFORM_BUCKET, &backup.object_key).await.unwrap();
+    assert_eq!(listed(&app, &project).await[0]["state"], "missing");
+    let (status, body) = app.admin().post(&path(&backup, "/download"), json!({})).await;
+    assert_eq!((status, code(&body)), (StatusCode::NOT_FOUND, "object_not_found"));
+    // It doesn't count for whoever decides what to keep.
+    let catalogue = &app.app.backups().catalogue;
+    assert_eq!(catalogue.list(Some(&backup.target)).await.unwrap(), []);
+    app.app.store().put_small(PLATFORM_BUCKET, &backup.object_key, "a/b", Bytes::from_static(DUMP)).await.unwrap();
+    assert_eq!(listed(&app, &project).await[0]["state"], "ready");
+    app.app.store().delete(PLATFORM_BUCKET, &backup.object_key).await.unwrap();
+    assert_eq!(app.admin().delete(&path(&backup, "")).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(listed(&app, &project).await.len(), 0);
+}
+
+#[tokio::test]
+async fn only_what_is_in_storage_is_recorded() {
+    let app = TestApp::start().await;
+    let project = app.create_project("recorded").await;
+    let backup = store_backup(&app, &project, 0).await;
+    let catalogue = &app.app.backups().catalogue;
+    let run = begin_run(&app).await;
+    let refused = async |change: &dyn Fn(&mut NewBackup), why: &str| {
+        let mut wrong = backup.clone();
+        change(&mut wrong);
+        match catalogue.record(wrong, run).await {
+            Err(CatalogueError::Invalid(message)) => assert!(message.contains(why), "{message}"),
+            other => panic!("{why}: {other:?}"),
+        }
+    };
+    refused(&|backup| backup.size_bytes += 1, "bytes").await;
+    refused(&|backup| backup.sha256 = "x".to_owned(), "sha256").await;
+    refused(&|backup| backup.manifest_key = "backups/platform/other.json".to_owned(), "keys").await;
+    refused(
+        &|backup| {
+            backup.object_key = "backups/platform/none.dump".to_owned();
+            backup.manifest_key = "backups/platform/none.json".to_owned();
+        },
+        "dump",
+    )
+    .await;
+    let id = catalogue.record(backup.clone(), run).await.unwrap();
+    assert_eq!(catalogue.record(backup.clone(), run).await.unwrap(), id, "the same again");
+    let items = listed(&app, &project).await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0]["id"], id.to_string());
+    assert_eq!(items[0]["runId"], run.run_id.to_string());
+    assert_eq!(catalogue.find(id).await.unwrap().object_key, backup.object_key);
+}
+
+/// A run that is under way, and its lease.
+async fn begin_run(app: &TestApp) -> RunLease {
+    let run = RunLease { run_id: Uuid::now_v7(), lease: Uuid::new_v4() };
+    // Held for long by a scheduler that there isn't, so that nobody takes it up or away.
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
+         VALUES ($1, 'manual', 'running', 'backup', 'backup', $2, now() + interval '1 day', now())",
+    )
+    .bind(run.run_id)
+    .bind(run.lease)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    run
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_lease_records_nothing() {
+    let app = TestApp::start().await;
+    let project = app.create_project("fenced").await;
+    let backup = store_backup(&app, &project, 0).await;
+    let run = begin_run(&app).await;
+    let another = RunLease { lease: Uuid::new_v4(), ..run };
+    let catalogue = &app.app.backups().catalogue;
+    assert!(matches!(catalogue.record(backup.clone(), another).await, Err(CatalogueError::LeaseLost)));
+    sqlx::query("UPDATE cron_job_runs SET status = 'cancelled'").execute(app.app.platform()).await.unwrap();
+    assert!(matches!(catalogue.record(backup.clone(), run).await, Err(CatalogueError::LeaseLost)));
+    let recorded: i64 = sqlx::query_scalar("SELECT count(*) FROM backups WHERE object_key = $1")
+        .bind(&backup.object_key)
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(recorded, 0);
+}
+
+/// Has a plugin `backup`, whose backups don't end.
+struct Accepting;
+
+#[async_trait::async_trait]
+impl JobRunner for Accepting {
+    async fn check(&self, plugin: &str, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        assert_eq!((plugin, job), ("backup", "backup"));
+        assert!(params["target"].is_string(), "{params}");
+        Ok(job.to_owned())
+    }
+
+    async fn run(
+        &self,
+        _call: RunCall,
+        _output: Arc<dyn RunOutput>,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunFailure> {
+        cancel.cancelled().await;
+        Err(RunFailure::Cancelled)
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_begun_as_a_run_of_the_plugin() {
+    let app = TestApp::builder().runner(Arc::new(Accepting)).start().await;
+    let project = app.create_project("by hand").await;
+    for target in ["all", "platform", &format!("project:{}", project.id)] {
+        let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        let (status, run) = app.admin().get(&format!("/admin/v1/runs/{}", answer["runId"].as_str().unwrap())).await;
+        assert_eq!(status, StatusCode::OK, "{run}");
+        assert_eq!(
+            (&run["plugin"], &run["trigger"], &run["jobId"]),
+            (&json!("backup"), &json!("manual"), &Value::Null)
+        );
+    }
+    for (target, expected) in [
+        ("", StatusCode::BAD_REQUEST),
+        ("project:", StatusCode::BAD_REQUEST),
+        ("project:nosuchproject", StatusCode::NOT_FOUND),
+    ] {
+        let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
+        assert_eq!(status, expected, "{target}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn no_key_reaches_backups_and_no_projects_removal_touches_them() {
+    let app = TestApp::start().await;
+    let project = app.create_project("outlived").await;
+    let backup = store_backup(&app, &project, 0).await;
+    for bucket in ["backups", PLATFORM_BUCKET] {
+        for client in [project.secret(), project.publishable()] {
+            let (status, body) =
+                client.get(&path_of("signed-download", &[("bucket", bucket), ("objectKey", &backup.object_key)])).await;
+            assert!(status.is_client_error(), "{status} {body}");
+        }
+        let (status, body) = project.secret().get(&path_of("list", &[("bucket", bucket)])).await;
+        assert!(status.is_client_error(), "{status} {body}");
+    }
+    let (status, body) = app.admin().delete_with(&project.path(""), json!({ "confirm": "outlived" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    let items = listed(&app, &project).await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0]["title"], "outlived");
+    assert_eq!(app.admin().post(&path(&backup, "/download"), json!({})).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_is_passed_over() {
+    let app = TestApp::start().await;
+    let project = app.create_project("broken manifest").await;
+    let backup = store_backup(&app, &project, 0).await;
+    for text in [
+        "",
+        "{",
+        "{}",
+        r#"{"target":"other","createdAt":"2026-01-01T00:00:00Z","sizeBytes":1,"sha256":"x","serverVersion":"1"}"#,
+    ] {
+        app.app
+            .store()
+            .put_small(PLATFORM_BUCKET, &backup.manifest_key, "a/b", Bytes::from_static(text.as_bytes()))
+            .await
+            .unwrap();
+        assert_eq!(listed(&app, &project).await.len(), 0, "{text}");
+    }
+}

@@ -1,0 +1,149 @@
+//! The plugins of the platform's own that work on databases and storage, as they are built.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use atlashub::{
+    jobs::RunFailure,
+    object_store::PLATFORM_BUCKET,
+    plugins::{Grants, runtime::HostLimits},
+};
+use futures_util::TryStreamExt as _;
+use plugin_manifest::{Capability, Scope};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    backups_dump::{LARGE, restored},
+    plugins_transfers::built,
+    support::{TestApp, TestProject, guests::GuestRun},
+};
+
+/// What the plugin asks for, granted.
+fn grants() -> Grants {
+    let all = || vec!["*".to_owned()];
+    let scopes = BTreeMap::from([
+        (Capability::Databases, Scope { databases: all(), ..Scope::default() }),
+        (Capability::Objects, Scope { stores: vec!["backups".to_owned()], ..Scope::default() }),
+        (Capability::Backups, Scope { databases: all(), ..Scope::default() }),
+        (Capability::Maintenance, Scope::default()),
+        (Capability::Migrations, Scope::default()),
+    ]);
+    Grants { scopes, ..Grants::default() }
+}
+
+async fn plugin(app: &TestApp, name: &str, job: &str, params: Value) -> GuestRun {
+    let bytes = built(&format!("first-party/{name}.wasm"));
+    let services = Arc::clone(app.app.capabilities());
+    let mut run = GuestRun::with(&bytes, grants(), HostLimits::default(), services).await;
+    run.call.job = job.to_owned();
+    run.call.params = params;
+    // Under way, and held for long by a scheduler that there isn't.
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
+         VALUES ($1, 'manual', 'running', $3, $4, $2, now() + interval '1 day', now())",
+    )
+    .bind(run.call.run_id)
+    .bind(run.call.lease)
+    .bind(name)
+    .bind(job)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    run
+}
+
+async fn result(run: &GuestRun) -> Value {
+    run.run().await.unwrap_or_else(|failure| panic!("{failure:?}: {:?}", run.recorded.messages())).result
+}
+
+async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
+    let (status, page) = app.admin().get("/admin/v1/backups?limit=200").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let target = json!(format!("project:{}", project.id));
+    page["items"].as_array().unwrap().iter().filter(|item| item["target"] == target).cloned().collect()
+}
+
+#[tokio::test]
+async fn a_backup_of_a_project_is_whole_and_in_the_catalogue() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Backed up").await;
+    project.sql(LARGE).await;
+    project.sql("CREATE TABLE small (x int); INSERT INTO small VALUES (1), (2)").await;
+    let target = format!("project:{}", project.id);
+    let run = plugin(&app, "backup", "backup", json!({ "target": target })).await;
+    result(&run).await;
+    let backups = listed(&app, &project).await;
+    assert_eq!(backups.len(), 1);
+    let backup = &backups[0];
+    assert_eq!((&backup["title"], &backup["state"]), (&json!("Backed up"), &json!("ready")));
+    assert_eq!(backup["runId"], run.call.run_id.to_string());
+
+    let store = app.app.store();
+    let manifest = store.get_small(PLATFORM_BUCKET, backup["manifestKey"].as_str().unwrap(), 1 << 20).await.unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!((&manifest["sha256"], &manifest["sizeBytes"]), (&backup["sha256"], &backup["sizeBytes"]));
+    assert_eq!(manifest["atlashubVersion"], env!("CARGO_PKG_VERSION"));
+    let tables: Vec<_> = manifest["tables"].as_array().unwrap().iter().map(|t| (&t["table"], &t["rows"])).collect();
+    assert_eq!(tables, [(&json!("large"), &json!(200_000)), (&json!("small"), &json!(2))]);
+
+    let (_, bytes) = store.get(PLATFORM_BUCKET, backup["objectKey"].as_str().unwrap()).await.unwrap().unwrap();
+    let archive = bytes.try_collect::<Vec<_>>().await.unwrap().concat();
+    let rows: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM large").fetch_one(&mut restored(&archive).await).await.unwrap();
+    assert_eq!(rows, 200_000);
+
+    // The catalogue can be lost: the manifest has it all.
+    sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
+    assert_eq!(listed(&app, &project).await, backups);
+}
+
+#[tokio::test]
+async fn retention_keeps_what_it_says_and_a_run_without_its_lease_keeps_nothing() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Kept").await;
+    let target = format!("project:{}", project.id);
+    for _ in 0..3 {
+        let params = json!({ "target": target, "retention": { "keepLast": 2 } });
+        result(&plugin(&app, "backup", "backup", params).await).await;
+    }
+    assert_eq!(listed(&app, &project).await.len(), 2);
+
+    let mut lost = plugin(&app, "backup", "backup", json!({ "target": target })).await;
+    lost.call.lease = uuid::Uuid::new_v4();
+    assert!(matches!(lost.run().await, Err(RunFailure::Failed { .. })));
+    assert_eq!(listed(&app, &project).await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_cleanup_sweeps_all_there_is() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Swept").await;
+    let body = json!({ "type": "secret", "name": "old" });
+    assert_eq!(app.admin().post(&project.path("/keys"), body).await.0, StatusCode::CREATED);
+    sqlx::raw_sql(
+        "UPDATE api_keys SET revoked_at = now() - interval '1 year' WHERE name = 'old';
+         UPDATE audit_logs SET at = now() - interval '2 years' WHERE action = 'key.create'",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let cleaned = result(&plugin(&app, "cleanup", "cleanup", json!({})).await).await;
+    let removed = |sweep: &str| {
+        let sweeps = cleaned["sweeps"].as_array().unwrap();
+        sweeps.iter().find(|swept| swept["sweep"] == sweep).unwrap_or_else(|| panic!("{cleaned}"))["removed"].clone()
+    };
+    assert_eq!(removed("expiredKeysDays"), 1, "{cleaned}");
+    assert_eq!(removed("oldAuditEntriesDays"), 1, "{cleaned}");
+    assert_eq!(removed("expiredSessions"), 0, "{cleaned}");
+    // The record of what was done is not a plugin's to shorten at will.
+    let failure = plugin(&app, "cleanup", "cleanup", json!({ "oldAuditEntriesDays": 1 })).await.failure().await;
+    assert!(failure.contains("oldAuditEntriesDays"), "{failure}");
+}
+
+#[tokio::test]
+async fn migrations_are_told_and_applied() {
+    let app = TestApp::start().await;
+    let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
+    assert!(status.to_string().contains("create projects"), "{status}");
+    result(&plugin(&app, "migrations", "apply", json!({})).await).await;
+}

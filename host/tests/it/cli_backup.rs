@@ -1,0 +1,43 @@
+//! `atlashub backup`: what there is, also when the platform database is gone.
+
+use serde_json::Value;
+
+use crate::{
+    backups_catalogue::store_backup,
+    support::{ProgramVars, TestApp, open_folder},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_listed_without_a_database() {
+    let app = TestApp::start().await;
+    let project = app.create_project("listed by the program").await;
+    let older = store_backup(&app, &project, 2).await;
+    let newer = store_backup(&app, &project, 1).await;
+    let target = format!("project:{}", project.id);
+    let vars = ProgramVars::external("postgres://nobody:nothing@127.0.0.1:1/platform");
+    let ended = vars.run(&["backup", "list", "--target", &target]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{ended:?}");
+    assert!(lines[0].contains(&newer.object_key) && lines[1].contains(&older.object_key), "{ended:?}");
+    assert!(lines[0].contains("listed by the program"), "{ended:?}");
+
+    let ended = vars.run(&["backup", "list", "--target", &target, "--json"]);
+    let first: Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(first["sha256"], newer.sha256);
+    assert_eq!(first["tables"][0]["rows"], 3);
+
+    let ended = vars.set("ATLASHUB_S3_ENDPOINT", "http://127.0.0.1:1").run(&["backup", "list"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("ATLASHUB_S3_ENDPOINT"), "{ended:?}");
+}
+
+#[test]
+fn the_embedded_store_is_enough() {
+    let folder = open_folder();
+    let ended = ProgramVars::embedded(folder.path()).run(&["backup", "list"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("no backups"), "{ended:?}");
+    let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(made.iter().all(|name| !name.to_string_lossy().contains("postgres")), "Postgres was started: {made:?}");
+}

@@ -1,0 +1,177 @@
+//! `atlashub plugin`: keys and signatures as minisign makes them, and the owner's decisions.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Client, Postgres, ProgramVars,
+    plugin_files::{Author, PluginFolder, component, importing_http, manifest, until_state},
+};
+
+/// Made by minisign 0.11 with `-G -W`, and its `-S -t 'about the file'` of the text below.
+const STANDARD_SECRET: &str = "untrusted comment: minisign encrypted secret key
+RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAvBmyC+vkYAgY8l7LhqamKwhyrxJYtzOxRnc7AYyocfAmzM4meoNPkgVvPUBgX6+dm4BAKr1du+n45q0ai+CEoJKGEMSsGCaAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+";
+const STANDARD_PUBLIC: &str = "untrusted comment: minisign public key 860E4EB0BB219BC
+RWS8GbIL6+RgCAVvPUBgX6+dm4BAKr1du+n45q0ai+CEoJKGEMSsGCaA
+";
+const STANDARD_SIGNATURE: &str = "untrusted comment: signature from minisign secret key
+RUS8GbIL6+RgCCBcyF22GzXp4qRbjtzGWwPMr+h/lGmnF1p6PY5IbM4EgI9TU0Koec8UYOZh1h7PDxz+gU4UmRsNgaCWu8/RAQM=
+trusted comment: about the file
+2a8mKrx6hqTvb9oV+dYb7RFDr22+Ju9LcLJ8EgiAyGc0stXZSppPCc/3JkS0YcWkc8e7PMF1wcpHOS2Pd6ujBw==
+";
+const SIGNED: &str = "signed by the standard tool\n";
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let ended = ProgramVars::default().run(arguments);
+    (ended.code, ended.stdout, ended.stderr)
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_key_signs_and_its_public_half_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    let keygen = ["plugin", "keygen", "-W", "-s", &at("a.key"), "-p", &at("a.pub")];
+    let (code, stdout, stderr) = run(&keygen);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert_eq!(fs::metadata(at("a.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::read(at("a.key")).unwrap();
+    let (code, _, stderr) = run(&keygen);
+    assert!(code == Some(1) && stderr.contains("is there already"), "{stderr}");
+    assert_eq!(fs::read(at("a.key")).unwrap(), before);
+
+    fs::write(at("hello.wasm"), component(&manifest("hello", 1))).unwrap();
+    let (code, _, stderr) = run(&["plugin", "sign", &at("hello.wasm"), "-s", &at("a.key")]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let signature = fs::read_to_string(at("hello.wasm.minisig")).unwrap();
+    assert!(signature.contains("\tfile:hello.wasm\thashed"), "{signature}");
+    let verify = |key: &str| run(&["plugin", "verify", &at("hello.wasm"), "-p", key]);
+    let (code, stdout, stderr) = verify(&at("a.pub"));
+    assert!(code == Some(0) && stdout.contains("file:hello.wasm"), "{stdout}{stderr}");
+    let line = fs::read_to_string(at("a.pub")).unwrap().lines().nth(1).unwrap().to_owned();
+    assert_eq!(verify(&line).0, Some(0));
+    let (code, _, stderr) = verify(&Author::new().public_key());
+    assert!(code == Some(1) && stderr.contains("is signed by key"), "{stderr}");
+    fs::write(at("hello.wasm"), component(&manifest("hello", 2))).unwrap();
+    let (code, _, stderr) = verify(&at("a.pub"));
+    assert!(code == Some(1) && stderr.contains("was changed"), "{stderr}");
+
+    fs::write(at("script.wasm"), "#!/bin/sh").unwrap();
+    let (code, _, stderr) = run(&["plugin", "sign", &at("script.wasm"), "-s", &at("a.key")]);
+    assert!(code == Some(0) && stderr.contains("a host would refuse"), "{stderr}");
+}
+
+#[test]
+fn a_key_with_a_password_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    fs::write(at("password"), "correct horse\n").unwrap();
+    fs::write(at("wrong"), "battery staple\n").unwrap();
+    let (key, public) = (at("a.key"), at("a.pub"));
+    let (code, _, stderr) = run(&["plugin", "keygen", "-s", &key, "-p", &public, "--password-file", &at("password")]);
+    assert_eq!(code, Some(0), "{stderr}");
+    fs::write(at("hello.wasm"), component(&manifest("hello", 1))).unwrap();
+    let sign = |more: &[&str]| run(&[&["plugin", "sign", &at("hello.wasm"), "-s", &key], more].concat());
+    let (code, _, stderr) = sign(&["--password-file", &at("wrong")]);
+    assert!(code == Some(1) && stderr.contains("can't be used"), "{stderr}");
+    assert_eq!(sign(&["-W"]).0, Some(1));
+    let (code, _, stderr) = sign(&["--password-file", &at("password")]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(run(&["plugin", "verify", &at("hello.wasm"), "-p", &public]).0, Some(0));
+}
+
+#[test]
+fn files_of_the_standard_tool_are_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    fs::write(at("file"), SIGNED).unwrap();
+    fs::write(at("file.minisig"), STANDARD_SIGNATURE).unwrap();
+    fs::write(at("a.key"), STANDARD_SECRET).unwrap();
+    fs::write(at("a.pub"), STANDARD_PUBLIC).unwrap();
+    let (code, stdout, stderr) = run(&["plugin", "verify", &at("file"), "-p", &at("a.pub")]);
+    assert!(
+        code == Some(0) && stdout.contains("0860E4EB0BB219BC") && stdout.contains("about the file"),
+        "{stdout}{stderr}"
+    );
+    fs::remove_file(at("file.minisig")).unwrap();
+    let (code, _, stderr) = run(&["plugin", "sign", &at("file"), "-s", &at("a.key")]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(run(&["plugin", "verify", &at("file"), "-p", &at("a.pub")]).0, Some(0));
+}
+
+#[test]
+fn inspect_shows_what_a_component_says_of_itself() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    let mut asking = manifest("caller", 3);
+    asking["capabilities"] = json!([{"capability": "http", "reason": "To call.", "scope": {"hosts": ["a.example"]}}]);
+    folder.drop_signed("caller", &importing_http(&asking), &author);
+    let (code, stdout, stderr) = run(&["plugin", "inspect", &path(folder.path(), "caller.wasm")]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let shown: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&shown["manifest"]["serial"], &shown["imports"]), (&json!(3), &json!(["types", "http"])));
+    assert_eq!(shown["signature"]["keyId"], author.key_id());
+    assert_eq!(shown["sha256"].as_str().unwrap().len(), 64);
+    folder.write("bare.wasm", &wat::parse_str("(component)").unwrap());
+    let (code, stdout, _) = run(&["plugin", "inspect", &path(folder.path(), "bare.wasm")]);
+    assert!(code == Some(1) && stdout.contains("atlashub:manifest"), "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_decides_and_a_running_server_hears_of_it() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    let url = Postgres::shared().platform_database().await;
+    let vars = ProgramVars::external(&url).set("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap());
+    let serving = vars.serve(&[]);
+    let admin = Client::new(&*serving.admin_url).with_header("x-dev-admin-token", crate::support::ADMIN_TOKEN);
+    let command = |arguments: &[&str], code: i32, expected: &str| {
+        let ended = vars.run(&[&["plugin"], arguments].concat());
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    };
+    command(&["list"], 0, "rejected hello -: it is signed by key");
+    command(&["approve", "hello"], 1, "not trusted");
+    folder.write("author.pub", format!("untrusted comment: a key\n{}\n", author.public_key()).as_bytes());
+    let key_file = path(folder.path(), "author.pub");
+    command(&["approve", "hello", "--trust-key", &key_file, "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
+    let active = until_state(&admin, "hello", "active").await;
+    assert_eq!(active["config"], json!({"greeting": "Hello"}));
+    command(&["approve", "nothing"], 1, "There is no plugin `nothing`");
+    command(&["revoke", "hello"], 0, "is revoked");
+    until_state(&admin, "hello", "revoked").await;
+    command(&["list"], 0, "revoked  hello 1.0.0");
+    command(&["approve", "hello"], 0, "active   hello");
+    until_state(&admin, "hello", "active").await;
+    command(&["revoke", "--sha256", active["sha256"].as_str().unwrap()], 0, "is revoked");
+    until_state(&admin, "hello", "revoked").await;
+    command(&["revoke", "--sha256", "abc"], 1, "64 hexadecimal digits");
+    command(&["revoke", "--key", &author.key_id()], 0, "is revoked");
+    command(&["list", "--json"], 0, "which was revoked");
+    command(&["revoke"], 2, "required");
+
+    let (_, audit) = admin.get("/admin/v1/audit?limit=50").await;
+    let actions: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["actor"] == "cli")
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        ["trusted_key.remove", "plugin.revoke", "plugin.approve", "plugin.revoke", "plugin.approve", "trusted_key.add"]
+    );
+
+    folder.write("lonely.wasm", b"x");
+    let doctor = vars.run(&["doctor"]);
+    let problem = doctor.stdout.lines().find(|line| line.starts_with("problem") && line.contains("lonely is refused"));
+    assert!(problem.is_some(), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("note     plugins: hello"), "{}", doctor.stdout);
+    serving.end();
+}

@@ -1,0 +1,314 @@
+//! Requests out of the platform: only to allowed hosts, only to addresses that were checked, within their limits.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use atlashub::{
+    config::{AllowedHosts, Secret},
+    egress::{
+        Egress, EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost,
+    },
+};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{Client, Postgres, ProgramVars, WebAnswer, WebServer};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn egress(list: &str) -> Egress {
+    Egress::new(AllowedHosts::parse(list).unwrap()).unwrap()
+}
+
+fn get(url: &str) -> EgressRequest {
+    EgressRequest { timeout: LONG, ..EgressRequest::new("GET", url) }
+}
+
+async fn send(egress: &Egress, request: EgressRequest) -> Result<EgressResponse, EgressError> {
+    egress.send(request, &["*".to_owned()]).await
+}
+
+/// A name server that the test moves: each lookup takes the next answer, the last one again and again.
+#[derive(Clone)]
+struct Names {
+    answers: Arc<Mutex<Vec<Vec<IpAddr>>>>,
+    lookups: Arc<AtomicUsize>,
+}
+
+impl Names {
+    fn new(answers: &[&[&str]]) -> Self {
+        let parse = |answer: &&[&str]| answer.iter().map(|address| address.parse().unwrap()).collect();
+        Self { answers: Arc::new(Mutex::new(answers.iter().map(parse).collect())), lookups: Arc::default() }
+    }
+
+    fn egress(&self, list: &str) -> Egress {
+        Egress::with_resolver(AllowedHosts::parse(list).unwrap(), self.clone()).unwrap()
+    }
+}
+
+impl ResolveHost for Names {
+    fn resolve<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, std::io::Result<Vec<IpAddr>>> {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        let mut answers = self.answers.lock().unwrap();
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        async move { Ok(answer) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_written() {
+    let server = WebServer::start(|_| WebAnswer::with(418, &[("x-a", "1"), ("x-a", "2")], b"short and stout")).await;
+    let mut request = get(&server.url("/pot?a=%20b"));
+    request.method = "PUT".into();
+    request.headers =
+        vec![EgressHeader::new("x-plain", "yes"), EgressHeader::secret("authorization", Secret::new("Bearer x"))];
+    request.body = Some(EgressBody("water".into()));
+    let answer = send(&egress(&server.entry()), request).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_ref(), answer.truncated), (418, b"short and stout".as_ref(), false));
+    let values: Vec<_> =
+        answer.headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(values, ["1", "2"]);
+    let received = server.next().await;
+    assert_eq!(
+        (received.method.as_str(), received.target.as_str(), received.body.as_str()),
+        ("PUT", "/pot?a=%20b", "water")
+    );
+    assert_eq!(received.header("host"), Some(server.address.to_string().as_str()));
+    assert_eq!((received.header("x-plain"), received.header("authorization")), (Some("yes"), Some("Bearer x")));
+    assert!(received.header("user-agent").unwrap().starts_with("AtlasHub/"));
+    assert_eq!(received.header("accept-encoding"), None);
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_not_sent() {
+    let server = WebServer::start(|_| WebAnswer::status(200)).await;
+    let (url, port) = (server.url("/"), server.address.port());
+    let refused = async |list: &str, url: &str, scope: &[String]| {
+        let error = egress(list).send(get(url), scope).await.expect_err(list);
+        assert!(error.is_denial() && error.is_refusal(), "{list}: {error:?}");
+        error
+    };
+    let all = ["*".to_owned()];
+    assert!(matches!(refused("", &url, &all).await, EgressError::NotAllowed { .. }));
+    refused("other.example+private", &url, &all).await;
+    refused(&format!("127.0.0.1:{}+private", port ^ 1), &url, &all).await;
+    refused(&format!("https://127.0.0.1:{port}+private"), &url, &all).await;
+    // On the list, and private.
+    for spelled in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
+        let error = refused("*", &format!("http://{spelled}:{port}/"), &all).await;
+        assert!(matches!(error, EgressError::PrivateAddress { .. }), "{spelled}: {error:?}");
+        assert!(
+            !error.to_string().contains("127.0.0.1")
+                || spelled == "127.0.0.1"
+                || spelled.contains("2130")
+                || spelled.contains("0x")
+        );
+    }
+    assert!(matches!(refused(&server.entry(), &url, &[]).await, EgressError::OutOfScope { .. }));
+    refused(&server.entry(), &url, &["a.example".to_owned(), "*.0.0.1".to_owned()]).await;
+    // `only` is for an address that the owner typed in, which may be private only by the list.
+    let error = send(&egress("").only(&url).unwrap(), get(&url)).await.unwrap_err();
+    assert!(matches!(error, EgressError::PrivateAddress { .. }), "{error:?}");
+    let error = send(&egress(&server.entry()).only("https://a.example/").unwrap(), get(&url)).await.unwrap_err();
+    assert!(matches!(error, EgressError::NotAllowed { .. }), "{error:?}");
+    assert_eq!(server.count(), 0);
+    assert_eq!(send(&egress(&server.entry()).only(&url).unwrap(), get(&url)).await.unwrap().status, 200);
+    assert_eq!(egress(&server.entry()).send(get(&url), &["127.0.0.1".to_owned()]).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn nothing_can_be_smuggled_into_the_headers() {
+    let server = WebServer::start(|_| WebAnswer::status(200)).await;
+    for (name, value) in [("x", "a\r\nx-smuggled: b"), ("x\r\ny", "a"), ("host", "b"), ("transfer-encoding", "chunked")]
+    {
+        let request = EgressRequest { headers: vec![EgressHeader::new(name, value)], ..get(&server.url("/")) };
+        let error = send(&egress(&server.entry()), request).await.unwrap_err();
+        assert!(matches!(error, EgressError::InvalidRequest(_)), "{name}: {error:?}");
+    }
+    assert_eq!(server.count(), 0);
+    // In a URL the parser takes line breaks out; what is left is one request line.
+    let answer = send(&egress(&server.entry()), get(&server.url("/a\r\nx-smuggled: b"))).await.unwrap();
+    assert_eq!(answer.status, 200);
+    let received = server.next().await;
+    assert_eq!((received.target.as_str(), received.header("x-smuggled")), ("/ax-smuggled:%20b", None));
+}
+
+#[tokio::test]
+async fn a_redirect_is_checked_like_the_first_target() {
+    let forbidden = WebServer::start(|_| WebAnswer::status(200)).await;
+    let target = forbidden.url("/admin");
+    let server = WebServer::start(move |request| match request.target.as_str() {
+        "/out" => WebAnswer::redirect(302, &target),
+        "/metadata" => WebAnswer::redirect(307, "http://169.254.169.254/latest/meta-data"),
+        "/file" => WebAnswer::redirect(302, "file:///etc/passwd"),
+        "/user" => WebAnswer::redirect(302, "http://user@127.0.0.1/"),
+        "/loop" => WebAnswer::redirect(302, "/loop"),
+        "/here" => WebAnswer::redirect(303, "there"),
+        _ => WebAnswer::with(200, &[], b"there"),
+    })
+    .await;
+    let egress_all = egress(&format!("{},*", server.entry()));
+    let follow = |path: &str| EgressRequest { max_redirects: 3, ..get(&server.url(path)) };
+    for path in ["/out", "/metadata", "/file", "/user"] {
+        let error = send(&egress_all, follow(path)).await.expect_err(path);
+        assert!(matches!(error, EgressError::Redirect(_)) && error.is_refusal(), "{path}: {error:?}");
+    }
+    // Allowed as such, and not by the scope.
+    let both = egress(&format!("{},{}", server.entry(), forbidden.entry().replace("127.0.0.1", "localhost")));
+    let error = both.send(follow("/out"), &["127.0.0.1".to_owned()]).await.unwrap_err();
+    assert!(error.is_denial(), "{error:?}");
+    assert_eq!(forbidden.count(), 0);
+
+    let before = server.count();
+    assert_eq!(send(&egress_all, follow("/loop")).await.unwrap_err(), EgressError::TooManyRedirects { max: 3 });
+    assert_eq!(server.count() - before, 4);
+    let answer = send(&egress_all, follow("/here")).await.unwrap();
+    assert_eq!((answer.status, answer.final_url), (200, server.url("/there")));
+    // Not asked to follow.
+    let answer = send(&egress_all, get(&server.url("/out"))).await.unwrap();
+    assert_eq!((answer.status, answer.header("location")), (302, Some(forbidden.url("/admin").as_str())));
+}
+
+#[tokio::test]
+async fn credentials_stay_with_their_origin() {
+    let other = WebServer::start(|_| WebAnswer::status(200)).await;
+    let target = other.url("/");
+    let server = WebServer::start(move |_| WebAnswer::redirect(307, &target)).await;
+    let both = egress(&format!("{},{}", server.entry(), other.entry()));
+    let headers = vec![
+        EgressHeader::new("authorization", "Bearer x"),
+        EgressHeader::new("cookie", "a=b"),
+        EgressHeader::new("x-api-key", "k"),
+        EgressHeader::secret("x-mine", Secret::new("hidden")),
+        EgressHeader::new("x-plain", "yes"),
+    ];
+    let request = EgressRequest { headers, max_redirects: 1, ..get(&server.url("/")) };
+    assert_eq!(send(&both, request.clone()).await.unwrap().status, 200);
+    assert_eq!(server.next().await.header("authorization"), Some("Bearer x"));
+    let received = other.next().await;
+    assert_eq!(received.header("x-plain"), Some("yes"));
+    for name in ["authorization", "cookie", "x-api-key", "x-mine"] {
+        assert_eq!(received.header(name), None, "{name}");
+    }
+    let with_body = EgressRequest { method: "POST".into(), body: Some(EgressBody("secret".into())), ..request };
+    assert!(send(&both, with_body).await.unwrap_err().is_refusal());
+    assert_eq!(other.count(), 1);
+}
+
+#[tokio::test]
+async fn the_address_that_was_checked_is_the_one_dialled() {
+    let here = WebServer::start(|_| WebAnswer::redirect(302, "/again")).await;
+    let port = here.address.port();
+    let there = WebServer::start_at(&format!("127.0.0.2:{port}"), |_| WebAnswer::status(200)).await;
+    let url = format!("http://moves.example:{port}/");
+
+    let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
+    let answer = send(&names.egress("*.example+private"), get(&url)).await.unwrap();
+    assert_eq!((answer.status, names.lookups.load(Ordering::SeqCst)), (302, 1));
+    assert_eq!((here.count(), there.count()), (1, 0));
+    assert_eq!(here.next().await.header("host"), Some(format!("moves.example:{port}").as_str()));
+    // A redirect is a new lookup, and a connection of its own to what that answers.
+    let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
+    let answer =
+        send(&names.egress("*.example+private"), EgressRequest { max_redirects: 1, ..get(&url) }).await.unwrap();
+    assert_eq!((answer.status, names.lookups.load(Ordering::SeqCst)), (200, 2));
+    assert_eq!((here.count(), there.count()), (2, 1));
+
+    // Public when it is checked, loopback if it were asked again. Nobody has this address.
+    let names = Names::new(&[&["2d00::1"], &["127.0.0.1"]]);
+    let request = EgressRequest { timeout: Duration::from_millis(300), ..get(&url) };
+    send(&names.egress("*"), request).await.unwrap_err();
+    assert_eq!(names.lookups.load(Ordering::SeqCst), 1);
+    // Loopback by the redirect's lookup: the first hop needs `+private`, so the second name is another.
+    let names = Names::new(&[&["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "64:ff9b::7f00:1"]]);
+    let error = send(&names.egress("*"), get(&url)).await.unwrap_err();
+    assert_eq!(error, EgressError::PrivateAddress { host: "moves.example".into() });
+    assert!(!error.to_string().contains("10.0"));
+    // Those addresses that pass are dialled.
+    let names = Names::new(&[&["255.255.255.255", "169.254.169.254", "127.0.0.2"]]);
+    assert_eq!(send(&names.egress("moves.example+private"), get(&url)).await.unwrap().status, 200);
+    let names = Names::new(&[&[]]);
+    let error = send(&names.egress("*"), get(&url)).await.unwrap_err();
+    assert_eq!(error, EgressError::Unresolved { host: "moves.example".into() });
+    assert_eq!((here.count(), there.count()), (2, 2));
+}
+
+#[tokio::test]
+async fn an_answer_has_limits() {
+    let server = WebServer::start(|request| match request.target.as_str() {
+        "/exact" => WebAnswer::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES]),
+        "/large" => WebAnswer::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES + 1]),
+        "/endless" => WebAnswer::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
+        "/gzip" => WebAnswer::with(200, &[("content-encoding", "gzip")], b"\x1f\x8b not really"),
+        "/silent" => WebAnswer::Silence(Vec::new()),
+        "/stalls" => WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()),
+        "/cut" => WebAnswer::Whole(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()),
+        "/headers" => WebAnswer::Endless(b"HTTP/1.1 200 OK\r\nx: ".to_vec()),
+        "/many" => WebAnswer::Whole(format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(5000)).into_bytes()),
+        _ => WebAnswer::Whole(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()),
+    })
+    .await;
+    let egress = egress(&server.entry());
+    let ask = async |path: &str| send(&egress, get(&server.url(path))).await;
+    for (path, truncated) in [("/exact", false), ("/large", true), ("/endless", true)] {
+        let answer = ask(path).await.expect(path);
+        assert_eq!((answer.body.len(), answer.truncated), (MAX_RESPONSE_BYTES, truncated), "{path}");
+    }
+    let few = EgressRequest { max_bytes: 10, ..get(&server.url("/large")) };
+    assert_eq!(send(&egress, few).await.unwrap().body.as_ref(), b"xxxxxxxxxx");
+    assert_eq!(ask("/gzip").await.unwrap().body.as_ref(), b"\x1f\x8b not really");
+    for path in ["/cut", "/headers", "/many", "/not-http"] {
+        let error = ask(path).await.expect_err(path);
+        assert!(matches!(error, EgressError::Broken { .. }) && !error.is_refusal(), "{path}: {error:?}");
+    }
+    for path in ["/silent", "/stalls"] {
+        let request = EgressRequest { timeout: Duration::from_millis(200), ..get(&server.url(path)) };
+        assert_eq!(
+            send(&egress, request).await.unwrap_err(),
+            EgressError::Timeout { after: Duration::from_millis(200) }
+        );
+    }
+    let closed = format!("http://127.0.0.1:{}/", crate::support::free_port());
+    let error = send(&super::egress::egress("127.0.0.1+private"), get(&closed)).await.unwrap_err();
+    assert_eq!(error.to_string(), "`127.0.0.1` can't be reached: connection refused");
+    // Something that speaks first, and no TLS.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 not TLS\r\n").await.unwrap();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await;
+    });
+    let https = format!("https://{address}/");
+    let error = send(&super::egress::egress("127.0.0.1+private"), get(&https)).await.unwrap_err().to_string();
+    assert!(error.starts_with("`127.0.0.1` can't be reached: TLS: "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_of_the_environment_is_not_used() {
+    let proxy = WebServer::start(|_| WebAnswer::status(502)).await;
+    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let mut vars = ProgramVars::external(&Postgres::shared().platform_database().await)
+        .set("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())
+        .set("ATLASHUB_DISK_LOW_PERCENT", "0");
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+        vars = vars.set(name, &proxy.url(""));
+    }
+    let program = tokio::task::spawn_blocking(move || vars.serve(&[])).await.unwrap();
+    let admin = Client::new(&*program.admin_url).with_header("x-dev-admin-token", crate::support::ADMIN_TOKEN);
+    let channel = json!({ "name": "Direct", "kind": "webhook", "events": ["runFailed"], "url": server.url("/"),
+        "secret": "a-secret-of-the-test" });
+    let (status, channel) = admin.post("/admin/v1/notifications", channel).await;
+    assert_eq!(status, StatusCode::CREATED, "{channel}");
+    let path = format!("/admin/v1/notifications/{}/test", channel["id"].as_str().unwrap());
+    let (_, tested) = admin.post(&path, json!({})).await;
+    assert_eq!(tested, json!({ "delivered": true, "error": null }));
+    assert_eq!((server.count(), proxy.count()), (1, 0));
+}

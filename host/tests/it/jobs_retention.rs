@@ -1,0 +1,80 @@
+//! How long runs and their logs are kept.
+
+use atlashub::jobs::PLATFORM_BUCKET;
+use serde_json::json;
+
+use crate::support::{TestApp, TestRunner};
+
+async fn age(app: &TestApp, days: i32) {
+    sqlx::query("UPDATE cron_job_runs SET finished_at = finished_at - make_interval(days => $1)")
+        .bind(days)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn old_runs_go_with_their_logs_and_the_newest_of_each_job_stays() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
+    let quiet = app.create_job(json!({})).await;
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        let run = app.run_job(&job).await;
+        keys.push(app.until_run(&run, "success").await["logObjectKey"].as_str().unwrap().to_owned());
+    }
+    let only = app.run_job(&quiet).await;
+    app.until_run(&only, "success").await;
+    let jobs = app.app.jobs();
+    assert_eq!(jobs.remove_old_runs(30).await.unwrap().removed, 0);
+    age(&app, 31).await;
+    let report = jobs.remove_old_runs(30).await.unwrap();
+    assert_eq!((report.removed, report.more), (2, false));
+    assert!(report.freed_bytes > 2 * 65_536, "{report:?}");
+    assert_eq!((app.runs_of(&job).await.len(), app.runs_of(&quiet).await.len()), (1, 1));
+    let store = app.app.store();
+    assert!(store.head(PLATFORM_BUCKET, &keys[0]).await.unwrap().is_none());
+    assert!(store.head(PLATFORM_BUCKET, &keys[2]).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_job_keeps_no_more_runs_than_it_may() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({})).await;
+    let mut runs = Vec::new();
+    for _ in 0..5 {
+        let run = app.run_job(&job).await;
+        app.until_run(&run, "success").await;
+        runs.push(run);
+    }
+    assert_eq!(app.app.jobs().remove_surplus_runs(2).await.unwrap().removed, 3);
+    let left: Vec<_> = app.runs_of(&job).await.iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(left, [runs[4].clone(), runs[3].clone()]);
+}
+
+#[tokio::test]
+async fn logs_whose_run_is_gone_are_found() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
+    let run = app.run_job(&job).await;
+    let key = app.until_run(&run, "success").await["logObjectKey"].as_str().unwrap().to_owned();
+    let store = app.app.store();
+    sqlx::query("DELETE FROM cron_job_runs WHERE id = $1")
+        .bind(run.parse::<uuid::Uuid>().unwrap())
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let kept = app.run_job(&job).await;
+    let kept = app.until_run(&kept, "success").await["logObjectKey"].as_str().unwrap().to_owned();
+    // Young logs may belong to runs that are being written, and are left alone.
+    while app.app.jobs().remove_orphan_logs().await.unwrap().more {}
+    assert!(store.head(PLATFORM_BUCKET, &key).await.unwrap().is_some());
+    let soon = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    let report = app.app.jobs().remove_orphan_logs_below(&format!("logs/{job}/"), soon, &mut None).await.unwrap();
+    assert_eq!((report.removed, report.more), (1, false));
+    assert!(store.head(PLATFORM_BUCKET, &key).await.unwrap().is_none());
+    assert!(store.head(PLATFORM_BUCKET, &kept).await.unwrap().is_some());
+}

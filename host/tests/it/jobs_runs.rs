@@ -1,0 +1,253 @@
+//! One run: how it begins, what becomes of it, and who may stop it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use atlashub::{config::Role, jobs::NewRun};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{JobsNode, TestApp, TestRunner, code, until};
+
+async fn start(runner: &Arc<TestRunner>) -> TestApp {
+    TestApp::builder().runner(runner.node("a")).start().await
+}
+
+#[tokio::test]
+async fn a_run_by_hand_is_in_the_history() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job =
+        app.create_job(json!({ "enabled": false, "params": { "result": { "answer": 42 }, "progress": 7 } })).await;
+    let run = app.run_job(&job).await;
+    let run = app.until_run(&run, "success").await;
+    assert_eq!((&run["jobId"], &run["plugin"], &run["pluginJob"]), (&json!(job), &json!("test"), &json!("work")));
+    assert_eq!((&run["trigger"], &run["attempt"], &run["scheduledFor"]), (&json!("manual"), &json!(1), &Value::Null));
+    assert_eq!(run["result"], json!({ "answer": 42 }));
+    assert_eq!(run["progress"], json!({ "done": 7, "total": 10, "message": "things" }));
+    assert!(run["startedAt"].is_string() && run["finishedAt"].is_string() && run["durationMs"].is_i64(), "{run}");
+    let (_, shown) = app.admin().get(&format!("/admin/v1/jobs/{job}")).await;
+    assert_eq!(shown["lastRun"]["id"], run["id"]);
+    assert_eq!(app.runs_of(&job).await, [run]);
+    let (_, metrics) = (0, app.admin().request(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await);
+    assert!(metrics.unwrap().contains("atlashub_jobs_runs_total{status=\"success\"}"));
+}
+
+#[tokio::test]
+async fn work_without_a_job_is_a_run_like_any_other() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let new = NewRun {
+        plugin: "test".to_owned(),
+        plugin_job: String::new(),
+        params: json!({ "log": ["by hand"] }),
+        project_id: Some("someproject".to_owned()),
+        timeout: Duration::from_secs(5),
+    };
+    let run = app.app.jobs().begin_run(&new).await.unwrap().to_string();
+    let run = app.until_run(&run, "success").await;
+    assert_eq!(
+        (&run["jobId"], &run["projectId"], &run["pluginJob"]),
+        (&Value::Null, &json!("someproject"), &json!("work"))
+    );
+    assert_eq!(runner.ran()[0].call.timeout, Duration::from_secs(5));
+    let refused = app.app.jobs().begin_run(&NewRun { plugin: "nobody".to_owned(), ..new }).await.unwrap_err();
+    assert_eq!(refused.code().as_str(), "unprocessable");
+}
+
+#[tokio::test]
+async fn a_failed_run_is_tried_again_as_often_as_it_may() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "retries": 3, "params": { "failTimes": 2 } })).await;
+    let first = app.run_job(&job).await;
+    let runs = until("three attempts", async || {
+        let runs = app.runs_of(&job).await;
+        (runs[0]["status"] == "success").then_some(runs)
+    })
+    .await;
+    let told: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            (run["status"].as_str().unwrap(), run["trigger"].as_str().unwrap(), run["attempt"].as_i64().unwrap())
+        })
+        .collect();
+    assert_eq!(told, [("success", "retry", 3), ("fail", "retry", 2), ("fail", "manual", 1)]);
+    assert_eq!((&runs[2]["id"], &runs[2]["errorText"]), (&json!(first), &json!("not yet")));
+
+    let job =
+        app.create_job(json!({ "retries": 1, "params": { "fail": "no", "details": { "httpStatus": 503 } } })).await;
+    app.run_job(&job).await;
+    let runs = until("two attempts", async || {
+        let runs = app.runs_of(&job).await;
+        (runs.len() == 2 && runs[0]["status"] == "fail").then_some(runs)
+    })
+    .await;
+    assert_eq!((&runs[0]["errorText"], &runs[0]["httpStatus"]), (&json!("no"), &json!(503)));
+
+    // What can't get better is not tried again.
+    let job = app.create_job(json!({ "retries": 5, "params": { "fail": "refused", "final": true } })).await;
+    let run = app.run_job(&job).await;
+    app.until_run(&run, "fail").await;
+    let marker = app.create_job(json!({})).await;
+    let marker = app.run_job(&marker).await;
+    app.until_run(&marker, "success").await;
+    assert_eq!(app.runs_of(&job).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_pause_before_a_retry_doubles() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({ "retries": 9, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;
+    let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
+    app.run_job(&job).await;
+    for attempt in 1..=3 {
+        let hours: f64 = until("the next attempt", async || {
+            sqlx::query_scalar(
+                "SELECT extract(epoch FROM not_before - now())::float8 / 3600 FROM cron_job_runs
+                 WHERE attempt = $1 AND status = 'queued'",
+            )
+            .bind(attempt + 1)
+            .fetch_optional(app.app.platform())
+            .await
+            .unwrap()
+        })
+        .await;
+        let expected = f64::from(1 << (attempt - 1));
+        assert!(hours > expected * 0.98 && hours < expected * 1.26, "attempt {attempt}: {hours} h");
+        sqlx::query("UPDATE cron_job_runs SET not_before = now() WHERE status = 'queued'")
+            .execute(app.app.platform())
+            .await
+            .unwrap();
+        sqlx::query("SELECT pg_notify('atlashub_jobs', 'queued')").execute(app.app.platform()).await.unwrap();
+    }
+    node.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_run_that_takes_too_long_is_stopped() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    for params in [json!({ "hang": true }), json!({ "hang": true, "stubborn": true })] {
+        let job = app.create_job(json!({ "timeoutMs": 150, "params": params })).await;
+        let run = app.run_job(&job).await;
+        let run = app.until_run(&run, "timeout").await;
+        assert!(run["errorText"].as_str().unwrap().contains("time limit"), "{run}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_that_run_alone() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "params": { "panic": true } })).await;
+    let run = app.run_job(&job).await;
+    let run = app.until_run(&run, "fail").await;
+    assert_eq!(run["errorText"], "the run panicked");
+    let other = app.create_job(json!({})).await;
+    let other = app.run_job(&other).await;
+    app.until_run(&other, "success").await;
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_at_once_from_any_node() {
+    let runner = TestRunner::new();
+    // Without a scheduler: what it is told has to travel.
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await;
+    // Renewals are too far apart to tell it.
+    let node = JobsNode::start(&app, &runner, "scheduler", Duration::from_secs(3600)).await;
+    for params in [json!({ "hang": true }), json!({ "hang": true, "stubborn": true })] {
+        let job = app.create_job(json!({ "retries": 3, "params": params })).await;
+        let run = app.run_job(&job).await;
+        until("it runs", async || (!runner.ran_of(&job).is_empty()).then_some(())).await;
+        let asked = Instant::now();
+        let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        app.until_run(&run, "cancelled").await;
+        assert!(asked.elapsed() < Duration::from_secs(4), "not told, but found: {:?}", asked.elapsed());
+        let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+        assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"));
+        assert_eq!(app.runs_of(&job).await.len(), 1, "a cancelled run is not tried again");
+    }
+    node.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_is_cancelled_before_it_begins() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({})).await;
+    let run = app.run_job(&job).await;
+    let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+    assert_eq!((status, body["status"].as_str()), (StatusCode::ACCEPTED, Some("cancelled")));
+    let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
+    let marker = app.run_job(&job).await;
+    app.until_run(&marker, "success").await;
+    assert_eq!(runner.ran().len(), 1);
+    node.stop(Duration::from_secs(1)).await;
+    let (status, _) = app.admin().post("/admin/v1/runs/00000000-0000-7000-8000-000000000000/cancel", json!({})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn runs_of_a_job_wait_their_turn_unless_they_may_overlap() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    for (overlap, together) in [("queue", 1), ("skip", 1), ("allow", 3)] {
+        let runner_params = json!({ "overlap": overlap, "params": { "hang": true } });
+        let job = app.create_job(runner_params).await;
+        let runs = [app.run_job(&job).await, app.run_job(&job).await, app.run_job(&job).await];
+        until("they run", async || (runner.ran_of(&job).len() == together).then_some(())).await;
+        // One after the other, in the order in which they were asked for.
+        for (number, run) in runs.iter().enumerate() {
+            app.until_run(run, "running").await;
+            let running = app.runs_of(&job).await.iter().filter(|run| run["status"] == "running").count();
+            assert_eq!(running, if together == 3 { 3 - number } else { 1 }, "{overlap}");
+            app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+            app.until_run(run, "cancelled").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn disabling_a_job_cancels_what_it_has_queued() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "retries": 3, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;
+    let run = app.run_job(&job).await;
+    app.until_run(&run, "fail").await;
+    assert_eq!(app.runs_of(&job).await[0]["status"], "queued");
+    app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
+    let runs = app.runs_of(&job).await;
+    assert_eq!((&runs[0]["status"], &runs[0]["errorText"]), (&json!("cancelled"), &json!("the job was disabled")));
+}
+
+#[tokio::test]
+async fn observers_hear_of_ends_with_what_was_before() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
+    let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
+    let job = app.create_job(json!({ "retries": 1, "params": { "fail": "broken" } })).await;
+    app.run_job(&job).await;
+    until("both attempts", async || (runner.ended().len() == 2).then_some(())).await;
+    app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "params": {} })).await;
+    app.run_job(&job).await;
+    until("the third", async || (runner.ended().len() == 3).then_some(())).await;
+    let told: Vec<_> = runner
+        .ended()
+        .iter()
+        .map(|ended| (format!("{:?}", ended.status), ended.will_retry, ended.previous_status.map(|s| format!("{s:?}"))))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("Fail".to_owned(), true, None),
+            ("Fail".to_owned(), false, None),
+            ("Success".to_owned(), false, Some("Fail".to_owned())),
+        ]
+    );
+    node.stop(Duration::from_secs(1)).await;
+}

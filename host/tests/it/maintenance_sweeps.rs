@@ -1,0 +1,140 @@
+//! What the platform clears away, piece by piece.
+
+use atlashub::{
+    db::audit::{self, NewAuditEntry},
+    projects,
+    storage::{StorageState, StorageSweep, SweepReport, sweep},
+};
+use axum::extract::FromRef as _;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{TestApp, TestProject, Uploads as _, must_send};
+
+fn state(app: &TestApp) -> StorageState {
+    StorageState::from_ref(&app.app)
+}
+
+/// As if everything had been signed and seen so many hours earlier.
+async fn age(app: &TestApp, project: &TestProject, hours: i32) {
+    sqlx::query(
+        "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
+             updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
+    )
+    .bind(&project.id)
+    .bind(hours)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+}
+
+async fn paths(app: &TestApp, project: &TestProject) -> Vec<String> {
+    sqlx::query_scalar("SELECT path FROM file_metadata WHERE project_id = $1 ORDER BY path")
+        .bind(&project.id)
+        .fetch_all(app.app.platform())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn unused_uploads_go_and_used_ones_stay() {
+    let app = TestApp::start().await;
+    let project = app.create_project("unused").await;
+    project.secret().sign("never.txt", json!({})).await;
+    let signed = project.secret().sign("came.txt", json!({})).await;
+    must_send(&signed, "x").await;
+    assert_eq!(sweep(&state(&app), StorageSweep::ExpiredUploads).await.unwrap(), SweepReport::default());
+    age(&app, &project, 30).await;
+    assert_eq!(sweep(&state(&app), StorageSweep::ExpiredUploads).await.unwrap().removed, 1);
+    assert_eq!(paths(&app, &project).await, ["came.txt"]);
+    assert_eq!(project.secret().download("came.txt").await, b"x");
+}
+
+#[tokio::test]
+async fn what_is_larger_than_its_url_allowed_goes() {
+    let app = TestApp::start().await;
+    let project = app.create_project("oversize").await;
+    let signed = project.secret().sign("large.txt", json!({ "maxSize": 3 })).await;
+    must_send(&signed, "1234").await;
+    let signed = project.secret().sign("right.txt", json!({ "maxSize": 3 })).await;
+    must_send(&signed, "123").await;
+    sqlx::query("UPDATE file_metadata SET updated_at = updated_at - interval '10 minutes'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let report = sweep(&state(&app), StorageSweep::OversizeUploads).await.unwrap();
+    assert_eq!(report, SweepReport { removed: 1, freed_bytes: 4, more: false });
+    assert_eq!(paths(&app, &project).await, ["right.txt"]);
+    let bucket = format!("proj-{}", project.id);
+    assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn records_of_objects_that_are_gone_go_also_long_after() {
+    let app = TestApp::start().await;
+    let project = app.create_project("orphans").await;
+    for path in ["gone.txt", "there.txt"] {
+        project.secret().upload(path, "x").await;
+        project.secret().download(path).await;
+    }
+    let bucket = format!("proj-{}", project.id);
+    app.app.store().delete(&bucket, "uploads/gone.txt").await.unwrap();
+    assert_eq!(sweep(&state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 0, "not long ago");
+    age(&app, &project, 24 * 31).await;
+    assert_eq!(sweep(&state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 1);
+    assert_eq!(paths(&app, &project).await, ["there.txt"]);
+    assert_eq!(sweep(&state(&app), StorageSweep::OrphanMetadata).await.unwrap(), SweepReport::default());
+}
+
+#[tokio::test]
+async fn keys_go_when_they_ended_long_ago() {
+    let app = TestApp::start().await;
+    let project = app.create_project("old keys").await;
+    let create = async |name: &str| {
+        let body = json!({ "type": "secret", "name": name });
+        let (status, answer) = app.admin().post(&project.path("/keys"), body).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+    };
+    for name in ["revoked long ago", "revoked lately", "expired long ago", "works"] {
+        create(name).await;
+    }
+    sqlx::raw_sql(
+        "UPDATE api_keys SET revoked_at = now() - interval '11 days' WHERE name = 'revoked long ago';
+         UPDATE api_keys SET revoked_at = now() - interval '9 days' WHERE name = 'revoked lately';
+         UPDATE api_keys SET expires_at = now() - interval '11 days' WHERE name = 'expired long ago';
+         UPDATE api_keys SET expires_at = now() + interval '1 day' WHERE name = 'works'",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    // One at a time: a piece is never larger than asked for.
+    assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
+    assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
+    assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 0);
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM api_keys WHERE project_id = $1 AND name <> 'default' ORDER BY name")
+            .bind(&project.id)
+            .fetch_all(app.app.platform())
+            .await
+            .unwrap();
+    assert_eq!(names, ["revoked lately", "works"]);
+}
+
+#[tokio::test]
+async fn audit_entries_go_when_they_are_old() {
+    let app = TestApp::start().await;
+    for action in ["test.old", "test.new"] {
+        audit::record(app.app.platform(), &NewAuditEntry::new("system", action)).await.unwrap();
+    }
+    sqlx::query("UPDATE audit_logs SET at = now() - interval '100 days' WHERE action = 'test.old'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(audit::remove_older(app.app.platform(), 101, 10).await.unwrap(), 0);
+    assert_eq!(audit::remove_older(app.app.platform(), 99, 10).await.unwrap(), 1);
+    let left: Vec<String> = sqlx::query_scalar("SELECT action FROM audit_logs WHERE action LIKE 'test.%'")
+        .fetch_all(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(left, ["test.new"]);
+}

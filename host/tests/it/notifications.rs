@@ -1,0 +1,257 @@
+//! Channels of notifications: made, changed, tested and removed, with secrets that nobody reads back.
+
+use atlashub::{jobs::notify::NotificationState, secrets::MasterKey};
+use axum::extract::FromRef as _;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    notifications_delivery::{app_for, create_channel, until},
+    support::{MailServer, TestApp, WebAnswer, WebServer},
+};
+
+const SECRET: &str = "a-secret-of-the-test";
+
+fn webhook(url: &str) -> Value {
+    json!({ "name": "Hook", "kind": "webhook", "events": ["runFailed", "diskLow", "runFailed"], "url": url, "secret": SECRET })
+}
+
+#[tokio::test]
+async fn a_channel_is_made_read_changed_and_removed() {
+    let app = app_for("").await;
+    let admin = app.admin();
+    let (status, made) =
+        admin.post("/admin/v1/notifications", webhook("https://hooks.example/secret-path?token=x")).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    assert_eq!((&made["events"], &made["enabled"]), (&json!(["runFailed", "diskLow"]), &json!(true)));
+    // What is a secret reads as nothing that could be used.
+    assert_eq!((&made["url"], &made["secret"]), (&json!("https://hooks.example"), &json!("***")));
+    assert_eq!((&made["lastSentAt"], &made["lastError"]), (&Value::Null, &Value::Null));
+    let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await, (StatusCode::OK, made.clone()));
+
+    let (status, changed) = admin.patch(&path, json!({ "name": " Renamed ", "enabled": false })).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    assert_eq!((&changed["name"], &changed["enabled"]), (&json!("Renamed"), &json!(false)));
+    assert_eq!((&changed["url"], &changed["events"]), (&made["url"], &made["events"]));
+
+    for number in 0..3 {
+        create_channel(&app, json!({ "name": format!("D{number}"), "kind": "discord", "events": ["plugin"], "url": "https://discord.com/api/webhooks/1/x" })).await;
+    }
+    let (_, first) = admin.get("/admin/v1/notifications?limit=3").await;
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let (_, second) = admin.get(&format!("/admin/v1/notifications?limit=3&cursor={cursor}")).await;
+    let names: Vec<&str> = [&first, &second]
+        .iter()
+        .flat_map(|page| page["items"].as_array().unwrap())
+        .map(|item| item["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Renamed", "D0", "D1", "D2"]);
+
+    assert_eq!(admin.delete(&path).await.0, StatusCode::NO_CONTENT);
+    for gone in
+        [path.as_str(), "/admin/v1/notifications/x", "/admin/v1/notifications/00000000-0000-7000-8000-000000000000"]
+    {
+        assert_eq!(admin.get(gone).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(admin.patch(gone, json!({})).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(admin.delete(gone).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(admin.post(&format!("{gone}/test"), json!({})).await.0, StatusCode::NOT_FOUND);
+    }
+    let (_, audit) = admin.get("/admin/v1/audit?action=notification.*&result=success").await;
+    let actions: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions[0], "notification.delete");
+    assert_eq!(actions.len(), 6, "{audit}");
+    assert_eq!(audit["items"][5]["details"], json!({ "name": "Hook", "kind": "webhook" }));
+}
+
+#[tokio::test]
+async fn what_can_not_work_is_refused_with_the_reason() {
+    let app = app_for("").await;
+    let email = json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": "mail.example", "from": "a@b.example", "to": ["c@d.example"] });
+    let discord =
+        json!({ "name": "D", "kind": "discord", "events": ["plugin"], "url": "https://discord.com/api/webhooks/1/x" });
+    let hook = webhook("https://a.example/");
+    let check = async |base: &Value, change: Value, named: &str| {
+        let mut body = base.clone();
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let (status, error) = app.admin().post("/admin/v1/notifications", body).await;
+        let message = error["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains(named), "{change} {status} {error}");
+    };
+    check(&hook, json!({ "name": " " }), "name").await;
+    check(&hook, json!({ "name": "x".repeat(121) }), "name").await;
+    check(&hook, json!({ "name": "a\nb" }), "name").await;
+    check(&hook, json!({ "events": [] }), "events").await;
+    check(&hook, json!({ "events": ["everything"] }), "everything").await;
+    check(&hook, json!({ "kind": "pigeon" }), "pigeon").await;
+    check(&hook, json!({ "url": null }), "url").await;
+    check(&hook, json!({ "url": "ftp://a.example" }), "url").await;
+    check(&hook, json!({ "url": "https://u:p@a.example" }), "url").await;
+    check(&hook, json!({ "url": "/hook" }), "url").await;
+    check(&hook, json!({ "secret": null }), "secret").await;
+    check(&hook, json!({ "secret": "short" }), "secret").await;
+    check(&hook, json!({ "host": "a.example" }), "host").await;
+    check(&discord, json!({ "secret": SECRET }), "secret").await;
+    check(&discord, json!({ "url": "https://discord.com/channels/1" }), "Discord webhook").await;
+    check(&discord, json!({ "url": "http://discord.com/api/webhooks/1/x" }), "Discord webhook").await;
+    check(&email, json!({ "url": "https://a.example" }), "url").await;
+    check(&email, json!({ "host": null }), "host").await;
+    check(&email, json!({ "host": "a b" }), "host").await;
+    check(&email, json!({ "tls": "none" }), "tls").await;
+    check(&email, json!({ "port": 0 }), "port").await;
+    check(&email, json!({ "from": "nobody" }), "from").await;
+    check(&email, json!({ "from": "a@b.example\r\nbcc: x@y.example" }), "from").await;
+    check(&email, json!({ "to": [] }), "to").await;
+    check(&email, json!({ "to": ["a@b.example", "nobody"] }), "to").await;
+    check(&email, json!({ "username": "u" }), "password").await;
+    check(&email, json!({ "password": "p" }), "username").await;
+    let made = create_channel(&app, email).await;
+    assert_eq!((&made["port"], &made["tls"]), (&json!(587), &json!("starttls")));
+    let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
+    let (status, implicit) = app.admin().patch(&path, json!({ "tls": "tls", "port": 465 })).await;
+    assert_eq!((status, &implicit["port"], &implicit["host"]), (StatusCode::OK, &json!(465), &json!("mail.example")));
+    assert_eq!(app.admin().patch(&path, json!({ "tls": "none" })).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(app.admin().patch(&path, json!({ "to": [] })).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_test_button_tells_what_came_of_it() {
+    let server = WebServer::start(|request| match request.target.as_str() {
+        "/gone" => WebAnswer::with(404, &[], b"{\"message\": \"Unknown Webhook\"}"),
+        "/moved" => WebAnswer::redirect(302, "https://elsewhere.example/"),
+        _ => WebAnswer::status(204),
+    })
+    .await;
+    let app = app_for(&server.entry()).await;
+    let test = async |channel: &Value| {
+        let path = format!("/admin/v1/notifications/{}", channel["id"].as_str().unwrap());
+        let (status, tested) = app.admin().post(&format!("{path}/test"), json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{tested}");
+        (tested, app.admin().get(&path).await.1)
+    };
+    let mut well = webhook(&server.url("/well"));
+    well["enabled"] = false.into();
+    let (tested, shown) = test(&create_channel(&app, well).await).await;
+    assert_eq!(tested, json!({ "delivered": true, "error": null }), "also where it is switched off");
+    assert!(shown["lastSentAt"].is_string() && shown["lastError"].is_null(), "{shown}");
+    let received = server.next().await;
+    assert_eq!((received.header("x-atlashub-event"), &received.json()["event"]), (Some("test"), &json!("test")));
+    assert!(received.json()["title"].as_str().unwrap().contains("Hook"));
+
+    let discord = json!({ "name": "D", "kind": "discord", "events": ["plugin"], "url": server.url("/gone") });
+    let (tested, shown) = test(&create_channel(&app, discord).await).await;
+    assert_eq!(tested, json!({ "delivered": false, "error": "It answered 404: Unknown Webhook." }));
+    assert_eq!(shown["lastError"], tested["error"]);
+    let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
+    assert_eq!(tested["error"], "It answered 302, a redirect; those are not followed.");
+    // Private, and the list says nothing of it.
+    let other = WebServer::start(|_| WebAnswer::status(204)).await;
+    let (tested, _) = test(&create_channel(&app, webhook(&other.url("/secret-path"))).await).await;
+    let error = tested["error"].as_str().unwrap();
+    assert!(error.contains("+private") && error.contains("ATLASHUB_HTTP_ALLOWED_HOSTS"), "{error}");
+    assert!(!error.contains("secret-path"), "{error}");
+    assert_eq!(other.count(), 0);
+}
+
+#[tokio::test]
+async fn secrets_are_kept_when_left_out_and_sealed_at_rest() {
+    let mail_server = MailServer::start(|_| None).await;
+    let app = app_for("").await;
+    let made = create_channel(
+        &app,
+        json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": "127.0.0.1", "port": mail_server.address.port(), "tls": "none",
+            "username": "hub", "password": "hunter2-of-mail", "from": "Hub <hub@a.example>", "to": ["owner@b.example"] }),
+    )
+    .await;
+    assert_eq!((&made["username"], &made["password"]), (&json!("hub"), &json!("***")));
+    let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
+    let credentials = async || {
+        let (_, tested) = app.admin().post(&format!("{path}/test"), json!({})).await;
+        assert_eq!(tested["delivered"], true, "{tested}");
+        mail_server.next().await.credentials
+    };
+    let known = Some(("hub".to_owned(), "hunter2-of-mail".to_owned()));
+    assert_eq!(credentials().await, known);
+    // Left out, or sent back as it is shown.
+    for change in
+        [json!({ "from": "hub2@a.example" }), json!({ "username": "hub", "password": "***" }), json!({ "name": "N" })]
+    {
+        assert_eq!(app.admin().patch(&path, change).await.0, StatusCode::OK);
+        assert_eq!(credentials().await, known);
+    }
+    assert_eq!(app.admin().patch(&path, json!({ "password": "changed-hunter2" })).await.0, StatusCode::OK);
+    assert_eq!(credentials().await.unwrap().1, "changed-hunter2");
+
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT encode(sealed, 'escape') FROM notification_channels UNION ALL SELECT c::text FROM notification_channels c
+         UNION ALL SELECT a::text FROM audit_logs a",
+    )
+    .fetch_all(app.app.platform())
+    .await
+    .unwrap();
+    assert!(rows.len() > 5);
+    assert!(rows.iter().all(|row| !row.contains("hunter2") && !row.contains("owner@b.example")), "{rows:?}");
+
+    let (_, changed) = app.admin().patch(&path, json!({ "username": "" })).await;
+    assert_eq!((changed.get("username"), changed.get("password")), (None, None), "{changed}");
+    assert_eq!(credentials().await, None);
+}
+
+#[tokio::test]
+async fn channels_follow_a_new_master_key() {
+    let (old, new) = (MasterKey::generate(), MasterKey::generate());
+    let before = TestApp::builder().master_keys(&old, None).start().await;
+    create_channel(&before, webhook("https://a.example/")).await;
+    let database = before.services.database_url.expose().to_owned();
+    let node = TestApp::builder().database_url(&database).master_keys(&new, Some(&old)).start().await;
+    let sealer = NotificationState::from_ref(&node.app).sealer;
+    assert_eq!(atlashub::projects::check_seals(node.app.platform(), &sealer).await.unwrap(), 1);
+    assert_eq!(atlashub::projects::reseal_all(node.app.platform(), &sealer).await.unwrap().resealed, 1);
+    let shown = async |key: &MasterKey| {
+        let app = TestApp::builder().database_url(&database).master_keys(key, None).start().await;
+        app.admin().get("/admin/v1/notifications").await.1["items"][0].clone()
+    };
+    assert_eq!(shown(&new).await["url"], "https://a.example");
+    // The old key alone opens nothing any more, and the list says so.
+    let late = shown(&old).await;
+    assert_eq!(late.get("url"), None);
+    assert!(late["lastError"].as_str().unwrap().contains("master key"), "{late}");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_is_told_of_once_until_it_has_room() {
+    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let app = app_for(&server.entry()).await;
+    create_channel(&app, webhook(&server.url("/"))).await;
+    let state = NotificationState::from_ref(&app.app);
+    let folder = tempfile::tempdir().unwrap();
+    let watch = |percent: u8| atlashub::jobs::notify::DiskWatch::new(&state, folder.path().to_owned(), percent);
+    let conditions = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM notification_conditions").fetch_one(app.app.platform()).await.unwrap()
+    };
+    watch(100).check_now().await.unwrap();
+    let told = server.next().await.json();
+    assert_eq!((&told["event"], &told["title"]), (&json!("diskLow"), &json!("The disk is nearly full")));
+    assert!(told["fields"][0]["value"].as_str().unwrap().contains("GiB"), "{told}");
+    // Still full, also for a process that knows nothing of it.
+    watch(100).check_now().await.unwrap();
+    assert_eq!(conditions().await, 1);
+    watch(0).check_now().await.unwrap();
+    assert_eq!(conditions().await, 0);
+    let rows: i64 = sqlx::query_scalar("SELECT sum(occurrences) FROM notification_deliveries")
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(rows, 1);
+    watch(100).check_now().await.unwrap();
+    let sum = async || -> i64 {
+        sqlx::query_scalar("SELECT sum(occurrences) FROM notification_deliveries")
+            .fetch_one(app.app.platform())
+            .await
+            .unwrap()
+    };
+    until("it is told of again", async || sum().await == 2).await;
+}

@@ -1,0 +1,126 @@
+//! Streams that become objects, or nothing.
+
+use std::time::Instant;
+
+use atlashub::object_store::ObjectStore;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{PATIENCE, Store};
+
+/// A bucket of the test's own.
+async fn bucket() -> (ObjectStore, String) {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let store = ObjectStore::new(&Store::shared().config());
+    let bucket = format!("uploads-{}", uuid::Uuid::now_v7().simple());
+    store.ensure_bucket(&bucket).await.unwrap();
+    (store, bucket)
+}
+
+/// So many bytes that don't repeat.
+fn body(size: usize) -> Vec<u8> {
+    let mut next = 88_172_645_463_325_252_u64;
+    (0..size)
+        .map(|_| {
+            next ^= next << 13;
+            next ^= next >> 7;
+            next ^= next << 17;
+            next as u8
+        })
+        .collect()
+}
+
+async fn unfinished(bucket: &str) -> usize {
+    let answer = Store::shared().client().list_multipart_uploads().bucket(bucket).send().await.unwrap();
+    answer.uploads.unwrap_or_default().len()
+}
+
+async fn until_nothing_is_left(bucket: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match unfinished(bucket).await {
+            0 => return,
+            left => assert!(Instant::now() < deadline, "{left} uploads are left"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_any_length_becomes_the_same_object() {
+    let (store, bucket) = bucket().await;
+    for (size, chunk) in
+        [(0, 1), (10, 3), (1 << 20, 65_536), ((1 << 20) + 1, 100_000), (8 << 20, 1 << 20), (20 << 20, 777_777)]
+    {
+        let body = body(size);
+        let mut upload = store.begin_upload(&bucket, "key", "application/x-test");
+        for chunk in body.chunks(chunk) {
+            upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        let stored = upload.end().await.unwrap();
+        assert_eq!(store.head(&bucket, "key").await.unwrap(), None, "{size}: there before it was committed");
+        assert_eq!(stored.size, size as u64);
+        assert_eq!(stored.sha256, <[u8; 32]>::from(Sha256::digest(&body)));
+        stored.commit().await.unwrap();
+        let (meta, bytes) = store.get(&bucket, "key").await.unwrap().unwrap();
+        assert_eq!(meta.size, size as i64);
+        assert_eq!(meta.content_type.as_deref(), Some("application/x-test"));
+        let read: Vec<Bytes> = bytes.try_collect().await.unwrap();
+        assert!(read.concat() == body, "{size}: other bytes came back");
+        assert_eq!(unfinished(&bucket).await, 0);
+        store.delete(&bucket, "key").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_dropped_leaves_nothing() {
+    let (store, bucket) = bucket().await;
+    // In the middle of the bytes.
+    let mut upload = store.begin_upload(&bucket, "key", "a/b");
+    for chunk in body(20 << 20).chunks(1 << 20) {
+        upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+    }
+    drop(upload);
+    until_nothing_is_left(&bucket).await;
+    // All of them there, and not committed; a large one and a small one.
+    for size in [20 << 20, 10] {
+        let mut upload = store.begin_upload(&bucket, "key", "a/b");
+        upload.write(Bytes::from(body(size))).await.unwrap();
+        let stored = upload.end().await.unwrap();
+        drop(stored);
+        until_nothing_is_left(&bucket).await;
+    }
+    assert_eq!(store.head(&bucket, "key").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_store_reaches_whoever_writes() {
+    let (store, _) = bucket().await;
+    let mut upload = store.begin_upload("no-such-bucket", "key", "a/b");
+    let body = Bytes::from(body(1 << 20));
+    let mut written = 0;
+    let error = loop {
+        match upload.write(body.clone()).await {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 64, "nobody noticed");
+    };
+    assert!(error.is_not_found(), "{error:?}");
+    assert!(upload.write(body).await.is_err());
+    // A small one is put when it is committed.
+    let upload = store.begin_upload("no-such-bucket", "key", "a/b");
+    let stored = upload.end().await.unwrap();
+    assert!(stored.commit().await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn reading_what_is_not_there_says_so() {
+    let (store, bucket) = bucket().await;
+    assert!(store.get(&bucket, "nothing").await.unwrap().is_none());
+    assert!(store.get("no-such-bucket", "nothing").await.unwrap().is_none());
+    store.put_small(&bucket, "small", "text/plain", Bytes::from_static(b"abc")).await.unwrap();
+    let (_, mut bytes) = store.get(&bucket, "small").await.unwrap().unwrap();
+    assert_eq!(bytes.next().await.unwrap().unwrap(), Bytes::from_static(b"abc"));
+    assert!(bytes.next().await.is_none());
+}

@@ -1,0 +1,126 @@
+//! The plugin folder: what is dropped is loaded, what is replaced is swapped, what is removed is gone.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{
+    TestApp,
+    plugin_files::{
+        Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state, with_body,
+    },
+};
+
+#[tokio::test]
+async fn a_dropped_plugin_is_noticed_replaced_and_removed() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    let admin = app.admin();
+    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    until_state(&admin, "hello", "pending").await;
+    approve(&app, "hello", json!({})).await;
+    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    let newer = until_plugin(&admin, "hello", |plugin| plugin["serial"] == 2 && plugin["state"] == "active").await;
+    assert_eq!(newer["version"], "2.0.0");
+    folder.remove("hello");
+    until_plugin(&admin, "hello", |answer| answer["error"]["code"] == "not_found").await;
+    assert!(run(&app, "hello").await.is_err());
+}
+
+#[tokio::test]
+async fn a_running_job_keeps_the_version_that_it_began_with() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.drop_signed("hello", &endless(&manifest("hello", 1)), &author);
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    approve(&app, "hello", json!({})).await;
+    let old = Run::begin(&app, "hello").await;
+    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2 && plugin["state"] == "active").await;
+    // The next run has the new code, while the old goes on.
+    assert!(run(&app, "hello").await.is_ok());
+    folder.remove("hello");
+    until_plugin(&app.admin(), "hello", |answer| answer["error"]["code"] == "not_found").await;
+    old.cancel.cancel();
+    assert_eq!(old.outcome().await, Err(atlashub::jobs::RunFailure::Cancelled));
+}
+
+#[tokio::test]
+async fn an_old_version_still_ends_when_its_key_is_revoked() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.drop_signed("hello", &endless(&manifest("hello", 1)), &author);
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    approve(&app, "hello", json!({})).await;
+    let old = Run::begin(&app, "hello").await;
+    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
+    app.admin().delete(&format!("/admin/v1/trusted-keys/{}", author.key_id())).await;
+    let outcome = old.outcome().await;
+    assert!(
+        matches!(&outcome, Err(atlashub::jobs::RunFailure::Failed { message, .. }) if message.contains("revoked")),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn half_a_pair_waits_for_the_other_half() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    let bytes = component(&manifest("hello", 1));
+    folder.write("hello.wasm", &bytes);
+    let half = until_state(&app.admin(), "hello", "rejected").await;
+    assert!(half["reason"].as_str().unwrap().contains("hello.wasm.minisig"), "{half}");
+    folder.write("hello.wasm.minisig", author.sign(&bytes).as_bytes());
+    until_state(&app.admin(), "hello", "pending").await;
+}
+
+#[tokio::test]
+async fn a_changed_file_stops_what_was_loaded_from_it() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    approve(&app, "hello", json!({})).await;
+    folder.write("hello.wasm", &with_body(&manifest("hello", 1), "unreachable"));
+    let changed = until_state(&app.admin(), "hello", "rejected").await;
+    assert!(changed["reason"].as_str().unwrap().contains("was changed"), "{changed}");
+    assert!(run(&app, "hello").await.is_err());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_made_later_is_found() {
+    let (parent, author) = (tempfile::tempdir().unwrap(), Author::new());
+    let path = parent.path().join("plugins");
+    let app = TestApp::builder().var("ATLASHUB_PLUGIN_DIR", path.to_str().unwrap()).start().await;
+    author.trusted_by(&app).await;
+    assert_eq!(app.admin().get("/admin/v1/plugins").await.1["items"], json!([]));
+    fs::create_dir(&path).unwrap();
+    let bytes = component(&manifest("hello", 1));
+    fs::write(path.join("hello.wasm.minisig"), author.sign(&bytes)).unwrap();
+    fs::write(path.join("hello.wasm"), bytes).unwrap();
+    until_state(&app.admin(), "hello", "pending").await;
+}
+
+#[tokio::test]
+async fn a_key_in_the_folder_is_only_proposed() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    fs::create_dir(folder.path().join("trusted-keys")).unwrap();
+    let file = format!("untrusted comment: a key\n{}\n", author.public_key());
+    fs::write(folder.path().join("trusted-keys/somebody.pub"), file).unwrap();
+    fs::write(folder.path().join("trusted-keys/nonsense.pub"), "nonsense").unwrap();
+    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    let app = folder.app().await;
+    let refused = until_state(&app.admin(), "hello", "rejected").await;
+    assert!(refused["reason"].as_str().unwrap().contains("not trusted"), "{refused}");
+    let (_, keys) = app.admin().get("/admin/v1/trusted-keys").await;
+    let proposed: Vec<_> = keys["items"].as_array().unwrap().iter().filter(|key| key["proposed"] == true).collect();
+    assert_eq!(proposed.len(), 1, "{keys}");
+    assert_eq!((&proposed[0]["name"], &proposed[0]["id"]), (&json!("somebody"), &json!(author.key_id())));
+    author.trusted_by(&app).await;
+    let (_, keys) = app.admin().get("/admin/v1/trusted-keys").await;
+    assert!(keys["items"].as_array().unwrap().iter().all(|key| key["proposed"] == false), "{keys}");
+    until_state(&app.admin(), "hello", "pending").await;
+}

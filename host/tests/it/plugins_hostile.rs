@@ -1,0 +1,221 @@
+//! Guests that misbehave end their own run, with a reason, and nothing else.
+
+use std::time::Duration;
+
+use atlashub::{
+    jobs::{RunFailure, RunReport},
+    plugins::runtime::CompileError,
+};
+use plugin_manifest::{Capability, append_section};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::guests::{Guest, GuestRun, compile, names};
+
+const LOG: Guest = Guest {
+    imports: r#"
+  (import "atlashub:plugin/log@0.1.0" (instance $log
+    (type $level (enum "debug" "info" "warn" "error"))
+    (export "level" (type $level' (eq $level)))
+    (export "write" (func (param "level" $level') (param "message" string) (param "fields" string)))))"#,
+    lowered: r#"(core func $write (canon lower (func $log "write") (memory $memory)))"#,
+    wired: r#"(export "write" (func $write))"#,
+    core_imports: r#"(import "host" "write" (func $write (param i32 i32 i32 i32 i32)))"#,
+    items: r#"(data (i32.const 64) "lost my head")"#,
+    body: "",
+};
+
+const CLOCK: Guest = Guest {
+    imports: r#"
+  (import "atlashub:plugin/clock@0.1.0" (instance $clock
+    (export "sleep" (func async (param "milliseconds" u64)))))"#,
+    lowered: r#"(core func $sleep (canon lower (func $clock "sleep")))"#,
+    wired: r#"(export "sleep" (func $sleep))"#,
+    core_imports: r#"(import "host" "sleep" (func $sleep (param i64)))"#,
+    items: "",
+    body: "(call $sleep (i64.const -1))",
+};
+
+const NOTIFY: Guest = Guest {
+    imports: r#"
+  (import "atlashub:plugin/notify@0.1.0" (instance $notify
+    (alias outer 1 $error (type $error'))
+    (export "error" (type $error (eq $error')))
+    (export "send" (func async (param "title" string) (param "message" string) (result (result (error $error)))))))"#,
+    lowered: r#"(core func $send (canon lower (func $notify "send") (memory $memory) (realloc $realloc)))"#,
+    wired: r#"(export "send" (func $send))"#,
+    core_imports: r#"(import "host" "send" (func $send (param i32 i32 i32 i32 i32)))"#,
+    items: "",
+    body: "",
+};
+
+fn body(body: &str) -> Vec<u8> {
+    Guest { body, ..Guest::default() }.bytes()
+}
+
+#[tokio::test]
+async fn a_guest_answers() {
+    let guest = GuestRun::new(&body("")).await;
+    assert_eq!(guest.run().await, Ok(RunReport { result: serde_json::json!({}) }));
+    // Once more, from what is kept linked.
+    assert_eq!(guest.run().await, Ok(RunReport { result: serde_json::json!({}) }));
+}
+
+#[tokio::test]
+async fn an_endless_loop_ends_with_its_processor_time() {
+    let guest = GuestRun::new(&body("(loop (br 0))")).await.limit(|limits| limits.cpu_seconds = 1);
+    assert_eq!(guest.failure().await, "It was ended: it reached its processor time of 1 s.");
+}
+
+#[tokio::test]
+async fn an_endless_loop_can_be_cancelled_and_times_out() {
+    let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
+    let mut guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await;
+    let (outcome, ()) = tokio::join!(guest.run(), async {
+        guest.recorded.until_logged().await;
+        guest.cancel.cancel();
+    });
+    assert_eq!(outcome, Err(RunFailure::Cancelled));
+
+    guest.cancel = CancellationToken::new();
+    guest.call.timeout = Duration::from_millis(100);
+    assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
+}
+
+#[tokio::test]
+async fn a_dropped_run_gives_its_places_back() {
+    let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
+    let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.concurrent_runs = 1);
+    for _ in 0..2 {
+        tokio::select! {
+            outcome = guest.run() => panic!("{outcome:?}"),
+            () = guest.recorded.until_logged() => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_sleeps_for_ever_can_be_cancelled() {
+    let guest = GuestRun::new(&CLOCK.bytes()).await;
+    let cancel = guest.cancel.clone();
+    let (outcome, ()) = tokio::join!(guest.run(), async { cancel.cancel() });
+    assert_eq!(outcome, Err(RunFailure::Cancelled));
+    // With the places of its plugin and of the host given back, another run has one.
+    let mut guest = guest.limit(|limits| limits.wall_seconds = 1);
+    guest.cancel = CancellationToken::new();
+    assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
+    assert_eq!(guest.recorded.messages(), ["Ended: it reached its time limit of 1 s."]);
+}
+
+#[tokio::test]
+async fn a_memory_bomb_ends_with_its_limit() {
+    let bomb = body("(loop (drop (memory.grow (i32.const 1))) (br 0))");
+    // The store's memory is imported, and grows all the same.
+    let guest = GuestRun::new(&bomb).await.limit(|limits| limits.memory_mib = 2);
+    assert_eq!(guest.failure().await, "It was ended: it reached its memory limit of 2 MiB.");
+}
+
+#[tokio::test]
+async fn a_stack_bomb_ends() {
+    let bomb =
+        Guest { items: "(func $deeper (call $deeper) (call $deeper))", body: "(call $deeper)", ..Guest::default() };
+    let failure = GuestRun::new(&bomb.bytes()).await.failure().await;
+    assert!(failure.contains("call stack is full"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_panic_is_told_with_its_message() {
+    let write = "(call $write (i32.const 3) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) unreachable";
+    let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await;
+    assert_eq!(guest.failure().await, "It panicked: lost my head");
+    assert_eq!(GuestRun::new(&body("unreachable")).await.failure().await, "It panicked.");
+}
+
+#[tokio::test]
+async fn a_trap_is_told_by_its_name() {
+    let guest = GuestRun::new(&body("(drop (i32.load (i32.const -8)))")).await;
+    assert_eq!(guest.failure().await, "It was ended by a trap: out of bounds memory access.");
+}
+
+#[tokio::test]
+async fn a_log_flood_is_cut_and_said_so() {
+    let write = "(loop
+        (call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get $i) (i32.const 1000))))";
+    let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.log_kib = 1);
+    assert!(guest.run().await.is_ok());
+    // 12 bytes and 32 for the line.
+    let kept = 1024 / 44;
+    let messages = guest.recorded.messages();
+    assert_eq!(messages.len(), kept + 1);
+    assert!(messages[kept].starts_with(&format!("{} lines were left out", 1000 - kept)), "{}", messages[kept]);
+}
+
+#[tokio::test]
+async fn endless_calls_end_with_their_limit() {
+    let write = "(loop (call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (br 0))";
+    let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.host_call_mib = 1);
+    assert_eq!(guest.failure().await, "It was ended: it reached its limit of 1 MiB in calls to the host.");
+}
+
+#[tokio::test]
+async fn a_result_must_be_json() {
+    let broken = Guest { items: r#"(data (i32.const 32) "{{")"#, ..Guest::default() };
+    let failure = GuestRun::new(&broken.bytes()).await.failure().await;
+    assert!(failure.contains("its result is not JSON"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_result_out_of_its_memory_is_a_trap() {
+    let guest = GuestRun::new(&body("(return (i32.const -4))")).await;
+    assert!(guest.failure().await.starts_with("It was ended"));
+}
+
+#[tokio::test]
+async fn what_was_not_granted_is_not_there() {
+    let component = NOTIFY.bytes();
+    let compiled = compile(&component).await.unwrap();
+    assert_eq!(*compiled.imports(), names(&["notify"]));
+    assert!(compiled.capabilities().contains(&Capability::Notify));
+    let failure = GuestRun::new(&component).await.failure().await;
+    assert!(failure.contains("it imports `notify`, and the owner didn't grant that"), "{failure}");
+}
+
+#[tokio::test]
+async fn only_components_with_our_imports_are_compiled() {
+    let engine = wasmtime::Engine::default();
+    let precompiled = engine.precompile_component(&body("")).unwrap();
+    let check = async |file: &[u8], expected: CompileError| {
+        assert_eq!(compile(file).await.unwrap_err(), expected);
+    };
+    check(&precompiled, CompileError::Precompiled).await;
+    check(b"\0asm\x01\0\0\0", CompileError::CoreModule).await;
+    check(b"\0asm", CompileError::NotAComponent).await;
+    check(Guest::default().text().as_bytes(), CompileError::NotAComponent).await;
+    check(&wat::parse_str("(component)").unwrap(), CompileError::NoJob).await;
+    let large = append_section(body(""), &vec![0; 16 << 20]);
+    check(&large, CompileError::TooLarge(large.len())).await;
+    for foreign in [
+        "wasi:cli/environment@0.2.0",
+        "atlashub:plugin/log@0.2.0",
+        "atlashub:plugin/shell@0.1.0",
+        "atlashub:other/log@0.1.0",
+    ] {
+        let imports = format!(r#"(import "{foreign}" (instance (export "go" (func))))"#);
+        let guest = Guest { imports: &imports, ..Guest::default() };
+        check(&guest.bytes(), CompileError::ForeignImport(foreign.to_owned())).await;
+    }
+    let mut cut = body("");
+    cut.truncate(cut.len() / 2);
+    assert!(matches!(compile(&cut).await, Err(CompileError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn an_import_of_another_shape_is_refused() {
+    let other = Guest {
+        imports: r#"(import "atlashub:plugin/log@0.1.0" (instance $log (export "write" (func (param "message" string)))))"#,
+        ..Guest::default()
+    };
+    let failure = GuestRun::new(&other.bytes()).await.failure().await;
+    assert!(failure.contains("its imports don't fit"), "{failure}");
+}

@@ -1,0 +1,265 @@
+//! The owner's side of plugins over HTTP: grants, settings, secrets, keys, the record, and the platform's own.
+
+use std::sync::Arc;
+
+use atlashub::{
+    plugins::{
+        FirstParty, PluginFolder as Folder, Plugins, PluginsParts,
+        builtin::BuiltinPlugin,
+        runtime::{Engine, HostLimits, Runtime},
+        trust::PluginKey,
+    },
+    projects::{check_seals, reseal_all},
+    secrets::{MasterKey, Sealer},
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{
+    TestApp,
+    guests::unused_services,
+    plugin_files::{Author, PluginFolder, approve, component, manifest, until_state},
+};
+
+fn asking(name: &str, serial: u64) -> Value {
+    let mut manifest = manifest(name, serial);
+    manifest["capabilities"] = json!([
+        {"capability": "http", "reason": "To greet.", "scope": {"hosts": ["*.example"]}},
+        {"capability": "secrets", "reason": "To sign in.", "scope": {"secrets": ["token"]}},
+    ]);
+    manifest
+}
+
+async fn with_plugin() -> (TestApp, PluginFolder) {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.drop_signed("hello", &component(&asking("hello", 1)), &author);
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    until_state(&app.admin(), "hello", "pending").await;
+    (app, folder)
+}
+
+#[tokio::test]
+async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
+    let (app, _folder) = with_plugin().await;
+    let path = "/admin/v1/plugins/hello/approve";
+    let refused = async |body: Value, word: &str| {
+        let (status, error) = app.admin().post(path, body).await;
+        assert_eq!(
+            (status, error["error"]["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("invalid_request")),
+            "{error}"
+        );
+        assert!(error["error"]["message"].as_str().unwrap().contains(word), "{error}");
+    };
+    refused(json!({"granted": [{"capability": "http", "scope": {"hosts": ["*"]}}]}), "further").await;
+    refused(json!({"granted": [{"capability": "databases", "scope": {"databases": ["*"]}}]}), "databases").await;
+    refused(json!({"granted": [{"capability": "shell"}]}), "shell").await;
+    refused(json!({"secrets": {"not a name": "x"}}), "not a name").await;
+    refused(json!({"config": {"big": "x".repeat(9000)}}), "config.big").await;
+    let (status, error) = app.admin().post(path, json!({"everything": true})).await;
+    assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_json")), "{error}");
+    let (status, _) = app.admin().post("/admin/v1/plugins/nothing/approve", json!({})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(app.admin().get("/admin/v1/plugins/hello").await.1["state"], "pending");
+
+    let narrow = json!([{"capability": "http", "scope": {"hosts": ["api.example"]}}]);
+    let plugin = approve(&app, "hello", json!({"granted": narrow})).await;
+    assert_eq!((&plugin["granted"], plugin["state"].as_str()), (&narrow, Some("active")));
+    // A setting later on widens nothing.
+    let plugin = approve(&app, "hello", json!({"config": {"greeting": "Hello"}})).await;
+    assert_eq!((&plugin["granted"], &plugin["config"]), (&narrow, &json!({"greeting": "Hello"})));
+    // It imports neither, so has no use of either.
+    assert!(app.app.plugins().active("hello").unwrap().plugin.grants.scopes.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_granted_as_requested() {
+    let (app, _folder) = with_plugin().await;
+    let plugin = approve(&app, "hello", json!({})).await;
+    let expected = json!([
+        {"capability": "secrets", "scope": {"secrets": ["token"]}},
+        {"capability": "http", "scope": {"hosts": ["*.example"]}},
+    ]);
+    assert_eq!(plugin["granted"], expected, "{plugin}");
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_write_only_and_sealed_anew() {
+    let (app, _folder) = with_plugin().await;
+    let secret = "correct horse battery staple";
+    let body = json!({"secrets": {"token": secret, "other": "x"}});
+    let plugin = approve(&app, "hello", body).await;
+    assert_eq!(plugin["secrets"], json!(["other", "token"]));
+    let plugin = approve(&app, "hello", json!({"secrets": {"other": null}})).await;
+    assert_eq!(plugin["secrets"], json!(["token"]));
+    let active = app.app.plugins().active("hello").unwrap();
+    assert_eq!(active.plugin.grants.secrets["token"].expose(), secret);
+
+    let (_, list) = app.admin().get("/admin/v1/plugins").await;
+    let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.approve").await;
+    assert!(!list.to_string().contains(secret) && !audit.to_string().contains(secret));
+    assert_eq!(audit["items"][1]["details"]["secrets"], json!(["other", "token"]), "{audit}");
+    let sealed: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT sealed FROM plugin_secrets").fetch_all(app.app.platform()).await.unwrap();
+    assert!(sealed.len() == 1 && !sealed[0].windows(7).any(|part| part == b"correct"));
+
+    let new = MasterKey::generate();
+    let report = reseal_all(app.app.platform(), &Sealer::new(&new, Some(&app.services.master_key))).await.unwrap();
+    assert_eq!(report.resealed, 1);
+    assert_eq!(check_seals(app.app.platform(), &Sealer::new(&new, None)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn parameters_are_checked_against_the_schema() {
+    use atlashub::jobs::{JobRunner, RunRefusal};
+    let (app, _folder) = with_plugin().await;
+    approve(&app, "hello", json!({})).await;
+    let runner = app.app.job_runner();
+    assert_eq!(runner.check("hello", "", &json!({"times": 3})).await, Ok("run".to_owned()));
+    let Err(RunRefusal::Params { problems }) = runner.check("hello", "run", &json!({"times": "x"})).await else {
+        panic!("accepted");
+    };
+    assert_eq!(problems[0].0, "/times");
+    assert!(matches!(runner.check("hello", "walk", &json!({})).await, Err(RunRefusal::UnknownJob { .. })));
+    let unknown = runner.check("nothing", "", &json!({})).await;
+    assert!(matches!(unknown, Err(RunRefusal::UnknownPlugin { .. })), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn lists_have_pages_and_changes_are_on_record() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    for name in ["alpha", "beta", "gamma"] {
+        folder.drop_signed(name, &component(&manifest(name, 1)), &author);
+    }
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    let (_, first) = app.admin().get("/admin/v1/plugins?limit=2").await;
+    let names = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&first), ["alpha", "beta"]);
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let (_, second) = app.admin().get(&format!("/admin/v1/plugins?limit=2&cursor={cursor}")).await;
+    assert_eq!((names(&second), &second["nextCursor"]), (vec!["gamma".to_owned()], &Value::Null));
+
+    approve(&app, "alpha", json!({})).await;
+    app.admin().post("/admin/v1/plugins/alpha/revoke", json!({})).await;
+    app.admin().delete("/admin/v1/plugins/alpha").await;
+    assert_eq!(app.admin().delete("/admin/v1/plugins/alpha").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(app.admin().post("/admin/v1/plugins/nothing/revoke", json!({})).await.0, StatusCode::NOT_FOUND);
+    let (_, audit) = app.admin().get("/admin/v1/audit").await;
+    let seen: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (entry["action"].as_str().unwrap(), entry["target"].as_str().unwrap(), entry["result"].as_str().unwrap())
+        })
+        .collect();
+    let key = author.key_id();
+    let expected = [
+        ("plugin.revoke", "nothing", "denied"),
+        ("plugin.remove", "alpha", "denied"),
+        ("plugin.remove", "alpha", "success"),
+        ("plugin.revoke", "alpha", "success"),
+        ("plugin.approve", "alpha", "success"),
+        ("trusted_key.add", key.as_str(), "success"),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(audit["items"][4]["details"]["keyId"], json!(key));
+}
+
+#[tokio::test]
+async fn trusted_keys_are_added_listed_and_revoked_for_good() {
+    let app = TestApp::start().await;
+    let author = Author::new();
+    let add = async |name: &str, key: &str| {
+        app.admin().post("/admin/v1/trusted-keys", json!({"name": name, "publicKey": key})).await
+    };
+    let file = format!("untrusted comment: minisign public key\n{}\n", author.public_key());
+    let (status, key) = add("Somebody", &file).await;
+    assert_eq!((status, key["id"].as_str()), (StatusCode::CREATED, Some(author.key_id().as_str())), "{key}");
+    assert_eq!(
+        (&key["publicKey"], &key["firstParty"], &key["proposed"]),
+        (&json!(author.public_key()), &json!(false), &json!(false))
+    );
+    assert_eq!(add("Again", &author.public_key()).await.0, StatusCode::CONFLICT);
+    for (name, key) in [("x", "nonsense"), ("", author.public_key().as_str()), ("x", "")] {
+        assert_eq!(add(name, key).await.0, StatusCode::BAD_REQUEST, "{name} {key}");
+    }
+    let path = format!("/admin/v1/trusted-keys/{}", author.key_id());
+    assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(app.admin().delete("/admin/v1/trusted-keys/0000000000000000").await.0, StatusCode::NOT_FOUND);
+    let (_, keys) = app.admin().get("/admin/v1/trusted-keys").await;
+    let ours = keys["items"].as_array().unwrap().iter().find(|key| key["id"] == author.key_id()).unwrap();
+    assert!(ours["revokedAt"].is_string(), "{keys}");
+    let (status, error) = add("Again", &author.public_key()).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("never counts again"), "{error}");
+}
+
+/// Plugins of a binary that carries `cleanup`, on the app's database.
+fn first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
+    let bytes = component(manifest);
+    let minisig = author.sign(&bytes).leak();
+    let plugin = BuiltinPlugin { name: "cleanup", wasm: bytes.leak(), minisig };
+    let limits = HostLimits::default();
+    Plugins::new(PluginsParts {
+        platform: app.app.platform().clone(),
+        sealer: Sealer::new(&app.services.master_key, None),
+        folder: Folder::new("/nonexistent/plugins"),
+        first_party: FirstParty::new(Some(PluginKey::parse(&author.public_key()).unwrap()), vec![plugin]),
+        runtime: Arc::new(Runtime::new(Engine::new(&limits).unwrap(), limits, unused_services())),
+        on_rejected: Arc::new(|_| {}),
+    })
+}
+
+#[tokio::test]
+async fn the_platforms_own_are_approved_by_default_until_the_owner_decides() {
+    let (app, author) = (TestApp::start().await, Author::new());
+    let plugins = first_party(&app, &author, &asking("cleanup", 1));
+    plugins.refresh().await.unwrap();
+    let own = plugins.get("cleanup").await.unwrap();
+    assert!(own.first_party && own.state == api_types::PluginState::Active, "{own:?}");
+    assert_eq!(own.granted.len(), 2);
+    let key = plugins.keys().await.unwrap().into_iter().find(|key| key.id == author.key_id()).unwrap();
+    assert!(key.first_party && key.name == "AtlasHub");
+    let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.approve").await;
+    assert_eq!((&audit["items"][0]["actor"], &audit["items"][0]["target"]), (&json!("system"), &json!("cleanup")));
+
+    // The next version asks for more, and gets it; an older binary beside it goes on.
+    let mut wider = asking("cleanup", 2);
+    wider["capabilities"].as_array_mut().unwrap().push(json!({"capability": "notify", "reason": "To tell."}));
+    let newer = first_party(&app, &author, &wider);
+    newer.refresh().await.unwrap();
+    plugins.refresh().await.unwrap();
+    for plugins in [&newer, &plugins] {
+        assert!(plugins.active("cleanup").is_some(), "{:?}", plugins.get("cleanup").await);
+    }
+
+    // What the owner decided stays decided.
+    let narrowed = api_types::ApprovePlugin { granted: Some(Vec::new()), ..Default::default() };
+    newer.approve("cleanup", &narrowed, "owner").await.unwrap();
+    plugins.revoke("cleanup").await.unwrap();
+    let restarted = first_party(&app, &author, &wider);
+    restarted.refresh().await.unwrap();
+    let own = restarted.get("cleanup").await.unwrap();
+    assert_eq!((own.state, own.granted.len()), (api_types::PluginState::Revoked, 0), "{own:?}");
+}
+
+#[tokio::test]
+async fn another_binarys_key_is_not_trusted_here() {
+    let (app, author, folder) = (TestApp::start().await, Author::new(), PluginFolder::new());
+    first_party(&app, &author, &asking("cleanup", 1)).refresh().await.unwrap();
+    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    let other = TestApp::builder()
+        .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
+        .database_url(app.services.database_url.expose())
+        .master_keys(&app.services.master_key, None)
+        .start()
+        .await;
+    let plugin = until_state(&other.admin(), "hello", "rejected").await;
+    assert!(plugin["reason"].as_str().unwrap().contains("not trusted"), "{plugin}");
+}

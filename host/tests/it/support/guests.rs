@@ -1,0 +1,254 @@
+//! Small components in text form, and a runtime to run them in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use atlashub::{
+    app::{self, App},
+    config::{Config, Role, Secret, StorageConfig, Vars},
+    jobs::{LineLevel, RunCall, RunFailure, RunOutput, RunReport},
+    plugins::{
+        Grants, LoadedPlugin,
+        capabilities::Services,
+        runtime::{CompileError, CompiledPlugin, Engine, HostLimits, Runtime},
+    },
+    secrets::MasterKey,
+};
+use plugin_manifest::{Limits, Manifest};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::ADMIN_TOKEN;
+
+/// A component whose `run` is the core code `body`. `imports` are instances of the component, `lowered` its core functions
+/// `(core func …)`, `wired` their exports for the module, which imports them from `host`.
+///
+/// The code has: memory `0` with an answer `{}` at 16, whose address the body leaves; what it gets is ignored.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Guest<'a> {
+    pub imports: &'a str,
+    pub lowered: &'a str,
+    pub wired: &'a str,
+    pub core_imports: &'a str,
+    /// More of the module: functions, data.
+    pub items: &'a str,
+    pub body: &'a str,
+}
+
+impl Guest<'_> {
+    pub fn text(&self) -> String {
+        let Guest { imports, lowered, wired, core_imports, items, body } = self;
+        format!(
+            r#"(component
+  (import "atlashub:plugin/types@0.1.0" (instance $types
+    (type $code (enum "denied" "not-found" "invalid" "conflict" "too-large" "timeout" "unavailable" "failed"))
+    (export "error-code" (type $code' (eq $code)))
+    (type $error (record (field "code" $code') (field "message" string) (field "details" (option string))))
+    (export "error" (type (eq $error)))))
+  (alias export $types "error" (type $error))
+  {imports}
+  (core module $store
+    (memory (export "memory") 1)
+    (global $next (mut i32) (i32.const 4096))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+      (global.set $next (i32.add (local.get $at) (local.get 3)))
+      (if (i32.gt_u (global.get $next) (i32.const 65536)) (then unreachable))
+      (local.get $at)))
+  (core instance $store (instantiate $store))
+  (alias core export $store "memory" (core memory $memory))
+  (alias core export $store "realloc" (core func $realloc))
+  {lowered}
+  (core module $code
+    (import "store" "memory" (memory 1))
+    {core_imports}
+    ;; The answer: ok, a string of two bytes at 32.
+    (data (i32.const 16) "\00\00\00\00\20\00\00\00\02\00\00\00")
+    (data (i32.const 32) "{{}}")
+    {items}
+    (func (export "run") (param i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32) (result i32)
+      (local $i i32)
+      {body}
+      (i32.const 16)))
+  (core instance $code (instantiate $code
+    (with "store" (instance $store))
+    (with "host" (instance {wired}))))
+  (type $context' (record (field "run-id" string) (field "job" string) (field "attempt" u32)
+    (field "scheduled-for" (option u64)) (field "project" (option string))))
+  (export $context "run-context" (type $context'))
+  (type $run (func async (param "context" $context) (param "params" string) (result (result string (error $error)))))
+  (func $run (type $run) (canon lift (core func $code "run") (memory $memory) (realloc $realloc)))
+  (instance $job (export "run" (func $run)))
+  (export "atlashub:plugin/job@0.1.0" (instance $job)))"#
+        )
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        wat::parse_str(self.text()).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// What a run wrote.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    pub lines: Mutex<Vec<(LineLevel, String, serde_json::Value)>>,
+    pub progress: Mutex<Vec<(u64, Option<u64>, String)>>,
+    logged: Notify,
+}
+
+impl Recorded {
+    pub fn messages(&self) -> Vec<String> {
+        self.lines.lock().unwrap().iter().map(|(_, message, _)| message.clone()).collect()
+    }
+
+    /// Until the guest has logged something, and so runs.
+    pub async fn until_logged(&self) {
+        self.logged.notified().await;
+    }
+}
+
+impl RunOutput for Recorded {
+    fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value) {
+        self.lines.lock().unwrap().push((level, message.to_owned(), fields));
+        self.logged.notify_one();
+    }
+
+    fn progress(&self, done: u64, total: Option<u64>, message: &str) {
+        self.progress.lock().unwrap().push((done, total, message.to_owned()));
+    }
+}
+
+/// A runtime, and a plugin in it.
+pub struct GuestRun {
+    pub runtime: Runtime,
+    pub plugin: LoadedPlugin<CompiledPlugin>,
+    pub recorded: Arc<Recorded>,
+    pub cancel: CancellationToken,
+    pub call: RunCall,
+}
+
+/// Services whose database and store aren't there, for runs that use neither.
+pub fn unused_services() -> Arc<Services> {
+    let vars = [
+        ("ATLASHUB_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"),
+        ("ATLASHUB_S3_ENDPOINT", "http://127.0.0.1:1"),
+        ("ATLASHUB_S3_ACCESS_KEY_ID", "nobody"),
+        ("ATLASHUB_S3_SECRET_ACCESS_KEY", "nothing"),
+        ("PLATFORM_MASTER_KEY", &MasterKey::generate().to_base64()),
+        ("DEV_ADMIN_TOKEN", ADMIN_TOKEN),
+    ];
+    let config = Config::from_vars(&Vars::from_pairs(vars), Role::All).unwrap();
+    let StorageConfig::External(storage) = config.storage.clone() else { panic!() };
+    let services = app::Services {
+        database_url: Secret::new("postgres://nobody@127.0.0.1:1/none"),
+        storage,
+        master_key: MasterKey::generate(),
+        previous_master_key: None,
+        admin_token: None,
+        postgres_programs: None,
+    };
+    Arc::clone(App::build(config, &services).unwrap().capabilities())
+}
+
+pub async fn compile(component: &[u8]) -> Result<CompiledPlugin, CompileError> {
+    Engine::new(&HostLimits::default()).unwrap().compile(component.into()).await
+}
+
+impl GuestRun {
+    pub async fn new(component: &[u8]) -> Self {
+        Self::with(component, Grants::default(), HostLimits::default(), unused_services()).await
+    }
+
+    pub async fn with(component: &[u8], grants: Grants, limits: HostLimits, services: Arc<Services>) -> Self {
+        let engine = Engine::new(&limits).unwrap();
+        let code = engine.compile(component.into()).await.unwrap();
+        let manifest = serde_json::json!({
+            "name": "guest", "version": "1.0.0", "serial": 1, "publisher": "Tests", "description": "A guest.",
+            "jobs": [{"name": "run", "description": "Runs.", "paramsSchema": {"type": "object"}}],
+        });
+        let manifest = Manifest::from_json(manifest.to_string().as_bytes()).unwrap();
+        Self::of(engine, code, manifest, Sha256::digest(component).into(), grants, limits, services)
+    }
+
+    /// With code that is compiled already, by this engine.
+    pub fn of(
+        engine: Engine,
+        code: CompiledPlugin,
+        manifest: Manifest,
+        sha256: [u8; 32],
+        grants: Grants,
+        limits: HostLimits,
+        services: Arc<Services>,
+    ) -> Self {
+        let plugin = LoadedPlugin {
+            manifest: Arc::new(manifest),
+            sha256,
+            key_id: "0".repeat(16),
+            grants: Arc::new(grants),
+            code,
+        };
+        Self {
+            runtime: Runtime::new(engine, limits, services),
+            plugin,
+            recorded: Arc::default(),
+            cancel: CancellationToken::new(),
+            call: call("run", serde_json::json!({})),
+        }
+    }
+
+    pub fn limit(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        let mut manifest = Manifest::clone(&self.plugin.manifest);
+        change(&mut manifest.limits);
+        self.plugin.manifest = Arc::new(manifest);
+        self
+    }
+
+    pub async fn run(&self) -> Result<RunReport, RunFailure> {
+        self.runtime
+            .run(&self.plugin, self.call.clone(), Arc::clone(&self.recorded) as Arc<dyn RunOutput>, self.cancel.clone())
+            .await
+    }
+
+    /// The message of a run that fails.
+    pub async fn failure(&self) -> String {
+        match self.run().await {
+            Err(RunFailure::Failed { message, .. }) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub fn call(job: &str, params: serde_json::Value) -> RunCall {
+    RunCall {
+        run_id: Uuid::now_v7(),
+        job_id: None,
+        lease: Uuid::now_v7(),
+        project: None,
+        plugin: "guest".to_owned(),
+        job: job.to_owned(),
+        params,
+        secrets: BTreeMap::new(),
+        attempt: 1,
+        scheduled_for: None,
+        timeout: Duration::from_secs(60),
+    }
+}
+
+pub fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A component that was built for the tests.
+pub fn built(file: &str) -> Vec<u8> {
+    // target/debug/deps/it-…
+    let program = std::env::current_exe().unwrap();
+    let path = program.ancestors().nth(3).unwrap().join("plugins/testing").join(file);
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; build it with `cargo xtask plugin testing`", path.display()))
+}

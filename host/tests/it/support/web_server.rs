@@ -1,0 +1,178 @@
+//! An HTTP server on loopback that records what it is sent, and answers well or badly.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
+
+use super::PATIENCE;
+
+/// One request, as it came.
+#[derive(Debug, Clone)]
+pub struct WebRequest {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl WebRequest {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+}
+
+pub enum WebAnswer {
+    /// Bytes of a whole answer.
+    Whole(Vec<u8>),
+    /// Bytes, and then the same few again for as long as anybody reads.
+    Endless(Vec<u8>),
+    /// Bytes, and then silence.
+    Silence(Vec<u8>),
+}
+
+impl WebAnswer {
+    pub fn status(status: u16) -> Self {
+        Self::with(status, &[], b"")
+    }
+
+    pub fn with(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
+        let mut answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in headers {
+            answer.push_str(&format!("{name}: {value}\r\n"));
+        }
+        answer.push_str("\r\n");
+        Self::Whole([answer.as_bytes(), body].concat())
+    }
+
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::with(status, &[("location", location)], b"")
+    }
+}
+
+/// Listens until it is dropped.
+pub struct WebServer {
+    pub address: SocketAddr,
+    received: Mutex<mpsc::UnboundedReceiver<WebRequest>>,
+    count: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl WebServer {
+    pub async fn start(answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static) -> Self {
+        Self::start_at("127.0.0.1:0", answer).await
+    }
+
+    pub async fn start_at(address: &str, answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).await.expect("port");
+        let address = listener.local_addr().expect("address");
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let answer = Arc::new(answer);
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (answer, sender, counted) = (answer.clone(), sender.clone(), counted.clone());
+                tokio::spawn(async move {
+                    serve(stream, |request| {
+                        counted.fetch_add(1, Ordering::SeqCst);
+                        let answer = answer(&request);
+                        let _ = sender.send(request);
+                        answer
+                    })
+                    .await;
+                });
+            }
+        });
+        Self { address, received: Mutex::new(receiver), count, accepting }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// An entry of the allowlist that reaches it.
+    pub fn entry(&self) -> String {
+        format!("{}+private", self.address)
+    }
+
+    /// The next request that nobody asked for yet.
+    pub async fn next(&self) -> WebRequest {
+        let next = async { self.received.lock().await.recv().await.expect("the server runs") };
+        tokio::time::timeout(PATIENCE, next).await.expect("a request comes")
+    }
+
+    /// Requests so far.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for WebServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// One request on a connection.
+async fn serve(mut stream: TcpStream, answer: impl FnOnce(WebRequest) -> WebAnswer) {
+    let Some(request) = read_request(&mut stream).await else { return };
+    match answer(request) {
+        WebAnswer::Whole(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+        }
+        WebAnswer::Endless(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+        }
+        WebAnswer::Silence(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            // Until the client goes away.
+            let _ = stream.read(&mut [0; 1]).await;
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> Option<WebRequest> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("a head in UTF-8");
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.split(' ');
+    let mut request = WebRequest {
+        method: first.next()?.to_owned(),
+        target: first.next()?.to_owned(),
+        headers: lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        body: String::new(),
+    };
+    let length: usize = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    while bytes.len() < end + 4 + length {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+    request.body = String::from_utf8(bytes[end + 4..].to_vec()).expect("a body in UTF-8");
+    Some(request)
+}
