@@ -13,7 +13,7 @@ use atlashub::plugins::{
     capabilities::objects::OpenUpload,
     runtime::{
         CallError, Engine, HostLimits,
-        bindings::{Plugin, PluginPre, exports::atlashub::plugin::job::RunContext, log, objects, types},
+        bindings::{Plugin, PluginPre, exports::atlashub::plugin::job::RunContext, log, objects, progress, types},
         streams::{self, ByteStream, CountsBytes},
     },
 };

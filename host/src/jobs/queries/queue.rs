@@ -139,7 +139,7 @@ pub(in crate::jobs) async fn lease_is_held(
     lease: Uuid,
 ) -> Result<bool, sqlx::Error> {
     let held: Option<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running' FOR KEY SHARE",
+        "SELECT id FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running' FOR SHARE",
     )
     .bind(run)
     .bind(lease)
