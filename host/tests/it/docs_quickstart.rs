@@ -78,16 +78,16 @@ fn quickstart() -> Vec<Block> {
 }
 
 /// The program, ended with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    public: String,
-    admin: String,
+    pub(crate) public: String,
+    pub(crate) admin: String,
     output: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Server {
     /// Starts it in a folder and waits for the address that it prints.
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let [public, admin, store] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let mut command = Command::new("sh");
         command
@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// As Ctrl-C does; it must end by itself, and well.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
         assert!(self.child.wait().unwrap().success(), "Ctrl-C must end it well");

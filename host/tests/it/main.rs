@@ -29,6 +29,7 @@ mod data_types;
 mod data_writes;
 mod docs_compose;
 mod docs_markdown;
+mod docs_plugins;
 mod docs_quickstart;
 mod docs_tables;
 mod docs_usage;
