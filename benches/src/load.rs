@@ -141,6 +141,7 @@ async fn unpaced(
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which blocks nobody")]
 fn paced(
     address: SocketAddr,
     requests: &[Vec<u8>],
