@@ -146,7 +146,7 @@ pub struct CreateJob {
     pub http_body: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
-    /// May be left out where the plugin has one job.
+    /// May be left out where the plugin has one job, or one that is called like the plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin_job: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use chrono::Utc;
 
-use super::{App, Inner, Services, notices};
+use super::{App, Exchanged, Inner, Services, notices};
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     backups::{BackupsState, Catalogue},
@@ -10,7 +10,7 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
     egress::Egress,
-    jobs::{JobRunner, JobsState, NoRunner, notify::NotificationState},
+    jobs::{JobsState, NoRunner, notify::NotificationState},
     object_store::ObjectStore,
     plugins::{
         FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities,
@@ -31,8 +31,8 @@ const PLATFORM_CONNECTIONS: u32 = 12;
 /// Wrong API keys per second and client address.
 const REFUSALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
-/// Makes the slices, lowest floor first. Where no `runner` is handed in, plugins run the jobs.
-pub(super) fn app(config: Config, services: &Services, runner: Option<Arc<dyn JobRunner>>) -> anyhow::Result<App> {
+/// Makes the slices, lowest floor first.
+pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> anyhow::Result<App> {
     let started_at = Utc::now();
     let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
@@ -82,11 +82,11 @@ pub(super) fn app(config: Config, services: &Services, runner: Option<Arc<dyn Jo
         platform: platform.clone(),
         sealer: sealer.clone(),
         folder: PluginFolder::new(&config.plugin_dir),
-        first_party: FirstParty::of_binary(),
+        first_party: exchanged.first_party.unwrap_or_else(FirstParty::of_binary),
         runtime: Arc::new(Runtime::new(Engine::new(&limits)?, limits, capabilities.clone())),
         on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
     });
-    let jobs = new_jobs(runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));
+    let jobs = new_jobs(exchanged.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));
     let backups =
         BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
 

@@ -24,7 +24,7 @@ use crate::{
         notify::{NotificationState, Notifier},
     },
     object_store::ObjectStore,
-    plugins::{PluginRunner, Plugins, capabilities},
+    plugins::{FirstParty, PluginRunner, Plugins, capabilities},
     projects::{Projects, ProjectsState, PublicGate},
     secrets::MasterKey,
     sql_editor::SqlEditorState,
@@ -43,6 +43,15 @@ pub struct Services {
     pub admin_token: Option<Secret>,
     /// Folder looked into for `pg_dump` before the usual places.
     pub postgres_programs: Option<PathBuf>,
+}
+
+/// Parts that a caller brings instead of the usual ones.
+#[derive(Default)]
+pub struct Exchanged {
+    /// Runs jobs; else plugins do.
+    pub runner: Option<Arc<dyn JobRunner>>,
+    /// The platform's own plugins; else those of the binary.
+    pub first_party: Option<FirstParty>,
 }
 
 /// Everything that handlers and background work share. Cheap to clone.
@@ -71,12 +80,12 @@ struct Inner {
 impl App {
     /// Builds every slice's state; plugins run the jobs. Opens no connection; must run inside a tokio runtime.
     pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
-        build::app(config, services, None)
+        build::app(config, services, Exchanged::default())
     }
 
-    /// The same, with something else that runs jobs.
-    pub fn build_with_runner(config: Config, services: &Services, runner: Arc<dyn JobRunner>) -> anyhow::Result<Self> {
-        build::app(config, services, Some(runner))
+    /// The same with parts of the caller's own.
+    pub fn build_with(config: Config, services: &Services, exchanged: Exchanged) -> anyhow::Result<Self> {
+        build::app(config, services, exchanged)
     }
 
     pub fn config(&self) -> &Config {

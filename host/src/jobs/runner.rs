@@ -11,7 +11,7 @@ use crate::config::Secret;
 #[async_trait]
 pub trait JobRunner: Send + Sync + 'static {
     /// Whether the plugin may run and the parameters fit the job's schema, for when a job is saved or begun by hand.
-    /// An empty `job` means the plugin's only one; answers the job's name.
+    /// An empty `job` means the plugin's only one, or the one called like the plugin; answers the job's name.
     ///
     /// # Errors
     /// What the owner has to change.
@@ -32,7 +32,7 @@ pub trait JobRunner: Send + Sync + 'static {
 pub enum RunRefusal {
     #[error("there is no plugin `{name}` that can run{}", hint.as_deref().map(|hint| format!(": {hint}")).unwrap_or_default())]
     UnknownPlugin { name: String, hint: Option<String> },
-    #[error("plugin `{plugin}` has no job `{job}`; it has: {}", known.join(", "))]
+    #[error("plugin `{plugin}` has {}; choose one of: {}", if job.is_empty() { "several jobs".to_owned() } else { format!("no job `{job}`") }, known.join(", "))]
     UnknownJob { plugin: String, job: String, known: Vec<String> },
     /// `problems` are a JSON pointer and what is wrong there, each.
     #[error("the parameters don't fit the job's schema: {}", problems.iter().map(|(at, what)| format!("{at}: {what}")).collect::<Vec<_>>().join("; "))]

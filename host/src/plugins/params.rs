@@ -30,10 +30,11 @@ impl ParamsSchemas {
         Ok(Self { plugin: manifest.name.clone(), jobs: Arc::new(jobs) })
     }
 
-    /// The job's name, where the parameters fit it. Empty means the plugin's only one.
+    /// The job's name, where the parameters fit it. Empty means the plugin's only one, or the one that is called like the plugin.
     pub fn check(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
         let found = match self.jobs.iter().next() {
             Some(only) if job.is_empty() && self.jobs.len() == 1 => Some(only),
+            _ if job.is_empty() => self.jobs.get_key_value(&self.plugin),
             _ => self.jobs.get_key_value(job),
         };
         let Some((name, validator)) = found else {

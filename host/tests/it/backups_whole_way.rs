@@ -37,7 +37,7 @@ async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_backup_asked_for_over_http_is_made() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("whole way").await;
     project.sql("CREATE TABLE t AS SELECT i FROM generate_series(1, 1000) AS i").await;
     let run = ended(&app, &begin(&app, &format!("project:{}", project.id)).await).await;
@@ -50,7 +50,7 @@ async fn a_backup_asked_for_over_http_is_made() {
 
 #[tokio::test]
 async fn all_is_the_platform_and_every_project() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().first_party_plugins().start().await;
     let projects = [app.create_project("one").await, app.create_project("two").await];
     let run = ended(&app, &begin(&app, "all").await).await;
     assert_eq!(run["status"], "success", "{run}");
@@ -64,7 +64,7 @@ async fn all_is_the_platform_and_every_project() {
 
 #[tokio::test]
 async fn a_cancelled_backup_leaves_nothing() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("cancelled on the way").await;
     project.sql(LARGE).await;
     // It waits for the lock, so that it can't be over before it is cancelled.

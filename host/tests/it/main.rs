@@ -42,6 +42,7 @@ mod jobs_logs;
 mod jobs_retention;
 mod jobs_runs;
 mod jobs_scheduling;
+mod jobs_whole_way;
 mod keys;
 mod made_up_requests;
 mod maintenance_sweeps;

@@ -148,6 +148,7 @@ async fn a_guest_that_traps_in_the_middle_leaves_nothing() {
 #[tokio::test]
 async fn a_cancelled_dump_leaves_nothing() {
     let app = TestApp::start().await;
+    app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();
     let project = app.create_project("cancelled").await;
     project.sql(LARGE).await;
     // So that it can't be over before it is cancelled.

@@ -1,9 +1,10 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use atlashub::{
-    app::{App, Services},
+    app::{App, Exchanged, Services},
     config::{Config, Role, Secret, Vars},
     jobs::JobRunner,
+    plugins::FirstParty,
     secrets::MasterKey,
 };
 use reqwest::StatusCode;
@@ -32,6 +33,7 @@ pub struct TestAppBuilder {
     previous_master_key: Option<MasterKey>,
     role: Option<Role>,
     runner: Option<Arc<dyn JobRunner>>,
+    first_party: bool,
 }
 
 impl TestAppBuilder {
@@ -44,6 +46,12 @@ impl TestAppBuilder {
     /// Runs jobs by this instead of by plugins.
     pub fn runner(mut self, runner: Arc<dyn JobRunner>) -> Self {
         self.runner = Some(runner);
+        self
+    }
+
+    /// With the plugins that are in the binary; compiling them takes a second or two, so that most tests go without.
+    pub fn first_party_plugins(mut self) -> Self {
+        self.first_party = true;
         self
     }
 
@@ -108,11 +116,9 @@ impl TestAppBuilder {
             admin_token: config.admin_auth.dev_token.clone(),
             postgres_programs: None,
         };
-        let app = match self.runner {
-            Some(runner) => App::build_with_runner(config, &services, runner),
-            None => App::build(config, &services),
-        }
-        .expect("the app is built");
+        let first_party = (!self.first_party).then(FirstParty::default);
+        let exchanged = Exchanged { runner: self.runner, first_party };
+        let app = App::build_with(config, &services, exchanged).expect("the app is built");
         app.start_background();
         let tasks = vec![
             serve(public, atlashub::router::public_router(&app)),

@@ -1,0 +1,142 @@
+//! Jobs the whole way: over HTTP, by the real scheduler and the platform's own components, to a server that answers.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Client, Postgres, ProgramVars, TestApp, WebAnswer, WebServer, until};
+
+/// The run, once it has ended.
+async fn ended(admin: &Client, run: &str) -> Value {
+    until("the run's end", async || {
+        let (status, run) = admin.get(&format!("/admin/v1/runs/{run}")).await;
+        assert_eq!(status, StatusCode::OK, "{run}");
+        (!run["finishedAt"].is_null()).then_some(run)
+    })
+    .await
+}
+
+async fn create(admin: &Client, job: Value) -> String {
+    let (status, job) = admin.post("/admin/v1/jobs", job).await;
+    assert_eq!(status, StatusCode::CREATED, "{job}");
+    job["id"].as_str().unwrap().to_owned()
+}
+
+async fn begin(admin: &Client, job: &str) -> String {
+    let (status, started) = admin.post(&format!("/admin/v1/jobs/{job}/run"), json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{started}");
+    started["runId"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
+    let server = WebServer::start(|request| match request.target.as_str() {
+        "/fails" => WebAnswer::status(500),
+        _ => WebAnswer::with(200, &[("content-type", "text/plain")], b"Bearer hunter2hunter2 was here"),
+    })
+    .await;
+    let app =
+        TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let admin = app.admin();
+    let job = json!({
+        "name": "ping", "type": "http", "scheduleCron": "0 3 * * *", "httpUrl": server.url("/hook?a=1"), "httpMethod": "POST",
+        "httpHeaders": { "Authorization": "Bearer hunter2hunter2" }, "httpBody": "{\"password\":\"swordfish\"}",
+    });
+    let job = create(&admin, job).await;
+    let run = begin(&admin, &job).await;
+    let sent = server.next().await;
+    assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", "/hook?a=1"));
+    assert_eq!(sent.header("authorization"), Some("Bearer hunter2hunter2"));
+    assert_eq!(sent.body, "{\"password\":\"swordfish\"}");
+    let ended_run = ended(&admin, &run).await;
+    assert_eq!((&ended_run["status"], &ended_run["httpStatus"]), (&json!("success"), &json!(200)), "{ended_run}");
+    assert_eq!((&ended_run["plugin"], &ended_run["trigger"]), (&json!("http-job"), &json!("manual")));
+
+    // Neither what was sent nor what came back of it is told anywhere.
+    let (_, log) = admin.get(&format!("/admin/v1/runs/{run}/log")).await;
+    let (_, read) = admin.get(&format!("/admin/v1/jobs/{job}")).await;
+    assert!(log["items"].as_array().is_some_and(|lines| !lines.is_empty()), "{log}");
+    for told in [&ended_run, &log, &read] {
+        assert!(!told.to_string().contains("hunter2"), "{told}");
+        assert!(!told.to_string().contains("swordfish"), "{told}");
+    }
+
+    let (status, _) = admin.patch(&format!("/admin/v1/jobs/{job}"), json!({ "httpUrl": server.url("/fails") })).await;
+    assert_eq!(status, StatusCode::OK);
+    let failed = ended(&admin, &begin(&admin, &job).await).await;
+    assert_eq!((&failed["status"], &failed["httpStatus"]), (&json!("fail"), &json!(500)), "{failed}");
+    assert!(failed["errorText"].as_str().is_some_and(|text| text.contains("500")), "{failed}");
+}
+
+#[tokio::test]
+async fn an_http_job_reaches_no_host_that_is_not_allowed() {
+    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", "*").start().await;
+    let job = json!({ "name": "inside", "type": "http", "scheduleCron": "@daily", "httpUrl": server.url("/") });
+    let job = create(&app.admin(), job).await;
+    let run = ended(&app.admin(), &begin(&app.admin(), &job).await).await;
+    assert_eq!(run["status"], "fail", "{run}");
+    assert_eq!(server.count(), 0);
+}
+
+#[tokio::test]
+async fn the_platforms_own_jobs_run() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let admin = app.admin();
+    for (plugin, job) in [("cleanup", "cleanup"), ("migrations", "status"), ("migrations", "apply")] {
+        let job =
+            json!({ "name": plugin, "type": "platform", "plugin": plugin, "pluginJob": job, "scheduleCron": "@daily" });
+        let run = ended(&admin, &begin(&admin, &create(&admin, job).await).await).await;
+        assert_eq!(run["status"], "success", "{run}");
+        assert!(run["result"].is_object(), "{run}");
+    }
+    let (status, answer) = admin
+        .post("/admin/v1/jobs", json!({ "name": "x", "type": "platform", "plugin": "backup", "scheduleCron": "@daily", "params": { "target": 1 } }))
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let (status, answer) = admin
+        .post(
+            "/admin/v1/jobs",
+            json!({ "name": "x", "type": "platform", "plugin": "nobody", "scheduleCron": "@daily" }),
+        )
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_server_was_killed_is_marked_and_tried_again() {
+    let held = WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_vec());
+    let held = std::sync::Mutex::new(Some(held));
+    // The first request is never answered to its end, those after it are.
+    let server = WebServer::start(move |_| held.lock().unwrap().take().unwrap_or_else(|| WebAnswer::status(204))).await;
+    let url = Postgres::shared().platform_database().await;
+    let vars = ProgramVars::external(&url)
+        .set("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())
+        .set("ATLASHUB_JOB_LEASE_SECONDS", "5");
+    let admin_of = |url: &str| Client::new(url).with_header("x-dev-admin-token", "admin-token-of-the-tests");
+    let serving = vars.serve(&[]);
+    let admin = admin_of(&serving.admin_url);
+    let job = json!({
+        "name": "slow", "type": "http", "scheduleCron": "@yearly", "httpUrl": server.url("/"), "retries": 2, "retryBackoffMs": 1,
+    });
+    let job = create(&admin, job).await;
+    let run = begin(&admin, &job).await;
+    server.next().await;
+    serving.kill();
+
+    let serving = vars.serve(&[]);
+    let admin = admin_of(&serving.admin_url);
+    let lost = ended(&admin, &run).await;
+    assert_eq!(lost["status"], "fail", "{lost}");
+    server.next().await;
+    let runs = until("the second attempt's end", async || {
+        let (_, page) = admin.get(&format!("/admin/v1/jobs/{job}/runs")).await;
+        let runs = page["items"].as_array().unwrap().clone();
+        runs.iter().all(|run| !run["finishedAt"].is_null() && runs.len() == 2).then_some(runs)
+    })
+    .await;
+    let seen: Vec<_> =
+        runs.iter().map(|run| (run["attempt"].as_i64(), run["status"].as_str(), run["trigger"].as_str())).collect();
+    assert_eq!(seen, [(Some(2), Some("success"), Some("retry")), (Some(1), Some("fail"), Some("manual"))]);
+    assert_eq!(server.count(), 2);
+    serving.end();
+}
