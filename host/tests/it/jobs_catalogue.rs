@@ -192,7 +192,7 @@ async fn bad_jobs_are_refused_with_what_is_wrong() {
     check(json!({ "retryBackoffMs": -1 }), bad, "`retryBackoffMs`").await;
     check(json!({ "plugin": null }), bad, "needs `plugin`").await;
     check(json!({ "plugin": "nobody" }), StatusCode::UNPROCESSABLE_ENTITY, "nobody").await;
-    check(json!({ "pluginJob": "play" }), StatusCode::UNPROCESSABLE_ENTITY, "it has: work").await;
+    check(json!({ "pluginJob": "play" }), StatusCode::UNPROCESSABLE_ENTITY, "choose one of: work").await;
     check(json!({ "params": { "bad": true } }), bad, "must not be true").await;
     check(json!({ "params": [1] }), bad, "`params`").await;
     check(json!({ "params": { "a": "\u{0}" } }), bad, "NUL").await;
