@@ -62,8 +62,13 @@ async fn fill(platform: &Platform) -> Result<u64> {
 }
 
 async fn psql(platform: &Platform, sql: &str) -> Result<String> {
-    let output =
-        postgres_program(platform, "psql").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().await?;
+    psql_on(platform, &platform.project_database(), sql).await
+}
+
+/// What `psql` prints of one or more statements.
+pub async fn psql_on(platform: &Platform, database: &str, sql: &str) -> Result<String> {
+    let mut psql = postgres_program(platform, "psql");
+    let output = psql.env("PGDATABASE", database).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().await?;
     ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -8,6 +8,7 @@
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names it.
 
 mod backup;
+mod jobs;
 mod load;
 mod pgbench;
 mod platform;
@@ -39,6 +40,7 @@ async fn main() -> Result<()> {
     let platform = Platform::start().await?;
     platform.create_items(ROWS).await?;
     let mut report = Report::default();
+    platform.until_plugins_are_loaded().await?;
     report.start(platform.ready_after, platform.idle_memory_kib()?);
     let postgrest = postgrest::start(&platform).await?;
 
@@ -50,6 +52,10 @@ async fn main() -> Result<()> {
     if "backup of 1 GB".contains(&wanted) {
         eprintln!("bench: backup of 1 GB");
         report.backup(&backup::measure(&platform).await?);
+    }
+    if "due jobs".contains(&wanted) {
+        eprintln!("bench: due jobs");
+        report.due_jobs(&jobs::measure(&platform).await?);
     }
     if "plugins".contains(&wanted) {
         eprintln!("bench: plugins");

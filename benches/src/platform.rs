@@ -170,6 +170,24 @@ impl Platform {
         Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
     }
 
+    /// Waits until the four plugins of the binary run, and a moment more for what compiling them took.
+    pub async fn until_plugins_are_loaded(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let plugins = self.admin_get("/admin/v1/plugins").await?;
+            let active = plugins["items"].as_array().into_iter().flatten().filter(|plugin| plugin["state"] == "active");
+            if active.count() >= 4 {
+                break;
+            }
+            if Instant::now() > deadline {
+                bail!("the binary's plugins did not load: build with `cargo xtask bench`");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(())
+    }
+
     /// Resident memory of the measured process, in KiB.
     pub fn idle_memory_kib(&self) -> Result<u64> {
         self.memory_kib("VmRSS:")
