@@ -21,6 +21,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Pgbench])?;
     first_party::ensure()?;
     first_party::ensure_testing()?;
+    // What is measured is the server as it is shipped.
+    let mut server = process::cargo();
+    process::run(server.args(["build", "--release", "--package", "atlashub", "--bin", "atlashub"]))?;
     let mut bench = process::cargo();
     bench.args(["run", "--release", "--package", "atlashub-benches", "--"]).args(arguments);
     if let Some(folder) = setup::pgbench_folder() {
