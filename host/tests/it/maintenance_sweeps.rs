@@ -3,30 +3,15 @@
 use atlashub::{
     db::audit::{self, NewAuditEntry},
     projects,
-    storage::{StorageState, StorageSweep, SweepReport, sweep},
+    storage::{StorageSweep, SweepReport, sweep},
 };
-use axum::extract::FromRef as _;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{TestApp, TestProject, Uploads as _, must_send};
-
-fn state(app: &TestApp) -> StorageState {
-    StorageState::from_ref(&app.app)
-}
-
-/// As if everything had been signed and seen so many hours earlier.
-async fn age(app: &TestApp, project: &TestProject, hours: i32) {
-    sqlx::query(
-        "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
-             updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
-    )
-    .bind(&project.id)
-    .bind(hours)
-    .execute(app.app.platform())
-    .await
-    .unwrap();
-}
+use crate::{
+    storage_cleanup::{age, state},
+    support::{TestApp, TestProject, Uploads as _, must_send},
+};
 
 async fn paths(app: &TestApp, project: &TestProject) -> Vec<String> {
     sqlx::query_scalar("SELECT path FROM file_metadata WHERE project_id = $1 ORDER BY path")

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use crate::support::{TestApp, TestProject, Uploads, must_send};
 
-fn state(app: &TestApp) -> StorageState {
+pub fn state(app: &TestApp) -> StorageState {
     StorageState::from_ref(&app.app)
 }
 
 /// As if everything had been signed so many hours earlier.
-async fn age(app: &TestApp, project: &TestProject, hours: i32) {
+pub async fn age(app: &TestApp, project: &TestProject, hours: i32) {
     sqlx::query(
         "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
              updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
