@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: every figure beside its floor, from one machine in one run, since machines are noisy
 //! and only ratios travel.
 //!
-//! Arguments: seconds a measurement (3; each is taken five times), part of a case's name (all).
+//! Arguments: seconds a measurement (3; each is taken five times), parts of cases' names with commas between them (all).
 //!
 //! One process in embedded mode provides Postgres and the store; the process that is measured runs beside it on
 //! the same Postgres. Floors: `pgbench` with the same SQL, prepared, 10 connections. Peer: PostgREST, where
 //! `ATLASHUB_BENCH_POSTGREST_BIN` names it.
 
 mod backup;
+mod cancel;
 mod jobs;
 mod load;
 mod pgbench;
@@ -44,22 +45,28 @@ async fn main() -> Result<()> {
     report.start(platform.ready_after, platform.idle_memory_kib()?);
     let postgrest = postgrest::start(&platform).await?;
 
-    let wanted = std::env::args().nth(2).unwrap_or_default();
-    for case in cases(&platform).into_iter().filter(|case| case.name.contains(&wanted)) {
+    let parts = std::env::args().nth(2).unwrap_or_default();
+    let wanted = |name: &str| parts.split(',').any(|part| name.contains(part.trim()));
+    for case in cases(&platform).into_iter().filter(|case| wanted(case.name)) {
         eprintln!("bench: {}", case.name);
         report.case(measure(&platform, &case, postgrest.as_ref(), length).await?);
     }
-    if "backup of 1 GB".contains(&wanted) {
+    if wanted("backup of 1 GB") {
         eprintln!("bench: backup of 1 GB");
         report.backup(&backup::measure(&platform).await?);
     }
-    if "due jobs".contains(&wanted) {
+    if wanted("due jobs") {
         eprintln!("bench: due jobs");
         report.due_jobs(&jobs::measure(&platform).await?);
     }
-    if "plugins".contains(&wanted) {
+    if wanted("plugins") {
         eprintln!("bench: plugins");
         report.plugins(&plugins::measure(length / 4).await?);
+    }
+    if wanted("cancel") {
+        eprintln!("bench: cancel");
+        report
+            .cancel(&std::thread::spawn(cancel::measure).join().map_err(|_| anyhow::anyhow!("cancel: it panicked"))??);
     }
     report.presign(presign::per_second_of_one_core(length / 2).await?);
     report.memory_after(platform.idle_memory_kib()?);

@@ -256,7 +256,7 @@ pub fn client() -> Result<reqwest::Client> {
 }
 
 /// The release binary beside this one.
-fn binary() -> Result<PathBuf> {
+pub fn binary() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
     if !path.exists() {
         bail!("build the server first: cargo build --release -p atlashub");

@@ -12,7 +12,7 @@ use std::{
 use atlashub::plugins::{
     capabilities::objects::OpenUpload,
     runtime::{
-        CallError, Engine, HostLimits,
+        CallError, Compiler, Engine, HostLimits,
         bindings::{Plugin, PluginPre, exports::atlashub::plugin::job::RunContext, log, objects, progress, types},
         streams::{self, ByteStream, CountsBytes},
     },
@@ -24,6 +24,8 @@ use wasmtime::{
     component::{Accessor, FutureReader, HasSelf, Linker, Resource, StreamReader},
     error::Context as _,
 };
+
+use crate::platform;
 
 /// As `pg_dump` and the store hand them over.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -61,8 +63,9 @@ pub async fn measure(length: Duration) -> anyhow::Result<PluginFigures> {
 
 async fn figures(length: Duration) -> Result<PluginFigures> {
     let component: Arc<[u8]> = component()?.into();
+    let program = platform::binary().map_err(|error| wasmtime::format_err!("{error:#}"))?;
     let before = resident_kib()?;
-    let engine = Engine::new(&HostLimits::default())?;
+    let engine = Engine::new(&HostLimits::default(), Compiler::Program(program))?;
     let begin = Instant::now();
     let compiled = engine.compile(Arc::clone(&component)).await?;
     let compile = begin.elapsed();
@@ -105,7 +108,7 @@ async fn figures(length: Duration) -> Result<PluginFigures> {
     })
 }
 
-fn component() -> Result<Vec<u8>> {
+pub fn component() -> Result<Vec<u8>> {
     // target/release/atlashub-benches
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).context("the target folder")?;

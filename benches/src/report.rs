@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plugins::PluginFigures;
-use crate::{backup::Figures, jobs::Lateness};
+use crate::{backup::Figures, cancel, jobs::Lateness, plugins::PluginFigures};
 
 /// One kind of request.
 pub struct Row {
@@ -102,6 +101,15 @@ impl Report {
                 "idle ≤ 60 MiB in all",
             ),
         ]);
+    }
+
+    pub fn cancel(&mut self, figures: &cancel::Figures) {
+        let text = format!(
+            "median {:.1} ms, longest {:.1} ms",
+            figures.median.as_secs_f64() * 1e3,
+            figures.longest.as_secs_f64() * 1e3
+        );
+        self.lines.push(("a run goes on after it is cancelled", text, "≤ 100 ms"));
     }
 
     pub fn memory_after(&mut self, memory_kib: u64) {

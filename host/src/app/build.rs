@@ -83,7 +83,11 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         sealer: sealer.clone(),
         folder: PluginFolder::new(&config.plugin_dir),
         first_party: exchanged.first_party.unwrap_or_else(FirstParty::of_binary),
-        runtime: Arc::new(Runtime::new(Engine::new(&limits)?, limits, capabilities.clone())),
+        runtime: Arc::new(Runtime::new(
+            Engine::new(&limits, services.plugin_compiler.clone())?,
+            limits,
+            capabilities.clone(),
+        )),
         on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
     });
     let jobs = new_jobs(exchanged.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));

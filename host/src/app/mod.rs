@@ -11,6 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
+use plugin_compiler::Compiler;
 use sqlx::PgPool;
 
 use crate::{
@@ -43,6 +44,8 @@ pub struct Services {
     pub admin_token: Option<Secret>,
     /// Folder looked into for `pg_dump` before the usual places.
     pub postgres_programs: Option<PathBuf>,
+    /// Compiles plugins.
+    pub plugin_compiler: Compiler,
 }
 
 /// Parts that a caller brings instead of the usual ones.

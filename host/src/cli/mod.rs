@@ -54,13 +54,19 @@ enum Command {
     Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
+    /// Not for people: `serve` compiles plugins in a process of their own.
+    #[command(name = plugin_compiler::SUBCOMMAND, hide = true)]
+    CompilePlugin,
 }
 
 /// The program.
 pub fn run() -> ExitCode {
+    keep_pages_small();
     let command = match Arguments::parse().command {
         // Becomes another program: nothing of ours may be set up before.
         Command::RunPostgres(arguments) => return run_postgres::run(arguments),
+        // Needs nothing of ours.
+        Command::CompilePlugin => return plugin_compiler::compile_stdin(),
         command => command,
     };
     // Every TLS connection needs a provider, and there must be one in the program.
@@ -84,9 +90,18 @@ pub fn run() -> ExitCode {
             Command::Backup(arguments) => backup::run(&arguments).await,
             Command::Plugin(arguments) => plugin::run(&arguments).await,
             Command::RunPostgres(arguments) => Ok(run_postgres::run(arguments)),
+            Command::CompilePlugin => Ok(plugin_compiler::compile_stdin()),
         }
     });
     // A task that hangs must not hold up the end.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| error.report())
+}
+
+/// A server that is idle most of its time would hold two MiB for each few KiB that it uses, where the system gives out huge pages unasked.
+fn keep_pages_small() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
+        tracing::debug!(%error, "the system decides on huge pages");
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use plugin_compiler::Compiler;
+
 use crate::{
     app::Services,
     config::{Config, ConfigError, DatabaseConfig, ExternalStorageConfig, Secret, StorageConfig},
@@ -37,7 +39,7 @@ impl RunningServices {
 
     /// Starts the embedded services on a data folder that this process holds.
     pub(super) async fn start(held: HeldDataFolder, config: &Config) -> Result<Self, CommandError> {
-        let embedded = held.start(config, launcher()).await?;
+        let embedded = held.start(config, own_program()).await?;
         match from_embedded(config, &embedded.services) {
             Ok(mut services) => {
                 services.postgres_programs = Some(embedded.postgres_bin_dir().to_owned());
@@ -103,6 +105,7 @@ pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError>
         previous_master_key: previous_master_key(config)?,
         admin_token: config.admin_auth.dev_token.clone(),
         postgres_programs: None,
+        plugin_compiler: compiler(),
     }))
 }
 
@@ -117,6 +120,7 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
             DatabaseConfig::Embedded { bin_dir, .. } => bin_dir.clone(),
             DatabaseConfig::Url(_) => None,
         },
+        plugin_compiler: compiler(),
     })
 }
 
@@ -142,7 +146,13 @@ fn master_key(variable: &str, text: &Secret) -> Result<MasterKey, ConfigError> {
     })
 }
 
-/// This program, which starts Postgres for us.
-fn launcher() -> Option<PathBuf> {
-    std::env::current_exe().ok()
+/// This program, which starts Postgres for us, and compiles plugins.
+fn own_program() -> Option<PathBuf> {
+    // Of the running program, also when its file was replaced by a newer one.
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Some(running) } else { std::env::current_exe().ok() }
+}
+
+fn compiler() -> Compiler {
+    own_program().map_or(Compiler::Here, Compiler::Program)
 }

@@ -8,7 +8,7 @@ use atlashub::{
     jobs::{RunFailure, RunReport},
     plugins::{
         Grants, read_manifest,
-        runtime::{CompiledPlugin, Engine, HostLimits},
+        runtime::{CompiledPlugin, Compiler, Engine, HostLimits},
     },
 };
 use bytes::Bytes;
@@ -129,7 +129,7 @@ async fn compiled() -> (&'static [u8], Engine, CompiledPlugin) {
     static COMPILED: OnceCell<(Vec<u8>, Engine, CompiledPlugin)> = OnceCell::const_new();
     let compiled = async || {
         let component = built("hostile.wasm");
-        let engine = Engine::new(&HostLimits::default()).unwrap();
+        let engine = Engine::new(&HostLimits::default(), Compiler::Here).unwrap();
         let code = engine.compile(component.as_slice().into()).await.unwrap();
         (component, engine, code)
     };

@@ -6,7 +6,7 @@ use atlashub::{
     plugins::{
         FirstParty, PluginFolder as Folder, Plugins, PluginsParts,
         builtin::BuiltinPlugin,
-        runtime::{Engine, HostLimits, Runtime},
+        runtime::{Compiler, Engine, HostLimits, Runtime},
         trust::PluginKey,
     },
     projects::{check_seals, reseal_all},
@@ -211,7 +211,7 @@ fn first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
         sealer: Sealer::new(&app.services.master_key, None),
         folder: Folder::new("/nonexistent/plugins"),
         first_party: FirstParty::new(Some(PluginKey::parse(&author.public_key()).unwrap()), vec![plugin]),
-        runtime: Arc::new(Runtime::new(Engine::new(&limits).unwrap(), limits, unused_services())),
+        runtime: Arc::new(Runtime::new(Engine::new(&limits, Compiler::Here).unwrap(), limits, unused_services())),
         on_rejected: Arc::new(|_| {}),
     })
 }

@@ -33,6 +33,23 @@ pub enum CompileError {
     NoJob,
     #[error("the host is stopping")]
     Stopped,
+    #[error("compiling it took too long and was ended; a smaller plugin may do")]
+    TooLong,
+    #[error("AtlasHub could not compile it; the server's log has the cause")]
+    Unable,
+}
+
+impl From<plugin_compiler::CompileError> for CompileError {
+    fn from(error: plugin_compiler::CompileError) -> Self {
+        match error {
+            plugin_compiler::CompileError::Invalid(problem) => Self::Invalid(problem),
+            plugin_compiler::CompileError::TooLong => Self::TooLong,
+            plugin_compiler::CompileError::Process(cause) => {
+                tracing::error!(cause, "a plugin could not be compiled");
+                Self::Unable
+            }
+        }
+    }
 }
 
 /// What the first bytes tell, before a parser or the compiler sees the file.
@@ -66,11 +83,8 @@ impl std::fmt::Debug for CompiledPlugin {
 }
 
 impl CompiledPlugin {
-    /// Takes processor seconds for a large component.
-    pub(super) fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Self, CompileError> {
-        check_file(bytes)?;
-        // Never `deserialize`, whatever the bytes are.
-        let component = Component::new(engine, bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+    /// Checks what the component imports and exports.
+    pub(super) fn new(engine: &wasmtime::Engine, component: Component) -> Result<Self, CompileError> {
         let mut imports = BTreeSet::new();
         let mut capabilities = BTreeSet::new();
         for (name, import) in component.component_type().imports(engine) {

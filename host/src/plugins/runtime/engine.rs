@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use plugin_compiler::Compiler;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -19,6 +20,7 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) ticker: Arc<Ticker>,
+    compiler: Compiler,
     compilations: Arc<Semaphore>,
 }
 
@@ -40,12 +42,13 @@ pub enum EngineError {
 impl Engine {
     /// # Errors
     /// Where the processor or the operating system lacks what the compiler needs.
-    pub fn new(limits: &HostLimits) -> Result<Self, EngineError> {
-        let wasmtime =
-            wasmtime::Engine::new(&configuration()).map_err(|error| EngineError::Unsupported(format!("{error:#}")))?;
+    pub fn new(limits: &HostLimits, compiler: Compiler) -> Result<Self, EngineError> {
+        let wasmtime = wasmtime::Engine::new(&plugin_compiler::configuration())
+            .map_err(|error| EngineError::Unsupported(format!("{error:#}")))?;
         Ok(Self {
             ticker: Ticker::start(wasmtime.clone())?,
             wasmtime,
+            compiler,
             compilations: Arc::new(Semaphore::new(limits.compilations as usize)),
         })
     }
@@ -55,39 +58,16 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// Compiles a component, off the async threads. Call it only for bytes whose signature was checked: a compiler is
-    /// a large surface.
+    /// Compiles a component. Call it only for bytes whose signature was checked: a compiler is a large surface.
     ///
     /// # Errors
     /// What keeps the file from being a plugin.
     pub async fn compile(&self, component: Arc<[u8]>) -> Result<CompiledPlugin, CompileError> {
         check_file(&component)?;
-        let permit = Arc::clone(&self.compilations).acquire_owned().await.map_err(|_| CompileError::Stopped)?;
-        let engine = self.wasmtime.clone();
-        tokio::task::spawn_blocking(move || {
-            // Held to the end of the work, also where nobody waits for it any more.
-            let _permit = permit;
-            CompiledPlugin::compile(&engine, &component)
-        })
-        .await
-        .map_err(|_| CompileError::Stopped)?
+        let _permit = self.compilations.acquire().await.map_err(|_| CompileError::Stopped)?;
+        let component = self.compiler.compile(&self.wasmtime, component).await?;
+        CompiledPlugin::new(&self.wasmtime, component)
     }
-}
-
-/// Memory is reserved per run and not pooled: an idle host keeps none, a run's cap is [`super::limits`]'s.
-fn configuration() -> wasmtime::Config {
-    let mut config = wasmtime::Config::new();
-    config
-        .wasm_component_model(true)
-        .wasm_component_model_async(true)
-        .epoch_interruption(true)
-        // The panic hook of the SDK tells more, and a backtrace costs memory for each plugin.
-        .wasm_backtrace_max_frames(None)
-        .generate_address_map(false)
-        .wasm_relaxed_simd(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false);
-    config
 }
 
 /// Advances the epoch while anything runs, and sleeps otherwise.

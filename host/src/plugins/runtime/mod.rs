@@ -8,6 +8,8 @@
 //! A run has a store of its own. Its time and its cancelling stand outside of it: ending a run is dropping the store,
 //! and with it every future of the host that it was waiting for. So each of those undoes what it began when it is dropped.
 //!
+//! Compiling itself is `plugin_compiler`'s, in a process of its own.
+//!
 //! Deliberately absent: WASI, a cache of machine code on disk, threads in guests, more than one run in a store.
 
 pub mod bindings;
@@ -27,5 +29,6 @@ pub use compile::{CompileError, CompiledPlugin, MAX_COMPONENT_BYTES};
 pub use engine::{Engine, EngineError};
 pub use limits::{HostLimits, LimitReached};
 pub use metered::HostTime;
+pub use plugin_compiler::Compiler;
 pub use run::Runtime;
 pub use state::{Accessor, Host, RunScope, RunState, Transfer};

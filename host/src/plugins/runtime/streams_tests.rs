@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use wasmtime::Store;
 
 use super::*;
-use crate::plugins::runtime::{Engine, HostLimits};
+use crate::plugins::runtime::{Compiler, Engine, HostLimits};
 
 /// What is left of the bytes that may be counted.
 struct Left(usize);
@@ -21,7 +21,7 @@ impl CountsBytes for Left {
 
 /// Without a guest; so many bytes may be copied.
 fn store(bytes: usize) -> Store<Left> {
-    Store::new(&Engine::new(&HostLimits::default()).unwrap().wasmtime, Left(bytes))
+    Store::new(&Engine::new(&HostLimits::default(), Compiler::Here).unwrap().wasmtime, Left(bytes))
 }
 
 /// Counts what is read of it, and says when it is dropped.

@@ -4,7 +4,7 @@ use atlashub::{
     app::{App, Exchanged, Services},
     config::{Config, Role, Secret, Vars},
     jobs::JobRunner,
-    plugins::FirstParty,
+    plugins::{FirstParty, runtime::Compiler},
     secrets::MasterKey,
 };
 use reqwest::StatusCode;
@@ -115,6 +115,7 @@ impl TestAppBuilder {
             previous_master_key: self.previous_master_key,
             admin_token: config.admin_auth.dev_token.clone(),
             postgres_programs: None,
+            plugin_compiler: Compiler::Program(env!("CARGO_BIN_EXE_atlashub").into()),
         };
         let first_party = (!self.first_party).then(FirstParty::default);
         let exchanged = Exchanged { runner: self.runner, first_party };

@@ -13,7 +13,7 @@ use atlashub::{
     plugins::{
         Grants, LoadedPlugin,
         capabilities::Services,
-        runtime::{CompileError, CompiledPlugin, Engine, HostLimits, Runtime},
+        runtime::{CompileError, CompiledPlugin, Compiler, Engine, HostLimits, Runtime},
     },
     secrets::MasterKey,
 };
@@ -152,12 +152,13 @@ pub fn unused_services() -> Arc<Services> {
         previous_master_key: None,
         admin_token: None,
         postgres_programs: None,
+        plugin_compiler: Compiler::Here,
     };
     Arc::clone(App::build(config, &services).unwrap().capabilities())
 }
 
 pub async fn compile(component: &[u8]) -> Result<CompiledPlugin, CompileError> {
-    Engine::new(&HostLimits::default()).unwrap().compile(component.into()).await
+    Engine::new(&HostLimits::default(), Compiler::Here).unwrap().compile(component.into()).await
 }
 
 impl GuestRun {
@@ -166,7 +167,7 @@ impl GuestRun {
     }
 
     pub async fn with(component: &[u8], grants: Grants, limits: HostLimits, services: Arc<Services>) -> Self {
-        let engine = Engine::new(&limits).unwrap();
+        let engine = Engine::new(&limits, Compiler::Here).unwrap();
         let code = engine.compile(component.into()).await.unwrap();
         let manifest = serde_json::json!({
             "name": "guest", "version": "1.0.0", "serial": 1, "publisher": "Tests", "description": "A guest.",
