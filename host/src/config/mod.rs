@@ -2,7 +2,8 @@
 //!
 //! [`VARIABLES`] names every variable with its default; `docs/CONFIGURATION.md` lists the same rows and a
 //! test holds the two together. A wrong or missing value is a [`ConfigError`]: one line that names the
-//! variable and says what to do. Nothing here touches the network or the disk but for `NAME_FILE` secrets.
+//! variable and says what to do. Nothing here touches the network, nor the disk but for
+//! `NAME_FILE` secrets and the certificates of `ATLASHUB_CA_FILE`.
 
 mod admin_auth;
 mod allowed_hosts;
@@ -10,6 +11,7 @@ mod jobs;
 mod limits;
 mod proxies;
 mod storage;
+mod trusted_certificates;
 mod variables;
 mod vars;
 
@@ -21,6 +23,7 @@ pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
+pub use trusted_certificates::TrustedCertificates;
 pub use variables::{VARIABLES, Variable};
 pub use vars::{ConfigError, Secret, Vars};
 
@@ -48,6 +51,8 @@ pub struct Config {
     pub sql_create_extension: bool,
     /// Where requests out of the platform may go.
     pub http_allowed_hosts: AllowedHosts,
+    /// Authorities that those requests, and mail, take certificates of besides the public ones.
+    pub trusted_certificates: TrustedCertificates,
     /// Free space of the data folder's disk, in percent, below which the owner is told; 0 for never.
     pub disk_low_percent: u8,
     pub log_json: bool,
@@ -155,6 +160,7 @@ impl Config {
                     )
                 },
             )?,
+            trusted_certificates: TrustedCertificates::from_vars(vars)?,
             disk_low_percent: vars.number_or("ATLASHUB_DISK_LOW_PERCENT", 10, 0, 100)? as u8,
             log_json: match vars
                 .text_or("ATLASHUB_LOG_FORMAT", if environment == Environment::Production { "json" } else { "text" })?

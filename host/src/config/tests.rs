@@ -85,6 +85,26 @@ fn a_secret_may_come_from_a_file() {
 }
 
 #[test]
+fn only_a_file_of_certificates_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("authority.pem");
+    let check = |content: &str, part: &str| {
+        std::fs::write(&path, content).unwrap();
+        let error = read(&[("ATLASHUB_CA_FILE", path.to_str().unwrap())], Role::All).unwrap_err();
+        assert_eq!(error.variable, "ATLASHUB_CA_FILE");
+        assert!(error.to_string().contains(part) && !error.to_string().contains('\n'), "{error}");
+    };
+    check("", "no certificate");
+    check("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no certificate");
+    check("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "damaged");
+    check("-----BEGIN CERTIFICATE-----\nAAAA\n", "damaged");
+    check("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "number 1");
+    std::fs::remove_file(&path).unwrap();
+    let missing = read(&[("ATLASHUB_CA_FILE", path.to_str().unwrap())], Role::All).unwrap_err();
+    assert!(missing.to_string().contains("can't be read"), "{missing}");
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let config = read(EXTERNAL, Role::All).unwrap();
     let printed = format!("{config:?}");

@@ -60,6 +60,7 @@ variables! {
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30" "Runs that ended so many days ago are removed with their logs; the newest of each job stays.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Most ended runs that are kept of one job.";
     plain "ATLASHUB_HTTP_ALLOWED_HOSTS" "" "Hosts that jobs may send HTTP requests to, comma-separated: `[scheme://]host[:port][+private]`; the host exact, `*.suffix`, or `*` for any public one. What is left out is not restricted; `+private` lets the host be at a private address. Unset: none.";
+    plain "ATLASHUB_CA_FILE" "" "File with certificates in PEM of authorities of your own; HTTP jobs, webhooks and mail trust them besides the public ones. For Postgres set `sslrootcert` in its URL; the store's certificate is checked by the machine's own authorities.";
     plain "ATLASHUB_DISK_LOW_PERCENT" "10" "Free space of the disk under `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for never.";
     plain "ATLASHUB_LOG" "info" "Log filter, for example `info,atlashub=debug`.";
     plain "ATLASHUB_LOG_FORMAT" "text" "`text` or `json`; `json` unless told in production.";

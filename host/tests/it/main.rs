@@ -70,3 +70,4 @@ mod storage_outage;
 mod storage_paths;
 mod storage_post;
 mod storage_uploads;
+mod tls;
