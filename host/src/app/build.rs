@@ -77,7 +77,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         runs: new_jobs(Arc::new(NoRunner)),
         master_key_id: sealer.current_key().to_string(),
     });
-    let limits = HostLimits::default();
+    let limits = HostLimits::from(&config.plugins);
     let notifier = notifications.notifier.clone();
     let plugins = Plugins::new(PluginsParts {
         platform: platform.clone(),

@@ -9,6 +9,7 @@ mod admin_auth;
 mod allowed_hosts;
 mod jobs;
 mod limits;
+mod plugins;
 mod proxies;
 mod storage;
 mod trusted_certificates;
@@ -21,6 +22,7 @@ pub use admin_auth::{AccessConfig, AdminAuthConfig};
 pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
 pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
+pub use plugins::PluginsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
 pub use trusted_certificates::TrustedCertificates;
@@ -47,6 +49,7 @@ pub struct Config {
     pub admin_auth: AdminAuthConfig,
     pub limits: LimitsConfig,
     pub jobs: JobsConfig,
+    pub plugins: PluginsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
     /// Where requests out of the platform may go.
@@ -143,6 +146,7 @@ impl Config {
             admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
             limits: LimitsConfig::from_vars(vars)?,
             jobs: JobsConfig::from_vars(vars)?,
+            plugins: PluginsConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
                 ConfigError::new(
                     "ATLASHUB_TRUSTED_PROXIES",

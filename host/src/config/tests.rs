@@ -54,6 +54,23 @@ fn every_wrong_start_names_its_variable() {
     check(&[("ATLASHUB_TRUSTED_PROXIES", "proxy")], Role::All, "ATLASHUB_TRUSTED_PROXIES");
     check(&[("ATLASHUB_HTTP_ALLOWED_HOSTS", "ftp://a")], Role::All, "ATLASHUB_HTTP_ALLOWED_HOSTS");
     check(&[("ATLASHUB_DISK_LOW_PERCENT", "101")], Role::All, "ATLASHUB_DISK_LOW_PERCENT");
+    for variable in [
+        "ATLASHUB_PLUGIN_MAX_MEMORY_MIB",
+        "ATLASHUB_PLUGIN_MAX_WALL_SECONDS",
+        "ATLASHUB_PLUGIN_MAX_CPU_SECONDS",
+        "ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB",
+        "ATLASHUB_PLUGIN_MAX_LOG_KIB",
+        "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS",
+        "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB",
+        "ATLASHUB_PLUGIN_TOTAL_RUNS",
+    ] {
+        for wrong in ["0", "-1", "many", "99999999999"] {
+            check(&[(variable, wrong)], Role::All, variable);
+        }
+    }
+    check(&[("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "513")], Role::All, "ATLASHUB_PLUGIN_MAX_MEMORY_MIB");
+    // No manifest may ask for more.
+    check(&[("ATLASHUB_PLUGIN_MAX_WALL_SECONDS", "86401")], Role::All, "ATLASHUB_PLUGIN_MAX_WALL_SECONDS");
     check(&[("CF_ACCESS_AUD", "aud")], Role::All, "CF_ACCESS_TEAM_DOMAIN");
     check(&[("CF_ACCESS_TEAM_DOMAIN", "t"), ("CF_ACCESS_AUD", "")], Role::All, "CF_ACCESS_AUD");
     check(
@@ -69,6 +86,32 @@ fn every_wrong_start_names_its_variable() {
     check(&with(&[("DEV_ADMIN_TOKEN", "")]), Role::All, "DEV_ADMIN_TOKEN");
     check(&with(&[("ATLASHUB_ENV", "production")]), Role::All, "DEV_ADMIN_TOKEN");
     check(&with(&[("ATLASHUB_ENV", "production"), ("DEV_ADMIN_TOKEN", "")]), Role::All, "CF_ACCESS_TEAM_DOMAIN");
+}
+
+#[test]
+fn limits_of_plugins_are_read() {
+    let config = read(
+        &[
+            ("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "1"),
+            ("ATLASHUB_PLUGIN_MAX_WALL_SECONDS", "2"),
+            ("ATLASHUB_PLUGIN_MAX_CPU_SECONDS", "3"),
+            ("ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB", "4"),
+            ("ATLASHUB_PLUGIN_MAX_LOG_KIB", "5"),
+            ("ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS", "6"),
+            ("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "7"),
+            ("ATLASHUB_PLUGIN_TOTAL_RUNS", "8"),
+        ],
+        Role::All,
+    )
+    .unwrap();
+    let run = config.plugins.per_run;
+    let read_back =
+        [run.memory_mib, run.wall_seconds, run.cpu_seconds, run.host_call_mib, run.log_kib, run.concurrent_runs];
+    assert_eq!(read_back, [1, 2, 3, 4, 5, 6]);
+    assert_eq!((config.plugins.total_memory_mib, config.plugins.total_runs), (7, 8));
+    // Less for all is less for one, without saying so twice.
+    let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
+    assert_eq!(config.plugins.per_run.memory_mib, 100);
 }
 
 #[test]

@@ -53,6 +53,7 @@ mod plugins_capabilities;
 mod plugins_folder;
 mod plugins_guests;
 mod plugins_hostile;
+mod plugins_limits;
 mod plugins_routes;
 mod plugins_transfers;
 mod plugins_trust;
