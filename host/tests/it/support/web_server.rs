@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
-    sync::{Mutex, mpsc},
+    sync::{Mutex, Semaphore, mpsc},
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -71,6 +71,8 @@ pub struct WebServer {
     scheme: &'static str,
     received: Mutex<mpsc::UnboundedReceiver<WebRequest>>,
     count: Arc<AtomicUsize>,
+    /// One permit for each client that left a silence.
+    left: Arc<Semaphore>,
     accepting: JoinHandle<()>,
 }
 
@@ -102,11 +104,13 @@ impl WebServer {
         let (sender, receiver) = mpsc::unbounded_channel();
         let count = Arc::new(AtomicUsize::new(0));
         let counted = count.clone();
+        let left = Arc::new(Semaphore::new(0));
+        let leaving = left.clone();
         let answer = Arc::new(answer);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answer, sender, counted) = (answer.clone(), sender.clone(), counted.clone());
-                let acceptor = acceptor.clone();
+                let (acceptor, leaving) = (acceptor.clone(), leaving.clone());
                 tokio::spawn(async move {
                     let answer = |request| {
                         counted.fetch_add(1, Ordering::SeqCst);
@@ -115,18 +119,18 @@ impl WebServer {
                         answer
                     };
                     match acceptor {
-                        None => serve(stream, answer).await,
+                        None => serve(stream, answer, &leaving).await,
                         // A client that doesn't like the certificate goes away.
                         Some(acceptor) => {
                             if let Ok(stream) = acceptor.accept(stream).await {
-                                serve(stream, answer).await;
+                                serve(stream, answer, &leaving).await;
                             }
                         }
                     }
                 });
             }
         });
-        Self { address, scheme, received: Mutex::new(receiver), count, accepting }
+        Self { address, scheme, received: Mutex::new(receiver), count, left, accepting }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -144,6 +148,12 @@ impl WebServer {
         tokio::time::timeout(PATIENCE, next).await.expect("a request comes")
     }
 
+    /// Until a client that was answered with silence has closed its connection; each is told once.
+    pub async fn until_left(&self) {
+        let left = tokio::time::timeout(PATIENCE, self.left.acquire()).await.expect("the client leaves");
+        left.expect("never closed").forget();
+    }
+
     /// Requests so far.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
@@ -157,7 +167,11 @@ impl Drop for WebServer {
 }
 
 /// One request on a connection.
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: impl FnOnce(WebRequest) -> WebAnswer) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: impl FnOnce(WebRequest) -> WebAnswer,
+    left: &Semaphore,
+) {
     let Some(request) = read_request(&mut stream).await else { return };
     match answer(request) {
         WebAnswer::Whole(bytes) => {
@@ -172,6 +186,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: impl FnO
             let _ = stream.write_all(&bytes).await;
             // Until the client goes away.
             let _ = stream.read(&mut [0; 1]).await;
+            left.add_permits(1);
         }
     }
 }
