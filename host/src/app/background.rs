@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{App, notices::RunNotices};
 use crate::{
+    backups,
     jobs::{Scheduler, notify},
     observability, projects, storage,
 };
@@ -10,6 +11,7 @@ use crate::{
 const RUN_GRACE: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP: Duration = Duration::from_secs(600);
+const BACKUP_SWEEP: Duration = Duration::from_secs(3600);
 
 impl App {
     /// Starts what runs beside the requests: metrics, hearing of revoked keys, plugins, notifications, the sweeps,
@@ -28,6 +30,7 @@ impl App {
         });
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
+            tokio::spawn(self.clone().sweep_backups());
             let app = self.clone();
             tokio::spawn(async move {
                 let observer = RunNotices::new(app.notifier().clone());
@@ -63,6 +66,17 @@ impl App {
             ticks.tick().await;
             if let Err(error) = storage::cleanup(&self.0.storage).await {
                 tracing::error!(%error, "storage could not be cleaned up");
+            }
+        }
+    }
+
+    async fn sweep_backups(self) {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + BACKUP_SWEEP, BACKUP_SWEEP);
+        loop {
+            ticks.tick().await;
+            let state = &self.0.backups;
+            if let Err(error) = backups::remove_incomplete(&state.platform, &state.store).await {
+                tracing::error!(%error, "unfinished backups could not be cleared away");
             }
         }
     }

@@ -55,8 +55,9 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
 
     let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
     let data = DataService::new(pools.clone(), DataLimits::from(&config.limits));
-    let egress = Egress::new(config.http_allowed_hosts.clone())?;
-    let notifications = NotificationState::new(platform.clone(), sealer.clone(), egress.clone());
+    let egress = Egress::new(config.http_allowed_hosts.clone(), &config.trusted_certificates)?;
+    let notifications =
+        NotificationState::new(platform.clone(), sealer.clone(), egress.clone(), config.trusted_certificates.clone());
     let new_jobs = |runner| {
         let (sealer, store, projects) = (sealer.clone(), store.clone(), projects.clone());
         JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
@@ -76,7 +77,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         runs: new_jobs(Arc::new(NoRunner)),
         master_key_id: sealer.current_key().to_string(),
     });
-    let limits = HostLimits::default();
+    let limits = HostLimits::from(&config.plugins);
     let notifier = notifications.notifier.clone();
     let plugins = Plugins::new(PluginsParts {
         platform: platform.clone(),

@@ -8,10 +8,12 @@
 //! and any way for an API key to reach the bucket. Restoring, and verifying by restoring, will be files of their own here.
 //!
 //! Reading order: `manifest`, `stored` (what storage has), `queries`, `catalogue` (table and storage brought together; what
-//! plugins get), `create` (a run of the plugin), `routes`.
+//! plugins get), `incomplete` (what is
+//! cleared away), `create` (a run of the plugin), `routes`.
 
 mod catalogue;
 mod create;
+mod incomplete;
 mod manifest;
 mod queries;
 mod routes;
@@ -24,6 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{jobs::JobsState, object_store::ObjectStore, projects::Databases};
 
 pub use catalogue::Catalogue;
+pub use incomplete::{IncompleteReport, remove_incomplete, remove_incomplete_below};
 pub use manifest::{BackupManifest, ManifestTable, backup_id};
 pub use stored::{StoredBackup, stored_backups};
 

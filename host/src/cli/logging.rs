@@ -24,6 +24,8 @@ const QUIET: &[(&str, LevelFilter)] = &[
     ("s3s", LevelFilter::OFF),
     // Warns of slow statements with their text, which may hold a role's password.
     ("sqlx", LevelFilter::ERROR),
+    // Tells of each sweep that it looks at.
+    ("tokio_cron_scheduler", LevelFilter::WARN),
     ("tokio_postgres", LevelFilter::WARN),
     ("tower", LevelFilter::WARN),
 ];
@@ -65,6 +67,7 @@ mod tests {
     #[test]
     fn crates_that_see_values_are_kept_quiet() {
         assert_eq!(most("tokio_postgres::query"), Some(LevelFilter::WARN));
+        assert_eq!(most("tokio_cron_scheduler::scheduler"), Some(LevelFilter::WARN));
         assert_eq!(most("sqlx::query"), Some(LevelFilter::ERROR));
         assert_eq!(most("aws_smithy_runtime::client::orchestrator"), Some(LevelFilter::WARN));
         assert_eq!(most("s3s::service"), Some(LevelFilter::OFF));

@@ -2,14 +2,17 @@
 //!
 //! [`VARIABLES`] names every variable with its default; `docs/CONFIGURATION.md` lists the same rows and a
 //! test holds the two together. A wrong or missing value is a [`ConfigError`]: one line that names the
-//! variable and says what to do. Nothing here touches the network or the disk but for `NAME_FILE` secrets.
+//! variable and says what to do. Nothing here touches the network, nor the disk but for
+//! `NAME_FILE` secrets and the certificates of `ATLASHUB_CA_FILE`.
 
 mod admin_auth;
 mod allowed_hosts;
 mod jobs;
 mod limits;
+mod plugins;
 mod proxies;
 mod storage;
+mod trusted_certificates;
 mod variables;
 mod vars;
 
@@ -19,8 +22,10 @@ pub use admin_auth::{AccessConfig, AdminAuthConfig};
 pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
 pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
+pub use plugins::PluginsConfig;
 pub use proxies::ProxyTrust;
 pub use storage::{EmbeddedStorageConfig, ExternalStorageConfig, StorageConfig};
+pub use trusted_certificates::TrustedCertificates;
 pub use variables::{VARIABLES, Variable};
 pub use vars::{ConfigError, Secret, Vars};
 
@@ -44,10 +49,13 @@ pub struct Config {
     pub admin_auth: AdminAuthConfig,
     pub limits: LimitsConfig,
     pub jobs: JobsConfig,
+    pub plugins: PluginsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
     /// Where requests out of the platform may go.
     pub http_allowed_hosts: AllowedHosts,
+    /// Authorities that those requests, and mail, take certificates of besides the public ones.
+    pub trusted_certificates: TrustedCertificates,
     /// Free space of the data folder's disk, in percent, below which the owner is told; 0 for never.
     pub disk_low_percent: u8,
     pub log_json: bool,
@@ -138,6 +146,7 @@ impl Config {
             admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
             limits: LimitsConfig::from_vars(vars)?,
             jobs: JobsConfig::from_vars(vars)?,
+            plugins: PluginsConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
                 ConfigError::new(
                     "ATLASHUB_TRUSTED_PROXIES",
@@ -155,6 +164,7 @@ impl Config {
                     )
                 },
             )?,
+            trusted_certificates: TrustedCertificates::from_vars(vars)?,
             disk_low_percent: vars.number_or("ATLASHUB_DISK_LOW_PERCENT", 10, 0, 100)? as u8,
             log_json: match vars
                 .text_or("ATLASHUB_LOG_FORMAT", if environment == Environment::Production { "json" } else { "text" })?

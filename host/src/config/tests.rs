@@ -54,6 +54,23 @@ fn every_wrong_start_names_its_variable() {
     check(&[("ATLASHUB_TRUSTED_PROXIES", "proxy")], Role::All, "ATLASHUB_TRUSTED_PROXIES");
     check(&[("ATLASHUB_HTTP_ALLOWED_HOSTS", "ftp://a")], Role::All, "ATLASHUB_HTTP_ALLOWED_HOSTS");
     check(&[("ATLASHUB_DISK_LOW_PERCENT", "101")], Role::All, "ATLASHUB_DISK_LOW_PERCENT");
+    for variable in [
+        "ATLASHUB_PLUGIN_MAX_MEMORY_MIB",
+        "ATLASHUB_PLUGIN_MAX_WALL_SECONDS",
+        "ATLASHUB_PLUGIN_MAX_CPU_SECONDS",
+        "ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB",
+        "ATLASHUB_PLUGIN_MAX_LOG_KIB",
+        "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS",
+        "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB",
+        "ATLASHUB_PLUGIN_TOTAL_RUNS",
+    ] {
+        for wrong in ["0", "-1", "many", "99999999999"] {
+            check(&[(variable, wrong)], Role::All, variable);
+        }
+    }
+    check(&[("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "513")], Role::All, "ATLASHUB_PLUGIN_MAX_MEMORY_MIB");
+    // No manifest may ask for more.
+    check(&[("ATLASHUB_PLUGIN_MAX_WALL_SECONDS", "86401")], Role::All, "ATLASHUB_PLUGIN_MAX_WALL_SECONDS");
     check(&[("CF_ACCESS_AUD", "aud")], Role::All, "CF_ACCESS_TEAM_DOMAIN");
     check(&[("CF_ACCESS_TEAM_DOMAIN", "t"), ("CF_ACCESS_AUD", "")], Role::All, "CF_ACCESS_AUD");
     check(
@@ -72,6 +89,32 @@ fn every_wrong_start_names_its_variable() {
 }
 
 #[test]
+fn limits_of_plugins_are_read() {
+    let config = read(
+        &[
+            ("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "1"),
+            ("ATLASHUB_PLUGIN_MAX_WALL_SECONDS", "2"),
+            ("ATLASHUB_PLUGIN_MAX_CPU_SECONDS", "3"),
+            ("ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB", "4"),
+            ("ATLASHUB_PLUGIN_MAX_LOG_KIB", "5"),
+            ("ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS", "6"),
+            ("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "7"),
+            ("ATLASHUB_PLUGIN_TOTAL_RUNS", "8"),
+        ],
+        Role::All,
+    )
+    .unwrap();
+    let run = config.plugins.per_run;
+    let read_back =
+        [run.memory_mib, run.wall_seconds, run.cpu_seconds, run.host_call_mib, run.log_kib, run.concurrent_runs];
+    assert_eq!(read_back, [1, 2, 3, 4, 5, 6]);
+    assert_eq!((config.plugins.total_memory_mib, config.plugins.total_runs), (7, 8));
+    // Less for all is less for one, without saying so twice.
+    let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
+    assert_eq!(config.plugins.per_run.memory_mib, 100);
+}
+
+#[test]
 fn a_secret_may_come_from_a_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a-token-from-a-file\n").unwrap();
@@ -82,6 +125,26 @@ fn a_secret_may_come_from_a_file() {
     assert_eq!(both.unwrap_err().variable, "DEV_ADMIN_TOKEN");
     let missing = read(&[("DEV_ADMIN_TOKEN_FILE", "/nonexistent")], Role::All);
     assert_eq!(missing.unwrap_err().variable, "DEV_ADMIN_TOKEN_FILE");
+}
+
+#[test]
+fn only_a_file_of_certificates_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("authority.pem");
+    let check = |content: &str, part: &str| {
+        std::fs::write(&path, content).unwrap();
+        let error = read(&[("ATLASHUB_CA_FILE", path.to_str().unwrap())], Role::All).unwrap_err();
+        assert_eq!(error.variable, "ATLASHUB_CA_FILE");
+        assert!(error.to_string().contains(part) && !error.to_string().contains('\n'), "{error}");
+    };
+    check("", "no certificate");
+    check("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no certificate");
+    check("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "damaged");
+    check("-----BEGIN CERTIFICATE-----\nAAAA\n", "damaged");
+    check("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "number 1");
+    std::fs::remove_file(&path).unwrap();
+    let missing = read(&[("ATLASHUB_CA_FILE", path.to_str().unwrap())], Role::All).unwrap_err();
+    assert!(missing.to_string().contains("can't be read"), "{missing}");
 }
 
 #[test]

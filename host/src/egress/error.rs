@@ -1,4 +1,6 @@
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
+
+use rustls::CertificateError;
 
 /// Why there is no answer. Every message can be shown to whoever made the request: none says which address a name
 /// has, and none repeats a URL's path or a header's value.
@@ -72,21 +74,15 @@ pub(super) fn reason_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it doesn't answer".to_owned();
     }
-    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    if let Some(reason) = tls_reason(error) {
+        return format!("TLS: {reason}");
+    }
     let mut found = None;
-    while let Some(cause) = current {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return format!("TLS: {tls}");
-        }
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if io.kind() != std::io::ErrorKind::Other {
-                found = Some(io.kind().to_string());
-            }
-            // Its own `source` skips the error that it wraps.
-            if let Some(inner) = io.get_ref() {
-                current = Some(inner);
-                continue;
-            }
+    for cause in causes(error) {
+        if let Some(io) = cause.downcast_ref::<io::Error>()
+            && io.kind() != io::ErrorKind::Other
+        {
+            found = Some(io.kind().to_string());
         }
         if let Some(http) = cause.downcast_ref::<hyper::Error>() {
             if http.is_parse() || http.is_parse_too_large() {
@@ -95,7 +91,36 @@ pub(super) fn reason_of(error: &reqwest::Error) -> String {
                 found.get_or_insert("the connection was closed".to_owned());
             }
         }
-        current = cause.source();
     }
     found.unwrap_or_else(|| "the connection failed".to_owned())
+}
+
+/// Why no secure connection could be made, with the remedy where the owner has one; none where TLS is not the reason.
+pub fn tls_reason(error: &(dyn Error + 'static)) -> Option<String> {
+    let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
+    let rustls::Error::InvalidCertificate(wrong) = tls else { return Some(tls.to_string()) };
+    Some(match wrong {
+        CertificateError::UnknownIssuer => {
+            "its certificate is of an authority that is not trusted; a private one's goes into the file that \
+             ATLASHUB_CA_FILE names"
+                .to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name".to_owned()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        _ => tls.to_string(),
+    })
+}
+
+/// The error and what lies below it, outermost first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| {
+        // Its own `source` skips the error that it wraps.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| cause.source())
+    })
 }

@@ -8,7 +8,7 @@ use super::{
     EgressError, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost, SystemResolver, error::reason_of,
     hop::Hop, target::Origin,
 };
-use crate::config::AllowedHosts;
+use crate::config::{AllowedHosts, TrustedCertificates};
 
 const MOST_REDIRECTS: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -29,14 +29,19 @@ struct Shared {
 }
 
 impl Egress {
-    /// To the hosts of the list, by the machine's own resolver.
-    pub fn new(allowed: AllowedHosts) -> anyhow::Result<Self> {
-        Self::with_resolver(allowed, SystemResolver)
+    /// To the hosts of the list, by the machine's own resolver. Their certificates are of a public authority, or of one
+    /// that is trusted besides.
+    pub fn new(allowed: AllowedHosts, trusted: &TrustedCertificates) -> anyhow::Result<Self> {
+        Self::with_resolver(allowed, trusted, SystemResolver)
     }
 
     /// By another resolver, for example of a test that moves a name.
-    pub fn with_resolver(allowed: AllowedHosts, resolver: impl ResolveHost) -> anyhow::Result<Self> {
-        let shared = Shared { resolver: Box::new(resolver), tls: tls_config()? };
+    pub fn with_resolver(
+        allowed: AllowedHosts,
+        trusted: &TrustedCertificates,
+        resolver: impl ResolveHost,
+    ) -> anyhow::Result<Self> {
+        let shared = Shared { resolver: Box::new(resolver), tls: tls_config(trusted)? };
         Ok(Self { allowed: Arc::new(allowed), shared: Arc::new(shared) })
     }
 
@@ -139,13 +144,11 @@ impl Resolve for Checked {
     }
 }
 
-fn tls_config() -> anyhow::Result<rustls::ClientConfig> {
+fn tls_config(trusted: &TrustedCertificates) -> anyhow::Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .with_root_certificates(trusted.with_public())
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

@@ -7,7 +7,7 @@
 //! through all of it again.
 //!
 //! Deliberately absent: proxies (also those of the environment), cookies, kept connections, decompression, HTTP/2,
-//! certificates other than those of public authorities. The platform's own requests to its store or to Cloudflare
+//! certificates of authorities that are neither public nor the owner's (`ATLASHUB_CA_FILE`). The platform's own requests to its store or to Cloudflare
 //! Access don't pass here; their addresses are configuration.
 //!
 //! Reading order: `address` (which addresses are private), `request`, `error`, `target` (the checks), `resolver`,
@@ -21,7 +21,7 @@ mod request;
 mod resolver;
 mod target;
 
-pub use error::EgressError;
+pub use error::{EgressError, tls_reason};
 pub use exchange::Egress;
 pub use request::{EgressBody, EgressHeader, EgressRequest, EgressResponse, HeaderText, MAX_RESPONSE_BYTES};
 pub use resolver::{ResolveHost, SystemResolver};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use atlashub::{
-    config::{AllowedHosts, Secret},
+    config::{AllowedHosts, Secret, TrustedCertificates},
     egress::{
         Egress, EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost,
     },
@@ -24,7 +24,7 @@ use crate::support::{Client, Postgres, ProgramVars, WebAnswer, WebServer};
 const LONG: Duration = Duration::from_secs(60);
 
 fn egress(list: &str) -> Egress {
-    Egress::new(AllowedHosts::parse(list).unwrap()).unwrap()
+    Egress::new(AllowedHosts::parse(list).unwrap(), &TrustedCertificates::default()).unwrap()
 }
 
 fn get(url: &str) -> EgressRequest {
@@ -49,7 +49,8 @@ impl Names {
     }
 
     fn egress(&self, list: &str) -> Egress {
-        Egress::with_resolver(AllowedHosts::parse(list).unwrap(), self.clone()).unwrap()
+        Egress::with_resolver(AllowedHosts::parse(list).unwrap(), &TrustedCertificates::default(), self.clone())
+            .unwrap()
     }
 }
 

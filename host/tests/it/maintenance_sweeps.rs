@@ -1,14 +1,20 @@
 //! What the platform clears away, piece by piece.
 
 use atlashub::{
+    backups::{IncompleteReport, remove_incomplete_below},
     db::audit::{self, NewAuditEntry},
+    object_store::PLATFORM_BUCKET,
     projects,
     storage::{StorageSweep, SweepReport, sweep},
 };
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
+    backups_catalogue::store_backup,
     storage_cleanup::{age, state},
     support::{TestApp, TestProject, Uploads as _, must_send},
 };
@@ -122,4 +128,54 @@ async fn audit_entries_go_when_they_are_old() {
         .await
         .unwrap();
     assert_eq!(left, ["test.new"]);
+}
+
+#[tokio::test]
+async fn halves_of_backups_go_when_they_are_old() {
+    let app = TestApp::start().await;
+    let project = app.create_project("halves").await;
+    let whole = store_backup(&app, &project, 3).await;
+    let store = app.app.store();
+    let prefix = format!("backups/project/{}/", project.id);
+    let put = async |name: &str| {
+        let key = format!("{prefix}{name}");
+        store.put_small(PLATFORM_BUCKET, &key, "a/b", Bytes::from_static(b"12345")).await.unwrap();
+        key
+    };
+    let gone = [put("no-manifest.dump").await, put("no-dump.json").await];
+    // Of a run that is not over yet.
+    let run = Uuid::now_v7();
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger, status, lease_token, lease_until, started_at)
+         VALUES ($1, 'backup', 'backup', 'manual', 'running', $1, now() + interval '1 hour', now())",
+    )
+    .bind(run)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let mut stay = vec![put(&format!("20260101T000000Z-{run}.dump")).await, put("notes.txt").await];
+    stay.extend([whole.object_key, whole.manifest_key]);
+    // In the list, so that it is the owner's to remove: its manifest alone was removed by hand.
+    let listed = store_backup(&app, &project, 2).await;
+    let (status, _) = app.admin().get("/admin/v1/backups").await;
+    assert_eq!(status, StatusCode::OK);
+    store.delete(PLATFORM_BUCKET, &listed.manifest_key).await.unwrap();
+    stay.push(listed.object_key);
+
+    let remove = async |before: TimeDelta| {
+        remove_incomplete_below(app.app.platform(), store, &prefix, Utc::now() + before).await.unwrap()
+    };
+    assert_eq!(remove(-TimeDelta::hours(1)).await, IncompleteReport::default(), "they are younger");
+    assert_eq!(remove(TimeDelta::hours(1)).await, IncompleteReport { removed: 2, freed_bytes: 10 });
+    let is_there = async |key: &String| store.head(PLATFORM_BUCKET, key).await.unwrap().is_some();
+    for key in &gone {
+        assert!(!is_there(key).await, "{key}");
+    }
+    for key in &stay {
+        assert!(is_there(key).await, "{key}");
+    }
+
+    sqlx::query("DELETE FROM cron_job_runs WHERE id = $1").bind(run).execute(app.app.platform()).await.unwrap();
+    assert_eq!(remove(TimeDelta::hours(1)).await.removed, 1);
+    assert!(!is_there(&stay[0]).await);
 }

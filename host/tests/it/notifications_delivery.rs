@@ -1,9 +1,9 @@
-//! Notifications on their way: delivered, signed, folded, tried again, and never in each other's way.
+//! Notifications on their way: delivered, signed, and never in each other's way.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -14,13 +14,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use sqlx::Connection as _;
 
-use crate::support::{
-    ADMIN_TOKEN, Client, MailServer, PATIENCE, Postgres, ProgramVars, TestApp, WebAnswer, WebRequest, WebServer,
-};
+use crate::support::{MailServer, PATIENCE, TestApp, WebAnswer, WebRequest, WebServer};
 
-const SECRET: &str = "a-secret-of-the-test";
+pub(crate) const SECRET: &str = "a-secret-of-the-test";
 
 /// A platform that may reach these private hosts, and says nothing of its own.
 pub async fn app_for(allowed_hosts: &str) -> TestApp {
@@ -46,38 +43,29 @@ pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-async fn create_webhook(app: &TestApp, url: &str) -> Value {
+pub(crate) async fn create_webhook(app: &TestApp, url: &str) -> Value {
     let events = ["runFailed", "runRecovered", "backupDone", "backupFailed", "pluginRejected", "diskLow", "plugin"];
     create_channel(app, json!({ "name": "Hook", "kind": "webhook", "events": events, "url": url, "secret": SECRET }))
         .await
 }
 
-fn failed(title: &str) -> Notification {
+pub(crate) fn failed(title: &str) -> Notification {
     Notification::new(NotificationEvent::RunFailed, title, "It ended with status 500.")
 }
 
 /// State, occurrences, tries and error of each delivery, in the order they are due.
-async fn deliveries(app: &TestApp) -> Vec<(String, i32, i32, Option<String>)> {
+pub(crate) async fn deliveries(app: &TestApp) -> Vec<(String, i32, i32, Option<String>)> {
     sqlx::query_as("SELECT state, occurrences, attempts, error FROM notification_deliveries ORDER BY due_at, first_at")
         .fetch_all(app.app.platform())
         .await
         .unwrap()
 }
 
-async fn states(app: &TestApp) -> Vec<String> {
+pub(crate) async fn states(app: &TestApp) -> Vec<String> {
     deliveries(app).await.into_iter().map(|(state, ..)| state).collect()
 }
 
-/// As if the time until the next try, or the next message, had passed.
-async fn make_due(app: &TestApp) {
-    sqlx::raw_sql("UPDATE notification_deliveries SET due_at = now() WHERE state = 'pending'; UPDATE notification_channels SET busy_until = NULL WHERE claim IS NULL")
-        .execute(app.app.platform())
-        .await
-        .unwrap();
-    app.app.notifier().wake();
-}
-
-fn assert_signed(request: &WebRequest) {
+pub(crate) fn assert_signed(request: &WebRequest) {
     let signature = request.header("x-atlashub-signature").expect("a signature");
     let (at, hex) = signature.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).expect("its two parts");
     let age = chrono::Utc::now().timestamp() - at.parse::<i64>().expect("seconds");
@@ -197,49 +185,6 @@ async fn mail_is_sent_as_plain_text() {
 }
 
 #[tokio::test]
-async fn repeats_are_folded_into_one_message_that_counts_them() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
-    let app = app_for(&server.entry()).await;
-    create_webhook(&app, &server.url("/")).await;
-    let notifier = app.app.notifier();
-    notifier.notify(failed("Job failed"));
-    assert_eq!(server.next().await.json()["occurrences"], 1);
-    until("it is on record", async || states(&app).await == ["sent"]).await;
-    for number in 0..5 {
-        notifier.notify(Notification::new(
-            NotificationEvent::RunFailed,
-            "Job failed",
-            format!("for the {number}. time"),
-        ));
-    }
-    // Another title, another event and another project are something else.
-    notifier.notify(failed("Another job failed"));
-    notifier.notify(Notification::new(NotificationEvent::RunRecovered, "Job failed", ""));
-    notifier.notify(failed("Job failed").of_project(Some("p1234567".into())));
-    let mut others: Vec<Value> = Vec::new();
-    for _ in 0..3 {
-        others.push(server.next().await.json());
-    }
-    assert!(others.iter().all(|other| other["occurrences"] == 1), "{others:?}");
-    until("the rest waits", async || states(&app).await.iter().filter(|state| *state == "sent").count() == 4).await;
-    let waiting = deliveries(&app).await.pop().unwrap();
-    assert_eq!((waiting.0.as_str(), waiting.1), ("pending", 5));
-    let minutes: f64 = sqlx::query_scalar("SELECT extract(epoch FROM max(due_at) - now())::float8 / 60 FROM notification_deliveries WHERE state = 'pending'")
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
-    assert!((8.0..=10.0).contains(&minutes), "{minutes}");
-    make_due(&app).await;
-    let body = server.next().await.json();
-    assert_eq!(
-        (&body["title"], &body["message"], &body["occurrences"]),
-        (&json!("Job failed"), &json!("for the 4. time"), &json!(5))
-    );
-    assert!(body["firstAt"].as_str().unwrap() <= body["lastAt"].as_str().unwrap());
-    assert_eq!(server.count(), 5);
-}
-
-#[tokio::test]
 async fn a_channel_that_hangs_or_fails_is_in_nobodys_way() {
     let hanging = WebServer::start(|_| WebAnswer::Silence(Vec::new())).await;
     let failing = WebServer::start(|_| WebAnswer::status(503)).await;
@@ -260,191 +205,4 @@ async fn a_channel_that_hangs_or_fails_is_in_nobodys_way() {
     hanging.next().await;
     assert!(hanging.count() < 30);
     failing.next().await;
-}
-
-#[tokio::test]
-async fn what_fails_is_tried_again_and_given_up_in_the_end() {
-    let broken = Arc::new(AtomicBool::new(true));
-    let (seen, app_broken) = (broken.clone(), broken.clone());
-    let server =
-        WebServer::start(move |_| WebAnswer::status(if seen.load(Ordering::SeqCst) { 500 } else { 204 })).await;
-    let app = app_for(&server.entry()).await;
-    let channel = create_webhook(&app, &server.url("/")).await;
-    let path = format!("/admin/v1/notifications/{}", channel["id"].as_str().unwrap());
-    app.app.notifier().notify(failed("First"));
-    let first = server.next().await;
-    let after_one = async |tries: i32| {
-        until("the try is on record", async || {
-            deliveries(&app).await.last()
-                == Some(&("pending".to_owned(), 1, tries, Some("It answered 500.".to_owned())))
-        })
-        .await;
-    };
-    after_one(1).await;
-    let shown = app.admin().get(&path).await.1;
-    assert_eq!((&shown["lastError"], &shown["lastSentAt"]), (&json!("It answered 500."), &Value::Null));
-    app_broken.store(false, Ordering::SeqCst);
-    make_due(&app).await;
-    let second = server.next().await;
-    assert_eq!(first.json()["id"], second.json()["id"], "the receiver can tell that it is the same");
-    until("it got through", async || states(&app).await == ["sent"]).await;
-    assert_eq!(app.admin().get(&path).await.1["lastError"], Value::Null);
-
-    app_broken.store(true, Ordering::SeqCst);
-    app.app.notifier().notify(failed("Second"));
-    server.next().await;
-    after_one(1).await;
-    sqlx::query("UPDATE notification_deliveries SET attempts = 7 WHERE state = 'pending'")
-        .execute(app.app.platform())
-        .await
-        .unwrap();
-    make_due(&app).await;
-    server.next().await;
-    until("it is given up", async || states(&app).await == ["sent", "failed"]).await;
-
-    // What waits for a channel that is switched off is given up as well.
-    app.app.notifier().notify(failed("Third"));
-    server.next().await;
-    after_one(1).await;
-    assert_eq!(app.admin().patch(&path, json!({ "enabled": false })).await.0, StatusCode::OK);
-    assert_eq!(states(&app).await, ["sent", "failed", "failed"]);
-    app.app.notifier().notify(failed("Fourth"));
-    app.app.notifier().flush(PATIENCE).await;
-    assert_eq!(states(&app).await.len(), 3);
-}
-
-#[tokio::test]
-async fn a_channel_that_never_works_fills_nothing_up() {
-    let app = app_for("").await;
-    let channel = create_webhook(&app, "http://127.0.0.1:1/").await;
-    sqlx::query(
-        "INSERT INTO notification_deliveries (id, channel_id, fold_key, notification, due_at)
-         SELECT gen_random_uuid(), $1::uuid, 'x' || n, '{}', now() + interval '1 hour' FROM generate_series(1, 999) n",
-    )
-    .bind(channel["id"].as_str().unwrap())
-    .execute(app.app.platform())
-    .await
-    .unwrap();
-    // Held back, so that nothing is given up meanwhile.
-    sqlx::raw_sql("UPDATE notification_channels SET busy_until = now() + interval '1 hour'")
-        .execute(app.app.platform())
-        .await
-        .unwrap();
-    for title in ["One more", "One too many", "One more"] {
-        app.app.notifier().notify(failed(title));
-    }
-    app.app.notifier().flush(PATIENCE).await;
-    let (rows, occurrences): (i64, i64) =
-        sqlx::query_as("SELECT count(*), sum(occurrences) FROM notification_deliveries")
-            .fetch_one(app.app.platform())
-            .await
-            .unwrap();
-    assert_eq!((rows, occurrences), (1000, 1001));
-}
-
-#[tokio::test]
-async fn each_is_delivered_by_one_node() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
-    let app = app_for(&server.entry()).await;
-    let mut nodes = Vec::new();
-    for _ in 0..2 {
-        let node = TestApp::builder()
-            .database_url(app.services.database_url.expose())
-            .master_keys(&app.services.master_key, None)
-            .var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())
-            .var("ATLASHUB_DISK_LOW_PERCENT", "0");
-        nodes.push(node.start().await);
-    }
-    for _ in 0..3 {
-        create_webhook(&app, &server.url("/")).await;
-    }
-    for number in 0..10 {
-        for node in nodes.iter().chain([&app]) {
-            // Three nodes say the same: one message, or one and a count.
-            node.app.notifier().notify(failed(&format!("Job {number} failed")));
-        }
-    }
-    for node in nodes.iter().chain([&app]) {
-        node.app.notifier().flush(PATIENCE).await;
-    }
-    let total = async || -> (i64, i64) {
-        sqlx::query_as(
-            "SELECT coalesce(sum(occurrences), 0), count(*) FILTER (WHERE state = 'sent') FROM notification_deliveries",
-        )
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap()
-    };
-    assert_eq!(total().await.0, 90, "nothing is lost");
-    until("all that is due is sent", async || {
-        let due: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM notification_deliveries WHERE state = 'pending' AND due_at <= now()",
-        )
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
-        due == 0
-    })
-    .await;
-    let sent = total().await.1;
-    assert!(sent >= 30, "{sent}");
-    let mut ids = std::collections::HashSet::new();
-    for _ in 0..sent {
-        assert!(ids.insert(server.next().await.json()["id"].as_str().unwrap().to_owned()), "one came twice");
-    }
-    assert_eq!(server.count() as i64, sent);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_a_crash_cut_off_is_made_after_the_next_start() {
-    let hangs = Arc::new(AtomicBool::new(true));
-    let seen = hangs.clone();
-    let server = WebServer::start(move |_| match seen.load(Ordering::SeqCst) {
-        true => WebAnswer::Silence(Vec::new()),
-        false => WebAnswer::status(204),
-    })
-    .await;
-    let database = Postgres::shared().platform_database().await;
-    let vars = ProgramVars::external(&database).set("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry());
-    let serve = async |disk_low_percent: &str| {
-        let vars = vars.clone().set("ATLASHUB_DISK_LOW_PERCENT", disk_low_percent);
-        tokio::task::spawn_blocking(move || vars.serve(&[])).await.unwrap()
-    };
-    let program = serve("0").await;
-    let admin = Client::new(&*program.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
-    let channel =
-        json!({ "name": "H", "kind": "webhook", "events": ["diskLow"], "url": server.url("/"), "secret": SECRET });
-    assert_eq!(admin.post("/admin/v1/notifications", channel).await.0, StatusCode::CREATED);
-    program.kill();
-
-    // The disk is always fuller than this: it has something to say at once.
-    let program = serve("100").await;
-    let cut_off = server.next().await;
-    program.kill();
-    let mut connection = sqlx::PgConnection::connect(&database).await.unwrap();
-    let (state, in_flight): (String, bool) = sqlx::query_as("SELECT state, in_flight FROM notification_deliveries")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!((state.as_str(), in_flight), ("pending", true));
-    // As if the time of the dead process's claim had passed.
-    let passed = "UPDATE notification_channels SET busy_until = now()";
-    assert_eq!(sqlx::query(passed).execute(&mut connection).await.unwrap().rows_affected(), 1);
-    hangs.store(false, Ordering::SeqCst);
-
-    let program = serve("0").await;
-    let made = server.next().await;
-    assert_signed(&made);
-    assert_eq!(made.json()["id"], cut_off.json()["id"]);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let state: String =
-            sqlx::query_scalar("SELECT state FROM notification_deliveries").fetch_one(&mut connection).await.unwrap();
-        if state == "sent" {
-            break;
-        }
-        assert!(Instant::now() < deadline, "still {state}");
-    }
-    drop(program);
-    assert_eq!(server.count(), 2);
 }

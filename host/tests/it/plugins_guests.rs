@@ -16,6 +16,7 @@ use plugin_manifest::{Capability, Scope};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     PATIENCE, Store, TestApp, TestProject, WebAnswer, WebServer,
@@ -292,6 +293,41 @@ async fn a_run_that_ends_in_an_upload_leaves_nothing() {
     platform.put("uploads/whole", bytes(10 << 20)).await;
     let half = json!({"of": "get", "name": platform.store(), "key": "uploads/whole", "bytes": 1_000_000});
     assert_eq!(platform.guest("trap-in-stream", half).await.failure().await, "It panicked.");
+}
+
+#[tokio::test]
+async fn a_run_that_ends_in_an_exchange_closes_its_connection() {
+    let server = WebServer::start(|request| match request.target.as_str() {
+        "/nothing" => WebAnswer::Silence(Vec::new()),
+        _ => WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe".to_vec()),
+    })
+    .await;
+    let app = TestApp::builder().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let platform = Platform::with(app).await;
+    for path in ["/nothing", "/half"] {
+        // Longer than anybody waits here.
+        let guest = platform.guest("http", json!({"url": server.url(path), "timeoutMs": 3_600_000})).await;
+        let (outcome, ()) = tokio::join!(guest.run(), async {
+            server.next().await;
+            guest.cancel.cancel();
+        });
+        assert_eq!(outcome, Err(RunFailure::Cancelled), "{path}");
+        server.until_left().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_cancelled_gives_its_place_back() {
+    let platform = Platform::start().await;
+    for job in ["sleep-forever", "loop", "spin-with-yields"] {
+        let mut guest = platform.guest(job, json!({})).await.limit(|limits| limits.concurrent_runs = 1);
+        // The run is polled first, and gives the thread back when it sleeps or its turn is over.
+        let (outcome, ()) = tokio::join!(guest.run(), async { guest.cancel.cancel() });
+        assert_eq!(outcome, Err(RunFailure::Cancelled), "{job}");
+        guest.cancel = CancellationToken::new();
+        guest.call = call("echo", json!({"after": job}));
+        assert_eq!(answer(guest.run().await), json!({"after": job}));
+    }
 }
 
 #[tokio::test]

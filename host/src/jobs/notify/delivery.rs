@@ -139,7 +139,7 @@ pub(super) async fn send_message(
     // Checked when it was stored; the rules may have become stricter since.
     let (settings, _) =
         settings::check(kind, stored, &state.egress).map_err(|error| never(error.message().to_owned()))?;
-    channels::send(&settings, message, &state.egress).await
+    channels::send(&settings, message, state).await
 }
 
 fn settlement_of<'a>(

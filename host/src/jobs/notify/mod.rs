@@ -32,7 +32,7 @@ use axum::extract::FromRef;
 use sqlx::PgPool;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{egress::Egress, secrets::Sealer};
+use crate::{config::TrustedCertificates, egress::Egress, secrets::Sealer};
 
 pub use disk::DiskWatch;
 pub use notification::{Notification, event_name};
@@ -44,13 +44,15 @@ pub struct NotificationState {
     pub platform: PgPool,
     pub sealer: Sealer,
     pub egress: Egress,
+    /// Authorities that mail servers' certificates may be of, besides the public ones.
+    pub trusted: TrustedCertificates,
     pub notifier: Notifier,
 }
 
 impl NotificationState {
     /// Must run inside a tokio runtime; nothing is sent before [`start`].
-    pub fn new(platform: PgPool, sealer: Sealer, egress: Egress) -> Self {
-        Self { notifier: Notifier::new(), platform, sealer, egress }
+    pub fn new(platform: PgPool, sealer: Sealer, egress: Egress, trusted: TrustedCertificates) -> Self {
+        Self { notifier: Notifier::new(), platform, sealer, egress, trusted }
     }
 }
 

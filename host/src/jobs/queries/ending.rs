@@ -49,10 +49,10 @@ pub(in crate::jobs) struct EndedRow {
 /// without them. The pause doubles with each attempt, up to a day, with up to a quarter more, so that what failed
 /// together is not tried again together. The ids are of version 7: they sort by time.
 macro_rules! end_runs {
-    ($update:literal) => {
+    ($($update:literal)+) => {
         concat!(
             "WITH ended AS (",
-            $update,
+            $($update,)+
             " RETURNING r.*
              ), next_attempts AS (
                  INSERT INTO cron_job_runs
@@ -75,6 +75,22 @@ macro_rules! end_runs {
                     AND NOT p.retried
                   ORDER BY p.id DESC LIMIT 1) AS previous_status
              FROM ended e LEFT JOIN cron_jobs j ON j.id = e.job_id"
+        )
+    };
+}
+
+/// Ends runs whose scheduler has stopped: those that `$which` picks.
+macro_rules! give_up_runs {
+    ($which:literal) => {
+        end_runs!(
+            "UPDATE cron_job_runs r SET
+                 status = CASE WHEN r.cancel_requested_at IS NULL THEN 'fail' ELSE 'cancelled' END,
+                 finished_at = clock_timestamp(),
+                 duration_ms = (extract(epoch FROM clock_timestamp() - r.started_at) * 1000)::bigint,
+                 error_text = 'its scheduler stopped',
+                 retried = r.retries_left > 0 AND r.cancel_requested_at IS NULL,
+                 lease_token = NULL, lease_until = NULL "
+            $which
         )
     };
 }
@@ -105,15 +121,8 @@ pub(in crate::jobs) async fn finish(pool: &PgPool, runs: &[EndingRun]) -> Result
 
 /// Ends runs that nobody renewed the lease of.
 pub(in crate::jobs) async fn reap(pool: &PgPool, limit: i64) -> Result<Vec<EndedRow>, sqlx::Error> {
-    sqlx::query_as(end_runs!(
-        "UPDATE cron_job_runs r SET
-             status = CASE WHEN r.cancel_requested_at IS NULL THEN 'fail' ELSE 'cancelled' END,
-             finished_at = clock_timestamp(),
-             duration_ms = (extract(epoch FROM clock_timestamp() - r.started_at) * 1000)::bigint,
-             error_text = 'its scheduler stopped',
-             retried = r.retries_left > 0 AND r.cancel_requested_at IS NULL,
-             lease_token = NULL, lease_until = NULL
-         WHERE r.id IN (SELECT id FROM cron_job_runs WHERE status = 'running' AND lease_until < now()
+    sqlx::query_as(give_up_runs!(
+        "WHERE r.id IN (SELECT id FROM cron_job_runs WHERE status = 'running' AND lease_until < now()
                         ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED)"
     ))
     .bind(limit)
@@ -123,15 +132,8 @@ pub(in crate::jobs) async fn reap(pool: &PgPool, limit: i64) -> Result<Vec<Ended
 
 /// Ends runs that a scheduler had to give up when it was told to stop.
 pub(in crate::jobs) async fn release(pool: &PgPool, held: &[HeldLease]) -> Result<Vec<EndedRow>, sqlx::Error> {
-    sqlx::query_as(end_runs!(
-        "UPDATE cron_job_runs r SET
-             status = CASE WHEN r.cancel_requested_at IS NULL THEN 'fail' ELSE 'cancelled' END,
-             finished_at = clock_timestamp(),
-             duration_ms = (extract(epoch FROM clock_timestamp() - r.started_at) * 1000)::bigint,
-             error_text = 'its scheduler stopped',
-             retried = r.retries_left > 0 AND r.cancel_requested_at IS NULL,
-             lease_token = NULL, lease_until = NULL
-         FROM jsonb_to_recordset($1) AS h (id uuid, lease uuid)
+    sqlx::query_as(give_up_runs!(
+        "FROM jsonb_to_recordset($1) AS h (id uuid, lease uuid)
          WHERE r.id = h.id AND r.lease_token = h.lease AND r.status = 'running'"
     ))
     .bind(Json(held))

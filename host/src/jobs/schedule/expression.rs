@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, Timelike};
 use croner::{
     Cron,
+    errors::CronError,
     parser::{CronParser, Seconds, Year},
 };
 
@@ -27,6 +28,24 @@ const NICKNAMES: &[(&str, &str)] = &[
     ("@hourly", "0 * * * *"),
 ];
 
+/// A field of six: its name, and what may stand in it.
+struct Field {
+    name: &'static str,
+    takes: &'static str,
+}
+
+const FIELDS: [Field; 6] = [
+    Field { name: "second", takes: "0 to 59, lists (0,30), ranges (10-20) and steps (*/15)" },
+    Field { name: "minute", takes: "0 to 59, lists (0,30), ranges (10-20) and steps (*/15)" },
+    Field { name: "hour", takes: "0 to 23, lists (6,18), ranges (9-17) and steps (*/2)" },
+    Field { name: "day of the month", takes: "1 to 31, lists (1,15), ranges (1-7), steps (*/2) and L for the last" },
+    Field { name: "month", takes: "1 to 12 or JAN to DEC, lists (1,7), ranges (4-9) and steps (*/3)" },
+    Field {
+        name: "weekday",
+        takes: "0 to 7 (0 and 7 are Sunday) or SUN to SAT, lists (1,3), ranges (MON-FRI), MON#1 for the first and 5L for the last",
+    },
+];
+
 impl Expression {
     pub(super) fn parse(text: &str) -> Result<Self, ScheduleError> {
         let text = text.trim();
@@ -47,12 +66,10 @@ impl Expression {
         };
         let steps = |field: &str| field.contains(['*', '/']);
         let (minutes_step, hours_step) = (steps(minute), steps(hour));
-        let cron = CronParser::builder()
-            .seconds(Seconds::Optional)
-            .year(Year::Disallowed)
-            .build()
-            .parse(&fields.join(" "))
-            .map_err(|error| ScheduleError::Invalid(error.to_string().trim_end_matches('.').to_owned()))?;
+        let cron = read(&fields.join(" ")).map_err(|error| {
+            wrong_field(&fields)
+                .unwrap_or_else(|| ScheduleError::Invalid(error.to_string().trim_end_matches('.').to_owned()))
+        })?;
         let expression = Self { cron, minutes_step, hours_step };
         match expression.next(DateTime::UNIX_EPOCH.naive_utc(), true) {
             Some(_) => Ok(expression),
@@ -88,4 +105,19 @@ impl Expression {
     pub(super) fn previous(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
         self.cron.find_previous_occurrence(&from, inclusive).ok()
     }
+}
+
+fn read(text: &str) -> Result<Cron, CronError> {
+    CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build().parse(text)
+}
+
+/// The first field that can't be read by itself; `croner` doesn't say which one it stumbled over.
+fn wrong_field(fields: &[&str]) -> Option<ScheduleError> {
+    let known = &FIELDS[FIELDS.len() - fields.len()..];
+    known.iter().zip(fields).enumerate().find_map(|(index, (field, text))| {
+        let mut alone = vec!["*"; fields.len()];
+        alone[index] = text;
+        let wrong = read(&alone.join(" ")).is_err();
+        wrong.then(|| ScheduleError::Field { field: field.name, text: (*text).to_owned(), takes: field.takes })
+    })
 }

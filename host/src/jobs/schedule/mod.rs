@@ -39,6 +39,8 @@ pub enum ScheduleError {
     Fields(usize),
     #[error("a cron expression with 7 fields would have a year, which is not supported")]
     Year,
+    #[error("`{text}` is not possible as {field} of a cron expression, which takes {takes}")]
+    Field { field: &'static str, text: String, takes: &'static str },
     #[error("the cron expression can't be read: {0}")]
     Invalid(String),
     #[error("the cron expression never fires: no date fits it")]

@@ -6,6 +6,8 @@ use std::sync::{
 use plugin_manifest::Limits;
 use wasmtime::ResourceLimiter;
 
+use crate::config::PluginsConfig;
+
 /// What the host allows, whatever manifests ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
@@ -33,6 +35,17 @@ impl Default for HostLimits {
             total_memory_mib: 512,
             total_runs: 32,
             compilations: 1,
+        }
+    }
+}
+
+impl From<&PluginsConfig> for HostLimits {
+    fn from(config: &PluginsConfig) -> Self {
+        Self {
+            per_run: config.per_run,
+            total_memory_mib: config.total_memory_mib,
+            total_runs: config.total_runs,
+            ..Self::default()
         }
     }
 }
@@ -169,6 +182,12 @@ mod tests {
         assert_eq!(together.downcast_ref::<LimitReached>(), Some(&LimitReached::TotalMemory(3)));
         drop(first);
         assert!(second.memory_growing(0, 2 << 20, None).unwrap());
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_configuration() {
+        let config = PluginsConfig::from_vars(&crate::config::Vars::default()).unwrap();
+        assert_eq!(HostLimits::from(&config), HostLimits::default());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A small SMTP server (RFC 5321, with AUTH PLAIN of RFC 4954) that records what it is told.
+//! A small SMTP server (RFC 5321, with AUTH PLAIN of RFC 4954 and STARTTLS of RFC 3207) that records what it is told.
 
 use std::{
     net::SocketAddr,
@@ -7,23 +7,36 @@ use std::{
 
 use base64::Engine as _;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
     sync::mpsc,
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
 /// A mail that was taken.
 #[derive(Debug, Clone, Default)]
 pub struct Mail {
+    /// It came over TLS.
+    pub encrypted: bool,
     /// User and password that it was sent with.
     pub credentials: Option<(String, String)>,
     pub from: String,
     pub to: Vec<String>,
     /// Headers and body, without the dots that the protocol adds.
     pub data: String,
+}
+
+/// How a server speaks TLS.
+#[derive(Clone)]
+pub enum MailTls {
+    None,
+    /// Where the client asks for it.
+    Starttls(TlsAcceptor),
+    /// From the first byte.
+    Wrapped(TlsAcceptor),
 }
 
 /// Listens until it is dropped.
@@ -37,6 +50,15 @@ pub struct MailServer {
 impl MailServer {
     /// `refuse` gives the answer to a recipient that the server doesn't want.
     pub async fn start(refuse: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self::start_with(MailTls::None, refuse).await
+    }
+
+    /// Takes every recipient.
+    pub async fn start_tls(tls: MailTls) -> Self {
+        Self::start_with(tls, |_| None).await
+    }
+
+    async fn start_with(tls: MailTls, refuse: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address");
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -44,10 +66,11 @@ impl MailServer {
         let (told, refuse) = (commands.clone(), Arc::new(refuse));
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (sender, told, refuse) = (sender.clone(), told.clone(), refuse.clone());
+                let (sender, told, refuse, tls) = (sender.clone(), told.clone(), refuse.clone(), tls.clone());
                 tokio::spawn(async move {
                     // A client that goes away ends its session alone.
-                    let _ = session(stream, &sender, &told, &*refuse).await;
+                    let session = Session { mails: &sender, commands: &told, refuse: &*refuse };
+                    let _ = session.whole(Box::new(stream), tls).await;
                 });
             }
         });
@@ -71,57 +94,104 @@ impl Drop for MailServer {
     }
 }
 
-async fn session(
-    stream: TcpStream,
-    mails: &mpsc::UnboundedSender<Mail>,
-    commands: &Mutex<Vec<String>>,
-    refuse: &(impl Fn(&str) -> Option<String> + Send + Sync),
-) -> std::io::Result<()> {
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader).lines();
-    writer.write_all(b"220 mail.test ESMTP\r\n").await?;
-    let mut mail = Mail::default();
-    while let Some(line) = lines.next_line().await? {
-        commands.lock().expect("commands").push(line.clone());
-        let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        let answer = match verb.to_ascii_uppercase().as_str() {
-            "EHLO" => "250-mail.test\r\n250-8BITMIME\r\n250 AUTH PLAIN".to_owned(),
-            "AUTH" => {
-                mail.credentials = plain_credentials(rest);
-                if mail.credentials.is_some() { "235 welcome".to_owned() } else { "535 not you".to_owned() }
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+struct Session<'a, R> {
+    mails: &'a mpsc::UnboundedSender<Mail>,
+    commands: &'a Mutex<Vec<String>>,
+    refuse: &'a R,
+}
+
+impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
+    async fn whole(&self, stream: Box<dyn Stream>, tls: MailTls) -> std::io::Result<()> {
+        const GREETING: &[u8] = b"220 mail.test ESMTP\r\n";
+        match tls {
+            MailTls::None => self.part(stream, GREETING, false, None).await.map(drop),
+            MailTls::Wrapped(acceptor) => {
+                let stream = Box::new(acceptor.accept(stream).await?);
+                self.part(stream, GREETING, true, None).await.map(drop)
             }
-            "MAIL" => {
-                mail.from = address_in(rest);
-                "250 ok".to_owned()
-            }
-            "RCPT" => match refuse(&address_in(rest)) {
-                Some(refusal) => refusal,
-                None => {
-                    mail.to.push(address_in(rest));
+            MailTls::Starttls(acceptor) => match self.part(stream, GREETING, false, Some("250-STARTTLS\r\n")).await? {
+                Some(stream) => {
+                    let stream = Box::new(acceptor.accept(stream).await?);
+                    self.part(stream, b"", true, None).await.map(drop)
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// To the end, or to STARTTLS, which gives the stream back.
+    async fn part(
+        &self,
+        stream: Box<dyn Stream>,
+        greeting: &[u8],
+        encrypted: bool,
+        offer: Option<&str>,
+    ) -> std::io::Result<Option<Box<dyn Stream>>> {
+        let mut stream = BufReader::new(stream);
+        stream.write_all(greeting).await?;
+        stream.flush().await?;
+        let mut mail = Mail { encrypted, ..Mail::default() };
+        while let Some(line) = next_line(&mut stream).await? {
+            self.commands.lock().expect("commands").push(line.clone());
+            let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            let answer = match verb.to_ascii_uppercase().as_str() {
+                "EHLO" => format!("250-mail.test\r\n{}250-8BITMIME\r\n250 AUTH PLAIN", offer.unwrap_or_default()),
+                "STARTTLS" if offer.is_some() => {
+                    stream.write_all(b"220 go on\r\n").await?;
+                    stream.flush().await?;
+                    return Ok(Some(stream.into_inner()));
+                }
+                "AUTH" => {
+                    mail.credentials = plain_credentials(rest);
+                    if mail.credentials.is_some() { "235 welcome".to_owned() } else { "535 not you".to_owned() }
+                }
+                "MAIL" => {
+                    mail.from = address_in(rest);
                     "250 ok".to_owned()
                 }
-            },
-            "DATA" => {
-                writer.write_all(b"354 go on\r\n").await?;
-                while let Some(line) = lines.next_line().await?
-                    && line != "."
-                {
-                    mail.data.push_str(line.strip_prefix('.').unwrap_or(&line));
-                    mail.data.push('\n');
+                "RCPT" => match (self.refuse)(&address_in(rest)) {
+                    Some(refusal) => refusal,
+                    None => {
+                        mail.to.push(address_in(rest));
+                        "250 ok".to_owned()
+                    }
+                },
+                "DATA" => {
+                    stream.write_all(b"354 go on\r\n").await?;
+                    stream.flush().await?;
+                    while let Some(line) = next_line(&mut stream).await?
+                        && line != "."
+                    {
+                        mail.data.push_str(line.strip_prefix('.').unwrap_or(&line));
+                        mail.data.push('\n');
+                    }
+                    let _ = self.mails.send(std::mem::replace(&mut mail, Mail { encrypted, ..Mail::default() }));
+                    "250 taken".to_owned()
                 }
-                let _ = mails.send(std::mem::take(&mut mail));
-                "250 taken".to_owned()
-            }
-            "QUIT" => {
-                writer.write_all(b"221 bye\r\n").await?;
-                return Ok(());
-            }
-            "RSET" | "NOOP" => "250 ok".to_owned(),
-            _ => "502 what?".to_owned(),
-        };
-        writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+                "QUIT" => {
+                    stream.write_all(b"221 bye\r\n").await?;
+                    stream.shutdown().await?;
+                    return Ok(None);
+                }
+                "RSET" | "NOOP" => "250 ok".to_owned(),
+                _ => "502 what?".to_owned(),
+            };
+            stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+            stream.flush().await?;
+        }
+        Ok(None)
     }
-    Ok(())
+}
+
+/// None where the client went away.
+async fn next_line(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    let length = stream.read_line(&mut line).await?;
+    Ok((length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// Of `PLAIN <base64 of NUL user NUL password>`.

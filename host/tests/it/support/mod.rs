@@ -2,6 +2,7 @@
 //! Postgres, a real S3 server. Nothing is mocked.
 
 mod app;
+mod authority;
 mod client;
 mod garage;
 pub mod guests;
@@ -16,8 +17,9 @@ mod uploads;
 mod web_server;
 
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
+pub use authority::Authority;
 pub use client::{Client, until_status};
-pub use mail_server::MailServer;
+pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;

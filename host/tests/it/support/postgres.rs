@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -22,8 +22,10 @@ pub struct Postgres {
     pub port: u16,
     databases: AtomicU32,
     template: tokio::sync::OnceCell<()>,
+    /// Its data and its log.
+    folder: PathBuf,
     /// The watchdog ends the server when this pipe closes, however the test process ends.
-    _watchdog: (Child, ChildStdin),
+    watchdog: Mutex<(Child, ChildStdin)>,
 }
 
 impl Postgres {
@@ -35,6 +37,15 @@ impl Postgres {
 
     /// A server of the test's own, for tests that stop it.
     pub fn start() -> Self {
+        Self::start_with("-c synchronous_commit=off")
+    }
+
+    /// One whose commits outlive [`Self::crash_and_restart`].
+    pub fn start_durable() -> Self {
+        Self::start_with("-c synchronous_commit=on")
+    }
+
+    fn start_with(settings: &str) -> Self {
         let bin = bin_dir();
         let folder = std::env::temp_dir().join(format!("atlashub-test-{}-{}", std::process::id(), free_port()));
         std::fs::create_dir_all(&folder).expect("temporary folder");
@@ -57,14 +68,36 @@ impl Postgres {
             .expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let port = free_port();
-        let watchdog = serve(&bin, &folder, &data, port, user);
-        let server =
-            Self { port, databases: AtomicU32::new(0), template: tokio::sync::OnceCell::new(), _watchdog: watchdog };
-        server.wait(&folder);
+        let watchdog = serve(&bin, &folder, &data, port, user, settings);
+        let server = Self {
+            port,
+            databases: AtomicU32::new(0),
+            template: tokio::sync::OnceCell::new(),
+            folder,
+            watchdog: Mutex::new(watchdog),
+        };
+        server.wait();
         server
     }
 
-    fn wait(&self, folder: &Path) {
+    /// Ends the server at once and every session with it, as a crash does, and waits until it is back.
+    pub fn crash_and_restart(&self) {
+        let starts = || self.log().matches("starting PostgreSQL").count();
+        let before = starts();
+        self.watchdog.lock().expect("watchdog").1.write_all(b"again\n").expect("the watchdog listens");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while starts() == before {
+            assert!(Instant::now() < deadline, "Postgres did not start again: {}", self.log());
+            std::thread::yield_now();
+        }
+        self.wait();
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
         // `pg_isready` asks over the wire, as a client would.
         let ready = || {
@@ -74,11 +107,7 @@ impl Postgres {
                 .is_ok_and(|status| status.success())
         };
         while !ready() {
-            assert!(
-                Instant::now() < deadline,
-                "Postgres did not start: {}",
-                std::fs::read_to_string(folder.join("log")).unwrap_or_default()
-            );
+            assert!(Instant::now() < deadline, "Postgres did not start: {}", self.log());
             std::thread::yield_now();
         }
     }
@@ -107,13 +136,22 @@ impl Postgres {
     }
 }
 
-fn serve(bin: &Path, folder: &Path, data: &Path, port: u16, user: Option<(u32, u32)>) -> (Child, ChildStdin) {
-    // The shell outlives us by the moment it takes to stop the server and to remove the folder.
+fn serve(
+    bin: &Path,
+    folder: &Path,
+    data: &Path,
+    port: u16,
+    user: Option<(u32, u32)>,
+    settings: &str,
+) -> (Child, ChildStdin) {
+    // The shell outlives us by the moment it takes to stop the server and to remove the folder. Each line that it is
+    // told is a crash.
     let script = format!(
-        "'{bin}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' \
-         -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB \
-         -c lc_messages=C >'{folder}/log' 2>&1 & \
-         pid=$!; cat >/dev/null; kill -INT $pid; wait $pid; rm -rf '{folder}'",
+        "serve() {{ '{bin}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' \
+         -c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB \
+         -c lc_messages=C {settings} >>'{folder}/log' 2>&1 & pid=$!; }}; \
+         serve; while read -r told; do kill -QUIT $pid; wait $pid; serve; done; \
+         kill -INT $pid; wait $pid; rm -rf '{folder}'",
         bin = bin.display(),
         data = data.display(),
         folder = folder.display(),

@@ -9,11 +9,12 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::{Mutex, mpsc},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::{Mutex, Semaphore, mpsc},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
@@ -67,8 +68,11 @@ impl WebAnswer {
 /// Listens until it is dropped.
 pub struct WebServer {
     pub address: SocketAddr,
+    scheme: &'static str,
     received: Mutex<mpsc::UnboundedReceiver<WebRequest>>,
     count: Arc<AtomicUsize>,
+    /// One permit for each client that left a silence.
+    left: Arc<Semaphore>,
     accepting: JoinHandle<()>,
 }
 
@@ -78,31 +82,59 @@ impl WebServer {
     }
 
     pub async fn start_at(address: &str, answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static) -> Self {
+        Self::start_with(address, None, answer).await
+    }
+
+    /// Over TLS alone. A client that gives up before its first request is not counted.
+    pub async fn start_tls(
+        acceptor: TlsAcceptor,
+        answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with("127.0.0.1:0", Some(acceptor), answer).await
+    }
+
+    async fn start_with(
+        address: &str,
+        acceptor: Option<TlsAcceptor>,
+        answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static,
+    ) -> Self {
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(address).await.expect("port");
         let address = listener.local_addr().expect("address");
         let (sender, receiver) = mpsc::unbounded_channel();
         let count = Arc::new(AtomicUsize::new(0));
         let counted = count.clone();
+        let left = Arc::new(Semaphore::new(0));
+        let leaving = left.clone();
         let answer = Arc::new(answer);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answer, sender, counted) = (answer.clone(), sender.clone(), counted.clone());
+                let (acceptor, leaving) = (acceptor.clone(), leaving.clone());
                 tokio::spawn(async move {
-                    serve(stream, |request| {
+                    let answer = |request| {
                         counted.fetch_add(1, Ordering::SeqCst);
                         let answer = answer(&request);
                         let _ = sender.send(request);
                         answer
-                    })
-                    .await;
+                    };
+                    match acceptor {
+                        None => serve(stream, answer, &leaving).await,
+                        // A client that doesn't like the certificate goes away.
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, answer, &leaving).await;
+                            }
+                        }
+                    }
                 });
             }
         });
-        Self { address, received: Mutex::new(receiver), count, accepting }
+        Self { address, scheme, received: Mutex::new(receiver), count, left, accepting }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// An entry of the allowlist that reaches it.
@@ -114,6 +146,12 @@ impl WebServer {
     pub async fn next(&self) -> WebRequest {
         let next = async { self.received.lock().await.recv().await.expect("the server runs") };
         tokio::time::timeout(PATIENCE, next).await.expect("a request comes")
+    }
+
+    /// Until a client that was answered with silence has closed its connection; each is told once.
+    pub async fn until_left(&self) {
+        let left = tokio::time::timeout(PATIENCE, self.left.acquire()).await.expect("the client leaves");
+        left.expect("never closed").forget();
     }
 
     /// Requests so far.
@@ -129,7 +167,11 @@ impl Drop for WebServer {
 }
 
 /// One request on a connection.
-async fn serve(mut stream: TcpStream, answer: impl FnOnce(WebRequest) -> WebAnswer) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: impl FnOnce(WebRequest) -> WebAnswer,
+    left: &Semaphore,
+) {
     let Some(request) = read_request(&mut stream).await else { return };
     match answer(request) {
         WebAnswer::Whole(bytes) => {
@@ -144,11 +186,12 @@ async fn serve(mut stream: TcpStream, answer: impl FnOnce(WebRequest) -> WebAnsw
             let _ = stream.write_all(&bytes).await;
             // Until the client goes away.
             let _ = stream.read(&mut [0; 1]).await;
+            left.add_permits(1);
         }
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<WebRequest> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<WebRequest> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -9,27 +9,35 @@ use lettre::{
     },
     transport::smtp::{
         authentication::Credentials,
-        client::{Tls, TlsParameters},
+        client::{Certificate, Tls, TlsParameters},
     },
 };
 
 use super::{ChannelError, TIMEOUT};
-use crate::jobs::notify::{notification::Message, settings::EmailSettings};
+use crate::{
+    config::TrustedCertificates,
+    egress::tls_reason,
+    jobs::notify::{notification::Message, settings::EmailSettings},
+};
 
-/// Mails the message as plain text. The server's certificate must be one of a public authority.
-pub(super) async fn send(settings: &EmailSettings, message: &Message) -> Result<(), ChannelError> {
+/// Mails the message as plain text. The server's certificate must be of a public authority, or of a trusted one.
+pub(super) async fn send(
+    settings: &EmailSettings,
+    message: &Message,
+    trusted: &TrustedCertificates,
+) -> Result<(), ChannelError> {
     let mail =
         mail(settings, message).map_err(|error| ChannelError::never(format!("No mail could be made: {error}.")))?;
-    let tls = |settings: &EmailSettings| {
-        TlsParameters::new(settings.host.clone())
+    let tls = || {
+        tls_parameters(&settings.host, trusted)
             .map_err(|error| ChannelError::later(format!("TLS can't be set up: {error}.")))
     };
     let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
         .port(settings.port)
         .timeout(Some(TIMEOUT))
         .tls(match settings.tls {
-            SmtpTls::Starttls => Tls::Required(tls(settings)?),
-            SmtpTls::Tls => Tls::Wrapper(tls(settings)?),
+            SmtpTls::Starttls => Tls::Required(tls()?),
+            SmtpTls::Tls => Tls::Wrapper(tls()?),
             SmtpTls::None => Tls::None,
         });
     if let Some((username, password)) = &settings.credentials {
@@ -40,7 +48,9 @@ pub(super) async fn send(settings: &EmailSettings, message: &Message) -> Result<
     match sent {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let text = format!("The mail server: {}.", hide_password(&error.to_string(), settings));
+            let reason = tls_reason(&error)
+                .map_or_else(|| hide_password(&error.to_string(), settings), |reason| format!("TLS: {reason}"));
+            let text = format!("The mail server: {reason}.");
             // What the server refuses for good, and what it can't do at all.
             if error.is_permanent() || error.is_client() {
                 Err(ChannelError::never(text))
@@ -50,6 +60,14 @@ pub(super) async fn send(settings: &EmailSettings, message: &Message) -> Result<
         }
         Err(_) => Err(ChannelError::later(format!("The mail server didn't finish within {} s.", TIMEOUT.as_secs()))),
     }
+}
+
+fn tls_parameters(host: &str, trusted: &TrustedCertificates) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    for certificate in trusted.iter() {
+        parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
+    }
+    parameters.build()
 }
 
 fn mail(settings: &EmailSettings, message: &Message) -> Result<lettre::Message, lettre::error::Error> {

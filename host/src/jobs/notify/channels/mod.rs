@@ -6,8 +6,8 @@ mod webhook;
 
 use std::time::Duration;
 
-use super::{notification::Message, settings::Settings};
-use crate::egress::{Egress, EgressError, EgressResponse};
+use super::{NotificationState, notification::Message, settings::Settings};
+use crate::egress::{EgressError, EgressResponse};
 
 /// Of one try, from the lookup of the name to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -53,11 +53,15 @@ impl From<EgressError> for ChannelError {
 }
 
 /// Sends a message, at most once.
-pub(super) async fn send(settings: &Settings, message: &Message, egress: &Egress) -> Result<(), ChannelError> {
+pub(super) async fn send(
+    settings: &Settings,
+    message: &Message,
+    state: &NotificationState,
+) -> Result<(), ChannelError> {
     match settings {
-        Settings::Discord { url } => discord::send(url, message, egress).await,
-        Settings::Webhook { url, secret } => webhook::send(url, secret, message, egress).await,
-        Settings::Email(settings) => email::send(settings, message).await,
+        Settings::Discord { url } => discord::send(url, message, &state.egress).await,
+        Settings::Webhook { url, secret } => webhook::send(url, secret, message, &state.egress).await,
+        Settings::Email(settings) => email::send(settings, message, &state.trusted).await,
     }
 }
 

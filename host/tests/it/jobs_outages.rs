@@ -1,0 +1,183 @@
+//! Schedulers and a Postgres that goes away, restarts, or forgets to tell.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use atlashub::config::Role;
+use chrono::{DateTime, Utc};
+use reqwest::StatusCode;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    jobs_schedulers::{GRACE, LEASE, fire_times, gateway},
+    support::{JobsNode, Postgres, Proxy, TestApp, TestRunner, until},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedulers_outlive_a_postgres_that_goes_away() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let address = format!("127.0.0.1:{}", Postgres::shared().port);
+    let proxy = Proxy::start_to(address.parse().unwrap()).await;
+    let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
+    let node = JobsNode::start_on(&app, &url, &runner, "a", LEASE).await;
+    let waits = app.create_job(json!({ "params": { "wait": true } })).await;
+    let run = app.run_job(&waits).await;
+    until("it runs", async || (runner.ran().len() == 1).then_some(())).await;
+    proxy.cut().await;
+    runner.open();
+    let ticks = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;
+    proxy.mend().await;
+    // What ended while Postgres was away is told when it is back, and work goes on.
+    app.until_run(&run, "success").await;
+    until("it ticks", async || (runner.ran_of(&ticks).len() > 2).then_some(())).await;
+    let by_hand = app.create_job(json!({})).await;
+    let by_hand = app.run_job(&by_hand).await;
+    app.until_run(&by_hand, "success").await;
+    let times = fire_times(&runner.ran_of(&ticks));
+    assert_eq!(times.len(), times.iter().collect::<BTreeSet<_>>().len(), "none ran twice");
+    node.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_was_told_of_is_found() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let job = app.create_job(json!({ "params": { "hang": true } })).await;
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
+    // Written past every notification, as where one was lost.
+    let run: Uuid = sqlx::query_scalar(
+        "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, params, trigger)
+         SELECT gen_random_uuid(), id, plugin, plugin_job, params, 'manual' FROM cron_jobs RETURNING id",
+    )
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
+    until("it runs", async || (!runner.ran_of(&job).is_empty()).then_some(())).await;
+    sqlx::query("UPDATE cron_job_runs SET cancel_requested_at = now() WHERE id = $1")
+        .bind(run)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    app.until_run(&run.to_string(), "cancelled").await;
+    let due = app.create_job(json!({})).await;
+    sqlx::query("UPDATE cron_jobs SET schedule_cron = '* * * * * *', next_run_at = now() WHERE id = $1")
+        .bind(due.parse::<Uuid>().unwrap())
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    until("it is due", async || (!runner.ran_of(&due).is_empty()).then_some(())).await;
+    node.stop(GRACE).await;
+}
+
+/// Id, job, fire time, attempt, status, error.
+type RunRow = (Uuid, Uuid, Option<DateTime<Utc>>, i32, String, Option<String>);
+
+/// Runs that wait when Postgres goes away.
+const AT_ONCE: usize = 1000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedulers_go_on_after_a_postgres_that_was_restarted() {
+    let postgres = Postgres::start_durable();
+    let runner = TestRunner::new();
+    let app = TestApp::builder()
+        .database_url(&postgres.platform_database().await)
+        .role(Role::Gateway)
+        .runner(runner.node("gateway"))
+        .start()
+        .await;
+    let lease = Duration::from_secs(20);
+    let nodes = [JobsNode::start(&app, &runner, "a", lease).await, JobsNode::start(&app, &runner, "b", lease).await];
+    let mut jobs = Vec::new();
+    for (overlap, retries) in [("allow", 0), ("queue", 1), ("skip", 0), ("allow", 2)] {
+        let job = json!({ "scheduleCron": "* * * * * *", "overlap": overlap, "retries": retries });
+        jobs.push(app.create_job(job).await);
+    }
+    let waits = app.create_job(json!({ "params": { "wait": true } })).await;
+    let held = app.run_job(&waits).await;
+    until("it runs", async || (runner.ran_of(&waits).len() == 1).then_some(())).await;
+    let many = app.create_job(json!({ "overlap": "allow" })).await;
+    until("they tick", async || jobs.iter().all(|job| runner.ran_of(job).len() >= 3).then_some(())).await;
+
+    for round in 1..=2 {
+        // Claims and ends are under way when it happens.
+        until("they are queued", async || queue_runs(&app, &many, AT_ONCE).await.ok()).await;
+        let begun = AT_ONCE * (round - 1) + 50;
+        until("some ran", async || (runner.ran_of(&many).len() >= begun).then_some(())).await;
+        let postgres = &postgres;
+        tokio::task::block_in_place(|| postgres.crash_and_restart());
+        let back_at = Utc::now();
+        let after = |job: &String| fire_times(&runner.ran_of(job)).iter().filter(|at| **at > back_at).count();
+        until("they tick again", async || jobs.iter().all(|job| after(job) >= 3).then_some(())).await;
+    }
+
+    // What ran over both restarts ends as it would have without them.
+    runner.open();
+    app.until_run(&held, "success").await;
+    for job in &jobs {
+        let path = format!("/admin/v1/jobs/{job}");
+        until("it is disabled", async || {
+            let (status, _) = app.admin().patch(&path, json!({ "enabled": false })).await;
+            (status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+    let rows = until("nothing runs or waits any more", async || {
+        let rows: Vec<RunRow> =
+            sqlx::query_as("SELECT id, job_id, scheduled_for, attempt, status, error_text FROM cron_job_runs")
+                .fetch_all(app.app.platform())
+                .await
+                .ok()?;
+        rows.iter().all(|(.., status, _)| status != "running" && status != "queued").then_some(rows)
+    })
+    .await;
+    for node in nodes {
+        node.stop(GRACE).await;
+    }
+
+    let mut ran = BTreeMap::new();
+    for one in runner.ran() {
+        *ran.entry(one.call.run_id).or_insert(0) += 1;
+    }
+    let twice: Vec<_> = ran.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "these ran twice: {twice:?}");
+    let mut known = BTreeSet::new();
+    for (id, job, at, attempt, status, error) in &rows {
+        assert!(at.is_none() || known.insert((job, at, attempt)), "two runs of {job} for {at:?}, attempt {attempt}");
+        match status.as_str() {
+            "success" => assert!(ran.contains_key(id), "{id} is said to have run"),
+            // Its claim was lost with the connection, so that nobody ran it: found by its lease, and tried again where
+            // it has retries.
+            "fail" => {
+                assert_eq!(error.as_deref(), Some("its scheduler stopped"), "{id}");
+                assert!(!ran.contains_key(id), "{id} is said not to have run");
+            }
+            "skipped" => assert!(!ran.contains_key(id), "{id} is said not to have run"),
+            other => panic!("{id} is {other}"),
+        }
+    }
+    let unknown = ran.keys().filter(|run| rows.iter().all(|(id, ..)| id != *run)).count();
+    assert_eq!(unknown, 0, "ran, and nobody knows of them");
+    let many: Uuid = many.parse().unwrap();
+    let well = rows.iter().filter(|(_, job, .., status, _)| *job == many && status == "success").count();
+    assert_eq!(well, 2 * AT_ONCE, "none is lost");
+}
+
+/// Runs of a job that wait, each with a retry for every time that Postgres goes away.
+async fn queue_runs(app: &TestApp, job: &str, count: usize) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "WITH queued AS (
+             INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, trigger, retries_left, retry_backoff_ms)
+             SELECT gen_random_uuid(), id, plugin, plugin_job, 'manual', 2, 1 FROM cron_jobs, generate_series(1, $2)
+             WHERE id = $1 RETURNING 1)
+         SELECT pg_notify('atlashub_jobs', 'queued'), count(*) FROM queued",
+    )
+    .bind(job.parse::<Uuid>().unwrap())
+    .bind(count as i32)
+    .execute(app.app.platform())
+    .await
+    .map(drop)
+}

@@ -1,0 +1,243 @@
+//! What holds when there are several schedulers, or one dies or is told to stop.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use atlashub::{config::Role, jobs::JobsState};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{ADMIN_TOKEN, Client, JobsNode, Postgres, ProgramVars, Proxy, Ran, TestApp, TestRunner, until};
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// The API without a scheduler of its own.
+pub(crate) async fn gateway(runner: &Arc<TestRunner>) -> TestApp {
+    TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await
+}
+
+/// Fire times that ran, each as often as it did.
+pub(crate) fn fire_times(ran: &[Ran]) -> Vec<DateTime<Utc>> {
+    let mut times: Vec<_> = ran.iter().filter_map(|ran| ran.call.scheduled_for).collect();
+    times.sort();
+    times
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_schedulers_run_every_fire_time_exactly_once() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let mut jobs = Vec::new();
+    for overlap in ["allow", "allow", "queue", "allow", "queue", "allow"] {
+        jobs.push(app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": overlap })).await);
+    }
+    let nodes = [
+        JobsNode::start(&app, &runner, "a", LEASE).await,
+        JobsNode::start(&app, &runner, "b", LEASE).await,
+        JobsNode::start(&app, &runner, "c", LEASE).await,
+    ];
+    until("each job ran five times", async || jobs.iter().all(|job| runner.ran_of(job).len() >= 5).then_some(())).await;
+    for job in &jobs {
+        app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
+    }
+    for node in nodes {
+        node.stop(GRACE).await;
+    }
+    for job in &jobs {
+        let times = fire_times(&runner.ran_of(job));
+        for pair in times.windows(2) {
+            assert_eq!(pair[1] - pair[0], TimeDelta::seconds(1), "neither twice nor left out");
+        }
+        let runs = app.runs_of(job).await;
+        assert!(runs.iter().filter(|run| run["status"] == "success").count() == times.len(), "{runs:?}");
+    }
+    let nodes: BTreeSet<_> = runner.ran().iter().map(|ran| ran.node).collect();
+    assert!(nodes.len() > 1, "the work is shared: {nodes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_jobs_that_are_due_at_once_all_run_once() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let due = (Utc::now() + TimeDelta::seconds(3)).with_nanosecond(0).unwrap();
+    sqlx::query(
+        "INSERT INTO cron_jobs (id, name, type, schedule_cron, plugin, plugin_job, next_run_at)
+         SELECT gen_random_uuid(), 'job ' || n, 'platform', $1, 'test', 'work', $2 FROM generate_series(1, 1000) n",
+    )
+    .bind(format!("{} {} {} * * *", due.second(), due.minute(), due.hour()))
+    .bind(due)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let nodes = [JobsNode::start(&app, &runner, "a", LEASE).await, JobsNode::start(&app, &runner, "b", LEASE).await];
+    until("all ran", async || (runner.ended().len() >= 1000).then_some(())).await;
+    for node in nodes {
+        node.stop(GRACE).await;
+    }
+    let jobs: BTreeSet<_> = runner.ran().iter().map(|ran| ran.call.job_id).collect();
+    assert_eq!((runner.ran().len(), jobs.len()), (1000, 1000));
+    let (successes, middle, late): (i64, f64, f64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE status = 'success'),
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - scheduled_for)),
+             percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - scheduled_for))
+         FROM cron_job_runs",
+    )
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
+    eprintln!("lateness of a thousand: p50 {:.0} ms, p99 {:.0} ms", middle * 1e3, late * 1e3);
+    assert_eq!(successes, 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_scheduler_was_killed_is_marked_and_tried_again() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let killed = JobsNode::start(&app, &runner, "killed", Duration::from_secs(1)).await;
+    let again = app.create_job(json!({ "retries": 1, "params": { "wait": true } })).await;
+    let once = app.create_job(json!({ "params": { "wait": true } })).await;
+    let runs = [app.run_job(&again).await, app.run_job(&once).await];
+    until("they run", async || (runner.ran().len() == 2).then_some(())).await;
+    let lease = runner.ran_of(&again)[0].call.lease;
+    assert!(holds(&app, &runs[0], lease).await);
+    killed.kill();
+    runner.open();
+    let survivor = JobsNode::start(&app, &runner, "survivor", LEASE).await;
+    let history = until("the second attempt", async || {
+        let history = app.runs_of(&again).await;
+        (history[0]["status"] == "success").then_some(history)
+    })
+    .await;
+    assert_eq!((&history[0]["attempt"], &history[0]["trigger"]), (&json!(2), &json!("retry")));
+    assert_eq!((&history[1]["status"], &history[1]["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
+    let lost = app.until_run(&runs[1], "fail").await;
+    assert_eq!((&lost["errorText"], app.runs_of(&once).await.len()), (&json!("its scheduler stopped"), 1));
+    assert_eq!(runner.ran_of(&again)[1].node, "survivor");
+    // Whoever still believes to have it can write nothing any more.
+    assert!(!holds(&app, &runs[0], lease).await);
+    survivor.stop(GRACE).await;
+}
+
+async fn holds(app: &TestApp, run: &str, lease: Uuid) -> bool {
+    let mut transaction = app.app.platform().begin().await.unwrap();
+    JobsState::hold_lease(&mut transaction, run.parse().unwrap(), lease).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    // Cut off from Postgres, but alive.
+    let address = format!("127.0.0.1:{}", Postgres::shared().port);
+    let proxy = Proxy::start_to(address.parse().unwrap()).await;
+    let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
+    let cut = JobsNode::start_on(&app, &url, &runner, "cut", Duration::from_secs(1)).await;
+    let job = app.create_job(json!({ "retries": 1, "params": { "wait": true, "stubborn": true } })).await;
+    let run = app.run_job(&job).await;
+    until("it runs", async || (runner.ran().len() == 1).then_some(())).await;
+    proxy.cut().await;
+    let other = JobsNode::start(&app, &runner, "other", LEASE).await;
+    app.until_run(&run, "fail").await;
+    until("another node runs it", async || (runner.ran().len() == 2).then_some(())).await;
+    runner.open();
+    let history = until("the second attempt", async || {
+        let history = app.runs_of(&job).await;
+        (history[0]["status"] == "success").then_some(history)
+    })
+    .await;
+    proxy.mend().await;
+    // The node that was cut off is well again, and what it had is still as it was.
+    let marker = app.create_job(json!({ "params": { "log": ["after"] } })).await;
+    other.stop(GRACE).await;
+    let marker = app.run_job(&marker).await;
+    app.until_run(&marker, "success").await;
+    assert_eq!(app.runs_of(&job).await, history);
+    assert_eq!(history[1]["errorText"], "its scheduler stopped");
+    cut.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_that_is_told_to_stop_finishes_or_gives_up_what_it_has() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let node = JobsNode::start(&app, &runner, "first", LEASE).await;
+    let hangs = app.create_job(json!({ "retries": 1, "params": { "hang": true } })).await;
+    let waits = app.create_job(json!({ "params": { "wait": true } })).await;
+    let (hanging, waiting) = (app.run_job(&hangs).await, app.run_job(&waits).await);
+    until("they run", async || (runner.ran().len() == 2).then_some(())).await;
+    runner.open();
+    node.stop(Duration::from_millis(500)).await;
+    // At once, not when the lease runs out.
+    assert_eq!(app.run(&waiting).await["status"], "success");
+    let given_up = app.run(&hanging).await;
+    assert_eq!((&given_up["status"], &given_up["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
+    let next = app.runs_of(&hangs).await.remove(0);
+    assert_eq!((&next["status"], &next["attempt"]), (&json!("queued"), &json!(2)));
+    let late = app.run_job(&waits).await;
+    assert_eq!(app.run(&late).await["status"], "queued", "nobody takes up work any more");
+    let second = JobsNode::start(&app, &runner, "second", LEASE).await;
+    app.until_run(&late, "success").await;
+    app.until_run(next["id"].as_str().unwrap(), "running").await;
+    second.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_leaves_work_to_the_scheduler() {
+    let url = Postgres::shared().platform_database().await;
+    let vars = ProgramVars::external(&url);
+    let gateway = vars.serve(&["--role", "gateway"]);
+    let platform = atlashub::db::platform::connect(&url, 2).unwrap();
+    let run = Uuid::now_v7();
+    sqlx::query(
+        "WITH run AS (INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger) VALUES ($1, 'nobody', 'x', 'manual'))
+         SELECT pg_notify('atlashub_jobs', 'queued')",
+    )
+    .bind(run)
+    .execute(&platform)
+    .await
+    .unwrap();
+    let admin = Client::new(&*gateway.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    let path = format!("/admin/v1/runs/{run}");
+    assert_eq!(admin.get(&path).await.1["status"], "queued");
+    let scheduler = vars.serve(&["--role", "scheduler"]);
+    let told = until("the scheduler took it", async || {
+        let (_, told) = admin.get(&path).await;
+        (told["status"] == "fail").then_some(told)
+    })
+    .await;
+    assert!(told["errorText"].as_str().unwrap().contains("`nobody`"), "{told}");
+    let worker: String = sqlx::query_scalar("SELECT worker FROM cron_job_runs WHERE id = $1")
+        .bind(run)
+        .fetch_one(&platform)
+        .await
+        .unwrap();
+    assert!(worker.starts_with(&format!("{}-", scheduler.pid())), "{worker}");
+    scheduler.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(scheduler.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_runs_at_once_than_there_are_turns() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder()
+        .role(Role::Gateway)
+        .runner(runner.node("gateway"))
+        .var("ATLASHUB_JOB_CONCURRENCY", "2")
+        .start()
+        .await;
+    let job = app.create_job(json!({ "overlap": "allow", "params": { "wait": true } })).await;
+    let mut runs = Vec::new();
+    for _ in 0..6 {
+        runs.push(app.run_job(&job).await);
+    }
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
+    until("two run", async || (runner.ran().len() == 2).then_some(())).await;
+    let running = app.runs_of(&job).await.iter().filter(|run| run["status"] == "running").count();
+    assert_eq!(running, 2);
+    runner.open();
+    for run in runs {
+        app.until_run(&run, "success").await;
+    }
+    node.stop(GRACE).await;
+}
