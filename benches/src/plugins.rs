@@ -25,7 +25,7 @@ use wasmtime::{
     error::Context as _,
 };
 
-use crate::platform;
+use crate::{TURNS, median, platform};
 
 /// As `pg_dump` and the store hand them over.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -91,19 +91,22 @@ async fn figures(length: Duration) -> Result<PluginFigures> {
     // A line and a report of progress each.
     let call = begin.elapsed() / (2 * LINES) as u32;
 
-    let native = {
+    let (mut native, mut forwarded, mut transformed) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TURNS {
         let begin = Instant::now();
         drain(zeros()).await?;
-        per_second(begin)
-    };
+        native.push(per_second(begin));
+        forwarded.push(stream_job(&engine, &plugin, "forward").await?);
+        transformed.push(stream_job(&engine, &plugin, "transform").await?);
+    }
     Ok(PluginFigures {
         compile,
         instantiate,
         run,
         call,
-        native,
-        forwarded: stream_job(&engine, &plugin, "forward").await?,
-        transformed: stream_job(&engine, &plugin, "transform").await?,
+        native: median(native),
+        forwarded: median(forwarded),
+        transformed: median(transformed),
         memory_kib,
     })
 }

@@ -55,7 +55,7 @@ variables! {
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Most rows of a list.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false" "Lets the SQL editor run `CREATE EXTENSION` for trusted extensions.";
-    plain "ATLASHUB_JOB_CONCURRENCY" "16" "Most runs of jobs at once in one process.";
+    plain "ATLASHUB_JOB_CONCURRENCY" "32" "Most runs of jobs at once in one process.";
     plain "ATLASHUB_JOB_LEASE_SECONDS" "30" "A run whose scheduler was not heard of for so long is taken for dead, and tried again where it has retries left.";
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30" "Runs that ended so many days ago are removed with their logs; the newest of each job stays.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Most ended runs that are kept of one job.";

@@ -66,7 +66,8 @@ pub fn plugin() -> Plugin {
             "To list the platform's migrations and to apply those that are pending.",
             Scope::default(),
         )
-        .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 1, ..Limits::default() })
+        // Two that apply wait for one another in Postgres.
+        .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 16, ..Limits::default() })
 }
 
 atlashub_plugin_sdk::export!(plugin);
