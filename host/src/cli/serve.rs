@@ -114,9 +114,7 @@ async fn serve(
     let data_dir = config.data_dir.clone();
     let public_url = config.public_url.clone();
     let admin_address = surfaces.admin.address;
-    if config.embedded() {
-        offer_plugin_folder(&config.plugin_dir);
-    }
+    offer_plugin_folder(&config.plugin_dir);
     let app = App::build(config, &running.services)?;
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {

@@ -39,6 +39,29 @@ fn every_variable_is_one_that_the_server_reads() {
     }
 }
 
+/// What the image or a file of its own decides, and what is for embedded services and for development.
+const NOT_FOR_ENV: &[&str] = &[
+    "ATLASHUB_DATA_DIR",
+    "ATLASHUB_PLUGIN_DIR",
+    "ATLASHUB_POSTGRES_BIN_DIR",
+    "ATLASHUB_POSTGRES_PORT",
+    "ATLASHUB_EMBEDDED_S3_LISTEN",
+    "DEV_ADMIN_TOKEN",
+    "PLATFORM_MASTER_KEY_PREVIOUS",
+];
+
+#[test]
+fn every_variable_reaches_the_servers() {
+    let services = services("compose.yaml");
+    for service in ["gateway", "scheduler"] {
+        let passed = environment(&services[service]);
+        for variable in VARIABLES.iter().filter(|variable| !NOT_FOR_ENV.contains(&variable.name)) {
+            let there = passed.contains_key(variable.name) || passed.contains_key(&format!("{}_FILE", variable.name));
+            assert!(there, "{} set in .env would not reach {service}", variable.name);
+        }
+    }
+}
+
 #[test]
 fn the_example_env_has_what_compose_fills_in_and_nothing_else() {
     let asked: BTreeSet<String> = FILES.iter().flat_map(|file| filled_in(&text(file))).collect();
@@ -105,6 +128,10 @@ fn the_pi_keeps_within_its_memory() {
         };
     }
     assert!(total <= 2560, "{total} MiB");
+    // Runs at their limits leave room for the scheduler itself, a pg_dump and a compilation.
+    let plugins = environment(&pi["scheduler"])["ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB"].parse::<u32>().unwrap();
+    let scheduler = pi["scheduler"]["mem_limit"].as_str().unwrap().trim_end_matches('m').parse::<u32>().unwrap();
+    assert!(plugins + 224 <= scheduler, "{plugins} of {scheduler} MiB");
 }
 
 #[test]
