@@ -9,6 +9,7 @@ use crate::{
 /// How long runs may go on when the process is told to stop.
 const RUN_GRACE: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP: Duration = Duration::from_secs(60);
+const VERIFICATION_SWEEP: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP: Duration = Duration::from_secs(600);
 
 impl App {
@@ -28,6 +29,7 @@ impl App {
         });
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
+            tokio::spawn(self.clone().sweep_verifications());
             let app = self.clone();
             tokio::spawn(async move {
                 let observer = RunNotices::new(app.notifier().clone());
@@ -53,6 +55,17 @@ impl App {
             ticks.tick().await;
             if let Err(error) = projects::finish_unfinished(&self.0.projects).await {
                 tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
+            }
+        }
+    }
+
+    /// Removes the scratch databases of a process that was killed while it verified a backup.
+    async fn sweep_verifications(self) {
+        let mut ticks = tokio::time::interval(VERIFICATION_SWEEP);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.0.backups.catalogue.remove_leftover_scratches().await {
+                tracing::warn!(%error, "scratch databases could not be looked for");
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     backups::{BackupsState, Catalogue},
     config::Config,
     data::{DataLimits, DataService},
-    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
+    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
     jobs::{JobsState, NoRunner, notify::NotificationState},
     object_store::ObjectStore,
@@ -62,7 +62,8 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
     };
 
-    let catalogue = Catalogue::new(platform.clone(), store.clone());
+    let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
+    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer);
     let capabilities = Arc::new(capabilities::Services {
         platform: platform.clone(),
         egress: egress.clone(),

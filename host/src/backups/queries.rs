@@ -129,6 +129,22 @@ pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
     Ok(result.rows_affected())
 }
 
+/// False where there is no such entry.
+pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Result<bool> {
+    let result = sqlx::query("UPDATE backups SET state = 'verified', verified_at = now() WHERE id = $1")
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+pub(super) async fn run_is_running(pool: &PgPool, run: Uuid) -> Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM cron_job_runs WHERE id = $1 AND status = 'running')")
+        .bind(run)
+        .fetch_one(pool)
+        .await
+}
+
 pub(super) async fn delete(pool: &PgPool, id: Uuid) -> Result<bool> {
     let result = sqlx::query("DELETE FROM backups WHERE id = $1").bind(id).execute(pool).await?;
     Ok(result.rows_affected() > 0)
