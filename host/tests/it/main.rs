@@ -13,6 +13,7 @@ mod authorization;
 mod backups_catalogue;
 mod backups_dump;
 mod backups_plugin;
+mod backups_verify;
 mod backups_whole_way;
 mod cli_backup;
 mod cli_configuration;
