@@ -83,7 +83,8 @@ impl Restorer {
         let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
         let program = inner.programs.find(server_major.max(dump_major.unwrap_or(0))).await?;
         let program = RestoreProgram::beside(&program);
-        let bytes = archive.bytes;
+        // Asked again after its end, when head and rest are read by two.
+        let bytes = &mut archive.bytes.fuse();
         let head = match program.list(bytes).await {
             Err(error @ RestoreError::Failed(_)) => {
                 while let Some(chunk) = bytes.next().await {
