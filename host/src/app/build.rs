@@ -1,6 +1,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use chrono::Utc;
+use futures_util::FutureExt as _;
 
 use super::{App, Exchanged, Inner, Services, notices};
 use crate::{
@@ -99,6 +100,13 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
             data.schemas().forget(project);
         })
     };
+    let begin_final_backup = {
+        let backups = backups.clone();
+        Arc::new(move |project: String| {
+            let backups = backups.clone();
+            async move { backups.begin_final(&project).await }.boxed()
+        })
+    };
     Ok(App(Arc::new(Inner {
         started_at,
         gate: PublicGate {
@@ -140,6 +148,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
             keys,
             max_object_bytes,
             forget,
+            begin_final_backup,
         },
         config,
     })))

@@ -8,10 +8,12 @@
 //! and any way for an API key to reach the bucket. Restoring over a project will be a file of its own here.
 //!
 //! Reading order: `manifest`, `stored` (what storage has), `queries`, `catalogue` (table and storage brought together; what
-//! plugins get), `create` (a run of the plugin), `verify` (a backup restored, compared and removed again), `routes`.
+//! plugins get), `create` (a run of the plugin), `verify` (a backup restored, compared and removed again), `final_backup`
+//! (before a project is deleted), `routes`.
 
 mod catalogue;
 mod create;
+mod final_backup;
 mod manifest;
 mod queries;
 mod routes;

@@ -58,6 +58,7 @@ mod plugins_routes;
 mod plugins_transfers;
 mod plugins_trust;
 mod projects;
+mod projects_final_backup;
 mod projects_recovery;
 mod resilience;
 mod sql_editor;
