@@ -18,6 +18,10 @@ pub struct Project {
     pub cors_origins: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// The run of the final backup after which the project is deleted; null where it isn't to be.
+    pub delete_after_run: Option<String>,
+    /// Why the project is still there after its deletion with a final backup was asked for.
+    pub delete_problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,4 +89,7 @@ pub struct ProjectDetail {
 pub struct DeleteProject {
     /// The project's name, typed back.
     pub confirm: String,
+    /// Make a backup first, and delete the project only once it is there.
+    #[serde(default)]
+    pub final_backup: bool,
 }

@@ -3,15 +3,32 @@ use std::{sync::Arc, time::Duration};
 use super::{App, notices::RunNotices};
 use crate::{
     backups,
-    jobs::{Scheduler, notify},
+    jobs::{RunEnded, RunObserver, Scheduler, notify},
     observability, projects, storage,
 };
 
 /// How long runs may go on when the process is told to stop.
 const RUN_GRACE: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP: Duration = Duration::from_secs(60);
+const VERIFICATION_SWEEP: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP: Duration = Duration::from_secs(600);
 const BACKUP_SWEEP: Duration = Duration::from_secs(3600);
+
+/// Hears how runs end: the owner is told, and a project that waited for the run is deleted or stays.
+struct RunEnds {
+    notices: RunNotices,
+    app: App,
+}
+
+impl RunObserver for RunEnds {
+    fn run_ended(&self, ended: &RunEnded) {
+        self.notices.run_ended(ended);
+        if ended.project_id.is_some() && !ended.will_retry {
+            let (app, run) = (self.app.clone(), ended.run_id);
+            tokio::spawn(async move { app.0.backups.settle_deletion_of(&app.0.projects, run).await });
+        }
+    }
+}
 
 impl App {
     /// Starts what runs beside the requests: metrics, hearing of revoked keys, plugins, notifications, the sweeps,
@@ -31,9 +48,10 @@ impl App {
         if self.0.config.role.runs_jobs() {
             tokio::spawn(self.clone().sweep_storage());
             tokio::spawn(self.clone().sweep_backups());
+            tokio::spawn(self.clone().sweep_verifications());
             let app = self.clone();
             tokio::spawn(async move {
-                let observer = RunNotices::new(app.notifier().clone());
+                let observer = RunEnds { notices: RunNotices::new(app.notifier().clone()), app: app.clone() };
                 let mut scheduler = app.0.scheduler.lock().await;
                 *scheduler = Some(Scheduler::start(app.0.jobs.clone(), Some(Arc::new(observer))).await);
             });
@@ -56,6 +74,20 @@ impl App {
             ticks.tick().await;
             if let Err(error) = projects::finish_unfinished(&self.0.projects).await {
                 tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
+            }
+            if let Err(error) = self.0.backups.settle_deletions(&self.0.projects).await {
+                tracing::warn!(error = format!("{error:#}"), "deletions after a final backup could not be finished");
+            }
+        }
+    }
+
+    /// Removes the scratch databases of a process that was killed while it verified a backup.
+    async fn sweep_verifications(self) {
+        let mut ticks = tokio::time::interval(VERIFICATION_SWEEP);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.0.backups.catalogue.remove_leftover_scratches().await {
+                tracing::warn!(%error, "scratch databases could not be looked for");
             }
         }
     }

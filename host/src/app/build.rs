@@ -1,6 +1,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use chrono::Utc;
+use futures_util::FutureExt as _;
 
 use super::{App, Exchanged, Inner, Services, notices};
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
     backups::{BackupsState, Catalogue},
     config::Config,
     data::{DataLimits, DataService},
-    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper},
+    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
     jobs::{JobsState, NoRunner, notify::NotificationState},
     object_store::ObjectStore,
@@ -63,7 +64,8 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
     };
 
-    let catalogue = Catalogue::new(platform.clone(), store.clone());
+    let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
+    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer);
     let capabilities = Arc::new(capabilities::Services {
         platform: platform.clone(),
         egress: egress.clone(),
@@ -101,6 +103,13 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         Arc::new(move |project: &str| {
             storage.forget_project(project);
             data.schemas().forget(project);
+        })
+    };
+    let begin_final_backup = {
+        let backups = backups.clone();
+        Arc::new(move |project: String| {
+            let backups = backups.clone();
+            async move { backups.begin_final(&project).await }.boxed()
         })
     };
     Ok(App(Arc::new(Inner {
@@ -144,6 +153,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
             keys,
             max_object_bytes,
             forget,
+            begin_final_backup,
         },
         config,
     })))

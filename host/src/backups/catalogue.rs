@@ -12,22 +12,23 @@ use super::{
     stored,
 };
 use crate::{
-    db::DatabaseName,
+    db::{DatabaseName, restore::Restorer},
     jobs::JobsState,
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError},
-    plugins::{BackupCatalogue, CatalogueEntry, CatalogueError, NewBackup, RunLease},
+    plugins::{BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease},
 };
 
 /// The catalogue of backups. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalogue {
-    platform: PgPool,
-    store: ObjectStore,
+    pub(super) platform: PgPool,
+    pub(super) store: ObjectStore,
+    pub(super) restorer: Restorer,
 }
 
 impl Catalogue {
-    pub fn new(platform: PgPool, store: ObjectStore) -> Self {
-        Self { platform, store }
+    pub fn new(platform: PgPool, store: ObjectStore, restorer: Restorer) -> Self {
+        Self { platform, store, restorer }
     }
 
     /// Brings the table in line with storage: a dump that is gone makes its entry `missing`, a manifest that the table
@@ -148,6 +149,10 @@ impl BackupCatalogue for Catalogue {
     async fn find(&self, id: Uuid) -> Result<CatalogueEntry, CatalogueError> {
         let row = queries::backup(&self.platform, id).await.map_err(database)?;
         row.and_then(entry).ok_or(CatalogueError::NotFound)
+    }
+
+    async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError> {
+        self.verify_for_run(id, run).await
     }
 
     async fn remove(&self, id: Uuid) -> Result<(), CatalogueError> {

@@ -129,6 +129,54 @@ pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
     Ok(result.rows_affected())
 }
 
+/// False where there is no such entry.
+pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Result<bool> {
+    let result = sqlx::query("UPDATE backups SET state = 'verified', verified_at = now() WHERE id = $1")
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+pub(super) async fn run_is_running(pool: &PgPool, run: Uuid) -> Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM cron_job_runs WHERE id = $1 AND status = 'running')")
+        .bind(run)
+        .fetch_one(pool)
+        .await
+}
+
+/// A project that waits for its last backup.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct WaitingDeletion {
+    pub id: String,
+    pub name: String,
+    pub run: Uuid,
+    /// Of the run; none where its history is gone.
+    pub status: Option<String>,
+    pub error_text: Option<String>,
+    /// The run's backup is in the catalogue, and in storage.
+    pub backed_up: bool,
+}
+
+pub(super) async fn waiting_deletions(pool: &PgPool) -> Result<Vec<WaitingDeletion>> {
+    sqlx::query_as(
+        "SELECT p.id, p.name, p.delete_after_run AS run, r.status, r.error_text,
+             EXISTS (SELECT FROM backups b WHERE b.run_id = p.delete_after_run AND b.target = 'project:' || p.id
+                     AND b.state <> 'missing') AS backed_up
+         FROM projects p LEFT JOIN cron_job_runs r ON r.id = p.delete_after_run
+         WHERE p.delete_after_run IS NOT NULL AND p.state = 'ready' ORDER BY p.id",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+pub(super) async fn is_waited_for(pool: &PgPool, run: Uuid) -> Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM projects WHERE delete_after_run = $1)")
+        .bind(run)
+        .fetch_one(pool)
+        .await
+}
+
 pub(super) async fn delete(pool: &PgPool, id: Uuid) -> Result<bool> {
     let result = sqlx::query("DELETE FROM backups WHERE id = $1").bind(id).execute(pool).await?;
     Ok(result.rows_affected() > 0)

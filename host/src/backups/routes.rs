@@ -68,6 +68,18 @@ pub(super) async fn sign_backup_download(
     Ok(ApiJson(BackupDownload { download_url: signed.url, expires_in: DOWNLOAD_LIFE.as_secs() }))
 }
 
+/// Verifies a backup: a run that restores it into a scratch database, compares every table's rows with the manifest, and
+/// drops it. The run fails where something differs; else the backup is `verified`.
+#[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
+    responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+pub(super) async fn verify_backup(
+    State(state): State<BackupsState>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> ApiResult<(StatusCode, ApiJson<RunStarted>)> {
+    let run = state.begin_verify(id).await?;
+    Ok((StatusCode::ACCEPTED, ApiJson(RunStarted { run_id: run.to_string() })))
+}
+
 /// Removes a backup: dump, manifest and entry.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
@@ -83,7 +95,7 @@ impl From<CatalogueError> for ApiError {
     fn from(error: CatalogueError) -> Self {
         match error {
             CatalogueError::NotFound => Self::not_found("backup"),
-            CatalogueError::Invalid(problem) => Self::invalid(problem),
+            CatalogueError::Invalid(problem) | CatalogueError::Unverified(problem) => Self::invalid(problem),
             CatalogueError::LeaseLost => Self::new(Code::Conflict, "The run doesn't hold its lease any more."),
             CatalogueError::Unavailable { what, cause } => match what {
                 "the object store" => Self::unavailable("The object store", cause),

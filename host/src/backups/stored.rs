@@ -62,7 +62,8 @@ pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> St
     Ok(read?.into_iter().flatten().collect())
 }
 
-async fn read_manifest(store: &ObjectStore, manifest_key: String) -> StoreResult<Option<StoredBackup>> {
+/// None where it is gone or can't be understood.
+pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> StoreResult<Option<StoredBackup>> {
     let Some(object_key) = object_key_of(&manifest_key) else { return Ok(None) };
     let text = match store.get_small(PLATFORM_BUCKET, &manifest_key, LARGEST_MANIFEST).await {
         Err(error) if error.is_not_found() => return Ok(None),

@@ -133,11 +133,39 @@ impl ServerAddress {
                 variables.push(("PGSSLROOTCERT", "system".to_owned()));
             }
             (Some(_), None) => anyhow::bail!(
-                "pg_dump {major} can't check the server's certificate against the public roots: name them with \
-                 `sslrootcert=` in ATLASHUB_DATABASE_URL, or install pg_dump 16 or newer"
+                "the Postgres client programs {major} can't check the server's certificate against the public roots: name them with \
+                 `sslrootcert=` in ATLASHUB_DATABASE_URL, or install those of 16 or newer"
             ),
         }
         Ok(variables)
+    }
+
+    /// A program that uses libpq, with where it connects and nothing of our environment. `major` is the program's.
+    ///
+    /// # Errors
+    /// As [`Self::libpq_variables`].
+    pub(super) fn client_command(
+        &self,
+        program: &std::path::Path,
+        major: u32,
+        login: &Login,
+        application: &str,
+    ) -> anyhow::Result<std::process::Command> {
+        let mut command = super::programs::clean_command(program);
+        command
+            .envs(self.libpq_variables(major)?)
+            .env("LC_ALL", "C")
+            .env("PGAPPNAME", application)
+            .env("PGDATABASE", &login.database)
+            // Neither the file of whoever started us, nor a warning about it.
+            .env("PGPASSFILE", "/dev/null");
+        if let Some(user) = &login.user {
+            command.env("PGUSER", user);
+        }
+        if let Some(password) = &login.password {
+            command.env("PGPASSWORD", password.expose());
+        }
+        Ok(command)
     }
 
     /// Logs in and hands the socket to `driver`, which comes back where the login failed.

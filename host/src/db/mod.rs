@@ -15,6 +15,7 @@ mod pools;
 mod database_name;
 pub mod dump;
 pub mod programs;
+pub mod restore;
 
 pub mod audit;
 pub mod migrations;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,6 +17,10 @@ pub trait BackupCatalogue: Send + Sync + 'static {
 
     /// One of them, also where its dump is gone.
     async fn find(&self, id: Uuid) -> Result<CatalogueEntry, CatalogueError>;
+
+    /// Restores one into a scratch database, compares, and drops that; what differs is in the answer, and where nothing
+    /// does the entry says that it was verified.
+    async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError>;
 
     /// Removes dump, manifest and entry.
     async fn remove(&self, id: Uuid) -> Result<(), CatalogueError>;
@@ -52,6 +58,28 @@ pub struct CatalogueEntry {
     pub created_at: DateTime<Utc>,
 }
 
+/// What restoring a backup showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupVerification {
+    pub tables: usize,
+    pub rows: u64,
+    /// By schema and name.
+    pub differences: Vec<TableDifference>,
+    /// Of the dump.
+    pub size_bytes: u64,
+    pub duration: Duration,
+}
+
+/// A table that is not as the manifest says. `None` is no such table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDifference {
+    pub schema: String,
+    pub table: String,
+    /// Rows.
+    pub expected: Option<u64>,
+    pub found: Option<u64>,
+}
+
 /// Why the catalogue did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -60,6 +88,9 @@ pub enum CatalogueError {
     /// What was to be added is not what is in storage.
     #[error("{0}")]
     Invalid(String),
+    /// The dump is not the one that was made, or can't be restored.
+    #[error("{0}")]
+    Unverified(String),
     /// Another scheduler has the run by now, or it was cancelled.
     #[error("the run doesn't hold its lease any more")]
     LeaseLost,

@@ -46,7 +46,9 @@ mod tooling;
 use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use backup_catalogue::{BackupCatalogue, CatalogueEntry, CatalogueError, NewBackup, RunLease};
+pub use backup_catalogue::{
+    BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
+};
 pub use errors::PluginError;
 pub use first_party::{FirstParty, RESERVED_NAMES};
 pub use folder::PluginFolder;

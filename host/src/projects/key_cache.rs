@@ -123,6 +123,8 @@ impl KeyCache {
             cors_origins: row.cors_origins,
             created_at: row.project_created_at,
             updated_at: row.project_updated_at,
+            delete_after_run: None,
+            delete_problem: None,
         };
         let known = Arc::new(KnownKey {
             key_id: row.key_id,

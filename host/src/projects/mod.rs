@@ -11,6 +11,7 @@ mod databases;
 mod provisioning;
 mod recovery;
 mod removal;
+mod removal_queries;
 
 mod credentials;
 mod master_key;
@@ -31,10 +32,12 @@ mod routes;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
-use crate::{db::ProjectPools, object_store::ObjectStore, secrets::Sealer};
+use crate::{db::ProjectPools, error::ApiResult, object_store::ObjectStore, secrets::Sealer};
 
 pub use admin_project::AdminProject;
 pub use authenticate::{PublicGate, RefusalLimit, authenticate};
@@ -50,6 +53,7 @@ pub use master_key::{
 pub use project::{ProjectRef, Projects};
 pub use rate_limit::RateLimits;
 pub use recovery::{Unfinished, finish_unfinished, unfinished};
+pub use removal::{delete_after_run, keep_after_run};
 pub use user_tokens::{SigningKey, UserTokens, signing_key};
 
 /// What the routes of projects and keys need.
@@ -66,10 +70,15 @@ pub struct ProjectsState {
     pub max_object_bytes: i64,
     /// Slices above remember things of projects; this makes them forget one that is removed.
     pub forget: ForgetProject,
+    /// Backups are above, too.
+    pub begin_final_backup: BeginFinalBackup,
 }
 
 /// Called with the id of a project that is being removed.
 pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Begins a backup of the project with this id; answers the run.
+pub type BeginFinalBackup = Arc<dyn Fn(String) -> BoxFuture<'static, ApiResult<Uuid>> + Send + Sync>;
 
 /// Routes of the admin surface.
 pub fn admin_router<S>() -> OpenApiRouter<S>

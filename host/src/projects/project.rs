@@ -7,6 +7,7 @@ use api_types::{Project, ProjectState};
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::queries;
 use crate::error::{ApiError, ApiResult};
@@ -23,6 +24,10 @@ pub struct ProjectRef {
     pub cors_origins: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// The backup that its deletion waits for.
+    pub delete_after_run: Option<Uuid>,
+    /// Why it was not deleted after all.
+    pub delete_problem: Option<String>,
 }
 
 impl ProjectRef {
@@ -46,6 +51,8 @@ impl ProjectRef {
             cors_origins: self.cors_origins.clone(),
             created_at: self.created_at,
             updated_at: self.updated_at,
+            delete_after_run: self.delete_after_run.map(|run| run.to_string()),
+            delete_problem: self.delete_problem.clone(),
         }
     }
 }

@@ -126,6 +126,8 @@ async fn provision_locked(
         cors_origins: Vec::new(),
         created_at: Utc::now(),
         updated_at: Utc::now(),
+        delete_after_run: None,
+        delete_problem: None,
     });
     tracing::info!(project = id, "project made");
     Ok(CreatedProject { project: project.to_wire(), publishable_key: publishable, secret_key: secret })

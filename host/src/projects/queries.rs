@@ -15,6 +15,8 @@ struct ProjectRow {
     cors_origins: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    delete_after_run: Option<Uuid>,
+    delete_problem: Option<String>,
 }
 
 impl From<ProjectRow> for ProjectRef {
@@ -30,6 +32,8 @@ impl From<ProjectRow> for ProjectRef {
             cors_origins: row.cors_origins,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            delete_after_run: row.delete_after_run,
+            delete_problem: row.delete_problem,
         }
     }
 }
@@ -37,7 +41,7 @@ impl From<ProjectRow> for ProjectRef {
 pub(super) async fn project(pool: &PgPool, id: &str) -> Result<Option<ProjectRef>, sqlx::Error> {
     let row = crate::db::platform::retry_stale(|| {
         sqlx::query_as::<_, ProjectRow>(
-            "SELECT id, name, state, cors_origins, created_at, updated_at FROM projects WHERE id = $1",
+            "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem FROM projects WHERE id = $1",
         )
         .bind(id)
         .fetch_optional(pool)
@@ -54,7 +58,7 @@ pub(super) async fn projects(
 ) -> Result<Vec<ProjectRef>, sqlx::Error> {
     let (at, id) = before.unzip();
     let rows = sqlx::query_as::<_, ProjectRow>(
-        "SELECT id, name, state, cors_origins, created_at, updated_at FROM projects
+        "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem FROM projects
          WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
          ORDER BY created_at DESC, id DESC LIMIT $3",
     )
@@ -68,7 +72,7 @@ pub(super) async fn projects(
 
 pub(super) async fn unready_projects(pool: &PgPool) -> Result<Vec<ProjectRef>, sqlx::Error> {
     let rows = sqlx::query_as::<_, ProjectRow>(
-        "SELECT id, name, state, cors_origins, created_at, updated_at FROM projects WHERE state <> 'ready' ORDER BY created_at",
+        "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem FROM projects WHERE state <> 'ready' ORDER BY created_at",
     )
     .fetch_all(pool)
     .await?;
@@ -78,7 +82,7 @@ pub(super) async fn unready_projects(pool: &PgPool) -> Result<Vec<ProjectRef>, s
 pub(super) async fn insert_project(db: impl PgExecutor<'_>, id: &str, name: &str) -> Result<ProjectRef, sqlx::Error> {
     sqlx::query_as::<_, ProjectRow>(
         "INSERT INTO projects (id, name) VALUES ($1, $2)
-         RETURNING id, name, state, cors_origins, created_at, updated_at",
+         RETURNING id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem",
     )
     .bind(id)
     .bind(name)
@@ -105,7 +109,7 @@ pub(super) async fn update_project(
     let row = sqlx::query_as::<_, ProjectRow>(
         "UPDATE projects SET name = coalesce($2, name), cors_origins = coalesce($3, cors_origins), updated_at = now()
          WHERE id = $1 AND state = 'ready'
-         RETURNING id, name, state, cors_origins, created_at, updated_at",
+         RETURNING id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem",
     )
     .bind(id)
     .bind(name)

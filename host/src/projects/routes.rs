@@ -1,8 +1,13 @@
 use api_types::{
     CreateProject, CreatedProject, DeleteProject, ErrorBody, Page, PageQuery, Project, ProjectDetail, ProjectState,
-    UpdateProject,
+    RunStarted, UpdateProject,
 };
-use axum::{Extension, extract::State, http::StatusCode};
+use axum::{
+    Extension,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use chrono::{DateTime, Utc};
 
 use super::{AdminProject, ProjectsState, cors, keys, provisioning, queries, removal};
@@ -101,15 +106,16 @@ pub(super) async fn update_project(
     Ok(ApiJson(updated.to_wire()))
 }
 
-/// Removes a project with its database, files and keys. Asked again after a failure, it goes on.
+/// Removes a project with its database, files and keys. Asked again after a failure, it goes on. With `finalBackup` a backup of it
+/// begins, and the project is removed once that is in the catalogue; it works on until then, and stays where the backup fails.
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     request_body = DeleteProject,
-    responses((status = 204), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
+    responses((status = 202, body = RunStarted), (status = 204), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(super) async fn delete_project(
     State(state): State<ProjectsState>,
     ApiPath(id): ApiPath<String>,
     ApiJson(request): ApiJson<DeleteProject>,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+) -> ApiResult<(Extension<AuditDetails>, Response)> {
     let project = queries::project(&state.platform, &id)
         .await?
         .filter(|project| project.state != ProjectState::Creating)
@@ -118,8 +124,14 @@ pub(super) async fn delete_project(
         return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
             .with_hint("Type the project's name, exactly as it is shown."));
     }
+    if request.final_backup {
+        let run = removal::delete_with_backup(&state, &project).await?.to_string();
+        let details = AuditDetails(serde_json::json!({ "name": project.name, "finalBackup": run }));
+        let answer = (StatusCode::ACCEPTED, ApiJson(RunStarted { run_id: run }));
+        return Ok((Extension(details), answer.into_response()));
+    }
     removal::delete_project(&state, &project).await?;
-    Ok((StatusCode::NO_CONTENT, named(&project.name)))
+    Ok((named(&project.name), StatusCode::NO_CONTENT.into_response()))
 }
 
 /// For the audit log, which outlives the project.

@@ -73,6 +73,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/admin/v1/backups", Owner),
     ("DELETE", "/admin/v1/backups/{backup}", Owner),
     ("POST", "/admin/v1/backups/{backup}/download", Owner),
+    ("POST", "/admin/v1/backups/{backup}/verify", Owner),
     ("GET", "/admin/v1/jobs", Owner),
     ("POST", "/admin/v1/jobs", Owner),
     ("GET", "/admin/v1/jobs/{job}", Owner),

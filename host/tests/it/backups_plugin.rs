@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What the plugin asks for, granted.
-fn grants() -> Grants {
+pub(crate) fn grants() -> Grants {
     let all = || vec!["*".to_owned()];
     let scopes = BTreeMap::from([
         (Capability::Databases, Scope { databases: all(), ..Scope::default() }),
@@ -32,9 +32,13 @@ fn grants() -> Grants {
 }
 
 async fn plugin(app: &TestApp, name: &str, job: &str, params: Value) -> GuestRun {
+    plugin_with(app, name, job, params, grants()).await
+}
+
+pub(crate) async fn plugin_with(app: &TestApp, name: &str, job: &str, params: Value, grants: Grants) -> GuestRun {
     let bytes = built(&format!("first-party/{name}.wasm"));
     let services = Arc::clone(app.app.capabilities());
-    let mut run = GuestRun::with(&bytes, grants(), HostLimits::default(), services).await;
+    let mut run = GuestRun::with(&bytes, grants, HostLimits::default(), services).await;
     run.call.job = job.to_owned();
     run.call.params = params;
     // Under way, and held for long by a scheduler that there isn't.

@@ -10,14 +10,14 @@ use crate::{
     support::{PATIENCE, ProgramVars, TestApp, TestProject},
 };
 
-async fn begin(app: &TestApp, target: &str) -> String {
+pub(crate) async fn begin(app: &TestApp, target: &str) -> String {
     let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
     answer["runId"].as_str().unwrap().to_owned()
 }
 
 /// The run, once it has ended.
-async fn ended(app: &TestApp, run: &str) -> Value {
+pub(crate) async fn ended(app: &TestApp, run: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let (status, run) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
@@ -29,7 +29,7 @@ async fn ended(app: &TestApp, run: &str) -> Value {
     }
 }
 
-async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
+pub(crate) async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
     let (_, page) = app.admin().get("/admin/v1/backups?limit=200").await;
     let target = json!(format!("project:{}", project.id));
     page["items"].as_array().unwrap().iter().filter(|item| item["target"] == target).cloned().collect()

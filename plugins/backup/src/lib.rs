@@ -4,7 +4,8 @@
 //! ended well, then its manifest is written beside it, then the catalogue learns of it: what the catalogue has is complete.
 //!
 //! Reading order: [`backup`] is one database, [`run`] all that a run was asked for, [`retention`] what is kept, [`layout`] the names
-//! of objects, [`manifest`] what lies beside a dump. Deliberately absent: restoring. It is the host's alone.
+//! of objects, [`manifest`] what lies beside a dump, [`verify`] whether backups can be restored. Deliberately absent: restoring
+//! itself. It is the host's alone.
 
 mod backup;
 mod layout;
@@ -12,6 +13,7 @@ mod manifest;
 mod retention;
 mod run;
 mod time;
+mod verify;
 
 use atlashub_plugin_sdk::prelude::*;
 
@@ -26,6 +28,7 @@ pub fn plugin() -> Plugin {
             run::backup,
         )
         .job("prune", "Removes backups that the retention doesn't keep.", run::prune)
+        .job("verify", "Restores backups into a scratch database, and compares their rows.", verify::verify)
         .asks(
             Capability::Databases,
             "To dump the databases.",
@@ -38,7 +41,7 @@ pub fn plugin() -> Plugin {
         )
         .asks(
             Capability::Backups,
-            "To record backups, and to remove those that the retention doesn't keep.",
+            "To record backups, to verify them, and to remove those that the retention doesn't keep.",
             Scope { databases: vec!["*".to_owned()], ..Scope::default() },
         )
         .limits(Limits {

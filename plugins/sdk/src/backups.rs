@@ -1,7 +1,7 @@
 //! The catalogue of backups.
 
 use crate::Result;
-pub use crate::bindings::atlashub::plugin::backups::{Backup, Facts, NewBackup};
+pub use crate::bindings::atlashub::plugin::backups::{Backup, Facts, NewBackup, TableDifference, Verification};
 
 /// What a manifest needs and only the platform knows.
 pub fn describe() -> Facts {
@@ -46,6 +46,19 @@ pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
         backups.sort_by_key(|backup| std::cmp::Reverse(backup.created_at));
         Ok(backups)
     })
+}
+
+/// Restores a backup into a scratch database, compares its rows with its manifest, and drops the database. What differs is in
+/// the answer.
+///
+/// # Errors
+/// `Denied`, `NotFound`, `Failed` where the dump is not the one that was made or can't be restored, `Unavailable`.
+#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+pub async fn verify(id: &str) -> Result<Verification> {
+    #[cfg(target_arch = "wasm32")]
+    return crate::bindings::atlashub::plugin::backups::verify(id.to_owned()).await.map_err(crate::error::from_wit);
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::call(crate::plugin::Capability::Backups, "backups.verify", id, |state| state.verify_backup(id))
 }
 
 /// Removes a backup: dump, manifest, entry.

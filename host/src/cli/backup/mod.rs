@@ -1,7 +1,8 @@
-//! `atlashub backup`: which backups there are, and making one. Restoring will be a command of its own.
+//! `atlashub backup`: which backups there are, making one, and verifying one. Restoring will be a command of its own.
 
 mod create;
 mod list;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ pub(super) struct BackupArguments {
 enum BackupCommand {
     Create(create::CreateArguments),
     List(list::ListArguments),
+    Verify(verify::VerifyArguments),
 }
 
 pub(super) async fn run(arguments: &BackupArguments) -> Result<ExitCode, CommandError> {
@@ -29,5 +31,6 @@ pub(super) async fn run(arguments: &BackupArguments) -> Result<ExitCode, Command
     match &arguments.command {
         BackupCommand::Create(arguments) => create::run(arguments, config).await,
         BackupCommand::List(arguments) => list::run(arguments, &config).await,
+        BackupCommand::Verify(arguments) => verify::run(arguments, &config).await,
     }
 }

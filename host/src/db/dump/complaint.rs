@@ -1,4 +1,4 @@
-//! What `pg_dump` says on its standard error, and what of it a person may read.
+//! What `pg_dump` and `pg_restore` say on their standard error, and what of it a person may read.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -8,7 +8,7 @@ const KEPT: usize = 8 * 1024;
 const LONGEST: usize = 400;
 
 /// Reads to the end and keeps the last 8 KiB.
-pub(super) async fn read_tail(mut source: impl AsyncRead + Unpin) -> String {
+pub(in crate::db) async fn read_tail(mut source: impl AsyncRead + Unpin) -> String {
     let mut tail = Vec::new();
     let mut chunk = [0_u8; 4096];
     // What can't be read any more is no reason to lose what was.
@@ -22,10 +22,12 @@ pub(super) async fn read_tail(mut source: impl AsyncRead + Unpin) -> String {
 }
 
 /// The errors of the text on one line, without addresses and without the statements that met them.
-pub(super) fn safe_message(text: &str) -> String {
+pub(in crate::db) fn safe_message(program: &str, text: &str) -> String {
     let mut messages: Vec<&str> = Vec::new();
     for line in text.lines() {
-        let Some(message) = line.strip_prefix("pg_dump: error: ").or_else(|| line.strip_prefix("pg_dump: detail: "))
+        let said = line.strip_prefix(program).and_then(|line| line.strip_prefix(": "));
+        let Some(message) =
+            said.and_then(|said| said.strip_prefix("error: ").or_else(|| said.strip_prefix("detail: ")))
         else {
             continue;
         };
@@ -53,7 +55,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        assert_eq!(safe_message(text), expected);
+        assert_eq!(safe_message("pg_dump", text), expected);
     }
 
     #[test]
@@ -71,6 +73,9 @@ mod tests {
              pg_dump: detail: aborting because of server version mismatch\n",
             "server version: 16.1; pg_dump version: 15.3; aborting because of server version mismatch",
         );
+        let restoring = "pg_restore: error: could not execute query: ERROR:  permission denied to create role\nCommand was: CREATE ROLE x;\n";
+        let said = safe_message("pg_restore", restoring);
+        assert_eq!(said, "could not execute query: ERROR:  permission denied to create role");
         check("", "it ended without a word; the server's log may say more");
     }
 

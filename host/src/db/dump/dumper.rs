@@ -160,7 +160,7 @@ async fn finish(running: &mut Running) -> Result<DumpInfo, DumpError> {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
                 tracing::warn!(%status, complaint, "pg_dump failed");
-                Err(DumpError::Failed(safe_message(&complaint)))
+                Err(DumpError::Failed(safe_message("pg_dump", &complaint)))
             }
             Err(error) => Err(DumpError::NotRun(error.into())),
         }

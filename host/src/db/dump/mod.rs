@@ -6,17 +6,17 @@
 //! half kills `pg_dump`.
 //!
 //! Deliberately absent: a shell, arguments that a caller chooses, passwords on a command line, a file on disk, and
-//! what is done with the bytes (`object_store::Upload`). Restoring is not here yet; it will be the same in the other
-//! direction, as the project's owner.
+//! what is done with the bytes (`object_store::Upload`). `db::restore` is the other direction; it shares the programs, the
+//! list of tables and the reading of last words.
 //!
 //! Reading order: `dumper` (the whole), `snapshot` (what is dumped, counted), `program` (the child process),
 //! `stream` (its output), `complaint` (its last words), `error`.
 
-mod complaint;
+pub(super) mod complaint;
 mod dumper;
 mod error;
-mod program;
-mod snapshot;
+pub(super) mod program;
+pub(super) mod snapshot;
 mod stream;
 
 pub use dumper::{Dump, DumpInfo, DumpOptions, DumpOutcome, Dumper};

@@ -11,7 +11,7 @@ use super::{DumpError, DumpOptions};
 use crate::db::{
     ServerAddress,
     connect::Login,
-    programs::{clean_command, find_dump_programs, version_of},
+    programs::{find_dump_programs, version_of},
 };
 
 /// How long `pg_dump` waits for a table's lock. We hold our own already, so this ends a wait for somebody who waits
@@ -19,27 +19,27 @@ use crate::db::{
 const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 
 /// `pg_dump` programs by the server's major that they were looked for with.
-pub(super) struct DumpPrograms {
+pub(in crate::db) struct DumpPrograms {
     preferred: Option<PathBuf>,
     found: Mutex<HashMap<u32, DumpProgram>>,
 }
 
 /// One `pg_dump`.
 #[derive(Debug, Clone)]
-pub(super) struct DumpProgram {
+pub(in crate::db) struct DumpProgram {
     path: PathBuf,
-    major: u32,
+    pub(in crate::db) major: u32,
     /// For example `15.14`.
     pub(super) version: String,
 }
 
 impl DumpPrograms {
     /// `preferred` is a folder that is looked into before the usual places.
-    pub(super) fn new(preferred: Option<PathBuf>) -> Self {
+    pub(in crate::db) fn new(preferred: Option<PathBuf>) -> Self {
         Self { preferred, found: Mutex::default() }
     }
 
-    pub(super) async fn find(&self, server_major: u32) -> Result<DumpProgram, DumpError> {
+    pub(in crate::db) async fn find(&self, server_major: u32) -> Result<DumpProgram, DumpError> {
         if let Some(program) = self.found().get(&server_major)
             // Not removed by an upgrade meanwhile.
             && program.path.is_file()
@@ -66,6 +66,11 @@ impl DumpPrograms {
 }
 
 impl DumpProgram {
+    /// The `pg_restore` beside it, which is of the same version.
+    pub(in crate::db) fn restore_program(&self) -> PathBuf {
+        self.path.with_file_name("pg_restore")
+    }
+
     /// Starts it on the snapshot. Killed when dropped.
     pub(super) fn start(
         &self,
@@ -74,26 +79,12 @@ impl DumpProgram {
         snapshot: &str,
         options: &DumpOptions,
     ) -> Result<Child, DumpError> {
-        let mut command = clean_command(&self.path);
+        let mut command =
+            address.client_command(&self.path, self.major, login, "atlashub dump").map_err(DumpError::NotRun)?;
         command.args(["--format=custom", "--no-password", "--encoding=UTF8", LOCK_WAIT]);
         command.arg(format!("--snapshot={snapshot}"));
         if let Some(compression) = options.compression {
             command.arg(format!("--compress={}", compression.min(9)));
-        }
-        for (name, value) in address.libpq_variables(self.major).map_err(DumpError::NotRun)? {
-            command.env(name, value);
-        }
-        command
-            .env("LC_ALL", "C")
-            .env("PGAPPNAME", "atlashub dump")
-            .env("PGDATABASE", &login.database)
-            // Neither the file of whoever started us, nor a warning about it.
-            .env("PGPASSFILE", "/dev/null");
-        if let Some(user) = &login.user {
-            command.env("PGUSER", user);
-        }
-        if let Some(password) = &login.password {
-            command.env("PGPASSWORD", password.expose());
         }
         let mut command = Command::from(command);
         command
@@ -121,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_of_our_environment_reaches_it() {
         let program = DumpPrograms::new(None).find(15).await.unwrap();
-        let command = clean_command(&program.path);
+        let command = crate::db::programs::clean_command(&program.path);
         let passed: Vec<_> = command.get_envs().filter_map(|(name, _)| name.to_str()).collect();
         let allowed = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
         assert!(passed.iter().all(|name| allowed.contains(name)), "{passed:?}");

@@ -44,7 +44,7 @@ pub(super) struct Snapshot {
     tables: Vec<Table>,
 }
 
-struct Table {
+pub(in crate::db) struct Table {
     schema: String,
     name: String,
     /// Schema and name, quoted by Postgres.
@@ -69,7 +69,10 @@ impl Driver for DumpDriver {
 }
 
 /// A connection for a dump.
-pub(super) async fn connect(address: &ServerAddress, login: &Login) -> Result<ExclusiveClient, tokio_postgres::Error> {
+pub(in crate::db) async fn connect(
+    address: &ServerAddress,
+    login: &Login,
+) -> Result<ExclusiveClient, tokio_postgres::Error> {
     let client = address.log_in(login, OPTIONS, DumpDriver).await.map_err(|(error, _)| error)?;
     Ok(ExclusiveClient::new(client, Notices::default(), address.clone()))
 }
@@ -115,21 +118,24 @@ impl Snapshot {
 
     /// Counts every table. Dropped on the way, it stops in Postgres too.
     pub(super) async fn count(&mut self) -> Result<Vec<TableRows>, DumpError> {
-        let mut counted = Vec::with_capacity(self.tables.len());
-        self.client.running();
-        for table in &self.tables {
-            let count = format!("SELECT pg_catalog.count(*) FROM ONLY {}", table.quoted);
-            let row = self.client.query_one(&count, &[]).await.map_err(DumpError::from_postgres)?;
-            let rows: i64 = row.get(0);
-            counted.push(TableRows {
-                schema: table.schema.clone(),
-                table: table.name.clone(),
-                rows: rows.unsigned_abs(),
-            });
-        }
-        self.client.settled();
-        Ok(counted)
+        count(&mut self.client, &self.tables).await.map_err(DumpError::from_postgres)
     }
+}
+
+/// Counts the rows of each. Dropped on the way, it stops in Postgres too.
+pub(in crate::db) async fn count(
+    client: &mut ExclusiveClient,
+    tables: &[Table],
+) -> Result<Vec<TableRows>, tokio_postgres::Error> {
+    let mut counted = Vec::with_capacity(tables.len());
+    client.running();
+    for table in tables {
+        let count = format!("SELECT pg_catalog.count(*) FROM ONLY {}", table.quoted);
+        let rows: i64 = client.query_one(&count, &[]).await?.get(0);
+        counted.push(TableRows { schema: table.schema.clone(), table: table.name.clone(), rows: rows.unsigned_abs() });
+    }
+    client.settled();
+    Ok(counted)
 }
 
 /// Begins the transaction and answers the snapshot's id.
@@ -144,7 +150,8 @@ async fn begin(client: &ExclusiveClient) -> Result<String, tokio_postgres::Error
     Ok(client.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await?.get(0))
 }
 
-async fn tables(client: &ExclusiveClient) -> Result<Vec<Table>, tokio_postgres::Error> {
+/// Those that a dump holds rows of.
+pub(in crate::db) async fn tables(client: &ExclusiveClient) -> Result<Vec<Table>, tokio_postgres::Error> {
     let rows = client.query(TABLES, &[]).await?;
     Ok(rows.iter().map(|row| Table { schema: row.get(0), name: row.get(1), quoted: row.get(2) }).collect())
 }

@@ -6,7 +6,7 @@ use super::begin_call;
 use crate::{
     db::DatabaseName,
     plugins::{
-        CatalogueEntry, CatalogueError, NewBackup, RunLease,
+        BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
         runtime::{
             Accessor, CallError, Host, RunScope, RunState,
             bindings::{backups, types::ErrorCode},
@@ -53,6 +53,18 @@ impl backups::HostWithStore<RunState> for Host {
         Ok(reached.map(to_wit).collect())
     }
 
+    async fn verify(accessor: &Accessor, id: String) -> Result<backups::Verification, CallError> {
+        let run = begin_call(accessor, id.len())?;
+        let id: Uuid = id.parse().map_err(|_| CallError::not_found("there is no such backup"))?;
+        let entry = run.services.backups.find(id).await?;
+        reached(&run, &entry.target.to_string())?;
+        // It reads a whole dump.
+        let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
+        let lease = RunLease { run_id: run.call.run_id, lease: run.call.lease };
+        let verification = run.services.backups.verify(id, lease).await?;
+        Ok(verification_to_wit(verification))
+    }
+
     async fn remove(accessor: &Accessor, id: String) -> Result<(), CallError> {
         let run = begin_call(accessor, id.len())?;
         let id: Uuid = id.parse().map_err(|_| CallError::not_found("there is no such backup"))?;
@@ -87,11 +99,28 @@ fn to_wit(entry: CatalogueEntry) -> backups::Backup {
     }
 }
 
+fn verification_to_wit(verification: BackupVerification) -> backups::Verification {
+    let difference = |TableDifference { schema, table, expected, found }| backups::TableDifference {
+        schema,
+        table,
+        expected,
+        found,
+    };
+    backups::Verification {
+        tables: u32::try_from(verification.tables).unwrap_or(u32::MAX),
+        rows: verification.rows,
+        differences: verification.differences.into_iter().map(difference).collect(),
+        size_bytes: verification.size_bytes,
+        duration_ms: u64::try_from(verification.duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
 impl From<CatalogueError> for CallError {
     fn from(error: CatalogueError) -> Self {
         match &error {
             CatalogueError::NotFound => Self::not_found(error.to_string()),
             CatalogueError::Invalid(problem) => Self::invalid(problem),
+            CatalogueError::Unverified(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
                 tracing::warn!(cause = format!("{cause:#}"), "a plugin's call to the catalogue of backups failed");

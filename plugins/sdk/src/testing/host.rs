@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backups::Backup,
+    backups::{Backup, TableDifference},
     databases::TableRows,
     http::Response,
     maintenance::{Report, Sweep},
@@ -134,6 +134,14 @@ impl TestHost {
             created_at,
         });
         host
+    }
+
+    /// What verifying a backup shows of a table in schema `public`.
+    #[must_use]
+    pub fn difference(self, id: &str, table: &str, expected: Option<u64>, found: Option<u64>) -> Self {
+        let difference = TableDifference { schema: "public".to_owned(), table: table.to_owned(), expected, found };
+        self.state.borrow_mut().differences.entry(id.to_owned()).or_default().push(difference);
+        self
     }
 
     /// What a sweep reports, call by call; then it finds nothing.

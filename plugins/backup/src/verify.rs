@@ -1,0 +1,207 @@
+//! Whether backups can be restored.
+
+use std::collections::BTreeSet;
+
+use atlashub_plugin_sdk::{
+    backups::{self, TableDifference},
+    prelude::*,
+    progress,
+};
+
+/// Everything that has a backup.
+const ALL: &str = "all";
+/// Tables named in a message; the rest is counted.
+const NAMED: usize = 10;
+
+/// One of the two.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct VerifyParams {
+    /// Id of a backup.
+    #[serde(default)]
+    backup: Option<String>,
+    /// The newest backup of `platform`, of `project:<id>`, or of each of `all`, which includes projects that are gone.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
+    target: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VerifiedAll {
+    verified: Vec<Verified>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failed>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Verified {
+    id: String,
+    target: String,
+    tables: u32,
+    rows: u64,
+    size_bytes: u64,
+    duration_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    id: String,
+    target: String,
+    error: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<Difference>,
+}
+
+/// Without a number there is no such table.
+#[derive(Debug, Serialize)]
+struct Difference {
+    schema: String,
+    table: String,
+    expected: Option<u64>,
+    found: Option<u64>,
+}
+
+/// The job `verify`. A backup that fails stops no other, and fails the run at its end.
+pub(crate) async fn verify(_run: Run, params: VerifyParams) -> Result<VerifiedAll> {
+    let wanted = match (params.backup, params.target) {
+        (Some(id), None) => vec![find(&id).await?],
+        (None, Some(target)) => newest(&target).await?,
+        _ => return Err(Error::invalid("give one of `backup` and `target`")),
+    };
+    let total = wanted.len() as u64;
+    let mut done = VerifiedAll { verified: Vec::new(), failed: Vec::new() };
+    let mut errors = Vec::new();
+    for (index, backup) in wanted.into_iter().enumerate() {
+        progress::report(index as u64, Some(total), &format!("Verifying the backup of {}", backup.target));
+        let (error, differences) = match backups::verify(&backup.id).await {
+            Ok(verification) if verification.differences.is_empty() => {
+                info!("Verified the backup of {}", backup.target; tables = verification.tables, rows = verification.rows, duration_ms = verification.duration_ms);
+                done.verified.push(Verified {
+                    id: backup.id,
+                    target: backup.target,
+                    tables: verification.tables,
+                    rows: verification.rows,
+                    size_bytes: verification.size_bytes,
+                    duration_ms: verification.duration_ms,
+                });
+                continue;
+            }
+            Ok(verification) => (differs(&verification.differences), verification.differences),
+            Err(error) => (error, Vec::new()),
+        };
+        error!("The backup of {} could not be verified: {error}", backup.target; backup = backup.id);
+        let difference =
+            |TableDifference { schema, table, expected, found }| Difference { schema, table, expected, found };
+        done.failed.push(Failed {
+            id: backup.id,
+            target: backup.target,
+            error: error.message.clone(),
+            differences: differences.into_iter().map(difference).collect(),
+        });
+        errors.push(error);
+    }
+    progress::report(total, Some(total), "Done");
+    outcome(done, errors, total)
+}
+
+/// A retry is worth it when any of the failures may go away.
+fn outcome(done: VerifiedAll, mut errors: Vec<Error>, total: u64) -> Result<VerifiedAll> {
+    if errors.is_empty() {
+        return Ok(done);
+    }
+    let index = errors.iter().position(Error::is_transient).unwrap_or(0);
+    let mut error = errors.swap_remove(index);
+    let failed: Vec<&str> = done.failed.iter().map(|failed| failed.target.as_str()).collect();
+    error = match total {
+        1 => error.context(format!("the backup of {} is not verified", failed.join(", "))),
+        _ => error.context(format!("{} of {total} backups are not verified ({})", failed.len(), failed.join(", "))),
+    };
+    Err(error.with_details(serde_json::to_value(&done)?))
+}
+
+fn differs(differences: &[TableDifference]) -> Error {
+    let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
+    let named: Vec<String> = differences
+        .iter()
+        .take(NAMED)
+        .map(|difference| {
+            let TableDifference { schema, table, expected, found } = difference;
+            format!("{schema}.{table}: {} expected, {} found", rows(*expected), rows(*found))
+        })
+        .collect();
+    let more = differences.len() - named.len();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Error::failed(format!("{} tables differ from the manifest: {}{more}", differences.len(), named.join("; ")))
+}
+
+async fn find(id: &str) -> Result<backups::Backup> {
+    let found = backups::list(None).await?.into_iter().find(|backup| backup.id == id);
+    found.ok_or_else(|| Error::not_found(format!("there is no backup `{id}` in storage")))
+}
+
+/// The newest of each target that is wanted.
+async fn newest(target: &str) -> Result<Vec<backups::Backup>> {
+    let listed = backups::list(if target == ALL { None } else { Some(target) }).await?;
+    let mut seen = BTreeSet::new();
+    let newest: Vec<_> = listed.into_iter().filter(|backup| seen.insert(backup.target.clone())).collect();
+    if newest.is_empty() {
+        return Err(Error::not_found(format!("there is no backup of `{target}` to verify")));
+    }
+    Ok(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use atlashub_plugin_sdk::testing::TestHost;
+
+    use super::*;
+
+    const NOW: u64 = 1_767_323_045_000;
+
+    fn host() -> TestHost {
+        TestHost::new(crate::plugin()).backup("old", "platform", NOW - 2).backup("new", "platform", NOW - 1).backup(
+            "shop",
+            "project:a",
+            NOW - 3,
+        )
+    }
+
+    #[test]
+    fn the_newest_of_each_is_verified_or_one_by_its_id() {
+        let all = host().run("verify", json!({"target": "all"})).unwrap();
+        let ids: Vec<_> = all["verified"].as_array().unwrap().iter().map(|verified| verified["id"].clone()).collect();
+        assert_eq!(ids, ["new", "shop"]);
+        let one = host().run("verify", json!({"backup": "old"})).unwrap();
+        assert_eq!(one["verified"][0]["target"], "platform");
+    }
+
+    #[test]
+    fn one_that_differs_stops_no_other_and_fails_the_run_with_the_tables_name() {
+        let host = host().difference("new", "items", Some(3), Some(2)).difference("new", "gone", Some(0), None);
+        let error = host.run("verify", json!({"target": "all"})).unwrap_err();
+        assert!(error.message.contains("1 of 2") && error.message.contains("platform"), "{}", error.message);
+        assert!(error.message.contains("public.items: 3 rows expected, 2 rows found"), "{}", error.message);
+        assert!(error.message.contains("public.gone: 0 rows expected, no table found"), "{}", error.message);
+        assert!(!error.is_transient());
+        let details = error.details.unwrap();
+        assert_eq!(details["verified"][0]["id"], "shop");
+        assert_eq!(details["failed"][0]["differences"][0]["table"], "items");
+    }
+
+    #[test]
+    fn what_passes_is_worth_a_retry_and_what_is_not_there_is_told() {
+        let error = host()
+            .fail("backups.verify", "shop", Error::unavailable("no answer"))
+            .run("verify", json!({"target": "all"}))
+            .unwrap_err();
+        assert!(error.is_transient());
+        for params in [json!({"backup": "none"}), json!({"target": "project:b"})] {
+            assert_eq!(host().run("verify", params).unwrap_err().code, ErrorCode::NotFound);
+        }
+        for params in [json!({}), json!({"backup": "new", "target": "all"})] {
+            assert_eq!(host().run("verify", params).unwrap_err().code, ErrorCode::Invalid);
+        }
+    }
+}
