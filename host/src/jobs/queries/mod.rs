@@ -31,7 +31,7 @@ pub(super) use jobs::{
     seconds_until_due, update_job,
 };
 pub(super) use queue::{
-    ClaimedRow, OutputPart, Renewal, claim, lease_is_held, renew, seconds_until_queued, write_output,
+    ClaimedRow, OutputPart, Renewal, claim, lease_is_held, lease_lasts, renew, seconds_until_queued, write_output,
 };
 pub(super) use retention::{RemovedRun, existing_runs, remove_old_runs, remove_surplus_runs};
 pub(super) use runs::{

@@ -168,3 +168,15 @@ pub(in crate::jobs) async fn lease_is_held(
     .await?;
     Ok(held.is_some())
 }
+
+/// Whether a run holds a lease that is not over.
+pub(in crate::jobs) async fn lease_lasts(pool: &PgPool, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running'
+                          AND lease_until > clock_timestamp())",
+    )
+    .bind(run)
+    .bind(lease)
+    .fetch_one(pool)
+    .await
+}
