@@ -45,6 +45,7 @@ mod jobs_retention;
 mod jobs_runs;
 mod jobs_schedulers;
 mod jobs_scheduling;
+mod jobs_sealed;
 mod jobs_whole_way;
 mod keys;
 mod made_up_requests;
