@@ -12,7 +12,7 @@ use super::{
     JobsState, PLATFORM_BUCKET, RunRefusal,
     definition::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
     names::{catch_up_text, job_type_text, overlap_text, parse_catch_up, parse_job_type, parse_overlap},
-    queries::{self, JobFilter, JobRow},
+    queries::{self, JobChange, JobFilter, JobRow},
     sealed::{self, Headers, UnreadableHeaders},
 };
 use crate::{
@@ -137,7 +137,8 @@ impl JobsState {
         if work_changed || (row.enabled && !was_enabled) {
             self.check_work(&mut row, body, headers?.keys().cloned().collect()).await?;
         }
-        if !queries::update_job(&self.platform, &row, read_at, rescheduled).await? {
+        let written = JobChange { read_at, rescheduled, headers: change.http_headers.is_some(), body: body.is_some() };
+        if !queries::update_job(&self.platform, &row, written).await? {
             self.job_row(id).await?;
             return Err(ApiError::new(Code::Conflict, "The job was changed by somebody else at the same time.")
                 .with_hint("Read it again and repeat the change."));

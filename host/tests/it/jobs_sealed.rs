@@ -1,10 +1,11 @@
 //! Headers and bodies of jobs under a master key that changes, and where it was lost.
 
+use atlashub::{config::Role, secrets::MasterKey};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{TestApp, TestRunner, code};
+use crate::support::{TestApp, TestRunner, code, until};
 
 fn http_job(name: &str) -> Value {
     json!({
@@ -86,4 +87,53 @@ async fn a_body_that_is_sent_back_as_it_was_shown_stays() {
     app.admin().patch(&path, json!({ "httpBody": "" })).await;
     let (status, error) = app.admin().patch(&path, json!({ "httpBody": "***" })).await;
     assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{error}");
+}
+
+#[tokio::test]
+async fn a_change_does_not_bring_back_what_was_sealed_anew_meanwhile() {
+    let (old, new) = (MasterKey::generate(), MasterKey::generate());
+    let runner = TestRunner::new();
+    let before = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).master_keys(&old, None).start().await;
+    let job = create(&before, http_job("job")).await;
+    let database = before.services.database_url.expose().to_owned();
+    let node =
+        TestApp::builder().role(Role::Gateway).database_url(&database).master_keys(&new, Some(&old)).start().await;
+    let platform = node.app.platform();
+    // The change reads the job, and waits for its row, which the rotation has.
+    let mut rotation = platform.begin().await.unwrap();
+    sqlx::query("SELECT FROM cron_jobs FOR UPDATE").execute(&mut *rotation).await.unwrap();
+    let (admin, path) = (before.admin(), format!("/admin/v1/jobs/{job}"));
+    let change = tokio::spawn(async move { admin.patch(&path, json!({ "name": "renamed" })).await });
+    until("it waits", async || {
+        let waiting: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+                            AND wait_event_type = 'Lock' AND query LIKE 'UPDATE cron_jobs%')",
+        )
+        .fetch_one(platform)
+        .await
+        .unwrap();
+        waiting.then_some(())
+    })
+    .await;
+    let (headers, body): (Vec<u8>, Vec<u8>) =
+        sqlx::query_as("SELECT http_headers_json, http_body_json FROM cron_jobs").fetch_one(platform).await.unwrap();
+    let sealer = &node.app.projects().sealer;
+    let id: Uuid = job.parse().unwrap();
+    let anew = |sealed: &[u8], identity: &str| sealer.seal(&sealer.open(sealed, identity).unwrap(), identity).unwrap();
+    sqlx::query("UPDATE cron_jobs SET http_headers_json = $1, http_body_json = $2")
+        .bind(anew(&headers, &atlashub::projects::job_headers_identity(id)))
+        .bind(anew(&body, &atlashub::projects::job_body_identity(id)))
+        .execute(&mut *rotation)
+        .await
+        .unwrap();
+    rotation.commit().await.unwrap();
+    assert_eq!(change.await.unwrap().0, StatusCode::OK);
+
+    // The old key is needed no more.
+    let after =
+        TestApp::builder().runner(runner.node("b")).database_url(&database).master_keys(&new, None).start().await;
+    let expected = [pair("body", "first-body"), pair("header.authorization", "Bearer first-value")];
+    assert_eq!(secrets(&after, &runner, &job).await, expected);
+    let (_, shown) = after.admin().get(&format!("/admin/v1/jobs/{job}")).await;
+    assert_eq!(shown["name"], "renamed");
 }

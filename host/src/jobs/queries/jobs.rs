@@ -125,17 +125,23 @@ pub(in crate::jobs) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(
     notify_schedules(pool).await
 }
 
-/// Writes what PATCH may change; false where the job changed since it was read, or is gone. `rescheduled` says
-/// whether its fire times begin anew, otherwise a scheduler may have moved them meanwhile.
-pub(in crate::jobs) async fn update_job(
-    pool: &PgPool,
-    job: &JobRow,
-    read_at: DateTime<Utc>,
-    rescheduled: bool,
-) -> Result<bool, sqlx::Error> {
+/// What of a job a PATCH writes; the rest others may have written since it was read.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::jobs) struct JobChange {
+    pub(in crate::jobs) read_at: DateTime<Utc>,
+    /// Its fire times begin anew; otherwise a scheduler may have moved them.
+    pub(in crate::jobs) rescheduled: bool,
+    /// Otherwise they may have been sealed anew.
+    pub(in crate::jobs) headers: bool,
+    pub(in crate::jobs) body: bool,
+}
+
+/// Writes what PATCH may change; false where somebody else changed the job since it was read, or it is gone.
+pub(in crate::jobs) async fn update_job(pool: &PgPool, job: &JobRow, change: JobChange) -> Result<bool, sqlx::Error> {
     let updated = sqlx::query(
         "UPDATE cron_jobs SET name = $3, schedule_cron = $4, timezone = $5, http_url = $6, http_method = $7,
-             http_headers_json = $8, http_body_json = $9, plugin = $10, plugin_job = $11, params = $12, enabled = $13,
+             http_headers_json = CASE WHEN $22 THEN $8 ELSE http_headers_json END,
+             http_body_json = CASE WHEN $23 THEN $9 ELSE http_body_json END, plugin = $10, plugin_job = $11, params = $12, enabled = $13,
              timeout_ms = $14, retries = $15, retry_backoff_ms = $16, overlap = $17, catch_up = $18,
              scheduled_until = CASE WHEN $19 THEN $20 ELSE scheduled_until END,
              next_run_at = CASE WHEN $19 THEN $21 ELSE next_run_at END,
@@ -143,7 +149,7 @@ pub(in crate::jobs) async fn update_job(
          WHERE id = $1 AND updated_at = $2",
     )
     .bind(job.id)
-    .bind(read_at)
+    .bind(change.read_at)
     .bind(&job.name)
     .bind(&job.schedule_cron)
     .bind(&job.timezone)
@@ -160,9 +166,11 @@ pub(in crate::jobs) async fn update_job(
     .bind(job.retry_backoff_ms)
     .bind(&job.overlap)
     .bind(&job.catch_up)
-    .bind(rescheduled)
+    .bind(change.rescheduled)
     .bind(job.scheduled_until)
     .bind(job.next_run_at)
+    .bind(change.headers)
+    .bind(change.body)
     .execute(pool)
     .await?;
     notify_schedules(pool).await?;
