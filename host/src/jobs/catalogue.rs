@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::{CatchUp, CreateJob, Job, JobType, Overlap, Page, Run, UpdateJob};
-use chrono::{SubsecRound, Utc};
+use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -57,7 +57,7 @@ impl JobsState {
                 _ => error,
             })?;
         }
-        let (id, now) = (Uuid::now_v7(), Utc::now().trunc_subsecs(6));
+        let (id, now) = (Uuid::now_v7(), queries::now(&self.platform).await?);
         let headers: Headers = new
             .http_headers
             .iter()
@@ -123,7 +123,7 @@ impl JobsState {
         apply(&mut row, &change);
         if rescheduled {
             let schedule = definition::schedule(&row.schedule_cron, &row.timezone)?;
-            row.scheduled_until = Utc::now().trunc_subsecs(6);
+            row.scheduled_until = queries::now(&self.platform).await?;
             row.next_run_at = schedule.next_after(row.scheduled_until).filter(|_| row.enabled);
         }
         let work_changed = change.http_url.is_some()

@@ -38,6 +38,7 @@ mod embedded_postgres;
 mod embedded_start;
 mod gate;
 mod jobs_catalogue;
+mod jobs_clock;
 mod jobs_leases;
 mod jobs_logs;
 mod jobs_outages;

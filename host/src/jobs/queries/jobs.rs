@@ -76,6 +76,11 @@ pub(in crate::jobs) async fn job(pool: impl PgExecutor<'_>, id: Uuid) -> Result<
         .await
 }
 
+/// The database's clock, which all fire times go by.
+pub(in crate::jobs) async fn now(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
+}
+
 /// The newest run of each of the jobs.
 pub(in crate::jobs) async fn last_runs(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<RunRow>, sqlx::Error> {
     sqlx::query_as(concat!(

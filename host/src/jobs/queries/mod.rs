@@ -28,7 +28,7 @@ mod runs;
 pub(super) use ending::{EndedRow, EndingRun, HeldLease, finish, reap, release};
 pub(super) use jobs::{
     DueJob, FiredRun, JobChange, JobCursor, JobFilter, JobRow, delete_job, due_jobs, insert_job, job, jobs, last_runs,
-    record_due, seconds_until_due, update_job,
+    now, record_due, seconds_until_due, update_job,
 };
 pub(super) use queue::{
     ClaimedRow, OutputPart, Renewal, claim, lease_is_held, lease_lasts, renew, seconds_until_queued, write_output,
