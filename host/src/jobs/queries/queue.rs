@@ -35,6 +35,9 @@ pub(in crate::jobs) struct ClaimedRow {
 
 /// Takes up to `limit` runs that are due, the longest due first, and never two exclusive ones of a job.
 ///
+/// Exclusive runs of a job take turns in the order of their fire times, runs by hand by when they are due. One waits for
+/// those before it that are due, and the run of a fire time also for an earlier one's retry that is not due yet.
+///
 /// # Errors
 /// A unique violation where another scheduler took an exclusive run of the same job at the same moment: nothing is
 /// claimed then, and the next call finds the rest.
@@ -53,7 +56,10 @@ pub(in crate::jobs) async fn claim(
                                     WHERE o.job_id = r.job_id AND o.status = 'running' AND o.exclusive)
                         AND NOT EXISTS (SELECT 1 FROM cron_job_runs o
                                         WHERE o.job_id = r.job_id AND o.status = 'queued' AND o.exclusive
-                                          AND o.not_before <= now() AND (o.not_before, o.id) < (r.not_before, r.id))))
+                                          AND (coalesce(o.scheduled_for, o.not_before), o.id)
+                                              < (coalesce(r.scheduled_for, r.not_before), r.id)
+                                          AND (o.not_before <= now()
+                                               OR (o.scheduled_for IS NOT NULL AND r.scheduled_for IS NOT NULL)))))
              ORDER BY r.not_before, r.id
              LIMIT $1
              FOR UPDATE OF r SKIP LOCKED
