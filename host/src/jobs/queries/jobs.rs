@@ -81,13 +81,20 @@ pub(in crate::jobs) async fn now(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::E
     sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
 }
 
-/// The newest run of each of the jobs.
+/// The newest run of each of the jobs; one that was skipped only where there is no other.
 pub(in crate::jobs) async fn last_runs(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<RunRow>, sqlx::Error> {
     sqlx::query_as(concat!(
         "SELECT newest.* FROM unnest($1::uuid[]) AS wanted (job)
-         CROSS JOIN LATERAL (SELECT ",
+         CROSS JOIN LATERAL (
+             SELECT * FROM (
+                 (SELECT ",
         run_columns!(),
-        " FROM cron_job_runs WHERE job_id = wanted.job ORDER BY id DESC LIMIT 1) AS newest"
+        " FROM cron_job_runs WHERE job_id = wanted.job AND status <> 'skipped' ORDER BY id DESC LIMIT 1)
+                 UNION ALL
+                 (SELECT ",
+        run_columns!(),
+        " FROM cron_job_runs WHERE job_id = wanted.job AND status = 'skipped' ORDER BY id DESC LIMIT 1)) AS either
+             ORDER BY status = 'skipped' LIMIT 1) AS newest"
     ))
     .bind(jobs)
     .fetch_all(pool)
