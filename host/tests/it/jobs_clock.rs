@@ -1,5 +1,7 @@
 //! Fire times go by the database's clock, also where it is wrong or jumps.
 
+use std::collections::BTreeSet;
+
 use atlashub::{config::Role, db::platform};
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
@@ -7,7 +9,10 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::support::{Postgres, TestApp, TestRunner};
+use crate::{
+    jobs_schedulers::{GRACE, LEASE, fire_times},
+    support::{JobsNode, Postgres, TestApp, TestRunner, until},
+};
 
 /// A database whose clock a test can set: functions of its own come before those of Postgres.
 struct Clock {
@@ -72,4 +77,56 @@ async fn a_node_whose_clock_is_wrong_makes_jobs_by_the_databases() {
     let (status, _) = app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "timezone": "Asia/Tokyo" })).await;
     assert_eq!(status, StatusCode::OK);
     assert!(ahead().await > TimeDelta::days(19));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_neither_floods_nor_leaves_out() {
+    let runner = TestRunner::new();
+    let clock = Clock::new().await;
+    let app = clock.gateway(&runner).await;
+    let job = |catch_up: &str| json!({ "scheduleCron": "* * * * * *", "overlap": "allow", "catchUp": catch_up });
+    let (once, none) = (app.create_job(job("once")).await, app.create_job(job("none")).await);
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
+    let ticks = async |job: &str, from: usize| {
+        until("it ticks", async || (runner.ran_of(job).len() >= from + 3).then_some(())).await;
+    };
+    for job in [&once, &none] {
+        ticks(job, 0).await;
+    }
+
+    // Three hours are more than ten thousand fire times.
+    let before = runner.ran_of(&once).len();
+    clock.put_forward("3 hours").await;
+    let caught_up = until("it is caught up with", async || {
+        let caught_up = |run: &&serde_json::Value| run["trigger"] == "catchUp" && run["status"] == "success";
+        app.runs_of(&once).await.iter().find(caught_up).cloned()
+    })
+    .await;
+    let latest: DateTime<Utc> = caught_up["scheduledFor"].as_str().unwrap().parse().unwrap();
+    assert!(latest - Utc::now() > TimeDelta::hours(3) - TimeDelta::minutes(2), "the latest of them: {latest}");
+    for job in [&once, &none] {
+        // Those of the last ten seconds are on time, and more than come by themselves while this looks.
+        ticks(job, before + 12).await;
+        let times = fire_times(&runner.ran_of(job));
+        let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| gap.num_seconds() > 1).collect();
+        assert_eq!(gaps.len(), 1, "one gap, where the clock jumped: {gaps:?}");
+        assert!(times.len() < 200, "{} runs", times.len());
+    }
+    let caught_up = async |job: &str| app.runs_of(job).await.iter().filter(|run| run["trigger"] == "catchUp").count();
+    assert_eq!((caught_up(&once).await, caught_up(&none).await), (1, 0));
+
+    // Put back, nothing fires twice: what had its turn waits until the clock is there again.
+    clock.put_forward("-1 hour").await;
+    let marker = app.create_job(job("once")).await;
+    ticks(&marker, 0).await;
+    let waiting = runner.ran_of(&once).len();
+    ticks(&marker, 3).await;
+    assert_eq!(runner.ran_of(&once).len(), waiting);
+    clock.put_forward("1 hour").await;
+    ticks(&once, waiting).await;
+    for job in [&once, &none, &marker] {
+        let times = fire_times(&runner.ran_of(job));
+        assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), times.len(), "none ran twice");
+    }
+    node.stop(GRACE).await;
 }
