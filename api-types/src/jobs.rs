@@ -90,7 +90,7 @@ pub struct Job {
     pub catch_up: CatchUp,
     pub http_url: Option<String>,
     pub http_method: Option<String>,
-    /// Names; values are write-only and read as null.
+    /// Names; values are write-only and read as null. Empty where the stored ones can't be opened, see `problem`.
     pub http_headers: BTreeMap<String, Option<String>>,
     /// Write-only: reads as `***` where there is one.
     pub http_body: Option<String>,
@@ -101,6 +101,8 @@ pub struct Job {
     /// The next five fire times; none while disabled.
     pub next_runs: Vec<DateTime<Utc>>,
     pub last_run: Option<Run>,
+    /// Why it can't run as it is stored; null where it can.
+    pub problem: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -24,36 +24,38 @@ impl RunNotices {
 
 impl RunObserver for RunNotices {
     fn run_ended(&self, ended: &RunEnded) {
-        if let Some(notice) = notice(ended) {
-            self.notifier.notify(notice);
-        }
+        notices(ended).into_iter().for_each(|notice| self.notifier.notify(notice));
     }
 }
 
-fn notice(ended: &RunEnded) -> Option<Notification> {
+/// What there is to tell: channels choose by event, so a backup that works again is told as both.
+fn notices(ended: &RunEnded) -> Vec<Notification> {
     use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
     let what = match &ended.job_name {
         Some(name) => format!("Job \"{name}\""),
         None => format!("Work of plugin \"{}\"", ended.plugin),
     };
-    let failed_before = matches!(ended.previous_status, Some(RunStatus::Fail | RunStatus::Timeout));
-    let (event, ending, message) = match ended.status {
-        RunStatus::Fail | RunStatus::Timeout if ended.will_retry => return None,
+    let notice = |event, ending: &str, message: &str| {
+        let notice = Notification::new(event, format!("{what} {ending}"), message.to_owned());
+        notice.of_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string())
+    };
+    match ended.status {
+        RunStatus::Fail | RunStatus::Timeout if ended.will_retry => Vec::new(),
         RunStatus::Fail | RunStatus::Timeout => {
             let event = if ended.plugin == BACKUP { BackupFailed } else { RunFailed };
             let ending = if ended.status == RunStatus::Timeout { "ran out of time" } else { "failed" };
-            (event, ending, ended.error_text.clone().unwrap_or_else(|| "The run's log says more.".to_owned()))
+            vec![notice(event, ending, ended.error_text.as_deref().unwrap_or("The run's log says more."))]
         }
-        RunStatus::Success if failed_before => {
-            (RunRecovered, "works again", "The run before had failed; this one succeeded.".to_owned())
+        RunStatus::Success => {
+            let failed_before = matches!(ended.previous_status, Some(RunStatus::Fail | RunStatus::Timeout));
+            let is_backup = ended.plugin == BACKUP && ended.plugin_job == BACKUP;
+            let recovered = failed_before
+                .then(|| notice(RunRecovered, "works again", "The run before had failed; this one succeeded."));
+            let done = is_backup.then(|| notice(BackupDone, "is done", "The backup is complete in storage."));
+            recovered.into_iter().chain(done).collect()
         }
-        RunStatus::Success if ended.plugin == BACKUP && ended.plugin_job == BACKUP => {
-            (BackupDone, "is done", "The backup is complete in storage.".to_owned())
-        }
-        _ => return None,
-    };
-    let notice = Notification::new(event, format!("{what} {ending}"), message);
-    Some(notice.of_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string()))
+        _ => Vec::new(),
+    }
 }
 
 /// Tells the owner of a plugin that was refused.
@@ -89,18 +91,19 @@ mod tests {
     fn the_owner_hears_of_what_changed() {
         use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
         use RunStatus::{Cancelled, Fail, Success, Timeout};
-        let check = |status, plugin, previous, will_retry, expected: Option<NotificationEvent>| {
-            let found = notice(&ended(status, plugin, previous, will_retry)).map(|notice| notice.event);
+        let check = |status, plugin, previous, will_retry, expected: &[NotificationEvent]| {
+            let notices = notices(&ended(status, plugin, previous, will_retry));
+            let found: Vec<_> = notices.into_iter().map(|notice| notice.event).collect();
             assert_eq!(found, expected, "{status:?} {plugin} {previous:?} {will_retry}");
         };
-        check(Fail, "http-job", None, false, Some(RunFailed));
-        check(Fail, "http-job", None, true, None);
-        check(Timeout, "http-job", Some(Success), false, Some(RunFailed));
-        check(Success, "http-job", Some(Fail), false, Some(RunRecovered));
-        check(Success, "http-job", Some(Success), false, None);
-        check(Success, "backup", Some(Success), false, Some(BackupDone));
-        check(Success, "backup", Some(Fail), false, Some(RunRecovered));
-        check(Fail, "backup", None, false, Some(BackupFailed));
-        check(Cancelled, "backup", None, false, None);
+        check(Fail, "http-job", None, false, &[RunFailed]);
+        check(Fail, "http-job", None, true, &[]);
+        check(Timeout, "http-job", Some(Success), false, &[RunFailed]);
+        check(Success, "http-job", Some(Fail), false, &[RunRecovered]);
+        check(Success, "http-job", Some(Success), false, &[]);
+        check(Success, "backup", Some(Success), false, &[BackupDone]);
+        check(Success, "backup", Some(Fail), false, &[RunRecovered, BackupDone]);
+        check(Fail, "backup", None, false, &[BackupFailed]);
+        check(Cancelled, "backup", None, false, &[]);
     }
 }

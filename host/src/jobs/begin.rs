@@ -85,6 +85,15 @@ impl JobsState {
         if cancelled { Ok(run) } else { Err(ApiError::new(Code::Conflict, "The run has ended.")) }
     }
 
+    /// For work on behalf of a run that can't be one transaction: true where the run holds its lease at this moment. What
+    /// comes right after it is as good as fenced: the run is stopped before the lease that was seen is over.
+    ///
+    /// # Errors
+    /// 503 where Postgres can't be asked.
+    pub async fn lease_lasts(&self, run: Uuid, lease: Uuid) -> ApiResult<bool> {
+        Ok(queries::lease_lasts(&self.platform, run, lease).await?)
+    }
+
     /// For a transaction that writes on behalf of a run: true where the run still holds its lease, and then nobody
     /// takes it away before the transaction ends.
     pub async fn hold_lease(transaction: &mut PgConnection, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {

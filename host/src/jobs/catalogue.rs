@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::{CatchUp, CreateJob, Job, JobType, Overlap, Page, Run, UpdateJob};
-use chrono::{SubsecRound, Utc};
+use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -12,8 +12,8 @@ use super::{
     JobsState, PLATFORM_BUCKET, RunRefusal,
     definition::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
     names::{catch_up_text, job_type_text, overlap_text, parse_catch_up, parse_job_type, parse_overlap},
-    queries::{self, JobFilter, JobRow},
-    sealed::{self, Headers},
+    queries::{self, JobChange, JobFilter, JobRow},
+    sealed::{self, Headers, UnreadableHeaders},
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
@@ -24,6 +24,8 @@ use crate::{
 const SHOWN_FIRE_TIMES: usize = 5;
 const DEFAULT_TIMEOUT_MS: i32 = 60_000;
 const DEFAULT_BACKOFF_MS: i32 = 1000;
+/// What a body reads as.
+const HIDDEN: &str = "***";
 
 impl JobsState {
     pub(super) async fn list_jobs(&self, filter: &JobFilter, request: &PageRequest<Uuid>) -> ApiResult<Page<Job>> {
@@ -35,15 +37,14 @@ impl JobsState {
             .into_iter()
             .filter_map(|run| Some((run.job_id?, run.into_wire())))
             .collect();
-        let items: ApiResult<Vec<Job>> =
-            page.items.into_iter().map(|row| self.to_wire(&row, last_runs.remove(&row.id))).collect();
-        Ok(Page { items: items?, next_cursor: page.next_cursor })
+        let items = page.items.into_iter().map(|row| self.to_wire(&row, last_runs.remove(&row.id))).collect();
+        Ok(Page { items, next_cursor: page.next_cursor })
     }
 
     pub(super) async fn get_job(&self, id: Uuid) -> ApiResult<Job> {
         let row = self.job_row(id).await?;
         let last_run = queries::last_runs(&self.platform, &[id]).await?.pop().map(queries::RunRow::into_wire);
-        self.to_wire(&row, last_run)
+        Ok(self.to_wire(&row, last_run))
     }
 
     pub(super) async fn create_job(&self, new: CreateJob) -> ApiResult<Job> {
@@ -56,7 +57,7 @@ impl JobsState {
                 _ => error,
             })?;
         }
-        let (id, now) = (Uuid::now_v7(), Utc::now().trunc_subsecs(6));
+        let (id, now) = (Uuid::now_v7(), queries::now(&self.platform).await?);
         let headers: Headers = new
             .http_headers
             .iter()
@@ -93,7 +94,7 @@ impl JobsState {
         };
         self.check_work(&mut row, body, headers.keys().cloned().collect()).await?;
         queries::insert_job(&self.platform, &row).await?;
-        self.to_wire(&row, None)
+        Ok(self.to_wire(&row, None))
     }
 
     /// Changes what is given; what is left out stays.
@@ -104,33 +105,40 @@ impl JobsState {
         let rescheduled = change.schedule_cron.as_ref().is_some_and(|cron| cron.trim() != row.schedule_cron)
             || change.timezone.as_ref().is_some_and(|zone| *zone != row.timezone)
             || change.enabled.is_some_and(|enabled| enabled != row.enabled);
-        let mut headers = self.open_headers(id, row.http_headers_json.as_deref()).map_err(ApiError::internal)?;
+        // One that can't be opened is in nobody's way as long as nothing of it is needed.
+        let mut headers = self.readable_headers(&row);
         if let Some(changed) = &change.http_headers {
-            headers = merge_headers(&headers, changed)?;
-            row.http_headers_json = self.seal_headers(id, &headers)?;
+            let merged = merge_headers(&headers, changed)?;
+            row.http_headers_json = self.seal_headers(id, &merged)?;
+            headers = Ok(merged);
         }
-        let body = change.http_body.as_deref();
+        // As it reads: whoever sends back what was shown means to keep it.
+        let body = change.http_body.as_deref().filter(|body| *body != HIDDEN);
+        if body.is_none() && change.http_body.is_some() && row.http_body_json.is_none() {
+            return Err(ApiError::invalid(format!("`httpBody`: there is no stored one that `{HIDDEN}` could keep.")));
+        }
         if let Some(body) = body {
             row.http_body_json = if body.is_empty() { None } else { Some(self.seal_body(id, body)?) };
         }
         apply(&mut row, &change);
         if rescheduled {
             let schedule = definition::schedule(&row.schedule_cron, &row.timezone)?;
-            row.scheduled_until = Utc::now().trunc_subsecs(6);
+            row.scheduled_until = queries::now(&self.platform).await?;
             row.next_run_at = schedule.next_after(row.scheduled_until).filter(|_| row.enabled);
         }
         let work_changed = change.http_url.is_some()
             || change.http_method.is_some()
             || change.http_headers.is_some()
-            || change.http_body.is_some()
+            || body.is_some()
             || change.plugin.is_some()
             || change.plugin_job.is_some()
             || change.params.is_some();
         // Whatever its plugin has become, a job can be renamed and switched off.
         if work_changed || (row.enabled && !was_enabled) {
-            self.check_work(&mut row, body, headers.keys().cloned().collect()).await?;
+            self.check_work(&mut row, body, headers?.keys().cloned().collect()).await?;
         }
-        if !queries::update_job(&self.platform, &row, read_at, rescheduled).await? {
+        let written = JobChange { read_at, rescheduled, headers: change.http_headers.is_some(), body: body.is_some() };
+        if !queries::update_job(&self.platform, &row, written).await? {
             self.job_row(id).await?;
             return Err(ApiError::new(Code::Conflict, "The job was changed by somebody else at the same time.")
                 .with_hint("Read it again and repeat the change."));
@@ -202,12 +210,16 @@ impl JobsState {
         })
     }
 
-    fn to_wire(&self, row: &JobRow, last_run: Option<Run>) -> ApiResult<Job> {
+    fn to_wire(&self, row: &JobRow, last_run: Option<Run>) -> Job {
+        let (headers, problem) = match self.header_names(row) {
+            Ok(headers) => (headers, None),
+            Err(unreadable) => (Vec::new(), Some(unreadable.to_string())),
+        };
         let next_runs = match definition::schedule(&row.schedule_cron, &row.timezone) {
             Ok(schedule) if row.enabled => schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES),
             _ => Vec::new(),
         };
-        Ok(Job {
+        Job {
             id: row.id.to_string(),
             project_id: row.project_id.clone(),
             name: row.name.clone(),
@@ -222,32 +234,36 @@ impl JobsState {
             catch_up: parse_catch_up(&row.catch_up),
             http_url: row.http_url.clone(),
             http_method: row.http_method.clone(),
-            http_headers: self.header_names(row)?.into_iter().map(|name| (name, None)).collect(),
-            http_body: row.http_body_json.as_ref().map(|_| "***".to_owned()),
+            http_headers: headers.into_iter().map(|name| (name, None)).collect(),
+            http_body: row.http_body_json.as_ref().map(|_| HIDDEN.to_owned()),
             plugin: row.plugin.clone(),
             plugin_job: row.plugin_job.clone(),
             params: row.params.clone(),
             next_runs,
             last_run,
+            problem,
             created_at: row.created_at,
             updated_at: row.updated_at,
-        })
+        }
     }
 }
 
 /// The new set of headers; a null value keeps what was stored under that name, however it is spelled.
-fn merge_headers(stored: &Headers, changed: &BTreeMap<String, Option<String>>) -> ApiResult<Headers> {
+fn merge_headers(
+    stored: &Result<Headers, UnreadableHeaders>,
+    changed: &BTreeMap<String, Option<String>>,
+) -> ApiResult<Headers> {
     let mut merged = Headers::new();
     for (name, value) in changed {
         let value = match value {
             Some(value) => Zeroizing::new(value.clone()),
-            None => {
-                stored
-                    .iter()
-                    .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value.clone())
-                    .ok_or_else(|| ApiError::invalid(format!("`httpHeaders`: `{name}` has no stored value to keep.")))?
-            }
+            None => stored
+                .as_ref()
+                .map_err(|unreadable| *unreadable)?
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.clone())
+                .ok_or_else(|| ApiError::invalid(format!("`httpHeaders`: `{name}` has no stored value to keep.")))?,
         };
         merged.insert(name.clone(), value);
     }

@@ -26,14 +26,15 @@ pub struct RetentionReport {
 }
 
 impl JobsState {
-    /// Removes runs that ended so many days ago, with their logs; the newest of each job stays.
+    /// Removes runs that ended so many days ago, with their logs; the newest of each job stays, and the newest that was
+    /// not skipped.
     pub async fn remove_old_runs(&self, days: u32) -> ApiResult<RetentionReport> {
         let days = i32::try_from(days).unwrap_or(i32::MAX).min(365_000);
         let removed = queries::remove_old_runs(&self.platform, days, BATCH).await?;
         Ok(self.remove_logs(&removed).await)
     }
 
-    /// Removes the oldest runs of jobs that have more than `keep` of them, with their logs.
+    /// Removes the oldest runs of jobs that have more than `keep` of them, with their logs; skipped ones count apart.
     pub async fn remove_surplus_runs(&self, keep: u32) -> ApiResult<RetentionReport> {
         let removed = queries::remove_surplus_runs(&self.platform, i64::from(keep.max(1)), BATCH).await?;
         Ok(self.remove_logs(&removed).await)

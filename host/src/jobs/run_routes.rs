@@ -40,6 +40,10 @@ pub(super) struct LogQuery {
     /// Server-sent events: what there is, then what comes, then `event: end` with the run.
     #[serde(default)]
     follow: bool,
+    /// Lines a page, 1 to 200; without it and `cursor` the answer is the whole log.
+    limit: Option<u32>,
+    /// `nextCursor` of the page before; stays good while the run goes on.
+    cursor: Option<String>,
 }
 
 /// Runs of all jobs and of none, newest first.
@@ -87,9 +91,10 @@ pub(super) async fn get_run(State(state): State<JobsState>, ApiPath(run): ApiPat
     Ok(ApiJson(state.run(run_id(&run)?).await?))
 }
 
-/// A run's log. With `follow=true` it answers server-sent events; `Last-Event-ID` goes on where another answer stopped.
+/// A run's log, whole or in pages. With `follow=true` it answers server-sent events; `Last-Event-ID` goes on where another answer stopped.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}/log", tag = "jobs", params(("run" = String, Path), LogQuery),
-    responses((status = 200, body = Page<LogLine>), (status = 404, body = ErrorBody), (status = 503, body = ErrorBody)))]
+    responses((status = 200, body = Page<LogLine>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 503, body = ErrorBody)))]
 pub(super) async fn get_run_log(
     State(state): State<JobsState>,
     ApiPath(run): ApiPath<String>,
@@ -97,13 +102,23 @@ pub(super) async fn get_run_log(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let run = run_id(&run)?;
+    let paged = query.limit.is_some() || query.cursor.is_some();
+    if query.follow && paged {
+        return Err(ApiError::invalid("`limit` and `cursor` don't go with `follow`.")
+            .with_hint("A log that is followed goes on at the header `last-event-id`."));
+    }
     if query.follow {
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let offset = last.and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
         return state.follow_log(run, offset as usize).await;
     }
-    let items = state.log_lines(run).await?;
-    Ok(ApiJson(Page { items, next_cursor: None }).into_response())
+    let page = if paged {
+        let request = PageRequest::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+        state.log_page(run, &request).await?
+    } else {
+        Page { items: state.log_lines(run).await?, next_cursor: None }
+    };
+    Ok(ApiJson(page).into_response())
 }
 
 /// Cancels a run that waits or goes on; it ends within a moment.

@@ -8,12 +8,24 @@ use zeroize::Zeroizing;
 use super::{JobsState, queries::JobRow};
 use crate::{
     config::Secret,
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, Code},
     projects::{job_body_identity, job_headers_identity},
 };
 
 /// Header values by name, as the owner spelled it.
 pub(super) type Headers = BTreeMap<String, Zeroizing<String>>;
+
+/// Sealed with a key that this node hasn't, or damaged.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("The job's headers can't be opened with the master key in use.")]
+pub(super) struct UnreadableHeaders;
+
+impl From<UnreadableHeaders> for ApiError {
+    fn from(unreadable: UnreadableHeaders) -> Self {
+        Self::new(Code::Unprocessable, unreadable.to_string())
+            .with_hint("Send `httpHeaders` anew, with their values, or start with the master key that sealed them.")
+    }
+}
 
 impl JobsState {
     pub(super) fn seal_headers(&self, job: Uuid, headers: &Headers) -> ApiResult<Option<Vec<u8>>> {
@@ -41,10 +53,18 @@ impl JobsState {
         Ok(Secret::new(std::str::from_utf8(&plain)?))
     }
 
+    /// A job's headers, where the master key in use opens them.
+    pub(super) fn readable_headers(&self, job: &JobRow) -> Result<Headers, UnreadableHeaders> {
+        self.open_headers(job.id, job.http_headers_json.as_deref()).map_err(|error| {
+            // Each of its runs says so aloud.
+            tracing::debug!(job = %job.id, %error, "a job's headers can't be opened");
+            UnreadableHeaders
+        })
+    }
+
     /// Names of a job's headers, for whoever may not know more.
-    pub(super) fn header_names(&self, job: &JobRow) -> ApiResult<Vec<String>> {
-        let headers = self.open_headers(job.id, job.http_headers_json.as_deref()).map_err(ApiError::internal)?;
-        Ok(headers.into_keys().collect())
+    pub(super) fn header_names(&self, job: &JobRow) -> Result<Vec<String>, UnreadableHeaders> {
+        Ok(self.readable_headers(job)?.into_keys().collect())
     }
 
     /// A run's secrets by the names that plugins know them by, and the headers' names as they are sent.

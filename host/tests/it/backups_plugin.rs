@@ -39,21 +39,10 @@ pub(crate) async fn plugin_with(app: &TestApp, name: &str, job: &str, params: Va
     let bytes = built(&format!("first-party/{name}.wasm"));
     let services = Arc::clone(app.app.capabilities());
     let mut run = GuestRun::with(&bytes, grants, HostLimits::default(), services).await;
+    run.call.plugin = name.to_owned();
     run.call.job = job.to_owned();
     run.call.params = params;
-    // Under way, and held for long by a scheduler that there isn't.
-    sqlx::query(
-        "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
-         VALUES ($1, 'manual', 'running', $3, $4, $2, now() + interval '1 day', now())",
-    )
-    .bind(run.call.run_id)
-    .bind(run.call.lease)
-    .bind(name)
-    .bind(job)
-    .execute(app.app.platform())
-    .await
-    .unwrap();
-    run
+    run.under_way(app.app.platform()).await
 }
 
 async fn result(run: &GuestRun) -> Value {
@@ -150,4 +139,39 @@ async fn migrations_are_told_and_applied() {
     let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
     assert!(status.to_string().contains("create projects"), "{status}");
     result(&plugin(&app, "migrations", "apply", json!({})).await).await;
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_lease_changes_nothing_of_the_platform() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Fenced").await;
+    let lost = async |name: &str, job: &str, params: Value| {
+        let mut run = plugin(&app, name, job, params).await;
+        run.call.lease = uuid::Uuid::new_v4();
+        run.failure().await
+    };
+    let body = json!({ "type": "secret", "name": "old" });
+    assert_eq!(app.admin().post(&project.path("/keys"), body).await.0, StatusCode::CREATED);
+    sqlx::query("UPDATE api_keys SET revoked_at = now() - interval '1 year' WHERE name = 'old'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let failure = lost("cleanup", "cleanup", json!({})).await;
+    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM api_keys WHERE name = 'old'")
+        .fetch_one(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+    let failure = lost("migrations", "apply", json!({})).await;
+    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    // A lease that is over is none, also where nobody has taken the run yet.
+    let over = plugin(&app, "cleanup", "cleanup", json!({})).await;
+    sqlx::query("UPDATE cron_job_runs SET lease_until = now() WHERE id = $1")
+        .bind(over.call.run_id)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let failure = over.failure().await;
+    assert!(failure.contains("doesn't hold its lease"), "{failure}");
 }

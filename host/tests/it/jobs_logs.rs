@@ -120,6 +120,34 @@ async fn a_long_log_is_in_storage_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_log_is_read_in_pages() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    for lines in [5, 450] {
+        let job = app.create_job(json!({ "params": { "log": ["zwei\nZeilen ü"], "lines": lines } })).await;
+        let run = app.run_job(&job).await;
+        app.until_run(&run, "success").await;
+        let limit = lines / 2;
+        let (mut seen, mut pages) = (Vec::new(), 0);
+        let mut path = format!("/admin/v1/runs/{run}/log?limit={}", limit.min(200));
+        loop {
+            let (status, page) = app.admin().get(&path).await;
+            assert_eq!(status, StatusCode::OK, "{page}");
+            seen.extend(page["items"].as_array().unwrap().clone());
+            pages += 1;
+            let Some(cursor) = page["nextCursor"].as_str() else { break };
+            path = format!("/admin/v1/runs/{run}/log?limit={}&cursor={cursor}", limit.min(200));
+        }
+        assert_eq!((seen.len(), pages), (lines as usize + 1, 3));
+        assert_eq!(seen, log(&app, &run).await);
+        let (status, _) = app.admin().get(&format!("/admin/v1/runs/{run}/log?cursor=x")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        let (status, _) = app.admin().get(&format!("/admin/v1/runs/{run}/log?limit=3&follow=true")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
 async fn secrets_are_blanked_out_of_logs_errors_and_results() {
     let runner = TestRunner::new();
     let app = start(&runner).await;

@@ -55,6 +55,45 @@ async fn a_job_keeps_no_more_runs_than_it_may() {
 }
 
 #[tokio::test]
+async fn what_was_skipped_drives_out_nothing_that_ran() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({})).await;
+    let mut ran = Vec::new();
+    for _ in 0..3 {
+        let run = app.run_job(&job).await;
+        app.until_run(&run, "success").await;
+        ran.push(run);
+    }
+    sqlx::query(
+        "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, trigger, status, finished_at)
+         SELECT ('ffffffff-ffff-7fff-bfff-' || lpad(n::text, 12, '0'))::uuid, id, plugin, plugin_job, 'schedule', 'skipped',
+             now()
+         FROM cron_jobs, generate_series(1, 10) n",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    let path = format!("/admin/v1/jobs/{job}");
+    let last_run = async || app.admin().get(&path).await.1["lastRun"].clone();
+    assert_eq!(last_run().await["id"], ran[2]);
+    let (_, list) = app.admin().get("/admin/v1/jobs").await;
+    assert_eq!(list["items"][0]["lastRun"]["id"], ran[2]);
+
+    let count = async |skipped: bool| {
+        app.runs_of(&job).await.iter().filter(|run| (run["status"] == "skipped") == skipped).count()
+    };
+    assert_eq!(app.app.jobs().remove_surplus_runs(2).await.unwrap().removed, 1 + 8);
+    assert_eq!((count(false).await, count(true).await), (2, 2));
+    age(&app, 31).await;
+    assert_eq!(app.app.jobs().remove_old_runs(30).await.unwrap().removed, 2);
+    assert_eq!((count(false).await, count(true).await), (1, 1));
+    assert_eq!(last_run().await["id"], ran[2]);
+    sqlx::query("DELETE FROM cron_job_runs WHERE status <> 'skipped'").execute(app.app.platform()).await.unwrap();
+    assert_eq!(last_run().await["status"], "skipped", "better than nothing");
+}
+
+#[tokio::test]
 async fn logs_whose_run_is_gone_are_found() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;

@@ -119,3 +119,31 @@ async fn a_queue_does_not_grow_without_end() {
     assert_eq!(skipped["errorText"], "too many runs of the job are waiting");
     node.stop(GRACE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_are_part_of_the_run_that_others_wait_for_or_are_skipped_for() {
+    let runner = TestRunner::new();
+    let app = gateway(&runner).await;
+    let job = |overlap: &str| {
+        json!({
+            "scheduleCron": "* * * * * *", "overlap": overlap, "retries": 1, "retryBackoffMs": 2500,
+            "params": { "failTimes": 1 },
+        })
+    };
+    let (queues, skips) = (app.create_job(job("queue")).await, app.create_job(job("skip")).await);
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
+    let ran = |job: &str| -> Vec<_> {
+        runner.ran_of(job).iter().map(|ran| (ran.call.scheduled_for.unwrap(), ran.call.attempt)).collect()
+    };
+    until("both had two turns", async || (ran(&queues).len() >= 4 && ran(&skips).len() >= 4).then_some(())).await;
+    for job in [&queues, &skips] {
+        app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
+        for pair in ran(job)[..4].chunks(2) {
+            assert_eq!((pair[0].0, pair[0].1, pair[1].1), (pair[1].0, 1, 2), "{:?}", ran(job));
+        }
+    }
+    assert!(ran(&queues)[2].0 - ran(&queues)[0].0 == TimeDelta::seconds(1), "none is left out");
+    let left_out = app.runs_of(&skips).await.iter().filter(|run| run["status"] == "skipped").count();
+    assert!(left_out >= 2, "{left_out}");
+    node.stop(GRACE).await;
+}

@@ -79,6 +79,29 @@ async fn an_http_job_reaches_no_host_that_is_not_allowed() {
 }
 
 #[tokio::test]
+async fn components_run_when_their_time_has_come() {
+    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let app =
+        TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let admin = app.admin();
+    let status = json!({
+        "name": "status", "type": "platform", "plugin": "migrations", "pluginJob": "status", "scheduleCron": "* * * * * *",
+    });
+    let ping = json!({ "name": "ping", "type": "http", "scheduleCron": "* * * * * *", "httpUrl": server.url("/tick") });
+    for job in [status, ping] {
+        let job = create(&admin, job).await;
+        let run = until("it ran by itself", async || {
+            let (_, page) = admin.get(&format!("/admin/v1/jobs/{job}/runs")).await;
+            page["items"].as_array()?.iter().find(|run| run["status"] == "success").cloned()
+        })
+        .await;
+        assert_eq!((&run["trigger"], &run["attempt"]), (&json!("schedule"), &json!(1)), "{run}");
+        assert!(run["scheduledFor"].is_string() && run["result"].is_object(), "{run}");
+    }
+    assert_eq!(server.next().await.target, "/tick");
+}
+
+#[tokio::test]
 async fn the_platforms_own_jobs_run() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let admin = app.admin();

@@ -39,6 +39,7 @@ const SECRETS: Guest = Guest {
 const OK: i32 = 0;
 const DENIED: i32 = 1;
 const NOT_FOUND: i32 = 2;
+const CONFLICT: i32 = 4;
 const TOO_LARGE: i32 = 5;
 
 /// Names the type `secret` as `http` does, and calls nothing.
@@ -174,6 +175,10 @@ async fn a_message_reaches_the_owner_and_a_loop_of_them_does_not() {
     let grants = Grants { scopes: BTreeMap::from([(Capability::Notify, Scope::default())]), ..Grants::default() };
     let services = Arc::clone(app.app.capabilities());
     let guest = GuestRun::with(&NOTIFY.bytes(), grants, HostLimits::default(), services).await;
+    let mut guest = guest.under_way(app.app.platform()).await;
+    let lease = std::mem::replace(&mut guest.call.lease, uuid::Uuid::new_v4());
+    assert_eq!(guest.run().await, result(CONFLICT), "whoever has the run by now sends it");
+    guest.call.lease = lease;
     assert_eq!(guest.run().await, result(TOO_LARGE));
     let sent = server.next().await.json();
     assert_eq!((&sent["event"], &sent["title"]), (&json!("plugin"), &json!("ready")), "{sent}");

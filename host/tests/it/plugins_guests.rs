@@ -70,7 +70,7 @@ impl Platform {
         let sha256 = Sha256::digest(component).into();
         let mut guest = GuestRun::of(engine, code, manifest, sha256, grants, HostLimits::default(), services);
         guest.call = call(job, params);
-        guest
+        guest.under_way(self.app.app.platform()).await
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) {

@@ -48,7 +48,7 @@ async fn guest(app: &TestApp, databases: &[&str], stores: &[&str], job: &str, pa
     let mut guest = GuestRun::with(&bytes, grants(databases, stores), HostLimits::default(), services).await;
     guest.call.job = job.to_owned();
     guest.call.params = params;
-    guest
+    guest.under_way(app.app.platform()).await
 }
 
 async fn result(guest: &GuestRun) -> Value {
@@ -218,4 +218,20 @@ async fn a_grant_reaches_no_further_than_its_scope() {
     assert_eq!(result(&keys).await, json!([]));
     let message = failure("read", json!({ "store": "backups", "key": log })).await;
     assert!(message.contains("backups/"), "{message}");
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_lease_stores_and_removes_nothing() {
+    let app = TestApp::start().await;
+    let project = app.create_project("fenced").await;
+    let (store, bucket) = (format!("project:{}", project.id), format!("proj-{}", project.id));
+    let body = Bytes::from_static(b"some bytes");
+    app.app.store().put_small(&bucket, "uploads/from.bin", "a/b", body.clone()).await.unwrap();
+    let params =
+        json!({ "fromStore": store, "fromKey": "uploads/from.bin", "toStore": store, "toKey": "uploads/to.bin" });
+    let mut lost = guest(&app, &[], &[&store], "forward", params).await;
+    lost.call.lease = uuid::Uuid::new_v4();
+    let failure = lost.failure().await;
+    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    until_nothing_is_left(&bucket, "uploads/to.bin").await;
 }

@@ -76,13 +76,25 @@ pub(in crate::jobs) async fn job(pool: impl PgExecutor<'_>, id: Uuid) -> Result<
         .await
 }
 
-/// The newest run of each of the jobs.
+/// The database's clock, which all fire times go by.
+pub(in crate::jobs) async fn now(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
+}
+
+/// The newest run of each of the jobs; one that was skipped only where there is no other.
 pub(in crate::jobs) async fn last_runs(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<RunRow>, sqlx::Error> {
     sqlx::query_as(concat!(
         "SELECT newest.* FROM unnest($1::uuid[]) AS wanted (job)
-         CROSS JOIN LATERAL (SELECT ",
+         CROSS JOIN LATERAL (
+             SELECT * FROM (
+                 (SELECT ",
         run_columns!(),
-        " FROM cron_job_runs WHERE job_id = wanted.job ORDER BY id DESC LIMIT 1) AS newest"
+        " FROM cron_job_runs WHERE job_id = wanted.job AND status <> 'skipped' ORDER BY id DESC LIMIT 1)
+                 UNION ALL
+                 (SELECT ",
+        run_columns!(),
+        " FROM cron_job_runs WHERE job_id = wanted.job AND status = 'skipped' ORDER BY id DESC LIMIT 1)) AS either
+             ORDER BY status = 'skipped' LIMIT 1) AS newest"
     ))
     .bind(jobs)
     .fetch_all(pool)
@@ -125,17 +137,23 @@ pub(in crate::jobs) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(
     notify_schedules(pool).await
 }
 
-/// Writes what PATCH may change; false where the job changed since it was read, or is gone. `rescheduled` says
-/// whether its fire times begin anew, otherwise a scheduler may have moved them meanwhile.
-pub(in crate::jobs) async fn update_job(
-    pool: &PgPool,
-    job: &JobRow,
-    read_at: DateTime<Utc>,
-    rescheduled: bool,
-) -> Result<bool, sqlx::Error> {
+/// What of a job a PATCH writes; the rest others may have written since it was read.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::jobs) struct JobChange {
+    pub(in crate::jobs) read_at: DateTime<Utc>,
+    /// Its fire times begin anew; otherwise a scheduler may have moved them.
+    pub(in crate::jobs) rescheduled: bool,
+    /// Otherwise they may have been sealed anew.
+    pub(in crate::jobs) headers: bool,
+    pub(in crate::jobs) body: bool,
+}
+
+/// Writes what PATCH may change; false where somebody else changed the job since it was read, or it is gone.
+pub(in crate::jobs) async fn update_job(pool: &PgPool, job: &JobRow, change: JobChange) -> Result<bool, sqlx::Error> {
     let updated = sqlx::query(
         "UPDATE cron_jobs SET name = $3, schedule_cron = $4, timezone = $5, http_url = $6, http_method = $7,
-             http_headers_json = $8, http_body_json = $9, plugin = $10, plugin_job = $11, params = $12, enabled = $13,
+             http_headers_json = CASE WHEN $22 THEN $8 ELSE http_headers_json END,
+             http_body_json = CASE WHEN $23 THEN $9 ELSE http_body_json END, plugin = $10, plugin_job = $11, params = $12, enabled = $13,
              timeout_ms = $14, retries = $15, retry_backoff_ms = $16, overlap = $17, catch_up = $18,
              scheduled_until = CASE WHEN $19 THEN $20 ELSE scheduled_until END,
              next_run_at = CASE WHEN $19 THEN $21 ELSE next_run_at END,
@@ -143,7 +161,7 @@ pub(in crate::jobs) async fn update_job(
          WHERE id = $1 AND updated_at = $2",
     )
     .bind(job.id)
-    .bind(read_at)
+    .bind(change.read_at)
     .bind(&job.name)
     .bind(&job.schedule_cron)
     .bind(&job.timezone)
@@ -160,9 +178,11 @@ pub(in crate::jobs) async fn update_job(
     .bind(job.retry_backoff_ms)
     .bind(&job.overlap)
     .bind(&job.catch_up)
-    .bind(rescheduled)
+    .bind(change.rescheduled)
     .bind(job.scheduled_until)
     .bind(job.next_run_at)
+    .bind(change.headers)
+    .bind(change.body)
     .execute(pool)
     .await?;
     notify_schedules(pool).await?;

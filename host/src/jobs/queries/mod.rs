@@ -27,10 +27,12 @@ mod runs;
 
 pub(super) use ending::{EndedRow, EndingRun, HeldLease, finish, reap, release};
 pub(super) use jobs::{
-    DueJob, FiredRun, JobCursor, JobFilter, JobRow, delete_job, due_jobs, insert_job, job, jobs, last_runs, record_due,
-    seconds_until_due, update_job,
+    DueJob, FiredRun, JobChange, JobCursor, JobFilter, JobRow, delete_job, due_jobs, insert_job, job, jobs, last_runs,
+    now, record_due, seconds_until_due, update_job,
 };
-pub(super) use queue::{ClaimedRow, OutputPart, claim, lease_is_held, renew, seconds_until_queued, write_output};
+pub(super) use queue::{
+    ClaimedRow, OutputPart, Renewal, claim, lease_is_held, lease_lasts, renew, seconds_until_queued, write_output,
+};
 pub(super) use retention::{RemovedRun, existing_runs, remove_old_runs, remove_surplus_runs};
 pub(super) use runs::{
     NewRunRow, RunFilter, RunRow, begin_job_run, begin_run, cancel, cancel_queued, log_part, run, running_of_job, runs,

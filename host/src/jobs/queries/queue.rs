@@ -35,6 +35,9 @@ pub(in crate::jobs) struct ClaimedRow {
 
 /// Takes up to `limit` runs that are due, the longest due first, and never two exclusive ones of a job.
 ///
+/// Exclusive runs of a job take turns in the order of their fire times, runs by hand by when they are due. One waits for
+/// those before it that are due, and the run of a fire time also for an earlier one's retry that is not due yet.
+///
 /// # Errors
 /// A unique violation where another scheduler took an exclusive run of the same job at the same moment: nothing is
 /// claimed then, and the next call finds the rest.
@@ -53,7 +56,10 @@ pub(in crate::jobs) async fn claim(
                                     WHERE o.job_id = r.job_id AND o.status = 'running' AND o.exclusive)
                         AND NOT EXISTS (SELECT 1 FROM cron_job_runs o
                                         WHERE o.job_id = r.job_id AND o.status = 'queued' AND o.exclusive
-                                          AND o.not_before <= now() AND (o.not_before, o.id) < (r.not_before, r.id))))
+                                          AND (coalesce(o.scheduled_for, o.not_before), o.id)
+                                              < (coalesce(r.scheduled_for, r.not_before), r.id)
+                                          AND (o.not_before <= now()
+                                               OR (o.scheduled_for IS NOT NULL AND r.scheduled_for IS NOT NULL)))))
              ORDER BY r.not_before, r.id
              LIMIT $1
              FOR UPDATE OF r SKIP LOCKED
@@ -84,17 +90,37 @@ pub(in crate::jobs) async fn seconds_until_queued(pool: &PgPool) -> Result<Optio
     .await
 }
 
-/// Makes the leases last from now on; answers which runs are still held, and of which cancelling was asked.
+/// A run whose lease is still held.
+#[derive(Debug, sqlx::FromRow)]
+pub(in crate::jobs) struct Renewal {
+    pub(in crate::jobs) id: Uuid,
+    /// False where somebody else writes its row, or writes on its behalf: nobody is waited for, so that one run's
+    /// transaction does not keep the leases of all others from being renewed.
+    pub(in crate::jobs) renewed: bool,
+    pub(in crate::jobs) cancel_requested: bool,
+}
+
+/// Makes the leases last from now on; answers which runs are still held.
 pub(in crate::jobs) async fn renew(
     pool: &PgPool,
     held: &[HeldLease],
     lease: Duration,
-) -> Result<Vec<(Uuid, bool)>, sqlx::Error> {
+) -> Result<Vec<Renewal>, sqlx::Error> {
     sqlx::query_as(
-        "UPDATE cron_job_runs r SET lease_until = clock_timestamp() + make_interval(secs => $2)
-         FROM jsonb_to_recordset($1) AS l (id uuid, lease uuid)
-         WHERE r.id = l.id AND r.lease_token = l.lease AND r.status = 'running'
-         RETURNING r.id, r.cancel_requested_at IS NOT NULL",
+        "WITH held AS (
+             SELECT h.id, h.lease FROM jsonb_to_recordset($1) AS h (id uuid, lease uuid)
+         ), free AS (
+             SELECT r.id FROM held h JOIN cron_job_runs r ON r.id = h.id
+             WHERE r.lease_token = h.lease AND r.status = 'running'
+             FOR NO KEY UPDATE OF r SKIP LOCKED
+         ), renewed AS (
+             UPDATE cron_job_runs r SET lease_until = clock_timestamp() + make_interval(secs => $2)
+             FROM free WHERE r.id = free.id
+             RETURNING r.id
+         )
+         SELECT r.id, n.id IS NOT NULL AS renewed, r.cancel_requested_at IS NOT NULL AS cancel_requested
+         FROM held h JOIN cron_job_runs r ON r.id = h.id LEFT JOIN renewed n ON n.id = r.id
+         WHERE r.lease_token = h.lease AND r.status = 'running'",
     )
     .bind(Json(held))
     .bind(lease.as_secs_f64())
@@ -131,8 +157,9 @@ pub(in crate::jobs) async fn write_output(pool: &PgPool, parts: &[OutputPart]) -
     Ok(())
 }
 
-/// Whether a run still holds its lease. Inside a transaction nobody else can end the run before the transaction ends;
-/// renewing goes on meanwhile.
+/// Whether a run still holds its lease. Inside a transaction nobody can end the run before the transaction ends (a
+/// weaker lock than `FOR SHARE` would not stop that: ending changes no key). The run's lease is not renewed meanwhile,
+/// so the transaction must be short.
 pub(in crate::jobs) async fn lease_is_held(
     executor: impl PgExecutor<'_>,
     run: Uuid,
@@ -146,4 +173,16 @@ pub(in crate::jobs) async fn lease_is_held(
     .fetch_optional(executor)
     .await?;
     Ok(held.is_some())
+}
+
+/// Whether a run holds a lease that is not over.
+pub(in crate::jobs) async fn lease_lasts(pool: &PgPool, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running'
+                          AND lease_until > clock_timestamp())",
+    )
+    .bind(run)
+    .bind(lease)
+    .fetch_one(pool)
+    .await
 }

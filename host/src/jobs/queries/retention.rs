@@ -8,7 +8,8 @@ pub(in crate::jobs) struct RemovedRun {
     pub(in crate::jobs) log_bytes: i64,
 }
 
-/// Removes runs that ended so many days ago, the oldest first; the newest of each job stays.
+/// Removes runs that ended so many days ago, the oldest first; the newest of each job stays, and the newest that was not
+/// skipped.
 pub(in crate::jobs) async fn remove_old_runs(
     pool: &PgPool,
     days: i32,
@@ -19,7 +20,8 @@ pub(in crate::jobs) async fn remove_old_runs(
              SELECT r.id FROM cron_job_runs r
              WHERE r.finished_at < now() - make_interval(days => $1)
                AND (r.job_id IS NULL
-                    OR EXISTS (SELECT 1 FROM cron_job_runs n WHERE n.job_id = r.job_id AND n.id > r.id))
+                    OR EXISTS (SELECT 1 FROM cron_job_runs n WHERE n.job_id = r.job_id AND n.id > r.id
+                                 AND (n.status <> 'skipped' OR r.status = 'skipped')))
              ORDER BY r.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING log_object_key, log_bytes",
     )
@@ -29,7 +31,8 @@ pub(in crate::jobs) async fn remove_old_runs(
     .await
 }
 
-/// Removes ended runs of jobs that have more than `keep` of them, the oldest.
+/// Removes ended runs of jobs that have more than `keep` of them, the oldest. What was skipped counts by itself: a job
+/// that is due more often than it can run keeps the history of what it did.
 pub(in crate::jobs) async fn remove_surplus_runs(
     pool: &PgPool,
     keep: i64,
@@ -38,7 +41,7 @@ pub(in crate::jobs) async fn remove_surplus_runs(
     sqlx::query_as(
         "DELETE FROM cron_job_runs WHERE id IN (
              SELECT id FROM (
-                 SELECT id, row_number() OVER (PARTITION BY job_id ORDER BY id DESC) AS place
+                 SELECT id, row_number() OVER (PARTITION BY job_id, status = 'skipped' ORDER BY id DESC) AS place
                  FROM cron_job_runs WHERE job_id IS NOT NULL AND finished_at IS NOT NULL) ranked
              WHERE place > $1 LIMIT $2)
          RETURNING log_object_key, log_bytes",

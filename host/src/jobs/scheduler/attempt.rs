@@ -20,7 +20,7 @@ use crate::jobs::{
 };
 
 /// What a runner gets to end by itself, after its time was up or it was told to stop; then it is dropped.
-const GRACE: Duration = Duration::from_millis(200);
+pub(super) const GRACE: Duration = Duration::from_millis(200);
 /// How often a long log is put into storage while it grows.
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_RESULT_BYTES: usize = 64 << 10;
@@ -122,6 +122,9 @@ fn outcome(id: Uuid, live: Arc<LiveRun>, result: Result<RunReport, RunFailure>) 
         Err(_) if reason == Some(StopReason::Cancelled) => ("cancelled", None, None, false),
         Err(_) if reason == Some(StopReason::LeaseLost) => {
             ("fail", Some("its scheduler lost touch with the database".to_owned()), None, true)
+        }
+        Err(_) if reason == Some(StopReason::SchedulerStopped) => {
+            ("fail", Some("its scheduler stopped".to_owned()), None, true)
         }
         Err(RunFailure::Cancelled) => ("cancelled", None, None, false),
         Err(RunFailure::TimedOut) => ("timeout", Some("it took longer than its time limit".to_owned()), None, true),

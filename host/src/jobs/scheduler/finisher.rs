@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{RunEnded, Shared, live::LiveRun};
+use super::{RunEnded, Shared, WRITE_PATIENCE, live::LiveRun};
 use crate::jobs::{
     names::parse_status,
     queries::{self, EndedRow, EndingRun},
@@ -48,9 +48,8 @@ pub(super) async fn finish(shared: Arc<Shared>, mut outcomes: mpsc::UnboundedRec
 async fn write(shared: &Shared, batch: &[Outcome]) {
     let begun = Instant::now();
     loop {
-        let writing = shared.writing.lock().await;
         let runs: Vec<EndingRun> = batch.iter().map(ending).collect();
-        match queries::finish(&shared.jobs.platform, &runs).await {
+        match shared.write_alone(WRITE_PATIENCE, queries::finish(&shared.jobs.platform, &runs)).await {
             Ok(ended) => return ended.iter().for_each(|row| shared.announce(row)),
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("22")) => {
                 tracing::error!(%error, "an outcome holds what Postgres can't store");
@@ -62,22 +61,25 @@ async fn write(shared: &Shared, batch: &[Outcome]) {
             }
             Err(error) => tracing::warn!(%error, "how runs ended could not be written; trying again"),
         }
-        drop(writing);
         tokio::time::sleep(AFTER_ERROR).await;
     }
 }
 
 /// One outcome must not keep the others from being written.
 async fn write_each(shared: &Shared, runs: Vec<EndingRun>) {
+    let finish = async |run: &EndingRun| {
+        let finish = queries::finish(&shared.jobs.platform, std::slice::from_ref(run));
+        shared.write_alone(WRITE_PATIENCE, finish).await
+    };
     for mut run in runs {
-        let mut written = queries::finish(&shared.jobs.platform, std::slice::from_ref(&run)).await;
+        let mut written = finish(&run).await;
         if written.is_err() {
             run.result = None;
             run.progress = None;
             run.log_text = String::new();
             run.log_bytes = 0;
             run.error_text = Some("what it told could not be stored".to_owned());
-            written = queries::finish(&shared.jobs.platform, std::slice::from_ref(&run)).await;
+            written = finish(&run).await;
         }
         match written {
             Ok(ended) => ended.iter().for_each(|row| shared.announce(row)),

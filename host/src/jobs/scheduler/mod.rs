@@ -28,7 +28,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{JobsState, queries};
-use live::LiveRun;
+use live::{LiveRun, StopReason};
+
+/// How long a write may take: longer than Postgres itself lets a statement run, so that only a connection that went
+/// silent is given up, and what became of a write is known wherever it can be.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+/// The same when the process ends.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
+/// What runs that were stopped at the end get to have their logs and outcomes written.
+const WRITING_OUT: Duration = Duration::from_secs(3);
 
 /// Hears how runs end, each once. Must not block.
 pub trait RunObserver: Send + Sync + 'static {
@@ -74,7 +82,7 @@ struct Shared {
     /// A run was finished.
     finished: Notify,
     ended: mpsc::UnboundedSender<finisher::Outcome>,
-    /// Held while rows of several runs are written: two such writes in different orders would wait for one another.
+    /// See [`Shared::write_alone`].
     writing: Mutex<()>,
     stopping: CancellationToken,
     observer: Option<Arc<dyn RunObserver>>,
@@ -110,32 +118,60 @@ impl Scheduler {
         Self { shared, tasks, sweeps }
     }
 
-    /// Takes up no more work, lets what runs go on for `grace`, and gives the rest up: those runs are marked as failed,
-    /// and queued again where they have retries left.
+    /// Takes up no more work, lets what runs go on for `grace`, and gives the rest up: those runs are stopped and then
+    /// marked as failed, and queued again where they have retries left.
     pub async fn stop(mut self, grace: Duration) {
         self.shared.stopping.cancel();
-        let idle = async {
-            loop {
-                let finished = self.shared.finished.notified();
-                if self.shared.live.is_empty()
-                    && self.shared.turns.available_permits() == self.shared.jobs.config.concurrency
-                {
-                    return;
-                }
-                finished.await;
-            }
-        };
-        if tokio::time::timeout(grace, idle).await.is_err() {
-            let held: Vec<queries::HeldLease> = self.shared.live.iter().map(|run| run.held(*run.key())).collect();
-            tracing::warn!(runs = held.len(), grace_s = grace.as_secs(), "runs did not end in time and are given up");
-            let _writing = self.shared.writing.lock().await;
-            match queries::release(&self.shared.jobs.platform, &held).await {
-                Ok(ended) => ended.iter().for_each(|row| self.shared.announce(row)),
-                // Their leases run out, and another scheduler does the same.
-                Err(error) => tracing::warn!(%error, "runs could not be given up in order"),
+        if tokio::time::timeout(grace, self.shared.idle()).await.is_err() {
+            let shared = &self.shared;
+            tracing::warn!(runs = shared.live.len(), grace_s = grace.as_secs(), "runs did not end in time: given up");
+            // First of all they stop: once one is marked, another scheduler may begin the next attempt.
+            shared.live.iter().for_each(|run| run.stop(StopReason::SchedulerStopped));
+            if tokio::time::timeout(attempt::GRACE + WRITING_OUT, shared.idle()).await.is_err() {
+                shared.release().await;
             }
         }
         self.sweeps.stop().await;
         self.tasks.shutdown().await;
+    }
+}
+
+impl Shared {
+    /// Once nothing runs, and how it ended is written.
+    async fn idle(&self) {
+        loop {
+            let finished = self.finished.notified();
+            if self.live.is_empty() && self.turns.available_permits() == self.jobs.config.concurrency {
+                return;
+            }
+            finished.await;
+        }
+    }
+
+    /// Marks runs that have stopped and whose outcome could not be written.
+    async fn release(&self) {
+        let held: Vec<queries::HeldLease> = self.live.iter().map(|run| run.held(*run.key())).collect();
+        match self.write_alone(RELEASE_PATIENCE, queries::release(&self.jobs.platform, &held)).await {
+            Ok(ended) => ended.iter().for_each(|row| self.announce(row)),
+            // Their leases run out, and another scheduler does the same.
+            Err(error) => tracing::warn!(%error, "runs could not be given up in order"),
+        }
+    }
+
+    /// Writes rows of several runs, while nobody else of this scheduler does: two such writes in different orders would
+    /// wait for one another. Renewing waits for nobody, and needs no turn.
+    async fn write_alone<T>(
+        &self,
+        patience: Duration,
+        write: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let write = async {
+            let _writing = self.writing.lock().await;
+            write.await
+        };
+        tokio::time::timeout(patience, write).await.unwrap_or_else(|_| {
+            let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "Postgres did not answer");
+            Err(sqlx::Error::Io(silent))
+        })
     }
 }

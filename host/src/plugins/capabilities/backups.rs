@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
 
-use super::begin_call;
+use super::{begin_call, check_lease};
 use crate::{
     db::DatabaseName,
     plugins::{
@@ -70,6 +70,7 @@ impl backups::HostWithStore<RunState> for Host {
         let id: Uuid = id.parse().map_err(|_| CallError::not_found("there is no such backup"))?;
         let entry = run.services.backups.find(id).await?;
         reached(&run, &entry.target.to_string())?;
+        check_lease(&run).await?;
         Ok(run.services.backups.remove(id).await?)
     }
 }

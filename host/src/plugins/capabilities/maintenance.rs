@@ -1,4 +1,4 @@
-use super::begin_call;
+use super::{begin_call, check_lease};
 use crate::{
     db::audit,
     error::ApiError,
@@ -21,6 +21,7 @@ impl maintenance::Host for RunState {}
 impl maintenance::HostWithStore<RunState> for Host {
     async fn run(accessor: &Accessor, sweep: maintenance::Sweep) -> Result<maintenance::Report, CallError> {
         let run = begin_call(accessor, 0)?;
+        check_lease(&run).await?;
         let services = &run.services;
         match sweep {
             maintenance::Sweep::ExpiredUploads => files(&services.storage, StorageSweep::ExpiredUploads).await,

@@ -1,6 +1,6 @@
 use api_types::{Migration, MigrationState};
 
-use super::begin_call;
+use super::{begin_call, check_lease};
 use crate::{
     db::migrations::{self as platform, MigrationError},
     plugins::runtime::{
@@ -21,6 +21,7 @@ impl migrations::HostWithStore<RunState> for Host {
     /// As `atlashub migrate`: under the same lock, each in a transaction of its own, so that dropping this leaves whole ones.
     async fn apply(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
+        check_lease(&run).await?;
         let applied = platform::apply(run.services.database_url.expose()).await?;
         for migration in &applied {
             tracing::info!(version = migration.version, name = migration.name, "a plugin applied a migration");

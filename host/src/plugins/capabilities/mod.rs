@@ -10,6 +10,7 @@
 //!   [`Host`], with an accessor. `Accessor::with` is never held over an await.
 //! - First [`RunState::charge`] the bytes that came in, then look up the scope with [`RunScope::scope`] and refuse with
 //!   [`RunScope::denied`], then work on an `Arc` of the service that was cloned out.
+//! - What changes something of the platform first asks [`check_lease`].
 //! - Every future may be dropped at any await, and undoes what it began.
 //!
 //! Deliberately absent: connection strings, secrets' values, paths, sockets, a shell.
@@ -41,7 +42,10 @@ use wasmtime::component::Linker;
 
 use super::{
     BackupCatalogue,
-    runtime::{Accessor, Host, RunScope, RunState, bindings},
+    runtime::{
+        Accessor, CallError, Host, RunScope, RunState,
+        bindings::{self, types::ErrorCode},
+    },
 };
 use crate::{
     config::Secret,
@@ -76,6 +80,16 @@ fn begin_call(accessor: &Accessor, bytes: usize) -> wasmtime::Result<Arc<RunScop
         state.charge(bytes)?;
         Ok(Arc::clone(&state.run))
     })
+}
+
+/// Refuses a run that doesn't hold its lease any more: somebody else may have it. Every call that changes something of
+/// the platform asks for this right before it does, where the change can't be one transaction with
+/// [`JobsState::hold_lease`].
+async fn check_lease(run: &RunScope) -> Result<(), CallError> {
+    if run.services.runs.lease_lasts(run.call.run_id, run.call.lease).await? {
+        return Ok(());
+    }
+    Err(CallError::new(ErrorCode::Conflict, "the run doesn't hold its lease any more, so nothing was changed"))
 }
 
 /// A linker with the free interfaces and those that are granted; anything else a component imports is missing from it.

@@ -1,4 +1,4 @@
-use super::begin_call;
+use super::{begin_call, check_lease};
 use crate::{
     jobs::notify::Notification,
     plugins::runtime::{Accessor, CallError, Host, RunState, bindings::notify},
@@ -15,6 +15,7 @@ impl notify::HostWithStore<RunState> for Host {
         if title.trim().is_empty() {
             return Err(CallError::invalid("the message has no title"));
         }
+        check_lease(&run).await?;
         if accessor.with(|mut access| access.get().count_message()) > MESSAGES {
             return Err(CallError::too_large(format!("this run has sent {MESSAGES} messages, and that is the most")));
         }

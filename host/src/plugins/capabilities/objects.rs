@@ -6,7 +6,7 @@ use plugin_manifest::{Capability, Scope};
 use tokio::sync::oneshot;
 use wasmtime::component::{FutureReader, Resource, StreamReader};
 
-use super::begin_call;
+use super::{begin_call, check_lease};
 use crate::{
     db::DatabaseName,
     object_store::{ListedObject, ObjectBytes, ObjectMeta, PLATFORM_BUCKET, StoreError, StoredUpload},
@@ -50,10 +50,9 @@ impl objects::HostUpload for RunState {
 
 impl objects::HostUploadWithStore<RunState> for Host {
     async fn commit(accessor: &Accessor, upload: Resource<OpenUpload>) -> Result<objects::ObjectMeta, CallError> {
+        let run = begin_call(accessor, 0)?;
         let (stored, meta, committed) = accessor.with(|mut access| {
-            let state = access.get();
-            state.charge(0)?;
-            let upload = state.table.get_mut(&upload)?;
+            let upload = access.get().table.get_mut(&upload)?;
             Ok::<_, CallError>((upload.stored.take(), upload.meta.clone(), upload.committed))
         })?;
         let Some((stored, _transfer)) = stored else {
@@ -63,6 +62,7 @@ impl objects::HostUploadWithStore<RunState> for Host {
                 Err(CallError::new(ErrorCode::Conflict, "the upload is being committed, or could not be; put it anew"))
             };
         };
+        check_lease(&run).await?;
         stored.commit().await?;
         accessor.with(|mut access| {
             // The guest may have dropped its handle meanwhile; the object is there all the same.
@@ -132,6 +132,7 @@ impl objects::HostWithStore<RunState> for Host {
             content_type: Some(content_type),
             last_modified: None,
         };
+        check_lease(&run).await?;
         stored.commit().await?;
         Ok(meta)
     }
@@ -179,6 +180,7 @@ impl objects::HostWithStore<RunState> for Host {
     async fn delete(accessor: &Accessor, store: String, key: String) -> Result<(), CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
         let place = Place::of_key(&run, &store, &key).await?;
+        check_lease(&run).await?;
         match run.services.store.delete(&place.bucket, &key).await {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),

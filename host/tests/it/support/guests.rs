@@ -19,6 +19,7 @@ use atlashub::{
 };
 use plugin_manifest::{Limits, Manifest};
 use sha2::{Digest, Sha256};
+use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -207,6 +208,22 @@ impl GuestRun {
         let mut manifest = Manifest::clone(&self.plugin.manifest);
         change(&mut manifest.limits);
         self.plugin.manifest = Arc::new(manifest);
+        self
+    }
+
+    /// Makes it a run that is under way, and held for long by a scheduler that there isn't.
+    pub async fn under_way(self, platform: &PgPool) -> Self {
+        sqlx::query(
+            "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
+             VALUES ($1, 'manual', 'running', $3, $4, $2, now() + interval '1 day', now())",
+        )
+        .bind(self.call.run_id)
+        .bind(self.call.lease)
+        .bind(&self.call.plugin)
+        .bind(&self.call.job)
+        .execute(platform)
+        .await
+        .unwrap();
         self
     }
 

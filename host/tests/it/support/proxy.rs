@@ -1,9 +1,11 @@
 //! A wire to the store, or to Postgres, that a test can cut: refused, or connected and silent.
 
-use std::{net::SocketAddr, sync::Mutex};
+use std::{io, net::SocketAddr, sync::Mutex};
 
 use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
@@ -14,6 +16,7 @@ pub struct Proxy {
     address: SocketAddr,
     target: SocketAddr,
     accepting: Mutex<Option<JoinHandle<()>>>,
+    hushed: watch::Sender<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +35,9 @@ impl Proxy {
     pub async fn start_to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address");
-        let accepting = tokio::spawn(accept(listener, target, Mode::Forward));
-        Self { address, target, accepting: Mutex::new(Some(accepting)) }
+        let hushed = watch::Sender::new(false);
+        let accepting = tokio::spawn(accept(listener, target, Mode::Forward, hushed.subscribe()));
+        Self { address, target, accepting: Mutex::new(Some(accepting)), hushed }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -59,6 +63,12 @@ impl Proxy {
         self.switch(Mode::Silent).await;
     }
 
+    /// Connections stay open, old ones and new ones, and nothing comes through any more, either way.
+    pub fn hush(&self) {
+        self.hushed.send_replace(true);
+    }
+
+    /// Ends what was silent, and forwards again.
     pub async fn mend(&self) {
         self.switch(Mode::Forward).await;
     }
@@ -69,20 +79,41 @@ impl Proxy {
         socket.set_reuseaddr(true).expect("reuse");
         socket.bind(self.address).expect("the same port");
         let listener = socket.listen(64).expect("listens");
-        *self.accepting.lock().expect("lock") = Some(tokio::spawn(accept(listener, self.target, mode)));
+        self.hushed.send_replace(false);
+        let accepting = tokio::spawn(accept(listener, self.target, mode, self.hushed.subscribe()));
+        *self.accepting.lock().expect("lock") = Some(accepting);
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, mode: Mode) {
+async fn accept(listener: TcpListener, target: SocketAddr, mode: Mode, hushed: watch::Receiver<bool>) {
     // Dropped, and so ended, with this task.
     let mut connections = JoinSet::new();
-    while let Ok((mut client, _)) = listener.accept().await {
+    while let Ok((client, _)) = listener.accept().await {
+        let hushed = hushed.clone();
         connections.spawn(async move {
             if mode == Mode::Silent {
                 std::future::pending::<()>().await;
             }
-            let mut server = TcpStream::connect(target).await.expect("the server");
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            let server = TcpStream::connect(target).await.expect("the server");
+            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let (up, down) = (pass(from_client, to_server, hushed.clone()), pass(from_server, to_client, hushed));
+            let _ = tokio::join!(up, down);
         });
+    }
+}
+
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut hushed: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 16 << 10];
+    loop {
+        let read = from.read(&mut bytes).await?;
+        let _ = hushed.wait_for(|hushed| !hushed).await;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&bytes[..read]).await?;
     }
 }

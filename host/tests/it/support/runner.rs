@@ -15,6 +15,7 @@ use atlashub::{
     },
     projects::Projects,
 };
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ pub struct Ran {
 pub struct TestRunner {
     ran: Mutex<Vec<Ran>>,
     ended: Mutex<Vec<RunEnded>>,
+    left: Mutex<Vec<(Uuid, DateTime<Utc>)>>,
     open: Mutex<bool>,
     gate: Notify,
 }
@@ -60,6 +62,11 @@ impl TestRunner {
     /// What observers were told.
     pub fn ended(&self) -> Vec<RunEnded> {
         self.ended.lock().expect("lock").clone()
+    }
+
+    /// When a run was last left, of itself or not: nothing of it goes on since.
+    pub fn left(&self, run: Uuid) -> Option<DateTime<Utc>> {
+        self.left.lock().expect("lock").iter().rev().find(|(left, _)| *left == run).map(|(_, at)| *at)
     }
 
     /// Lets jobs that wait go on, now and later.
@@ -115,11 +122,24 @@ impl JobRunner for NodeRunner {
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
         self.record.ran.lock().expect("lock").push(Ran { call: call.clone(), node: self.node });
+        let _leaving = Leaving { record: &self.record, run: call.run_id };
         tokio::select! {
             result = self.work(&call, &*output) => result,
             () = cancel.cancelled(), if call.params["stubborn"] != true => Err(RunFailure::Cancelled),
             () = tokio::time::sleep(call.timeout), if call.params["stubborn"] != true => Err(RunFailure::TimedOut),
         }
+    }
+}
+
+/// Dropped with the run.
+struct Leaving<'a> {
+    record: &'a TestRunner,
+    run: Uuid,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.record.left.lock().expect("lock").push((self.run, Utc::now()));
     }
 }
 
@@ -140,6 +160,10 @@ impl NodeRunner {
         }
         if let Some(done) = params["progress"].as_u64() {
             output.progress(done, Some(10), "things");
+        }
+        while params["chatter"] == true {
+            output.log(LineLevel::Info, "still here", Value::Null);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if params["wait"] == true {
             self.record.wait().await;
