@@ -161,9 +161,11 @@ impl NodeRunner {
         if let Some(done) = params["progress"].as_u64() {
             output.progress(done, Some(10), "things");
         }
-        while params["chatter"] == true {
-            output.log(LineLevel::Info, "still here", Value::Null);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        if params["chatter"] == true {
+            loop {
+                output.log(LineLevel::Info, "still here", Value::Null);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
         if params["wait"] == true {
             self.record.wait().await;
