@@ -235,6 +235,7 @@ pub(super) fn approvable(name: &str, refusal: Option<&Refusal>) -> Result<(), Pl
             | Refusal::OtherKey { .. }
             | Refusal::WiderRequest(_)
             | Refusal::ImportNotGranted(_)
+            | Refusal::Compiling
             | Refusal::Revoked
             | Refusal::RevokedFile(_)
             | Refusal::Grants(_),
