@@ -68,6 +68,36 @@ async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
 }
 
 #[tokio::test]
+async fn what_a_server_sends_back_of_an_http_job_is_blanked_out_whole() {
+    // The cut of the preview, at 4 KiB, goes through the second.
+    let server = WebServer::start(|request| {
+        let token = request.header("x-token").unwrap_or_default();
+        let answer = match request.target.as_str() {
+            "/echo" => request.body.clone(),
+            _ => format!("{}{token}", ".".repeat(4090)),
+        };
+        WebAnswer::with(200, &[("content-type", "text/plain")], answer.as_bytes())
+    })
+    .await;
+    let app =
+        TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let admin = app.admin();
+    let body = json!({ "password": "swordfish-".repeat(600), "user": "jane.doe" }).to_string();
+    for (path, expected) in [("/echo", "***".to_owned()), ("/cut", format!("{}***", ".".repeat(4090)))] {
+        let job = create(
+            &admin,
+            json!({
+                "name": "echo", "type": "http", "scheduleCron": "0 3 * * *", "httpUrl": server.url(path),
+                "httpMethod": "POST", "httpHeaders": { "x-token": "hunter2hunter2" }, "httpBody": body,
+            }),
+        )
+        .await;
+        let run = ended(&admin, &begin(&admin, &job).await).await;
+        assert_eq!((&run["status"], &run["result"]["bodyPreview"]), (&json!("success"), &json!(expected)), "{run}");
+    }
+}
+
+#[tokio::test]
 async fn an_http_job_reaches_no_host_that_is_not_allowed() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", "*").start().await;

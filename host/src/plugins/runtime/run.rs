@@ -24,10 +24,11 @@ use super::{
     linked::LinkedPlugins,
     metered::Metered,
     outcome,
+    redacted::{self, RedactedOutput},
     state::{RunScope, RunState},
 };
 use crate::{
-    jobs::{LineLevel, RunCall, RunFailure, RunOutput, RunReport},
+    jobs::{LineLevel, Redactor, RunCall, RunFailure, RunOutput, RunReport},
     plugins::{LoadedPlugin, capabilities::Services},
 };
 
@@ -81,10 +82,12 @@ impl Runtime {
     ) -> Result<RunReport, RunFailure> {
         let limits = self.limits.for_run(&plugin.manifest.limits);
         let wall = Duration::from_secs(u64::from(limits.wall_seconds));
+        let redactor = Arc::new(Redactor::of(call.secrets.iter().chain(&plugin.grants.secrets)));
+        let output: Arc<dyn RunOutput> = Arc::new(RedactedOutput::new(output, Arc::clone(&redactor)));
         let timeout = call.timeout;
         let deadline = Instant::now() + wall.min(timeout);
-        let attempt = self.attempt(plugin, call, limits, Arc::clone(&output), deadline);
-        tokio::select! {
+        let attempt = self.attempt(plugin, call, limits, Arc::clone(&output), Arc::clone(&redactor), deadline);
+        let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(RunFailure::Cancelled),
             () = sleep_until(deadline.into()) => {
@@ -99,7 +102,8 @@ impl Runtime {
                 tracing::error!(plugin = plugin.manifest.name, "the host panicked in a plugin's run");
                 Err(outcome::failed("AtlasHub itself failed while it ran the plugin; its own log says more."))
             }),
-        }
+        };
+        redacted::outcome(&redactor, outcome)
     }
 
     async fn attempt(
@@ -108,6 +112,7 @@ impl Runtime {
         call: RunCall,
         limits: Limits,
         output: Arc<dyn RunOutput>,
+        redactor: Arc<Redactor>,
         deadline: Instant,
     ) -> Result<RunReport, RunFailure> {
         let _places = self.places(plugin, &limits).await;
@@ -126,6 +131,7 @@ impl Runtime {
             call,
             limits,
             output,
+            redactor,
             Arc::clone(&self.services),
             deadline,
         );
