@@ -19,6 +19,10 @@ impl RedactedOutput {
 }
 
 impl RunOutput for RedactedOutput {
+    fn begun(&self) {
+        self.output.begun();
+    }
+
     fn log(&self, level: LineLevel, message: &str, fields: Value) {
         self.output.log(level, &self.redactor.text(message), self.redactor.json(fields));
     }

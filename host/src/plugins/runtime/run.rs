@@ -67,7 +67,8 @@ impl Runtime {
     }
 
     /// Runs `call.job` to its end, to its time limit, or until `cancel`, and returns within 100 ms of the last two,
-    /// whatever the guest does. Dropping the future ends the run as well.
+    /// whatever the guest does. Dropping the future ends the run as well. Waiting for other runs to end takes none of
+    /// its time.
     ///
     /// Whether the parameters fit the job's schema was checked before.
     ///
@@ -84,6 +85,12 @@ impl Runtime {
         let wall = Duration::from_secs(u64::from(limits.wall_seconds));
         let redactor = Arc::new(Redactor::of(call.secrets.iter().chain(&plugin.grants.secrets)));
         let output: Arc<dyn RunOutput> = Arc::new(RedactedOutput::new(output, Arc::clone(&redactor)));
+        let places = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(RunFailure::Cancelled),
+            places = self.places(plugin, &limits) => places,
+        };
+        output.begun();
         let timeout = call.timeout;
         let deadline = Instant::now() + wall.min(timeout);
         let attempt = self.attempt(plugin, call, limits, Arc::clone(&output), Arc::clone(&redactor), deadline);
@@ -103,6 +110,7 @@ impl Runtime {
                 Err(outcome::failed("AtlasHub itself failed while it ran the plugin; its own log says more."))
             }),
         };
+        drop(places);
         redacted::outcome(&redactor, outcome)
     }
 
@@ -115,7 +123,6 @@ impl Runtime {
         redactor: Arc<Redactor>,
         deadline: Instant,
     ) -> Result<RunReport, RunFailure> {
-        let _places = self.places(plugin, &limits).await;
         let linked = self.linked.get(&self.engine.wasmtime, plugin).map_err(|error| outcome::refused(&error))?;
         let context = RunContext {
             run_id: call.run_id.to_string(),
