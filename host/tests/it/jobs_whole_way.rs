@@ -98,6 +98,32 @@ async fn what_a_server_sends_back_of_an_http_job_is_blanked_out_whole() {
 }
 
 #[tokio::test]
+async fn an_http_job_follows_redirects_and_fails_where_they_lead_nowhere() {
+    let server = WebServer::start(|request| match request.target.as_str() {
+        "/first" => WebAnswer::redirect(302, "/second"),
+        "/second" => WebAnswer::redirect(307, "/gone"),
+        "/gone" => WebAnswer::status(404),
+        "/moved" => WebAnswer::redirect(301, "/fine"),
+        "/same" => WebAnswer::status(304),
+        "/for-ever" => WebAnswer::redirect(302, "/for-ever"),
+        _ => WebAnswer::status(204),
+    })
+    .await;
+    let app =
+        TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let admin = app.admin();
+    let check = async |path: &str, status: &str, http_status: Value| {
+        let job = json!({ "name": "r", "type": "http", "scheduleCron": "@daily", "httpUrl": server.url(path) });
+        let run = ended(&admin, &begin(&admin, &create(&admin, job).await).await).await;
+        assert_eq!((&run["status"], &run["httpStatus"]), (&json!(status), &http_status), "{run}");
+    };
+    check("/moved", "success", json!(204)).await;
+    check("/first", "fail", json!(404)).await;
+    check("/same", "fail", json!(304)).await;
+    check("/for-ever", "fail", Value::Null).await;
+}
+
+#[tokio::test]
 async fn an_http_job_reaches_no_host_that_is_not_allowed() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", "*").start().await;
