@@ -17,6 +17,11 @@ pub trait JobRunner: Send + Sync + 'static {
     /// What the owner has to change.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
+    /// How long a plugin's runs may take at the most, where it may run: what jobs get that name no time of their own.
+    async fn longest_run(&self, _plugin: &str) -> Option<Duration> {
+        None
+    }
+
     /// Runs to the end, to `timeout` after [`RunOutput::begun`], or until `cancel`; returns within 100 ms of the last two. Dropping the future
     /// ends the run as well; either way what it had begun and not committed is undone.
     async fn run(

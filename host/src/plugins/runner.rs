@@ -42,6 +42,12 @@ impl JobRunner for PluginRunner {
         self.active(plugin).await?.schemas.check_in_time(job, params).await
     }
 
+    async fn longest_run(&self, plugin: &str) -> Option<Duration> {
+        let active = self.active(plugin).await.ok()?;
+        let limits = self.plugins.runtime().limits(&active.plugin.manifest);
+        Some(Duration::from_secs(u64::from(limits.wall_seconds)))
+    }
+
     async fn run(
         &self,
         mut call: RunCall,

@@ -145,6 +145,15 @@ async fn the_platforms_own_jobs_run() {
         assert_eq!(run["status"], "success", "{run}");
         assert!(run["result"].is_object(), "{run}");
     }
+    // A job that names no time has its plugin's: a day for a backup, an hour where the plugin says nothing.
+    for (plugin, timeout_ms) in [("backup", 86_400_000), ("cleanup", 3_600_000)] {
+        let job = json!({
+            "name": "timed", "type": "platform", "plugin": plugin, "pluginJob": plugin, "scheduleCron": "@yearly",
+            "params": if plugin == "backup" { json!({ "target": "platform" }) } else { json!({}) },
+        });
+        let (status, job) = admin.post("/admin/v1/jobs", job).await;
+        assert_eq!((status, &job["timeoutMs"]), (StatusCode::CREATED, &json!(timeout_ms)), "{job}");
+    }
     let (status, answer) = admin
         .post("/admin/v1/jobs", json!({ "name": "x", "type": "platform", "plugin": "backup", "scheduleCron": "@daily", "params": { "target": 1 } }))
         .await;

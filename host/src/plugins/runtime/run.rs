@@ -6,7 +6,7 @@ use std::{
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
-use plugin_manifest::Limits;
+use plugin_manifest::{Limits, Manifest};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep_until,
@@ -66,6 +66,11 @@ impl Runtime {
         &self.engine
     }
 
+    /// Of one run: the lower of the manifest's and the host's.
+    pub fn limits(&self, manifest: &Manifest) -> Limits {
+        self.limits.for_run(&manifest.limits)
+    }
+
     /// Runs `call.job` to its end, to its time limit, or until `cancel`, and returns within 100 ms of the last two,
     /// whatever the guest does. Dropping the future ends the run as well. Waiting for other runs to end takes none of
     /// its time.
@@ -81,7 +86,7 @@ impl Runtime {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        let limits = self.limits.for_run(&plugin.manifest.limits);
+        let limits = self.limits(&plugin.manifest);
         let wall = Duration::from_secs(u64::from(limits.wall_seconds));
         let redactor = Arc::new(Redactor::of(call.secrets.iter().chain(&plugin.grants.secrets)));
         let output: Arc<dyn RunOutput> = Arc::new(RedactedOutput::new(output, Arc::clone(&redactor)));
