@@ -122,7 +122,7 @@ pub struct CreateJob {
     pub timezone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// 100 to 86400000.
+    /// 100 to 86400000. Without it a minute, or for a `platform` job what its plugin asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i32>,
     /// 0 to 100.

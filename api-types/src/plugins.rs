@@ -117,6 +117,9 @@ pub struct Plugin {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovePlugin {
+    /// Of the file that was looked at, hexadecimal: another one that took its place meanwhile is not approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Vec<GrantedCapability>>,
     /// Values to store, sealed; null removes one.

@@ -82,7 +82,7 @@ impl JobsState {
             plugin_job: new.plugin_job.clone(),
             params: new.params.clone().unwrap_or_else(|| json!({})),
             enabled,
-            timeout_ms: new.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
+            timeout_ms: self.timeout_ms(&new).await,
             retries: new.retries.unwrap_or(0),
             retry_backoff_ms: new.retry_backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS),
             overlap: overlap_text(new.overlap.unwrap_or(Overlap::Skip)).to_owned(),
@@ -95,6 +95,16 @@ impl JobsState {
         self.check_work(&mut row, body, headers.keys().cloned().collect()).await?;
         queries::insert_job(&self.platform, &row).await?;
         Ok(self.to_wire(&row, None))
+    }
+
+    /// What the job says; else, of a platform job, what its plugin asks for: a backup takes longer than a request.
+    async fn timeout_ms(&self, new: &CreateJob) -> i32 {
+        let longest = match (new.timeout_ms, &new.plugin) {
+            (Some(timeout), _) => return timeout,
+            (None, Some(plugin)) if new.r#type == JobType::Platform => self.runner.longest_run(plugin).await,
+            (None, _) => None,
+        };
+        longest.map_or(DEFAULT_TIMEOUT_MS, |longest| i32::try_from(longest.as_millis()).unwrap_or(i32::MAX))
     }
 
     /// Changes what is given; what is left out stays.

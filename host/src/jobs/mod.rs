@@ -49,6 +49,7 @@ use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, s
 pub use crate::object_store::PLATFORM_BUCKET;
 pub use begin::NewRun;
 pub use no_runner::NoRunner;
+pub use redact::Redactor;
 pub use retention::RetentionReport;
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 pub use schedule::{Schedule, ScheduleError};

@@ -1,54 +1,146 @@
-//! Keeps secrets out of what a run tells.
+//! Keeps secrets out of what a run tells, and out of what a plugin gets to see.
+//!
+//! A value is known in the forms that others give it back in: as it is, escaped for JSON, encoded for a URL; and in the
+//! parts that are secrets of their own: the token after `Bearer`, a cookie's value, the texts of a JSON body.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
 /// Shorter ones would blank out half of every line.
 const SHORTEST: usize = 4;
-/// A word of a header's value, such as the token after `Bearer`, is a secret of its own from this length on.
+/// A text within a JSON value is a secret of its own from this length on.
+const SHORTEST_LEAF: usize = 6;
+/// So is a word of a header's value, such as the token after `Bearer`.
 const SHORTEST_WORD: usize = 8;
+/// Forms up to this length are looked for all at once; of longer ones there are few.
+const SHORT_FORM: usize = 256;
 const REPLACEMENT: &str = "***";
 
-/// Replaces the values of a run's secrets wherever they turn up.
+/// What every other message has; in lower case.
+const TRIVIAL: [&str; 28] = [
+    "true",
+    "false",
+    "null",
+    "none",
+    "undefined",
+    "bearer",
+    "basic",
+    "digest",
+    "token",
+    "apikey",
+    "password",
+    "username",
+    "utf-8",
+    "charset",
+    "gzip",
+    "deflate",
+    "identity",
+    "keep-alive",
+    "no-cache",
+    "close",
+    "text/plain",
+    "text/html",
+    "*/*",
+    "application/json",
+    "application/xml",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+];
+/// Headers that hold no secret, whatever they say.
+const PLAIN_HEADERS: [&str; 8] = [
+    "header.accept",
+    "header.accept-charset",
+    "header.accept-encoding",
+    "header.accept-language",
+    "header.cache-control",
+    "header.content-encoding",
+    "header.content-language",
+    "header.content-type",
+];
+
+/// As browsers encode a part of a URL (`encodeURIComponent`).
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+/// As RFC 3986 does: all but its unreserved characters.
+const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Replaces the values of secrets wherever they turn up. Takes time linear in what it is given.
 #[derive(Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     /// Longest first, so that one that holds another goes as a whole.
-    secrets: Vec<Secret>,
+    long: Vec<Zeroizing<Vec<u8>>>,
+    short: Option<AhoCorasick>,
+    /// All that are short, for ends that were cut off.
+    short_forms: Vec<Zeroizing<String>>,
+    /// Those that JSON may hold as a number.
+    numbers: Vec<Zeroizing<String>>,
 }
 
 impl Redactor {
-    pub(super) fn new(secrets: &BTreeMap<String, Secret>) -> Self {
-        let mut found: Vec<Secret> = Vec::new();
+    pub fn new(secrets: &BTreeMap<String, Secret>) -> Self {
+        Self::of(secrets)
+    }
+
+    /// Of secrets by name; a header's is called `header.<name>`, a request's body `body`.
+    pub fn of<'a>(secrets: impl IntoIterator<Item = (&'a String, &'a Secret)>) -> Self {
+        let mut forms: Vec<String> = Vec::new();
         for (name, secret) in secrets {
-            let value = secret.expose();
-            if value.chars().count() >= SHORTEST {
-                found.push(secret.clone());
-            }
-            if name.starts_with("header.") {
-                let words = value.split_whitespace().filter(|word| word.len() >= SHORTEST_WORD && *word != value);
-                found.extend(words.map(Secret::new));
+            if !PLAIN_HEADERS.contains(&name.as_str()) {
+                for value in values(name, secret.expose()) {
+                    forms.extend(forms_of(&value));
+                }
             }
         }
-        found.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Self { secrets: found }
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        let short: Vec<Zeroizing<String>> =
+            forms.extract_if(.., |form| form.len() <= SHORT_FORM).map(Zeroizing::new).collect();
+        let mut long: Vec<Zeroizing<Vec<u8>>> =
+            forms.into_iter().map(|form| Zeroizing::new(form.into_bytes())).collect();
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(short.iter().map(|form| form.as_bytes()));
+        let automaton = match automaton {
+            _ if short.is_empty() => None,
+            Ok(automaton) => Some(automaton),
+            // Slower, and all the same.
+            Err(_) => {
+                long.extend(short.iter().map(|form| Zeroizing::new(form.as_bytes().to_vec())));
+                None
+            }
+        };
+        let numbers = short.iter().filter(|form| form.parse::<f64>().is_ok()).cloned().collect();
+        Self { long, short: automaton, short_forms: short, numbers }
     }
 
     /// The text without secrets, and without what Postgres can't store.
-    pub(super) fn text(&self, text: &str) -> String {
-        let mut text = text.replace('\0', "\u{fffd}");
-        for secret in &self.secrets {
-            if text.contains(secret.expose()) {
-                text = text.replace(secret.expose(), REPLACEMENT);
-            }
+    pub fn text(&self, text: &str) -> String {
+        let text = text.replace('\0', "\u{fffd}");
+        match self.bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => text,
+            // Whole characters were replaced by characters.
+            Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         }
-        text
     }
 
     /// The same for every text in a JSON value, names of fields too.
-    pub(super) fn json(&self, value: Value) -> Value {
+    pub fn json(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(&text)),
             Value::Array(items) => Value::Array(items.into_iter().map(|item| self.json(item)).collect()),
@@ -56,12 +148,118 @@ impl Redactor {
                 Value::Object(fields.into_iter().map(|(name, value)| (self.text(&name), self.json(value))).collect())
             }
             // A secret may be a number.
-            Value::Number(number) if self.secrets.iter().any(|secret| number.to_string() == secret.expose()) => {
+            Value::Number(number) if self.numbers.iter().any(|form| number.to_string() == **form) => {
                 Value::String(REPLACEMENT.to_owned())
             }
             other => other,
         }
     }
+
+    /// Bytes without secrets; the very same where there are none in them.
+    pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut found = Cow::Borrowed(bytes);
+        for form in &self.long {
+            let places: Vec<usize> = memmem::find_iter(&found, form.as_slice()).collect();
+            if !places.is_empty() {
+                found = Cow::Owned(replaced(&found, places.into_iter().map(|at| at..at + form.len())));
+            }
+        }
+        if let Some(automaton) = &self.short {
+            let places: Vec<_> = automaton.find_iter(&*found).map(|place| place.range()).collect();
+            if !places.is_empty() {
+                found = Cow::Owned(replaced(&found, places.into_iter()));
+            }
+        }
+        found
+    }
+
+    /// The same for bytes that were cut off somewhere, so that a secret's beginning may be their end.
+    pub fn cut_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let found = self.bytes(bytes);
+        let forms = self.long.iter().map(|form| form.as_slice());
+        let forms = forms.chain(self.short_forms.iter().map(|form| form.as_bytes()));
+        let Some(length) = forms.filter_map(|form| begun_at_the_end(&found, form)).max() else { return found };
+        let end = found.len() - length;
+        Cow::Owned(replaced(&found, std::iter::once(end..found.len())))
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+/// What of a secret is one by itself.
+fn values(name: &str, value: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    if value.chars().count() >= SHORTEST {
+        values.push(value.to_owned());
+    }
+    if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(value) {
+        leaves(json, &mut values);
+    }
+    if name != "body" {
+        let words = value.split(|c: char| c.is_whitespace() || "=;,&\"".contains(c));
+        values.extend(words.filter(|word| word.len() >= SHORTEST_WORD).map(str::to_owned));
+    }
+    values.retain(|value| !TRIVIAL.contains(&value.to_ascii_lowercase().as_str()));
+    values
+}
+
+fn leaves(value: Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.chars().count() >= SHORTEST_LEAF => found.push(text),
+        Value::Array(items) => items.into_iter().for_each(|item| leaves(item, found)),
+        Value::Object(fields) => fields.into_iter().for_each(|(_, field)| leaves(field, found)),
+        _ => {}
+    }
+}
+
+/// How others write a value. Most values look the same in all of them.
+fn forms_of(value: &str) -> Vec<String> {
+    let escaped = Value::from(value).to_string();
+    let escaped = escaped[1..escaped.len() - 1].to_owned();
+    let ascii: String = escaped.chars().fold(String::new(), |mut text, c| {
+        let mut units = [0; 2];
+        match c {
+            c if c.is_ascii() => text.push(c),
+            c => c.encode_utf16(&mut units).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}"))),
+        }
+        text
+    });
+    let strict = utf8_percent_encode(value, STRICT).to_string();
+    vec![
+        value.to_owned(),
+        // As some write a slash, which needs no escape.
+        escaped.replace('/', "\\/"),
+        escaped,
+        ascii,
+        utf8_percent_encode(value, COMPONENT).to_string(),
+        // As forms do.
+        strict.replace("%20", "+"),
+        strict,
+    ]
+}
+
+/// How many bytes of `form` the bytes end with, where that is enough to be told from chance and not all of it.
+fn begun_at_the_end(bytes: &[u8], form: &[u8]) -> Option<usize> {
+    let beginning = form.get(..SHORTEST)?;
+    let from = bytes.len().saturating_sub(form.len() - 1);
+    let tail = &bytes[from..];
+    memmem::find_iter(tail, beginning).find(|at| form.starts_with(&tail[*at..])).map(|at| tail.len() - at)
+}
+
+fn replaced(bytes: &[u8], places: impl Iterator<Item = std::ops::Range<usize>>) -> Vec<u8> {
+    let mut without = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for place in places {
+        without.extend_from_slice(&bytes[from..place.start]);
+        without.extend_from_slice(REPLACEMENT.as_bytes());
+        from = place.end;
+    }
+    without.extend_from_slice(&bytes[from..]);
+    without
 }
 
 #[cfg(test)]
@@ -92,5 +290,59 @@ mod tests {
     fn short_values_are_no_secrets() {
         let redactor = redactor(&[("header.x", "abc"), ("header.y", "a b")]);
         assert_eq!(redactor.text("abc a b"), "abc a b");
+    }
+
+    #[test]
+    fn a_secret_is_known_in_every_form() {
+        let body = r#"{"user":"jane@example.com","password":"sword/fish \"ü\"","short":"abc","on":true,"deep":["second-secret"]}"#;
+        let redactor = redactor(&[("header.cookie", "session=0123456789; theme=dark"), ("body", body)]);
+        let hidden = |text: &str| {
+            let found = redactor.text(text);
+            assert!(!["fish", "jane", "01234", "second"].iter().any(|part| found.contains(part)), "{found}");
+        };
+        hidden(body);
+        hidden(&Value::from(body).to_string());
+        hidden("sword/fish \"ü\" and jane@example.com");
+        hidden(r#"{"a": "sword\/fish \"ü\""}"#);
+        hidden(r#""sword/fish \"\u00fc\"""#);
+        hidden("?password=sword%2Ffish%20%22%C3%BC%22&user=jane%40example.com");
+        hidden("password=sword%2Ffish+%22%C3%BC%22");
+        hidden("the session 0123456789 and second-secret");
+        assert_eq!(redactor.text("abc true theme dark"), "abc true theme dark");
+    }
+
+    #[test]
+    fn trivial_words_stay() {
+        let redactor = redactor(&[
+            ("header.content-type", "application/json"),
+            ("header.accept", "text/something-odd"),
+            ("header.x-kind", "application/json; charset=utf-8"),
+            ("body", r#"{"answer":"undefined"}"#),
+        ]);
+        let text = r#"{"content-type":"application/json","a":"undefined","b":"text/something-odd"}"#;
+        assert_eq!(redactor.text(text), text);
+    }
+
+    #[test]
+    fn a_beginning_at_a_cut_is_known_too() {
+        let long = "x".repeat(100) + &"0123456789".repeat(100);
+        let redactor = redactor(&[("header.a", "abcdefghijkl"), ("body", &long)]);
+        let check = |bytes: &str, expected: &str| {
+            assert_eq!(String::from_utf8_lossy(&redactor.cut_bytes(bytes.as_bytes())), expected);
+        };
+        check("say abcdefghijkl", "say ***");
+        check("say abcdefg", "say ***");
+        check("say abcd", "say ***");
+        check("say abc", "say abc");
+        check("say abcdx", "say abcdx");
+        check(&format!("{long} and {}", &long[..500]), "*** and ***");
+    }
+
+    #[test]
+    fn much_takes_no_long_time() {
+        let many: Vec<String> = (0..10_000).map(|at| format!("secret-{at:06}")).collect();
+        let redactor = redactor(&[("body", &Value::from(many).to_string())]);
+        let text = "secret-00 secret-000001 ".repeat(40_000);
+        assert_eq!(redactor.text(&text), "secret-00 *** ".repeat(40_000));
     }
 }

@@ -1,5 +1,7 @@
 //! What is kept of runs that ended, and for how long. Each call does a bounded piece of work.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -12,6 +14,8 @@ use crate::error::ApiResult;
 const BATCH: i64 = 500;
 /// Keys of one page of the object store.
 const PAGE: i32 = 1000;
+/// What one call may take that finds nothing to remove.
+const LONGEST_SEARCH: Duration = Duration::from_secs(30);
 /// A log this young may belong to a run that is being written.
 const YOUNG: TimeDelta = TimeDelta::hours(1);
 
@@ -40,20 +44,40 @@ impl JobsState {
         Ok(self.remove_logs(&removed).await)
     }
 
-    /// Removes logs whose run is gone: one page of what the store has, going on from where the last call stopped.
+    /// Removes logs whose run is gone: of the first page of what the store has that holds any, going on from where the
+    /// last call stopped.
     pub async fn remove_orphan_logs(&self) -> ApiResult<RetentionReport> {
         let mut cursor = self.orphan_cursor.lock().await;
-        self.remove_orphan_logs_below("logs/", Utc::now() - YOUNG, &mut cursor).await
+        self.remove_orphan_logs_below("logs/", Utc::now() - YOUNG, PAGE, &mut cursor).await
     }
 
-    /// The same for logs whose keys begin so, and that were written before a moment. `cursor` says where to go on.
+    /// The same for logs whose keys begin so, and that were written before a moment, in pages of so many. `cursor` says
+    /// where to go on.
     pub async fn remove_orphan_logs_below(
         &self,
         prefix: &str,
         before: DateTime<Utc>,
+        page_keys: i32,
         cursor: &mut Option<String>,
     ) -> ApiResult<RetentionReport> {
-        let page = match self.store.list_page(PLATFORM_BUCKET, prefix, PAGE, cursor.as_deref()).await {
+        let begun = Instant::now();
+        loop {
+            let report = self.remove_orphan_logs_of_page(prefix, before, page_keys, cursor).await?;
+            // Whoever calls takes a call that removed nothing for the end.
+            if report.removed > 0 || !report.more || begun.elapsed() >= LONGEST_SEARCH {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn remove_orphan_logs_of_page(
+        &self,
+        prefix: &str,
+        before: DateTime<Utc>,
+        page_keys: i32,
+        cursor: &mut Option<String>,
+    ) -> ApiResult<RetentionReport> {
+        let page = match self.store.list_page(PLATFORM_BUCKET, prefix, page_keys, cursor.as_deref()).await {
             Err(error) if error.is_not_found() => return Ok(RetentionReport::default()),
             page => page?,
         };

@@ -17,7 +17,12 @@ pub trait JobRunner: Send + Sync + 'static {
     /// What the owner has to change.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
-    /// Runs to the end, to `timeout`, or until `cancel`; returns within 100 ms of the last two. Dropping the future
+    /// How long a plugin's runs may take at the most, where it may run: what jobs get that name no time of their own.
+    async fn longest_run(&self, _plugin: &str) -> Option<Duration> {
+        None
+    }
+
+    /// Runs to the end, to `timeout` after [`RunOutput::begun`], or until `cancel`; returns within 100 ms of the last two. Dropping the future
     /// ends the run as well; either way what it had begun and not committed is undone.
     async fn run(
         &self,
@@ -60,6 +65,9 @@ pub struct RunCall {
 
 /// Where a run's log and progress go. Never blocks, never fails; beyond its limits it drops and counts.
 pub trait RunOutput: Send + Sync + 'static {
+    /// The run's time begins: it waits for no place any more. A runner says it once for each run that gets so far.
+    fn begun(&self) {}
+
     /// `fields` is a JSON object, or null.
     fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value);
 

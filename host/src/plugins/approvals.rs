@@ -8,6 +8,7 @@ use sqlx::PgPool;
 
 use super::{
     PluginError, queries,
+    slots::hex,
     trust::{Approval, InspectedPlugin, Powers, Refusal, requested_powers},
     trust_store::{BY_DEFAULT, stored},
 };
@@ -30,6 +31,10 @@ pub(super) async fn approve(
     by: &str,
 ) -> Result<Powers, PluginError> {
     let manifest = &plugin.facts().manifest;
+    let sha256 = hex(&plugin.sha256());
+    if request.sha256.as_ref().is_some_and(|seen| !seen.eq_ignore_ascii_case(&sha256)) {
+        return Err(PluginError::OtherFile { name: manifest.name.clone(), sha256 });
+    }
     let requested = requested_powers(manifest);
     let granted = match (&request.granted, before) {
         (Some(granted), _) => checked_grant(granted, &requested)?,
@@ -235,6 +240,7 @@ pub(super) fn approvable(name: &str, refusal: Option<&Refusal>) -> Result<(), Pl
             | Refusal::OtherKey { .. }
             | Refusal::WiderRequest(_)
             | Refusal::ImportNotGranted(_)
+            | Refusal::Compiling
             | Refusal::Revoked
             | Refusal::RevokedFile(_)
             | Refusal::Grants(_),

@@ -11,6 +11,8 @@ pub enum PluginError {
     UnknownPlugin(String),
     #[error("Plugin `{name}` can't be approved: {refusal}.")]
     NotApprovable { name: String, refusal: Refusal },
+    #[error("Another file of plugin `{name}` lies there now, with SHA-256 {sha256}.")]
+    OtherFile { name: String, sha256: String },
     #[error("{0}")]
     Invalid(String),
     #[error("`publicKey` can't be used: {0}.")]
@@ -36,6 +38,8 @@ impl From<PluginError> for ApiError {
             PluginError::UnknownPlugin(_) => Self::new(Code::NotFound, message)
                 .with_hint("Put its two files into the plugin folder; GET /admin/v1/plugins lists what is there."),
             PluginError::NotApprovable { .. } => Self::new(Code::Conflict, message),
+            PluginError::OtherFile { .. } => Self::new(Code::Conflict, message)
+                .with_hint("Look at what it asks for, and approve it with its own `sha256`."),
             PluginError::Invalid(_) | PluginError::Key(_) => Self::invalid(message),
             PluginError::UnknownKey(_) => Self::not_found("key"),
             PluginError::KeyExists(_) | PluginError::KeyIdTaken(_) => Self::new(Code::Conflict, message),

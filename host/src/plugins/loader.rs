@@ -1,4 +1,7 @@
 //! Looking at what is there and taking it into service: one look at a time, each step undone by the next look.
+//!
+//! A look may take minutes where a file takes as long to compile. What trust says meanwhile is heeded all the same:
+//! the lock of [`Slots`] is held for moments, and what was compiled is checked again before it is taken in.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,9 +15,11 @@ use super::{
     queries,
     registry::{ActivePlugin, ActivePlugins},
     runtime::CompiledPlugin,
-    slots::Slots,
-    survey::{survey, survey_folder},
-    trust::{Approval, InspectedPlugin, Origin, Powers, Refusal, SignedFile, TrustView, VerifiedPlugin, inspect},
+    slots::{Found, Slot, Slots},
+    survey::{Surveyed, survey, survey_folder},
+    trust::{
+        Approval, InspectedPlugin, Origin, Powers, Refusal, Sighting, SignedFile, TrustView, VerifiedPlugin, inspect,
+    },
     trust_store, trusted_keys,
 };
 use crate::{
@@ -29,41 +34,64 @@ impl Plugins {
     /// # Errors
     /// Where the platform database does not answer; everything stays as it was then.
     pub async fn refresh(&self) -> Result<(), PluginError> {
+        let _looking = self.0.looking.lock().await;
+        // First of all what must end, ends: reading files may take a while.
+        self.heed_trust().await?;
+        let pairs = self.list_folder().await;
+        for source in self.stale(pairs).await {
+            self.take_in(source).await?;
+        }
+        self.tell_rejections().await;
+        self.0.ready.send_replace(true);
+        Ok(())
+    }
+
+    /// Holds what is loaded to the database's word as it is now. Waits for nothing but the database.
+    ///
+    /// # Errors
+    /// Where the platform database does not answer; everything stays as it was then.
+    pub(super) async fn heed_trust(&self) -> Result<(), PluginError> {
         let mut slots = self.0.slots.lock().await;
         let first = !*self.0.ready.borrow();
         if first {
             trusted_keys::note_first_party(&self.0.parts.platform, &self.0.parts.first_party).await?;
         }
-        let trust_changed = self.read_trust(&mut slots, first).await?;
-        let mut active = (*self.0.registry.all()).clone();
-        if trust_changed {
-            // First of all what must end, ends: reading files may take a while.
-            self.reconsider(&mut slots, &mut active);
-            self.put_in_service(active.clone(), &slots);
+        if self.read_trust(&mut slots, first).await? {
+            self.reconsider(&mut slots);
         }
-        let pairs = self.list_folder(&slots).await;
-        slots.by_name.retain(|name, slot| slot.origin == Origin::BuiltIn || pairs.contains_key(name));
-        active.retain(|name, _| slots.by_name.contains_key(name));
-        for file in self.0.parts.first_party.files() {
-            let stale = slots.by_name.get(&file.name).is_none_or(|slot| trust_changed && slot.refusal.is_some());
-            if stale {
-                self.take_in(&mut slots, &mut active, Source::BuiltIn(file)).await?;
-            }
-        }
-        for (name, pair) in pairs {
-            let stale = slots.by_name.get(&name).is_none_or(|slot| {
-                let unsteady = matches!(slot.refusal, Some(Refusal::Changing(_)));
-                slot.origin != Origin::BuiltIn
-                    && (slot.pair != pair || unsteady || (trust_changed && slot.refusal.is_some()))
-            });
-            if stale {
-                self.take_in(&mut slots, &mut active, Source::Folder(name, pair)).await?;
-            }
-        }
-        self.put_in_service(active, &slots);
-        self.tell_rejections(&mut slots).await;
-        self.0.ready.send_replace(true);
         Ok(())
+    }
+
+    /// What has to be looked at; what is no longer there is left out from now on.
+    async fn stale(&self, pairs: BTreeMap<String, Pair>) -> Vec<Source> {
+        let mut slots = self.0.slots.lock().await;
+        slots.by_name.retain(|name, slot| slot.origin == Origin::BuiltIn || pairs.contains_key(name));
+        self.change_active(&slots, |active| active.retain(|name, _| slots.by_name.contains_key(name)));
+        let version = slots.trust.version;
+        let outdated = |slot: &Slot| {
+            // The last look may have ended before its end.
+            let unsteady = matches!(slot.refusal, Some(Refusal::Changing(_) | Refusal::Compiling));
+            unsteady || (slot.refusal.is_some() && slot.trust_version != version)
+        };
+        let own = self.0.parts.first_party.files().filter(|file| slots.by_name.get(&file.name).is_none_or(outdated));
+        let mut stale: Vec<Source> = own.map(Source::BuiltIn).collect();
+        stale.extend(pairs.into_iter().filter_map(|(name, pair)| {
+            let stale = slots
+                .by_name
+                .get(&name)
+                .is_none_or(|slot| slot.origin != Origin::BuiltIn && (slot.pair != pair || outdated(slot)));
+            // A name of the binary's own that is looked at now is not the folder's.
+            let own = self.0.parts.first_party.names().any(|own| own == name);
+            (stale && !own).then_some(Source::Folder(name, pair))
+        }));
+        stale
+    }
+
+    fn change_active(&self, slots: &Slots, change: impl FnOnce(&mut ActivePlugins)) {
+        let mut active = (*self.0.registry.all()).clone();
+        change(&mut active);
+        self.0.registry.replace(active);
+        self.0.registry.end_revoked(&slots.trust);
     }
 
     /// Reads the database's word where it is another than before, and gives the host's own for its plugins. True where
@@ -110,11 +138,19 @@ impl Plugins {
         Ok(changed)
     }
 
-    /// What runs goes on only by the new word, with the powers of the new word.
-    fn reconsider(&self, slots: &mut Slots, active: &mut ActivePlugins) {
+    /// What runs goes on only by the new word, with the powers of the new word; and what waits is shown as revoked at
+    /// once where it was.
+    fn reconsider(&self, slots: &mut Slots) {
         let trust = Arc::clone(&slots.trust);
+        let mut active = (*self.0.registry.all()).clone();
         for (name, slot) in &mut slots.by_name {
-            let Some(running) = active.get(name) else { continue };
+            let Some(running) = active.get(name) else {
+                let revoked = slot.inspected.as_ref().and_then(|plugin| plugin.check_not_revoked(&trust).err());
+                if let Some(refusal) = revoked {
+                    slot.set_refusal(Some(refusal));
+                }
+                continue;
+            };
             let again = running.inspected.effective_powers(&trust).and_then(|powers| {
                 if trust.approvals.get(name) == Some(&running.approval) {
                     return Ok(Arc::clone(running));
@@ -128,9 +164,10 @@ impl Plugins {
                 Err(_) => drop(active.remove(name)),
             }
         }
+        self.change_active(slots, |now| *now = active);
     }
 
-    async fn list_folder(&self, slots: &Slots) -> BTreeMap<String, Pair> {
+    async fn list_folder(&self) -> BTreeMap<String, Pair> {
         let folder = self.0.parts.folder.clone();
         let listed = tokio::task::spawn_blocking(move || folder.list()).await;
         match listed.map_err(std::io::Error::other).and_then(|listed| listed) {
@@ -139,6 +176,7 @@ impl Plugins {
                 // A disk that is away for a moment must not stop what runs.
                 tracing::warn!(%error, folder = %self.0.parts.folder.path().display(),
                     "the plugin folder can't be read; what was loaded from it goes on");
+                let slots = self.0.slots.lock().await;
                 let known = slots.by_name.iter().filter(|(_, slot)| slot.origin == Origin::Folder);
                 known.map(|(name, slot)| (name.clone(), slot.pair)).collect()
             }
@@ -146,59 +184,90 @@ impl Plugins {
     }
 
     /// Reads a plugin, checks it, and puts it among the active ones where it may be.
-    async fn take_in(&self, slots: &mut Slots, active: &mut ActivePlugins, source: Source) -> Result<(), PluginError> {
+    async fn take_in(&self, source: Source) -> Result<(), PluginError> {
         let (name, origin, pair) = source.place();
-        let (folder, trust) = (self.0.parts.folder.clone(), Arc::clone(&slots.trust));
+        let (folder, trust) = (self.0.parts.folder.clone(), Arc::clone(&self.0.slots.lock().await.trust));
+        let view = Arc::clone(&trust);
         let found = tokio::task::spawn_blocking(move || match source {
-            Source::BuiltIn(file) => survey(file, &trust),
-            Source::Folder(name, _) => survey_folder(&folder, &name, &trust),
+            Source::BuiltIn(file) => survey(file, &view),
+            Source::Folder(name, _) => survey_folder(&folder, &name, &view),
         });
-        let Ok(mut found) = found.await else { return Ok(()) };
-        let outcome = std::mem::replace(&mut found.outcome, Err(Refusal::NotApproved));
-        let before = active.remove(&name);
-        let refusal = match outcome {
-            Ok(verified) => match self.load(verified, &slots.trust, before.as_deref()).await? {
-                Ok(plugin) => {
-                    let manifest = &plugin.plugin.manifest;
-                    tracing::info!(
-                        plugin = name,
-                        version = manifest.version,
-                        serial = manifest.serial,
-                        "a plugin was loaded"
-                    );
-                    active.insert(name.clone(), plugin);
-                    None
-                }
-                Err(refusal) => Some(refusal),
-            },
-            Err(refusal) => Some(refusal),
+        let Ok(Surveyed { sighting, inspected, outcome }) = found.await else { return Ok(()) };
+        let mut found = Found { sighting, inspected, refusal: None };
+        let prepared = match outcome {
+            Ok(verified) => self.prepare(verified, origin, pair).await,
+            Err(refusal) => Err(refusal),
         };
-        slots.put(&name, origin, pair, found, refusal);
+        let mut slots = self.0.slots.lock().await;
+        let mut version = trust.version;
+        match prepared {
+            Ok(prepared) => {
+                version = slots.trust.version;
+                match self.ready_to_run(prepared, &slots.trust).await? {
+                    Ok(plugin) => {
+                        let manifest = Arc::clone(&plugin.plugin.manifest);
+                        self.change_active(&slots, |active| drop(active.insert(name.clone(), plugin)));
+                        let (version, serial) = (&manifest.version, manifest.serial);
+                        tracing::info!(plugin = name, version, serial, "a plugin was loaded");
+                    }
+                    Err(refusal) => found.refusal = Some(refusal),
+                }
+            }
+            Err(refusal) => found.refusal = Some(refusal),
+        }
+        if found.refusal.is_some() {
+            self.change_active(&slots, |active| drop(active.remove(&name)));
+        }
+        slots.put(&name, origin, pair, found, version);
         Ok(())
     }
 
-    async fn load(
-        &self,
-        verified: VerifiedPlugin,
-        trust: &TrustView,
-        before: Option<&ActivePlugin>,
-    ) -> Result<Result<Arc<ActivePlugin>, Refusal>, PluginError> {
+    /// Compiles what was verified. No lock is held: it may take minutes.
+    async fn prepare(&self, verified: VerifiedPlugin, origin: Origin, pair: Pair) -> Result<Prepared, Refusal> {
         let inspected = Arc::clone(verified.plugin());
-        let manifest = &inspected.facts().manifest;
-        let schemas = match ParamsSchemas::compile(manifest) {
-            Ok(schemas) => schemas,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let (bytes, powers) = verified.into_bytes();
-        let code = match before.filter(|before| before.plugin.sha256 == inspected.sha256()) {
+        let (name, sha256) = (&inspected.facts().manifest.name, inspected.sha256());
+        let schemas = ParamsSchemas::compile(&inspected.facts().manifest)?;
+        let (bytes, _) = verified.into_bytes();
+        let before = self.0.registry.get(name).filter(|before| before.plugin.sha256 == sha256);
+        if let Some(before) = before {
             // The same file written anew.
-            Some(before) => before.plugin.code.clone(),
-            None => match self.0.parts.runtime.engine().compile(bytes).await {
-                Ok(code) => code,
-                Err(error) => return Ok(Err(Refusal::Compile(error.to_string()))),
-            },
-        };
-        let plugin = match self.loaded(&inspected, &powers, trust, code, schemas) {
+            return Ok(Prepared { code: before.plugin.code.clone(), schemas, inspected });
+        }
+        {
+            let mut slots = self.0.slots.lock().await;
+            if let Some(refusal) = slots.uncompilable(&sha256) {
+                return Err(refusal.clone());
+            }
+            // Another file that lay there before, and what is known of it, is shown until this one can take its place.
+            if slots.by_name.get(name).is_none_or(|slot| slot.sighting.sha256 == Some(sha256)) {
+                let sighting = Sighting { sha256: Some(sha256), key_id: Some(inspected.key_id().to_owned()) };
+                let (refusal, version) = (Some(Refusal::Compiling), slots.trust.version);
+                let found = Found { sighting, inspected: Some(Arc::clone(&inspected)), refusal };
+                slots.put(name, origin, pair, found, version);
+            }
+        }
+        match self.0.parts.runtime.engine().compile(bytes).await {
+            Ok(code) => Ok(Prepared { code, schemas, inspected }),
+            Err(error) => {
+                let refusal = Refusal::Compile(error.to_string());
+                if error.is_of_the_file() {
+                    self.0.slots.lock().await.note_uncompilable(sha256, refusal.clone());
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// What was compiled, where trust still lets it run.
+    async fn ready_to_run(
+        &self,
+        prepared: Prepared,
+        trust: &TrustView,
+    ) -> Result<Result<Arc<ActivePlugin>, Refusal>, PluginError> {
+        let Prepared { inspected, code, schemas } = prepared;
+        let loaded =
+            inspected.may_be_loaded(trust).and_then(|powers| self.loaded(&inspected, &powers, trust, code, schemas));
+        let plugin = match loaded {
             Ok(plugin) => plugin,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -263,13 +332,9 @@ impl Plugins {
         Ok(secrets)
     }
 
-    fn put_in_service(&self, active: ActivePlugins, slots: &Slots) {
-        self.0.registry.replace(active);
-        self.0.registry.end_revoked(&slots.trust);
-    }
-
-    async fn tell_rejections(&self, slots: &mut Slots) {
-        for rejected in slots.take_untold() {
+    async fn tell_rejections(&self) {
+        let untold = self.0.slots.lock().await.take_untold();
+        for rejected in untold {
             tracing::warn!(plugin = rejected.name, reason = rejected.reason, "a plugin was rejected");
             let mut entry = NewAuditEntry::new("system", "plugin.reject");
             entry.target = Some(rejected.name.clone());
@@ -283,6 +348,13 @@ impl Plugins {
             (self.0.parts.on_rejected)(&rejected);
         }
     }
+}
+
+/// A plugin that was compiled from the bytes that were checked.
+struct Prepared {
+    inspected: Arc<InspectedPlugin>,
+    code: CompiledPlugin,
+    schemas: ParamsSchemas,
 }
 
 enum Source {

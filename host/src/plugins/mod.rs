@@ -3,7 +3,7 @@
 //! In reading order: what a file says of itself ([`manifest`]), where files come from ([`builtin`], [`first_party`],
 //! [`folder`]), who may run ([`trust`], kept in the database by [`trust_store`], changed by [`approvals`] and
 //! [`trusted_keys`]), how that is looked at again and again ([`survey`], [`slots`], [`loader`], [`watcher`]), what runs
-//! ([`loaded`], [`registry`], [`params`]), how ([`runtime`], [`capabilities`], [`runner`]), and what the owner sees
+//! ([`loaded`], [`registry`], [`params`], [`schema_bounds`]), how ([`runtime`], [`capabilities`], [`runner`]), and what the owner sees
 //! ([`service`], [`listing`], [`routes`], [`key_routes`]; [`tooling`] for the command line).
 //!
 //! Deliberately absent: trust in what a plugin says of itself. Its manifest asks; the owner's grant decides; the linker
@@ -30,6 +30,7 @@ mod watcher;
 
 mod params;
 mod registry;
+mod schema_bounds;
 
 mod backup_catalogue;
 pub mod capabilities;

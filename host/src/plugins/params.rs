@@ -1,22 +1,30 @@
 //! Parameters of jobs, against the JSON Schemas of the plugin's manifest.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
 use plugin_manifest::Manifest;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
-use super::trust::Refusal;
+use super::{schema_bounds, trust::Refusal};
 use crate::jobs::RunRefusal;
 
 /// Most problems that are told at once.
 const MAX_PROBLEMS: usize = 20;
+/// Checks of one plugin at one time: each takes a thread of the host.
+const CHECKS: usize = 2;
+/// What a check may take.
+const LONGEST: Duration = Duration::from_secs(5);
+/// Of one pattern of a schema, compiled, in bytes.
+const PATTERN_BYTES: usize = 1 << 20;
 
 /// The schemas of one plugin's jobs, compiled once.
 #[derive(Clone)]
 pub struct ParamsSchemas {
     plugin: String,
     jobs: Arc<BTreeMap<String, Validator>>,
+    places: Arc<Semaphore>,
 }
 
 impl ParamsSchemas {
@@ -27,11 +35,36 @@ impl ParamsSchemas {
                 .map_err(|problem| Refusal::ParamsSchema { job: job.name.clone(), problem })?;
             jobs.insert(job.name.clone(), validator);
         }
-        Ok(Self { plugin: manifest.name.clone(), jobs: Arc::new(jobs) })
+        Ok(Self { plugin: manifest.name.clone(), jobs: Arc::new(jobs), places: Arc::new(Semaphore::new(CHECKS)) })
+    }
+
+    /// As [`ParamsSchemas::check`], on a thread that may be kept busy, and for a bounded time: whatever author and owner
+    /// wrote, the host goes on.
+    pub async fn check_in_time(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        self.check_within(LONGEST, job, params).await
+    }
+
+    async fn check_within(&self, longest: Duration, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        let (schemas, places) = (self.clone(), Arc::clone(&self.places));
+        let (job, params) = (job.to_owned(), params.clone());
+        let checked = async {
+            let place = places.acquire_owned().await.ok()?;
+            let checking = tokio::task::spawn_blocking(move || {
+                // Given back when it really ends.
+                let _place = place;
+                schemas.check(&job, &params)
+            });
+            checking.await.ok()
+        };
+        let outcome = tokio::time::timeout(longest, checked).await.ok().flatten();
+        outcome.unwrap_or_else(|| {
+            let problem = format!("checking them took more than {} s and was given up", longest.as_secs());
+            Err(RunRefusal::Params { problems: vec![(pointer(""), problem)] })
+        })
     }
 
     /// The job's name, where the parameters fit it. Empty means the plugin's only one, or the one that is called like the plugin.
-    pub fn check(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
+    fn check(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
         let found = match self.jobs.iter().next() {
             Some(only) if job.is_empty() && self.jobs.len() == 1 => Some(only),
             _ if job.is_empty() => self.jobs.get_key_value(&self.plugin),
@@ -66,11 +99,12 @@ fn pointer(pointer: &str) -> String {
 }
 
 fn compile(schema: &Value) -> Result<Validator, String> {
+    schema_bounds::check(schema)?;
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_retriever(Nothing)
         // Linear in the input, whatever the pattern: no schema can hold up the host.
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
         .build(schema)
         .map_err(|error| error.to_string())
 }
@@ -122,6 +156,27 @@ mod tests {
         check(json!({"to": "hunter2"}), &["/to"]);
         check(json!({"to": "you", "times": [1, "hunter2", 3]}), &["/times/1"]);
         check(json!([]), &["/"]);
+    }
+
+    #[tokio::test]
+    async fn a_check_is_given_up_when_it_takes_long() {
+        let schemas = schemas(&[("greet", json!({"type": "object"}))]).unwrap();
+        assert_eq!(schemas.check_in_time("greet", &json!({})).await, Ok("greet".into()));
+        // Two that never end hold the places.
+        let _places = schemas.places.acquire_many(2).await.unwrap();
+        let refused = schemas.check_within(Duration::from_millis(1), "greet", &json!({})).await;
+        assert!(matches!(refused, Err(RunRefusal::Params { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_schema_that_explodes_is_refused_before_it_is_compiled() {
+        let mut definitions = json!({"a40": {"type": "object"}});
+        for level in 0..40 {
+            let next = format!("#/$defs/a{}", level + 1);
+            definitions[format!("a{level}")] = json!({"allOf": [{"$ref": next}, {"$ref": next, "title": "x"}]});
+        }
+        let schema = json!({"type": "object", "$ref": "#/$defs/a0", "$defs": definitions});
+        assert!(matches!(schemas(&[("greet", schema)]), Err(Refusal::ParamsSchema { .. })));
     }
 
     #[test]

@@ -39,7 +39,13 @@ impl PluginRunner {
 #[async_trait]
 impl JobRunner for PluginRunner {
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal> {
-        self.active(plugin).await?.schemas.check(job, params)
+        self.active(plugin).await?.schemas.check_in_time(job, params).await
+    }
+
+    async fn longest_run(&self, plugin: &str) -> Option<Duration> {
+        let active = self.active(plugin).await.ok()?;
+        let limits = self.plugins.runtime().limits(&active.plugin.manifest);
+        Some(Duration::from_secs(u64::from(limits.wall_seconds)))
     }
 
     async fn run(
@@ -50,15 +56,25 @@ impl JobRunner for PluginRunner {
     ) -> Result<RunReport, RunFailure> {
         // Held to the end: a version that comes meanwhile is for the next run.
         let active = self.active(&call.plugin).await.map_err(|refusal| refused(&refusal))?;
-        call.job = active.schemas.check(&call.job, &call.params).map_err(|refusal| refused(&refusal))?;
+        let work = async {
+            // A file of somebody else decides how long this takes.
+            let checked = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(RunFailure::Cancelled),
+                checked = active.schemas.check_in_time(&call.job, &call.params) => checked,
+            };
+            call.job = checked.map_err(|refusal| refused(&refusal))?;
+            self.plugins.runtime().run(&active.plugin, call, output, cancel.clone()).await
+        };
+        let revoked = RunFailure::Failed {
+            message: format!("Ended: plugin `{}` was revoked.", active.plugin.manifest.name),
+            details: None,
+            retryable: false,
+        };
         tokio::select! {
             biased;
-            () = active.revoked.cancelled() => Err(RunFailure::Failed {
-                message: format!("Ended: plugin `{}` was revoked.", call.plugin),
-                details: None,
-                retryable: false,
-            }),
-            outcome = self.plugins.runtime().run(&active.plugin, call.clone(), output, cancel) => outcome,
+            () = active.revoked.cancelled() => Err(revoked),
+            outcome = work => outcome,
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api_types::{ApprovePlugin, Plugin, TrustedKey};
 use sqlx::PgPool;
@@ -17,6 +17,9 @@ use super::{
     trusted_keys,
 };
 use crate::secrets::Sealer;
+
+/// How long an answer waits for what is being compiled.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Hears of plugins that were refused; must not block.
 pub type OnRejected = Arc<dyn Fn(&RejectedPlugin) + Send + Sync>;
@@ -38,7 +41,9 @@ pub struct PluginsParts {
 pub(super) struct Inner {
     pub(super) parts: PluginsParts,
     pub(super) registry: Registry,
-    /// Held while looking, so that one looks at a time.
+    /// Held while looking, so that one looks at a time; for minutes, where a plugin takes as long to compile.
+    pub(super) looking: Mutex<()>,
+    /// Held for moments, and for questions to the database.
     pub(super) slots: Mutex<Slots>,
     /// The folder changed.
     pub(super) folder_changed: Arc<Notify>,
@@ -54,6 +59,7 @@ impl Plugins {
         Self(Arc::new(Inner {
             parts,
             registry: Registry::default(),
+            looking: Mutex::default(),
             slots: Mutex::default(),
             folder_changed: Arc::default(),
             trust_changed: Notify::new(),
@@ -84,6 +90,8 @@ impl Plugins {
 
     /// Every plugin by name.
     pub async fn list(&self) -> Vec<Plugin> {
+        // After a start there is nothing to tell yet.
+        let _ = tokio::time::timeout(PATIENCE, self.ready()).await;
         let slots = self.0.slots.lock().await;
         let active = self.0.registry.all();
         let wire = slots.by_name.iter().map(|(name, slot)| listing::plugin(name, slot, &slots.trust, active.get(name)));
@@ -95,9 +103,9 @@ impl Plugins {
         found.ok_or_else(|| unknown(name))
     }
 
-    /// Approves the plugin as it lies there now, and loads it.
+    /// Approves the plugin as it lies there now, and loads it. Where compiling takes long, the answer says that it does.
     pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
-        self.refresh().await?;
+        self.look().await?;
         {
             let slots = self.0.slots.lock().await;
             let slot = slots.by_name.get(name).ok_or_else(|| unknown(name))?;
@@ -107,23 +115,22 @@ impl Plugins {
             let Inner { parts, .. } = &*self.0;
             approvals::approve(&parts.platform, &parts.sealer, inspected, before, request, by).await?;
         }
-        self.refresh().await?;
+        self.heed_trust().await?;
+        self.look().await?;
         self.get(name).await
     }
 
     /// Stops a plugin and the file that is there, and ends its runs, here at once and elsewhere within a second.
+    /// Whatever is being compiled meanwhile, the revocation is written first.
     pub async fn revoke(&self, name: &str) -> Result<Plugin, PluginError> {
-        self.refresh().await?;
-        {
-            let slots = self.0.slots.lock().await;
-            let slot = slots.by_name.get(name);
-            if slot.is_none() && !slots.trust.approvals.contains_key(name) {
+        if !self.revoke_known(name).await? {
+            // It may have been put there just now.
+            self.look().await?;
+            if !self.revoke_known(name).await? {
                 return Err(unknown(name));
             }
-            let file = slot.and_then(|slot| slot.sighting.sha256);
-            approvals::revoke(&self.0.parts.platform, name, file).await?;
         }
-        self.refresh().await?;
+        self.heed_trust().await?;
         let slots = self.0.slots.lock().await;
         Ok(match slots.by_name.get(name) {
             Some(slot) => listing::plugin(name, slot, &slots.trust, None),
@@ -131,12 +138,34 @@ impl Plugins {
         })
     }
 
+    /// True where there was something to stop.
+    async fn revoke_known(&self, name: &str) -> Result<bool, PluginError> {
+        let slots = self.0.slots.lock().await;
+        let slot = slots.by_name.get(name);
+        let known = slot.is_some() || slots.trust.approvals.contains_key(name);
+        let file = slot.and_then(|slot| slot.sighting.sha256);
+        // The database may know of an approval that is news here.
+        Ok(approvals::revoke(&self.0.parts.platform, name, file).await? || known)
+    }
+
     /// Forgets what the owner decided about a plugin; one that is still there waits for approval again.
     pub async fn forget(&self, name: &str) -> Result<(), PluginError> {
         if !approvals::forget(&self.0.parts.platform, name).await? {
             return Err(unknown(name));
         }
-        self.refresh().await
+        self.heed_trust().await?;
+        self.look().await
+    }
+
+    /// Looks at everything, and goes on looking by itself where that takes longer than somebody waits for an answer.
+    async fn look(&self) -> Result<(), PluginError> {
+        let plugins = self.clone();
+        let looking = tokio::spawn(async move { plugins.refresh().await });
+        match tokio::time::timeout(PATIENCE, looking).await {
+            Ok(Ok(looked)) => looked,
+            // A panic is in the log; what is known is what there is.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
     }
 
     pub async fn keys(&self) -> Result<Vec<TrustedKey>, PluginError> {
@@ -152,13 +181,15 @@ impl Plugins {
 
     pub async fn add_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
         let key = trusted_keys::add(&self.0.parts.platform, name, public_key).await?;
-        self.refresh().await?;
+        self.heed_trust().await?;
+        self.look().await?;
         Ok(key)
     }
 
     pub async fn revoke_key(&self, id: &str) -> Result<(), PluginError> {
         trusted_keys::revoke(&self.0.parts.platform, id).await?;
-        self.refresh().await
+        self.heed_trust().await?;
+        self.look().await
     }
 
     /// What is known of the plugin that is there, where its signature holds.

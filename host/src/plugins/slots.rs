@@ -10,7 +10,6 @@ use api_types::PluginState;
 
 use super::{
     folder::Pair,
-    survey::Surveyed,
     trust::{InspectedPlugin, Origin, Refusal, Sighting, TrustView},
 };
 
@@ -27,6 +26,8 @@ pub(super) struct Slot {
     pub inspected: Option<Arc<InspectedPlugin>>,
     /// Why it does not run; None where it does.
     pub refusal: Option<Refusal>,
+    /// Of the trust that this came of.
+    pub trust_version: i64,
     since: Instant,
     told: bool,
 }
@@ -36,6 +37,18 @@ pub(super) struct Slot {
 pub(super) struct Slots {
     pub trust: Arc<TrustView>,
     pub by_name: BTreeMap<String, Slot>,
+    /// Files that can't be compiled, by SHA-256: nobody tries them again.
+    uncompilable: BTreeMap<[u8; 32], Refusal>,
+}
+
+/// Files of which it is kept that they can't be compiled.
+const UNCOMPILABLE: usize = 256;
+
+/// What came of looking at a plugin.
+pub(super) struct Found {
+    pub sighting: Sighting,
+    pub inspected: Option<Arc<InspectedPlugin>>,
+    pub refusal: Option<Refusal>,
 }
 
 /// A refusal that the owner should hear of.
@@ -49,13 +62,30 @@ pub struct RejectedPlugin {
 }
 
 impl Slots {
-    /// Puts down what came of looking at a plugin. The same refusal of the same file keeps its age.
-    pub(super) fn put(&mut self, name: &str, origin: Origin, pair: Pair, found: Surveyed, refusal: Option<Refusal>) {
+    pub(super) fn new(trust: Arc<TrustView>) -> Self {
+        Self { trust, ..Self::default() }
+    }
+
+    pub(super) fn uncompilable(&self, sha256: &[u8; 32]) -> Option<&Refusal> {
+        self.uncompilable.get(sha256)
+    }
+
+    pub(super) fn note_uncompilable(&mut self, sha256: [u8; 32], refusal: Refusal) {
+        if self.uncompilable.len() >= UNCOMPILABLE {
+            self.uncompilable.pop_first();
+        }
+        self.uncompilable.insert(sha256, refusal);
+    }
+
+    /// Puts down what came of looking at a plugin, as of one version of trust. The same refusal of the same file keeps
+    /// its age.
+    pub(super) fn put(&mut self, name: &str, origin: Origin, pair: Pair, found: Found, trust_version: i64) {
+        let Found { sighting, inspected, refusal } = found;
         let before = self.by_name.get(name);
-        let same = before.filter(|slot| slot.refusal == refusal && slot.sighting.sha256 == found.sighting.sha256);
+        let same = before.filter(|slot| slot.refusal == refusal && slot.sighting.sha256 == sighting.sha256);
         let (since, told) = same.map_or_else(|| (Instant::now(), false), |slot| (slot.since, slot.told));
-        let Surveyed { sighting, inspected, .. } = found;
-        self.by_name.insert(name.to_owned(), Slot { origin, pair, sighting, inspected, refusal, since, told });
+        let slot = Slot { origin, pair, sighting, inspected, refusal, trust_version, since, told };
+        self.by_name.insert(name.to_owned(), slot);
     }
 
     /// Whether a rejection is too young to be told.

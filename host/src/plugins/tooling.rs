@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use api_types::{ApprovePlugin, Plugin, TrustedKey};
 use sqlx::PgPool;
 
@@ -9,7 +7,7 @@ use super::{
     first_party::FirstParty,
     folder::{Pair, PluginFolder},
     listing,
-    slots::Slots,
+    slots::{Found, Slots},
     survey::{Surveyed, survey, survey_folder},
     trust::{Origin, SignedFile},
     trust_store, trusted_keys,
@@ -81,7 +79,7 @@ impl PluginTools {
 
     async fn look(&self) -> Result<Slots, PluginError> {
         let trust = trust_store::load(&self.platform, &self.first_party).await?;
-        let mut slots = Slots { trust: trust.into(), by_name: BTreeMap::new() };
+        let mut slots = Slots::new(trust.into());
         let pairs = self.folder.list().map_err(|error| {
             PluginError::Invalid(format!("The folder {} can't be read ({error}).", self.folder.path().display()))
         })?;
@@ -102,6 +100,7 @@ impl PluginTools {
 }
 
 fn put(slots: &mut Slots, name: &str, origin: Origin, pair: Pair, found: Surveyed) {
-    let refusal = found.outcome.as_ref().err().cloned();
-    slots.put(name, origin, pair, found, refusal);
+    let Surveyed { sighting, inspected, outcome } = found;
+    let version = slots.trust.version;
+    slots.put(name, origin, pair, Found { sighting, inspected, refusal: outcome.err() }, version);
 }

@@ -79,6 +79,10 @@ impl Plugins {
             let version = queries::trust_version(platform).await?;
             if known != Some(version) {
                 known = Some(version);
+                // A look that is under way may take minutes.
+                if let Err(error) = self.heed_trust().await {
+                    tracing::debug!(%error, "a change of trust could not be read yet");
+                }
                 self.0.trust_changed.notify_one();
             }
             // Heard or not: asked again.

@@ -139,14 +139,17 @@ async fn the_owner_decides_and_a_running_server_hears_of_it() {
     command(&["approve", "hello"], 1, "not trusted");
     folder.write("author.pub", format!("untrusted comment: a key\n{}\n", author.public_key()).as_bytes());
     let key_file = path(folder.path(), "author.pub");
-    command(&["approve", "hello", "--trust-key", &key_file, "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
+    let other = "0".repeat(64);
+    command(&["approve", "hello", "--trust-key", &key_file, "--sha256", &other], 1, "Another file of plugin `hello`");
+    command(&["approve", "hello", "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
     let active = until_state(&admin, "hello", "active").await;
     assert_eq!(active["config"], json!({"greeting": "Hello"}));
     command(&["approve", "nothing"], 1, "There is no plugin `nothing`");
     command(&["revoke", "hello"], 0, "is revoked");
     until_state(&admin, "hello", "revoked").await;
     command(&["list"], 0, "revoked  hello 1.0.0");
-    command(&["approve", "hello"], 0, "active   hello");
+    // What is about to be approved is shown first.
+    command(&["approve", "hello"], 0, &format!("SHA-256 {}", active["sha256"].as_str().unwrap()));
     until_state(&admin, "hello", "active").await;
     command(&["revoke", "--sha256", active["sha256"].as_str().unwrap()], 0, "is revoked");
     until_state(&admin, "hello", "revoked").await;

@@ -112,8 +112,35 @@ async fn logs_whose_run_is_gone_are_found() {
     while app.app.jobs().remove_orphan_logs().await.unwrap().more {}
     assert!(store.head(PLATFORM_BUCKET, &key).await.unwrap().is_some());
     let soon = chrono::Utc::now() + chrono::TimeDelta::hours(1);
-    let report = app.app.jobs().remove_orphan_logs_below(&format!("logs/{job}/"), soon, &mut None).await.unwrap();
+    let report = app.app.jobs().remove_orphan_logs_below(&format!("logs/{job}/"), soon, 1000, &mut None).await.unwrap();
     assert_eq!((report.removed, report.more), (1, false));
     assert!(store.head(PLATFORM_BUCKET, &key).await.unwrap().is_none());
     assert!(store.head(PLATFORM_BUCKET, &kept).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn logs_whose_run_is_gone_are_found_behind_those_that_stay() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
+    let mut keys = Vec::new();
+    let mut last = String::new();
+    for _ in 0..4 {
+        last = app.run_job(&job).await;
+        keys.push(app.until_run(&last, "success").await["logObjectKey"].as_str().unwrap().to_owned());
+    }
+    assert!(keys.is_sorted());
+    sqlx::query("DELETE FROM cron_job_runs WHERE id = $1")
+        .bind(last.parse::<uuid::Uuid>().unwrap())
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let soon = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    // One log a page: three pages have nothing to remove.
+    let below = format!("logs/{job}/");
+    let report = app.app.jobs().remove_orphan_logs_below(&below, soon, 1, &mut None).await.unwrap();
+    assert_eq!((report.removed, report.more), (1, false));
+    let store = app.app.store();
+    assert!(store.head(PLATFORM_BUCKET, &keys[3]).await.unwrap().is_none());
+    assert!(store.head(PLATFORM_BUCKET, &keys[2]).await.unwrap().is_some());
 }

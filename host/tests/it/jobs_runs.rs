@@ -254,3 +254,18 @@ async fn observers_hear_of_ends_with_what_was_before() {
     );
     node.stop(Duration::from_secs(1)).await;
 }
+
+#[tokio::test]
+async fn waiting_for_a_place_is_no_run_time() {
+    let runner = TestRunner::new();
+    let app = TestApp::builder().runner(runner.node("a")).start().await;
+    let late = app.create_job(json!({ "timeoutMs": 500, "params": { "late": true } })).await;
+    let hanging = app.create_job(json!({ "timeoutMs": 500, "params": { "hang": true, "stubborn": true } })).await;
+    let late = app.run_job(&late).await;
+    app.until_run(&late, "running").await;
+    // By the time that the one that came later has used up its own, the other would have too.
+    let hanging = app.run_job(&hanging).await;
+    app.until_run(&hanging, "timeout").await;
+    runner.open();
+    app.until_run(&late, "success").await;
+}

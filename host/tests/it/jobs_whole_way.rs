@@ -68,6 +68,62 @@ async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
 }
 
 #[tokio::test]
+async fn what_a_server_sends_back_of_an_http_job_is_blanked_out_whole() {
+    // The cut of the preview, at 4 KiB, goes through the second.
+    let server = WebServer::start(|request| {
+        let token = request.header("x-token").unwrap_or_default();
+        let answer = match request.target.as_str() {
+            "/echo" => request.body.clone(),
+            _ => format!("{}{token}", ".".repeat(4090)),
+        };
+        WebAnswer::with(200, &[("content-type", "text/plain")], answer.as_bytes())
+    })
+    .await;
+    let app =
+        TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let admin = app.admin();
+    let body = json!({ "password": "swordfish-".repeat(600), "user": "jane.doe" }).to_string();
+    for (path, expected) in [("/echo", "***".to_owned()), ("/cut", format!("{}***", ".".repeat(4090)))] {
+        let job = create(
+            &admin,
+            json!({
+                "name": "echo", "type": "http", "scheduleCron": "0 3 * * *", "httpUrl": server.url(path),
+                "httpMethod": "POST", "httpHeaders": { "x-token": "hunter2hunter2" }, "httpBody": body,
+            }),
+        )
+        .await;
+        let run = ended(&admin, &begin(&admin, &job).await).await;
+        assert_eq!((&run["status"], &run["result"]["bodyPreview"]), (&json!("success"), &json!(expected)), "{run}");
+    }
+}
+
+#[tokio::test]
+async fn an_http_job_follows_redirects_and_fails_where_they_lead_nowhere() {
+    let server = WebServer::start(|request| match request.target.as_str() {
+        "/first" => WebAnswer::redirect(302, "/second"),
+        "/second" => WebAnswer::redirect(307, "/gone"),
+        "/gone" => WebAnswer::status(404),
+        "/moved" => WebAnswer::redirect(301, "/fine"),
+        "/same" => WebAnswer::status(304),
+        "/for-ever" => WebAnswer::redirect(302, "/for-ever"),
+        _ => WebAnswer::status(204),
+    })
+    .await;
+    let app =
+        TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
+    let admin = app.admin();
+    let check = async |path: &str, status: &str, http_status: Value| {
+        let job = json!({ "name": "r", "type": "http", "scheduleCron": "@daily", "httpUrl": server.url(path) });
+        let run = ended(&admin, &begin(&admin, &create(&admin, job).await).await).await;
+        assert_eq!((&run["status"], &run["httpStatus"]), (&json!(status), &http_status), "{run}");
+    };
+    check("/moved", "success", json!(204)).await;
+    check("/first", "fail", json!(404)).await;
+    check("/same", "fail", json!(304)).await;
+    check("/for-ever", "fail", Value::Null).await;
+}
+
+#[tokio::test]
 async fn an_http_job_reaches_no_host_that_is_not_allowed() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", "*").start().await;
@@ -111,6 +167,15 @@ async fn the_platforms_own_jobs_run() {
         let run = ended(&admin, &begin(&admin, &create(&admin, job).await).await).await;
         assert_eq!(run["status"], "success", "{run}");
         assert!(run["result"].is_object(), "{run}");
+    }
+    // A job that names no time has its plugin's: a day for a backup, an hour where the plugin says nothing.
+    for (plugin, timeout_ms) in [("backup", 86_400_000), ("cleanup", 3_600_000)] {
+        let job = json!({
+            "name": "timed", "type": "platform", "plugin": plugin, "pluginJob": plugin, "scheduleCron": "@yearly",
+            "params": if plugin == "backup" { json!({ "target": "platform" }) } else { json!({}) },
+        });
+        let (status, job) = admin.post("/admin/v1/jobs", job).await;
+        assert_eq!((status, &job["timeoutMs"]), (StatusCode::CREATED, &json!(timeout_ms)), "{job}");
     }
     let (status, answer) = admin
         .post("/admin/v1/jobs", json!({ "name": "x", "type": "platform", "plugin": "backup", "scheduleCron": "@daily", "params": { "target": 1 } }))

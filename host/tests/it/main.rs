@@ -57,6 +57,7 @@ mod notifications_delivery;
 mod notifications_retries;
 mod object_uploads;
 mod plugins_capabilities;
+mod plugins_compiling;
 mod plugins_folder;
 mod plugins_guests;
 mod plugins_hostile;

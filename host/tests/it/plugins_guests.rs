@@ -366,14 +366,28 @@ async fn beyond_its_scope_everything_is_denied() {
 
 #[tokio::test]
 async fn a_secret_goes_where_it_is_sent_and_is_not_seen() {
-    let server = WebServer::start(|_| WebAnswer::with(200, &[], b"thanks")).await;
+    // The server sends it back, in two ways.
+    let server = WebServer::start(|request| {
+        let token = request.header("token").unwrap_or_default();
+        WebAnswer::with(200, &[("x-echo", token)], format!("you said {token}").as_bytes())
+    })
+    .await;
     let app = TestApp::builder().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
     let platform = Platform::with(app).await;
     let request = json!({"url": server.url("/hook"), "method": "POST", "secretHeaders": ["token"], "body": "hello"});
-    let guest = platform.guest("http", request).await;
+    let mut guest = platform.guest("http", request).await;
     let answered = answer(guest.run().await);
-    assert_eq!((&answered["status"], &answered["body"]), (&json!(200), &json!("thanks")));
+    assert_eq!((&answered["status"], &answered["body"]), (&json!(200), &json!("you said ***")));
+    // What the guest itself counted: it never had the value.
+    assert_eq!((&answered["bytes"], &answered["headers"]["x-echo"]), (&json!("you said ***".len()), &json!("***")));
     let request = server.next().await;
     assert_eq!(request.header("token"), Some("do-not-tell"));
     assert!(guest.recorded.messages().iter().all(|message| !message.contains("do-not-tell")));
+
+    // As if it had got hold of it in some other way.
+    let telling = json!({"code": "failed", "message": "it is do-not-tell", "details": {"token": "do-not-tell"}});
+    guest.call = call("fail", telling);
+    let details = Some(json!({"token": "***"}));
+    let told = RunFailure::Failed { message: "it is ***".to_owned(), details, retryable: true };
+    assert_eq!(guest.run().await, Err(told));
 }

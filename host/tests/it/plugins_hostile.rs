@@ -1,6 +1,6 @@
 //! Guests that misbehave end their own run, with a reason, and nothing else.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use atlashub::{
     jobs::{RunFailure, RunReport},
@@ -104,6 +104,39 @@ async fn a_guest_that_sleeps_for_ever_can_be_cancelled() {
     guest.cancel = CancellationToken::new();
     assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
     assert_eq!(guest.recorded.messages(), ["Ended: it reached its time limit of 1 s."]);
+}
+
+#[tokio::test]
+async fn waiting_for_another_run_takes_no_time_of_a_run() {
+    let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
+    let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| {
+        limits.concurrent_runs = 1;
+        limits.wall_seconds = 1;
+    });
+    // The second begins when the time of the first is up, and has all of its own.
+    let outcomes = tokio::join!(guest.run(), guest.run());
+    assert_eq!(outcomes, (Err(RunFailure::TimedOut), Err(RunFailure::TimedOut)));
+    let ended = "Ended: it reached its time limit of 1 s.";
+    assert_eq!(guest.recorded.messages(), ["lost my head", ended, "lost my head", ended]);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_can_be_cancelled() {
+    let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
+    let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.concurrent_runs = 1);
+    let cancel = CancellationToken::new();
+    let (call, output) = (guest.call.clone(), Arc::clone(&guest.recorded));
+    let waiting = async {
+        // Once the first runs there is no place.
+        guest.recorded.until_logged().await;
+        cancel.cancel();
+        let outcome = guest.runtime.run(&guest.plugin, call, output, cancel.clone()).await;
+        guest.cancel.cancel();
+        outcome
+    };
+    let outcomes = tokio::join!(guest.run(), waiting);
+    assert_eq!(outcomes, (Err(RunFailure::Cancelled), Err(RunFailure::Cancelled)));
+    assert_eq!(guest.recorded.messages(), ["lost my head"]);
 }
 
 #[tokio::test]

@@ -205,6 +205,24 @@ async fn a_new_version_within_the_approval_loads_by_itself_and_any_other_waits()
 }
 
 #[tokio::test]
+async fn an_approval_is_of_the_file_that_was_looked_at() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    let app = folder.app().await;
+    author.trusted_by(&app).await;
+    let seen = until_state(&app.admin(), "hello", "pending").await;
+    // Another one takes its place before the owner has decided.
+    folder.drop_signed("hello", &component(&asking("hello", 2, &["*"])), &author);
+    let path = "/admin/v1/plugins/hello/approve";
+    let (status, error) = app.admin().post(path, json!({"sha256": seen["sha256"]})).await;
+    assert_eq!((status.as_u16(), error["error"]["code"].as_str()), (409, Some("conflict")), "{error}");
+    let now = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
+    assert_eq!(now["state"], "pending", "{now}");
+    assert!(error["error"]["message"].as_str().unwrap().contains(now["sha256"].as_str().unwrap()), "{error}");
+    assert_eq!(approve(&app, "hello", json!({"sha256": now["sha256"]})).await["state"], "active");
+}
+
+#[tokio::test]
 async fn a_plugin_does_not_run_without_a_power_that_it_imports() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     folder.drop_signed("caller", &importing_http(&asking("caller", 1, &["a.example"])), &author);

@@ -136,6 +136,6 @@ mod tests {
         assert_eq!(error.code, ErrorCode::Unavailable);
         assert!(error.message.contains("expiredUploads"), "{}", error.message);
         assert_eq!(error.details.unwrap()["removed"], 2);
-        assert_eq!(host.progress().last().unwrap().done, 9);
+        assert_eq!(host.progress().last().unwrap().done, 8);
     }
 }

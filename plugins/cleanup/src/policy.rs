@@ -10,7 +10,8 @@ pub(crate) struct Policy {
     oversize_uploads: bool,
     /// Metadata without an object.
     orphan_metadata: bool,
-    /// Runs that ended so many days ago, with their logs; the newest of each job stays.
+    /// Runs that ended so many days ago, with their logs; the newest of each job stays. Without it the platform keeps
+    /// them for as long as it is configured to.
     #[schemars(range(min = 1))]
     old_runs_days: Option<u32>,
     /// Log objects whose run is gone.
@@ -34,7 +35,7 @@ impl Default for Policy {
             expired_uploads: true,
             oversize_uploads: true,
             orphan_metadata: true,
-            old_runs_days: Some(30),
+            old_runs_days: None,
             orphan_logs: true,
             expired_sessions: true,
             expired_keys_days: Some(90),
@@ -81,15 +82,16 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_swept_unless_told() {
-        assert_eq!(names("{}").len(), 9);
-        assert_eq!(names("{}")[3..5], ["oldRunsDays", "orphanLogs"]);
+    fn everything_is_swept_unless_told_and_runs_are_kept_as_configured() {
+        assert_eq!(names("{}").len(), 8);
+        assert_eq!(names(r#"{"oldRunsDays": 7}"#)[3..5], ["oldRunsDays", "orphanLogs"]);
     }
 
     #[test]
     fn null_and_false_leave_a_sweep_out() {
         let left = names(r#"{"oldAuditEntriesDays": null, "expiredUploads": false, "oldRunsDays": 7}"#);
         assert_eq!(left.len(), 7);
+        assert!(!names("{}").contains(&"oldRunsDays"));
         assert!(!left.contains(&"oldAuditEntriesDays") && !left.contains(&"expiredUploads"));
     }
 

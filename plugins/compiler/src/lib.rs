@@ -2,7 +2,7 @@
 //!
 //! A compiler takes a hundred MiB that an allocator is slow to give back, and is a large surface for whoever wrote
 //! the file. So the server starts its own program again for each file: that one reads the component from its standard input, writes machine code to
-//! its standard output, and ends. It has no environment, no configuration, and no secrets.
+//! its standard output, and ends. It has no environment, no configuration, and no secrets, and bounded time and memory.
 //!
 //! Deliberately absent: a cache. Machine code is never read from a file.
 //!
@@ -11,19 +11,21 @@
 mod program;
 
 use std::{
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Output, Stdio},
     sync::Arc,
     time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use wasmtime::{Config, Engine, component::Component};
 
-pub use program::{SUBCOMMAND, compile_stdin};
+pub use program::{ADDRESS_SPACE_BYTES, PROCESSOR_SECONDS, SUBCOMMAND, compile_stdin};
 
 /// A file that takes longer was made to.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +42,10 @@ pub enum CompileError {
     /// In words for the author of the component.
     #[error("the component is not valid: {0}")]
     Invalid(String),
-    #[error("compiling took more than {} s and was ended", LONGEST.as_secs())]
+    #[error("compiling took more than {} s, or {PROCESSOR_SECONDS} s of processor time, and was ended", LONGEST.as_secs())]
     TooLong,
+    #[error("compiling took more than {} MiB of address space and was ended", ADDRESS_SPACE_BYTES >> 20)]
+    TooMuchMemory,
     /// The cause belongs into the log.
     #[error("the process that compiles plugins failed; the server's log has the cause")]
     Process(String),
@@ -117,9 +121,13 @@ async fn compile_in(program: PathBuf, component: &[u8]) -> Result<Vec<u8>, Compi
 
 fn answer(output: Output) -> Result<Vec<u8>, CompileError> {
     let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    match output.status.code() {
-        Some(0) => Ok(output.stdout),
-        Some(program::INVALID) => Err(CompileError::Invalid(said())),
+    let signal = output.status.signal().and_then(|signal| Signal::try_from(signal).ok());
+    match (output.status.code(), signal) {
+        (Some(0), _) => Ok(output.stdout),
+        (Some(program::INVALID), _) => Err(CompileError::Invalid(said())),
+        (_, Some(Signal::SIGXCPU)) => Err(CompileError::TooLong),
+        // How the standard library ends a process that gets no memory.
+        (_, Some(Signal::SIGABRT)) if said().contains("memory allocation of") => Err(CompileError::TooMuchMemory),
         _ => Err(CompileError::Process(format!("{}: {}", output.status, said()))),
     }
 }

@@ -14,6 +14,9 @@ use verdict::Verdict;
 /// Of a response's text that the run's history keeps, in bytes.
 const PREVIEW_BYTES: usize = 4 << 10;
 
+/// Redirects that are followed unless told.
+const MAX_REDIRECTS: u32 = 5;
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RequestParams {
@@ -31,11 +34,12 @@ struct RequestParams {
     /// Of the whole exchange, in milliseconds; the run's own time ends it too.
     #[serde(default)]
     timeout_ms: Option<u32>,
-    /// How many redirects to follow, at most 10.
+    /// How many redirects to follow, at most 10; the last answer counts. Without it five, or none where a redirect is
+    /// what is expected.
     #[serde(default)]
     #[schemars(range(max = 10))]
-    max_redirects: u32,
-    /// The statuses that count as success; without them, all below 400.
+    max_redirects: Option<u32>,
+    /// The statuses that count as success; without them, 200 to 299.
     #[serde(default)]
     expect_status: Vec<u16>,
 }
@@ -66,7 +70,9 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
     let body = if params.has_body { Some(secrets::open("body")?) } else { None };
 
     let method = params.method.to_ascii_uppercase();
-    let mut request = http::Request::new(&method, &params.url).max_redirects(params.max_redirects);
+    let expects_redirect = params.expect_status.iter().any(|status| (300..400).contains(status));
+    let max_redirects = params.max_redirects.unwrap_or(if expects_redirect { 0 } else { MAX_REDIRECTS });
+    let mut request = http::Request::new(&method, &params.url).max_redirects(max_redirects);
     for (name, value) in params.headers.iter().zip(&values) {
         request = request.secret_header(name, value);
     }
@@ -93,7 +99,7 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
     match verdict::of(response.status, &params.expect_status) {
         Verdict::Success => Ok(exchange),
         Verdict::Failure(code) => {
-            let message = verdict::message(response.status, &params.expect_status);
+            let message = verdict::message(response.status, &params.expect_status, response.header("location"));
             Err(Error::new(code, message).with_details(serde_json::to_value(&exchange)?))
         }
     }
@@ -159,6 +165,21 @@ mod tests {
         let refused = answering(404).run("request", json!({"url": "https://example.com"})).unwrap_err();
         assert!(!refused.is_transient());
         assert_eq!(refused.details.unwrap()["httpStatus"], 404);
+    }
+
+    #[test]
+    fn redirects_are_followed_and_one_at_the_end_is_a_failure() {
+        let host = TestHost::new(plugin()).answer_http(|_| {
+            let headers = vec![("Location".to_owned(), "https://other.example/login?token=hidden".to_owned())];
+            Ok(Response { status: 302, headers, body: Vec::new(), truncated: false })
+        });
+        let failed = host.run("request", json!({"url": "https://example.com"})).unwrap_err();
+        assert_eq!(failed.message, "the answer was 302, which points to other.example");
+        assert!(!failed.is_transient());
+        assert_eq!(host.requests()[0].max_redirects, 5);
+        let expected = json!({"url": "https://example.com", "expectStatus": [302]});
+        assert_eq!(host.run("request", expected).unwrap()["httpStatus"], 302);
+        assert_eq!(host.requests()[1].max_redirects, 0);
     }
 
     #[test]

@@ -9,9 +9,9 @@ pub(crate) enum Verdict {
     Failure(ErrorCode),
 }
 
-/// Without expectations everything below 400 is a success.
+/// Without expectations a 2xx is a success. Redirects were followed: one that is left leads nowhere.
 pub(crate) fn of(status: u16, expected: &[u16]) -> Verdict {
-    let success = if expected.is_empty() { status < 400 } else { expected.contains(&status) };
+    let success = if expected.is_empty() { (200..300).contains(&status) } else { expected.contains(&status) };
     if success {
         return Verdict::Success;
     }
@@ -20,12 +20,25 @@ pub(crate) fn of(status: u16, expected: &[u16]) -> Verdict {
     Verdict::Failure(if transient { ErrorCode::Unavailable } else { ErrorCode::Invalid })
 }
 
-pub(crate) fn message(status: u16, expected: &[u16]) -> String {
-    if expected.is_empty() {
-        return format!("the answer was {status}");
-    }
-    let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
-    format!("the answer was {status}, not {}", expected.join(" or "))
+pub(crate) fn message(status: u16, expected: &[u16], location: Option<&str>) -> String {
+    let wanted = match expected {
+        [] => String::new(),
+        expected => {
+            let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
+            format!(", not {}", expected.join(" or "))
+        }
+    };
+    let target = location.filter(|_| (300..400).contains(&status)).and_then(host_of);
+    let target = target.map(|host| format!(", which points to {host}")).unwrap_or_default();
+    format!("the answer was {status}{wanted}{target}")
+}
+
+/// Of an absolute URL; the rest of it may carry a token.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("//")?;
+    let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    (!host.is_empty()).then_some(host)
 }
 
 /// Queries carry tokens, and the log is kept.
@@ -60,8 +73,10 @@ mod tests {
         let (retry, end) = (Verdict::Failure(ErrorCode::Unavailable), Verdict::Failure(ErrorCode::Invalid));
         check(200, &[], Verdict::Success);
         check(204, &[], Verdict::Success);
-        check(302, &[], Verdict::Success);
-        check(399, &[], Verdict::Success);
+        check(299, &[], Verdict::Success);
+        check(302, &[], end);
+        check(304, &[], end);
+        check(302, &[302], Verdict::Success);
         check(400, &[], end);
         check(404, &[], end);
         check(408, &[], retry);
@@ -71,6 +86,21 @@ mod tests {
         check(201, &[201], Verdict::Success);
         check(200, &[201, 202], end);
         check(503, &[503], Verdict::Success);
+    }
+
+    #[test]
+    fn a_redirect_that_is_left_says_where_it_points() {
+        let check = |status, location, expected: &str| assert_eq!(message(status, &[], location), expected);
+        check(
+            302,
+            Some("https://user:pass@a.example:8443/b?c=d"),
+            "the answer was 302, which points to a.example:8443",
+        );
+        check(307, Some("//a.example?c"), "the answer was 307, which points to a.example");
+        check(302, Some("/login?token=x"), "the answer was 302");
+        check(304, None, "the answer was 304");
+        check(404, Some("https://a.example/"), "the answer was 404");
+        assert_eq!(message(500, &[200, 201], None), "the answer was 500, not 200 or 201");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the owner decides. A server that runs hears of it at once.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
-use api_types::{ApprovePlugin, GrantedCapability, Plugin, PluginState};
+use api_types::{ApprovePlugin, CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability};
 
 use super::files;
 use crate::{
@@ -47,6 +47,12 @@ pub(super) struct ApproveArguments {
     /// Trust this public key first.
     #[arg(long, value_name = "FILE")]
     trust_key: Option<PathBuf>,
+    /// Approve this very file, by its SHA-256 in hexadecimal, and no other.
+    #[arg(long, value_name = "HASH")]
+    sha256: Option<String>,
+    /// Don't ask, in a terminal, whether what is shown is approved.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// Stop a plugin, a key or a file, and end its runs.
@@ -92,8 +98,19 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
             audit(tools, "trusted_key.add", &key.id, serde_json::json!({ "name": key.name })).await?;
             say!("Key {} is trusted.", key.id);
         }
+        let seen = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
+        if let Some(seen) = &seen {
+            print_request(seen);
+            if !arguments.yes && std::io::stdin().is_terminal() && !confirmed()? {
+                say!("Nothing was approved.");
+                return Ok(());
+            }
+        }
+        let requested = seen.as_ref().map(|plugin| plugin.requested.as_slice()).unwrap_or_default();
         let request = ApprovePlugin {
-            granted: granted(arguments, tools).await?,
+            // What was shown is approved, and not what took its place meanwhile.
+            sha256: arguments.sha256.clone().or(seen.as_ref().map(|plugin| plugin.sha256.clone())),
+            granted: granted(arguments, requested),
             secrets: (!secrets.is_empty()).then(|| secrets.clone()),
             config: (!arguments.config.is_empty()).then(|| arguments.config.iter().cloned().collect()),
         };
@@ -134,25 +151,53 @@ pub(super) async fn revoke(arguments: &RevokeArguments) -> Result<ExitCode, Comm
 }
 
 /// What the options leave of the request; None for all of it.
-async fn granted(
-    arguments: &ApproveArguments,
-    tools: &PluginTools,
-) -> Result<Option<Vec<GrantedCapability>>, CommandError> {
+fn granted(arguments: &ApproveArguments, requested: &[RequestedCapability]) -> Option<Vec<GrantedCapability>> {
     if arguments.nothing {
-        return Ok(Some(Vec::new()));
+        return Some(Vec::new());
     }
     if arguments.only.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let plugins = tools.list().await?;
-    let requested = plugins.into_iter().find(|plugin| plugin.name == arguments.name).map(|plugin| plugin.requested);
     let grants = arguments.only.iter().map(|name| {
-        let asked = requested.iter().flatten().find(|request| request.capability == *name);
+        let asked = requested.iter().find(|request| request.capability == *name);
         // What it does not ask for is refused below, in better words.
         let scope = asked.map(|request| request.scope.clone()).unwrap_or_default();
         GrantedCapability { capability: name.clone(), scope }
     });
-    Ok(Some(grants.collect()))
+    Some(grants.collect())
+}
+
+/// What is about to be approved.
+fn print_request(plugin: &Plugin) {
+    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    say!(
+        "{} {} by {}, signed by key {}",
+        plugin.name,
+        word(&plugin.version),
+        word(&plugin.publisher),
+        word(&plugin.key_id)
+    );
+    say!("SHA-256 {}", plugin.sha256);
+    if plugin.requested.is_empty() {
+        say!("It asks for nothing.");
+    }
+    for request in &plugin.requested {
+        say!("It asks for {}: {}", request.capability, request.reason);
+        let CapabilityScope { databases, stores, hosts, secrets } = &request.scope;
+        for (kind, names) in [("databases", databases), ("stores", stores), ("hosts", hosts), ("secrets", secrets)] {
+            if !names.is_empty() {
+                say!("  {kind}: {}", names.join(", "));
+            }
+        }
+    }
+}
+
+/// Asks in the terminal.
+fn confirmed() -> Result<bool, CommandError> {
+    say!("Approve this? [y/N]");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(|error| CommandError::failed(error.to_string()))?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn print(plugin: &Plugin) {

@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use serde_json::Value;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
@@ -89,10 +90,35 @@ pub(super) async fn run(shared: &Shared, prepared: Prepared) {
     let _ = shared.ended.send(outcome);
 }
 
+/// What a run tells, and since when it runs.
+struct Timed {
+    log: Arc<RunLog>,
+    begun: Notify,
+}
+
+impl RunOutput for Timed {
+    fn begun(&self) {
+        self.begun.notify_one();
+    }
+
+    fn log(&self, level: LineLevel, message: &str, fields: Value) {
+        self.log.log(level, message, fields);
+    }
+
+    fn progress(&self, done: u64, total: Option<u64>, message: &str) {
+        self.log.progress(done, total, message);
+    }
+}
+
 async fn execute(shared: &Shared, live: &LiveRun, call: RunCall) -> Result<RunReport, RunFailure> {
     let timeout = call.timeout + GRACE;
-    let log: Arc<dyn RunOutput> = live.log.clone();
-    let running = AssertUnwindSafe(shared.jobs.runner.run(call, log, live.stop.clone())).catch_unwind();
+    let output = Arc::new(Timed { log: live.log.clone(), begun: Notify::new() });
+    let told: Arc<dyn RunOutput> = output.clone();
+    let running = AssertUnwindSafe(shared.jobs.runner.run(call, told, live.stop.clone())).catch_unwind();
+    let timed_out = async {
+        output.begun.notified().await;
+        tokio::time::sleep(timeout).await;
+    };
     let upload = async {
         loop {
             tokio::time::sleep(UPLOAD_INTERVAL).await;
@@ -109,7 +135,7 @@ async fn execute(shared: &Shared, live: &LiveRun, call: RunCall) -> Result<RunRe
             Err(RunFailure::Failed { message: "the run panicked".to_owned(), details: None, retryable: true })
         }),
         () = stopped => Err(RunFailure::Cancelled),
-        () = tokio::time::sleep(timeout) => Err(RunFailure::TimedOut),
+        () = timed_out => Err(RunFailure::TimedOut),
         () = upload => Err(RunFailure::TimedOut),
     }
 }

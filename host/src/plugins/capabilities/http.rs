@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,6 +12,7 @@ use super::secrets::OpenSecret;
 use crate::{
     config::Secret,
     egress::{EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES},
+    jobs::Redactor,
     plugins::runtime::{
         Accessor, CallError, Host, RunScope, RunState,
         bindings::{http, types::ErrorCode},
@@ -37,7 +39,7 @@ impl http::HostWithStore<RunState> for Host {
             Ok(response) => response,
             Err(error) => return Err(to_call_error(&run, &error)),
         };
-        let answered = to_wit(response);
+        let answered = to_wit(response, &run.redactor);
         let bytes =
             answered.body.len() + answered.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         accessor.with(|mut access| access.get().charge(bytes))?;
@@ -90,13 +92,15 @@ fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, 
     })
 }
 
-fn to_wit(response: EgressResponse) -> http::Response {
-    http::Response {
-        status: response.status,
-        headers: response.headers,
-        body: response.body.into(),
-        truncated: response.truncated,
-    }
+/// Without the secrets that went out with the request: a server that sends them back must not give them to the guest.
+fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
+    let headers = response.headers.into_iter().map(|(name, value)| (name, redactor.text(&value))).collect();
+    let redacted = if response.truncated { redactor.cut_bytes(&response.body) } else { redactor.bytes(&response.body) };
+    let body = match redacted {
+        Cow::Owned(redacted) => redacted,
+        Cow::Borrowed(_) => response.body.into(),
+    };
+    http::Response { status: response.status, headers, body, truncated: response.truncated }
 }
 
 fn to_call_error(run: &RunScope, error: &EgressError) -> CallError {

@@ -35,6 +35,8 @@ pub enum CompileError {
     Stopped,
     #[error("compiling it took too long and was ended; a smaller plugin may do")]
     TooLong,
+    #[error("compiling it took too much memory and was ended; a smaller plugin may do")]
+    TooMuchMemory,
     #[error("AtlasHub could not compile it; the server's log has the cause")]
     Unable,
 }
@@ -44,11 +46,19 @@ impl From<plugin_compiler::CompileError> for CompileError {
         match error {
             plugin_compiler::CompileError::Invalid(problem) => Self::Invalid(problem),
             plugin_compiler::CompileError::TooLong => Self::TooLong,
+            plugin_compiler::CompileError::TooMuchMemory => Self::TooMuchMemory,
             plugin_compiler::CompileError::Process(cause) => {
                 tracing::error!(cause, "a plugin could not be compiled");
                 Self::Unable
             }
         }
+    }
+}
+
+impl CompileError {
+    /// Whether the same file comes to the same end another time.
+    pub fn is_of_the_file(&self) -> bool {
+        !matches!(self, Self::Stopped | Self::Unable)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs plugins: compiles a component, links what was granted, and holds each run to its limits.
 //!
 //! In reading order: [`engine`] and [`compile`] (bytes to code), [`run`] (one run from start to end) with [`state`]
-//! (what its store holds), [`limits`], [`metered`] (processor time) and [`outcome`] (what it ended with, in words), then
+//! (what its store holds), [`redacted`] (what it tells, without secrets), [`limits`], [`metered`] (processor time) and [`outcome`] (what it ended with, in words), then
 //! [`linked`] (code kept ready per grant), [`bindings`] (made from `wit/`), [`call_error`] and [`streams`] for the
 //! capabilities.
 //!
@@ -20,6 +20,7 @@ mod limits;
 mod linked;
 mod metered;
 mod outcome;
+mod redacted;
 mod run;
 mod state;
 pub mod streams;

@@ -6,7 +6,7 @@ use std::{
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
-use plugin_manifest::Limits;
+use plugin_manifest::{Limits, Manifest};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep_until,
@@ -24,10 +24,11 @@ use super::{
     linked::LinkedPlugins,
     metered::Metered,
     outcome,
+    redacted::{self, RedactedOutput},
     state::{RunScope, RunState},
 };
 use crate::{
-    jobs::{LineLevel, RunCall, RunFailure, RunOutput, RunReport},
+    jobs::{LineLevel, Redactor, RunCall, RunFailure, RunOutput, RunReport},
     plugins::{LoadedPlugin, capabilities::Services},
 };
 
@@ -65,8 +66,14 @@ impl Runtime {
         &self.engine
     }
 
+    /// Of one run: the lower of the manifest's and the host's.
+    pub fn limits(&self, manifest: &Manifest) -> Limits {
+        self.limits.for_run(&manifest.limits)
+    }
+
     /// Runs `call.job` to its end, to its time limit, or until `cancel`, and returns within 100 ms of the last two,
-    /// whatever the guest does. Dropping the future ends the run as well.
+    /// whatever the guest does. Dropping the future ends the run as well. Waiting for other runs to end takes none of
+    /// its time.
     ///
     /// Whether the parameters fit the job's schema was checked before.
     ///
@@ -79,12 +86,20 @@ impl Runtime {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        let limits = self.limits.for_run(&plugin.manifest.limits);
+        let limits = self.limits(&plugin.manifest);
         let wall = Duration::from_secs(u64::from(limits.wall_seconds));
+        let redactor = Arc::new(Redactor::of(call.secrets.iter().chain(&plugin.grants.secrets)));
+        let output: Arc<dyn RunOutput> = Arc::new(RedactedOutput::new(output, Arc::clone(&redactor)));
+        let places = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(RunFailure::Cancelled),
+            places = self.places(plugin, &limits) => places,
+        };
+        output.begun();
         let timeout = call.timeout;
         let deadline = Instant::now() + wall.min(timeout);
-        let attempt = self.attempt(plugin, call, limits, Arc::clone(&output), deadline);
-        tokio::select! {
+        let attempt = self.attempt(plugin, call, limits, Arc::clone(&output), Arc::clone(&redactor), deadline);
+        let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(RunFailure::Cancelled),
             () = sleep_until(deadline.into()) => {
@@ -99,7 +114,9 @@ impl Runtime {
                 tracing::error!(plugin = plugin.manifest.name, "the host panicked in a plugin's run");
                 Err(outcome::failed("AtlasHub itself failed while it ran the plugin; its own log says more."))
             }),
-        }
+        };
+        drop(places);
+        redacted::outcome(&redactor, outcome)
     }
 
     async fn attempt(
@@ -108,9 +125,9 @@ impl Runtime {
         call: RunCall,
         limits: Limits,
         output: Arc<dyn RunOutput>,
+        redactor: Arc<Redactor>,
         deadline: Instant,
     ) -> Result<RunReport, RunFailure> {
-        let _places = self.places(plugin, &limits).await;
         let linked = self.linked.get(&self.engine.wasmtime, plugin).map_err(|error| outcome::refused(&error))?;
         let context = RunContext {
             run_id: call.run_id.to_string(),
@@ -126,6 +143,7 @@ impl Runtime {
             call,
             limits,
             output,
+            redactor,
             Arc::clone(&self.services),
             deadline,
         );

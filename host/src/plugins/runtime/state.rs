@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
-    jobs::{RunCall, RunOutput},
+    jobs::{Redactor, RunCall, RunOutput},
     plugins::{Grants, capabilities::Services},
 };
 
@@ -50,6 +50,8 @@ pub struct RunScope {
     pub call: RunCall,
     pub limits: Limits,
     pub output: Arc<dyn RunOutput>,
+    /// Knows the secrets that the run may send.
+    pub redactor: Arc<Redactor>,
     pub services: Arc<Services>,
     pub started: Instant,
     /// When the run is ended at the latest.
@@ -138,11 +140,12 @@ impl RunScope {
         call: RunCall,
         limits: Limits,
         output: Arc<dyn RunOutput>,
+        redactor: Arc<Redactor>,
         services: Arc<Services>,
         deadline: Instant,
     ) -> Self {
         let started = Instant::now();
-        Self { plugin, grants, call, limits, output, services, started, deadline, denials: AtomicU32::new(0) }
+        Self { plugin, grants, call, limits, output, redactor, services, started, deadline, denials: AtomicU32::new(0) }
     }
 
     /// How far a power reaches; nowhere, where it isn't granted.

@@ -31,12 +31,17 @@ impl VerifiedPlugin {
 impl InspectedPlugin {
     /// Whether it may be loaded. `bytes` are those that it was inspected from.
     pub fn verify(self: &Arc<Self>, bytes: Arc<[u8]>, trust: &TrustView) -> Result<VerifiedPlugin, Refusal> {
-        self.check_serial(trust)?;
-        let powers = self.effective_powers(trust)?;
+        let powers = self.may_be_loaded(trust)?;
         if crate::secrets::sha256(&bytes) != self.sha256 {
             return Err(Refusal::Changing(self.facts.manifest.name.clone()));
         }
         Ok(VerifiedPlugin { plugin: Arc::clone(self), bytes, powers })
+    }
+
+    /// The same once more, where time went by since and trust may have changed.
+    pub fn may_be_loaded(&self, trust: &TrustView) -> Result<Powers, Refusal> {
+        self.check_serial(trust)?;
+        self.effective_powers(trust)
     }
 
     /// Whether it may run, or go on running, by the owner's word alone; with which powers.

@@ -57,6 +57,8 @@ pub enum Refusal {
     ParamsSchema { job: String, problem: String },
     #[error("it can't be compiled: {0}")]
     Compile(String),
+    #[error("it is being compiled")]
+    Compiling,
     #[error("it was revoked; approve it to let it run again")]
     Revoked,
     #[error("it waits for your approval")]
@@ -73,7 +75,7 @@ impl Refusal {
     /// How the list shows a plugin that does not run for this reason.
     pub fn state(&self) -> PluginState {
         match self {
-            Self::NotApproved | Self::OtherKey { .. } | Self::WiderRequest(_) => PluginState::Pending,
+            Self::NotApproved | Self::OtherKey { .. } | Self::WiderRequest(_) | Self::Compiling => PluginState::Pending,
             Self::Revoked | Self::RevokedKey(_) | Self::RevokedFile(_) => PluginState::Revoked,
             _ => PluginState::Rejected,
         }

@@ -1,4 +1,8 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use atlashub::{
     app::{App, Exchanged, Services},
@@ -34,6 +38,7 @@ pub struct TestAppBuilder {
     role: Option<Role>,
     runner: Option<Arc<dyn JobRunner>>,
     first_party: bool,
+    compiler: Option<PathBuf>,
 }
 
 impl TestAppBuilder {
@@ -52,6 +57,12 @@ impl TestAppBuilder {
     /// With the plugins that are in the binary; compiling them takes a second or two, so that most tests go without.
     pub fn first_party_plugins(mut self) -> Self {
         self.first_party = true;
+        self
+    }
+
+    /// Compiles plugins by this program.
+    pub fn compiler(mut self, program: &Path) -> Self {
+        self.compiler = Some(program.to_owned());
         self
     }
 
@@ -115,7 +126,7 @@ impl TestAppBuilder {
             previous_master_key: self.previous_master_key,
             admin_token: config.admin_auth.dev_token.clone(),
             postgres_programs: None,
-            plugin_compiler: Compiler::Program(env!("CARGO_BIN_EXE_atlashub").into()),
+            plugin_compiler: Compiler::Program(self.compiler.unwrap_or_else(|| env!("CARGO_BIN_EXE_atlashub").into())),
         };
         let first_party = (!self.first_party).then(FirstParty::default);
         let exchanged = Exchanged { runner: self.runner, first_party };

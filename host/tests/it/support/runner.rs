@@ -123,6 +123,11 @@ impl JobRunner for NodeRunner {
     ) -> Result<RunReport, RunFailure> {
         self.record.ran.lock().expect("lock").push(Ran { call: call.clone(), node: self.node });
         let _leaving = Leaving { record: &self.record, run: call.run_id };
+        if call.params["late"] == true {
+            // As one that waits for another run of its plugin to end.
+            self.record.wait().await;
+        }
+        output.begun();
         tokio::select! {
             result = self.work(&call, &*output) => result,
             () = cancel.cancelled(), if call.params["stubborn"] != true => Err(RunFailure::Cancelled),

@@ -1,0 +1,141 @@
+//! Compiling plugins: bounded, once, and in nobody's way.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::support::{
+    PATIENCE, TestApp,
+    plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, until_plugin, until_state},
+};
+
+/// A compiler that never ends for the plugin `slow`, refuses `broken`, and does its work for all others. It leaves a
+/// line for each plugin it is given.
+struct Compiler(tempfile::TempDir);
+
+impl Compiler {
+    fn new() -> Self {
+        let compiler = Self(tempfile::tempdir().unwrap());
+        let (folder, program) = (compiler.0.path().display(), env!("CARGO_BIN_EXE_atlashub"));
+        let script = format!(
+            r#"#!/bin/sh
+PATH=/usr/bin:/bin
+file="{folder}/$$"
+cat > "$file"
+echo begun >> {folder}/begun
+if grep -aq '"name":"slow"' "$file"; then exec sleep 1000; fi
+if grep -aq '"name":"broken"' "$file"; then echo "it is broken" >&2; exit 3; fi
+exec "{program}" "$1" < "$file"
+"#
+        );
+        fs::write(compiler.program(), script).unwrap();
+        fs::set_permissions(compiler.program(), fs::Permissions::from_mode(0o755)).unwrap();
+        compiler
+    }
+
+    fn program(&self) -> PathBuf {
+        self.0.path().join("compiler")
+    }
+
+    /// How often it was asked.
+    fn begun(&self) -> usize {
+        fs::read_to_string(self.0.path().join("begun")).unwrap_or_default().lines().count()
+    }
+
+    async fn app(&self, folder: &PluginFolder) -> TestApp {
+        TestApp::builder()
+            .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
+            .compiler(&self.program())
+            .start()
+            .await
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_being_compiled_plugins_are_listed_and_revoked() {
+    let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
+    let app = compiler.app(&folder).await;
+    author.trusted_by(&app).await;
+    folder.drop_signed("hello", &endless(&manifest("hello", 1)), &author);
+    until_state(&app.admin(), "hello", "pending").await;
+    approve(&app, "hello", json!({})).await;
+    let run = Run::begin(&app, "hello").await;
+
+    folder.drop_signed("slow", &component(&manifest("slow", 1)), &author);
+    until_state(&app.admin(), "slow", "pending").await;
+    let admin = app.admin();
+    let approving = tokio::spawn(async move { admin.post("/admin/v1/plugins/slow/approve", json!({})).await });
+    let compiling = until_plugin(&app.admin(), "slow", |plugin| {
+        plugin["reason"].as_str().is_some_and(|reason| reason.contains("compiled"))
+    })
+    .await;
+    assert_eq!(compiling["state"], "pending", "{compiling}");
+
+    // Neither waits for the compiler.
+    let revoked = async {
+        let (status, hello) = app.admin().post("/admin/v1/plugins/hello/revoke", json!({})).await;
+        assert_eq!((status.as_u16(), hello["state"].as_str()), (200, Some("revoked")), "{hello}");
+        let outcome = run.outcome().await.unwrap_err();
+        assert!(format!("{outcome:?}").contains("was revoked"), "{outcome:?}");
+        let (status, slow) = app.admin().post("/admin/v1/plugins/slow/revoke", json!({})).await;
+        assert_eq!((status.as_u16(), slow["state"].as_str()), (200, Some("revoked")), "{slow}");
+    };
+    tokio::time::timeout(PATIENCE.min(Duration::from_secs(60)), revoked).await.expect("it waits for nobody");
+    assert!(app.app.plugins().active("hello").is_none());
+    approving.abort();
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_compiled_is_not_tried_again() {
+    let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
+    let app = compiler.app(&folder).await;
+    author.trusted_by(&app).await;
+    folder.drop_signed("broken", &component(&manifest("broken", 1)), &author);
+    until_state(&app.admin(), "broken", "pending").await;
+    let refused = approve(&app, "broken", json!({})).await;
+    assert_eq!(refused["state"], "rejected", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("it is broken"), "{refused}");
+    assert_eq!(compiler.begun(), 1);
+    // Each change of trust looks at every refusal again.
+    for _ in 0..3 {
+        Author::new().trusted_by(&app).await;
+    }
+    assert_eq!(compiler.begun(), 1);
+    folder.drop_signed("broken", &component(&manifest("broken", 2)), &author);
+    until_plugin(&app.admin(), "broken", |plugin| plugin["serial"] == 2).await;
+    assert_eq!(compiler.begun(), 2);
+}
+
+#[test]
+fn the_process_that_compiles_is_bounded() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_atlashub"))
+        .arg("compile-plugin")
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let limits = format!("/proc/{}/limits", process.id());
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let limit = |name: &str| {
+        let text = fs::read_to_string(&limits).unwrap();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().next().unwrap().to_owned()
+    };
+    // It waits for a component that never comes.
+    while limit("Max core file size") != "0" || limit("Max cpu time") == "unlimited" {
+        assert!(std::time::Instant::now() < deadline, "it has no limits");
+        std::thread::yield_now();
+    }
+    assert_eq!(limit("Max address space"), (2_u64 << 30).to_string());
+    assert_eq!(limit("Max cpu time"), "300");
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
