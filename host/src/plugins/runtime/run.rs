@@ -137,16 +137,7 @@ impl Runtime {
             project: call.project.clone(),
         };
         let params = call.params.to_string();
-        let run = RunScope::new(
-            plugin.manifest.name.clone(),
-            Arc::clone(&plugin.grants),
-            call,
-            limits,
-            output,
-            redactor,
-            Arc::clone(&self.services),
-            deadline,
-        );
+        let run = RunScope::new(plugin, call, limits, output, redactor, Arc::clone(&self.services), deadline);
         let mut store = self.store(run, &limits);
         let _ticking = self.engine.ticker.run();
         let processor_time = Duration::from_secs(u64::from(limits.cpu_seconds));

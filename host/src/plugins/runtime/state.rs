@@ -17,7 +17,7 @@ use super::{
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
     jobs::{Redactor, RunCall, RunOutput},
-    plugins::{Grants, capabilities::Services},
+    plugins::{Grants, LoadedPlugin, capabilities::Services},
 };
 
 /// The type under which every capability gets at [`RunState`]: `accessor.with(|mut access| access.get()…)`.
@@ -134,9 +134,8 @@ pub struct Transfer {
 }
 
 impl RunScope {
-    pub(super) fn new(
-        plugin: String,
-        grants: Arc<Grants>,
+    pub(super) fn new<Code>(
+        plugin: &LoadedPlugin<Code>,
         call: RunCall,
         limits: Limits,
         output: Arc<dyn RunOutput>,
@@ -144,6 +143,7 @@ impl RunScope {
         services: Arc<Services>,
         deadline: Instant,
     ) -> Self {
+        let (plugin, grants) = (plugin.manifest.name.clone(), Arc::clone(&plugin.grants));
         let started = Instant::now();
         Self { plugin, grants, call, limits, output, redactor, services, started, deadline, denials: AtomicU32::new(0) }
     }
