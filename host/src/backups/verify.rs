@@ -84,23 +84,30 @@ pub async fn mark_verified(database_url: &str, id: Uuid) -> Result<bool, sqlx::E
     Ok(marked)
 }
 
+/// Rows of a table: as the manifest has them, and as they were counted.
+#[derive(Default)]
+struct Rows {
+    expected: Option<u64>,
+    found: Option<u64>,
+}
+
 /// Tables whose rows are not as expected, that are missing, and that should not be there.
 fn differences(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDifference> {
-    let mut tables: BTreeMap<(&str, &str), (Option<u64>, Option<u64>)> = BTreeMap::new();
+    let mut tables: BTreeMap<(&str, &str), Rows> = BTreeMap::new();
     for table in expected {
-        tables.entry((&table.schema, &table.table)).or_default().0 = Some(table.rows);
+        tables.entry((&table.schema, &table.table)).or_default().expected = Some(table.rows);
     }
     for table in found {
-        tables.entry((&table.schema, &table.table)).or_default().1 = Some(table.rows);
+        tables.entry((&table.schema, &table.table)).or_default().found = Some(table.rows);
     }
     tables
         .into_iter()
-        .filter(|(_, (expected, found))| expected != found)
-        .map(|((schema, table), (expected, found))| TableDifference {
+        .filter(|(_, rows)| rows.expected != rows.found)
+        .map(|((schema, table), rows)| TableDifference {
             schema: schema.to_owned(),
             table: table.to_owned(),
-            expected,
-            found,
+            expected: rows.expected,
+            found: rows.found,
         })
         .collect()
 }

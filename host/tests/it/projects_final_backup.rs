@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     backups_catalogue::store_backup,
     backups_whole_way::{ended, listed},
-    support::{PATIENCE, TestApp, TestProject},
+    support::{PATIENCE, TestApp, TestProject, raw},
 };
 
 async fn delete(app: &TestApp, project: &TestProject) -> (StatusCode, Value) {
@@ -65,7 +65,7 @@ async fn a_project_is_deleted_once_its_backup_is_there() {
     let path = format!("/admin/v1/backups/{}/download", backups[0]["id"].as_str().unwrap());
     let (status, link) = app.admin().post(&path, json!({})).await;
     assert_eq!(status, StatusCode::OK, "{link}");
-    let dump = reqwest::get(link["downloadUrl"].as_str().unwrap()).await.unwrap().bytes().await.unwrap();
+    let dump = raw().get(link["downloadUrl"].as_str().unwrap()).send().await.unwrap().bytes().await.unwrap();
     assert!(dump.starts_with(b"PGDMP"));
     let audited = audited(&app, &project).await;
     assert_eq!(audited.iter().map(|entry| entry.1.as_str()).collect::<Vec<_>>(), ["success", "success"]);
