@@ -2,9 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{App, notices::RunNotices};
 use crate::{
-    backups,
+    backups::{self, BackupsState},
     jobs::{RunEnded, RunObserver, Scheduler, notify},
-    observability, projects, storage,
+    observability,
+    projects::{self, ProjectsState},
+    storage,
 };
 
 /// How long runs may go on when the process is told to stop.
@@ -17,15 +19,17 @@ const BACKUP_SWEEP: Duration = Duration::from_secs(3600);
 /// Hears how runs end: the owner is told, and a project that waited for the run is deleted or stays.
 struct RunEnds {
     notices: RunNotices,
-    app: App,
+    // Not the app: it holds the scheduler, which holds this.
+    backups: BackupsState,
+    projects: ProjectsState,
 }
 
 impl RunObserver for RunEnds {
     fn run_ended(&self, ended: &RunEnded) {
         self.notices.run_ended(ended);
         if ended.project_id.is_some() && !ended.will_retry {
-            let (app, run) = (self.app.clone(), ended.run_id);
-            tokio::spawn(async move { app.0.backups.settle_deletion_of(&app.0.projects, run).await });
+            let (backups, projects, run) = (self.backups.clone(), self.projects.clone(), ended.run_id);
+            tokio::spawn(async move { backups.settle_deletion_of(&projects, run).await });
         }
     }
 }
@@ -51,7 +55,11 @@ impl App {
             tokio::spawn(self.clone().sweep_verifications());
             let app = self.clone();
             tokio::spawn(async move {
-                let observer = RunEnds { notices: RunNotices::new(app.notifier().clone()), app: app.clone() };
+                let observer = RunEnds {
+                    notices: RunNotices::new(app.notifier().clone()),
+                    backups: app.0.backups.clone(),
+                    projects: app.0.projects.clone(),
+                };
                 let mut scheduler = app.0.scheduler.lock().await;
                 *scheduler = Some(Scheduler::start(app.0.jobs.clone(), Some(Arc::new(observer))).await);
             });
