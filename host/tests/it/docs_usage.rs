@@ -1,13 +1,14 @@
 //! `docs/USAGE.md` as written: its requests are sent in order, its answers compared, its TypeScript checked and run.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
 use crate::{
     docs_markdown::{Block, blocks, compare, document, find, workspace},
-    support::{Client, TestApp, TestProject},
+    support::{Client, PATIENCE, TestApp, TestProject},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,6 +84,7 @@ struct Reader {
     admin: Client,
     public_url: String,
     http: reqwest::Client,
+    platform: PgPool,
 }
 
 impl Reader {
@@ -92,6 +94,7 @@ impl Reader {
             admin: app.admin(),
             public_url: app.public_url.clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            platform: app.app.platform().clone(),
         }
     }
 
@@ -113,7 +116,17 @@ impl Reader {
         requests
     }
 
+    /// A backup that the document asked for may hold the tables that are changed next.
+    async fn until_no_backup_runs(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let going_on = "SELECT count(*) FROM cron_job_runs WHERE plugin = 'backup' AND status IN ('queued', 'running')";
+        while sqlx::query_scalar::<_, i64>(going_on).fetch_one(&self.platform).await.unwrap() > 0 {
+            assert!(Instant::now() < deadline, "a backup does not end");
+        }
+    }
+
     async fn run_sql(&self, block: &Block) {
+        self.until_no_backup_runs().await;
         for statement in block.text.split(";\n").filter(|statement| !statement.trim().is_empty()) {
             let (status, answer) = self.admin.post(&self.project.path("/sql"), json!({ "sql": statement })).await;
             assert_eq!(status, StatusCode::OK, "line {}: {answer}", block.line);
