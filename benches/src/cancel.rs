@@ -47,7 +47,7 @@ pub fn measure() -> Result<Figures> {
 }
 
 async fn times() -> Result<Vec<Duration>> {
-    let component = plugins::component().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let component = plugins::component("hostile").map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let manifest = read_manifest(&component)?;
     let limits = HostLimits::default();
     let engine = Engine::new(&limits, Compiler::Here)?;

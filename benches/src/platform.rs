@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use atlashub::config::{ExternalStorageConfig, Secret};
+use minisign::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,8 +23,8 @@ pub struct Platform {
     pub ready_after: Duration,
     gateway: Server,
     // Dropped after the gateway.
-    _provider: Server,
-    _folder: TempDir,
+    provider: Server,
+    folder: TempDir,
     project_id: String,
     secret_key: String,
     store: SocketAddr,
@@ -75,6 +76,7 @@ impl Platform {
             ("DEV_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
             ("ATLASHUB_RATE_LIMIT_SECRET", "0".to_owned()),
             ("ATLASHUB_POOL_SIZE", "10".to_owned()),
+            ("ATLASHUB_PLUGIN_DIR", folder.path().join("plugins").display().to_string()),
         ];
         let (gateway, ready_after) = Server::start(&binary, &variables).await?;
         let created: Value = client()?
@@ -92,8 +94,8 @@ impl Platform {
             postgres_password,
             ready_after,
             gateway,
-            _provider: provider,
-            _folder: folder,
+            provider,
+            folder,
             project_id: text(&created["project"]["id"])?,
             secret_key: text(&created["secretKey"])?,
             store,
@@ -188,6 +190,43 @@ impl Platform {
         Ok(())
     }
 
+    /// Installs a plugin as an owner would: trusts its author, drops it in, approves it; and waits until it runs.
+    pub async fn install_plugin(&self, name: &str, component: &[u8]) -> Result<()> {
+        let author = KeyPair::generate_unencrypted_keypair()?;
+        let key = json!({ "name": "Bench", "publicKey": author.pk.to_base64() });
+        self.admin_post("/admin/v1/trusted-keys", &key).await?;
+        let plugins = self.folder.path().join("plugins");
+        std::fs::create_dir_all(&plugins)?;
+        let signature = minisign::sign(Some(&author.pk), &author.sk, component, None, None)?;
+        std::fs::write(plugins.join(format!("{name}.wasm.minisig")), signature.into_string())?;
+        std::fs::write(plugins.join(format!("{name}.wasm")), component)?;
+        self.until_plugin_is(name, "pending").await?;
+        self.admin_post(&format!("/admin/v1/plugins/{name}/approve"), &json!({})).await?;
+        self.until_plugin_is(name, "active").await
+    }
+
+    async fn until_plugin_is(&self, name: &str, state: &str) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let plugins = self.admin_get("/admin/v1/plugins").await?;
+            let found = plugins["items"].as_array().into_iter().flatten().find(|plugin| plugin["name"] == name);
+            if found.is_some_and(|plugin| plugin["state"] == state) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the plugin {name} is not {state}: {found:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Stops the process that provides Postgres and the store until the answer is dropped: it also runs jobs, and its store
+    /// does not answer meanwhile. Postgres goes on.
+    pub fn pause_provider(&self) -> Result<Paused> {
+        signal(self.provider.child.id(), "STOP")?;
+        Ok(Paused(self.provider.child.id()))
+    }
+
     /// Resident memory of the measured process, in KiB.
     pub fn idle_memory_kib(&self) -> Result<u64> {
         self.memory_kib("VmRSS:")
@@ -211,6 +250,20 @@ impl Platform {
             .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
             .context("the process's memory")
     }
+}
+
+/// A process that was stopped.
+pub struct Paused(u32);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let _ = signal(self.0, "CONT");
+    }
+}
+
+fn signal(process: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status()?;
+    if status.success() { Ok(()) } else { bail!("kill -{name}: {status}") }
 }
 
 impl Server {

@@ -62,7 +62,7 @@ pub async fn measure(length: Duration) -> anyhow::Result<PluginFigures> {
 }
 
 async fn figures(length: Duration) -> Result<PluginFigures> {
-    let component: Arc<[u8]> = component()?.into();
+    let component: Arc<[u8]> = component("hostile")?.into();
     let program = platform::binary().map_err(|error| wasmtime::format_err!("{error:#}"))?;
     let before = resident_kib()?;
     let engine = Engine::new(&HostLimits::default(), Compiler::Program(program))?;
@@ -111,11 +111,12 @@ async fn figures(length: Duration) -> Result<PluginFigures> {
     })
 }
 
-pub fn component() -> Result<Vec<u8>> {
+/// A component of the tests and benches.
+pub fn component(name: &str) -> Result<Vec<u8>> {
     // target/release/atlashub-benches
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).context("the target folder")?;
-    let path = target.join("plugins/testing/hostile.wasm");
+    let path = target.join(format!("plugins/testing/{name}.wasm"));
     std::fs::read(&path).with_context(|| format!("{}: run `cargo xtask plugin testing` first", path.display()))
 }
 

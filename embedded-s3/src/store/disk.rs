@@ -25,7 +25,7 @@ pub(crate) struct Disk {
     root: PathBuf,
     reaper: mpsc::Sender<BlobId>,
     /// Held for its lock, which the system releases when the process dies.
-    _lock: File,
+    lock: File,
 }
 
 /// Why a commit failed, and whether it may have happened all the same.
@@ -35,6 +35,14 @@ pub(crate) enum CommitError {
     NotDone(io::Error),
     /// The change is visible but may not survive a power cut.
     Unsure(io::Error),
+}
+
+impl Drop for Disk {
+    /// Closing the file would do, were it not for programs that are just being started: until its `exec`, a new process
+    /// has the open file too, and the lock with it.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Disk {
@@ -57,7 +65,7 @@ impl Disk {
         create_shards(&root.join("blobs")).map_err(at)?;
         sync_dir(root).map_err(at)?;
         let reaper = start_reaper(root).map_err(at)?;
-        Ok(Self { root: root.to_owned(), reaper, _lock: lock })
+        Ok(Self { root: root.to_owned(), reaper, lock })
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -35,10 +35,10 @@ impl PluginsConfig {
                 cpu_seconds: number("ATLASHUB_PLUGIN_MAX_CPU_SECONDS", 3600, most.cpu_seconds)?,
                 host_call_mib: number("ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB", 4096, most.host_call_mib)?,
                 log_kib: number("ATLASHUB_PLUGIN_MAX_LOG_KIB", 16 << 10, most.log_kib)?,
-                concurrent_runs: number("ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS", 16, most.concurrent_runs)?,
+                concurrent_runs: number("ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS", 64, most.concurrent_runs)?,
             },
             total_memory_mib,
-            total_runs: number("ATLASHUB_PLUGIN_TOTAL_RUNS", 32, 1000)?,
+            total_runs: number("ATLASHUB_PLUGIN_TOTAL_RUNS", 64, 1000)?,
         })
     }
 }

@@ -55,7 +55,7 @@ variables! {
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Most rows of a list.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false" "Lets the SQL editor run `CREATE EXTENSION` for trusted extensions.";
-    plain "ATLASHUB_JOB_CONCURRENCY" "32" "Most runs of jobs at once in one process.";
+    plain "ATLASHUB_JOB_CONCURRENCY" "64" "Most runs of jobs at once in one process.";
     plain "ATLASHUB_JOB_LEASE_SECONDS" "30" "A run whose scheduler was not heard of for so long is taken for dead, and tried again where it has retries left.";
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30" "Runs that ended so many days ago are removed with their logs; the newest of each job stays.";
     plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Most ended runs that are kept of one job.";
@@ -64,9 +64,9 @@ variables! {
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Most processor time of one run in the plugin's own code.";
     plain "ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB" "4096" "Most that passes between a plugin and the platform in one run, in MiB. What is only forwarded, as a dump to storage, does not count.";
     plain "ATLASHUB_PLUGIN_MAX_LOG_KIB" "16384" "Most log of one run, in KiB.";
-    plain "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS" "16" "Most runs of one plugin at once in one process; more wait.";
+    plain "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS" "64" "Most runs of one plugin at once in one process; more wait.";
     plain "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB" "512" "Most memory of all plugins' runs together in one process, in MiB.";
-    plain "ATLASHUB_PLUGIN_TOTAL_RUNS" "32" "Most runs of all plugins at once in one process; more wait.";
+    plain "ATLASHUB_PLUGIN_TOTAL_RUNS" "64" "Most runs of all plugins at once in one process; more wait.";
     plain "ATLASHUB_HTTP_ALLOWED_HOSTS" "" "Hosts that jobs may send HTTP requests to, comma-separated: `[scheme://]host[:port][+private]`; the host exact, `*.suffix`, or `*` for any public one. What is left out is not restricted; `+private` lets the host be at a private address. Unset: none.";
     plain "ATLASHUB_CA_FILE" "" "File with certificates in PEM of authorities of your own; HTTP jobs, webhooks and mail trust them besides the public ones. For Postgres set `sslrootcert` in its URL; the store's certificate is checked by the machine's own authorities.";
     plain "ATLASHUB_DISK_LOW_PERCENT" "10" "Free space of the disk under `ATLASHUB_DATA_DIR`, in percent, below which a notification is sent; 0 for never.";

@@ -51,7 +51,7 @@ pub async fn apply(database_url: &str) -> Result<Vec<Migration>, MigrationError>
 
 async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, MigrationError> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(ADVISORY_LOCK).execute(&mut *connection).await?;
-    let before = status_on(connection).await?;
+    let before = status_at_start(connection).await?;
     if let Some(changed) = before.iter().find(|migration| migration.state == MigrationState::Changed) {
         return Err(MigrationError::Changed { version: changed.version, name: changed.name.clone() });
     }
@@ -76,22 +76,31 @@ async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, Migra
 /// Every migration that this binary carries or the database has, by version. Changes nothing, also where the
 /// database has never been migrated.
 pub async fn status<'c>(database: impl Acquire<'c, Database = Postgres>) -> Result<Vec<Migration>, sqlx::Error> {
-    status_on(&mut *database.acquire().await?).await
+    match applied(&mut *database.acquire().await?).await {
+        // 42P01: there is no such table, as nothing was ever applied.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(compare(Vec::new())),
+        rows => rows.map(compare),
+    }
 }
 
-async fn status_on(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx::Error> {
-    type Row = (i64, String, DateTime<Utc>, Vec<u8>);
-    // Asking for a table that is not there would be an error in the server's log.
+/// Version, name, time and checksum, as the migrator writes them.
+type Row = (i64, String, DateTime<Utc>, Vec<u8>);
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as("SELECT version, description, installed_on, checksum FROM platform_migrations ORDER BY version")
+        .fetch_all(connection)
+        .await
+}
+
+/// As [`status`], without an error in the server's log where nothing was ever applied.
+async fn status_at_start(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx::Error> {
     let migrated: bool =
         sqlx::query_scalar("SELECT to_regclass('platform_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
-    let rows: Vec<Row> = if migrated {
-        sqlx::query_as("SELECT version, description, installed_on, checksum FROM platform_migrations ORDER BY version")
-            .fetch_all(&mut *connection)
-            .await?
-    } else {
-        Vec::new()
-    };
-    let mut applied: HashMap<i64, Row> = rows.into_iter().map(|row| (row.0, row)).collect();
+    Ok(compare(if migrated { applied(connection).await? } else { Vec::new() }))
+}
+
+fn compare(applied: Vec<Row>) -> Vec<Migration> {
+    let mut applied: HashMap<i64, Row> = applied.into_iter().map(|row| (row.0, row)).collect();
     let mut migrations: Vec<Migration> = MIGRATOR
         .iter()
         .map(|migration| {
@@ -116,7 +125,7 @@ async fn status_on(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx
         applied_at: Some(applied_at),
     }));
     migrations.sort_by_key(|migration| migration.version);
-    Ok(migrations)
+    migrations
 }
 
 /// The text of a migration that this binary carries.

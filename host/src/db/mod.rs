@@ -9,6 +9,7 @@ mod statement;
 mod connect;
 mod connection;
 mod exclusive;
+mod kept_connection;
 mod pool;
 mod pools;
 
@@ -26,5 +27,6 @@ pub use connect::{Credentials, ServerAddress};
 pub use database_name::{DatabaseName, NoDatabaseName};
 pub use error::DbError;
 pub use exclusive::{ExclusiveClient, Notice};
+pub use kept_connection::KeptConnection;
 pub use pools::{PoolLimits, ProjectPools};
 pub use statement::{DbRole, Statement, TextParam};

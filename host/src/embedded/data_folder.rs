@@ -22,7 +22,15 @@ pub struct DataFolder {
 /// Held for as long as this process works on the folder.
 #[derive(Debug)]
 pub struct DataFolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DataFolderLock {
+    /// Closing the file would do, were it not for programs that are just being started: until its `exec`, a new process
+    /// has the open file too, and the lock with it.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl DataFolder {
@@ -81,7 +89,7 @@ impl DataFolder {
         if let Err(error) = written {
             tracing::warn!(%error, "the process number could not be written into the lock file");
         }
-        Ok(DataFolderLock { _file: file })
+        Ok(DataFolderLock { file })
     }
 
     fn holder(&self) -> Option<u32> {
@@ -135,8 +143,10 @@ mod tests {
         let refused = folder.lock().unwrap_err().to_string();
         assert!(refused.contains(folder.path().to_str().unwrap()), "{refused}");
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        let inherited = held.file.try_clone().unwrap();
         drop(held);
-        folder.lock().unwrap();
+        folder.lock().expect("a process that is being started must not keep it");
+        drop(inherited);
     }
 
     #[test]

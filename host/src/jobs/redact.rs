@@ -1,11 +1,12 @@
 //! Keeps secrets out of what a run tells, and out of what a plugin gets to see.
 //!
-//! A value is known in the forms that others give it back in: as it is, escaped for JSON, encoded for a URL; and in the
-//! parts that are secrets of their own: the token after `Bearer`, a cookie's value, the texts of a JSON body.
+//! A value is known in the forms that others give it back in: as it is, escaped for JSON, encoded for a URL, within Base64;
+//! and in the parts that are secrets of their own: the token after `Bearer`, a cookie's value, the texts of a JSON body.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -107,6 +108,9 @@ impl Redactor {
                 }
             }
         }
+        if forms.is_empty() {
+            return Self::default();
+        }
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
         let short: Vec<Zeroizing<String>> =
@@ -141,16 +145,34 @@ impl Redactor {
 
     /// The same for every text in a JSON value, names of fields too.
     pub fn json(&self, value: Value) -> Value {
+        if self.touches(&value) { self.redacted(value) } else { value }
+    }
+
+    /// Whether there is anything to replace: most values are passed on as they are.
+    fn touches(&self, value: &Value) -> bool {
+        let touches_text = |text: &str| text.contains('\0') || matches!(self.bytes(text.as_bytes()), Cow::Owned(_));
+        match value {
+            Value::String(text) => touches_text(text),
+            Value::Array(items) => items.iter().any(|item| self.touches(item)),
+            Value::Object(fields) => fields.iter().any(|(name, value)| touches_text(name) || self.touches(value)),
+            Value::Number(number) => self.is_secret(number),
+            Value::Null | Value::Bool(_) => false,
+        }
+    }
+
+    /// A secret may be a number.
+    fn is_secret(&self, number: &serde_json::Number) -> bool {
+        !self.numbers.is_empty() && self.numbers.iter().any(|form| number.to_string() == **form)
+    }
+
+    fn redacted(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(&text)),
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.json(item)).collect()),
-            Value::Object(fields) => {
-                Value::Object(fields.into_iter().map(|(name, value)| (self.text(&name), self.json(value))).collect())
-            }
-            // A secret may be a number.
-            Value::Number(number) if self.numbers.iter().any(|form| number.to_string() == **form) => {
-                Value::String(REPLACEMENT.to_owned())
-            }
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.redacted(item)).collect()),
+            Value::Object(fields) => Value::Object(
+                fields.into_iter().map(|(name, value)| (self.text(&name), self.redacted(value))).collect(),
+            ),
+            Value::Number(number) if self.is_secret(&number) => Value::String(REPLACEMENT.to_owned()),
             other => other,
         }
     }
@@ -229,7 +251,7 @@ fn forms_of(value: &str) -> Vec<String> {
         text
     });
     let strict = utf8_percent_encode(value, STRICT).to_string();
-    vec![
+    let mut forms = vec![
         value.to_owned(),
         // As some write a slash, which needs no escape.
         escaped.replace('/', "\\/"),
@@ -239,7 +261,25 @@ fn forms_of(value: &str) -> Vec<String> {
         // As forms do.
         strict.replace("%20", "+"),
         strict,
-    ]
+    ];
+    for encoded in in_base64(value.as_bytes()) {
+        // Both alphabets.
+        forms.push(encoded.replace('+', "-").replace('/', "_"));
+        forms.push(encoded);
+    }
+    forms
+}
+
+/// What is the same in every Base64 text that has the value somewhere in it: it may begin at each of the three bytes of a
+/// group, and what it shares a character with is not its own.
+fn in_base64(value: &[u8]) -> impl Iterator<Item = String> {
+    (0..3usize).filter_map(move |before| {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(value);
+        let encoded = STANDARD_NO_PAD.encode(&bytes);
+        let own = encoded.get((before * 8).div_ceil(6)..bytes.len() * 8 / 6)?;
+        (own.len() >= SHORTEST_WORD).then(|| own.to_owned())
+    })
 }
 
 /// How many bytes of `form` the bytes end with, where that is enough to be told from chance and not all of it.
@@ -309,6 +349,24 @@ mod tests {
         hidden("password=sword%2Ffish+%22%C3%BC%22");
         hidden("the session 0123456789 and second-secret");
         assert_eq!(redactor.text("abc true theme dark"), "abc true theme dark");
+    }
+
+    #[test]
+    fn a_secret_is_known_within_base64() {
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+        let secret = "pa??word>>>1";
+        let redactor = redactor(&[("header.x-key", secret)]);
+        for text in ["", "a", "ab", "abc", "user:"].map(|before| format!("{before}{secret}")) {
+            for text in [text.clone(), format!("{text}, and more")] {
+                for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text)] {
+                    let found = redactor.text(&format!("Basic {encoded}"));
+                    let left = found.trim_start_matches("Basic ").split("***").map(str::len).max().unwrap();
+                    assert!(found.contains("***") && left < 20, "{text}: {found}");
+                }
+            }
+        }
+        let short = self::redactor(&[("header.x-key", "abcd")]);
+        assert_eq!(short.text("YWJjZA=="), "YWJjZA==", "too short to be told from chance");
     }
 
     #[test]

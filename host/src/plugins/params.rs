@@ -1,8 +1,14 @@
 //! Parameters of jobs, against the JSON Schemas of the plugin's manifest.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
+use lru::LruCache;
 use plugin_manifest::Manifest;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -19,12 +25,19 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// Of one pattern of a schema, compiled, in bytes.
 const PATTERN_BYTES: usize = 1 << 20;
 
+/// Parameters that fitted: those of a job are the same at each of its runs.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// Longer ones, in bytes, are checked each time.
+const LONGEST_REMEMBERED: usize = 4 << 10;
+
 /// The schemas of one plugin's jobs, compiled once.
 #[derive(Clone)]
 pub struct ParamsSchemas {
     plugin: String,
     jobs: Arc<BTreeMap<String, Validator>>,
     places: Arc<Semaphore>,
+    /// The job as it was called and its parameters, with the job's name.
+    fitted: Arc<Mutex<LruCache<(String, String), String>>>,
 }
 
 impl ParamsSchemas {
@@ -35,7 +48,12 @@ impl ParamsSchemas {
                 .map_err(|problem| Refusal::ParamsSchema { job: job.name.clone(), problem })?;
             jobs.insert(job.name.clone(), validator);
         }
-        Ok(Self { plugin: manifest.name.clone(), jobs: Arc::new(jobs), places: Arc::new(Semaphore::new(CHECKS)) })
+        Ok(Self {
+            plugin: manifest.name.clone(),
+            jobs: Arc::new(jobs),
+            places: Arc::new(Semaphore::new(CHECKS)),
+            fitted: Arc::new(Mutex::new(LruCache::new(REMEMBERED))),
+        })
     }
 
     /// As [`ParamsSchemas::check`], on a thread that may be kept busy, and for a bounded time: whatever author and owner
@@ -45,6 +63,10 @@ impl ParamsSchemas {
     }
 
     async fn check_within(&self, longest: Duration, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        let key = (job.to_owned(), params.to_string());
+        if let Some(name) = self.fitted.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(name.clone());
+        }
         let (schemas, places) = (self.clone(), Arc::clone(&self.places));
         let (job, params) = (job.to_owned(), params.clone());
         let checked = async {
@@ -56,11 +78,16 @@ impl ParamsSchemas {
             });
             checking.await.ok()
         };
-        let outcome = tokio::time::timeout(longest, checked).await.ok().flatten();
-        outcome.unwrap_or_else(|| {
+        let outcome = tokio::time::timeout(longest, checked).await.ok().flatten().unwrap_or_else(|| {
             let problem = format!("checking them took more than {} s and was given up", longest.as_secs());
             Err(RunRefusal::Params { problems: vec![(pointer(""), problem)] })
-        })
+        });
+        if let Ok(name) = &outcome
+            && key.1.len() <= LONGEST_REMEMBERED
+        {
+            self.fitted.lock().unwrap_or_else(PoisonError::into_inner).put(key, name.clone());
+        }
+        outcome
     }
 
     /// The job's name, where the parameters fit it. Empty means the plugin's only one, or the one that is called like the plugin.
@@ -164,8 +191,10 @@ mod tests {
         assert_eq!(schemas.check_in_time("greet", &json!({})).await, Ok("greet".into()));
         // Two that never end hold the places.
         let _places = schemas.places.acquire_many(2).await.unwrap();
-        let refused = schemas.check_within(Duration::from_millis(1), "greet", &json!({})).await;
+        let refused = schemas.check_within(Duration::from_millis(1), "greet", &json!({"a": 1})).await;
         assert!(matches!(refused, Err(RunRefusal::Params { .. })), "{refused:?}");
+        // What fitted once fits without a check.
+        assert_eq!(schemas.check_in_time("greet", &json!({})).await, Ok("greet".into()));
     }
 
     #[test]

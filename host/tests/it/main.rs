@@ -49,6 +49,7 @@ mod jobs_schedulers;
 mod jobs_scheduling;
 mod jobs_sealed;
 mod jobs_whole_way;
+mod kept_connections;
 mod keys;
 mod made_up_requests;
 mod maintenance_sweeps;

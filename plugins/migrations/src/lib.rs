@@ -67,7 +67,7 @@ pub fn plugin() -> Plugin {
             Scope::default(),
         )
         // Two that apply wait for one another in Postgres.
-        .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 16, ..Limits::default() })
+        .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 32, ..Limits::default() })
 }
 
 atlashub_plugin_sdk::export!(plugin);

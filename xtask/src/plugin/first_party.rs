@@ -24,7 +24,8 @@ use crate::{cache, process, wasm32};
 const FIRST_PARTY: &[&str] = &["backup", "cleanup", "http-job", "migrations"];
 
 /// In `plugins/testing/NAME`.
-const TESTING: &[(&str, Imports)] = &[("hostile", Imports::Asked), ("wide-imports", Imports::Unchecked)];
+const TESTING: &[(&str, Imports)] =
+    &[("hostile", Imports::Asked), ("nothing", Imports::Asked), ("wide-imports", Imports::Unchecked)];
 
 /// Names the operator's own key, for builds whose plugins shall carry it.
 const KEY_VARIABLE: &str = "ATLASHUB_FIRST_PARTY_KEY_FILE";

@@ -1,18 +1,19 @@
 use api_types::RunProgress;
-use serde::Serialize;
 use serde_json::Value;
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
+use super::column;
+
 /// A run and the proof that it is ours.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::jobs) struct HeldLease {
     pub(in crate::jobs) id: Uuid,
     pub(in crate::jobs) lease: Uuid,
 }
 
 /// How a run ended, as its scheduler tells it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(in crate::jobs) struct EndingRun {
     pub(in crate::jobs) id: Uuid,
     pub(in crate::jobs) lease: Uuid,
@@ -96,47 +97,64 @@ macro_rules! give_up_runs {
 }
 
 /// Ends runs as told; those whose lease was lost stay as they are, and are not in the answer.
-pub(in crate::jobs) async fn finish(pool: &PgPool, runs: &[EndingRun]) -> Result<Vec<EndedRow>, sqlx::Error> {
+pub(in crate::jobs) async fn finish(
+    connection: &mut PgConnection,
+    runs: &[EndingRun],
+) -> Result<Vec<EndedRow>, sqlx::Error> {
     sqlx::query_as(end_runs!(
         "UPDATE cron_job_runs r SET
              status = e.status, finished_at = clock_timestamp(),
              duration_ms = (extract(epoch FROM clock_timestamp() - r.started_at) * 1000)::bigint,
              http_status = e.http_status, error_text = e.error_text,
-             result = CASE WHEN jsonb_typeof(e.result) = 'null' THEN NULL ELSE e.result END,
-             progress = CASE WHEN jsonb_typeof(e.progress) = 'object' THEN e.progress ELSE r.progress END,
+             result = e.result, progress = coalesce(e.progress, r.progress),
              log_text = e.log_text, log_bytes = e.log_bytes,
              log_object_key = coalesce(e.log_object_key, r.log_object_key),
              retried = e.status IN ('fail', 'timeout') AND e.retryable AND r.retries_left > 0
                  AND r.cancel_requested_at IS NULL,
              lease_token = NULL, lease_until = NULL
-         FROM jsonb_to_recordset($1) AS e
-             (id uuid, lease uuid, status text, retryable boolean, http_status integer, error_text text, result jsonb,
-              progress jsonb, log_text text, log_bytes bigint, log_object_key text)
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::integer[], $6::text[], $7::jsonb[],
+                     $8::jsonb[], $9::text[], $10::bigint[], $11::text[])
+             AS e (id, lease, status, retryable, http_status, error_text, result, progress, log_text, log_bytes,
+                   log_object_key)
          WHERE r.id = e.id AND r.lease_token = e.lease AND r.status = 'running'"
     ))
-    .bind(Json(runs))
-    .fetch_all(pool)
+    .bind(column(runs, |run| run.id))
+    .bind(column(runs, |run| run.lease))
+    .bind(column(runs, |run| run.status))
+    .bind(column(runs, |run| run.retryable))
+    .bind(column(runs, |run| run.http_status))
+    .bind(column(runs, |run| run.error_text.as_deref()))
+    .bind(column(runs, |run| run.result.as_ref().map(Json)))
+    .bind(column(runs, |run| run.progress.as_ref().map(Json)))
+    .bind(column(runs, |run| run.log_text.as_str()))
+    .bind(column(runs, |run| run.log_bytes))
+    .bind(column(runs, |run| run.log_object_key.as_deref()))
+    .fetch_all(connection)
     .await
 }
 
 /// Ends runs that nobody renewed the lease of.
-pub(in crate::jobs) async fn reap(pool: &PgPool, limit: i64) -> Result<Vec<EndedRow>, sqlx::Error> {
+pub(in crate::jobs) async fn reap(connection: &mut PgConnection, limit: i64) -> Result<Vec<EndedRow>, sqlx::Error> {
     sqlx::query_as(give_up_runs!(
         "WHERE r.id IN (SELECT id FROM cron_job_runs WHERE status = 'running' AND lease_until < now()
                         ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED)"
     ))
     .bind(limit)
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
 }
 
 /// Ends runs that a scheduler had to give up when it was told to stop.
-pub(in crate::jobs) async fn release(pool: &PgPool, held: &[HeldLease]) -> Result<Vec<EndedRow>, sqlx::Error> {
+pub(in crate::jobs) async fn release(
+    connection: &mut PgConnection,
+    held: &[HeldLease],
+) -> Result<Vec<EndedRow>, sqlx::Error> {
     sqlx::query_as(give_up_runs!(
-        "FROM jsonb_to_recordset($1) AS h (id uuid, lease uuid)
+        "FROM unnest($1::uuid[], $2::uuid[]) AS h (id, lease)
          WHERE r.id = h.id AND r.lease_token = h.lease AND r.status = 'running'"
     ))
-    .bind(Json(held))
-    .fetch_all(pool)
+    .bind(column(held, |run| run.id))
+    .bind(column(held, |run| run.lease))
+    .fetch_all(connection)
     .await
 }

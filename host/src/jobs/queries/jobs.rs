@@ -1,10 +1,9 @@
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
-use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::RunRow;
+use super::{RunRow, column};
 
 /// A job as it is stored.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -229,7 +228,7 @@ pub(in crate::jobs) async fn due_jobs(transaction: &mut PgConnection, limit: i64
 const MOST_QUEUED: i64 = 100;
 
 /// A run to queue for a fire time.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::jobs) struct FiredRun {
     pub(in crate::jobs) id: Uuid,
     pub(in crate::jobs) job_id: Uuid,
@@ -238,7 +237,7 @@ pub(in crate::jobs) struct FiredRun {
 }
 
 /// Where a job's fire times stand.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::jobs) struct JobCursor {
     pub(in crate::jobs) id: Uuid,
     pub(in crate::jobs) scheduled_until: DateTime<Utc>,
@@ -255,7 +254,7 @@ pub(in crate::jobs) async fn record_due(
     let counts: Vec<(String, i64, Option<String>)> = sqlx::query_as(
         "WITH fired AS (
              SELECT f.*, row_number() OVER (PARTITION BY f.job_id ORDER BY f.fire_at) AS place
-             FROM jsonb_to_recordset($1) AS f (id uuid, job_id uuid, fire_at timestamptz, trigger text)
+             FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[]) AS f (id, job_id, fire_at, trigger)
          ), judged AS (
              SELECT fired.*, CASE
                  WHEN j.overlap = 'skip' AND (
@@ -264,7 +263,7 @@ pub(in crate::jobs) async fn record_due(
                      OR EXISTS (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'queued'))
                      THEN 'the run before was still going'
                  WHEN (SELECT count(*) FROM (SELECT 1 FROM cron_job_runs o WHERE o.job_id = j.id
-                                             AND o.status = 'queued' LIMIT $4) queued) >= $4
+                                             AND o.status = 'queued' LIMIT $9) queued) >= $9
                      THEN 'too many runs of the job are waiting'
                  END AS skipped
              FROM fired JOIN cron_jobs j ON j.id = fired.job_id
@@ -285,13 +284,18 @@ pub(in crate::jobs) async fn record_due(
              RETURNING status
          ), moved AS (
              UPDATE cron_jobs j SET scheduled_until = c.scheduled_until, next_run_at = c.next_run_at
-             FROM jsonb_to_recordset($2) AS c (id uuid, scheduled_until timestamptz, next_run_at timestamptz)
+             FROM unnest($5::uuid[], $6::timestamptz[], $7::timestamptz[]) AS c (id, scheduled_until, next_run_at)
              WHERE j.id = c.id
          )
-         SELECT status, count(*), (SELECT pg_notify($3, 'queued'))::text FROM inserted GROUP BY status",
+         SELECT status, count(*), (SELECT pg_notify($8, 'queued'))::text FROM inserted GROUP BY status",
     )
-    .bind(Json(runs))
-    .bind(Json(cursors))
+    .bind(column(runs, |run| run.id))
+    .bind(column(runs, |run| run.job_id))
+    .bind(column(runs, |run| run.fire_at))
+    .bind(column(runs, |run| run.trigger))
+    .bind(column(cursors, |cursor| cursor.id))
+    .bind(column(cursors, |cursor| cursor.scheduled_until))
+    .bind(column(cursors, |cursor| cursor.next_run_at))
     .bind(super::CHANNEL)
     .bind(MOST_QUEUED)
     .fetch_all(transaction)
@@ -300,10 +304,10 @@ pub(in crate::jobs) async fn record_due(
 }
 
 /// Seconds until the next job is due, by the database's clock; none while none is enabled.
-pub(in crate::jobs) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
+pub(in crate::jobs) async fn seconds_until_due(connection: &mut PgConnection) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(next_run_at) - clock_timestamp())::float8 FROM cron_jobs WHERE enabled",
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
 }

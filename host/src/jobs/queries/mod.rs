@@ -40,3 +40,8 @@ pub(super) use runs::{
 
 /// What schedulers hear: `jobs` (a schedule changed), `queued` (there is work), `cancel:<run>`.
 pub(super) const CHANNEL: &str = "atlashub_jobs";
+
+/// One field of many rows, as a parameter for `unnest`.
+fn column<'a, Row, Field>(rows: &'a [Row], field: impl Fn(&'a Row) -> Field) -> Vec<Field> {
+    rows.iter().map(field).collect()
+}

@@ -2,12 +2,11 @@ use std::time::Duration;
 
 use api_types::RunProgress;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
-use super::HeldLease;
+use super::{HeldLease, column};
 
 /// A run that this scheduler has to run, with what it takes.
 #[derive(Debug, sqlx::FromRow)]
@@ -42,7 +41,7 @@ pub(in crate::jobs) struct ClaimedRow {
 /// A unique violation where another scheduler took an exclusive run of the same job at the same moment: nothing is
 /// claimed then, and the next call finds the rest.
 pub(in crate::jobs) async fn claim(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     worker: &str,
     lease: Duration,
     limit: i64,
@@ -76,17 +75,17 @@ pub(in crate::jobs) async fn claim(
     .bind(limit)
     .bind(worker)
     .bind(lease.as_secs_f64())
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
 }
 
 /// Seconds until a queued run that waits for its time is due; none where there is none.
-pub(in crate::jobs) async fn seconds_until_queued(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
+pub(in crate::jobs) async fn seconds_until_queued(connection: &mut PgConnection) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(not_before) - clock_timestamp())::float8
          FROM cron_job_runs WHERE status = 'queued' AND not_before > now()",
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
 }
 
@@ -102,19 +101,19 @@ pub(in crate::jobs) struct Renewal {
 
 /// Makes the leases last from now on; answers which runs are still held.
 pub(in crate::jobs) async fn renew(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     held: &[HeldLease],
     lease: Duration,
 ) -> Result<Vec<Renewal>, sqlx::Error> {
     sqlx::query_as(
         "WITH held AS (
-             SELECT h.id, h.lease FROM jsonb_to_recordset($1) AS h (id uuid, lease uuid)
+             SELECT h.id, h.lease FROM unnest($1::uuid[], $2::uuid[]) AS h (id, lease)
          ), free AS (
              SELECT r.id FROM held h JOIN cron_job_runs r ON r.id = h.id
              WHERE r.lease_token = h.lease AND r.status = 'running'
              FOR NO KEY UPDATE OF r SKIP LOCKED
          ), renewed AS (
-             UPDATE cron_job_runs r SET lease_until = clock_timestamp() + make_interval(secs => $2)
+             UPDATE cron_job_runs r SET lease_until = clock_timestamp() + make_interval(secs => $3)
              FROM free WHERE r.id = free.id
              RETURNING r.id
          )
@@ -122,14 +121,15 @@ pub(in crate::jobs) async fn renew(
          FROM held h JOIN cron_job_runs r ON r.id = h.id LEFT JOIN renewed n ON n.id = r.id
          WHERE r.lease_token = h.lease AND r.status = 'running'",
     )
-    .bind(Json(held))
+    .bind(column(held, |run| run.id))
+    .bind(column(held, |run| run.lease))
     .bind(lease.as_secs_f64())
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
 }
 
 /// What a run has told since the last time.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::jobs) struct OutputPart {
     pub(in crate::jobs) id: Uuid,
     pub(in crate::jobs) lease: Uuid,
@@ -141,18 +141,26 @@ pub(in crate::jobs) struct OutputPart {
     pub(in crate::jobs) progress: Option<RunProgress>,
 }
 
-pub(in crate::jobs) async fn write_output(pool: &PgPool, parts: &[OutputPart]) -> Result<(), sqlx::Error> {
+pub(in crate::jobs) async fn write_output(
+    connection: &mut PgConnection,
+    parts: &[OutputPart],
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE cron_job_runs r SET
              log_text = p.log_text, log_bytes = p.log_bytes,
              log_object_key = coalesce(p.log_object_key, r.log_object_key),
-             progress = CASE WHEN jsonb_typeof(p.progress) = 'object' THEN p.progress ELSE r.progress END
-         FROM jsonb_to_recordset($1)
-             AS p (id uuid, lease uuid, log_text text, log_bytes bigint, log_object_key text, progress jsonb)
+             progress = coalesce(p.progress, r.progress)
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::jsonb[])
+             AS p (id, lease, log_text, log_bytes, log_object_key, progress)
          WHERE r.id = p.id AND r.lease_token = p.lease AND r.status = 'running'",
     )
-    .bind(Json(parts))
-    .execute(pool)
+    .bind(column(parts, |part| part.id))
+    .bind(column(parts, |part| part.lease))
+    .bind(column(parts, |part| part.log_text.as_str()))
+    .bind(column(parts, |part| part.log_bytes))
+    .bind(column(parts, |part| part.log_object_key.as_deref()))
+    .bind(column(parts, |part| part.progress.as_ref().map(Json)))
+    .execute(connection)
     .await?;
     Ok(())
 }

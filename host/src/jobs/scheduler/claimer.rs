@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
-use super::{Shared, attempt};
+use super::{PATIENCE, Shared, attempt};
 use crate::jobs::queries::{self, ClaimedRow};
 
 /// Claimed in one round trip.
@@ -65,9 +65,11 @@ pub(super) async fn claim(shared: Arc<Shared>) {
 }
 
 async fn claim_some(shared: &Shared, limit: usize) -> Result<Vec<ClaimedRow>, sqlx::Error> {
-    let (platform, lease) = (&shared.jobs.platform, shared.jobs.config.lease);
     loop {
-        match queries::claim(platform, &shared.worker, lease, limit as i64).await {
+        let claimed = shared.claiming.run(PATIENCE, async |connection| {
+            queries::claim(connection, &shared.worker, shared.jobs.config.lease, limit as i64).await
+        });
+        match claimed.await {
             // Another scheduler was faster with a run of the same job.
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
             claimed => return claimed,
@@ -84,17 +86,18 @@ fn start(shared: &Arc<Shared>, runs: &mut JoinSet<()>, claimed: Vec<ClaimedRow>,
         let shared = shared.clone();
         // Before the task runs: whoever stops the scheduler, or cancels the run, must find it.
         let prepared = attempt::prepare(&shared, row);
-        runs.spawn(async move {
+        // Boxed: the runtime moves a task's state several times, and a run's is large.
+        runs.spawn(Box::pin(async move {
             attempt::run(&shared, prepared).await;
             drop(turn);
             shared.finished.notify_waiters();
-        });
+        }));
     }
     shared.working.notify_one();
 }
 
 async fn until_queued(shared: &Shared) -> Duration {
-    match queries::seconds_until_queued(&shared.jobs.platform).await {
+    match shared.claiming.run(PATIENCE, queries::seconds_until_queued).await {
         Ok(seconds) => seconds.map_or(LONGEST_SLEEP, |seconds| {
             Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SLEEP.as_secs_f64()) + 0.001)
         }),

@@ -9,16 +9,18 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{RunEnded, Shared, WRITE_PATIENCE, live::LiveRun};
+use super::{PATIENCE, RunEnded, Shared, live::LiveRun};
 use crate::jobs::{
     names::parse_status,
     queries::{self, EndedRow, EndingRun},
 };
 
 const BATCH: usize = 256;
+/// While many runs end, what ends so soon after one another is written together.
+const GATHERING: Duration = Duration::from_millis(3);
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// After that, another scheduler has long taken the run for dead.
-const PATIENCE: Duration = Duration::from_secs(600);
+const LONGEST_WRITING: Duration = Duration::from_secs(600);
 
 /// How a run ended.
 pub(super) struct Outcome {
@@ -33,7 +35,17 @@ pub(super) struct Outcome {
 
 pub(super) async fn finish(shared: Arc<Shared>, mut outcomes: mpsc::UnboundedReceiver<Outcome>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut backlog = false;
     while outcomes.recv_many(&mut batch, BATCH).await > 0 {
+        if backlog {
+            tokio::time::sleep(GATHERING).await;
+            while batch.len() < BATCH
+                && let Ok(outcome) = outcomes.try_recv()
+            {
+                batch.push(outcome);
+            }
+        }
+        backlog = batch.len() > 1;
         write(&shared, &batch).await;
         for outcome in batch.drain(..) {
             // The leases were kept until here.
@@ -49,13 +61,13 @@ async fn write(shared: &Shared, batch: &[Outcome]) {
     let begun = Instant::now();
     loop {
         let runs: Vec<EndingRun> = batch.iter().map(ending).collect();
-        match shared.write_alone(WRITE_PATIENCE, queries::finish(&shared.jobs.platform, &runs)).await {
+        match shared.writing.run(PATIENCE, async |connection| queries::finish(connection, &runs).await).await {
             Ok(ended) => return ended.iter().for_each(|row| shared.announce(row)),
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("22")) => {
                 tracing::error!(%error, "an outcome holds what Postgres can't store");
                 return write_each(shared, runs).await;
             }
-            Err(error) if begun.elapsed() > PATIENCE => {
+            Err(error) if begun.elapsed() > LONGEST_WRITING => {
                 tracing::error!(%error, runs = batch.len(), "how runs ended could not be written");
                 return;
             }
@@ -68,8 +80,8 @@ async fn write(shared: &Shared, batch: &[Outcome]) {
 /// One outcome must not keep the others from being written.
 async fn write_each(shared: &Shared, runs: Vec<EndingRun>) {
     let finish = async |run: &EndingRun| {
-        let finish = queries::finish(&shared.jobs.platform, std::slice::from_ref(run));
-        shared.write_alone(WRITE_PATIENCE, finish).await
+        let runs = std::slice::from_ref(run);
+        shared.writing.run(PATIENCE, async |connection| queries::finish(connection, runs).await).await
     };
     for mut run in runs {
         let mut written = finish(&run).await;

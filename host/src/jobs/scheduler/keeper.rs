@@ -9,7 +9,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Shared, WRITE_PATIENCE,
+    PATIENCE, Shared,
     live::{LiveRun, StopReason},
 };
 use crate::jobs::queries::{self, HeldLease, OutputPart, Renewal};
@@ -60,7 +60,10 @@ async fn renew(shared: &Shared) -> Result<bool, sqlx::Error> {
     let live: Vec<(Uuid, Arc<LiveRun>)> = shared.live.iter().map(|run| (*run.key(), run.value().clone())).collect();
     let held: Vec<HeldLease> = live.iter().map(|(id, run)| run.held(*id)).collect();
     let asked_at = Instant::now();
-    let renewals = queries::renew(&shared.jobs.platform, &held, shared.jobs.config.lease).await?;
+    let renewals = shared
+        .renewing
+        .run(PATIENCE, async |connection| queries::renew(connection, &held, shared.jobs.config.lease).await)
+        .await?;
     let renewals: HashMap<Uuid, Renewal> = renewals.into_iter().map(|renewal| (renewal.id, renewal)).collect();
     let mut all_renewed = true;
     for (id, run) in live {
@@ -86,7 +89,7 @@ pub(super) async fn write_output(shared: Arc<Shared>) {
             shared.working.notified().await;
         }
         tokio::time::sleep(OUTPUT_INTERVAL).await;
-        if let Err(error) = shared.write_alone(WRITE_PATIENCE, write_news(&shared)).await {
+        if let Err(error) = write_news(&shared).await {
             tracing::warn!(%error, "logs of runs could not be written; trying again");
         }
     }
@@ -103,7 +106,7 @@ async fn write_news(shared: &Shared) -> Result<(), sqlx::Error> {
     if parts.is_empty() {
         return Ok(());
     }
-    queries::write_output(&shared.jobs.platform, &parts).await?;
+    shared.writing.run(PATIENCE, async |connection| queries::write_output(connection, &parts).await).await?;
     versions.iter().for_each(|(run, version)| run.log.written(*version));
     Ok(())
 }

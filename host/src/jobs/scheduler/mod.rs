@@ -21,18 +21,19 @@ use std::{sync::Arc, time::Duration};
 use api_types::RunStatus;
 use dashmap::DashMap;
 use tokio::{
-    sync::{Mutex, Notify, Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{JobsState, queries};
+use crate::db::KeptConnection;
 use live::{LiveRun, StopReason};
 
-/// How long a write may take: longer than Postgres itself lets a statement run, so that only a connection that went
-/// silent is given up, and what became of a write is known wherever it can be.
-const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a statement may take: longer than Postgres itself lets one run, so that only a connection that went silent
+/// is given up, and what became of a write is known wherever it can be.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The same when the process ends.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 /// What runs that were stopped at the end get to have their logs and outcomes written.
@@ -70,6 +71,13 @@ pub struct Scheduler {
 /// What the tasks of one scheduler share.
 struct Shared {
     jobs: JobsState,
+    /// A connection for each task: leases are renewed however busy everything else is.
+    planning: KeptConnection,
+    claiming: KeptConnection,
+    /// Rows of several runs are written over this one alone: two such writes in different orders would wait for one
+    /// another.
+    writing: KeptConnection,
+    renewing: KeptConnection,
     /// Names this scheduler among others.
     worker: String,
     live: DashMap<Uuid, Arc<LiveRun>>,
@@ -82,8 +90,6 @@ struct Shared {
     /// A run was finished.
     finished: Notify,
     ended: mpsc::UnboundedSender<finisher::Outcome>,
-    /// See [`Shared::write_alone`].
-    writing: Mutex<()>,
     stopping: CancellationToken,
     observer: Option<Arc<dyn RunObserver>>,
 }
@@ -92,7 +98,13 @@ impl Scheduler {
     /// Starts in the background and answers at once; where Postgres can't be reached, it waits for it.
     pub async fn start(jobs: JobsState, observer: Option<Arc<dyn RunObserver>>) -> Self {
         let (ended, outcomes) = mpsc::unbounded_channel();
+        let connection =
+            |task| KeptConnection::for_fixed_statements(&jobs.platform, &format!("atlashub scheduler {task}"));
         let shared = Arc::new(Shared {
+            planning: connection("planning").without_waiting_for_disk(),
+            claiming: connection("claiming"),
+            writing: connection("writing"),
+            renewing: connection("renewing"),
             worker: format!("{}-{}", std::process::id(), Uuid::new_v4().simple()),
             live: DashMap::new(),
             turns: Arc::new(Semaphore::new(jobs.config.concurrency)),
@@ -102,7 +114,6 @@ impl Scheduler {
             renew: Notify::new(),
             finished: Notify::new(),
             ended,
-            writing: Mutex::new(()),
             stopping: CancellationToken::new(),
             observer,
             jobs,
@@ -151,27 +162,10 @@ impl Shared {
     /// Marks runs that have stopped and whose outcome could not be written.
     async fn release(&self) {
         let held: Vec<queries::HeldLease> = self.live.iter().map(|run| run.held(*run.key())).collect();
-        match self.write_alone(RELEASE_PATIENCE, queries::release(&self.jobs.platform, &held)).await {
+        match self.writing.run(RELEASE_PATIENCE, async |connection| queries::release(connection, &held).await).await {
             Ok(ended) => ended.iter().for_each(|row| self.announce(row)),
             // Their leases run out, and another scheduler does the same.
             Err(error) => tracing::warn!(%error, "runs could not be given up in order"),
         }
-    }
-
-    /// Writes rows of several runs, while nobody else of this scheduler does: two such writes in different orders would
-    /// wait for one another. Renewing waits for nobody, and needs no turn.
-    async fn write_alone<T>(
-        &self,
-        patience: Duration,
-        write: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, sqlx::Error> {
-        let write = async {
-            let _writing = self.writing.lock().await;
-            write.await
-        };
-        tokio::time::timeout(patience, write).await.unwrap_or_else(|_| {
-            let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "Postgres did not answer");
-            Err(sqlx::Error::Io(silent))
-        })
     }
 }

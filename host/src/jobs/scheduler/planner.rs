@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::Shared;
+use super::{PATIENCE, Shared};
 use crate::jobs::{
     Schedule, ScheduleError,
     names::{parse_catch_up, trigger_text},
@@ -14,7 +15,7 @@ use crate::jobs::{
 };
 
 /// Jobs handled in one transaction: few enough that what is planned first starts while the rest is planned.
-const BATCH: i64 = 250;
+const BATCH: i64 = 125;
 /// A fire time this old was missed, when a scheduler has just begun: had another one been there, it would have had it.
 const ON_TIME_AT_START: TimeDelta = TimeDelta::seconds(1);
 /// And while it runs: it may be slow, and Postgres away for a moment.
@@ -58,7 +59,7 @@ pub(super) async fn plan(shared: Arc<Shared>) {
 }
 
 async fn until_due(shared: &Shared) -> Duration {
-    match queries::seconds_until_due(&shared.jobs.platform).await {
+    match shared.planning.run(PATIENCE, queries::seconds_until_due).await {
         Ok(seconds) => seconds.map_or(LONGEST_SLEEP, |seconds| {
             // Rounded up: to wake too early costs a round trip.
             Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SLEEP.as_secs_f64()) + 0.001).max(SHORTEST_SLEEP)
@@ -72,11 +73,30 @@ async fn until_due(shared: &Shared) -> Duration {
 
 /// Queues what is due now; answers how many jobs were.
 async fn pass(shared: &Shared, on_time: TimeDelta, schedules: &mut Schedules) -> Result<usize, sqlx::Error> {
-    let mut transaction = shared.jobs.platform.begin().await?;
+    let (planned, counts) =
+        shared.planning.run(PATIENCE, async |connection| plan_due(connection, on_time, schedules).await).await?;
+    if planned > 0 {
+        shared.claim.notify_one();
+    }
+    for (status, count) in counts {
+        if status == "skipped" {
+            metrics::counter!("atlashub_jobs_runs_total", "status" => "skipped").increment(count.unsigned_abs());
+        }
+    }
+    Ok(planned)
+}
+
+/// In one transaction; answers also how many runs of each status there are now.
+async fn plan_due(
+    connection: &mut PgConnection,
+    on_time: TimeDelta,
+    schedules: &mut Schedules,
+) -> Result<(usize, Vec<(String, i64)>), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
     let jobs = queries::due_jobs(&mut transaction, BATCH).await?;
     if jobs.is_empty() {
         transaction.rollback().await?;
-        return Ok(0);
+        return Ok((0, Vec::new()));
     }
     if schedules.len() > MOST_SCHEDULES {
         schedules.clear();
@@ -90,13 +110,7 @@ async fn pass(shared: &Shared, on_time: TimeDelta, schedules: &mut Schedules) ->
     }
     let counts = queries::record_due(&mut transaction, &runs, &cursors).await?;
     transaction.commit().await?;
-    shared.claim.notify_one();
-    for (status, count) in counts {
-        if status == "skipped" {
-            metrics::counter!("atlashub_jobs_runs_total", "status" => "skipped").increment(count.unsigned_abs());
-        }
-    }
-    Ok(jobs.len())
+    Ok((jobs.len(), counts))
 }
 
 fn plan_job(

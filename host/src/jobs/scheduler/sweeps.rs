@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use super::Shared;
+use super::{PATIENCE, Shared};
 use crate::jobs::queries;
 
 const REAP: &str = "*/5 * * * * *";
@@ -78,7 +78,7 @@ async fn reap(shared: &Shared) {
     if shared.stopping.is_cancelled() {
         return;
     }
-    match queries::reap(&shared.jobs.platform, BATCH).await {
+    match shared.writing.run(PATIENCE, async |connection| queries::reap(connection, BATCH).await).await {
         Ok(ended) => {
             for row in &ended {
                 tracing::warn!(run = %row.id, job = row.job_name, retried = row.retried, "a run's scheduler stopped");

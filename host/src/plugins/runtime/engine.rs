@@ -6,14 +6,22 @@ use std::{
 
 use plugin_compiler::Compiler;
 use tokio::sync::Semaphore;
+use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
 use super::{
     compile::{CompileError, CompiledPlugin, check_file},
-    limits::HostLimits,
+    limits::{HostLimits, INSTANCES, MEMORIES, TABLE_ELEMENTS},
 };
 
 /// How often a guest that computes hands the thread back, and so how fast it can be stopped.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Stacks of one run; calls to the host that wait take some.
+const STACKS: u32 = 8;
+/// Places whose pages are kept for the next run of the same plugin.
+const WARM_SLOTS: u32 = 16;
+/// Of the memory and of each table of such a place.
+const KEPT_BYTES: usize = 256 << 10;
 
 /// Compiles plugins and carries what their code needs. Cheap to clone.
 #[derive(Clone)]
@@ -43,8 +51,15 @@ impl Engine {
     /// # Errors
     /// Where the processor or the operating system lacks what the compiler needs.
     pub fn new(limits: &HostLimits, compiler: Compiler) -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&plugin_compiler::configuration())
-            .map_err(|error| EngineError::Unsupported(format!("{error:#}")))?;
+        let wasmtime = match wasmtime::Engine::new(&pooled(limits)) {
+            Ok(engine) => engine,
+            // Where a process has less address space than usual, each run maps memory of its own.
+            Err(error) => {
+                tracing::debug!(%error, "places for plugins' memory could not be laid out beforehand");
+                wasmtime::Engine::new(&plugin_compiler::configuration())
+                    .map_err(|error| EngineError::Unsupported(format!("{error:#}")))?
+            }
+        };
         Ok(Self {
             ticker: Ticker::start(wasmtime.clone())?,
             wasmtime,
@@ -68,6 +83,27 @@ impl Engine {
         let component = self.compiler.compile(&self.wasmtime, component).await?;
         CompiledPlugin::new(&self.wasmtime, component)
     }
+}
+
+/// With places for the memory, tables and stacks of all runs laid out once: a run then costs no mapping and unmapping.
+/// That takes address space, and memory only while it is used.
+fn pooled(limits: &HostLimits) -> Config {
+    let runs = limits.total_runs;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(runs)
+        .total_core_instances(runs.saturating_mul(INSTANCES))
+        .total_memories(runs.saturating_mul(MEMORIES))
+        .total_tables(runs.saturating_mul(INSTANCES))
+        .total_stacks(runs.saturating_mul(STACKS))
+        .table_elements(TABLE_ELEMENTS)
+        .max_unused_warm_slots(WARM_SLOTS);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        // What a run has written is found and restored, without giving the pages back and asking for them anew.
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT_BYTES).table_keep_resident(KEPT_BYTES);
+    }
+    let mut config = plugin_compiler::configuration();
+    config.allocation_strategy(pool);
+    config
 }
 
 /// Advances the epoch while anything runs, and sleeps otherwise.

@@ -30,10 +30,10 @@ impl Default for HostLimits {
                 cpu_seconds: 3600,
                 host_call_mib: 4096,
                 log_kib: 16 << 10,
-                concurrent_runs: 16,
+                concurrent_runs: 64,
             },
             total_memory_mib: 512,
-            total_runs: 32,
+            total_runs: 64,
             compilations: 1,
         }
     }
@@ -82,9 +82,11 @@ pub enum LimitReached {
 }
 
 /// Elements of all tables of a run; a plugin's table of functions has some thousands.
-const TABLE_ELEMENTS: usize = 100_000;
-/// Core instances, memories and tables of one run; a component of one module needs two of each at most.
-const INSTANCES: usize = 32;
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
+/// Core instances and tables of one run; a component of one module needs two of each, or three.
+pub(super) const INSTANCES: u32 = 32;
+/// Linear memories of one run.
+pub(super) const MEMORIES: u32 = 4;
 
 /// Linear memory of all runs.
 #[derive(Debug)]
@@ -154,15 +156,15 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn instances(&self) -> usize {
-        INSTANCES
+        INSTANCES as usize
     }
 
     fn tables(&self) -> usize {
-        INSTANCES
+        INSTANCES as usize
     }
 
     fn memories(&self) -> usize {
-        INSTANCES
+        MEMORIES as usize
     }
 }
 
