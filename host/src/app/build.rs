@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Connections of the platform database's own pool.
-const PLATFORM_CONNECTIONS: u32 = 8;
+const PLATFORM_CONNECTIONS: u32 = 9;
 /// Wrong API keys per second and client address.
 const REFUSALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 

@@ -3,16 +3,22 @@
 //! A pool also asks each connection that it gets back whether it is well; here its last answer says so, which saves a
 //! round trip each time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlx::{ConnectOptions as _, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
+};
 use tokio::sync::Mutex;
 
 /// Opened when it is first needed, and anew after it failed. One use at a time.
 pub struct KeptConnection {
     options: PgConnectOptions,
-    connection: Mutex<Option<PgConnection>>,
+    connection: Mutex<Option<(PgConnection, Instant)>>,
 }
+
+/// A connection that was not used for so long is opened anew: whatever lies between may have dropped it without a word.
+const LONGEST_IDLE: Duration = Duration::from_secs(90);
 
 impl KeptConnection {
     /// To the same database as a pool's, for a few statements over and over, each on rows that an index finds: they are
@@ -36,9 +42,9 @@ impl KeptConnection {
         self
     }
 
-    /// Does the work, alone, with waiting and connecting within `patience`: longer than Postgres itself lets a statement
-    /// run, so that only a connection that went silent is given up. Such a one is closed, as is one whose use was dropped on
-    /// the way.
+    /// Does the work, alone, and once it is its turn with connecting within `patience`: longer than Postgres itself lets a
+    /// statement run, so that only a connection that went silent is given up. Such a one is closed, as is one whose use was
+    /// dropped on the way.
     ///
     /// # Errors
     /// What the work fails with; `Io` with `TimedOut` where the time was up, and then what became of it is not known.
@@ -47,15 +53,16 @@ impl KeptConnection {
         patience: Duration,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
+        let mut kept = self.connection.lock().await;
+        let kept_before = kept.take().filter(|(_, used)| used.elapsed() < LONGEST_IDLE);
         let work = async {
-            let mut kept = self.connection.lock().await;
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
+            let mut connection = match kept_before {
+                Some((connection, _)) => connection,
                 None => self.options.connect().await?,
             };
             let outcome = work(&mut connection).await;
             if outcome.as_ref().err().is_none_or(is_sound_after) {
-                *kept = Some(connection);
+                *kept = Some((connection, Instant::now()));
             }
             outcome
         };
@@ -66,11 +73,9 @@ impl KeptConnection {
     }
 }
 
-/// Postgres refused something and goes on, unlike a session that it shut down (57P01 and its like).
+/// Postgres refused something and goes on. Anything else may have left the session, or what is known of it, halfway.
 fn is_sound_after(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(database) => !database.code().is_some_and(|code| code.starts_with("57P")),
-        sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
-        _ => false,
-    }
+    let sqlx::Error::Database(error) = error else { return false };
+    let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+    !matches!(severity, None | Some(PgSeverity::Fatal | PgSeverity::Panic))
 }

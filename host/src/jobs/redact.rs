@@ -23,6 +23,10 @@ const SHORTEST_WORD: usize = 8;
 /// Forms up to this length are looked for all at once; of longer ones there are few.
 const SHORT_FORM: usize = 256;
 const REPLACEMENT: &str = "***";
+/// Values of one secret that are looked for within Base64 too, and their length: a large body has thousands of texts, and
+/// each has six forms there.
+const MOST_IN_BASE64: usize = 200;
+const LONGEST_IN_BASE64: usize = 4 << 10;
 
 /// What every other message has; in lower case.
 const TRIVIAL: [&str; 28] = [
@@ -103,8 +107,11 @@ impl Redactor {
         let mut forms: Vec<String> = Vec::new();
         for (name, secret) in secrets {
             if !PLAIN_HEADERS.contains(&name.as_str()) {
-                for value in values(name, secret.expose()) {
-                    forms.extend(forms_of(&value));
+                for (place, value) in values(name, secret.expose()).iter().enumerate() {
+                    forms.extend(forms_of(value));
+                    if place < MOST_IN_BASE64 && value.len() <= LONGEST_IN_BASE64 {
+                        forms.extend(in_base64(value.as_bytes()));
+                    }
                 }
             }
         }
@@ -180,7 +187,7 @@ impl Redactor {
     /// Bytes without secrets; the very same where there are none in them.
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut found = Cow::Borrowed(bytes);
-        for form in &self.long {
+        for form in self.long.iter().filter(|form| form.len() <= bytes.len()) {
             let places: Vec<usize> = memmem::find_iter(&found, form.as_slice()).collect();
             if !places.is_empty() {
                 found = Cow::Owned(replaced(&found, places.into_iter().map(|at| at..at + form.len())));
@@ -251,7 +258,7 @@ fn forms_of(value: &str) -> Vec<String> {
         text
     });
     let strict = utf8_percent_encode(value, STRICT).to_string();
-    let mut forms = vec![
+    vec![
         value.to_owned(),
         // As some write a slash, which needs no escape.
         escaped.replace('/', "\\/"),
@@ -261,25 +268,20 @@ fn forms_of(value: &str) -> Vec<String> {
         // As forms do.
         strict.replace("%20", "+"),
         strict,
-    ];
-    for encoded in in_base64(value.as_bytes()) {
-        // Both alphabets.
-        forms.push(encoded.replace('+', "-").replace('/', "_"));
-        forms.push(encoded);
-    }
-    forms
+    ]
 }
 
-/// What is the same in every Base64 text that has the value somewhere in it: it may begin at each of the three bytes of a
-/// group, and what it shares a character with is not its own.
+/// What is the same in every Base64 text, of either alphabet, that has the value somewhere in it: it may begin at each of the
+/// three bytes of a group, and what it shares a character with is not its own.
 fn in_base64(value: &[u8]) -> impl Iterator<Item = String> {
-    (0..3usize).filter_map(move |before| {
+    let own = (0..3usize).filter_map(move |before| {
         let mut bytes = vec![0; before];
         bytes.extend_from_slice(value);
         let encoded = STANDARD_NO_PAD.encode(&bytes);
         let own = encoded.get((before * 8).div_ceil(6)..bytes.len() * 8 / 6)?;
         (own.len() >= SHORTEST_WORD).then(|| own.to_owned())
-    })
+    });
+    own.flat_map(|own| [own.replace('+', "-").replace('/', "_"), own])
 }
 
 /// How many bytes of `form` the bytes end with, where that is enough to be told from chance and not all of it.

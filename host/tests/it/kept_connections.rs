@@ -5,7 +5,7 @@ use std::{io::ErrorKind, time::Duration};
 use atlashub::db::{KeptConnection, platform};
 use sqlx::PgConnection;
 
-use crate::support::{Postgres, Proxy};
+use crate::support::{Postgres, Proxy, TestApp};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -65,4 +65,25 @@ async fn its_plans_depend_on_no_statistics() {
     assert_eq!(setting(&kept, "statement_timeout").await, "15000 by client");
     let lazy = KeptConnection::for_fixed_statements(&pool, "kept").without_waiting_for_disk();
     assert_eq!(setting(&lazy, "synchronous_commit").await, "off by client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jobs_own_runs_are_found_by_their_index_also_while_statistics_know_of_none() {
+    let app = TestApp::start().await;
+    let kept = KeptConnection::for_fixed_statements(app.app.platform(), "kept");
+    sqlx::query("ANALYZE cron_job_runs").execute(app.app.platform()).await.unwrap();
+    let plan: Vec<String> = kept
+        .run(PATIENCE, async |connection| {
+            sqlx::query_scalar(
+                "EXPLAIN SELECT FROM cron_jobs j WHERE EXISTS
+                     (SELECT FROM cron_job_runs o WHERE o.job_id = j.id AND o.status = 'queued' AND o.exclusive)",
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+        .unwrap();
+    let plan = plan.join("\n");
+    // Another one would be read whole for each job.
+    assert!(plan.contains("cron_job_runs_waiting_idx") && !plan.contains("cron_job_runs_queued_idx"), "{plan}");
 }

@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use plugin_manifest::append_section;
 use serde_json::json;
 
 use crate::support::{
     PATIENCE, TestApp,
-    plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, until_plugin, until_state},
+    guests::Guest,
+    plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state},
 };
 
 /// A compiler that never ends for the plugin `slow`, refuses `broken`, and does its work for all others. It leaves a
@@ -138,4 +140,31 @@ fn the_process_that_compiles_is_bounded() {
     assert_eq!(limit("Max cpu time"), "300");
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+/// A component whose module has these items beside what every one needs.
+fn with_items(name: &str, items: &str) -> Vec<u8> {
+    append_section(Guest { items, ..Guest::default() }.bytes(), manifest(name, 1).to_string().as_bytes())
+}
+
+#[tokio::test]
+async fn what_no_run_could_hold_is_told_and_compiled_once() {
+    let (compiler, folder, author) = (Compiler::new(), PluginFolder::new(), Author::new());
+    let app = compiler.app(&folder).await;
+    author.trusted_by(&app).await;
+    // Many tables are fine, a huge one is not; the process that compiles knows of no limit.
+    folder.drop_signed("tables", &with_items("tables", &"(table 1000 funcref)".repeat(20)), &author);
+    folder.drop_signed("huge", &with_items("huge", "(table 1000000 funcref)"), &author);
+    for name in ["tables", "huge"] {
+        until_state(&app.admin(), name, "pending").await;
+    }
+    approve(&app, "tables", json!({})).await;
+    assert!(run(&app, "tables").await.is_ok());
+    let refused = approve(&app, "huge", json!({})).await;
+    assert_eq!(refused["state"], "rejected", "{refused}");
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.contains("table") && reason.contains("1000000"), "{reason}");
+    let begun = compiler.begun();
+    Author::new().trusted_by(&app).await;
+    assert_eq!(compiler.begun(), begun, "what can't be held is not compiled again");
 }

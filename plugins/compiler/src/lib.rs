@@ -137,7 +137,8 @@ fn load(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
     // Whoever could change them could as well change this process.
     #[expect(unsafe_code, reason = "machine code can't be checked, only its origin")]
     let component = unsafe { Component::deserialize(engine, code) };
-    component.map_err(|error| CompileError::Process(format!("{error:#}")))
+    // From the same program, so that what does not fit is the component itself: larger than any run may be.
+    component.map_err(|error| CompileError::Invalid(format!("{error:#}")))
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ pub fn plugin() -> Plugin {
             "To name the header values and bodies of jobs in their requests. It never sees them.",
             Scope::default(),
         )
-        .limits(Limits { memory_mib: 32, cpu_seconds: 10, host_call_mib: 16, concurrent_runs: 64, ..Limits::default() })
+        .limits(Limits { memory_mib: 32, cpu_seconds: 10, host_call_mib: 16, concurrent_runs: 32, ..Limits::default() })
 }
 
 atlashub_plugin_sdk::export!(plugin);

@@ -37,6 +37,8 @@ pub(in crate::jobs) struct ClaimedRow {
 /// Exclusive runs of a job take turns in the order of their fire times, runs by hand by when they are due. One waits for
 /// those before it that are due, and the run of a fire time also for an earlier one's retry that is not due yet.
 ///
+/// `attempt > 0` is what `cron_job_runs_queued_idx` is for.
+///
 /// # Errors
 /// A unique violation where another scheduler took an exclusive run of the same job at the same moment: nothing is
 /// claimed then, and the next call finds the rest.
@@ -49,7 +51,7 @@ pub(in crate::jobs) async fn claim(
     sqlx::query_as(
         "WITH candidates AS MATERIALIZED (
              SELECT r.id, r.job_id FROM cron_job_runs r
-             WHERE r.status = 'queued' AND r.not_before <= now()
+             WHERE r.status = 'queued' AND r.attempt > 0 AND r.not_before <= now()
                AND (NOT r.exclusive
                     OR (NOT EXISTS (SELECT 1 FROM cron_job_runs o
                                     WHERE o.job_id = r.job_id AND o.status = 'running' AND o.exclusive)
@@ -83,7 +85,7 @@ pub(in crate::jobs) async fn claim(
 pub(in crate::jobs) async fn seconds_until_queued(connection: &mut PgConnection) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(not_before) - clock_timestamp())::float8
-         FROM cron_job_runs WHERE status = 'queued' AND not_before > now()",
+         FROM cron_job_runs WHERE status = 'queued' AND attempt > 0 AND not_before > now()",
     )
     .fetch_one(connection)
     .await

@@ -162,7 +162,9 @@ impl Shared {
     /// Marks runs that have stopped and whose outcome could not be written.
     async fn release(&self) {
         let held: Vec<queries::HeldLease> = self.live.iter().map(|run| run.held(*run.key())).collect();
-        match self.writing.run(RELEASE_PATIENCE, async |connection| queries::release(connection, &held).await).await {
+        let release = self.writing.run(RELEASE_PATIENCE, async |connection| queries::release(connection, &held).await);
+        let released = tokio::time::timeout(RELEASE_PATIENCE, release).await;
+        match released.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(ended) => ended.iter().for_each(|row| self.announce(row)),
             // Their leases run out, and another scheduler does the same.
             Err(error) => tracing::warn!(%error, "runs could not be given up in order"),

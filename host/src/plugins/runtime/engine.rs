@@ -16,8 +16,12 @@ use super::{
 /// How often a guest that computes hands the thread back, and so how fast it can be stopped.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Stacks of one run; calls to the host that wait take some.
-const STACKS: u32 = 8;
+/// Stacks of a run: each task of the guest that waits has one. A plugin of one module has one or two tasks.
+const STACKS: u32 = 16;
+/// And for those runs that have more: as many as one run may have handles to tasks.
+const MOST_STACKS: u32 = 4096;
+/// Of what the host keeps of an instance beside its memory; grows with the number of its functions.
+const INSTANCE_BYTES: usize = 16 << 20;
 /// Places whose pages are kept for the next run of the same plugin.
 const WARM_SLOTS: u32 = 16;
 /// Of the memory and of each table of such a place.
@@ -55,7 +59,7 @@ impl Engine {
             Ok(engine) => engine,
             // Where a process has less address space than usual, each run maps memory of its own.
             Err(error) => {
-                tracing::debug!(%error, "places for plugins' memory could not be laid out beforehand");
+                tracing::warn!(%error, "places for plugins' memory could not be laid out beforehand");
                 wasmtime::Engine::new(&plugin_compiler::configuration())
                     .map_err(|error| EngineError::Unsupported(format!("{error:#}")))?
             }
@@ -94,8 +98,15 @@ fn pooled(limits: &HostLimits) -> Config {
         .total_core_instances(runs.saturating_mul(INSTANCES))
         .total_memories(runs.saturating_mul(MEMORIES))
         .total_tables(runs.saturating_mul(INSTANCES))
-        .total_stacks(runs.saturating_mul(STACKS))
+        .total_stacks(runs.saturating_mul(STACKS).saturating_add(MOST_STACKS))
         .table_elements(TABLE_ELEMENTS)
+        // Of one run the limiter decides: what is refused here would be no file for any host.
+        .max_core_instances_per_component(INSTANCES)
+        .max_tables_per_component(INSTANCES)
+        .max_tables_per_module(INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_core_instance_size(INSTANCE_BYTES)
+        .max_component_instance_size(INSTANCE_BYTES)
         .max_unused_warm_slots(WARM_SLOTS);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         // What a run has written is found and restored, without giving the pages back and asking for them anew.
