@@ -20,7 +20,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt as _, process::Command};
-use wasmtime::{Config, Engine, component::Component};
+use wasmtime::{Config, Engine, Precompiled, component::Component};
 
 pub use program::{ADDRESS_SPACE_BYTES, PROCESSOR_SECONDS, SUBCOMMAND, compile_stdin};
 
@@ -137,8 +137,11 @@ fn load(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
     // Whoever could change them could as well change this process.
     #[expect(unsafe_code, reason = "machine code can't be checked, only its origin")]
     let component = unsafe { Component::deserialize(engine, code) };
-    // From the same program, so that what does not fit is the component itself: larger than any run may be.
-    component.map_err(|error| CompileError::Invalid(format!("{error:#}")))
+    component.map_err(|error| match Engine::detect_precompiled(code) {
+        // From the same program, so that what does not fit is the component itself: larger than any run may be.
+        Some(Precompiled::Component) => CompileError::Invalid(format!("{error:#}")),
+        _ => CompileError::Process(format!("{error:#}")),
+    })
 }
 
 #[cfg(test)]

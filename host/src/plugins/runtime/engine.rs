@@ -16,10 +16,11 @@ use super::{
 /// How often a guest that computes hands the thread back, and so how fast it can be stopped.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Stacks of a run: each task of the guest that waits has one. A plugin of one module has one or two tasks.
-const STACKS: u32 = 16;
-/// And for those runs that have more: as many as one run may have handles to tasks.
-const MOST_STACKS: u32 = 4096;
+/// Stacks of a run: a plugin of one module has one or two, one of several components one for each call between them that
+/// waits.
+const STACKS: u32 = 4;
+/// For those runs that have more. Each is two mappings, of which a process may have some ten thousands.
+const MORE_STACKS: u32 = 128;
 /// Of what the host keeps of an instance beside its memory; grows with the number of its functions.
 const INSTANCE_BYTES: usize = 16 << 20;
 /// Places whose pages are kept for the next run of the same plugin.
@@ -98,7 +99,7 @@ fn pooled(limits: &HostLimits) -> Config {
         .total_core_instances(runs.saturating_mul(INSTANCES))
         .total_memories(runs.saturating_mul(MEMORIES))
         .total_tables(runs.saturating_mul(INSTANCES))
-        .total_stacks(runs.saturating_mul(STACKS).saturating_add(MOST_STACKS))
+        .total_stacks(runs.saturating_mul(STACKS).saturating_add(MORE_STACKS))
         .table_elements(TABLE_ELEMENTS)
         // Of one run the limiter decides: what is refused here would be no file for any host.
         .max_core_instances_per_component(INSTANCES)

@@ -1,0 +1,100 @@
+use serde_json::json;
+
+use super::*;
+
+fn redactor(secrets: &[(&str, &str)]) -> Redactor {
+    let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect();
+    Redactor::new(&secrets)
+}
+
+#[test]
+fn secrets_are_replaced_wherever_they_are() {
+    let redactor =
+        redactor(&[("header.authorization", "Bearer abcdefgh1234"), ("body", "pass\"word\n"), ("b", "1234567")]);
+    let check = |text: &str, expected: &str| assert_eq!(redactor.text(text), expected);
+    check("sent Bearer abcdefgh1234 twice: Bearer abcdefgh1234", "sent *** twice: ***");
+    check("token abcdefgh1234", "token ***");
+    check("pass\"word\n", "***");
+    check("a\0b", "a\u{fffd}b");
+    let value = json!({ "pass\"word\n": ["Bearer abcdefgh1234", 1_234_567, 5, null, { "x": "-1234567-" }] });
+    assert_eq!(redactor.json(value), json!({ "***": ["***", "***", 5, null, { "x": "-***-" }] }));
+}
+
+#[test]
+fn short_values_are_no_secrets() {
+    let redactor = redactor(&[("header.x", "abc"), ("header.y", "a b")]);
+    assert_eq!(redactor.text("abc a b"), "abc a b");
+}
+
+#[test]
+fn a_secret_is_known_in_every_form() {
+    let body =
+        r#"{"user":"jane@example.com","password":"sword/fish \"ü\"","short":"abc","on":true,"deep":["second-secret"]}"#;
+    let redactor = redactor(&[("header.cookie", "session=0123456789; theme=dark"), ("body", body)]);
+    let hidden = |text: &str| {
+        let found = redactor.text(text);
+        assert!(!["fish", "jane", "01234", "second"].iter().any(|part| found.contains(part)), "{found}");
+    };
+    hidden(body);
+    hidden(&Value::from(body).to_string());
+    hidden("sword/fish \"ü\" and jane@example.com");
+    hidden(r#"{"a": "sword\/fish \"ü\""}"#);
+    hidden(r#""sword/fish \"\u00fc\"""#);
+    hidden("?password=sword%2Ffish%20%22%C3%BC%22&user=jane%40example.com");
+    hidden("password=sword%2Ffish+%22%C3%BC%22");
+    hidden("the session 0123456789 and second-secret");
+    assert_eq!(redactor.text("abc true theme dark"), "abc true theme dark");
+}
+
+#[test]
+fn a_secret_is_known_within_base64() {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    let secret = "pa??word>>>1";
+    let redactor = redactor(&[("header.x-key", secret)]);
+    for text in ["", "a", "ab", "abc", "user:"].map(|before| format!("{before}{secret}")) {
+        for text in [text.clone(), format!("{text}, and more")] {
+            for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text)] {
+                let found = redactor.text(&format!("Basic {encoded}"));
+                let left = found.trim_start_matches("Basic ").split("***").map(str::len).max().unwrap();
+                assert!(found.contains("***") && left < 20, "{text}: {found}");
+            }
+        }
+    }
+    let short = self::redactor(&[("header.x-key", "abcd")]);
+    assert_eq!(short.text("YWJjZA=="), "YWJjZA==", "too short to be told from chance");
+}
+
+#[test]
+fn trivial_words_stay() {
+    let redactor = redactor(&[
+        ("header.content-type", "application/json"),
+        ("header.accept", "text/something-odd"),
+        ("header.x-kind", "application/json; charset=utf-8"),
+        ("body", r#"{"answer":"undefined"}"#),
+    ]);
+    let text = r#"{"content-type":"application/json","a":"undefined","b":"text/something-odd"}"#;
+    assert_eq!(redactor.text(text), text);
+}
+
+#[test]
+fn a_beginning_at_a_cut_is_known_too() {
+    let long = "x".repeat(100) + &"0123456789".repeat(100);
+    let redactor = redactor(&[("header.a", "abcdefghijkl"), ("body", &long)]);
+    let check = |bytes: &str, expected: &str| {
+        assert_eq!(String::from_utf8_lossy(&redactor.cut_bytes(bytes.as_bytes())), expected);
+    };
+    check("say abcdefghijkl", "say ***");
+    check("say abcdefg", "say ***");
+    check("say abcd", "say ***");
+    check("say abc", "say abc");
+    check("say abcdx", "say abcdx");
+    check(&format!("{long} and {}", &long[..500]), "*** and ***");
+}
+
+#[test]
+fn much_takes_no_long_time() {
+    let many: Vec<String> = (0..10_000).map(|at| format!("secret-{at:06}")).collect();
+    let redactor = redactor(&[("body", &Value::from(many).to_string())]);
+    let text = "secret-00 secret-000001 ".repeat(40_000);
+    assert_eq!(redactor.text(&text), "secret-00 *** ".repeat(40_000));
+}
