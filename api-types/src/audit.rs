@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// One change, or one attempt at it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,3 +38,9 @@ pub enum AuditResult {
     /// Tried and failed.
     Failed,
 }
+
+text_enum!(AuditResult {
+    Success => "success",
+    Denied => "denied",
+    Failed => "failed",
+});

@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// Whether a backup is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -13,6 +15,12 @@ pub enum BackupState {
     /// Its object is gone from storage.
     Missing,
 }
+
+text_enum!(BackupState {
+    Ready => "ready",
+    Verified => "verified",
+    Missing => "missing",
+});
 
 /// One backup of one database.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// Which kind of work a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -13,6 +15,11 @@ pub enum JobType {
     /// A job of the plugin that it names.
     Platform,
 }
+
+text_enum!(JobType {
+    Http => "http",
+    Platform => "platform",
+});
 
 /// What happens when a job is due while its last run is still going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,6 +35,12 @@ pub enum Overlap {
     Allow,
 }
 
+text_enum!(Overlap {
+    Skip => "skip",
+    Queue => "queue",
+    Allow => "allow",
+});
+
 /// What happens with fire times that passed while no scheduler ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +52,11 @@ pub enum CatchUp {
     /// They are left out.
     None,
 }
+
+text_enum!(CatchUp {
+    Once => "once",
+    None => "none",
+});
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +73,16 @@ pub enum RunStatus {
     Skipped,
 }
 
+text_enum!(RunStatus {
+    Queued => "queued",
+    Running => "running",
+    Success => "success",
+    Fail => "fail",
+    Timeout => "timeout",
+    Cancelled => "cancelled",
+    Skipped => "skipped",
+});
+
 /// Why a run exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,6 +93,13 @@ pub enum RunTrigger {
     Retry,
     CatchUp,
 }
+
+text_enum!(RunTrigger {
+    Schedule => "schedule",
+    Manual => "manual",
+    Retry => "retry",
+    CatchUp => "catchUp",
+});
 
 /// A job: what runs, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -261,6 +296,13 @@ pub enum LogLevel {
     Warn,
     Error,
 }
+
+text_enum!(LogLevel {
+    Debug => "debug",
+    Info => "info",
+    Warn => "warn",
+    Error => "error",
+});
 
 /// One line of a run's log.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// What an API key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -11,6 +13,11 @@ pub enum KeyType {
     /// For servers; all of the project's tables and files.
     Secret,
 }
+
+text_enum!(KeyType {
+    Publishable => "publishable",
+    Secret => "secret",
+});
 
 /// An API key without its secret part.
 #[derive(Debug, Clone, Serialize, Deserialize)]

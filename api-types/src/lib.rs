@@ -2,7 +2,8 @@
 //!
 //! The host and the dashboard share this crate, so a field renamed here is renamed on both sides.
 //! JSON is camelCase; times are RFC 3339 in UTC; sizes are bytes; durations name their unit.
-//! The feature `openapi` adds `ToSchema` for the host's OpenAPI document; the browser leaves it out.
+//! The feature `openapi` adds `ToSchema` for the host's OpenAPI document, and `sqlx` lets enums be
+//! values in its queries; the browser leaves both out.
 
 pub mod audit;
 pub mod backups;
@@ -17,6 +18,7 @@ pub mod sql;
 pub mod storage;
 pub mod system;
 pub mod tables;
+mod text_enum;
 
 pub use audit::*;
 pub use backups::*;
@@ -31,3 +33,4 @@ pub use sql::*;
 pub use storage::*;
 pub use system::*;
 pub use tables::*;
+pub use text_enum::UnknownVariant;

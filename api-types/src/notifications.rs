@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// How a channel delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -11,6 +13,12 @@ pub enum ChannelKind {
     /// JSON, with an HMAC signature.
     Webhook,
 }
+
+text_enum!(ChannelKind {
+    Discord => "discord",
+    Email => "email",
+    Webhook => "webhook",
+});
 
 /// What an owner may want to hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +34,16 @@ pub enum NotificationEvent {
     /// A plugin's own message.
     Plugin,
 }
+
+text_enum!(NotificationEvent {
+    RunFailed => "runFailed",
+    RunRecovered => "runRecovered",
+    BackupDone => "backupDone",
+    BackupFailed => "backupFailed",
+    PluginRejected => "pluginRejected",
+    DiskLow => "diskLow",
+    Plugin => "plugin",
+});
 
 /// Where notifications go. Secrets (webhook addresses, passwords) are write-only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,6 +75,12 @@ pub enum SmtpTls {
     /// Not at all; for a server on the same machine.
     None,
 }
+
+text_enum!(SmtpTls {
+    Starttls => "starttls",
+    Tls => "tls",
+    None => "none",
+});
 
 /// Settings of a channel; those of other kinds are left out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

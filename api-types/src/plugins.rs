@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// Whether a plugin runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -16,6 +18,13 @@ pub enum PluginState {
     /// Stopped by the owner.
     Revoked,
 }
+
+text_enum!(PluginState {
+    Active => "active",
+    Pending => "pending",
+    Rejected => "rejected",
+    Revoked => "revoked",
+});
 
 /// How far a power reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// A project: one database, one bucket, its keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +36,12 @@ pub enum ProjectState {
     /// Being removed; no longer usable.
     Deleting,
 }
+
+text_enum!(ProjectState {
+    Creating => "creating",
+    Ready => "ready",
+    Deleting => "deleting",
+});
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

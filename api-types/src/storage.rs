@@ -2,6 +2,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::text_enum::text_enum;
+
 /// What the public API allows on a bucket without the secret key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -12,6 +14,13 @@ pub enum BucketAccess {
     Upload,
     Both,
 }
+
+text_enum!(BucketAccess {
+    None => "none",
+    Download => "download",
+    Upload => "upload",
+    Both => "both",
+});
 
 impl BucketAccess {
     pub fn allows_download(self) -> bool {

@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// Answer of `/healthz` and `/readyz`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +66,13 @@ pub enum MigrationState {
     /// Applied by a newer version; this binary does not carry it.
     Unknown,
 }
+
+text_enum!(MigrationState {
+    Pending => "pending",
+    Applied => "applied",
+    Changed => "changed",
+    Unknown => "unknown",
+});
 
 /// Exactly one of the two.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::text_enum::text_enum;
+
 /// Answer of `GET /v1/db/tables`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -29,6 +31,13 @@ pub enum TableKind {
     MaterializedView,
     ForeignTable,
 }
+
+text_enum!(TableKind {
+    Table => "table",
+    View => "view",
+    MaterializedView => "materialized_view",
+    ForeignTable => "foreign_table",
+});
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,6 +74,12 @@ pub enum TableAccess {
     /// Read and all of insert, update, delete.
     Write,
 }
+
+text_enum!(TableAccess {
+    None => "none",
+    Read => "read",
+    Write => "write",
+});
 
 /// A table as the owner sees it.
 #[derive(Debug, Clone, Serialize, Deserialize)]

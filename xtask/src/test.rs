@@ -70,7 +70,7 @@ fn garage_lane(filter: Option<&str>) -> Result<()> {
     let binary = garage::binary()?;
     let mut command = process::cargo();
     command.args(["test", "--package", "atlashub", "--test", "it", "--no-fail-fast", "--"]);
-    command.arg(filter.unwrap_or("storage_")).env("ATLASHUB_TEST_GARAGE_BIN", binary);
+    command.arg(filter.unwrap_or("storage::")).env("ATLASHUB_TEST_GARAGE_BIN", binary);
     process::run(&mut command)
 }
 
@@ -79,7 +79,7 @@ fn schemathesis_lane() -> Result<()> {
     let binary = schemathesis::binary()?;
     let mut command = process::cargo();
     command.args(["test", "--package", "atlashub", "--test", "it", "--features", "schemathesis"]);
-    command.args(["--", "made_up_requests::", "--nocapture"]).env("ATLASHUB_TEST_SCHEMATHESIS_BIN", binary);
+    command.args(["--", "generated_requests::", "--nocapture"]).env("ATLASHUB_TEST_SCHEMATHESIS_BIN", binary);
     process::run(&mut command)
 }
 

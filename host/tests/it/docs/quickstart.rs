@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    docs_markdown::{Block, blocks, compare, document},
+    docs::markdown::{Block, blocks, compare, document},
     support::free_port,
 };
 

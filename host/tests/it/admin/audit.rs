@@ -160,7 +160,7 @@ async fn a_change_whose_client_went_away_is_on_record() {
     let slow = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s /* interrupted */";
     let (client, path) = (app.admin(), project.path("/sql"));
     let running = tokio::spawn(async move { client.post(&path, json!({ "sql": slow })).await });
-    crate::sql_limits::wait_for_statements(&app, &project.id, 1).await;
+    crate::sql_editor::limits::wait_for_statements(&app, &project.id, 1).await;
     running.abort();
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     let entry = loop {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    backups_catalogue::store_backup,
-    backups_whole_way::{ended, listed},
+    backups::catalogue::store_backup,
+    backups::end_to_end::{ended, listed},
     support::{PATIENCE, TestApp, TestProject, raw},
 };
 

@@ -14,8 +14,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    backups_catalogue::store_backup,
-    storage_cleanup::{age, state},
+    backups::catalogue::store_backup,
+    storage::cleanup::{age, state},
     support::{TestApp, TestProject, Uploads as _, must_send},
 };
 

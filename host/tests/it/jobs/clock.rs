@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    jobs_schedulers::{GRACE, LEASE, fire_times},
+    jobs::schedulers::{GRACE, LEASE, fire_times},
     support::{JobsNode, Postgres, TestApp, TestRunner, until},
 };
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    jobs_schedulers::{GRACE, LEASE, gateway},
+    jobs::schedulers::{GRACE, LEASE, gateway},
     support::{JobsNode, Postgres, Proxy, TestApp, TestRunner, until},
 };
 

@@ -13,8 +13,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    backups_dump::{LARGE, restored},
-    plugins_transfers::built,
+    backups::dump::{LARGE, restored},
+    plugins::transfers::built,
     support::{TestApp, TestProject, guests::GuestRun},
 };
 

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    notifications_delivery::{app_for, create_channel, until},
+    notifications::delivery::{app_for, create_channel, until},
     support::{MailServer, TestApp, WebAnswer, WebServer},
 };
 

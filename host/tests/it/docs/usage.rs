@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
-    docs_markdown::{Block, blocks, compare, document, find, workspace},
+    docs::markdown::{Block, blocks, compare, document, find, workspace},
     support::{Client, PATIENCE, TestApp, TestProject},
 };
 

@@ -11,7 +11,7 @@ use plugin_manifest::{Capability, Scope};
 use serde_json::{Value, json};
 
 use crate::{
-    notifications_delivery::{app_for, create_channel},
+    notifications::delivery::{app_for, create_channel},
     support::{
         TestApp, WebAnswer, WebServer,
         guests::{Guest, GuestRun, names, unused_services},

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    backups_dump::LARGE,
-    backups_plugin::{grants, plugin_with},
-    backups_whole_way::{begin, ended, listed},
+    backups::dump::LARGE,
+    backups::end_to_end::{begin, ended, listed},
+    backups::plugin::{grants, plugin_with},
     support::{PATIENCE, Postgres, ProgramVars, TestApp, TestProject},
 };
 

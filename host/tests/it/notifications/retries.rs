@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use crate::{
-    notifications_delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states, until},
+    notifications::delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states, until},
     support::{ADMIN_TOKEN, Client, PATIENCE, Postgres, ProgramVars, TestApp, WebAnswer, WebServer},
 };
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    backups_catalogue::store_backup,
+    backups::catalogue::store_backup,
     support::{ProgramVars, TestApp, open_folder},
 };
 

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs};
 
 use atlashub::{config::VARIABLES, error::TABLE};
 
-use crate::docs_markdown::{document as read, workspace};
+use crate::docs::markdown::{document as read, workspace};
 
 #[test]
 fn configuration_lists_every_variable() {

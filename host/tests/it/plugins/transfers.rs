@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    backups_dump::{LARGE, dumpers, restored, until_nobody_dumps},
+    backups::dump::{LARGE, dumpers, restored, until_nobody_dumps},
     support::{PATIENCE, Store, TestApp, TestProject, guests::GuestRun},
 };
 

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    backups_dump::{LARGE, dumpers, until_nobody_dumps},
+    backups::dump::{LARGE, dumpers, until_nobody_dumps},
     support::{PATIENCE, ProgramVars, TestApp, TestProject},
 };
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    jobs_schedulers::{GRACE, LEASE, fire_times, gateway},
+    jobs::schedulers::{GRACE, LEASE, fire_times, gateway},
     support::{JobsNode, TestRunner, until},
 };
 

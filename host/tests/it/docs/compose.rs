@@ -10,7 +10,7 @@ use std::{
 use atlashub::config::{Config, Role, VARIABLES, Vars};
 use serde_json::Value;
 
-use crate::docs_markdown::{document, workspace};
+use crate::docs::markdown::{document, workspace};
 
 const FILES: &[&str] = &["compose.yaml", "compose.local.yaml", "compose.pi.yaml", "compose.rotate.yaml"];
 

@@ -4,8 +4,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use crate::{
-    docs_markdown::{Block, blocks, compare, document, workspace},
-    docs_quickstart::Server,
+    docs::markdown::{Block, blocks, compare, document, workspace},
+    docs::quickstart::Server,
 };
 
 #[test]

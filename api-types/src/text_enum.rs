@@ -1,0 +1,153 @@
+//! The text form of enums, shared by JSON and the database.
+
+/// The text names no variant of the enum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownVariant {
+    /// Name of the enum.
+    pub kind: &'static str,
+    /// The text that was read.
+    pub text: String,
+}
+
+impl std::fmt::Display for UnknownVariant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "unknown {}: `{}`", self.kind, self.text)
+    }
+}
+
+impl std::error::Error for UnknownVariant {}
+
+/// Gives an enum its text form: `ALL`, `as_str`, `Display`, and a `FromStr` that fails on unknown text.
+///
+/// The text must be the one that serde writes; a test compares them. With the feature `sqlx` the enum is a `TEXT`
+/// value in queries.
+macro_rules! text_enum {
+    ($kind:ident { $($variant:ident => $text:literal),+ $(,)? }) => {
+        impl $kind {
+            /// Every variant, in the order of their definition.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The text of the variant, as in JSON and in the database.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $kind {
+            type Err = $crate::text_enum::UnknownVariant;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err($crate::text_enum::UnknownVariant { kind: stringify!($kind), text: text.to_owned() }),
+                }
+            }
+        }
+
+        #[cfg(feature = "sqlx")]
+        impl sqlx::Type<sqlx::Postgres> for $kind {
+            fn type_info() -> sqlx::postgres::PgTypeInfo {
+                <str as sqlx::Type<sqlx::Postgres>>::type_info()
+            }
+
+            fn compatible(info: &sqlx::postgres::PgTypeInfo) -> bool {
+                <str as sqlx::Type<sqlx::Postgres>>::compatible(info)
+            }
+        }
+
+        #[cfg(feature = "sqlx")]
+        impl sqlx::postgres::PgHasArrayType for $kind {
+            fn array_type_info() -> sqlx::postgres::PgTypeInfo {
+                <&str as sqlx::postgres::PgHasArrayType>::array_type_info()
+            }
+        }
+
+        #[cfg(feature = "sqlx")]
+        impl<'q> sqlx::Encode<'q, sqlx::Postgres> for $kind {
+            fn encode_by_ref(
+                &self,
+                buffer: &mut sqlx::postgres::PgArgumentBuffer,
+            ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+                <&str as sqlx::Encode<sqlx::Postgres>>::encode(self.as_str(), buffer)
+            }
+        }
+
+        #[cfg(feature = "sqlx")]
+        impl<'r> sqlx::Decode<'r, sqlx::Postgres> for $kind {
+            fn decode(value: sqlx::postgres::PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+                let text = <&str as sqlx::Decode<sqlx::Postgres>>::decode(value)?;
+                Ok(text.parse()?)
+            }
+        }
+
+        #[cfg(test)]
+        impl $crate::text_enum::tests::TextEnum for $kind {
+            const VARIANTS: &[Self] = Self::ALL;
+
+            fn text(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    };
+}
+
+pub(crate) use text_enum;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{fmt::Debug, str::FromStr};
+
+    use serde::{Serialize, de::DeserializeOwned};
+
+    use crate::{
+        AuditResult, BackupState, BucketAccess, CatchUp, ChannelKind, JobType, KeyType, LogLevel, MigrationState,
+        NotificationEvent, Overlap, PluginState, ProjectState, RunStatus, RunTrigger, SmtpTls, TableAccess, TableKind,
+    };
+
+    pub(crate) trait TextEnum: Sized + 'static {
+        const VARIANTS: &[Self];
+        fn text(self) -> &'static str;
+    }
+
+    fn check<E>()
+    where
+        E: TextEnum + FromStr<Err = super::UnknownVariant> + Serialize + DeserializeOwned + Debug + PartialEq + Copy,
+    {
+        for variant in E::VARIANTS {
+            let text = variant.text();
+            assert_eq!(serde_json::to_value(variant).unwrap(), text, "{variant:?}");
+            assert_eq!(text.parse::<E>().as_ref(), Ok(variant));
+        }
+        assert_eq!("no such variant".parse::<E>().unwrap_err().text, "no such variant");
+    }
+
+    #[test]
+    fn text_is_the_same_in_json_and_unknown_text_fails() {
+        check::<AuditResult>();
+        check::<BackupState>();
+        check::<BucketAccess>();
+        check::<CatchUp>();
+        check::<ChannelKind>();
+        check::<JobType>();
+        check::<KeyType>();
+        check::<LogLevel>();
+        check::<MigrationState>();
+        check::<NotificationEvent>();
+        check::<Overlap>();
+        check::<PluginState>();
+        check::<ProjectState>();
+        check::<RunStatus>();
+        check::<RunTrigger>();
+        check::<SmtpTls>();
+        check::<TableAccess>();
+        check::<TableKind>();
+    }
+}

@@ -1,0 +1,5 @@
+//! The owner's identity, sessions and audit log.
+
+pub mod access;
+pub mod audit;
+pub mod sign_in;

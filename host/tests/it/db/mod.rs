@@ -1,0 +1,4 @@
+//! Connections to Postgres.
+
+pub mod kept_connections;
+pub mod tls;

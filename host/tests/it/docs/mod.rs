@@ -1,0 +1,8 @@
+//! The documents: what they list exists, and their examples work.
+
+pub mod compose;
+pub mod markdown;
+pub mod plugins;
+pub mod quickstart;
+pub mod tables;
+pub mod usage;

@@ -1,0 +1,14 @@
+//! Jobs: schedule, queue, leases, runs, logs, retention.
+
+pub mod catalogue;
+pub mod clock;
+pub mod end_to_end;
+pub mod leases;
+pub mod logs;
+pub mod outages;
+pub mod retention;
+pub mod runs;
+pub mod schedulers;
+pub mod scheduling;
+pub mod sealed;
+pub mod sweeps;

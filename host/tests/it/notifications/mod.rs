@@ -1,0 +1,5 @@
+//! Notifications: channels, delivery, retries.
+
+pub mod channels;
+pub mod delivery;
+pub mod retries;

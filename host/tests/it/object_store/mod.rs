@@ -1,0 +1,3 @@
+//! The S3 client.
+
+pub mod uploads;

@@ -1,0 +1,11 @@
+//! Plugins: trust, loading, capabilities, limits.
+
+pub mod capabilities;
+pub mod compiling;
+pub mod folder;
+pub mod guests;
+pub mod hostile;
+pub mod limits;
+pub mod routes;
+pub mod transfers;
+pub mod trust;

@@ -1,0 +1,4 @@
+//! The SQL editor.
+
+pub mod limits;
+pub mod statements;
