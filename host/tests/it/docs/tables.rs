@@ -26,7 +26,7 @@ fn errors_lists_every_code() {
     holds("docs/ERRORS.md", &table);
 }
 
-const START: &str = "<!-- table: written by the test `docs_tables` -->\n";
+const START: &str = "<!-- table: written by the test `docs::tables` -->\n";
 const END: &str = "<!-- end of table -->\n";
 
 fn holds(document: &str, table: &str) {
@@ -36,6 +36,6 @@ fn holds(document: &str, table: &str) {
     if std::env::var_os("ATLASHUB_WRITE_DOCS").is_some() {
         fs::write(workspace().join(document), format!("{before}{START}{table}{END}{after}")).unwrap();
     } else {
-        assert_eq!(written, table, "{document} is behind the code: ATLASHUB_WRITE_DOCS=1 cargo test --test it docs_");
+        assert_eq!(written, table, "{document} is behind the code: ATLASHUB_WRITE_DOCS=1 cargo test --test it docs::tables");
     }
 }
