@@ -1,4 +1,4 @@
-//! The invariants of `docs/ARCHITECTURE.md` that can be read off the source.
+//! Invariants of `docs/ARCHITECTURE.md` that can be checked in the source code.
 
 use std::{
     collections::BTreeSet,
@@ -6,15 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::docs::markdown::{document, workspace};
+use crate::docs::markdown::{read_document, workspace_root};
 
-/// The floors of `host/src`, lowest first. A module imports from floors below its own; modules on one floor don't
-/// know one another.
+/// The floors of `host/src`, lowest first. A module imports only from lower floors.
 const FLOORS: &[(u8, &[&str])] = &[
     (1, &["config", "error"]),
     (2, &["db", "egress", "http", "object_store", "secrets"]),
     (3, &["embedded", "projects"]),
-    (4, &["auth", "data", "jobs", "sql_editor", "storage", "tables"]),
+    (4, &["auth", "data", "jobs", "notifications", "sql_editor", "storage", "tables"]),
     (5, &["plugins"]),
     (6, &["backups", "transfers"]),
     (7, &["admin"]),
@@ -22,7 +21,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (9, &["cli", "lib", "main"]),
 ];
 
-/// From this floor on modules put the slices together, and may know their neighbours.
+/// From this floor on, modules assemble the slices and may import modules of their own floor.
 const ASSEMBLY: u8 = 8;
 
 #[test]
@@ -33,7 +32,7 @@ fn modules_import_downward_only() {
         let text = fs::read_to_string(&file).unwrap();
         for imported in imports(&text) {
             if let Err(problem) = check_import(&importer, &imported) {
-                violations.push(format!("{}: {problem}", shown(&file)));
+                violations.push(format!("{}: {problem}", workspace_path(&file)));
             }
         }
     }
@@ -41,7 +40,7 @@ fn modules_import_downward_only() {
 }
 
 #[test]
-fn an_upward_and_a_sideways_import_are_found() {
+fn upward_and_sideways_imports_are_rejected() {
     assert!(check_import("data", "projects").is_ok());
     assert!(check_import("data", "data").is_ok());
     assert!(check_import("router", "app").is_ok());
@@ -52,7 +51,7 @@ fn an_upward_and_a_sideways_import_are_found() {
 }
 
 #[test]
-fn imports_are_read_in_every_form() {
+fn imports_finds_every_form_of_path() {
     let text = "
         use crate::{config::{Config, Secret}, error::ApiError, db};
         use crate::http::ApiJson;
@@ -67,40 +66,40 @@ fn imports_are_read_in_every_form() {
 }
 
 #[test]
-fn nothing_panics_by_unwrapping() {
-    let mut places = Vec::new();
+fn production_code_does_not_unwrap() {
+    let mut violations = Vec::new();
     let folders = ["host/src", "embedded-s3/src", "api-types/src", "plugins"];
     for file in folders.into_iter().flat_map(sources) {
-        if shown(&file).ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
+        if workspace_path(&file).ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests") {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
         for (number, line) in production_lines(&text) {
-            // A constant's is run by the compiler.
+            // The compiler evaluates constants.
             let constant = line.trim_start().trim_start_matches("pub ").starts_with("const ");
             if !constant && (line.contains(".unwrap()") || line.contains(".expect(")) {
-                places.push(format!("{}:{number}: {}", shown(&file), line.trim()));
+                violations.push(format!("{}:{number}: {}", workspace_path(&file), line.trim()));
             }
         }
     }
-    assert!(places.is_empty(), "unwrap or expect outside tests:\n{}", places.join("\n"));
+    assert!(violations.is_empty(), "unwrap or expect outside tests:\n{}", violations.join("\n"));
 }
 
 #[test]
-fn lines_of_tests_are_told_from_the_rest() {
+fn production_lines_excludes_tests_and_comments() {
     let text = "fn a() {\n    // x.unwrap()\n    b();\n}\n\n#[cfg(test)]\nmod tests {\n    fn c() { d.unwrap() }\n}\n";
     let lines: Vec<_> = production_lines(text).map(|(_, line)| line.trim()).filter(|line| !line.is_empty()).collect();
     assert_eq!(lines, ["fn a() {", "b();", "}"]);
 }
 
 #[test]
-fn no_source_file_is_longer_than_400_lines() {
+fn source_files_have_at_most_400_lines() {
     let mut long = Vec::new();
     for folder in ["host/src", "api-types/src", "embedded-s3/src", "plugins", "xtask/src"] {
         for file in sources(folder) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
             if lines > 400 {
-                long.push(format!("{}: {lines} lines", shown(&file)));
+                long.push(format!("{}: {lines} lines", workspace_path(&file)));
             }
         }
     }
@@ -108,45 +107,45 @@ fn no_source_file_is_longer_than_400_lines() {
 }
 
 #[test]
-fn every_folder_has_a_map() {
+fn every_folder_has_a_documented_mod_rs() {
     let folders: BTreeSet<PathBuf> = sources("host/src")
         .iter()
         .filter_map(|file| file.parent().map(Path::to_path_buf))
-        .filter(|folder| *folder != workspace().join("host/src"))
+        .filter(|folder| *folder != workspace_root().join("host/src"))
         .collect();
     assert!(!folders.is_empty());
     for folder in folders {
         let map = folder.join("mod.rs");
-        let text = fs::read_to_string(&map).unwrap_or_else(|_| panic!("{} has no mod.rs", shown(&folder)));
-        assert!(text.starts_with("//!"), "{} does not say what the folder is for (`//!`)", shown(&map));
+        let text = fs::read_to_string(&map).unwrap_or_else(|_| panic!("{} has no mod.rs", workspace_path(&folder)));
+        assert!(text.starts_with("//!"), "{} has no module documentation (`//!`)", workspace_path(&map));
     }
 }
 
 #[test]
-fn the_document_names_every_module_of_the_host() {
-    let text = document("docs/ARCHITECTURE.md");
+fn architecture_document_lists_every_module() {
+    let text = read_document("docs/ARCHITECTURE.md");
     let modules: BTreeSet<String> = sources("host/src").iter().map(|file| module_of(file)).collect();
     for module in modules.iter().filter(|module| *module != "lib") {
         let named = text.contains(&format!("`{module}`")) || text.contains(&format!("`{module}/`"));
-        assert!(named, "docs/ARCHITECTURE.md says nothing of `{module}`");
+        assert!(named, "docs/ARCHITECTURE.md does not mention `{module}`");
     }
 }
 
 #[test]
-fn every_test_that_holds_an_invariant_exists() {
-    let text = document("docs/ARCHITECTURE.md");
-    let table = text.split_once("| invariant | held by |").unwrap().1.split_once("\n\n").unwrap().0;
+fn every_test_named_in_the_invariants_exists() {
+    let text = read_document("docs/ARCHITECTURE.md");
+    let table = text.split_once("| invariant | tests |").unwrap().1.split_once("\n\n").unwrap().0;
     let tests: Vec<(&str, &str)> = table.split('`').filter_map(|word| word.rsplit_once("::")).collect();
     assert!(tests.len() > 20, "{tests:?}");
     for (file, test) in tests {
-        let source = document(&format!("host/tests/it/{}.rs", file.replace("::", "/")));
+        let source = read_document(&format!("host/tests/it/{}.rs", file.replace("::", "/")));
         assert!(source.contains(&format!("fn {test}(")), "there is no test `{file}::{test}`");
     }
 }
 
 #[test]
-fn migrations_are_numbered_without_a_gap() {
-    let mut names: Vec<String> = fs::read_dir(workspace().join("migrations"))
+fn migrations_are_numbered_without_gaps() {
+    let mut names: Vec<String> = fs::read_dir(workspace_root().join("migrations"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -176,7 +175,7 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
 }
 
-/// Top-level modules that the text mentions by `crate::…` or `atlashub::…`, in braces or alone.
+/// Returns the top-level modules in paths that start with `crate::` or `atlashub::`, including grouped imports.
 fn imports(text: &str) -> BTreeSet<String> {
     let code: String = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
@@ -193,12 +192,12 @@ fn imports(text: &str) -> BTreeSet<String> {
             }
         }
     }
-    // `atlashub::plugin` is the WIT package, as bindgen writes it.
+    // `atlashub::plugin` is the WIT package in generated bindings.
     found.remove("plugin");
     found
 }
 
-/// First names of a group's entries, up to its closing brace.
+/// Returns the first path segment of each entry in a group, up to the closing brace.
 fn names_in_group(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut depth = 0_usize;
@@ -219,14 +218,14 @@ fn names_in_group(text: &str) -> Vec<String> {
     names
 }
 
-/// The name at the start, when it is a module's: in lower case.
+/// Returns the identifier at the start of the text if it is in lower case, like a module name.
 fn name_at(text: &str) -> Option<String> {
     let name: String = text.chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
     let continues = text[name.len()..].starts_with(|c: char| c.is_ascii_alphanumeric());
     (!name.is_empty() && !continues).then_some(name)
 }
 
-/// Numbered lines of code: without comments, and without what follows `#[cfg(test)] mod`.
+/// Returns numbered lines of code without comments, up to `#[cfg(test)] mod`.
 fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let end = text
         .match_indices("#[cfg(test)]")
@@ -235,14 +234,14 @@ fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
 }
 
-/// `data` for `host/src/data/plan/mod.rs`, `app` for `host/src/app.rs`.
+/// Returns the top-level module: `data` for `host/src/data/plan/mod.rs`, `app` for `host/src/app.rs`.
 fn module_of(file: &Path) -> String {
-    let below = file.strip_prefix(workspace().join("host/src")).unwrap();
+    let below = file.strip_prefix(workspace_root().join("host/src")).unwrap();
     let first = Path::new(below.components().next().unwrap().as_os_str());
     first.file_stem().unwrap().to_str().unwrap().to_owned()
 }
 
-/// Every `.rs` file below a folder of the workspace; none where the folder is not there.
+/// Returns every `.rs` file below a folder of the workspace, or none if the folder does not exist.
 fn sources(folder: &str) -> Vec<PathBuf> {
     fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let Ok(entries) = fs::read_dir(folder) else { return };
@@ -256,11 +255,11 @@ fn sources(folder: &str) -> Vec<PathBuf> {
         }
     }
     let mut files = Vec::new();
-    collect(&workspace().join(folder), &mut files);
+    collect(&workspace_root().join(folder), &mut files);
     files.sort();
     files
 }
 
-fn shown(path: &Path) -> String {
-    path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
+fn workspace_path(path: &Path) -> String {
+    path.strip_prefix(workspace_root()).unwrap_or(path).display().to_string()
 }

@@ -1,5 +1,4 @@
-//! What the tests of the documents share: where they are, their fenced blocks, and comparing an answer with a
-//! documented one.
+//! Shared by the tests of the documents: paths, fenced code blocks, and comparing a response with a documented one.
 
 use std::{
     fs,
@@ -8,32 +7,32 @@ use std::{
 
 use serde_json::Value;
 
-/// A fenced block.
+/// A fenced code block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// First word behind the fence.
+    /// The first word after the opening fence.
     pub language: String,
-    /// What follows it, for example a status.
+    /// The rest of the opening line, for example a status.
     pub info: String,
     pub text: String,
-    /// Of the opening fence, from 1.
+    /// Line of the opening fence, from 1.
     pub line: usize,
 }
 
-/// The folder of the top `Cargo.toml`.
-pub fn workspace() -> PathBuf {
-    // As cargo says it now: clones that share a target folder may share this program, too.
+/// Returns the folder of the workspace's `Cargo.toml`.
+pub fn workspace_root() -> PathBuf {
+    // Read at run time: clones that share a target folder may also share this binary.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).parent().unwrap().to_path_buf()
 }
 
-/// A document's text, by its path in the workspace.
-pub fn document(path: &str) -> String {
-    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+/// Reads a document, given its path in the workspace.
+pub fn read_document(path: &str) -> String {
+    fs::read_to_string(workspace_root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Blocks that begin in the first column, in order.
-pub fn blocks(document: &str) -> Vec<Block> {
+/// Returns the blocks that start in the first column, in order.
+pub fn fenced_blocks(document: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for (index, line) in document.lines().enumerate() {
@@ -55,54 +54,55 @@ pub fn blocks(document: &str) -> Vec<Block> {
             (None, None) => {}
         }
     }
-    assert!(open.is_none(), "a block is not closed: {open:?}");
+    assert!(open.is_none(), "unclosed block: {open:?}");
     blocks
 }
 
-/// Compares an answer with a documented one. In the latter `"…"` stands for any value, and text before it for a
-/// beginning; a member `"…"` says that there may be more members, a last element `"…"` more elements.
-pub fn compare(documented: &Value, answered: &Value) -> Result<(), String> {
-    compare_at("", documented, answered)
+/// Compares a response with a documented one. In the documented one, `"…"` matches any value and `"abc…"` any string
+/// that starts with `abc`. A member `"…"` allows further members, and a last element `"…"` further elements.
+pub fn compare(documented: &Value, actual: &Value) -> Result<(), String> {
+    compare_at("", documented, actual)
 }
 
-fn compare_at(at: &str, documented: &Value, answered: &Value) -> Result<(), String> {
-    let differs = || Err(format!("at `{at}`: documented {documented}, answered {answered}"));
-    match (documented, answered) {
+fn compare_at(at: &str, documented: &Value, actual: &Value) -> Result<(), String> {
+    let differs = || Err(format!("at `{at}`: documented {documented}, actual {actual}"));
+    match (documented, actual) {
         (Value::String(text), _) if text == "…" => Ok(()),
-        (Value::String(text), Value::String(answer)) => match text.strip_suffix('…') {
-            Some(beginning) if answer.starts_with(beginning) => Ok(()),
-            None if text == answer => Ok(()),
+        (Value::String(text), Value::String(actual_value)) => match text.strip_suffix('…') {
+            Some(beginning) if actual_value.starts_with(beginning) => Ok(()),
+            None if text == actual_value => Ok(()),
             _ => differs(),
         },
-        (Value::Number(number), Value::Number(answer)) if number.as_f64() == answer.as_f64() => Ok(()),
-        (Value::Array(items), Value::Array(answers)) => {
+        (Value::Number(number), Value::Number(actual_value)) if number.as_f64() == actual_value.as_f64() => Ok(()),
+        (Value::Array(items), Value::Array(actual_items)) => {
             let open = items.last().is_some_and(|last| last == "…");
             let items = if open { &items[..items.len() - 1] } else { &items[..] };
-            if answers.len() < items.len() || (!open && answers.len() > items.len()) {
+            if actual_items.len() < items.len() || (!open && actual_items.len() > items.len()) {
                 return differs();
             }
             items
                 .iter()
-                .zip(answers)
+                .zip(actual_items)
                 .enumerate()
-                .try_for_each(|(index, (item, answer))| compare_at(&format!("{at}[{index}]"), item, answer))
+                .try_for_each(|(index, (item, actual_value))| compare_at(&format!("{at}[{index}]"), item, actual_value))
         }
-        (Value::Object(members), Value::Object(answers)) => {
+        (Value::Object(members), Value::Object(actual_items)) => {
             for (name, value) in members.iter().filter(|(name, _)| *name != "…") {
-                let answer = answers.get(name).ok_or(format!("at `{at}`: no member `{name}` in {answered}"))?;
-                compare_at(&format!("{at}.{name}"), value, answer)?;
+                let actual_value =
+                    actual_items.get(name).ok_or(format!("at `{at}`: no member `{name}` in {actual}"))?;
+                compare_at(&format!("{at}.{name}"), value, actual_value)?;
             }
-            match answers.keys().find(|name| !members.contains_key(*name)) {
+            match actual_items.keys().find(|name| !members.contains_key(*name)) {
                 Some(more) if !members.contains_key("…") => Err(format!("at `{at}`: undocumented member `{more}`")),
                 _ => Ok(()),
             }
         }
-        _ if documented == answered => Ok(()),
+        _ if documented == actual => Ok(()),
         _ => differs(),
     }
 }
 
-/// The value of the first member of that name, however deep.
+/// Finds the first member with this name at any depth.
 pub fn find<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     match value {
         Value::Object(members) => members.get(name).or_else(|| members.values().find_map(|value| find(value, name))),
@@ -118,17 +118,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_found_with_their_words() {
-        let found = blocks("text\n```json 201\n{}\n```\n\n   ```sh\n   x\n   ```\n```sh\na\nb\n```\n");
+    fn fenced_blocks_returns_language_info_and_text() {
+        let found = fenced_blocks("text\n```json 201\n{}\n```\n\n   ```sh\n   x\n   ```\n```sh\na\nb\n```\n");
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].language.as_str(), found[0].info.as_str(), found[0].line), ("json", "201", 2));
         assert_eq!(found[1].text, "a\nb\n");
     }
 
     #[test]
-    fn answers_are_compared_as_documented() {
-        let check = |documented: Value, answered: Value, same: bool| {
-            assert_eq!(compare(&documented, &answered).is_ok(), same, "{documented} {answered}");
+    fn compare_matches_placeholders() {
+        let check = |documented: Value, actual: Value, same: bool| {
+            assert_eq!(compare(&documented, &actual).is_ok(), same, "{documented} {actual}");
         };
         check(json!({"a": "…"}), json!({"a": [1]}), true);
         check(json!({"a": "…"}), json!({"a": 1, "b": 2}), false);

@@ -1,5 +1,5 @@
-//! `docs/QUICKSTART.md` as written: its shell lines run in one shell, in order, against the real program on its
-//! embedded default, and print what the document says. Only ports are replaced.
+//! Runs the shell commands of `docs/QUICKSTART.md` in one shell, in order, against the real program in embedded mode,
+//! and compares their output with the document. Only ports are replaced.
 
 use std::{
     fs,
@@ -10,26 +10,26 @@ use std::{
 };
 
 use crate::{
-    docs::markdown::{Block, blocks, compare, document},
+    docs::markdown::{Block, compare, fenced_blocks, read_document},
     support::free_port,
 };
 
 #[test]
-fn every_line_works_as_written() {
-    let blocks = quickstart();
+fn every_command_prints_the_documented_output() {
+    let blocks = quickstart_blocks();
     let shell: Vec<(usize, &Block)> = blocks.iter().enumerate().filter(|(_, block)| block.language == "sh").collect();
-    // The first is how a person starts it, from the source.
+    // The first command starts the server from source; the test starts the built program instead.
     assert_eq!(shell[0].1.text, "cargo xtask dev\n");
     assert!(shell.len() > 10, "{}", shell.len());
 
     let folder = tempfile::tempdir().unwrap();
-    // Postgres runs as another user where the tests run as root.
+    // If the tests run as root, Postgres runs as another user.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server::start(folder.path());
 
     let mut script = String::from("set -euo pipefail\n");
     for (index, block) in &shell[1..] {
-        script.push_str(&format!("printf '\\n{}\\n'\n{}", mark(*index), block.text));
+        script.push_str(&format!("printf '\\n{}\\n'\n{}", marker(*index), block.text));
     }
     let script = script.replace("127.0.0.1:8080", &server.public).replace("127.0.0.1:8081", &server.admin);
     let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
@@ -38,15 +38,15 @@ fn every_line_works_as_written() {
 
     let mut compared = 0;
     for (index, block) in &shell[1..] {
-        let after = printed.split_once(&mark(*index)).expect("every block runs").1;
-        let answer = after.split("\n@@").next().unwrap_or(after).trim();
+        let after = printed.split_once(&marker(*index)).expect("every block has run").1;
+        let output = after.split("\n@@").next().unwrap_or(after).trim();
         let Some(documented) = blocks.get(index + 1) else { continue };
         let difference = match documented.language.as_str() {
             "json" => compare(
-                &serde_json::from_str(&documented.text).expect("the document's JSON"),
-                &serde_json::from_str(answer).unwrap_or_else(|error| panic!("line {}: {error}: {answer}", block.line)),
+                &serde_json::from_str(&documented.text).expect("documented JSON is valid"),
+                &serde_json::from_str(output).unwrap_or_else(|error| panic!("line {}: {error}: {output}", block.line)),
             ),
-            "text" if documented.text.trim() != answer => Err(format!("printed {answer}")),
+            "text" if documented.text.trim() != output => Err(format!("printed {output}")),
             "text" => Ok(()),
             _ => continue,
         };
@@ -55,7 +55,7 @@ fn every_line_works_as_written() {
         }
         compared += 1;
     }
-    assert!(compared >= 10, "only {compared} answers were compared");
+    assert!(compared >= 10, "only {compared} outputs were compared");
 
     let admin = server.admin.clone();
     assert!(is_healthy(&admin));
@@ -63,21 +63,21 @@ fn every_line_works_as_written() {
     assert!(!is_healthy(&admin));
 }
 
-/// As a container asks.
+/// Runs the health check of containers.
 fn is_healthy(admin: &str) -> bool {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atlashub"));
     command.arg("healthcheck").env("ATLASHUB_ADMIN_LISTEN", admin).output().unwrap().status.success()
 }
 
-fn mark(index: usize) -> String {
+fn marker(index: usize) -> String {
     format!("@@{index}@@")
 }
 
-fn quickstart() -> Vec<Block> {
-    blocks(&document("docs/QUICKSTART.md"))
+fn quickstart_blocks() -> Vec<Block> {
+    fenced_blocks(&read_document("docs/QUICKSTART.md"))
 }
 
-/// The program, ended with the test.
+/// The running program; killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) public: String,
@@ -86,7 +86,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it in a folder and waits for the address that it prints.
+    /// Starts the program in a folder and waits until it prints its address.
     pub(crate) fn start(folder: &Path) -> Self {
         let [public, admin, store] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let mut command = Command::new("sh");
@@ -100,32 +100,32 @@ impl Server {
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut said = String::new();
+        let mut printed = String::new();
         loop {
-            let Some(Ok(line)) = lines.next() else { panic!("the server ended:\n{said}") };
-            said.push_str(&line);
-            said.push('\n');
+            let Some(Ok(line)) = lines.next() else { panic!("the server exited:\n{printed}") };
+            printed.push_str(&line);
+            printed.push('\n');
             if line.contains(&format!("http://{admin}")) {
                 break;
             }
         }
-        // Read on, so that the server never waits for us.
+        // Keep reading, so that the server never blocks on a full pipe.
         let output = std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Self { child, public, admin, output: Some(output) }
     }
 
-    /// As Ctrl-C does; it must end by itself, and well.
+    /// Sends SIGINT, as Ctrl-C does, and waits for a successful exit.
     pub(crate) fn stop(mut self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-        assert!(self.child.wait().unwrap().success(), "Ctrl-C must end it well");
+        assert!(self.child.wait().unwrap().success(), "the server exits with status 0 on SIGINT");
         self.output.take().unwrap().join().unwrap();
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its Postgres ends with it.
+        // The private Postgres stops with it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,10 +1,10 @@
-//! Tables in the documents that repeat what the code knows. With `ATLASHUB_WRITE_DOCS=1` the test writes them.
+//! Tables in the documents that are generated from the code. With `ATLASHUB_WRITE_DOCS=1` the tests update them.
 
 use std::{fmt::Write as _, fs};
 
 use atlashub::{config::VARIABLES, error::TABLE};
 
-use crate::docs::markdown::{document as read, workspace};
+use crate::docs::markdown::{read_document as read, workspace_root};
 
 #[test]
 fn configuration_lists_every_variable() {
@@ -14,7 +14,7 @@ fn configuration_lists_every_variable() {
         let default = if variable.default.is_empty() { String::new() } else { format!("`{}`", variable.default) };
         writeln!(table, "| `{}`{file} | {default} | {} |", variable.name, variable.meaning).unwrap();
     }
-    holds("docs/CONFIGURATION.md", &table);
+    check_or_write_table("docs/CONFIGURATION.md", &table);
 }
 
 #[test]
@@ -23,19 +23,22 @@ fn errors_lists_every_code() {
     for row in TABLE {
         writeln!(table, "| {} | `{}` | {} |", row.status, row.code.as_str(), row.meaning).unwrap();
     }
-    holds("docs/ERRORS.md", &table);
+    check_or_write_table("docs/ERRORS.md", &table);
 }
 
 const START: &str = "<!-- table: written by the test `docs::tables` -->\n";
 const END: &str = "<!-- end of table -->\n";
 
-fn holds(document: &str, table: &str) {
+fn check_or_write_table(document: &str, table: &str) {
     let text = read(document);
-    let (before, rest) = text.split_once(START).unwrap_or_else(|| panic!("{document} has no line {START}"));
-    let (written, after) = rest.split_once(END).unwrap_or_else(|| panic!("{document} has no line {END}"));
+    let (head, rest) = text.split_once(START).unwrap_or_else(|| panic!("{document} has no line {START}"));
+    let (current, tail) = rest.split_once(END).unwrap_or_else(|| panic!("{document} has no line {END}"));
     if std::env::var_os("ATLASHUB_WRITE_DOCS").is_some() {
-        fs::write(workspace().join(document), format!("{before}{START}{table}{END}{after}")).unwrap();
+        fs::write(workspace_root().join(document), format!("{head}{START}{table}{END}{tail}")).unwrap();
     } else {
-        assert_eq!(written, table, "{document} is behind the code: ATLASHUB_WRITE_DOCS=1 cargo test --test it docs::tables");
+        assert_eq!(
+            current, table,
+            "{document} is out of date; update it with: ATLASHUB_WRITE_DOCS=1 cargo test --test it docs::tables"
+        );
     }
 }

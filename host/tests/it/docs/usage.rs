@@ -1,4 +1,4 @@
-//! `docs/USAGE.md` as written: its requests are sent in order, its answers compared, its TypeScript checked and run.
+//! Sends the requests of `docs/USAGE.md` in order, compares the responses, and compiles and runs its TypeScript.
 
 use std::{fs, process::Command, time::Instant};
 
@@ -7,33 +7,37 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
-    docs::markdown::{Block, blocks, compare, document, find, workspace},
+    docs::markdown::{Block, compare, fenced_blocks, find, read_document, workspace_root},
     support::{Client, PATIENCE, TestApp, TestProject},
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_are_answered_as_documented() {
+async fn documented_requests_return_the_documented_responses() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let reader = Reader::new(&app, "usage").await;
-    let answered = reader.read(&usage(), |_| true).await;
-    assert!(answered > 32, "only {answered} requests were found");
+    let runner = DocumentRunner::new(&app, "usage").await;
+    let sent = runner.run(&usage_blocks(), |_| true).await;
+    assert!(sent > 32, "only {sent} requests were found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_typescript_compiles_and_works() {
+async fn documented_typescript_compiles_and_runs() {
     let app = TestApp::start().await;
-    let reader = Reader::new(&app, "typescript").await;
-    // The tables of the examples.
-    reader.read(&usage(), |block| block.language == "sql").await;
+    let runner = DocumentRunner::new(&app, "typescript").await;
+    // Create the example tables.
+    runner.run(&usage_blocks(), |block| block.language == "sql").await;
     let (status, author) =
-        reader.project.secret().post("/v1/db/authors", json!({"rows": [{"name": "Stanisław Lem"}]})).await;
+        runner.project.secret().post("/v1/db/authors", json!({"rows": [{"name": "Stanisław Lem"}]})).await;
     assert_eq!(status, StatusCode::CREATED, "{author}");
 
     let folder = tempfile::tempdir().unwrap();
     let mut sources = Vec::new();
-    for block in usage().iter().filter(|block| block.language == "ts") {
-        let path =
-            block.text.lines().next().and_then(|line| line.strip_prefix("// ")).expect("a path in the first line");
+    for block in usage_blocks().iter().filter(|block| block.language == "ts") {
+        let path = block
+            .text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("// "))
+            .expect("the first line is a comment with the file's path");
         let file = folder.path().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, &block.text).unwrap();
@@ -41,9 +45,9 @@ async fn the_typescript_compiles_and_works() {
     }
     assert!(sources.len() >= 4, "{sources:?}");
 
-    let examples = workspace().join("docs/examples");
+    let examples = workspace_root().join("docs/examples");
     let compiler = examples.join("node_modules/typescript/bin/tsc");
-    assert!(compiler.is_file(), "the examples need their compiler: run `cargo xtask setup`");
+    assert!(compiler.is_file(), "the TypeScript compiler is missing: run `cargo xtask setup`");
     let compiled = folder.path().join("compiled");
     let mut tsc = Command::new("node");
     tsc.arg(compiler)
@@ -60,7 +64,7 @@ async fn the_typescript_compiles_and_works() {
     node.arg(examples.join("run.mjs"))
         .arg(&compiled)
         .env("ATLASHUB_API_URL", &app.public_url)
-        .env("ATLASHUB_SECRET_KEY", &reader.project.secret_key)
+        .env("ATLASHUB_SECRET_KEY", &runner.project.secret_key)
         .env("AUTHOR_ID", find(&author, "id").unwrap().to_string());
     tokio::task::spawn_blocking(move || run(&mut node)).await.unwrap();
 }
@@ -68,18 +72,18 @@ async fn the_typescript_compiles_and_works() {
 #[test]
 fn every_public_path_is_documented() {
     let openapi = serde_json::to_value(atlashub::router::openapi()).unwrap();
-    let usage = document("docs/USAGE.md");
+    let usage = read_document("docs/USAGE.md");
     let paths: Vec<&String> =
         openapi["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")).collect();
     assert!(paths.len() >= 5, "{paths:?}");
     for path in paths {
         let written = path.replace("{table}", "<table>");
-        assert!(usage.contains(&written), "USAGE.md says nothing of {written}");
+        assert!(usage.contains(&written), "USAGE.md does not mention {written}");
     }
 }
 
-/// Reads the document to a project of its own.
-struct Reader {
+/// Runs the blocks of the document against a project of its own.
+struct DocumentRunner {
     project: TestProject,
     admin: Client,
     public_url: String,
@@ -87,7 +91,7 @@ struct Reader {
     platform: PgPool,
 }
 
-impl Reader {
+impl DocumentRunner {
     async fn new(app: &TestApp, name: &str) -> Self {
         Self {
             project: app.create_project(name).await,
@@ -98,16 +102,16 @@ impl Reader {
         }
     }
 
-    /// Acts on every block that is wanted; answers how many requests were sent.
-    async fn read(&self, blocks: &[Block], wanted: impl Fn(&Block) -> bool) -> usize {
-        let mut answers: Vec<Value> = Vec::new();
+    /// Runs the blocks that `wanted` selects and returns the number of requests sent.
+    async fn run(&self, blocks: &[Block], wanted: impl Fn(&Block) -> bool) -> usize {
+        let mut responses: Vec<Value> = Vec::new();
         let mut requests = 0;
         for (index, block) in blocks.iter().enumerate().filter(|(_, block)| wanted(block)) {
             match block.language.as_str() {
                 "sql" => self.run_sql(block).await,
                 "http" => {
                     let documented = blocks.get(index + 1).filter(|next| next.language == "json");
-                    answers.push(self.send(block, documented, &answers).await);
+                    responses.push(self.send(block, documented, &responses).await);
                     requests += 1;
                 }
                 _ => {}
@@ -116,25 +120,25 @@ impl Reader {
         requests
     }
 
-    /// A backup that the document asked for may hold the tables that are changed next.
-    async fn until_no_backup_runs(&self) {
+    /// Waits until no backup is running: a dump locks the tables that the next statements change.
+    async fn wait_for_backups(&self) {
         let deadline = Instant::now() + PATIENCE;
-        let going_on = "SELECT count(*) FROM cron_job_runs WHERE plugin = 'backup' AND status IN ('queued', 'running')";
-        while sqlx::query_scalar::<_, i64>(going_on).fetch_one(&self.platform).await.unwrap() > 0 {
-            assert!(Instant::now() < deadline, "a backup does not end");
+        let active = "SELECT count(*) FROM cron_job_runs WHERE plugin = 'backup' AND status IN ('queued', 'running')";
+        while sqlx::query_scalar::<_, i64>(active).fetch_one(&self.platform).await.unwrap() > 0 {
+            assert!(Instant::now() < deadline, "a backup is still running");
         }
     }
 
     async fn run_sql(&self, block: &Block) {
-        self.until_no_backup_runs().await;
+        self.wait_for_backups().await;
         for statement in block.text.split(";\n").filter(|statement| !statement.trim().is_empty()) {
             let (status, answer) = self.admin.post(&self.project.path("/sql"), json!({ "sql": statement })).await;
             assert_eq!(status, StatusCode::OK, "line {}: {answer}", block.line);
         }
     }
 
-    async fn send(&self, block: &Block, documented: Option<&Block>, answers: &[Value]) -> Value {
-        let text = self.filled_in(&block.text, answers);
+    async fn send(&self, block: &Block, documented: Option<&Block>, responses: &[Value]) -> Value {
+        let text = self.fill_in(&block.text, responses);
         let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
         let mut lines = head.lines();
         let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
@@ -151,13 +155,13 @@ impl Reader {
         let response = request.body(body.trim_end().to_owned()).send().await.unwrap();
         let status = response.status();
         let answer = response.bytes().await.unwrap();
-        let shown = String::from_utf8_lossy(&answer);
+        let text = String::from_utf8_lossy(&answer);
         let Some(documented) = documented else {
-            assert!(status.is_success(), "line {}: {status} {shown}", block.line);
+            assert!(status.is_success(), "line {}: {status} {text}", block.line);
             return Value::Null;
         };
-        assert_eq!(status.as_str(), documented.info, "line {}: {shown}", block.line);
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_else(|_| panic!("line {}: {shown}", block.line));
+        assert_eq!(status.as_str(), documented.info, "line {}: {text}", block.line);
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_else(|_| panic!("line {}: {text}", block.line));
         let expected = serde_json::from_str(&documented.text)
             .unwrap_or_else(|error| panic!("line {}: not JSON: {error}", documented.line));
         if let Err(difference) = compare(&expected, &answer) {
@@ -166,9 +170,9 @@ impl Reader {
         answer
     }
 
-    /// Keys for `ah_sec_…` and `ah_pub_…`, the token for `<admin token>`, the project for `<id>`, and for any other
-    /// `<name>` what an answer before, the last first, had under that name.
-    fn filled_in(&self, text: &str, answers: &[Value]) -> String {
+    /// Replaces `ah_sec_…` and `ah_pub_…` by the project's keys, `<admin token>` by the token, `<id>` by the project's id,
+    /// and any other `<name>` by the value of the member `name` in the latest response that has one.
+    fn fill_in(&self, text: &str, responses: &[Value]) -> String {
         let mut filled = text
             .replace("ah_sec_…", &self.project.secret_key)
             .replace("ah_pub_…", &self.project.publishable_key)
@@ -177,20 +181,20 @@ impl Reader {
             .replace("<id of the job>", "<id>");
         while let Some((start, length)) = filled.find('<').and_then(|start| Some((start, filled[start..].find('>')?))) {
             let name = &filled[start + 1..start + length];
-            let value = answers.iter().rev().find_map(|answer| find(answer, name)?.as_str());
-            let value = value.unwrap_or_else(|| panic!("no answer before has `{name}`")).to_owned();
+            let value = responses.iter().rev().find_map(|answer| find(answer, name)?.as_str());
+            let value = value.unwrap_or_else(|| panic!("no previous response has `{name}`")).to_owned();
             filled.replace_range(start..=start + length, &value);
         }
         filled
     }
 }
 
-fn usage() -> Vec<Block> {
-    blocks(&document("docs/USAGE.md"))
+fn usage_blocks() -> Vec<Block> {
+    fenced_blocks(&read_document("docs/USAGE.md"))
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().expect("node is installed (`cargo xtask setup`)");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
+    let result = command.output().expect("node is installed (`cargo xtask setup`)");
+    let output = format!("{}{}", String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
+    assert!(result.status.success(), "{output}");
 }
