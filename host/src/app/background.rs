@@ -80,7 +80,7 @@ impl App {
         let mut ticks = tokio::time::interval(PROJECT_SWEEP);
         loop {
             ticks.tick().await;
-            if let Err(error) = projects::finish_unfinished(&self.0.projects).await {
+            if let Err(error) = projects::finish_unfinished_projects(&self.0.projects).await {
                 tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
             }
             if let Err(error) = self.0.backups.settle_deletions(&self.0.projects).await {

@@ -49,7 +49,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         },
     );
     let projects = Projects::new(platform.clone());
-    let keys = KeyCache::new(platform.clone(), RateLimits::new(&config.limits));
+    let keys = KeyCache::new(platform.clone());
     let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
     let databases = Databases::new(platform.clone(), pools.clone(), dumper);
     let max_object_bytes = config.storage.max_object_bytes();
@@ -116,6 +116,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         started_at,
         gate: PublicGate {
             keys: keys.clone(),
+            limits: RateLimits::new(&config.limits),
             tokens: UserTokens::new(platform.clone(), &config.public_url),
             refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
         },

@@ -6,6 +6,7 @@
 mod background;
 mod build;
 mod notices;
+mod sealed_values;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -32,6 +33,8 @@ use crate::{
     storage::StorageState,
     tables::TablesState,
 };
+
+pub use sealed_values::{check_all_sealed, reseal_all, sealed_columns};
 
 /// What the process runs on, embedded or external.
 #[derive(Clone)]

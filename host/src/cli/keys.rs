@@ -2,9 +2,9 @@ use std::{process::ExitCode, time::Duration};
 
 use super::{error::CommandError, logging, services::RunningServices};
 use crate::{
+    app,
     config::{Config, ConfigError, Role, Vars},
     db::{self, server},
-    projects,
     secrets::Sealer,
 };
 
@@ -53,14 +53,14 @@ async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandErr
     drop(server::reach(services.database_url.expose(), Duration::from_secs(10)).await?);
     let pool = db::platform::connect(services.database_url.expose(), 1)?;
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
-    let report = projects::reseal_all(&pool, &sealer).await;
+    let report = app::reseal_all(&pool, &sealer).await;
     pool.close().await;
-    let report = report?;
+    let report = report.map_err(anyhow::Error::from)?;
     say!(
         "Sealed {} values anew with key {}; {} were already. PLATFORM_MASTER_KEY_PREVIOUS can be removed from every node now.",
         report.resealed,
         sealer.current_key(),
-        report.current
+        report.already_current
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -54,6 +54,7 @@ pub use retention::RetentionReport;
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 pub use schedule::{Schedule, ScheduleError};
 pub use scheduler::{RunEnded, RunObserver, Scheduler};
+pub use sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
 
 /// What the routes, the scheduler and other slices need of jobs. Cheap to clone.
 #[derive(Clone)]

@@ -9,8 +9,33 @@ use super::{JobsState, queries::JobRow};
 use crate::{
     config::Secret,
     error::{ApiError, ApiResult, Code},
-    projects::{job_body_identity, job_headers_identity},
+    secrets::SealedColumn,
 };
+
+const SEALED_HEADERS: SealedColumn = SealedColumn {
+    table: "cron_jobs",
+    column: "http_headers_json",
+    key_columns: &["id"],
+    identity: "cron_jobs/{id}/headers",
+};
+const SEALED_BODY: SealedColumn = SealedColumn {
+    table: "cron_jobs",
+    column: "http_body_json",
+    key_columns: &["id"],
+    identity: "cron_jobs/{id}/body",
+};
+/// Columns of this slice that are sealed under the master key.
+pub const SEALED_COLUMNS: &[SealedColumn] = &[SEALED_HEADERS, SEALED_BODY];
+
+/// Returns the identity that a job's headers are sealed for.
+pub fn job_headers_identity(job: Uuid) -> String {
+    SEALED_HEADERS.identity(&[&job])
+}
+
+/// Returns the identity that a job's body is sealed for.
+pub fn job_body_identity(job: Uuid) -> String {
+    SEALED_BODY.identity(&[&job])
+}
 
 /// Header values by name, as the owner spelled it.
 pub(super) type Headers = BTreeMap<String, Zeroizing<String>>;

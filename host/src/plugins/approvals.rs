@@ -12,11 +12,25 @@ use super::{
     trust::{Approval, InspectedPlugin, Powers, Refusal, requested_powers},
     trust_store::{BY_DEFAULT, stored},
 };
-use crate::{projects::plugin_secret_identity, secrets::Sealer};
+use crate::secrets::{SealedColumn, Sealer};
+
+const SEALED_SECRET: SealedColumn = SealedColumn {
+    table: "plugin_secrets",
+    column: "sealed",
+    key_columns: &["plugin", "name"],
+    identity: "plugin_secrets/{plugin}/{name}",
+};
+/// Columns of this slice that are sealed under the master key.
+pub const SEALED_COLUMNS: &[SealedColumn] = &[SEALED_SECRET];
 
 const MAX_ENTRIES: usize = 64;
 const MAX_VALUE_BYTES: usize = 8 << 10;
 const MAX_PATTERNS: usize = 100;
+
+/// Returns the identity that a plugin's secret is sealed for.
+pub(super) fn plugin_secret_identity(plugin: &str, name: &str) -> String {
+    SEALED_SECRET.identity(&[&plugin, &name])
+}
 
 /// Binds the plugin's name, key and grants, and lifts a revocation of plugin and file. Answers the grants.
 ///

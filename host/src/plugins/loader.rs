@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Grants, LoadedPlugin, PluginError, Plugins, approvals,
+    approvals::plugin_secret_identity,
     folder::Pair,
     params::ParamsSchemas,
     queries,
@@ -25,7 +26,6 @@ use super::{
 use crate::{
     config::Secret,
     db::audit::{NewAuditEntry, record_or_log},
-    projects::plugin_secret_identity,
 };
 
 impl Plugins {

@@ -47,6 +47,7 @@ mod tooling;
 use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use approvals::SEALED_COLUMNS;
 pub use backup_catalogue::{
     BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
 };

@@ -8,7 +8,7 @@ use axum::{
 use super::{ProjectRef, Projects};
 use crate::error::ApiError;
 
-/// The ready project that the path segment `{project}` names; else 404.
+/// Extracts the ready project that the path segment `{project}` names. Responds with 404 if there is none.
 #[derive(Debug, Clone)]
 pub struct AdminProject(pub Arc<ProjectRef>);
 

@@ -1,33 +1,22 @@
-//! Projects: what one is, how it comes and goes, its keys, and who a request comes from.
+//! Projects: their life cycle, their API keys, and the authentication of requests to the public surface.
 //!
-//! A project is a row, a Postgres database with five roles, a bucket and API keys. Not here: its rows
-//! (`data`), its files (`storage`), its tables' exposure (`tables`).
+//! A project is a row, a Postgres database with five roles, a bucket and API keys. In reading order:
+//!
+//! - `project`, `queries`: the project as the rest of the host sees it, and how it is looked up.
+//! - `keys`: API keys: format, creation, rotation, revocation, and the cache that each request consults.
+//! - `gate`: the middleware of the public surface: key, origin, rate limit, user token; it makes the [`Caller`].
+//! - `lifecycle`: creating, changing and deleting projects; recovery after a crash; databases and their credentials.
+//! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.
+//!
+//! Not here: a project's rows (`data`), its files (`storage`), the exposure of its tables (`tables`).
 
+mod admin_project;
 mod project;
 mod queries;
 
-mod database;
-mod databases;
-mod provisioning;
-mod recovery;
-mod removal;
-mod removal_queries;
-
-mod credentials;
-mod master_key;
-
-mod key_cache;
+mod gate;
 mod keys;
-mod rate_limit;
-mod user_tokens;
-
-mod admin_project;
-mod authenticate;
-mod caller;
-mod cors;
-
-mod key_routes;
-mod routes;
+mod lifecycle;
 
 use std::sync::Arc;
 
@@ -37,50 +26,54 @@ use sqlx::PgPool;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::{db::ProjectPools, error::ApiResult, object_store::ObjectStore, secrets::Sealer};
+use crate::{
+    db::ProjectPools,
+    error::ApiResult,
+    object_store::ObjectStore,
+    secrets::{SealedColumn, Sealer},
+};
 
 pub use admin_project::AdminProject;
-pub use authenticate::{PublicGate, RefusalLimit, authenticate};
-pub use caller::{Caller, SecretCaller, UserClaims};
-pub use credentials::SealedCredentials;
-pub use database::close_shared_databases;
-pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
-pub use key_cache::KeyCache;
-pub use keys::remove_ended_keys;
-pub use master_key::{
-    ResealReport, check_seals, job_body_identity, job_headers_identity, plugin_secret_identity, reseal_all,
+pub use gate::{
+    Caller, PublicGate, RateLimits, RefusalLimit, SecretCaller, SigningKey, UserClaims, UserTokens, authenticate,
+    signing_key,
+};
+pub use keys::{KeyCache, remove_ended_keys};
+pub use lifecycle::{
+    DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, SealedCredentials, UnfinishedProject,
+    close_shared_databases, delete_after_run, finish_unfinished_projects, keep_after_run, unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
-pub use rate_limit::RateLimits;
-pub use recovery::{Unfinished, finish_unfinished, unfinished};
-pub use removal::{delete_after_run, keep_after_run};
-pub use user_tokens::{SigningKey, UserTokens, signing_key};
 
-/// What the routes of projects and keys need.
+/// Columns of this slice that are sealed under the master key.
+pub const SEALED_COLUMNS: &[SealedColumn] = &[lifecycle::SEALED_PASSWORD, gate::SEALED_SIGNING_KEY];
+
+/// State of the handlers of projects and keys.
 #[derive(Clone)]
 pub struct ProjectsState {
     pub platform: PgPool,
-    /// URL of the platform database; projects' databases are on the same server.
+    /// URL of the platform database. Projects' databases are on the same server.
     pub database_url: crate::config::Secret,
     pub sealer: Sealer,
     pub store: ObjectStore,
     pub pools: ProjectPools,
     pub projects: Projects,
     pub keys: KeyCache,
+    /// `maxObjectBytes` of the buckets that a new project gets.
     pub max_object_bytes: i64,
-    /// Slices above remember things of projects; this makes them forget one that is removed.
+    /// Clears what slices on higher floors have cached of a project.
     pub forget: ForgetProject,
-    /// Backups are above, too.
+    /// Starts a backup; backups are on a higher floor.
     pub begin_final_backup: BeginFinalBackup,
 }
 
-/// Called with the id of a project that is being removed.
+/// Called with the id of a project that is being deleted.
 pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Begins a backup of the project with this id; answers the run.
+/// Starts a backup of the project with this id and returns the id of the run.
 pub type BeginFinalBackup = Arc<dyn Fn(String) -> BoxFuture<'static, ApiResult<Uuid>> + Send + Sync>;
 
-/// Routes of the admin surface.
+/// Returns the routes of the admin surface.
 pub fn admin_router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -88,9 +81,13 @@ where
     Projects: FromRef<S>,
 {
     OpenApiRouter::new()
-        .routes(routes!(routes::list_projects, routes::create_project))
-        .routes(routes!(routes::get_project, routes::update_project, routes::delete_project))
-        .routes(routes!(key_routes::list_keys, key_routes::create_key))
-        .routes(routes!(key_routes::revoke_key))
-        .routes(routes!(key_routes::rotate_key))
+        .routes(routes!(lifecycle::routes::list_projects, lifecycle::routes::create_project))
+        .routes(routes!(
+            lifecycle::routes::get_project,
+            lifecycle::routes::update_project,
+            lifecycle::routes::delete_project
+        ))
+        .routes(routes!(keys::routes::list_keys, keys::routes::create_key))
+        .routes(routes!(keys::routes::revoke_key))
+        .routes(routes!(keys::routes::rotate_key))
 }

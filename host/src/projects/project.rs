@@ -12,11 +12,11 @@ use uuid::Uuid;
 use super::queries;
 use crate::error::{ApiError, ApiResult};
 
-/// A row read so recently needs no second look on the admin surface.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long the admin surface uses a project row before it is read again.
+const MAX_CACHE_AGE: Duration = Duration::from_secs(1);
 
-/// A project as the rest of the host knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A project, as the rest of the host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct ProjectRef {
     pub id: String,
     pub name: String,
@@ -24,21 +24,26 @@ pub struct ProjectRef {
     pub cors_origins: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// The backup that its deletion waits for.
+    /// Run of the final backup after which the project is deleted.
     pub delete_after_run: Option<Uuid>,
-    /// Why it was not deleted after all.
+    /// Why a deletion with a final backup did not happen.
     pub delete_problem: Option<String>,
 }
 
 impl ProjectRef {
-    /// Name of the Postgres database.
+    /// Returns the name of the Postgres database.
     pub fn database(&self) -> String {
         format!("proj_{}", self.id)
     }
 
-    /// Name of the bucket in the object store.
+    /// Returns the name of the bucket in the object store.
     pub fn bucket(&self) -> String {
-        format!("proj-{}", self.id)
+        Self::bucket_of(&self.id)
+    }
+
+    /// Returns the name of the bucket of the project with this id.
+    pub(super) fn bucket_of(id: &str) -> String {
+        format!("proj-{id}")
     }
 
     pub fn to_wire(&self) -> Project {
@@ -57,38 +62,41 @@ impl ProjectRef {
     }
 }
 
-/// Looks projects up by id.
+/// Finds projects by id, with a cache of one second.
 #[derive(Clone)]
 pub struct Projects {
     platform: PgPool,
-    recent: Arc<DashMap<String, (Instant, Arc<ProjectRef>)>>,
+    cached: Arc<DashMap<String, (Instant, Arc<ProjectRef>)>>,
 }
 
 impl Projects {
     pub fn new(platform: PgPool) -> Self {
-        Self { platform, recent: Arc::default() }
+        Self { platform, cached: Arc::default() }
     }
 
-    /// The project, if it is ready; else 404.
+    /// Returns a ready project.
+    ///
+    /// # Errors
+    /// 404 if there is no such project or it is not ready.
     pub async fn get(&self, id: &str) -> ApiResult<Arc<ProjectRef>> {
-        if let Some(entry) = self.recent.get(id)
-            && entry.0.elapsed() < FRESH
+        if let Some(entry) = self.cached.get(id)
+            && entry.0.elapsed() < MAX_CACHE_AGE
         {
             return Ok(entry.1.clone());
         }
         let project =
             queries::project(&self.platform, id).await?.filter(|project| project.state == ProjectState::Ready);
         let Some(project) = project else {
-            self.recent.remove(id);
+            self.cached.remove(id);
             return Err(ApiError::not_found("project"));
         };
         let project = Arc::new(project);
-        self.recent.insert(id.to_owned(), (Instant::now(), project.clone()));
+        self.cached.insert(id.to_owned(), (Instant::now(), project.clone()));
         Ok(project)
     }
 
-    /// Forgets what was read of the project.
+    /// Removes a project from the cache.
     pub fn forget(&self, id: &str) {
-        self.recent.remove(id);
+        self.cached.remove(id);
     }
 }

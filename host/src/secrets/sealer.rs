@@ -13,13 +13,13 @@ const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 12;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 
-/// Names a master key without telling anything of it: the first bytes of a hash.
+/// Id of a master key: the first bytes of a hash, from which the key can't be derived.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; KEY_ID_BYTES]);
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -29,16 +29,17 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// 32 bytes that everything is sealed with.
+/// The 32 bytes that the platform's secrets are sealed with.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
+/// The text is not a master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not 32 bytes in base64")]
 pub struct MasterKeyError;
 
 impl MasterKey {
-    /// Reads 32 bytes of standard or URL-safe base64, padded or not.
+    /// Parses 32 bytes of standard or URL-safe base64, with or without padding.
     pub fn from_base64(text: &str) -> Result<Self, MasterKeyError> {
         use base64::{alphabet, engine};
         const CONFIG: engine::GeneralPurposeConfig =
@@ -51,6 +52,7 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(key)))
     }
 
+    /// Generates a random key.
     pub fn generate() -> Self {
         let mut key = Zeroizing::new([0; 32]);
         rand::rng().fill_bytes(key.as_mut());
@@ -61,6 +63,7 @@ impl MasterKey {
         Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(self.0.as_ref()))
     }
 
+    /// Returns the id of this key.
     pub fn id(&self) -> KeyId {
         let mut input = Zeroizing::new(b"atlashub master key id".to_vec());
         input.extend_from_slice(self.0.as_ref());
@@ -70,12 +73,14 @@ impl MasterKey {
     }
 }
 
+/// Why a value could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     #[error("not a sealed value")]
     Malformed,
     #[error(
-        "sealed with master key {0}, which is not configured; set PLATFORM_MASTER_KEY or PLATFORM_MASTER_KEY_PREVIOUS to it"
+        "sealed with master key {0}, which is not configured; \
+         set PLATFORM_MASTER_KEY or PLATFORM_MASTER_KEY_PREVIOUS to it"
     )]
     UnknownKey(KeyId),
     #[error("the sealed value was changed, or belongs to another row")]
@@ -86,8 +91,8 @@ pub enum SealError {
 
 /// Seals with the current master key, opens with the current and the previous one.
 ///
-/// AES-256-GCM. Layout: version, key id, random 96-bit nonce, ciphertext with tag. The row's identity, such as
-/// `project_db_creds/<project>/<role>`, is authenticated with it, so a value moved to another row does not open.
+/// AES-256-GCM. Layout: version, key id, random 96-bit nonce, ciphertext with tag. The identity of the row, such as
+/// `project_db_creds/<project>/<role>`, is authenticated too, so that a value copied to another row does not open.
 #[derive(Clone)]
 pub struct Sealer {
     current: KeyId,
@@ -95,22 +100,24 @@ pub struct Sealer {
 }
 
 impl Sealer {
+    /// Creates a sealer. The previous key is needed only while keys are rotated.
     pub fn new(current: &MasterKey, previous: Option<&MasterKey>) -> Self {
         let keys =
             std::iter::once(current).chain(previous).map(|key| (key.id(), Aes256Gcm::new(&(*key.0).into()))).collect();
         Self { current: current.id(), keys }
     }
 
-    /// Id of the key that new values are sealed with.
+    /// Returns the id of the key that new values are sealed with.
     pub fn current_key(&self) -> KeyId {
         self.current
     }
 
-    /// True where the value is sealed with the current key already.
+    /// Returns whether the value is sealed with the current key.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         sealed.len() > HEADER_BYTES && sealed[0] == VERSION && sealed[1..=KEY_ID_BYTES] == self.current.0
     }
 
+    /// Seals a value for a row.
     pub fn seal(&self, plain: &[u8], identity: &str) -> Result<Vec<u8>, SealError> {
         let cipher = self.cipher(self.current)?;
         let mut sealed = Vec::with_capacity(HEADER_BYTES + plain.len() + 16);
@@ -125,6 +132,7 @@ impl Sealer {
         Ok(sealed)
     }
 
+    /// Opens a value that was sealed for the same row.
     pub fn open(&self, sealed: &[u8], identity: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         if sealed.len() < HEADER_BYTES + 16 || sealed[0] != VERSION {
             return Err(SealError::Malformed);
@@ -154,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sealed_opens_under_its_own_identity_alone() {
+    fn sealed_value_opens_only_with_its_identity() {
         let sealer = Sealer::new(&MasterKey::generate(), None);
         let sealed = sealer.seal(b"password", "creds/a/owner").unwrap();
         assert_eq!(sealer.open(&sealed, "creds/a/owner").unwrap().as_slice(), b"password");
@@ -169,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_key_still_opens() {
+    fn previous_key_opens_but_does_not_seal() {
         let (old, new) = (MasterKey::generate(), MasterKey::generate());
         let sealed = Sealer::new(&old, None).seal(b"x", "row").unwrap();
         assert_eq!(Sealer::new(&new, None).open(&sealed, "row").unwrap_err(), SealError::UnknownKey(old.id()));
@@ -180,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_key_is_32_bytes_of_base64() {
+    fn master_key_is_32_bytes_of_base64() {
         let key = MasterKey::generate();
         assert_eq!(MasterKey::from_base64(&key.to_base64()).unwrap().id(), key.id());
         assert!(MasterKey::from_base64("AAAA").is_err());

@@ -2,26 +2,33 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+const RANDOM_BYTES: usize = 32;
+/// Length of [`RANDOM_BYTES`] in base64url.
+const RANDOM_CHARS: usize = 43;
 
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// `prefix` and 32 random bytes in base64url.
+/// Returns `prefix` followed by 32 random bytes in base64url.
 pub fn random_token(prefix: &str) -> String {
-    let mut bytes = [0; 32];
-    rand::rng().fill_bytes(&mut bytes);
-    let mut token = String::with_capacity(prefix.len() + 43);
+    let mut token = String::with_capacity(prefix.len() + RANDOM_CHARS);
     token.push_str(prefix);
-    URL_SAFE_NO_PAD.encode_string(bytes, &mut token);
+    URL_SAFE_NO_PAD.encode_string(random_bytes(), &mut token);
     token
 }
 
-/// A password for a database role: 32 random bytes in hexadecimal, safe in any quoting.
-pub fn random_password() -> zeroize::Zeroizing<String> {
-    let mut bytes = [0; 32];
-    rand::rng().fill_bytes(&mut bytes);
-    zeroize::Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// Returns a password for a database role: 32 random bytes in hexadecimal, which need no escaping anywhere.
+pub fn random_password() -> Zeroizing<String> {
+    Zeroizing::new(hex::encode(random_bytes()))
+}
+
+fn random_bytes() -> Zeroizing<[u8; RANDOM_BYTES]> {
+    let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
+    rand::rng().fill_bytes(bytes.as_mut());
+    bytes
 }
 
 /// Compares in a time that depends on the lengths alone.

@@ -90,10 +90,10 @@ async fn the_master_key_is_rotated_while_a_node_runs() {
     let database = before.services.database_url.expose().to_owned();
     let node = TestApp::builder().database_url(&database).master_keys(&new, Some(&old)).start().await;
     let sealer = &node.app.projects().sealer;
-    let report = atlashub::projects::reseal_all(node.app.platform(), sealer).await.unwrap();
-    assert_eq!((report.resealed, report.current), (6, 0));
-    let again = atlashub::projects::reseal_all(node.app.platform(), sealer).await.unwrap();
-    assert_eq!((again.resealed, again.current), (0, 6));
+    let report = atlashub::app::reseal_all(node.app.platform(), sealer).await.unwrap();
+    assert_eq!((report.resealed, report.already_current), (6, 0));
+    let again = atlashub::app::reseal_all(node.app.platform(), sealer).await.unwrap();
+    assert_eq!((again.resealed, again.already_current), (0, 6));
     let after = TestApp::builder().database_url(&database).master_keys(&new, None).start().await;
     let client = after.public().with_header("x-api-key", &project.secret_key);
     let (status, body) = client.get("/v1/db/items").await;
@@ -102,6 +102,37 @@ async fn the_master_key_is_rotated_while_a_node_runs() {
     let late = TestApp::builder().database_url(&database).master_keys(&old, None).start().await;
     let client = late.public().with_header("x-api-key", &project.secret_key);
     assert_eq!(client.get("/v1/db/items").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// Columns of type `bytea` that hold hashes, not sealed values.
+const HASH_COLUMNS: &[(&str, &str)] = &[
+    ("admin_sessions", "hash"),
+    ("api_keys", "hash"),
+    ("plugin_revoked_hashes", "sha256"),
+    ("plugin_serials", "sha256"),
+];
+
+#[tokio::test]
+async fn every_sealed_column_takes_part_in_key_rotation() {
+    let app = TestApp::start().await;
+    let bytea_columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT table_name::text, column_name::text FROM information_schema.columns
+         WHERE table_schema = 'public' AND data_type = 'bytea' AND table_name NOT LIKE '\\_sqlx%'",
+    )
+    .fetch_all(app.app.platform())
+    .await
+    .unwrap();
+    let rotated = atlashub::app::sealed_columns();
+    let (mut sealed, mut hashes) = (Vec::new(), Vec::new());
+    for (table, column) in &bytea_columns {
+        let kind = if HASH_COLUMNS.contains(&(table, column)) { &mut hashes } else { &mut sealed };
+        kind.push((table.as_str(), column.as_str()));
+    }
+    let mut rotated: Vec<_> = rotated.iter().map(|column| (column.table, column.column)).collect();
+    sealed.sort_unstable();
+    rotated.sort_unstable();
+    assert_eq!(sealed, rotated, "list the column in its slice's `SEALED_COLUMNS`, or as a hash in this test");
+    assert_eq!(hashes.len(), HASH_COLUMNS.len(), "{hashes:?}");
 }
 
 #[tokio::test]
@@ -114,7 +145,7 @@ async fn a_project_half_made_by_a_crash_is_undone_at_the_next_start() {
         .execute(app.app.platform())
         .await
         .unwrap();
-    let finished = atlashub::projects::finish_unfinished(app.app.projects()).await.unwrap();
+    let finished = atlashub::projects::finish_unfinished_projects(app.app.projects()).await.unwrap();
     assert_eq!(finished.len(), 1);
     let left: i64 = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE $1) + (SELECT count(*) FROM pg_database WHERE datname LIKE $1)",

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::report::Report;
 use crate::{
-    app::Services,
+    app::{self, Services},
     db::{self, migrations},
     projects,
     secrets::Sealer,
@@ -24,15 +24,15 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
         }
     };
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
-    match projects::check_seals(&pool, &sealer).await {
+    match app::check_all_sealed(&pool, &sealer).await {
         Ok(0) => report.ok("master key", format!("{}; nothing is sealed yet", sealer.current_key())),
         Ok(opened) => report.ok("master key", format!("{} opens all {opened} sealed values", sealer.current_key())),
         Err(error) => report.problem(
             "master key",
-            format!("{error:#}: put back the key that the values were sealed with; without it they are lost."),
+            format!("{error}: put back the key that the values were sealed with; without it they are lost."),
         ),
     }
-    match projects::unfinished(&pool).await {
+    match projects::unfinished_projects(&pool).await {
         Ok(unfinished) if unfinished.is_empty() => report.ok("projects", "none is half made or half removed"),
         Ok(unfinished) => {
             let list: Vec<String> = unfinished

@@ -37,6 +37,7 @@ use crate::{config::TrustedCertificates, egress::Egress, secrets::Sealer};
 pub use disk::DiskWatch;
 pub use notification::{Notification, event_name};
 pub use notifier::Notifier;
+pub use settings::SEALED_COLUMNS;
 
 /// What channels, and the tasks that deliver to them, need.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use crate::{
     config::Secret,
     egress::Egress,
     error::{ApiError, ApiResult},
-    secrets::Sealer,
+    secrets::{SealedColumn, Sealer},
 };
 
 /// What stands for a secret that is set.
@@ -35,18 +35,22 @@ pub(super) struct EmailSettings {
     pub to: Vec<Mailbox>,
 }
 
-/// What a sealed channel is bound to. `projects::reseal_all` knows the same.
-fn identity(id: uuid::Uuid) -> String {
-    format!("notification_channels/{id}")
-}
+const SEALED_SETTINGS: SealedColumn = SealedColumn {
+    table: "notification_channels",
+    column: "sealed",
+    key_columns: &["id"],
+    identity: "notification_channels/{id}",
+};
+/// Columns of this slice that are sealed under the master key.
+pub const SEALED_COLUMNS: &[SealedColumn] = &[SEALED_SETTINGS];
 
 pub(super) fn seal(sealer: &Sealer, id: uuid::Uuid, settings: &ChannelSettings) -> anyhow::Result<Vec<u8>> {
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(settings)?);
-    Ok(sealer.seal(&plain, &identity(id))?)
+    Ok(sealer.seal(&plain, &SEALED_SETTINGS.identity(&[&id]))?)
 }
 
 pub(super) fn open(sealer: &Sealer, id: uuid::Uuid, sealed: &[u8]) -> anyhow::Result<ChannelSettings> {
-    Ok(serde_json::from_slice(&sealer.open(sealed, &identity(id))?)?)
+    Ok(serde_json::from_slice(&sealer.open(sealed, &SEALED_SETTINGS.identity(&[&id]))?)?)
 }
 
 /// As the API shows them: addresses of webhooks as scheme and host, other secrets as `***`.

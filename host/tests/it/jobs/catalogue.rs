@@ -153,9 +153,9 @@ async fn sealed_values_go_over_to_a_new_master_key() {
     let node =
         TestApp::builder().role(Role::Gateway).database_url(&database).master_keys(&new, Some(&old)).start().await;
     let sealer = &node.app.projects().sealer;
-    let report = atlashub::projects::reseal_all(node.app.platform(), sealer).await.unwrap();
-    assert_eq!((report.resealed, report.current), (2, 0));
-    assert_eq!(atlashub::projects::check_seals(node.app.platform(), sealer).await.unwrap(), 2);
+    let report = atlashub::app::reseal_all(node.app.platform(), sealer).await.unwrap();
+    assert_eq!((report.resealed, report.already_current), (2, 0));
+    assert_eq!(atlashub::app::check_all_sealed(node.app.platform(), sealer).await.unwrap(), 2);
     let after =
         TestApp::builder().runner(runner.node("b")).database_url(&database).master_keys(&new, None).start().await;
     let id = job["id"].as_str().unwrap();

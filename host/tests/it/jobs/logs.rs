@@ -155,9 +155,9 @@ async fn secrets_are_blanked_out_of_logs_errors_and_results() {
     let sealer = &app.app.projects().sealer;
     let platform_id: uuid::Uuid = platform.parse().unwrap();
     let headers = sealer
-        .seal(br#"{"X-Key":"Bearer long-token-1234"}"#, &atlashub::projects::job_headers_identity(platform_id))
+        .seal(br#"{"X-Key":"Bearer long-token-1234"}"#, &atlashub::jobs::job_headers_identity(platform_id))
         .unwrap();
-    let body = sealer.seal(br#"body"with quotes"#, &atlashub::projects::job_body_identity(platform_id)).unwrap();
+    let body = sealer.seal(br#"body"with quotes"#, &atlashub::jobs::job_body_identity(platform_id)).unwrap();
     sqlx::query("UPDATE cron_jobs SET http_headers_json = $2, http_body_json = $3 WHERE id = $1")
         .bind(platform_id)
         .bind(headers)

@@ -121,8 +121,8 @@ async fn a_change_does_not_bring_back_what_was_sealed_anew_meanwhile() {
     let id: Uuid = job.parse().unwrap();
     let anew = |sealed: &[u8], identity: &str| sealer.seal(&sealer.open(sealed, identity).unwrap(), identity).unwrap();
     sqlx::query("UPDATE cron_jobs SET http_headers_json = $1, http_body_json = $2")
-        .bind(anew(&headers, &atlashub::projects::job_headers_identity(id)))
-        .bind(anew(&body, &atlashub::projects::job_body_identity(id)))
+        .bind(anew(&headers, &atlashub::jobs::job_headers_identity(id)))
+        .bind(anew(&body, &atlashub::jobs::job_body_identity(id)))
         .execute(&mut *rotation)
         .await
         .unwrap();

@@ -208,8 +208,8 @@ async fn channels_follow_a_new_master_key() {
     let database = before.services.database_url.expose().to_owned();
     let node = TestApp::builder().database_url(&database).master_keys(&new, Some(&old)).start().await;
     let sealer = NotificationState::from_ref(&node.app).sealer;
-    assert_eq!(atlashub::projects::check_seals(node.app.platform(), &sealer).await.unwrap(), 1);
-    assert_eq!(atlashub::projects::reseal_all(node.app.platform(), &sealer).await.unwrap().resealed, 1);
+    assert_eq!(atlashub::app::check_all_sealed(node.app.platform(), &sealer).await.unwrap(), 1);
+    assert_eq!(atlashub::app::reseal_all(node.app.platform(), &sealer).await.unwrap().resealed, 1);
     let shown = async |key: &MasterKey| {
         let app = TestApp::builder().database_url(&database).master_keys(key, None).start().await;
         app.admin().get("/admin/v1/notifications").await.1["items"][0].clone()

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use atlashub::{
+    app::{check_all_sealed, reseal_all},
     plugins::{
         FirstParty, PluginFolder as Folder, Plugins, PluginsParts,
         builtin::BuiltinPlugin,
         runtime::{Compiler, Engine, HostLimits, Runtime},
         trust::PluginKey,
     },
-    projects::{check_seals, reseal_all},
     secrets::{MasterKey, Sealer},
 };
 use reqwest::StatusCode;
@@ -107,7 +107,7 @@ async fn secrets_are_sealed_write_only_and_sealed_anew() {
     let new = MasterKey::generate();
     let report = reseal_all(app.app.platform(), &Sealer::new(&new, Some(&app.services.master_key))).await.unwrap();
     assert_eq!(report.resealed, 1);
-    assert_eq!(check_seals(app.app.platform(), &Sealer::new(&new, None)).await.unwrap(), 1);
+    assert_eq!(check_all_sealed(app.app.platform(), &Sealer::new(&new, None)).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn a_failure_on_the_way_undoes_everything() {
     .unwrap();
     // The store refuses the undoing as well, so the row stays, to be found and finished.
     assert_eq!(databases.len(), 1, "{databases:?}");
-    let unfinished = atlashub::projects::unfinished(app.app.platform()).await.unwrap();
+    let unfinished = atlashub::projects::unfinished_projects(app.app.platform()).await.unwrap();
     assert_eq!(unfinished.len(), 1);
 
     let again = TestApp::builder()

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use atlashub::projects::finish_unfinished;
+use atlashub::projects::finish_unfinished_projects;
 use reqwest::StatusCode;
 
 use crate::support::TestApp;
@@ -14,7 +14,7 @@ async fn a_project_made_while_recovery_runs_is_left_alone() {
     let recover = async {
         let mut finished = Vec::new();
         while !done.load(Ordering::Relaxed) {
-            finished.extend(finish_unfinished(app.app.projects()).await.unwrap());
+            finished.extend(finish_unfinished_projects(app.app.projects()).await.unwrap());
         }
         finished
     };

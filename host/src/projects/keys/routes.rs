@@ -2,17 +2,18 @@ use api_types::{ApiKey, CreateApiKey, CreatedApiKey, ErrorBody, Page, PageQuery,
 use axum::{Extension, extract::State, http::StatusCode};
 use uuid::Uuid;
 
-use super::{AdminProject, ProjectsState, keys, queries};
+use super::{api_keys, queries};
 use crate::{
     error::{ApiError, ApiResult},
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    projects::{AdminProject, ProjectsState},
 };
 
-/// A project's keys, oldest first, with those that ended.
+/// Lists a project's API keys, oldest first, including revoked and expired ones.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/keys", tag = "keys",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<ApiKey>), (status = 404, body = ErrorBody)))]
-pub(super) async fn list_keys(
+pub(crate) async fn list_keys(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiQuery(query): ApiQuery<PageQuery>,
@@ -22,46 +23,47 @@ pub(super) async fn list_keys(
     Ok(ApiJson(request.page(keys, |key| key.id.parse().unwrap_or_default())))
 }
 
-/// Makes a key, which is shown once.
+/// Creates an API key. The response is the only one that contains it.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys", tag = "keys", params(("project" = String, Path)),
     request_body = CreateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
-pub(super) async fn create_key(
+pub(crate) async fn create_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<CreateApiKey>,
 ) -> ApiResult<Created> {
-    Ok(created(keys::create(&state, &project.id, &request).await?))
+    Ok(created(api_keys::create(&state, &project.id, &request).await?))
 }
 
-/// Revokes a key: it stops working at once.
+/// Revokes an API key, effective at once.
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}/keys/{key}", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(super) async fn revoke_key(
+pub(crate) async fn revoke_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiPath((_, key)): ApiPath<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    keys::revoke(&state, &project.id, parse_id(&key)?).await?;
+    api_keys::revoke(&state, &project.id, parse_id(&key)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a key like this one, which goes on working for the overlap.
+/// Creates a successor of an API key. The old key stays valid for `overlapSeconds`.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
-    responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
-pub(super) async fn rotate_key(
+    responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
+pub(crate) async fn rotate_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiPath((_, key)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<RotateApiKey>,
 ) -> ApiResult<Created> {
-    Ok(created(keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?))
+    Ok(created(api_keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?))
 }
 
-/// A key that was made, and what the audit log keeps of it.
-type Created = (StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<CreatedApiKey>);
+/// Response with a new key, and its entry in the audit log.
+pub(crate) type Created = (StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<CreatedApiKey>);
 
 fn created(created: CreatedApiKey) -> Created {
     let details = serde_json::json!({ "type": created.api_key.key_type, "name": created.api_key.name });

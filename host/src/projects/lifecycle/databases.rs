@@ -1,15 +1,17 @@
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use super::queries;
-use crate::db::{
-    DatabaseName, DbError, DbRole, ProjectPools, Statement,
-    dump::{Dump, DumpError, DumpOptions, Dumper},
+use crate::{
+    db::{
+        DatabaseName, DbError, DbRole, ProjectPools, Statement,
+        dump::{Dump, DumpError, DumpOptions, Dumper},
+    },
+    projects::queries,
 };
 
 const TABLES: &str = include_str!("tables_of_database.sql");
 
-/// The databases that there are, by their logical names: the platform's, and those of ready projects.
+/// The platform database and the databases of ready projects, by their logical names.
 #[derive(Clone)]
 pub struct Databases {
     platform: PgPool,
@@ -17,32 +19,33 @@ pub struct Databases {
     dumper: Dumper,
 }
 
-/// One database.
+/// A database in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseEntry {
     pub name: DatabaseName,
-    /// The project's name as the owner wrote it; none for the platform.
+    /// Name of the project, as the owner spelled it; `None` for the platform database.
     pub title: Option<String>,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// One table of a database.
+/// A table of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseTable {
     pub schema: String,
     pub name: String,
-    /// The planner's.
+    /// The planner's estimate.
     pub estimated_rows: u64,
     pub columns: Vec<DatabaseColumn>,
 }
 
+/// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseColumn {
     pub name: String,
-    /// As Postgres writes it, for example `numeric(10,2)`.
+    /// In Postgres's notation, for example `numeric(10,2)`.
     pub data_type: String,
     pub nullable: bool,
 }
@@ -52,7 +55,7 @@ impl Databases {
         Self { platform, pools, dumper }
     }
 
-    /// The platform's first, then by id.
+    /// Returns the platform database, then those of projects by their id.
     pub async fn list(&self) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
         let size: i64 =
             sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&self.platform).await?;
@@ -67,10 +70,10 @@ impl Databases {
         Ok(entries)
     }
 
-    /// The project's name as the owner wrote it, none for the platform.
+    /// Returns the name of the project, as the owner spelled it; `None` for the platform database.
     ///
     /// # Errors
-    /// [`DbError::Gone`] where there is no such project, or it is not ready.
+    /// [`DbError::Gone`] if there is no such project or it is not ready.
     pub async fn title(&self, database: &DatabaseName) -> Result<Option<String>, DbError> {
         let DatabaseName::Project(id) = database else { return Ok(None) };
         let project = queries::project(&self.platform, id).await.map_err(|error| DbError::Unreachable(error.into()))?;
@@ -78,7 +81,7 @@ impl Databases {
         ready.map(|project| Some(project.name)).ok_or(DbError::Gone)
     }
 
-    /// Tables by schema and name, without the system's own.
+    /// Returns the tables by schema and name, without system tables.
     pub async fn tables(&self, database: &DatabaseName) -> Result<Vec<DatabaseTable>, DbError> {
         self.title(database).await?;
         let unreachable = |error: sqlx::Error| DbError::Unreachable(error.into());
@@ -94,7 +97,7 @@ impl Databases {
         serde_json::from_str(&text).map_err(|error| DbError::Unreachable(error.into()))
     }
 
-    /// Begins a dump, see [`Dumper::dump`].
+    /// Starts a dump, see [`Dumper::dump`].
     pub async fn dump(&self, database: &DatabaseName, options: DumpOptions) -> Result<Dump, DumpError> {
         self.title(database).await?;
         self.dumper.dump(database, options).await

@@ -1,5 +1,3 @@
-//! The gate of the public surface: no request passes without a key that works.
-
 use std::sync::Arc;
 
 use axum::{
@@ -9,51 +7,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Caller, KeyCache, UserTokens, cors, rate_limit};
+use super::{Caller, RateLimits, RefusalLimit, UserTokens, cors};
 use crate::{
     error::{ApiError, ApiResult, Code},
     http::ClientAddress,
+    projects::KeyCache,
 };
 
-/// What the gate needs.
+/// State of the gate.
 #[derive(Clone)]
 pub struct PublicGate {
     pub keys: KeyCache,
+    pub limits: RateLimits,
     pub tokens: UserTokens,
     pub refusals: RefusalLimit,
 }
 
-/// Bounds how many wrong keys one address may try, so that guessing costs the database nothing.
-#[derive(Clone)]
-pub struct RefusalLimit(Arc<governor::DefaultKeyedRateLimiter<std::net::IpAddr>>);
-
-impl RefusalLimit {
-    /// Wrong keys per second and address; bursts of twice that.
-    pub fn per_second(rate: std::num::NonZeroU32) -> Self {
-        let quota = governor::Quota::per_second(rate).allow_burst(rate.saturating_add(rate.get()));
-        Self(Arc::new(governor::RateLimiter::keyed(quota)))
-    }
-
-    fn check(&self, address: ClientAddress) -> ApiResult<()> {
-        // Addresses that were quiet are forgotten, so that the table does not grow for ever.
-        if self.0.len() > 10_000 {
-            self.0.retain_recent();
-        }
-        self.0.check_key(&address.0).map_err(|not_until| {
-            use governor::clock::{Clock, DefaultClock};
-            rate_limit::too_many(not_until.wait_time_from(DefaultClock::default().now()))
-        })
-    }
-}
-
-/// Middleware: answers preflights, makes the [`Caller`], checks origin and rate.
+/// Middleware: responds to preflights, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
 pub async fn authenticate(
     State(gate): State<PublicGate>,
     address: ClientAddress,
     mut request: Request,
     next: Next,
 ) -> Response {
-    // Every route here is under `/v1`; what is not is no path at all, and needs no key to be told so.
+    // Every route here is under `/v1`. Any other path is unknown: 404 without asking for a key.
     if !request.uri().path().starts_with("/v1/") {
         return next.run(request).await;
     }
@@ -78,6 +55,7 @@ pub async fn authenticate(
     response
 }
 
+/// The allowed origin, for the response's CORS headers.
 type Origin = Option<header::HeaderValue>;
 
 async fn admit(
@@ -90,24 +68,22 @@ async fn admit(
         Ok(key) => gate.keys.check(key).await,
         Err(_) => Err(ApiError::new(Code::Unauthorized, "The API key is not valid.")),
     };
-    let known = match checked {
-        Ok(known) => known,
+    let key = match checked {
+        Ok(key) => key,
         Err(error) if error.code() == Code::Unauthorized => {
             gate.refusals.check(address).map_err(|error| (error, None))?;
             return Err((error, None));
         }
         Err(error) => return Err((error, None)),
     };
-    let origin = cors::check_origin(&known.project, headers).map_err(|error| (error, None))?;
+    let origin = cors::check_origin(&key.project, headers).map_err(|error| (error, None))?;
     let admitted = async {
-        if let Some(limiter) = &known.limiter {
-            limiter.check()?;
-        }
-        let user = match bearer(headers)? {
-            Some(token) => Some(Arc::new(gate.tokens.verify(&known.project.id, token).await?)),
+        gate.limits.check(&key.project.id, key.key_type)?;
+        let user = match bearer_token(headers)? {
+            Some(token) => Some(Arc::new(gate.tokens.verify(&key.project.id, token).await?)),
             None => None,
         };
-        Ok(Caller { project: known.project.clone(), key_type: known.key_type, key_id: known.key_id, user })
+        Ok(Caller { project: key.project.clone(), key_type: key.key_type, key_id: key.key_id, user })
     };
     match admitted.await {
         Ok(caller) => Ok((caller, origin)),
@@ -115,8 +91,8 @@ async fn admit(
     }
 }
 
-/// The user's token. A header that is no bearer token is an error, never a fall-back to the key alone.
-fn bearer(headers: &HeaderMap) -> ApiResult<Option<&str>> {
+/// Returns the user's token. A malformed `authorization` header is an error, never a fallback to the key alone.
+fn bearer_token(headers: &HeaderMap) -> ApiResult<Option<&str>> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let token = value.to_str().ok().and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;

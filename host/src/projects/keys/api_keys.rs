@@ -1,42 +1,42 @@
-//! API keys: how they look, and what may be done with them.
-
 use api_types::{ApiKey, CreateApiKey, CreatedApiKey, KeyType, RotateApiKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{ProjectsState, key_cache::hex, queries};
+use super::queries;
 use crate::{
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, Code},
+    projects::ProjectsState,
     secrets,
 };
 
-const PUBLISHABLE: &str = "ah_pub_";
-const SECRET: &str = "ah_sec_";
+const PUBLISHABLE_PREFIX: &str = "ah_pub_";
+const SECRET_PREFIX: &str = "ah_sec_";
 /// 32 bytes in base64url.
 const RANDOM_CHARS: usize = 43;
-/// Characters shown of a key: the prefix and five more, of 43.
+/// Characters of a key that are stored and shown: the prefix and five of the 43 random ones.
 const SHOWN_CHARS: usize = 12;
 const MAX_OVERLAP_SECONDS: u32 = 30 * 24 * 3600;
+const MAX_NAME_CHARS: usize = 64;
 
-pub(super) fn generate(key_type: KeyType) -> String {
+pub(in crate::projects) fn generate_key(key_type: KeyType) -> String {
     secrets::random_token(match key_type {
-        KeyType::Publishable => PUBLISHABLE,
-        KeyType::Secret => SECRET,
+        KeyType::Publishable => PUBLISHABLE_PREFIX,
+        KeyType::Secret => SECRET_PREFIX,
     })
 }
 
-/// True where the text has the form of a key, so that looking it up is worth it.
+/// Returns whether the text has the format of a key. Only then it is looked up.
 pub(super) fn is_well_formed(key: &str) -> bool {
-    let random = key.strip_prefix(PUBLISHABLE).or_else(|| key.strip_prefix(SECRET));
+    let random = key.strip_prefix(PUBLISHABLE_PREFIX).or_else(|| key.strip_prefix(SECRET_PREFIX));
     random.is_some_and(|random| {
         random.len() == RANDOM_CHARS
             && random.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     })
 }
 
-pub(super) fn new_row<'a>(
-    id: Uuid,
+/// Returns the row to store for a new key.
+pub(in crate::projects) fn new_key<'a>(
     project: &'a str,
     key_type: KeyType,
     name: &'a str,
@@ -44,7 +44,7 @@ pub(super) fn new_row<'a>(
     expires_at: Option<DateTime<Utc>>,
 ) -> queries::NewKey<'a> {
     queries::NewKey {
-        id,
+        id: Uuid::now_v7(),
         project,
         key_type,
         name,
@@ -61,13 +61,13 @@ pub(super) async fn create(state: &ProjectsState, project: &str, request: &Creat
             ApiError::invalid("`expiresAt` is in the past.").with_hint("Leave it out for a key that does not expire.")
         );
     }
-    let key = generate(request.key_type);
-    let row = new_row(Uuid::now_v7(), project, request.key_type, name, &key, request.expires_at);
+    let key = generate_key(request.key_type);
+    let row = new_key(project, request.key_type, name, &key, request.expires_at);
     let api_key = queries::insert_key(&state.platform, &row).await?;
     Ok(CreatedApiKey { api_key, key })
 }
 
-/// Makes a key like the old one, which ends after the overlap.
+/// Creates a successor of a key. The old key stays valid for the overlap.
 pub(super) async fn rotate(
     state: &ProjectsState,
     project: &str,
@@ -78,54 +78,57 @@ pub(super) async fn rotate(
         return Err(ApiError::invalid(format!("`overlapSeconds` is above {MAX_OVERLAP_SECONDS} (30 days).")));
     }
     let mut transaction = state.platform.begin().await?;
-    let old = usable_key(&mut transaction, project, id).await?;
-    let key = generate(old.key_type);
-    // A key that expires would have done so at its time: its successor lives as long as it was meant to.
+    let old = lock_valid_key(&mut transaction, project, id).await?;
+    let key = generate_key(old.key_type);
+    // The successor of a key that expires gets the same lifetime, counted from now.
     let expires_at = old.expires_at.map(|at| Utc::now() + (at - old.created_at));
-    let row = new_row(Uuid::now_v7(), project, old.key_type, &old.name, &key, expires_at);
+    let row = new_key(project, old.key_type, &old.name, &key, expires_at);
     let api_key = queries::insert_key(&mut *transaction, &row).await?;
     let ends_at = Utc::now() + TimeDelta::seconds(i64::from(request.overlap_seconds));
     let hash = queries::expire_key(&mut *transaction, id, ends_at).await?;
-    queries::notify_key(&mut *transaction, &hex(&hash)).await?;
+    queries::notify_key_changed(&mut *transaction, &hash).await?;
     transaction.commit().await?;
     state.keys.forget(&hash);
     Ok(CreatedApiKey { api_key, key })
 }
 
-async fn usable_key(connection: &mut PgConnection, project: &str, id: Uuid) -> ApiResult<ApiKey> {
+async fn lock_valid_key(connection: &mut PgConnection, project: &str, id: Uuid) -> ApiResult<ApiKey> {
     let key =
         queries::key_for_update(&mut *connection, project, id).await?.ok_or_else(|| ApiError::not_found("key"))?;
     let ended = key.revoked_at.is_some() || key.expires_at.is_some_and(|at| at <= Utc::now());
     if ended {
-        return Err(ApiError::new(crate::error::Code::Conflict, "The key is revoked or expired.")
-            .with_hint("Create a new key instead."));
+        return Err(
+            ApiError::new(Code::Conflict, "The key is revoked or expired.").with_hint("Create a new key instead.")
+        );
     }
     Ok(key)
 }
 
-/// Ends the key now, on every node.
+/// Revokes a key, effective at once on every node.
 pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> ApiResult<()> {
     let mut connection = state.platform.acquire().await?;
     let mut transaction = connection.begin().await?;
     let hash = queries::revoke_key(&mut *transaction, project, id).await?.ok_or_else(|| ApiError::not_found("key"))?;
-    queries::notify_key(&mut *transaction, &hex(&hash)).await?;
+    queries::notify_key_changed(&mut *transaction, &hash).await?;
     transaction.commit().await?;
     state.keys.forget(&hash);
     Ok(())
 }
 
-/// Removes up to `limit` keys that expired or were revoked `days` ago or earlier; answers how many. They did not work any
-/// more; only the list of keys forgets them.
+/// Deletes up to `limit` keys that expired or were revoked at least `days` ago. Returns their number.
 pub async fn remove_ended_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     queries::remove_ended_keys(platform, days, limit).await
 }
 
-/// 1 to 64 characters without control characters or spaces around.
-pub(super) fn check_name<'a>(name: &'a str, field: &str) -> ApiResult<&'a str> {
+/// Returns the name without spaces around it.
+///
+/// # Errors
+/// 400 unless it has 1 to 64 characters, none of them a control character.
+pub(in crate::projects) fn check_name<'a>(name: &'a str, field: &str) -> ApiResult<&'a str> {
     let name = name.trim();
     let count = name.chars().count();
-    if count == 0 || count > 64 {
-        return Err(ApiError::invalid(format!("`{field}` must be 1 to 64 characters long.")));
+    if count == 0 || count > MAX_NAME_CHARS {
+        return Err(ApiError::invalid(format!("`{field}` must be 1 to {MAX_NAME_CHARS} characters long.")));
     }
     if name.chars().any(char::is_control) {
         return Err(ApiError::invalid(format!("`{field}` must not contain control characters.")));
@@ -138,14 +141,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_have_a_readable_prefix_and_32_random_bytes() {
+    fn generated_keys_are_well_formed_and_unique() {
         for key_type in [KeyType::Publishable, KeyType::Secret] {
-            let key = generate(key_type);
+            let key = generate_key(key_type);
             assert!(is_well_formed(&key), "{key}");
-            assert_ne!(key, generate(key_type));
+            assert_ne!(key, generate_key(key_type));
         }
-        assert!(generate(KeyType::Publishable).starts_with("ah_pub_"));
-        assert!(generate(KeyType::Secret).starts_with("ah_sec_"));
+        assert!(generate_key(KeyType::Publishable).starts_with("ah_pub_"));
+        assert!(generate_key(KeyType::Secret).starts_with("ah_sec_"));
         for wrong in ["", "ah_sec_", "ah_sec_abc", "sk_live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
             assert!(!is_well_formed(wrong), "{wrong}");
         }

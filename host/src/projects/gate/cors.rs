@@ -1,29 +1,34 @@
-//! Which browser origins may read a project's answers.
+//! Which browser origins may read a project's responses.
 
 use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::ProjectRef;
-use crate::error::{ApiError, ApiResult, Code};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    projects::ProjectRef,
+};
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
-const EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, retry-after");
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, retry-after");
+const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
+const MAX_ORIGINS: usize = 50;
 
-/// Answers a preflight. It carries no key, so the project isn't known yet: the request itself is checked.
+/// Responds to a preflight. It carries no key, so the project is unknown: any origin is allowed here, and the request
+/// itself is checked.
 pub(super) fn preflight(headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    let answer = response.headers_mut();
+    let response_headers = response.headers_mut();
     if let Some(origin) = headers.get(header::ORIGIN) {
-        answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        if let Some(asked) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+        response_headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        response_headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+        if let Some(requested) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            response_headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());
         }
-        answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        response_headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE_SECONDS);
     }
-    answer.insert(
+    response_headers.insert(
         header::VARY,
         HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers"),
     );
@@ -34,7 +39,10 @@ pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The origin to name in the answer; none for a request that no browser made.
+/// Returns the origin for the response's CORS headers, or `None` for a request without one, which no browser made.
+///
+/// # Errors
+/// 403 if the project does not allow the origin.
 pub(super) fn check_origin(project: &ProjectRef, headers: &HeaderMap) -> ApiResult<Option<HeaderValue>> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(None) };
     let allowed = origin.to_str().is_ok_and(|origin| {
@@ -47,17 +55,18 @@ pub(super) fn check_origin(project: &ProjectRef, headers: &HeaderMap) -> ApiResu
         .with_hint("Add the origin to the project's CORS origins, or call from a server."))
 }
 
+/// Adds the CORS headers that let the origin read the response.
 pub(super) fn allow(response: &mut Response, origin: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
     headers.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
-/// Each `*`, or `scheme://host[:port]` with nothing behind.
-pub(super) fn check_configured(origins: &[String]) -> ApiResult<()> {
-    if origins.len() > 50 {
-        return Err(ApiError::invalid("`corsOrigins` has more than 50 entries."));
+/// Checks a project's list of origins: each is `*` or `scheme://host[:port]`.
+pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiResult<()> {
+    if origins.len() > MAX_ORIGINS {
+        return Err(ApiError::invalid(format!("`corsOrigins` has more than {MAX_ORIGINS} entries.")));
     }
     for origin in origins {
         let valid = origin == "*"
@@ -66,7 +75,7 @@ pub(super) fn check_configured(origins: &[String]) -> ApiResult<()> {
             });
         if !valid {
             return Err(ApiError::invalid(format!("`{origin}` in `corsOrigins` is not an origin.")).with_hint(
-                "Write scheme, host and port if it is not the usual one, for example https://app.example.com.",
+                "Use `scheme://host`, with the port if it is not the default, e.g. https://app.example.com.",
             ));
         }
     }

@@ -5,12 +5,20 @@ use super::{database, queries};
 use crate::{
     config::Secret,
     db::{Credentials, DbError, DbRole},
-    secrets::Sealer,
+    secrets::{SealedColumn, Sealer},
 };
 
-/// What a sealed credential is bound to.
-pub(super) fn identity(project: &str, role: DbRole) -> String {
-    format!("project_db_creds/{project}/{}", role.suffix())
+/// Password of a project's role.
+pub(in crate::projects) const SEALED_PASSWORD: SealedColumn = SealedColumn {
+    table: "project_db_creds",
+    column: "sealed",
+    key_columns: &["project_id", "role"],
+    identity: "project_db_creds/{project_id}/{role}",
+};
+
+/// Returns the identity that the password of a role is sealed for.
+pub(super) fn password_identity(project: &str, role: DbRole) -> String {
+    SEALED_PASSWORD.identity(&[&project, &role.suffix()])
 }
 
 /// Passwords of projects' roles, sealed in the platform database.
@@ -26,21 +34,23 @@ impl SealedCredentials {
     }
 
     async fn open(&self, project: &str, role: DbRole) -> Result<Secret, DbError> {
-        let sealed = queries::credential(&self.platform, project, role.suffix())
+        let sealed = queries::credential(&self.platform, project, role)
             .await
             .map_err(|error| DbError::Unreachable(error.into()))?
             .ok_or(DbError::Gone)?;
-        let plain =
-            self.sealer.open(&sealed, &identity(project, role)).map_err(|error| DbError::Unreachable(error.into()))?;
+        let plain = self
+            .sealer
+            .open(&sealed, &password_identity(project, role))
+            .map_err(|error| DbError::Unreachable(error.into()))?;
         let text = std::str::from_utf8(&plain).map_err(|error| DbError::Unreachable(error.into()))?;
         Ok(Secret::new(text))
     }
 
-    async fn set_back(&self, project: &str, role: DbRole) -> Result<(), DbError> {
+    async fn reset_password(&self, project: &str, role: DbRole) -> Result<(), DbError> {
         let password = self.open(project, role).await?;
         let set = async {
             let mut connection = database::connect_as_platform(&self.database_url, None).await?;
-            let result = database::reset_password(&mut connection, project, role, password.expose()).await;
+            let result = database::set_password(&mut connection, project, role, password.expose()).await;
             let _ = connection.close().await;
             result
         };
@@ -54,6 +64,6 @@ impl Credentials for SealedCredentials {
     }
 
     fn reset<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<(), DbError>> {
-        self.set_back(project, role).boxed()
+        self.reset_password(project, role).boxed()
     }
 }

@@ -1,7 +1,7 @@
-//! A project's database and roles in Postgres: the statements that make and unmake them.
+//! The statements that create and drop a project's database and roles.
 //!
-//! The database belongs to the platform's role, since a database's owner could open or drop it. Every statement
-//! here can be run again: a retry after a crash goes on where the first try stopped.
+//! The platform's role owns the database: an owner among the project's roles could open it to others, or drop it. Every
+//! function here is idempotent, so that it can be called again after a failure.
 
 use std::str::FromStr;
 
@@ -9,17 +9,17 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::Pg
 
 use crate::{config::Secret, db::DbRole};
 
-/// Name of a role of a project.
-pub(super) fn role_name(project: &str, role: DbRole) -> String {
+/// Returns the name of a project's role in Postgres.
+fn role_name(project: &str, role: DbRole) -> String {
     format!("proj_{project}_{}", role.suffix())
 }
 
-/// Quotes a name of ours; ids are lowercase letters and digits, so this is a second lock on the door.
+/// Quotes an identifier. Project ids are lowercase letters and digits, so this is a second line of defence.
 fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A connection as the platform's role, to the platform database or to a project's.
+/// Connects as the platform's role, to `database` or else to the platform database.
 pub(super) async fn connect_as_platform(url: &Secret, database: Option<&str>) -> Result<PgConnection, sqlx::Error> {
     let mut options = PgConnectOptions::from_str(url.expose())?.application_name("atlashub provisioning");
     if let Some(database) = database {
@@ -36,23 +36,23 @@ async fn exists(connection: &mut PgConnection, sql: &'static str, name: &str) ->
     sqlx::query_scalar::<_, bool>(sql).bind(name).fetch_one(connection).await
 }
 
-/// The platform's own rights.
+/// The role that the platform connects as.
 struct PlatformRole {
     name: String,
-    superuser: bool,
+    is_superuser: bool,
 }
 
 async fn platform_role(connection: &mut PgConnection) -> Result<PlatformRole, sqlx::Error> {
-    let (name, superuser) = sqlx::query_as::<_, (String, bool)>(
+    let (name, is_superuser) = sqlx::query_as::<_, (String, bool)>(
         "SELECT rolname::text, rolsuper FROM pg_roles WHERE rolname = current_user",
     )
     .fetch_one(connection)
     .await?;
-    Ok(PlatformRole { name, superuser })
+    Ok(PlatformRole { name, is_superuser })
 }
 
-/// Makes the role, or gives it the password anew. Postgres gets the SCRAM verifier, so that the password
-/// never stands in its log.
+/// Creates the role, or resets its password if it exists. Postgres gets the SCRAM verifier, so that the password never
+/// appears in its log.
 pub(super) async fn create_role(
     connection: &mut PgConnection,
     project: &str,
@@ -61,13 +61,13 @@ pub(super) async fn create_role(
 ) -> Result<(), sqlx::Error> {
     let name = role_name(project, role);
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    let known = exists(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &name).await?;
+    let role_exists = exists(connection, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", &name).await?;
     let bypass = match role {
         DbRole::App | DbRole::Backup => "BYPASSRLS",
         DbRole::Owner | DbRole::Anon | DbRole::User => "NOBYPASSRLS",
     };
-    let verb = if known { "ALTER" } else { "CREATE" };
-    // Naming NOSUPERUSER or NOREPLICATION needs a superuser; both are the default of a new role.
+    let verb = if role_exists { "ALTER" } else { "CREATE" };
+    // NOSUPERUSER and NOREPLICATION are the defaults of a new role; only a superuser may write them out.
     execute(
         connection,
         format!("{verb} ROLE {} LOGIN NOCREATEDB NOCREATEROLE {bypass} PASSWORD '{verifier}'", ident(&name)),
@@ -75,8 +75,8 @@ pub(super) async fn create_role(
     .await
 }
 
-/// Sets the password again, for a role that changed its own.
-pub(super) async fn reset_password(
+/// Sets the password of a role, which may have changed its own.
+pub(super) async fn set_password(
     connection: &mut PgConnection,
     project: &str,
     role: DbRole,
@@ -86,14 +86,14 @@ pub(super) async fn reset_password(
     execute(connection, format!("ALTER ROLE {} PASSWORD '{verifier}'", ident(&role_name(project, role)))).await
 }
 
-/// Roles must exist. Makes the database and closes it to everybody else.
+/// Creates the database and revokes access from everybody but the project's roles, which must exist.
 pub(super) async fn create_database(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
     let platform = platform_role(connection).await?;
     let database = format!("proj_{project}");
     let owner = ident(&role_name(project, DbRole::Owner));
     let backup = ident(&role_name(project, DbRole::Backup));
-    if !platform.superuser {
-        // Since Postgres 16 who makes a role may grant it, and needs the grant to act as it, and to end its sessions.
+    if !platform.is_superuser {
+        // Since Postgres 16 the creator of a role may grant it, and needs the grant to act as it and to end its sessions.
         for role in DbRole::ALL {
             let role = ident(&role_name(project, role));
             execute(connection, format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name)))
@@ -111,14 +111,14 @@ pub(super) async fn create_database(connection: &mut PgConnection, project: &str
         execute(connection, format!("GRANT CONNECT ON DATABASE {database} TO {}", ident(&role_name(project, role))))
             .await?;
     }
-    if platform.superuser {
-        // Error contexts are read by the gateway, which knows them in English.
+    if platform.is_superuser {
+        // The gateway parses error contexts, in English.
         execute(connection, format!("ALTER DATABASE {database} SET lc_messages = 'C'")).await?;
     }
     Ok(())
 }
 
-/// Inside the project's database: who owns and may use schemas `public` and `auth`.
+/// Sets the owners and privileges of the schemas `public` and `auth` inside the project's database.
 pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, Some(&format!("proj_{project}"))).await?;
     let [owner, app, anon, user, backup] = DbRole::ALL.map(|role| ident(&role_name(project, role)));
@@ -150,19 +150,19 @@ pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), 
     result
 }
 
-/// Removes the database and the roles, sessions and all; what is gone already is no error.
+/// Drops the database with its sessions, and the roles. Succeeds for those that do not exist.
 pub(super) async fn drop_database_and_roles(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
     let database = ident(&format!("proj_{project}"));
     execute(connection, format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
-    // The backup role is a member of the owner: members first.
+    // The backup role is a member of the owner role, so it goes first.
     for role in [DbRole::Backup, DbRole::User, DbRole::Anon, DbRole::App, DbRole::Owner] {
         execute(connection, format!("DROP ROLE IF EXISTS {}", ident(&role_name(project, role)))).await?;
     }
     Ok(())
 }
 
-/// Closes the platform's own database, and the server's maintenance databases where that is allowed, to the
-/// roles of projects: by default every role may connect to any database.
+/// Revokes access of projects' roles to the platform database, and to the server's maintenance databases where the
+/// platform's role may do that: by default every role may connect to any database.
 pub async fn close_shared_databases(url: &Secret) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, None).await?;
     let databases: Vec<(String, bool)> = sqlx::query_as(
@@ -172,13 +172,13 @@ pub async fn close_shared_databases(url: &Secret) -> Result<(), sqlx::Error> {
     )
     .fetch_all(&mut connection)
     .await?;
-    for (database, ours) in databases {
-        if ours {
+    for (database, is_owner) in databases {
+        if is_owner {
             execute(&mut connection, format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", ident(&database))).await?;
         } else {
             tracing::warn!(
                 database,
-                "every role of the server may connect to this database; `atlashub doctor` says what to do"
+                "every role of the server may connect to this database; run `atlashub doctor` to see what to do"
             );
         }
     }

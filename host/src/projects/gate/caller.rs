@@ -4,38 +4,38 @@ use api_types::KeyType;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use uuid::Uuid;
 
-use super::ProjectRef;
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
+    projects::ProjectRef,
 };
 
-/// Who makes a request of the public surface. Only [`super::authenticate`] makes one.
+/// Who makes a request on the public surface. Only [`super::authenticate`] creates one.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub project: Arc<ProjectRef>,
     pub key_type: KeyType,
     pub key_id: Uuid,
-    /// The signed-in user, where the request carries a valid access token.
+    /// The signed-in user, if the request carries a valid access token.
     pub user: Option<Arc<UserClaims>>,
 }
 
 /// Claims of a verified access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserClaims {
-    /// The user's id.
+    /// Id of the user.
     pub sub: String,
-    /// All claims, a JSON object.
+    /// All claims, as a JSON object.
     pub json: String,
 }
 
 impl Caller {
-    /// The whole power of the secret key: not narrowed to a signed-in user.
+    /// Returns whether the caller has the full rights of the secret key: no user's token narrows them.
     pub fn is_secret(&self) -> bool {
         self.key_type == KeyType::Secret && self.user.is_none()
     }
 
-    /// The role that the caller's statements run as.
+    /// Returns the role that the caller's statements run as.
     pub fn db_role(&self) -> DbRole {
         match (&self.user, self.key_type) {
             (Some(_), _) => DbRole::User,
@@ -44,7 +44,10 @@ impl Caller {
         }
     }
 
-    /// 403 for anyone but the secret key itself.
+    /// Checks that the caller has the full rights of the secret key.
+    ///
+    /// # Errors
+    /// 403 for any other caller.
     pub fn require_secret(&self) -> ApiResult<()> {
         if self.is_secret() {
             return Ok(());
@@ -58,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        // Missing only where a route was mounted outside of the gate: deny.
+        // Missing only if a route was mounted outside of the gate: deny.
         parts
             .extensions
             .get::<Self>()
@@ -67,7 +70,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The secret key itself; whoever else calls is refused before anything of the request is looked at.
+/// Extracts a caller with the full rights of the secret key. Responds to any other caller with 403, before the
+/// request's parameters are read.
 #[derive(Debug, Clone)]
 pub struct SecretCaller(pub Caller);
 

@@ -1,0 +1,23 @@
+//! The sealed columns of all slices.
+
+use sqlx::PgPool;
+
+use crate::{
+    jobs, plugins, projects,
+    secrets::{self, ResealReport, SealedColumn, SealedColumnError, Sealer},
+};
+
+/// Returns every column of the platform database that is sealed under the master key.
+pub fn sealed_columns() -> Vec<SealedColumn> {
+    [projects::SEALED_COLUMNS, jobs::SEALED_COLUMNS, jobs::notify::SEALED_COLUMNS, plugins::SEALED_COLUMNS].concat()
+}
+
+/// Seals every value with the current master key, see [`secrets::reseal`].
+pub async fn reseal_all(platform: &PgPool, sealer: &Sealer) -> Result<ResealReport, SealedColumnError> {
+    secrets::reseal(platform, sealer, &sealed_columns()).await
+}
+
+/// Opens every sealed value, see [`secrets::check_sealed`].
+pub async fn check_all_sealed(platform: &PgPool, sealer: &Sealer) -> Result<u64, SealedColumnError> {
+    secrets::check_sealed(platform, sealer, &sealed_columns()).await
+}

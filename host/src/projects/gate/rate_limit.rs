@@ -1,0 +1,80 @@
+//! Rate limits: requests per project and kind of key, and wrong keys per client address.
+
+use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc};
+
+use api_types::KeyType;
+use governor::{
+    DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
+    clock::{Clock, DefaultClock, QuantaInstant},
+};
+
+use crate::{
+    config::LimitsConfig,
+    error::{ApiError, ApiResult, Code},
+    http::ClientAddress,
+};
+
+/// Number of client addresses from which [`RefusalLimit`] drops those without recent refusals.
+const MAX_IDLE_ADDRESSES: usize = 10_000;
+
+/// Limits the requests per second of each project and kind of key. Bursts of twice that are allowed.
+#[derive(Clone)]
+pub struct RateLimits {
+    publishable: Option<Arc<DefaultKeyedRateLimiter<String>>>,
+    secret: Option<Arc<DefaultKeyedRateLimiter<String>>>,
+}
+
+impl RateLimits {
+    pub fn new(limits: &LimitsConfig) -> Self {
+        let limiter = |per_second| NonZeroU32::new(per_second).map(|per_second| Arc::new(limiter(per_second)));
+        Self { publishable: limiter(limits.publishable_per_second), secret: limiter(limits.secret_per_second) }
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// 429 if the project is above its limit.
+    pub(super) fn check(&self, project: &String, key_type: KeyType) -> ApiResult<()> {
+        let limiter = match key_type {
+            KeyType::Publishable => &self.publishable,
+            KeyType::Secret => &self.secret,
+        };
+        match limiter {
+            Some(limiter) => limiter.check_key(project).map_err(|not_until| too_many_requests(&not_until)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Limits how many wrong keys one address may try, so that guessing does not load the database.
+#[derive(Clone)]
+pub struct RefusalLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
+
+impl RefusalLimit {
+    /// Allows this many wrong keys per second and address, in bursts of twice that.
+    pub fn per_second(rate: NonZeroU32) -> Self {
+        Self(Arc::new(limiter(rate)))
+    }
+
+    /// Counts a wrong key.
+    ///
+    /// # Errors
+    /// 429 if the address is above its limit.
+    pub(super) fn check(&self, address: ClientAddress) -> ApiResult<()> {
+        if self.0.len() > MAX_IDLE_ADDRESSES {
+            self.0.retain_recent();
+        }
+        self.0.check_key(&address.0).map_err(|not_until| too_many_requests(&not_until))
+    }
+}
+
+fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> DefaultKeyedRateLimiter<K> {
+    let burst = per_second.saturating_add(per_second.get());
+    RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
+}
+
+fn too_many_requests(not_until: &NotUntil<QuantaInstant>) -> ApiError {
+    ApiError::new(Code::RateLimited, "Too many requests.")
+        .with_hint("Wait for the seconds in `Retry-After`, then try again.")
+        .with_retry_after(not_until.wait_time_from(DefaultClock::default().now()))
+}

@@ -1,0 +1,76 @@
+//! The keys that sign a project's access tokens: ES256, the private part sealed.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::EncodingKey;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    error::{ApiError, ApiResult},
+    secrets::{SealError, SealedColumn, Sealer},
+};
+
+/// Private part of a signing key.
+pub(in crate::projects) const SEALED_SIGNING_KEY: SealedColumn = SealedColumn {
+    table: "signing_keys",
+    column: "sealed",
+    key_columns: &["project_id", "id"],
+    identity: "signing_keys/{project_id}/{id}",
+};
+
+/// Why a signing key could not be created.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::projects) enum CreateSigningKeyError {
+    #[error("the key could not be generated")]
+    Generate,
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Generates a P-256 key for the project's tokens and stores it.
+pub(in crate::projects) async fn create_signing_key(
+    db: &mut PgConnection,
+    sealer: &Sealer,
+    project: &str,
+) -> Result<Uuid, CreateSigningKeyError> {
+    let id = Uuid::now_v7();
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| CreateSigningKeyError::Generate)?;
+    let pkcs8 = key.to_pkcs8v1().map_err(|_| CreateSigningKeyError::Generate)?;
+    // An uncompressed point: the byte 4, x, y.
+    let point = key.public_key().as_ref();
+    let public_jwk = serde_json::json!({
+        "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": id.to_string(),
+        "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..65]),
+    });
+    let sealed = sealer.seal(pkcs8.as_ref(), &SEALED_SIGNING_KEY.identity(&[&project, &id]))?;
+    sqlx::query("INSERT INTO signing_keys (id, project_id, public_jwk, sealed) VALUES ($1, $2, $3, $4)")
+        .bind(id)
+        .bind(project)
+        .bind(public_jwk)
+        .bind(sealed)
+        .execute(db)
+        .await?;
+    Ok(id)
+}
+
+/// The key that signs new tokens.
+pub struct SigningKey {
+    pub kid: String,
+    pub key: EncodingKey,
+}
+
+/// Opens a project's newest signing key.
+pub async fn signing_key(platform: &PgPool, sealer: &Sealer, project: &str) -> ApiResult<SigningKey> {
+    let (id, sealed): (Uuid, Vec<u8>) = sqlx::query_as(
+        "SELECT id, sealed FROM signing_keys WHERE project_id = $1 AND retired_at IS NULL ORDER BY id DESC LIMIT 1",
+    )
+    .bind(project)
+    .fetch_optional(platform)
+    .await?
+    .ok_or_else(|| ApiError::internal(anyhow::anyhow!("project {project} has no signing key")))?;
+    let pkcs8 = sealer.open(&sealed, &SEALED_SIGNING_KEY.identity(&[&project, &id])).map_err(ApiError::internal)?;
+    Ok(SigningKey { kid: id.to_string(), key: EncodingKey::from_ec_der(&pkcs8) })
+}

@@ -1,0 +1,202 @@
+//! A cache of valid keys. An entry is used for at most a second before the platform database is asked again.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use api_types::{KeyType, ProjectState};
+use chrono::{DateTime, Utc};
+use dashmap::DashMap;
+use sqlx::{PgPool, postgres::PgListener};
+use uuid::Uuid;
+
+use super::{api_keys, queries};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    projects::ProjectRef,
+    secrets,
+};
+
+/// Age from which an entry must be read again before it is used.
+const MAX_AGE: Duration = Duration::from_millis(1000);
+/// Age from which an entry is read again in the background, so that no request waits for it.
+const REFRESH_AGE: Duration = Duration::from_millis(500);
+/// Precision of `last_used_at`.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+/// A key that can't be looked up within this time gives 503, not access.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// A valid key.
+#[derive(Debug)]
+pub(in crate::projects) struct CachedKey {
+    pub key_id: Uuid,
+    pub key_type: KeyType,
+    pub project: Arc<ProjectRef>,
+    hash: [u8; 32],
+    expires_at: Option<DateTime<Utc>>,
+    checked_at: Instant,
+    touched_at: Option<Instant>,
+    refreshing: AtomicBool,
+}
+
+/// Valid keys that were used recently, by their hash.
+#[derive(Clone)]
+pub struct KeyCache {
+    platform: PgPool,
+    keys: Arc<DashMap<[u8; 32], Arc<CachedKey>>>,
+    /// Lets one request at a time look a key up; the others wait for its result.
+    lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl KeyCache {
+    pub fn new(platform: PgPool) -> Self {
+        Self { platform, keys: Arc::default(), lookups: Arc::default() }
+    }
+
+    /// Returns a valid key.
+    ///
+    /// # Errors
+    /// 401 if the key is not valid, 503 if that can't be determined.
+    pub(in crate::projects) async fn check(&self, key: &str) -> ApiResult<Arc<CachedKey>> {
+        if !api_keys::is_well_formed(key) {
+            return Err(invalid_key());
+        }
+        let hash = secrets::sha256(key.as_bytes());
+        if let Some(cached) = self.fresh_entry(&hash) {
+            if cached.checked_at.elapsed() > REFRESH_AGE && !cached.refreshing.swap(true, Ordering::Relaxed) {
+                let this = self.clone();
+                tokio::spawn(async move {
+                    // If this fails, the next request that finds no fresh entry reports the error.
+                    let _ = this.look_up(hash).await;
+                });
+            }
+            return Ok(cached);
+        }
+        let lock = self.lookups.entry(hash).or_default().clone();
+        let result = {
+            let _guard = lock.lock().await;
+            match self.fresh_entry(&hash) {
+                Some(cached) => Ok(cached),
+                None => self.look_up(hash).await,
+            }
+        };
+        self.lookups.remove_if(&hash, |_, lock| Arc::strong_count(lock) <= 2);
+        result
+    }
+
+    fn fresh_entry(&self, hash: &[u8; 32]) -> Option<Arc<CachedKey>> {
+        let cached = self.keys.get(hash)?;
+        let fresh = cached.checked_at.elapsed() < MAX_AGE
+            && cached.expires_at.is_none_or(|at| at > Utc::now())
+            && secrets::constant_time_eq(&cached.hash, hash);
+        fresh.then(|| cached.clone())
+    }
+
+    async fn look_up(&self, hash: [u8; 32]) -> ApiResult<Arc<CachedKey>> {
+        let checked_at = Instant::now();
+        let row = match tokio::time::timeout(LOOKUP_TIMEOUT, queries::valid_key(&self.platform, &hash)).await {
+            Ok(result) => result.map_err(|error| ApiError::unavailable("The platform database", error))?,
+            Err(elapsed) => return Err(ApiError::unavailable("The platform database", elapsed)),
+        };
+        let Some(row) = row.filter(|row| secrets::constant_time_eq(&row.hash, &hash)) else {
+            self.keys.remove(&hash);
+            return Err(invalid_key());
+        };
+        let previous = self.keys.get(&hash).map(|cached| cached.clone());
+        let touched_at = previous.as_ref().and_then(|cached| cached.touched_at);
+        let touch = touched_at.is_none_or(|at| at.elapsed() > TOUCH_INTERVAL)
+            && row.last_used_at.is_none_or(|at| (Utc::now() - at).num_seconds() >= TOUCH_INTERVAL.as_secs() as i64);
+        if touch {
+            self.touch(row.key_id);
+        }
+        let project = ProjectRef {
+            id: row.project_id,
+            name: row.project_name,
+            state: ProjectState::Ready,
+            cors_origins: row.cors_origins,
+            created_at: row.project_created_at,
+            updated_at: row.project_updated_at,
+            delete_after_run: None,
+            delete_problem: None,
+        };
+        let cached = Arc::new(CachedKey {
+            key_id: row.key_id,
+            key_type: row.key_type,
+            project: previous
+                .map(|cached| cached.project.clone())
+                .filter(|previous| **previous == project)
+                .unwrap_or_else(|| project.into()),
+            hash,
+            expires_at: row.expires_at,
+            checked_at,
+            touched_at: if touch { Some(checked_at) } else { touched_at },
+            refreshing: AtomicBool::new(false),
+        });
+        self.keys.insert(hash, cached.clone());
+        Ok(cached)
+    }
+
+    /// Updates `last_used_at` in the background.
+    fn touch(&self, id: Uuid) {
+        let platform = self.platform.clone();
+        tokio::spawn(async move {
+            if let Err(error) = queries::touch_key(&platform, id).await {
+                tracing::warn!(key = %id, %error, "could not update the last use of an API key");
+            }
+        });
+    }
+
+    /// Removes a key from the cache.
+    pub(super) fn forget(&self, hash: &[u8]) {
+        if let Ok(hash) = <[u8; 32]>::try_from(hash) {
+            self.keys.remove(&hash);
+        }
+    }
+
+    /// Removes every key of a project from the cache.
+    pub fn forget_project(&self, project: &str) {
+        self.keys.retain(|_, cached| cached.project.id != project);
+    }
+
+    /// Removes keys that other nodes changed, for as long as the process runs. Reconnects when the connection is lost;
+    /// [`MAX_AGE`] covers the gap.
+    pub async fn listen(self) {
+        loop {
+            let error = match self.listen_once().await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            tracing::debug!(%error, "lost the connection that listens for changed API keys; reconnecting");
+            self.keys.clear();
+            tokio::time::sleep(LISTEN_RETRY_DELAY).await;
+        }
+    }
+
+    async fn listen_once(&self) -> Result<std::convert::Infallible, sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.platform).await?;
+        listener.listen(queries::CHANNEL).await?;
+        self.keys.clear();
+        loop {
+            let notification = listener.recv().await?;
+            let payload = notification.payload();
+            match payload.strip_prefix("project:") {
+                Some(project) => self.forget_project(project),
+                None => {
+                    if let Ok(hash) = hex::decode(payload) {
+                        self.forget(&hash);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn invalid_key() -> ApiError {
+    ApiError::new(Code::Unauthorized, "The API key is not valid.")
+        .with_hint("Send one of the project's keys, not revoked and not expired, in the header `x-api-key`.")
+}

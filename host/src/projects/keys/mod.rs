@@ -1,0 +1,15 @@
+//! API keys of projects.
+//!
+//! `api_keys` defines their format and what the owner can do with them, `cache` is what each request of the public
+//! surface consults, `routes` and `queries` are the usual. Only the SHA-256 of a key is stored.
+
+mod api_keys;
+mod cache;
+mod queries;
+pub(super) mod routes;
+
+pub(super) use api_keys::{check_name, generate_key, new_key};
+pub(super) use queries::{insert_key, notify_project_changed};
+
+pub use api_keys::remove_ended_keys;
+pub use cache::KeyCache;

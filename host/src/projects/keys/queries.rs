@@ -1,0 +1,190 @@
+//! The fixed SQL of API keys.
+
+use api_types::{ApiKey, KeyType};
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+/// Channel on which nodes announce keys and projects that changed. The payload is a key's hash in hex, or
+/// `project:` and a project's id.
+pub(super) const CHANNEL: &str = "atlashub_keys";
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: Uuid,
+    #[sqlx(rename = "type")]
+    key_type: KeyType,
+    name: String,
+    prefix: String,
+    created_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<KeyRow> for ApiKey {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            key_type: row.key_type,
+            name: row.name,
+            prefix: row.prefix,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+/// The stored columns of a new key.
+pub(in crate::projects) struct NewKey<'a> {
+    pub id: Uuid,
+    pub project: &'a str,
+    pub key_type: KeyType,
+    pub name: &'a str,
+    pub prefix: &'a str,
+    pub hash: [u8; 32],
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+pub(in crate::projects) async fn insert_key(db: impl PgExecutor<'_>, key: &NewKey<'_>) -> Result<ApiKey, sqlx::Error> {
+    sqlx::query_as::<_, KeyRow>(
+        "INSERT INTO api_keys (id, project_id, type, name, prefix, hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         RETURNING id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at",
+    )
+    .bind(key.id)
+    .bind(key.project)
+    .bind(key.key_type)
+    .bind(key.name)
+    .bind(key.prefix)
+    .bind(key.hash.as_slice())
+    .bind(key.expires_at)
+    .fetch_one(db)
+    .await
+    .map(Into::into)
+}
+
+/// Returns a project's keys, oldest first.
+pub(super) async fn keys(
+    pool: &PgPool,
+    project: &str,
+    limit: i64,
+    after: Option<Uuid>,
+) -> Result<Vec<ApiKey>, sqlx::Error> {
+    // Ids are UUIDv7: they sort by creation time.
+    let rows = sqlx::query_as::<_, KeyRow>(
+        "SELECT id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at FROM api_keys
+         WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
+    )
+    .bind(project)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+pub(super) async fn key_for_update(
+    db: impl PgExecutor<'_>,
+    project: &str,
+    id: Uuid,
+) -> Result<Option<ApiKey>, sqlx::Error> {
+    let row = sqlx::query_as::<_, KeyRow>(
+        "SELECT id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at FROM api_keys
+         WHERE project_id = $1 AND id = $2 FOR UPDATE",
+    )
+    .bind(project)
+    .bind(id)
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+/// Lets the key expire at `at`, unless it expires earlier. Returns its hash.
+pub(super) async fn expire_key(db: impl PgExecutor<'_>, id: Uuid, at: DateTime<Utc>) -> Result<Vec<u8>, sqlx::Error> {
+    sqlx::query_scalar("UPDATE api_keys SET expires_at = least(expires_at, $2) WHERE id = $1 RETURNING hash")
+        .bind(id)
+        .bind(at)
+        .fetch_one(db)
+        .await
+}
+
+/// Revokes the key. Returns its hash, or `None` if the project has no such key.
+pub(super) async fn revoke_key(
+    db: impl PgExecutor<'_>,
+    project: &str,
+    id: Uuid,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE project_id = $1 AND id = $2 RETURNING hash",
+    )
+    .bind(project)
+    .bind(id)
+    .fetch_optional(db)
+    .await
+}
+
+/// A valid key with its project.
+#[derive(sqlx::FromRow)]
+pub(super) struct ValidKeyRow {
+    pub key_id: Uuid,
+    pub key_type: KeyType,
+    pub hash: Vec<u8>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub project_id: String,
+    pub project_name: String,
+    pub cors_origins: Vec<String>,
+    pub project_created_at: DateTime<Utc>,
+    pub project_updated_at: DateTime<Utc>,
+}
+
+/// Returns the key with this hash, if it is neither revoked nor expired and its project is ready.
+pub(super) async fn valid_key(pool: &PgPool, hash: &[u8]) -> Result<Option<ValidKeyRow>, sqlx::Error> {
+    crate::db::platform::retry_stale(|| {
+        sqlx::query_as(
+            "SELECT k.id AS key_id, k.type AS key_type, k.hash, k.expires_at, k.last_used_at,
+                    p.id AS project_id, p.name AS project_name, p.cors_origins,
+                    p.created_at AS project_created_at, p.updated_at AS project_updated_at
+             FROM api_keys k JOIN projects p ON p.id = k.project_id
+             WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+               AND p.state = 'ready'",
+        )
+        .bind(hash)
+        .fetch_optional(pool)
+    })
+    .await
+}
+
+/// Sets `last_used_at` to now.
+pub(super) async fn touch_key(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE api_keys SET last_used_at = now() WHERE id = $1").bind(id).execute(pool).await.map(drop)
+}
+
+/// Tells all nodes to drop the key from their caches.
+pub(super) async fn notify_key_changed(db: impl PgExecutor<'_>, hash: &[u8]) -> Result<(), sqlx::Error> {
+    notify(db, &hex::encode(hash)).await
+}
+
+/// Tells all nodes to drop the project's keys from their caches.
+pub(in crate::projects) async fn notify_project_changed(db: impl PgExecutor<'_>, id: &str) -> Result<(), sqlx::Error> {
+    notify(db, &format!("project:{id}")).await
+}
+
+async fn notify(db: impl PgExecutor<'_>, payload: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(db).await.map(drop)
+}
+
+/// Deletes up to `limit` keys that ended at least `days` ago. Returns their number.
+pub(super) async fn remove_ended_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    let result = sqlx::query(
+        "DELETE FROM api_keys WHERE id IN
+             (SELECT id FROM api_keys WHERE least(revoked_at, expires_at) <= now() - make_interval(days => $1) LIMIT $2)",
+    )
+    .bind(days)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected())
+}

@@ -1,0 +1,26 @@
+//! The life cycle of projects.
+//!
+//! - `provisioning`: creates a project, all of it or nothing. Its undo is shared by removal and recovery.
+//! - `database`: the statements that create and drop a project's database and roles.
+//! - `removal`: deletes a project, at once or after a final backup.
+//! - `recovery`: removes what a crash left of projects that were being created or deleted.
+//! - `credentials`: the sealed passwords of projects' roles.
+//! - `databases`: every database by its logical name, for dumps and lists.
+//! - `routes`, `queries`: the handlers, and the fixed SQL that changes projects.
+
+mod credentials;
+mod database;
+mod databases;
+mod provisioning;
+mod queries;
+mod recovery;
+mod removal;
+pub(super) mod routes;
+
+pub(super) use credentials::SEALED_PASSWORD;
+
+pub use credentials::SealedCredentials;
+pub use database::close_shared_databases;
+pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
+pub use recovery::{UnfinishedProject, finish_unfinished_projects, unfinished_projects};
+pub use removal::{delete_after_run, keep_after_run};

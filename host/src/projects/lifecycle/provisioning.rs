@@ -1,0 +1,202 @@
+//! Creates a project: rows, roles, database, bucket, keys; all of it or nothing.
+//!
+//! The rows come first, in state `creating`, so that whatever a crash leaves behind can be found and removed. A session
+//! lock is held from beginning to end: a process that can take it knows that no other one works on the project.
+
+use api_types::{CreatedProject, KeyType, ProjectState};
+use rand::Rng;
+use sqlx::{Connection, PgConnection};
+use zeroize::Zeroizing;
+
+use super::{credentials, database, queries};
+use crate::{
+    db::DbRole,
+    error::{ApiError, ApiResult, Code},
+    object_store::StoreError,
+    projects::{ProjectRef, ProjectsState, gate::signing_keys, keys},
+    secrets,
+};
+
+/// Buckets that every project has from the beginning.
+const FIRST_BUCKETS: [&str; 2] = ["private", "uploads"];
+/// Name of the two keys that every project has from the beginning.
+const FIRST_KEY_NAME: &str = "default";
+
+/// Why a project could not be created or deleted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LifecycleError {
+    #[error("Postgres: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("object store: {0}")]
+    Store(#[from] StoreError),
+    #[error("sealing: {0}")]
+    Seal(#[from] secrets::SealError),
+    #[error("signing key: {0}")]
+    SigningKey(#[from] signing_keys::CreateSigningKeyError),
+    #[error("another process is working on this project")]
+    Busy,
+}
+
+impl From<LifecycleError> for ApiError {
+    fn from(error: LifecycleError) -> Self {
+        match error {
+            LifecycleError::Database(error) if is_name_taken(&error) => name_taken(),
+            LifecycleError::Database(error) => {
+                let code = error.as_database_error().and_then(|error| error.code());
+                if code.is_some_and(|code| code == "42501") {
+                    Self::internal(error).with_hint(
+                        "The platform's Postgres role lacks a privilege; run `atlashub doctor` to see which.",
+                    )
+                } else {
+                    error.into()
+                }
+            }
+            LifecycleError::Store(error) => error.into(),
+            LifecycleError::Busy => Self::new(Code::Conflict, "Another request is changing this project.")
+                .with_hint("Try again in a moment."),
+            LifecycleError::Seal(error) => Self::internal(error),
+            LifecycleError::SigningKey(error) => Self::internal(error),
+        }
+    }
+}
+
+/// Returns whether the statement failed because another project has the name.
+pub(super) fn is_name_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.constraint()) == Some("projects_name_key")
+}
+
+pub(super) fn name_taken() -> ApiError {
+    ApiError::new(Code::Conflict, "A project with this name exists.").with_hint("Choose another name.")
+}
+
+/// Creates a project. Completes, or undoes what it did, even if the caller stops waiting.
+pub(super) async fn create_project(state: &ProjectsState, name: String) -> ApiResult<CreatedProject> {
+    let state = state.clone();
+    tokio::spawn(async move { provision(&state, &name).await })
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(ApiError::from)
+}
+
+/// The secrets of a new project. Only sealed or hashed forms of them are stored.
+struct NewSecrets {
+    publishable_key: String,
+    secret_key: String,
+    passwords: [(DbRole, Zeroizing<String>); DbRole::ALL.len()],
+}
+
+async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, LifecycleError> {
+    let id = new_project_id();
+    let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+    lock(&mut connection, &id).await?;
+    let result = create_all(state, &mut connection, &id, name).await;
+    if let Err(error) = &result {
+        tracing::warn!(
+            project = id,
+            error = error.to_string(),
+            "could not create a project; removing what was created"
+        );
+        if let Err(error) = remove_all(state, &mut connection, &id).await {
+            tracing::error!(
+                project = id,
+                error = error.to_string(),
+                "could not remove a partly created project; the next sweep tries again"
+            );
+        }
+    }
+    let _ = connection.close().await;
+    result
+}
+
+async fn create_all(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    id: &str,
+    name: &str,
+) -> Result<CreatedProject, LifecycleError> {
+    let secrets = NewSecrets {
+        publishable_key: keys::generate_key(KeyType::Publishable),
+        secret_key: keys::generate_key(KeyType::Secret),
+        passwords: DbRole::ALL.map(|role| (role, secrets::random_password())),
+    };
+    insert_rows(state, connection, id, name, &secrets).await?;
+    for (role, password) in &secrets.passwords {
+        database::create_role(connection, id, *role, password).await?;
+    }
+    database::create_database(connection, id).await?;
+    database::prepare_database(&state.database_url, id).await?;
+    state.store.ensure_bucket(&ProjectRef::bucket_of(id)).await?;
+    let project = queries::set_state(&mut *connection, id, ProjectState::Ready).await?;
+    let project = project.ok_or(sqlx::Error::RowNotFound)?;
+    tracing::info!(project = id, "created a project");
+    Ok(CreatedProject {
+        project: project.to_wire(),
+        publishable_key: secrets.publishable_key,
+        secret_key: secrets.secret_key,
+    })
+}
+
+/// Inserts everything that the platform database stores of a new project, in one transaction.
+async fn insert_rows(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    id: &str,
+    name: &str,
+    secrets: &NewSecrets,
+) -> Result<(), LifecycleError> {
+    let mut rows = connection.begin().await?;
+    queries::insert_project(&mut *rows, id, name).await?;
+    for (role, password) in &secrets.passwords {
+        let sealed = state.sealer.seal(password.as_bytes(), &credentials::password_identity(id, *role))?;
+        queries::insert_credential(&mut *rows, id, *role, &sealed).await?;
+    }
+    for bucket in FIRST_BUCKETS {
+        queries::insert_bucket(&mut *rows, id, bucket, state.max_object_bytes).await?;
+    }
+    for (key_type, key) in [(KeyType::Publishable, &secrets.publishable_key), (KeyType::Secret, &secrets.secret_key)] {
+        keys::insert_key(&mut *rows, &keys::new_key(id, key_type, FIRST_KEY_NAME, key, None)).await?;
+    }
+    signing_keys::create_signing_key(&mut rows, &state.sealer, id).await?;
+    rows.commit().await?;
+    Ok(())
+}
+
+/// Removes whatever exists of a project, the row last, so that a failure leaves a row that recovery finds.
+pub(super) async fn remove_all(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    id: &str,
+) -> Result<(), LifecycleError> {
+    state.pools.close(id);
+    database::drop_database_and_roles(connection, id).await?;
+    state.store.delete_bucket_with_contents(&ProjectRef::bucket_of(id)).await?;
+    queries::delete_project(&mut *connection, id).await?;
+    state.projects.forget(id);
+    Ok(())
+}
+
+/// Takes the project's lock, which is held until the connection closes.
+///
+/// # Errors
+/// [`LifecycleError::Busy`] if another connection holds it.
+pub(super) async fn lock(connection: &mut PgConnection, id: &str) -> Result<(), LifecycleError> {
+    let locked: bool =
+        sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('atlashub project ' || $1, 0))")
+            .bind(id)
+            .fetch_one(connection)
+            .await?;
+    if locked { Ok(()) } else { Err(LifecycleError::Busy) }
+}
+
+/// Returns 16 lowercase letters and digits, the first a letter: safe as part of a database's and a bucket's name.
+fn new_project_id() -> String {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
+    const LETTERS_AND_DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    (0..16)
+        .map(|i| {
+            let set = if i == 0 { LETTERS } else { LETTERS_AND_DIGITS };
+            set[random.random_range(0..set.len())] as char
+        })
+        .collect()
+}

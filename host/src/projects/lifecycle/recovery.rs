@@ -1,0 +1,52 @@
+//! Removes what a crash left of projects that were being created or deleted.
+
+use api_types::ProjectState;
+use sqlx::{Connection, PgPool};
+
+use super::{database, provisioning};
+use crate::projects::{ProjectsState, queries};
+
+/// A project that is being created or deleted, or that a crash left so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedProject {
+    pub id: String,
+    pub name: String,
+    pub state: ProjectState,
+}
+
+/// Returns the projects that are not ready, including those that a running process works on.
+pub async fn unfinished_projects(platform: &PgPool) -> Result<Vec<UnfinishedProject>, sqlx::Error> {
+    let projects = queries::unfinished_projects(platform).await?;
+    Ok(projects
+        .into_iter()
+        .map(|project| UnfinishedProject { id: project.id, name: project.name, state: project.state })
+        .collect())
+}
+
+/// Removes every unfinished project that no process works on, and returns those it removed.
+///
+/// Removing a project in state `creating` loses nothing: nobody was given its keys.
+pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result<Vec<UnfinishedProject>> {
+    let mut finished = Vec::new();
+    for project in unfinished_projects(&state.platform).await? {
+        let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+        match provisioning::lock(&mut connection, &project.id).await {
+            // Read again under the lock: its previous holder may have finished since the list was read.
+            Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => {}
+            Ok(()) => {
+                provisioning::remove_all(state, &mut connection, &project.id).await?;
+                tracing::info!(project = project.id, state = %project.state, "removed an unfinished project");
+                finished.push(project);
+            }
+            Err(provisioning::LifecycleError::Busy) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let _ = connection.close().await;
+    }
+    Ok(finished)
+}
+
+async fn is_ready_or_gone(platform: &PgPool, id: &str) -> Result<bool, sqlx::Error> {
+    let project = queries::project(platform, id).await?;
+    Ok(project.is_none_or(|project| project.state == ProjectState::Ready))
+}

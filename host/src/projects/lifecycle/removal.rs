@@ -1,0 +1,91 @@
+//! Deletes a project: it stops serving requests first, then everything of it is removed, the row last.
+//!
+//! With a final backup the project keeps working until the backup is complete.
+
+use api_types::ProjectState;
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use super::{database, provisioning, provisioning::LifecycleError, queries};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    projects::{ProjectRef, ProjectsState, keys},
+};
+
+/// Deletes a project. Completes even if the caller stops waiting. Can be called again after a failure.
+pub(super) async fn delete_project(state: &ProjectsState, project: &ProjectRef) -> ApiResult<()> {
+    let (state, id) = (state.clone(), project.id.clone());
+    tokio::spawn(async move { delete_now(&state, &id).await })
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(ApiError::from)
+}
+
+/// Starts a final backup, after which the project is deleted. Returns the backup's run.
+pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectRef) -> ApiResult<Uuid> {
+    let mut transaction = state.platform.begin().await?;
+    match queries::lock_ready_project(&mut transaction, &project.id).await? {
+        None => {
+            return Err(ApiError::new(Code::Conflict, "The project is being deleted.")
+                .with_hint("Send the request without `finalBackup` to finish that."));
+        }
+        Some(Some(run)) => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                format!("The project is already waiting for its final backup, run {run}."),
+            )
+            .with_hint("Wait for it, cancel that run, or delete the project without a final backup."));
+        }
+        Some(None) => {}
+    }
+    // A crash between the two leaves a backup without a deletion, and the caller got no response.
+    let run = (state.begin_final_backup)(project.id.clone()).await?;
+    queries::set_delete_after_run(&mut *transaction, &project.id, run).await?;
+    transaction.commit().await?;
+    state.projects.forget(&project.id);
+    tracing::info!(project = project.id, %run, "a project will be deleted after its final backup");
+    Ok(run)
+}
+
+/// Deletes a project that waits for the run. Returns `false` if it no longer does, or another process works on it.
+pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid) -> anyhow::Result<bool> {
+    let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+    match provisioning::lock(&mut connection, id).await {
+        Ok(()) => {}
+        Err(LifecycleError::Busy) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    let begun = queries::begin_deletion(&mut connection, id, run).await?;
+    if begun {
+        delete_locked(state, &mut connection, id).await?;
+    }
+    let _ = connection.close().await;
+    Ok(begun)
+}
+
+/// Keeps a project that waits for the run, and stores the reason. Returns `false` if it no longer waits.
+pub async fn keep_after_run(state: &ProjectsState, id: &str, run: Uuid, problem: &str) -> Result<bool, sqlx::Error> {
+    let kept = queries::cancel_deletion(&state.platform, id, run, problem).await?;
+    state.projects.forget(id);
+    Ok(kept)
+}
+
+async fn delete_now(state: &ProjectsState, id: &str) -> Result<(), LifecycleError> {
+    let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+    provisioning::lock(&mut connection, id).await?;
+    queries::set_state(&mut connection, id, ProjectState::Deleting).await?;
+    delete_locked(state, &mut connection, id).await?;
+    let _ = connection.close().await;
+    Ok(())
+}
+
+/// Deletes a project in state `deleting` whose lock `connection` holds.
+async fn delete_locked(state: &ProjectsState, connection: &mut PgConnection, id: &str) -> Result<(), LifecycleError> {
+    state.projects.forget(id);
+    state.keys.forget_project(id);
+    keys::notify_project_changed(&mut *connection, id).await?;
+    provisioning::remove_all(state, connection, id).await?;
+    (state.forget)(id);
+    tracing::info!(project = id, "deleted a project");
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The columns of the platform database that hold sealed values: re-sealing them when the master key changes, and
+//! checking that they open.
+
+use std::fmt::{self, Write as _};
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::{SealError, Sealer};
+
+/// Rows of a column that one statement re-seals.
+const RESEAL_BATCH: usize = 200;
+
+/// A `bytea` column of sealed values. Rows in which it is null hold none.
+///
+/// Each slice declares its own columns and seals with their identities; `app` collects them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedColumn {
+    pub table: &'static str,
+    pub column: &'static str,
+    /// Columns that identify a row.
+    pub key_columns: &'static [&'static str],
+    /// The identity that a row's value is sealed for. `{name}` stands for the value of a key column.
+    pub identity: &'static str,
+}
+
+/// Result of re-sealing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResealReport {
+    /// Values that are now sealed with the current key.
+    pub resealed: u64,
+    /// Values that were sealed with the current key before.
+    pub already_current: u64,
+}
+
+/// Why the sealed values of a column could not be checked or re-sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealedColumnError {
+    #[error("{identity}: {error}")]
+    Seal { identity: String, error: SealError },
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl SealedColumn {
+    /// Returns the identity that the value of a row is sealed for. `key` holds the values of the key columns, in
+    /// their order.
+    pub fn identity(&self, key: &[&dyn fmt::Display]) -> String {
+        let mut identity = String::new();
+        let mut rest = self.identity;
+        while let Some((text, (name, after))) =
+            rest.split_once('{').and_then(|(text, rest)| Some((text, rest.split_once('}')?)))
+        {
+            identity.push_str(text);
+            if let Some(index) = self.key_columns.iter().position(|column| *column == name)
+                && let Some(value) = key.get(index)
+            {
+                // Writing to a `String` can't fail.
+                let _ = write!(identity, "{value}");
+            }
+            rest = after;
+        }
+        identity.push_str(rest);
+        identity
+    }
+
+    /// Returns identity and sealed value of every row.
+    async fn values(&self, platform: &PgPool) -> Result<Vec<(String, Vec<u8>)>, sqlx::Error> {
+        let Self { table, column, key_columns, .. } = self;
+        let keys = key_columns.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
+        // Only constants of the source are part of the text.
+        let sql = format!("SELECT ARRAY[{keys}], {column} FROM {table} WHERE {column} IS NOT NULL");
+        let rows: Vec<(Vec<String>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(platform).await?;
+        let with_identity = |(key, sealed): (Vec<String>, _)| {
+            let key: Vec<&dyn fmt::Display> = key.iter().map(|value| value as &dyn fmt::Display).collect();
+            (self.identity(&key), sealed)
+        };
+        Ok(rows.into_iter().map(with_identity).collect())
+    }
+
+    /// Replaces sealed values. A value that was changed in the meantime stays: a running node sealed it with the
+    /// current key.
+    async fn replace(&self, platform: &PgPool, old: &[Vec<u8>], new: &[Vec<u8>]) -> Result<(), sqlx::Error> {
+        let Self { table, column, .. } = self;
+        // The sealed value identifies its row: each contains a random nonce.
+        let sql = format!(
+            "UPDATE {table} SET {column} = replacement.new FROM unnest($1::bytea[], $2::bytea[]) AS replacement (old, new)
+             WHERE {table}.{column} = replacement.old"
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(old).bind(new).execute(platform).await.map(drop)
+    }
+}
+
+/// Opens every sealed value with either key and seals it with the current one, while nodes run with both keys.
+///
+/// Can be interrupted and run again.
+///
+/// # Errors
+/// Fails at the first value that neither key opens. That value is not changed.
+pub async fn reseal(
+    platform: &PgPool,
+    sealer: &Sealer,
+    columns: &[SealedColumn],
+) -> Result<ResealReport, SealedColumnError> {
+    let mut report = ResealReport::default();
+    for column in columns {
+        let values = column.values(platform).await?;
+        let (current, outdated): (Vec<_>, Vec<_>) =
+            values.into_iter().partition(|(_, sealed)| sealer.is_current(sealed));
+        report.already_current += current.len() as u64;
+        for batch in outdated.chunks(RESEAL_BATCH) {
+            let reseal_one = |(identity, sealed): &(String, Vec<u8>)| {
+                let resealed = sealer.open(sealed, identity).and_then(|plain| sealer.seal(&plain, identity));
+                resealed.map_err(|error| SealedColumnError::Seal { identity: identity.clone(), error })
+            };
+            let new = batch.iter().map(reseal_one).collect::<Result<Vec<_>, _>>()?;
+            let old: Vec<_> = batch.iter().map(|(_, sealed)| sealed.clone()).collect();
+            column.replace(platform, &old, &new).await?;
+            report.resealed += batch.len() as u64;
+        }
+    }
+    Ok(report)
+}
+
+/// Opens every sealed value and returns their number.
+///
+/// # Errors
+/// Fails at the first value that does not open.
+pub async fn check_sealed(
+    platform: &PgPool,
+    sealer: &Sealer,
+    columns: &[SealedColumn],
+) -> Result<u64, SealedColumnError> {
+    let mut opened = 0;
+    for column in columns {
+        for (identity, sealed) in column.values(platform).await? {
+            sealer.open(&sealed, &identity).map_err(|error| SealedColumnError::Seal { identity, error })?;
+            opened += 1;
+        }
+    }
+    Ok(opened)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_contains_the_key_values() {
+        let column = SealedColumn {
+            table: "t",
+            column: "sealed",
+            key_columns: &["plugin", "name"],
+            identity: "t/{plugin}/{name}/end",
+        };
+        assert_eq!(column.identity(&[&"{name}", &7]), "t/{name}/7/end");
+        assert_eq!(SealedColumn { identity: "{name}{plugin}", ..column }.identity(&[&"a", &"b"]), "ba");
+        assert_eq!(SealedColumn { identity: "plain", ..column }.identity(&[&"a", &"b"]), "plain");
+    }
+}
