@@ -16,6 +16,7 @@ pub mod projects;
 
 pub mod data;
 pub mod jobs;
+pub mod notifications;
 pub mod sql_editor;
 pub mod storage;
 pub mod tables;

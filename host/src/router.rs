@@ -15,7 +15,7 @@ use crate::{
     error::{ApiError, Code},
     health,
     http::{RequestLimits, finish_response, limit_requests, note_client_address},
-    jobs, observability, plugins, projects, sql_editor, storage, tables,
+    jobs, notifications, observability, plugins, projects, sql_editor, storage, tables,
 };
 
 /// Owner's requests that make or remove databases take longer than an app's.
@@ -43,7 +43,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .merge(storage::admin_router())
         .merge(backups::admin_router())
         .merge(jobs::admin_router())
-        .merge(jobs::notify::admin_router())
+        .merge(notifications::admin_router())
         .merge(plugins::admin_router())
         .merge(admin::router())
 }

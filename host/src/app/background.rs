@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use super::{App, notices::RunNotices};
 use crate::{
     backups::{self, BackupsState},
-    jobs::{RunEnded, RunObserver, Scheduler, notify},
-    observability,
+    jobs::{RunEnded, RunObserver, Scheduler},
+    notifications, observability,
     projects::{self, ProjectsState},
     storage,
 };
@@ -41,7 +41,7 @@ impl App {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
         tokio::spawn(self.0.plugins.clone().watch());
-        notify::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
+        notifications::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {

@@ -11,7 +11,8 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
-    jobs::{JobsState, NoRunner, notify::NotificationState},
+    jobs::{JobsState, NoRunner},
+    notifications::NotificationState,
     object_store::ObjectStore,
     plugins::{
         FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities,

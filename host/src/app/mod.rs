@@ -21,10 +21,8 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::DataService,
     egress::Egress,
-    jobs::{
-        JobRunner, JobsState, Scheduler,
-        notify::{NotificationState, Notifier},
-    },
+    jobs::{JobRunner, JobsState, Scheduler},
+    notifications::{NotificationState, Notifier},
     object_store::ObjectStore,
     plugins::{FirstParty, PluginRunner, Plugins, capabilities},
     projects::{Projects, ProjectsState, PublicGate},

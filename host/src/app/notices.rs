@@ -1,10 +1,8 @@
 use api_types::{NotificationEvent, RunStatus};
 
 use crate::{
-    jobs::{
-        RunEnded, RunObserver,
-        notify::{Notification, Notifier},
-    },
+    jobs::{RunEnded, RunObserver},
+    notifications::{Notification, Notifier},
     plugins::RejectedPlugin,
 };
 

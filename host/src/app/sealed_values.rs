@@ -3,13 +3,13 @@
 use sqlx::PgPool;
 
 use crate::{
-    jobs, plugins, projects,
+    jobs, notifications, plugins, projects,
     secrets::{self, ResealReport, SealedColumn, SealedColumnError, Sealer},
 };
 
 /// Returns every column of the platform database that is sealed under the master key.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [projects::SEALED_COLUMNS, jobs::SEALED_COLUMNS, jobs::notify::SEALED_COLUMNS, plugins::SEALED_COLUMNS].concat()
+    [projects::SEALED_COLUMNS, jobs::SEALED_COLUMNS, notifications::SEALED_COLUMNS, plugins::SEALED_COLUMNS].concat()
 }
 
 /// Seals every value with the current master key, see [`secrets::reseal`].

@@ -12,30 +12,15 @@
 //! (jobs as the owner changes them), `begin` (runs by hand), `scheduler`, `output` (a run's log and progress), `log`
 //! (reading it), `tail` (following it), `retention`, then the routes.
 
+mod catalogue;
 mod names;
 mod no_runner;
-pub mod notify;
-mod runner;
-mod schedule;
-
 mod queries;
-
-mod definition;
-mod sealed;
-
-mod begin;
-mod catalogue;
-
-mod output;
 mod redact;
+mod runner;
+mod runs;
+mod schedule;
 mod scheduler;
-
-mod log;
-mod retention;
-mod tail;
-
-mod job_routes;
-mod run_routes;
 
 use std::sync::Arc;
 
@@ -47,14 +32,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, secrets::Sealer};
 
 pub use crate::object_store::PLATFORM_BUCKET;
-pub use begin::NewRun;
+pub use catalogue::NewRun;
+pub use catalogue::sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub use no_runner::NoRunner;
 pub use redact::Redactor;
-pub use retention::RetentionReport;
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
+pub use runs::RetentionReport;
 pub use schedule::{Schedule, ScheduleError};
 pub use scheduler::{RunEnded, RunObserver, Scheduler};
-pub use sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
 
 /// What the routes, the scheduler and other slices need of jobs. Cheap to clone.
 #[derive(Clone)]
@@ -89,7 +74,7 @@ impl JobsState {
             runner,
             config,
             closing: CancellationToken::new(),
-            tails: Arc::new(tokio::sync::Semaphore::new(tail::MOST_TAILS)),
+            tails: Arc::new(tokio::sync::Semaphore::new(runs::MOST_TAILS)),
             orphan_cursor: Arc::default(),
         }
     }
@@ -107,13 +92,13 @@ where
     JobsState: FromRef<S>,
 {
     OpenApiRouter::new()
-        .routes(routes!(job_routes::list_jobs, job_routes::create_job))
-        .routes(routes!(job_routes::get_job, job_routes::update_job, job_routes::delete_job))
-        .routes(routes!(job_routes::run_job))
-        .routes(routes!(run_routes::list_runs_of_job))
-        .routes(routes!(run_routes::list_runs))
-        .routes(routes!(run_routes::get_run))
-        .routes(routes!(run_routes::get_run_log))
-        .routes(routes!(run_routes::cancel_run))
-        .routes(routes!(job_routes::preview_cron))
+        .routes(routes!(catalogue::routes::list_jobs, catalogue::routes::create_job))
+        .routes(routes!(catalogue::routes::get_job, catalogue::routes::update_job, catalogue::routes::delete_job))
+        .routes(routes!(catalogue::routes::run_job))
+        .routes(routes!(runs::routes::list_runs_of_job))
+        .routes(routes!(runs::routes::list_runs))
+        .routes(routes!(runs::routes::get_run))
+        .routes(routes!(runs::routes::get_run_log))
+        .routes(routes!(runs::routes::cancel_run))
+        .routes(routes!(catalogue::routes::preview_cron))
 }

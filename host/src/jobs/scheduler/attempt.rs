@@ -14,10 +14,10 @@ use super::{
 };
 use crate::jobs::{
     LineLevel, RunCall, RunFailure, RunOutput, RunReport,
-    output::{RunLog, shortened},
+    catalogue::sealed,
     queries::ClaimedRow,
     redact::Redactor,
-    sealed,
+    runs::output::{RunLog, shortened},
 };
 
 /// What a runner gets to end by itself, after its time was up or it was told to stop; then it is dropped.

@@ -6,7 +6,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::jobs::{output::RunLog, queries::HeldLease};
+use crate::jobs::{queries::HeldLease, runs::output::RunLog};
 
 /// Why a run was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -48,12 +48,8 @@ use super::{
     },
 };
 use crate::{
-    config::Secret,
-    egress::Egress,
-    jobs::{JobsState, notify::Notifier},
-    object_store::ObjectStore,
-    projects::Databases,
-    storage::StorageState,
+    config::Secret, egress::Egress, jobs::JobsState, notifications::Notifier, object_store::ObjectStore,
+    projects::Databases, storage::StorageState,
 };
 
 /// What capabilities share between runs.

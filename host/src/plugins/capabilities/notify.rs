@@ -1,6 +1,6 @@
 use super::{begin_call, check_lease};
 use crate::{
-    jobs::notify::Notification,
+    notifications::Notification,
     plugins::runtime::{Accessor, CallError, Host, RunState, bindings::notify},
 };
 

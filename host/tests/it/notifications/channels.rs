@@ -1,6 +1,6 @@
 //! Channels of notifications: made, changed, tested and removed, with secrets that nobody reads back.
 
-use atlashub::{jobs::notify::NotificationState, secrets::MasterKey};
+use atlashub::{notifications::NotificationState, secrets::MasterKey};
 use axum::extract::FromRef as _;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ async fn a_disk_that_is_nearly_full_is_told_of_once_until_it_has_room() {
     create_channel(&app, webhook(&server.url("/"))).await;
     let state = NotificationState::from_ref(&app.app);
     let folder = tempfile::tempdir().unwrap();
-    let watch = |percent: u8| atlashub::jobs::notify::DiskWatch::new(&state, folder.path().to_owned(), percent);
+    let watch = |percent: u8| atlashub::notifications::DiskWatch::new(&state, folder.path().to_owned(), percent);
     let conditions = async || -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM notification_conditions").fetch_one(app.app.platform()).await.unwrap()
     };

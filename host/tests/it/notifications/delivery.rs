@@ -9,7 +9,7 @@ use std::{
 };
 
 use api_types::NotificationEvent;
-use atlashub::jobs::notify::Notification;
+use atlashub::notifications::Notification;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use api_types::NotificationEvent;
-use atlashub::jobs::notify::Notification;
+use atlashub::notifications::Notification;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::Connection as _;

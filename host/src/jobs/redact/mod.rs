@@ -305,5 +305,4 @@ fn replaced(bytes: &[u8], places: impl Iterator<Item = std::ops::Range<usize>>) 
 }
 
 #[cfg(test)]
-#[path = "redact_tests.rs"]
 mod tests;

@@ -17,7 +17,7 @@ use super::{ChannelError, TIMEOUT};
 use crate::{
     config::TrustedCertificates,
     egress::tls_reason,
-    jobs::notify::{notification::Message, settings::EmailSettings},
+    notifications::{notification::Message, settings::EmailSettings},
 };
 
 /// Mails the message as plain text. The server's certificate must be of a public authority, or of a trusted one.
@@ -108,5 +108,5 @@ fn hide_password(text: &str, settings: &EmailSettings) -> String {
         _ => text.to_owned(),
     };
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    crate::jobs::notify::notification::cut(one_line.trim_end_matches('.'), 300)
+    crate::notifications::notification::cut(one_line.trim_end_matches('.'), 300)
 }

@@ -98,7 +98,7 @@ pub(super) struct Message {
 
 impl Message {
     /// What the test button sends.
-    pub(in crate::jobs::notify) fn test(channel: &str) -> Self {
+    pub(super) fn test(channel: &str) -> Self {
         let now = Utc::now();
         let text = "If you can read this, notifications reach you.";
         Self {
@@ -114,7 +114,7 @@ impl Message {
     }
 
     /// The title, and how often where that is more than once.
-    pub(in crate::jobs::notify) fn headline(&self) -> String {
+    pub(super) fn headline(&self) -> String {
         if self.occurrences > 1 {
             format!("{} ({} times)", self.notification.title, self.occurrences)
         } else {
@@ -123,7 +123,7 @@ impl Message {
     }
 
     /// The message, then since when it has been repeated.
-    pub(in crate::jobs::notify) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = self.notification.message.clone();
         if self.occurrences > 1 {
             if !text.is_empty() {
@@ -136,7 +136,7 @@ impl Message {
     }
 
     /// The fields, the project first.
-    pub(in crate::jobs::notify) fn fields(&self) -> Vec<(&str, &str)> {
+    pub(super) fn fields(&self) -> Vec<(&str, &str)> {
         let project = self.project_name.as_deref().or(self.notification.project.as_deref());
         let project = project.map(|name| ("project", name));
         let fields = self.notification.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -7,18 +7,18 @@ use bytes::Bytes;
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::{LineLevel, RunOutput, queries::OutputPart, redact::Redactor};
+use crate::jobs::{LineLevel, RunOutput, queries::OutputPart, redact::Redactor};
 
 /// Bytes of a log that are kept in the row; the whole goes to the object store where it is longer.
 const ROW_BYTES: usize = 64 << 10;
 /// Bytes that are kept at all; lines beyond are counted.
-pub(super) const MAX_LOG_BYTES: usize = 4 << 20;
+pub(in crate::jobs) const MAX_LOG_BYTES: usize = 4 << 20;
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
 const MAX_FIELDS_BYTES: usize = 16 << 10;
 const MAX_PROGRESS_BYTES: usize = 500;
 
 /// A run's log, as lines of JSON, and its progress.
-pub(super) struct RunLog {
+pub(in crate::jobs) struct RunLog {
     redactor: Redactor,
     /// Where the whole goes once the row can't hold it.
     object_key: String,
@@ -41,15 +41,15 @@ struct Inner {
 }
 
 impl RunLog {
-    pub(super) fn new(redactor: Redactor, object_key: String) -> Self {
+    pub(in crate::jobs) fn new(redactor: Redactor, object_key: String) -> Self {
         Self { redactor, object_key, inner: Mutex::default() }
     }
 
-    pub(super) fn redactor(&self) -> &Redactor {
+    pub(in crate::jobs) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
 
-    pub(super) fn object_key(&self) -> &str {
+    pub(in crate::jobs) fn object_key(&self) -> &str {
         &self.object_key
     }
 
@@ -58,13 +58,13 @@ impl RunLog {
     }
 
     /// What is new for the row, and the version that it brings it to; none where there are no news.
-    pub(super) fn news(&self, run: uuid::Uuid, lease: uuid::Uuid) -> Option<(OutputPart, u64)> {
+    pub(in crate::jobs) fn news(&self, run: uuid::Uuid, lease: uuid::Uuid) -> Option<(OutputPart, u64)> {
         let inner = self.lock();
         (inner.version > inner.written).then(|| (self.part(&inner, run, lease), inner.version))
     }
 
     /// All of it, after the last line.
-    pub(super) fn last_part(&self, run: uuid::Uuid, lease: uuid::Uuid) -> OutputPart {
+    pub(in crate::jobs) fn last_part(&self, run: uuid::Uuid, lease: uuid::Uuid) -> OutputPart {
         self.part(&self.lock(), run, lease)
     }
 
@@ -80,25 +80,25 @@ impl RunLog {
         }
     }
 
-    pub(super) fn written(&self, version: u64) {
+    pub(in crate::jobs) fn written(&self, version: u64) {
         let mut inner = self.lock();
         inner.written = inner.written.max(version);
     }
 
     /// The whole log, where the row can't hold it and the object store has not all of it.
-    pub(super) fn for_store(&self) -> Option<Bytes> {
+    pub(in crate::jobs) fn for_store(&self) -> Option<Bytes> {
         let inner = self.lock();
         (inner.outgrown && inner.uploaded < inner.whole.len()).then(|| Bytes::copy_from_slice(inner.whole.as_bytes()))
     }
 
-    pub(super) fn stored(&self, bytes: usize) {
+    pub(in crate::jobs) fn stored(&self, bytes: usize) {
         let mut inner = self.lock();
         inner.uploaded = inner.uploaded.max(bytes);
         inner.version += 1;
     }
 
     /// No line comes any more: says how many there was no room for.
-    pub(super) fn close(&self) {
+    pub(in crate::jobs) fn close(&self) {
         let mut inner = self.lock();
         if inner.left_out > 0 {
             let message = format!("{} more lines were left out: the log is full", inner.left_out);
@@ -159,7 +159,7 @@ fn encode(line: &LogLine) -> String {
 }
 
 /// The text's beginning, of at most so many bytes, whole characters.
-pub(super) fn shortened(mut text: String, bytes: usize) -> String {
+pub(in crate::jobs) fn shortened(mut text: String, bytes: usize) -> String {
     if text.len() > bytes {
         text.truncate(text.floor_char_boundary(bytes));
         text.push('…');

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{JobsState, queries::JobRow};
+use crate::jobs::{JobsState, queries::JobRow};
 use crate::{
     config::Secret,
     error::{ApiError, ApiResult, Code},
@@ -38,12 +38,12 @@ pub fn job_body_identity(job: Uuid) -> String {
 }
 
 /// Header values by name, as the owner spelled it.
-pub(super) type Headers = BTreeMap<String, Zeroizing<String>>;
+pub(in crate::jobs) type Headers = BTreeMap<String, Zeroizing<String>>;
 
 /// Sealed with a key that this node hasn't, or damaged.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("The job's headers can't be opened with the master key in use.")]
-pub(super) struct UnreadableHeaders;
+pub(in crate::jobs) struct UnreadableHeaders;
 
 impl From<UnreadableHeaders> for ApiError {
     fn from(unreadable: UnreadableHeaders) -> Self {
@@ -53,7 +53,7 @@ impl From<UnreadableHeaders> for ApiError {
 }
 
 impl JobsState {
-    pub(super) fn seal_headers(&self, job: Uuid, headers: &Headers) -> ApiResult<Option<Vec<u8>>> {
+    pub(in crate::jobs) fn seal_headers(&self, job: Uuid, headers: &Headers) -> ApiResult<Option<Vec<u8>>> {
         if headers.is_empty() {
             return Ok(None);
         }
@@ -62,11 +62,11 @@ impl JobsState {
         self.sealer.seal(&plain, &job_headers_identity(job)).map(Some).map_err(ApiError::internal)
     }
 
-    pub(super) fn seal_body(&self, job: Uuid, body: &str) -> ApiResult<Vec<u8>> {
+    pub(in crate::jobs) fn seal_body(&self, job: Uuid, body: &str) -> ApiResult<Vec<u8>> {
         self.sealer.seal(body.as_bytes(), &job_body_identity(job)).map_err(ApiError::internal)
     }
 
-    pub(super) fn open_headers(&self, job: Uuid, sealed: Option<&[u8]>) -> anyhow::Result<Headers> {
+    pub(in crate::jobs) fn open_headers(&self, job: Uuid, sealed: Option<&[u8]>) -> anyhow::Result<Headers> {
         let Some(sealed) = sealed else { return Ok(Headers::new()) };
         let plain = self.sealer.open(sealed, &job_headers_identity(job))?;
         let headers: BTreeMap<String, String> = serde_json::from_slice(&plain)?;
@@ -79,7 +79,7 @@ impl JobsState {
     }
 
     /// A job's headers, where the master key in use opens them.
-    pub(super) fn readable_headers(&self, job: &JobRow) -> Result<Headers, UnreadableHeaders> {
+    pub(in crate::jobs) fn readable_headers(&self, job: &JobRow) -> Result<Headers, UnreadableHeaders> {
         self.open_headers(job.id, job.http_headers_json.as_deref()).map_err(|error| {
             // Each of its runs says so aloud.
             tracing::debug!(job = %job.id, %error, "a job's headers can't be opened");
@@ -88,12 +88,12 @@ impl JobsState {
     }
 
     /// Names of a job's headers, for whoever may not know more.
-    pub(super) fn header_names(&self, job: &JobRow) -> Result<Vec<String>, UnreadableHeaders> {
+    pub(in crate::jobs) fn header_names(&self, job: &JobRow) -> Result<Vec<String>, UnreadableHeaders> {
         Ok(self.readable_headers(job)?.into_keys().collect())
     }
 
     /// A run's secrets by the names that plugins know them by, and the headers' names as they are sent.
-    pub(super) fn open_secrets(
+    pub(in crate::jobs) fn open_secrets(
         &self,
         job: Uuid,
         headers: Option<&[u8]>,
@@ -113,7 +113,7 @@ impl JobsState {
 }
 
 /// Parameters of the plugin `http-job`: what of a request is no secret.
-pub(super) fn http_params(
+pub(in crate::jobs) fn http_params(
     url: &str,
     method: &str,
     headers: &[String],

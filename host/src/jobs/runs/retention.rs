@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{
+use crate::error::ApiResult;
+use crate::jobs::{
     JobsState, PLATFORM_BUCKET,
     queries::{self, RemovedRun},
 };
-use crate::error::ApiResult;
 
 const BATCH: i64 = 500;
 /// Keys of one page of the object store.
@@ -100,7 +100,7 @@ impl JobsState {
     }
 
     /// What the configuration says is kept, applied to the end.
-    pub(super) async fn apply_retention(&self) -> ApiResult<()> {
+    pub(in crate::jobs) async fn apply_retention(&self) -> ApiResult<()> {
         let mut removed = 0;
         loop {
             let old = self.remove_old_runs(self.config.run_retention_days).await?;

@@ -7,7 +7,7 @@ use super::{ChannelError, TIMEOUT, outcome};
 use crate::{
     config::Secret,
     egress::{Egress, EgressBody, EgressHeader, EgressRequest},
-    jobs::notify::notification::Message,
+    notifications::notification::Message,
 };
 
 /// Posts the message as JSON. `x-atlashub-signature: t=<unix seconds>,v1=<hex>` is the HMAC-SHA256 of `<t>.<body>` under

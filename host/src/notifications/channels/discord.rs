@@ -6,7 +6,7 @@ use super::{ChannelError, TIMEOUT, outcome};
 use crate::{
     config::Secret,
     egress::{Egress, EgressBody, EgressHeader, EgressRequest},
-    jobs::notify::notification::{Message, cut},
+    notifications::notification::{Message, cut},
 };
 
 // Discord's limits of one embed, in UTF-16 units: https://discord.com/developers/docs/resources/message#embed-object
@@ -84,7 +84,7 @@ fn color_of(event: NotificationEvent, name: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::notify::Notification;
+    use crate::notifications::Notification;
 
     #[test]
     fn an_embed_stays_within_discords_limits() {

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{JobsState, definition, queries::JobFilter};
+use super::validation;
+use crate::jobs::{JobsState, queries::JobFilter};
 use crate::{
     error::{ApiError, ApiResult},
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
@@ -18,7 +19,7 @@ const MAX_PREVIEW: u32 = 100;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct JobsQuery {
+pub(in crate::jobs) struct JobsQuery {
     /// Jobs a page, 1 to 200; 50 unless told.
     limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -31,7 +32,7 @@ pub(super) struct JobsQuery {
 /// Jobs, oldest first.
 #[utoipa::path(get, path = "/admin/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, body = Page<Job>), (status = 400, body = ErrorBody)))]
-pub(super) async fn list_jobs(
+pub(in crate::jobs) async fn list_jobs(
     State(state): State<JobsState>,
     ApiQuery(query): ApiQuery<JobsQuery>,
 ) -> ApiResult<ApiJson<Page<Job>>> {
@@ -48,7 +49,7 @@ pub(super) async fn list_jobs(
 #[utoipa::path(post, path = "/admin/v1/jobs", tag = "jobs", request_body = CreateJob,
     responses((status = 201, body = Job), (status = 400, body = ErrorBody),
         (status = 422, description = "No plugin can run it", body = ErrorBody)))]
-pub(super) async fn create_job(
+pub(in crate::jobs) async fn create_job(
     State(state): State<JobsState>,
     ApiJson(request): ApiJson<CreateJob>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<Job>)> {
@@ -60,7 +61,10 @@ pub(super) async fn create_job(
 /// One job, with its next fire times and its last run.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 200, body = Job), (status = 404, body = ErrorBody)))]
-pub(super) async fn get_job(State(state): State<JobsState>, ApiPath(job): ApiPath<String>) -> ApiResult<ApiJson<Job>> {
+pub(in crate::jobs) async fn get_job(
+    State(state): State<JobsState>,
+    ApiPath(job): ApiPath<String>,
+) -> ApiResult<ApiJson<Job>> {
     Ok(ApiJson(state.get_job(job_id(&job)?).await?))
 }
 
@@ -69,7 +73,7 @@ pub(super) async fn get_job(State(state): State<JobsState>, ApiPath(job): ApiPat
     request_body = UpdateJob,
     responses((status = 200, body = Job), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(super) async fn update_job(
+pub(in crate::jobs) async fn update_job(
     State(state): State<JobsState>,
     ApiPath(job): ApiPath<String>,
     ApiJson(request): ApiJson<UpdateJob>,
@@ -86,7 +90,10 @@ pub(super) async fn update_job(
 /// Removes a job with its history. A run that is going on is cancelled.
 #[utoipa::path(delete, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(super) async fn delete_job(State(state): State<JobsState>, ApiPath(job): ApiPath<String>) -> ApiResult<StatusCode> {
+pub(in crate::jobs) async fn delete_job(
+    State(state): State<JobsState>,
+    ApiPath(job): ApiPath<String>,
+) -> ApiResult<StatusCode> {
     state.delete_job(job_id(&job)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -94,7 +101,7 @@ pub(super) async fn delete_job(State(state): State<JobsState>, ApiPath(job): Api
 /// Runs a job now, whether it is enabled or not. Where its runs may not overlap, it waits its turn.
 #[utoipa::path(post, path = "/admin/v1/jobs/{job}/run", tag = "jobs", params(("job" = String, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(super) async fn run_job(
+pub(in crate::jobs) async fn run_job(
     State(state): State<JobsState>,
     ApiPath(job): ApiPath<String>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
@@ -106,7 +113,9 @@ pub(super) async fn run_job(
 /// What a schedule means: its next fire times, and a description in words.
 #[utoipa::path(post, path = "/admin/v1/cron/preview", tag = "jobs", request_body = CronPreviewRequest,
     responses((status = 200, body = CronPreview), (status = 400, body = ErrorBody)))]
-pub(super) async fn preview_cron(ApiJson(request): ApiJson<CronPreviewRequest>) -> ApiResult<ApiJson<CronPreview>> {
+pub(in crate::jobs) async fn preview_cron(
+    ApiJson(request): ApiJson<CronPreviewRequest>,
+) -> ApiResult<ApiJson<CronPreview>> {
     let count = request.count.unwrap_or(DEFAULT_PREVIEW);
     if !(1..=MAX_PREVIEW).contains(&count) {
         return Err(ApiError::invalid(format!("`count` must be from 1 to {MAX_PREVIEW}.")));
@@ -115,17 +124,17 @@ pub(super) async fn preview_cron(ApiJson(request): ApiJson<CronPreviewRequest>) 
     if !(1..=4000).contains(&chrono::Datelike::year(&from)) {
         return Err(ApiError::invalid("`from` must be a time before the year 4001."));
     }
-    let schedule = definition::schedule(&request.schedule_cron, request.timezone.as_deref().unwrap_or("UTC"))?;
+    let schedule = validation::schedule(&request.schedule_cron, request.timezone.as_deref().unwrap_or("UTC"))?;
     let next = schedule.upcoming(from, count as usize);
     Ok(ApiJson(CronPreview { next, description: schedule.description() }))
 }
 
-pub(super) fn job_id(id: &str) -> ApiResult<Uuid> {
+pub(in crate::jobs) fn job_id(id: &str) -> ApiResult<Uuid> {
     id.parse().map_err(|_| ApiError::not_found("job"))
 }
 
 /// A filter's text, without what Postgres does not take.
-pub(super) fn plain(name: &str, value: Option<String>) -> ApiResult<Option<String>> {
+pub(in crate::jobs) fn plain(name: &str, value: Option<String>) -> ApiResult<Option<String>> {
     match value {
         Some(value) if value.contains('\0') => Err(ApiError::invalid(format!("`{name}` holds a NUL character."))),
         value => Ok(value),

@@ -8,13 +8,15 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    JobsState,
-    definition::{HTTP_PLUGIN, HTTP_PLUGIN_JOB},
-    names::parse_job_type,
-    queries::{self, NewRunRow},
     sealed,
+    validation::{HTTP_PLUGIN, HTTP_PLUGIN_JOB},
 };
 use crate::error::{ApiError, ApiResult, Code};
+use crate::jobs::{
+    JobsState,
+    names::parse_job_type,
+    queries::{self, NewRunRow},
+};
 
 /// Work that belongs to no job, for example a backup by hand.
 #[derive(Debug, Clone)]
@@ -47,7 +49,7 @@ impl JobsState {
     }
 
     /// Queues a run of a job, also of a disabled one.
-    pub(super) async fn run_now(&self, job: Uuid) -> ApiResult<Uuid> {
+    pub(in crate::jobs) async fn run_now(&self, job: Uuid) -> ApiResult<Uuid> {
         let row = self.job_row(job).await?;
         match parse_job_type(&row.job_type) {
             JobType::Http => {

@@ -14,11 +14,12 @@ use futures_util::stream;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use uuid::Uuid;
 
-use super::{JobsState, log::LogRead};
+use super::log::LogRead;
 use crate::error::{ApiError, ApiResult, Code};
+use crate::jobs::JobsState;
 
 /// Followed at once on one node.
-pub(super) const MOST_TAILS: usize = 64;
+pub(in crate::jobs) const MOST_TAILS: usize = 64;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// So often something is sent even where nothing happens: proxies close what is silent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -35,7 +36,7 @@ struct Tail {
 
 impl JobsState {
     /// Lines as events without a name, each with the offset behind it as its id; `event: end` with the run at its end.
-    pub(super) async fn follow_log(&self, run: Uuid, offset: usize) -> ApiResult<Response> {
+    pub(in crate::jobs) async fn follow_log(&self, run: Uuid, offset: usize) -> ApiResult<Response> {
         let permit = self.tails.clone().try_acquire_owned().map_err(|_| {
             ApiError::new(Code::Overloaded, "Too many logs are being followed.")
                 .with_hint("Close one, or read the log without `follow`.")

@@ -7,9 +7,9 @@ use axum::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{
+use crate::jobs::{
     JobsState,
-    job_routes::{job_id, plain},
+    catalogue::routes::{job_id, plain},
     names::status_text,
     queries::{self, RunFilter},
 };
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct RunsQuery {
+pub(in crate::jobs) struct RunsQuery {
     /// Runs a page, 1 to 200; 50 unless told.
     limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -36,7 +36,7 @@ pub(super) struct RunsQuery {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct LogQuery {
+pub(in crate::jobs) struct LogQuery {
     /// Server-sent events: what there is, then what comes, then `event: end` with the run.
     #[serde(default)]
     follow: bool,
@@ -49,7 +49,7 @@ pub(super) struct LogQuery {
 /// Runs of all jobs and of none, newest first.
 #[utoipa::path(get, path = "/admin/v1/runs", tag = "jobs", params(RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody)))]
-pub(super) async fn list_runs(
+pub(in crate::jobs) async fn list_runs(
     State(state): State<JobsState>,
     ApiQuery(query): ApiQuery<RunsQuery>,
 ) -> ApiResult<ApiJson<Page<Run>>> {
@@ -59,7 +59,7 @@ pub(super) async fn list_runs(
 /// A job's runs, newest first.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}/runs", tag = "jobs", params(("job" = String, Path), RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
-pub(super) async fn list_runs_of_job(
+pub(in crate::jobs) async fn list_runs_of_job(
     State(state): State<JobsState>,
     ApiPath(job): ApiPath<String>,
     ApiQuery(query): ApiQuery<RunsQuery>,
@@ -87,7 +87,10 @@ impl JobsState {
 /// One run.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
     responses((status = 200, body = Run), (status = 404, body = ErrorBody)))]
-pub(super) async fn get_run(State(state): State<JobsState>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<Run>> {
+pub(in crate::jobs) async fn get_run(
+    State(state): State<JobsState>,
+    ApiPath(run): ApiPath<String>,
+) -> ApiResult<ApiJson<Run>> {
     Ok(ApiJson(state.run(run_id(&run)?).await?))
 }
 
@@ -95,7 +98,7 @@ pub(super) async fn get_run(State(state): State<JobsState>, ApiPath(run): ApiPat
 #[utoipa::path(get, path = "/admin/v1/runs/{run}/log", tag = "jobs", params(("run" = String, Path), LogQuery),
     responses((status = 200, body = Page<LogLine>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 503, body = ErrorBody)))]
-pub(super) async fn get_run_log(
+pub(in crate::jobs) async fn get_run_log(
     State(state): State<JobsState>,
     ApiPath(run): ApiPath<String>,
     ApiQuery(query): ApiQuery<LogQuery>,
@@ -125,7 +128,7 @@ pub(super) async fn get_run_log(
 #[utoipa::path(post, path = "/admin/v1/runs/{run}/cancel", tag = "jobs", params(("run" = String, Path)),
     responses((status = 202, body = Run), (status = 404, body = ErrorBody),
         (status = 409, description = "It has ended", body = ErrorBody)))]
-pub(super) async fn cancel_run(
+pub(in crate::jobs) async fn cancel_run(
     State(state): State<JobsState>,
     ApiPath(run): ApiPath<String>,
 ) -> ApiResult<(StatusCode, ApiJson<Run>)> {

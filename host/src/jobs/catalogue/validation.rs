@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use api_types::{CreateJob, JobType, UpdateJob};
 
-use super::{Schedule, ScheduleError};
 use crate::error::{ApiError, ApiResult};
+use crate::jobs::{Schedule, ScheduleError};
 
-pub(super) const HTTP_PLUGIN: &str = "http-job";
-pub(super) const HTTP_PLUGIN_JOB: &str = "request";
+pub(in crate::jobs) const HTTP_PLUGIN: &str = "http-job";
+pub(in crate::jobs) const HTTP_PLUGIN_JOB: &str = "request";
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 const MAX_URL_BYTES: usize = 2048;
@@ -27,7 +27,7 @@ struct KindFields<'a> {
     headers: Option<&'a std::collections::BTreeMap<String, Option<String>>>,
 }
 
-pub(super) fn schedule(expression: &str, timezone: &str) -> ApiResult<Schedule> {
+pub(in crate::jobs) fn schedule(expression: &str, timezone: &str) -> ApiResult<Schedule> {
     Schedule::parse(expression, timezone).map_err(|error| {
         let field = if matches!(error, ScheduleError::UnknownZone(_)) { "timezone" } else { "scheduleCron" };
         ApiError::invalid(format!("`{field}`: {error}."))
@@ -36,7 +36,7 @@ pub(super) fn schedule(expression: &str, timezone: &str) -> ApiResult<Schedule> 
 }
 
 /// Checks what can be said of a new job by itself.
-pub(super) fn check_new(job: &CreateJob) -> ApiResult<()> {
+pub(in crate::jobs) fn check_new(job: &CreateJob) -> ApiResult<()> {
     check_name(&job.name)?;
     check_numbers(job.timeout_ms, job.retries, job.retry_backoff_ms)?;
     let kind = KindFields {
@@ -57,7 +57,7 @@ pub(super) fn check_new(job: &CreateJob) -> ApiResult<()> {
 }
 
 /// Checks what can be said of a change by itself.
-pub(super) fn check_change(job_type: JobType, change: &UpdateJob) -> ApiResult<()> {
+pub(in crate::jobs) fn check_change(job_type: JobType, change: &UpdateJob) -> ApiResult<()> {
     if let Some(name) = &change.name {
         check_name(name)?;
     }
@@ -77,7 +77,7 @@ pub(super) fn check_change(job_type: JobType, change: &UpdateJob) -> ApiResult<(
 }
 
 /// The request of an HTTP job as it will be made.
-pub(super) fn check_request(url: &str, method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
+pub(in crate::jobs) fn check_request(url: &str, method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
     let wrong = |what: &str| ApiError::invalid(format!("`httpUrl` {what}."));
     if url.len() > MAX_URL_BYTES {
         return Err(wrong("is longer than 2048 bytes"));

@@ -9,11 +9,13 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
+    sealed::{self, Headers, UnreadableHeaders},
+    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
+};
+use crate::jobs::{
     JobsState, PLATFORM_BUCKET, RunRefusal,
-    definition::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
     names::{catch_up_text, job_type_text, overlap_text, parse_catch_up, parse_job_type, parse_overlap},
     queries::{self, JobChange, JobFilter, JobRow},
-    sealed::{self, Headers, UnreadableHeaders},
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
@@ -28,7 +30,11 @@ const DEFAULT_BACKOFF_MS: i32 = 1000;
 const HIDDEN: &str = "***";
 
 impl JobsState {
-    pub(super) async fn list_jobs(&self, filter: &JobFilter, request: &PageRequest<Uuid>) -> ApiResult<Page<Job>> {
+    pub(in crate::jobs) async fn list_jobs(
+        &self,
+        filter: &JobFilter,
+        request: &PageRequest<Uuid>,
+    ) -> ApiResult<Page<Job>> {
         let rows = queries::jobs(&self.platform, filter, request.after, request.fetch()).await?;
         let page = request.page(rows, |row| row.id);
         let ids: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
@@ -41,16 +47,16 @@ impl JobsState {
         Ok(Page { items, next_cursor: page.next_cursor })
     }
 
-    pub(super) async fn get_job(&self, id: Uuid) -> ApiResult<Job> {
+    pub(in crate::jobs) async fn get_job(&self, id: Uuid) -> ApiResult<Job> {
         let row = self.job_row(id).await?;
         let last_run = queries::last_runs(&self.platform, &[id]).await?.pop().map(queries::RunRow::into_wire);
         Ok(self.to_wire(&row, last_run))
     }
 
-    pub(super) async fn create_job(&self, new: CreateJob) -> ApiResult<Job> {
-        definition::check_new(&new)?;
+    pub(in crate::jobs) async fn create_job(&self, new: CreateJob) -> ApiResult<Job> {
+        validation::check_new(&new)?;
         let timezone = new.timezone.clone().unwrap_or_else(|| "UTC".to_owned());
-        let schedule = definition::schedule(&new.schedule_cron, &timezone)?;
+        let schedule = validation::schedule(&new.schedule_cron, &timezone)?;
         if let Some(project) = &new.project_id {
             self.projects.get(project).await.map_err(|error| match error.code() {
                 Code::NotFound => ApiError::invalid("`projectId` names no project."),
@@ -108,10 +114,10 @@ impl JobsState {
     }
 
     /// Changes what is given; what is left out stays.
-    pub(super) async fn update_job(&self, id: Uuid, change: UpdateJob) -> ApiResult<Job> {
+    pub(in crate::jobs) async fn update_job(&self, id: Uuid, change: UpdateJob) -> ApiResult<Job> {
         let mut row = self.job_row(id).await?;
         let (read_at, was_enabled) = (row.updated_at, row.enabled);
-        definition::check_change(parse_job_type(&row.job_type), &change)?;
+        validation::check_change(parse_job_type(&row.job_type), &change)?;
         let rescheduled = change.schedule_cron.as_ref().is_some_and(|cron| cron.trim() != row.schedule_cron)
             || change.timezone.as_ref().is_some_and(|zone| *zone != row.timezone)
             || change.enabled.is_some_and(|enabled| enabled != row.enabled);
@@ -132,7 +138,7 @@ impl JobsState {
         }
         apply(&mut row, &change);
         if rescheduled {
-            let schedule = definition::schedule(&row.schedule_cron, &row.timezone)?;
+            let schedule = validation::schedule(&row.schedule_cron, &row.timezone)?;
             row.scheduled_until = queries::now(&self.platform).await?;
             row.next_run_at = schedule.next_after(row.scheduled_until).filter(|_| row.enabled);
         }
@@ -160,7 +166,7 @@ impl JobsState {
     }
 
     /// Removes a job with its history; a run that is going on is cancelled.
-    pub(super) async fn delete_job(&self, id: Uuid) -> ApiResult<()> {
+    pub(in crate::jobs) async fn delete_job(&self, id: Uuid) -> ApiResult<()> {
         for run in queries::running_of_job(&self.platform, id).await? {
             queries::cancel(&self.platform, run).await?;
         }
@@ -174,12 +180,12 @@ impl JobsState {
         Ok(())
     }
 
-    pub(super) async fn job_row(&self, id: Uuid) -> ApiResult<JobRow> {
+    pub(in crate::jobs) async fn job_row(&self, id: Uuid) -> ApiResult<JobRow> {
         queries::job(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("job"))
     }
 
     /// Asks the runner whether it could run the job, and takes the name of the plugin's job from it.
-    pub(super) async fn check_work(
+    pub(in crate::jobs) async fn check_work(
         &self,
         row: &mut JobRow,
         new_body: Option<&str>,
@@ -190,7 +196,7 @@ impl JobsState {
                 row.http_url.as_deref().ok_or_else(|| ApiError::invalid("A job of type `http` needs `httpUrl`."))?;
             let method = row.http_method.as_deref().unwrap_or("GET");
             let has_body = row.http_body_json.is_some();
-            definition::check_request(url, method, new_body, has_body)?;
+            validation::check_request(url, method, new_body, has_body)?;
             let params = sealed::http_params(url, method, &header_names, has_body, row.timeout_ms);
             self.check_runner(HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await.map(drop)
         } else {
@@ -202,7 +208,7 @@ impl JobsState {
         }
     }
 
-    pub(super) async fn check_runner(&self, plugin: &str, job: &str, params: &Value) -> ApiResult<String> {
+    pub(in crate::jobs) async fn check_runner(&self, plugin: &str, job: &str, params: &Value) -> ApiResult<String> {
         self.runner.check(plugin, job, params).await.map_err(|refusal| {
             let message = sentence(&refusal.to_string());
             match refusal {
@@ -225,7 +231,7 @@ impl JobsState {
             Ok(headers) => (headers, None),
             Err(unreadable) => (Vec::new(), Some(unreadable.to_string())),
         };
-        let next_runs = match definition::schedule(&row.schedule_cron, &row.timezone) {
+        let next_runs = match validation::schedule(&row.schedule_cron, &row.timezone) {
             Ok(schedule) if row.enabled => schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES),
             _ => Vec::new(),
         };

@@ -4,12 +4,8 @@ use api_types::{LogLine, Page, RunStatus};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{
-    JobsState, PLATFORM_BUCKET,
-    names::parse_status,
-    output::{MAX_LOG_BYTES, RunLog},
-    queries,
-};
+use super::output::{MAX_LOG_BYTES, RunLog};
+use crate::jobs::{JobsState, PLATFORM_BUCKET, names::parse_status, queries};
 use crate::{
     error::{ApiError, ApiResult},
     http::PageRequest,
@@ -19,24 +15,24 @@ use crate::{
 const CONTENT_TYPE: &str = "application/x-ndjson";
 
 /// What of a log follows an offset.
-pub(super) struct LogRead {
+pub(in crate::jobs) struct LogRead {
     /// JSON, one an item.
-    pub(super) lines: Vec<String>,
+    pub(in crate::jobs) lines: Vec<String>,
     /// Where to go on.
-    pub(super) offset: usize,
-    pub(super) status: RunStatus,
+    pub(in crate::jobs) offset: usize,
+    pub(in crate::jobs) status: RunStatus,
 }
 
 impl LogRead {
     /// Nothing comes after this.
-    pub(super) fn ended(&self) -> bool {
+    pub(in crate::jobs) fn ended(&self) -> bool {
         !matches!(self.status, RunStatus::Queued | RunStatus::Running)
     }
 }
 
 impl JobsState {
     /// Lines after an offset in bytes; none where there is no such run.
-    pub(super) async fn read_log(&self, run: Uuid, offset: usize) -> ApiResult<Option<LogRead>> {
+    pub(in crate::jobs) async fn read_log(&self, run: Uuid, offset: usize) -> ApiResult<Option<LogRead>> {
         let Some(part) = queries::log_part(&self.platform, run, offset as i64).await? else { return Ok(None) };
         let status = parse_status(&part.status);
         let Some(text) = part.log_text else { return Ok(Some(LogRead { lines: Vec::new(), offset, status })) };
@@ -57,13 +53,13 @@ impl JobsState {
     }
 
     /// The whole log of a run.
-    pub(super) async fn log_lines(&self, run: Uuid) -> ApiResult<Vec<LogLine>> {
+    pub(in crate::jobs) async fn log_lines(&self, run: Uuid) -> ApiResult<Vec<LogLine>> {
         let read = self.read_log(run, 0).await?.ok_or_else(|| ApiError::not_found("run"))?;
         Ok(read.lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     /// A page of a run's log; lines are told apart by the offset behind them.
-    pub(super) async fn log_page(&self, run: Uuid, request: &PageRequest<u32>) -> ApiResult<Page<LogLine>> {
+    pub(in crate::jobs) async fn log_page(&self, run: Uuid, request: &PageRequest<u32>) -> ApiResult<Page<LogLine>> {
         let mut end = request.after.unwrap_or(0) as usize;
         let read = self.read_log(run, end).await?.ok_or_else(|| ApiError::not_found("run"))?;
         let lines = read.lines.iter().filter_map(|line| {
@@ -75,7 +71,7 @@ impl JobsState {
     }
 
     /// Puts a log that outgrew its row into storage, where there is more of it than there was.
-    pub(super) async fn store_log(&self, log: &RunLog) {
+    pub(in crate::jobs) async fn store_log(&self, log: &RunLog) {
         let Some(whole) = log.for_store() else { return };
         let bytes = whole.len();
         match self.put_log(log.object_key(), whole).await {
