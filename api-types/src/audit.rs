@@ -1,41 +1,50 @@
+//! The audit log.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// One change, or one attempt at it.
+/// A change to the platform, or an attempt to make one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
+    /// Id of the entry.
     pub id: String,
+    /// When it happened.
     pub at: DateTime<Utc>,
-    /// Who: an e-mail address, `dev-token`, `session`, `cli`, `system`.
+    /// Who made the change: an e-mail address, `dev-token`, `session`, `cli` or `system`.
     pub actor: String,
-    /// What, for example `project.create`.
+    /// What was done, for example `project.create`.
     pub action: String,
+    /// The project that was changed. Null for changes to the platform.
     pub project_id: Option<String>,
-    /// On what, for example a key's id.
+    /// The resource that was changed, for example the id of a key. Null if the action has no single target.
     pub target: Option<String>,
-    /// From where.
+    /// IP address of the caller. Null for changes that were not requested over HTTP.
     pub address: Option<String>,
+    /// Whether the change was made.
     pub result: AuditResult,
-    /// HTTP status answered.
+    /// HTTP status of the response. Null for changes that were not requested over HTTP.
     pub status: Option<i32>,
+    /// Id of the HTTP request. Null for changes that were not requested over HTTP.
     pub request_id: Option<String>,
-    /// More about it, never a secret.
+    /// More about the change. Never contains secrets.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub details: serde_json::Value,
 }
 
+/// The result of an attempted change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AuditResult {
+    /// The change was made.
     Success,
-    /// Refused: not allowed or not valid.
+    /// The change was rejected because it was not allowed or not valid.
     Denied,
-    /// Tried and failed.
+    /// The change was attempted and failed.
     Failed,
 }
 

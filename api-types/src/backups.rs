@@ -1,18 +1,20 @@
+//! Backups of databases.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// Whether a backup is there.
+/// The state of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum BackupState {
-    /// Complete in storage.
+    /// The backup is complete in storage.
     Ready,
-    /// Restored into a scratch database and compared.
+    /// The backup was restored into a temporary database, and its row counts matched.
     Verified,
-    /// Its object is gone from storage.
+    /// The dump no longer exists in storage.
     Missing,
 }
 
@@ -22,42 +24,51 @@ text_enum!(BackupState {
     Missing => "missing",
 });
 
-/// One backup of one database.
+/// A backup of one database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Backup {
+    /// Id of the backup.
     pub id: String,
-    /// `platform` or `project:<id>`.
+    /// The database: `platform` or `project:<id>`.
     pub target: String,
-    /// The project's name at that time.
+    /// Name of the project at the time of the backup. Null for the platform.
     pub title: Option<String>,
+    /// When the dump started.
     pub created_at: DateTime<Utc>,
+    /// Size of the dump, in bytes.
     pub size_bytes: i64,
-    /// Hexadecimal.
+    /// SHA-256 of the dump, as 64 hexadecimal digits.
     pub sha256: String,
+    /// State of the backup.
     pub state: BackupState,
+    /// Key of the dump in the platform's bucket.
     pub object_key: String,
+    /// Key of the dump's manifest in the platform's bucket.
     pub manifest_key: String,
+    /// The run that made the backup. Null if unknown.
     pub run_id: Option<String>,
+    /// When the backup was last verified successfully. Null if it never was.
     pub verified_at: Option<DateTime<Utc>>,
 }
 
-/// What to back up, now.
+/// A request to back up databases now.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateBackup {
-    /// `platform`, `project:<id>` or `all`.
+    /// What to back up: `platform`, `project:<id>` or `all`.
     pub target: String,
 }
 
-/// A link to a backup.
+/// A signed URL of a dump.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupDownload {
+    /// The URL. It works without further authentication.
     pub download_url: String,
-    /// Seconds.
+    /// Seconds until the URL expires.
     pub expires_in: u64,
 }

@@ -1,26 +1,31 @@
+//! Error responses.
+
 use serde::{Deserialize, Serialize};
 
-/// The body of every answer that is not a success.
+/// The body of every error response.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
+    /// The error.
     pub error: ErrorDetail,
 }
 
-/// What went wrong, in words for a person and a code for a program.
+/// An error: a code for programs and a message for people.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorDetail {
-    /// Stable, documented in `docs/ERRORS.md`.
+    /// Stable error code. All codes are listed in `docs/ERRORS.md`.
     pub code: String,
+    /// What went wrong.
     pub message: String,
-    /// What to do next.
+    /// What to do about it. Absent if there is nothing to suggest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// More about the error, depending on the code. Absent if there are no details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub details: Option<serde_json::Value>,
-    /// Also in the header `x-request-id` and in the server's log.
+    /// Id of the request. Also sent in the header `x-request-id` and written to the server's log.
     pub request_id: String,
 }

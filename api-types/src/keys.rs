@@ -1,16 +1,18 @@
+//! API keys of projects.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// What an API key may do.
+/// What an API key may access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum KeyType {
-    /// May be seen by browsers; reaches only what the owner exposed.
+    /// Access to the tables and buckets that the owner exposed. Safe to use in browsers.
     Publishable,
-    /// For servers; all of the project's tables and files.
+    /// Access to all tables and files of the project. For servers only.
     Secret,
 }
 
@@ -24,45 +26,57 @@ text_enum!(KeyType {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKey {
+    /// Id of the key.
     pub id: String,
+    /// What the key may access.
     #[serde(rename = "type")]
     pub key_type: KeyType,
+    /// Name of the key.
     pub name: String,
-    /// The first characters, enough to recognise the key by.
+    /// First characters of the key, to recognise it.
     pub prefix: String,
+    /// When the key was created.
     pub created_at: DateTime<Utc>,
+    /// When the key stops working. Null if it does not expire.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Exact to a minute.
+    /// When the key was last used, exact to a minute. Null if it has never been used.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// When the key was revoked. Null if it is not revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// An API key to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateApiKey {
+    /// What the key may access.
     #[serde(rename = "type")]
     pub key_type: KeyType,
-    /// 1 to 64 characters.
+    /// Name of the key, 1 to 64 characters.
     pub name: String,
+    /// When the key stops working. Without it, the key does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// `key` is shown here and never again.
+/// A new API key. This is the only response that contains `key`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedApiKey {
+    /// Properties of the key.
     pub api_key: ApiKey,
+    /// The key itself. It cannot be retrieved again.
     pub key: String,
 }
 
+/// A request to replace an API key by a new one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotateApiKey {
-    /// How long the old key goes on working, in seconds: 0 to 2 592 000 (30 days).
+    /// Seconds until the old key stops working, 0 to 2592000 (30 days; default 0).
     #[serde(default)]
     pub overlap_seconds: u32,
 }

@@ -1,9 +1,14 @@
-//! Wire types of every AtlasHub endpoint: what goes over HTTP, and nothing else.
+//! Request and response types of AtlasHub's HTTP API.
 //!
-//! The host and the dashboard share this crate, so a field renamed here is renamed on both sides.
-//! JSON is camelCase; times are RFC 3339 in UTC; sizes are bytes; durations name their unit.
-//! The feature `openapi` adds `ToSchema` for the host's OpenAPI document, and `sqlx` lets enums be
-//! values in its queries; the browser leaves both out.
+//! The host and its clients share this crate. Field names in JSON are camelCase, times are RFC 3339 in UTC, sizes are in
+//! bytes, and names of durations end in their unit. In responses, a field without a value is null; fields that are absent
+//! instead are documented as such.
+//!
+//! The doc comments become the descriptions of the OpenAPI document.
+//!
+//! The feature `openapi` implements `ToSchema` for the OpenAPI document. The feature `sqlx` lets enums be used as values
+//! in queries. Both are for the host; clients leave them out.
+#![warn(missing_docs)]
 
 pub mod audit;
 pub mod backups;

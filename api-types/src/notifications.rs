@@ -1,16 +1,20 @@
+//! Notification channels.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// How a channel delivers.
+/// How a channel delivers notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ChannelKind {
+    /// A message to a Discord webhook.
     Discord,
+    /// An e-mail over SMTP.
     Email,
-    /// JSON, with an HMAC signature.
+    /// A JSON request with an HMAC signature.
     Webhook,
 }
 
@@ -20,18 +24,24 @@ text_enum!(ChannelKind {
     Webhook => "webhook",
 });
 
-/// What an owner may want to hear of.
+/// An event that channels can subscribe to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum NotificationEvent {
+    /// A run failed.
     RunFailed,
+    /// A run succeeded after the previous one had failed.
     RunRecovered,
+    /// A backup succeeded.
     BackupDone,
+    /// A backup failed.
     BackupFailed,
+    /// A plugin was rejected.
     PluginRejected,
+    /// The disk of the data folder is nearly full.
     DiskLow,
-    /// A plugin's own message.
+    /// A plugin sent a message.
     Plugin,
 }
 
@@ -45,34 +55,44 @@ text_enum!(NotificationEvent {
     Plugin => "plugin",
 });
 
-/// Where notifications go. Secrets (webhook addresses, passwords) are write-only.
+/// A destination for notifications. Its secrets (webhook URLs, passwords) are write-only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationChannel {
+    /// Id of the channel.
     pub id: String,
+    /// Name of the channel.
     pub name: String,
+    /// How the channel delivers notifications.
     pub kind: ChannelKind,
+    /// Events that the channel subscribes to.
     pub events: Vec<NotificationEvent>,
+    /// Whether notifications are delivered.
     pub enabled: bool,
+    /// Settings of the channel.
     #[serde(flatten)]
     pub settings: ChannelSettings,
+    /// When a notification was last delivered. Null if none has been delivered.
     pub last_sent_at: Option<DateTime<Utc>>,
-    /// Of the latest delivery, if that failed.
+    /// Why the newest delivery failed. Null if it did not fail.
     pub last_error: Option<String>,
+    /// When the channel was created.
     pub created_at: DateTime<Utc>,
+    /// When the channel was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// How the SMTP connection is protected.
+/// How an SMTP connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SmtpTls {
+    /// The connection is upgraded with `STARTTLS`.
     Starttls,
-    /// From the first byte.
+    /// The connection uses TLS from the start.
     Tls,
-    /// Not at all; for a server on the same machine.
+    /// The connection is not encrypted. For a server on the same machine.
     None,
 }
 
@@ -82,74 +102,85 @@ text_enum!(SmtpTls {
     None => "none",
 });
 
-/// Settings of a channel; those of other kinds are left out.
+/// Settings of a channel. Settings of other kinds of channels are absent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelSettings {
-    /// Of a Discord or generic webhook. Write-only: reads as scheme and host.
+    /// URL of a Discord or generic webhook. Write-only: reads as scheme and host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Key of the webhook's signature; at least 16 characters. Write-only.
+    /// Key of the webhook's HMAC signature, at least 16 characters. Write-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// SMTP server.
+    /// Host name of the SMTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// 587 unless told; 465 with `tls`.
+    /// Port of the SMTP server (default 465 with `tls`, otherwise 587).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// `starttls` unless told.
+    /// How the SMTP connection is encrypted (default `starttls`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SmtpTls>,
+    /// User name for the SMTP server. Without it, there is no authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Write-only.
+    /// Password for the SMTP server. Write-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// Sender's address.
+    /// Address of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Recipients' addresses.
+    /// Addresses of the recipients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Vec<String>>,
 }
 
-/// A channel to make.
+/// A channel to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateNotificationChannel {
-    /// 1 to 120 characters.
+    /// Name of the channel, 1 to 120 characters.
     pub name: String,
+    /// How the channel delivers notifications.
     pub kind: ChannelKind,
+    /// Events that the channel subscribes to.
     pub events: Vec<NotificationEvent>,
+    /// Whether notifications are delivered (default true).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Settings of the channel.
     #[serde(flatten)]
     pub settings: ChannelSettings,
 }
 
-/// What is left out stays.
+/// Changes to a channel. Fields that are absent stay as they are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateNotificationChannel {
+    /// Name of the channel, 1 to 120 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Events that the channel subscribes to. Replaces all events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<NotificationEvent>>,
+    /// Whether notifications are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Settings of the channel.
     #[serde(flatten)]
     pub settings: ChannelSettings,
 }
 
-/// What came of a test.
+/// The result of a test notification.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationTest {
+    /// Whether the notification was delivered.
     pub delivered: bool,
+    /// Why it was not delivered. Null if it was.
     pub error: Option<String>,
 }

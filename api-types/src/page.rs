@@ -1,22 +1,26 @@
+//! Pages of lists.
+
 use serde::{Deserialize, Serialize};
 
-/// One page of a list. `nextCursor` is null on the last page.
+/// One page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
+    /// Items of the page.
     pub items: Vec<T>,
+    /// Cursor of the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// `limit` and `cursor` of a list.
+/// Which page of a list to return.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct PageQuery {
-    /// Items a page, 1 to 200; 50 unless told.
+    /// Items per page, 1 to 200 (default 50).
     pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
+    /// `nextCursor` of the previous page. Without it, the first page is returned.
     pub cursor: Option<String>,
 }

@@ -1,3 +1,5 @@
+//! Plugins, their approvals and the keys that sign them.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -5,15 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// Whether a plugin runs.
+/// The state of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PluginState {
+    /// Loaded and ready to run.
     Active,
-    /// Waits for the owner's approval.
+    /// Waiting for the owner's approval.
     Pending,
-    /// Can't run; `reason` says why.
+    /// Cannot run; `reason` says why.
     Rejected,
     /// Stopped by the owner.
     Revoked,
@@ -26,143 +29,174 @@ text_enum!(PluginState {
     Revoked => "revoked",
 });
 
-/// How far a power reaches.
+/// What a capability may access. An empty list allows nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CapabilityScope {
-    /// `platform`, `project:<id>`, `project:*`, `*`.
+    /// Databases: `platform`, `project:<id>`, `project:*` or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// `backups`, `project:<id>`, `project:*`, `*`.
+    /// Object stores: `backups`, `project:<id>`, `project:*` or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
-    /// `host`, `*.suffix`, `*`.
+    /// Hosts: `host`, `*.suffix` or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Names.
+    /// Names of the plugin's secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
 }
 
-/// A power that a plugin asks for.
+/// A capability that a plugin requests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestedCapability {
+    /// Name of the capability.
     pub capability: String,
+    /// Why the plugin needs it.
     pub reason: String,
+    /// What the plugin wants to access.
     pub scope: CapabilityScope,
 }
 
-/// A power that the owner granted.
+/// A capability that the owner granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GrantedCapability {
+    /// Name of the capability.
     pub capability: String,
+    /// What the plugin may access.
     #[serde(default)]
     pub scope: CapabilityScope,
 }
 
-/// Limits of one run, unless noted.
+/// Limits of a plugin's runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PluginLimits {
+    /// Linear memory of one run, in MiB.
     pub memory_mib: u32,
+    /// Time of one run from start to end, in seconds.
     pub wall_seconds: u32,
+    /// Processor time of one run, in seconds.
     pub cpu_seconds: u32,
+    /// Data that one run passes in calls between host and plugin, in MiB.
     pub host_call_mib: u32,
+    /// Size of one run's log, in KiB.
     pub log_kib: u32,
-    /// Runs at one time, on one scheduler.
+    /// Number of simultaneous runs on one scheduler.
     pub concurrent_runs: u32,
 }
 
-/// One job that a plugin can do.
+/// A job of a plugin.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PluginJob {
+    /// Name of the job.
     pub name: String,
+    /// What the job does.
     pub description: String,
     /// JSON Schema of the parameters.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub params_schema: serde_json::Value,
 }
 
-/// A plugin that the host knows.
+/// A plugin that is in the binary or in the plugin folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plugin {
-    /// Of the file, where there is no readable manifest.
+    /// Name of the plugin. If the manifest cannot be read, the name of the file.
     pub name: String,
+    /// Version for people. Null if the manifest cannot be read.
     pub version: Option<String>,
+    /// Number that increases with every release. Null if the manifest cannot be read.
     pub serial: Option<u64>,
+    /// Who publishes the plugin. Null if the manifest cannot be read.
     pub publisher: Option<String>,
+    /// What the plugin does. Null if the manifest cannot be read.
     pub description: Option<String>,
-    /// Hexadecimal, of the file.
+    /// SHA-256 of the file, as 64 hexadecimal digits.
     pub sha256: String,
-    /// Of the key that signed it.
+    /// Id of the key that signed the file. Null if there is no valid signature.
     pub key_id: Option<String>,
+    /// Whether the plugin is part of AtlasHub's binary.
     pub first_party: bool,
+    /// State of the plugin.
     pub state: PluginState,
+    /// Why the plugin is not active. Null if it is active.
     pub reason: Option<String>,
     /// Interfaces that the component imports.
     pub imports: Vec<String>,
+    /// Capabilities that the plugin requests.
     pub requested: Vec<RequestedCapability>,
+    /// Capabilities that the owner granted.
     pub granted: Vec<GrantedCapability>,
+    /// Limits of the plugin's runs. Null if the manifest cannot be read.
     pub limits: Option<PluginLimits>,
+    /// Jobs of the plugin.
     pub jobs: Vec<PluginJob>,
-    /// Names of secrets that the owner gave it; values are write-only.
+    /// Names of the secrets that the owner stored for the plugin. The values are write-only.
     pub secrets: Vec<String>,
+    /// Settings that the owner stored for the plugin.
     pub config: BTreeMap<String, String>,
+    /// When the plugin was loaded. Null if it is not loaded.
     pub loaded_at: Option<DateTime<Utc>>,
 }
 
-/// An approval binds name, key and grants. What is left out is granted as requested.
+/// An approval of a plugin. It is bound to the plugin's name, its key and the capabilities that it requests.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovePlugin {
-    /// Of the file that was looked at, hexadecimal: another one that took its place meanwhile is not approved.
+    /// SHA-256 of the file to approve, hexadecimal. The approval fails if the file has been replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Capabilities to grant. Without it, the existing grants are kept; if there are none, or if the plugin now requests
+    /// other capabilities, all requested capabilities are granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Vec<GrantedCapability>>,
-    /// Values to store, sealed; null removes one.
+    /// Secrets to store, encrypted, by name. Null as a value removes the secret; secrets that are absent stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<BTreeMap<String, Option<String>>>,
-    /// Settings that the plugin may read.
+    /// Settings that the plugin may read. Replaces all settings; without it, they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<BTreeMap<String, String>>,
 }
 
-/// A key whose signatures count.
+/// A public key for plugin signatures.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TrustedKey {
     /// Minisign key id, 16 hexadecimal digits.
     pub id: String,
+    /// Name of the key.
     pub name: String,
-    /// One line of base64, as in a minisign `.pub` file.
+    /// The public key as one line of base64, as in a minisign `.pub` file.
     pub public_key: String,
+    /// Whether the key is part of AtlasHub's binary.
     pub first_party: bool,
+    /// When the key was added.
     pub created_at: DateTime<Utc>,
+    /// When the key was revoked. Null if it is not revoked.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// Only proposed by a file in `trusted-keys/`; nothing signed by it runs yet.
+    /// Whether the key is only proposed by a file in `trusted-keys/`. Plugins signed by a proposed key do not run.
     pub proposed: bool,
 }
 
-/// A key to trust.
+/// A public key to trust.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AddTrustedKey {
-    /// 1 to 120 characters.
+    /// Name of the key, 1 to 120 characters.
     pub name: String,
-    /// The base64 line, or the whole `.pub` file.
+    /// The public key as one line of base64, or the whole `.pub` file.
     pub public_key: String,
 }

@@ -1,3 +1,5 @@
+//! Buckets, signed uploads and downloads, and objects.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,9 +11,13 @@ use crate::text_enum::text_enum;
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum BucketAccess {
+    /// Nothing.
     None,
+    /// Downloading objects.
     Download,
+    /// Uploading objects.
     Upload,
+    /// Downloading and uploading objects.
     Both,
 }
 
@@ -23,10 +29,12 @@ text_enum!(BucketAccess {
 });
 
 impl BucketAccess {
+    /// Returns whether objects may be downloaded.
     pub fn allows_download(self) -> bool {
         matches!(self, Self::Download | Self::Both)
     }
 
+    /// Returns whether objects may be uploaded.
     pub fn allows_upload(self) -> bool {
         matches!(self, Self::Upload | Self::Both)
     }
@@ -37,238 +45,281 @@ impl BucketAccess {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bucket {
-    /// Lowercase letters, digits, `-` and `_`, 1 to 63 characters.
+    /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`.
     pub name: String,
+    /// What the public API allows.
     pub exposure: BucketExposure,
-    /// Largest object in bytes.
+    /// Maximum size of an object, in bytes.
     pub max_object_bytes: i64,
+    /// Number of objects.
     pub object_count: i64,
+    /// Size of all objects, in bytes.
     pub object_bytes: i64,
+    /// When the bucket was created.
     pub created_at: DateTime<Utc>,
 }
 
+/// What the public API allows on a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BucketExposure {
+    /// Access with the publishable key alone.
     pub publishable: BucketAccess,
+    /// Access with a signed-in user's token.
     pub signed_in: BucketAccess,
 }
 
+/// A bucket to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateBucket {
+    /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`.
     pub name: String,
+    /// Maximum size of an object, in bytes. Without it, the platform's maximum applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_object_bytes: Option<i64>,
 }
 
-/// What is left out stays.
+/// Changes to a bucket. Fields that are absent stay as they are.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateBucket {
+    /// Maximum size of an object, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_object_bytes: Option<i64>,
+    /// Access with the publishable key alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishable: Option<BucketAccess>,
+    /// Access with a signed-in user's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in: Option<BucketAccess>,
 }
 
-/// The objects in it go too.
+/// A confirmed request to delete a bucket with all its objects.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeleteBucket {
-    /// The bucket's name, typed back.
+    /// The name of the bucket, as a confirmation.
     pub confirm: String,
 }
 
-/// How an upload is to be made.
+/// How an upload is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum UploadMode {
-    /// One `PUT`.
+    /// One `PUT` request.
     #[default]
     Put,
-    /// A browser form with a POST policy that bounds the length.
+    /// A browser form with a POST policy that limits the size.
     Post,
-    /// Parts of at least 5 MiB, for large objects.
+    /// Several parts of at least 5 MiB, for large objects.
     Multipart,
 }
 
+/// A request to sign an upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignUpload {
-    /// May be left out on the admin side, where the path names it.
+    /// The bucket. Optional on the admin surface, where it is part of the path.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bucket: String,
     /// Path inside the bucket, for example `notes/x.png`.
     pub path: String,
-    /// The only content type that the upload may carry.
+    /// Content type that the upload must have.
     pub content_type: String,
-    /// Largest size in bytes; the bucket's own unless told, and never above it.
+    /// Maximum size, in bytes. At most the bucket's own maximum, which is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<i64>,
-    /// Exact size in bytes, where it is known: any other length is then refused by the store.
+    /// Exact size, in bytes, if known. The object store then rejects any other size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// May replace an existing object. Secret key only.
+    /// Whether the upload may replace an existing object. Requires the secret key (default false).
     #[serde(default)]
     pub upsert: bool,
-    /// Signs `If-None-Match: *`, so that the URL can never replace an object.
+    /// Whether to sign `If-None-Match: *`, so that the URL can never replace an object (default false).
     #[serde(default)]
     pub once: bool,
+    /// How the upload is sent (default `put`).
     #[serde(default)]
     pub mode: UploadMode,
-    /// Part size in bytes for `multipart`: 5 MiB to 5 GiB, and at most 1024 parts. Unless told 16 MiB, more for
+    /// Part size for `multipart`, in bytes: 5 MiB to 5 GiB, and at most 1024 parts. The default is 16 MiB, and more for
     /// objects over 16 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<i64>,
 }
 
+/// A signed upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedUpload {
-    /// Keep this in a table of yours: `<bucket>/<path>`.
+    /// Key of the object, `<bucket>/<path>`. Store it in your own tables.
     pub object_key: String,
-    /// Where to send the bytes. Empty for `multipart`, which has `parts`.
+    /// URL to send the bytes to. Empty for `multipart`, which has `parts`.
     pub upload_url: String,
     /// `PUT` or `POST`.
     pub method: String,
-    /// Every header that must be sent, exactly so. HTTP clients set `content-length` by themselves.
+    /// Headers that must be sent exactly as they are here. HTTP clients set `content-length` themselves.
     pub headers: BTreeMap<String, String>,
-    /// Seconds until the URL stops working.
+    /// Seconds until the URL expires.
     pub expires_in: u64,
-    /// Form fields of a POST policy, all to be sent before `file`.
+    /// Form fields of the POST policy. Send all of them before `file`. Absent for other modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<BTreeMap<String, String>>,
+    /// The parts of a multipart upload. Absent for other modes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multipart: Option<MultipartUpload>,
 }
 
-/// A multipart upload in progress: `PUT` each part, keep each answer's `ETag`, then complete.
+/// A multipart upload in progress. Send each part with `PUT`, keep the `ETag` of each response, then complete the
+/// upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MultipartUpload {
+    /// Id of the upload.
     pub upload_id: String,
-    /// Bytes of every part but the last.
+    /// Size of every part except the last, in bytes.
     pub part_size: i64,
+    /// Parts to send.
     pub parts: Vec<UploadPart>,
 }
 
+/// A part to send.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UploadPart {
-    /// From 1.
+    /// Number of the part, starting at 1.
     pub part_number: i32,
+    /// URL to send the part to.
     pub upload_url: String,
-    /// Exact bytes of this part.
+    /// Exact size of the part, in bytes.
     pub size: i64,
 }
 
+/// A request to complete a multipart upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompleteUpload {
+    /// Key of the object, from the response that signed the upload.
     pub object_key: String,
+    /// Id of the upload.
     pub upload_id: String,
+    /// All parts, in order.
     pub parts: Vec<CompletedPart>,
 }
 
+/// A part that was sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CompletedPart {
+    /// Number of the part.
     pub part_number: i32,
-    /// As the store answered it, quotes and all.
+    /// The `ETag` header of the response, including its quotes.
     #[serde(rename = "etag")]
     pub etag: String,
 }
 
+/// A request to abort a multipart upload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AbortUpload {
+    /// Key of the object, from the response that signed the upload.
     pub object_key: String,
+    /// Id of the upload.
     pub upload_id: String,
 }
 
+/// A request to sign a download.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct SignDownload {
-    /// May be left out: `objectKey` starts with it. Where it is named, the key must be in it.
+    /// The bucket. Optional, because `objectKey` starts with it. If given, the key must be in this bucket.
     pub bucket: Option<String>,
-    /// `<bucket>/<path>` as the upload answered it.
+    /// Key of the object, `<bucket>/<path>`.
     pub object_key: String,
-    /// Makes browsers save the file under this name.
+    /// File name under which browsers save the object.
     pub download_as: Option<String>,
 }
 
+/// A signed download.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedDownload {
+    /// The URL. It works without further authentication.
     pub download_url: String,
-    /// Seconds until the URL stops working.
+    /// Seconds until the URL expires.
     pub expires_in: u64,
 }
 
+/// Which objects to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ListObjects {
-    /// Bucket to list; on the admin side it is in the path.
+    /// The bucket. Optional on the admin surface, where it is part of the path.
     pub bucket: Option<String>,
-    /// Only paths that start with it.
+    /// Returns only paths that start with this text.
     pub prefix: Option<String>,
-    /// 1 to 1000; 100 unless told.
+    /// Objects per page, 1 to 1000 (default 100).
     pub limit: Option<u32>,
+    /// `nextCursor` of the previous page. Without it, the first page is returned.
     pub cursor: Option<String>,
 }
 
-/// One stored object.
+/// An object in storage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoredObject {
-    /// `<bucket>/<path>`.
+    /// Key of the object, `<bucket>/<path>`.
     pub object_key: String,
     /// Path inside the bucket.
     pub path: String,
-    /// Bytes.
+    /// Size, in bytes.
     pub size: i64,
-    /// In lists as it was signed for or last seen; null for what came by other means.
+    /// Content type. In lists it is the type that was signed or last seen, and null for objects that were not uploaded
+    /// through AtlasHub.
     pub content_type: Option<String>,
+    /// The object store's `ETag`. Null if unknown.
     pub etag: Option<String>,
+    /// When the object was last modified. Null if unknown.
     pub last_modified: Option<DateTime<Utc>>,
 }
 
+/// A reference to an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ObjectRef {
-    /// May be left out: `objectKey` starts with it. Where it is named, the key must be in it.
+    /// The bucket. Optional, because `objectKey` starts with it. If given, the key must be in this bucket.
     pub bucket: Option<String>,
-    /// `<bucket>/<path>` as the upload answered it.
+    /// Key of the object, `<bucket>/<path>`.
     pub object_key: String,
 }
 
+/// The result of deleting an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedObject {
+    /// Key of the object.
     pub object_key: String,
+    /// Whether the object was deleted.
     pub deleted: bool,
 }

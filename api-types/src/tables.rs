@@ -1,34 +1,46 @@
+//! Tables and their exposure through the public API.
+
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum::text_enum;
 
-/// Answer of `GET /v1/db/tables`.
+/// The response of `GET /v1/db/tables`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tables {
+    /// Tables and views that the caller may see.
     pub tables: Vec<Table>,
 }
 
-/// A table or view of schema `public` as the caller may see it.
+/// A table or view of the schema `public`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Table {
+    /// Name of the table.
     pub name: String,
+    /// Kind of the table.
     pub kind: TableKind,
+    /// Columns in their order in the table.
     pub columns: Vec<Column>,
-    /// Names of the primary key's columns in key order.
+    /// Columns of the primary key, in key order. Empty if there is none.
     pub primary_key: Vec<String>,
+    /// Foreign keys of the table.
     pub foreign_keys: Vec<ForeignKey>,
 }
 
+/// The kind of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TableKind {
+    /// A table.
     Table,
+    /// A view.
     View,
+    /// A materialized view.
     MaterializedView,
+    /// A foreign table.
     ForeignTable,
 }
 
@@ -39,39 +51,49 @@ text_enum!(TableKind {
     ForeignTable => "foreign_table",
 });
 
+/// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Column {
+    /// Name of the column.
     pub name: String,
-    /// As Postgres writes it, for example `timestamp with time zone`.
+    /// Data type as Postgres prints it, for example `timestamp with time zone`.
     #[serde(rename = "type")]
     pub data_type: String,
+    /// Whether the column accepts `NULL`.
     pub nullable: bool,
-    /// A row may leave it out: it has a default, is an identity or is generated.
+    /// Whether an inserted row may omit the column, because it has a default, is an identity or is generated.
     pub has_default: bool,
+    /// Whether the column is part of the primary key.
     pub primary_key: bool,
 }
 
+/// A foreign key of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ForeignKey {
     /// Name of the constraint.
     pub name: String,
+    /// Columns of this table.
     pub columns: Vec<String>,
+    /// The referenced table.
     pub references_table: String,
+    /// Columns of the referenced table, in the order of `columns`.
     pub references_columns: Vec<String>,
 }
 
-/// Who may do what with a table through the public API.
+/// What the public API allows on a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TableAccess {
+    /// Nothing.
     None,
+    /// Reading rows.
     Read,
-    /// Read and all of insert, update, delete.
+    /// Reading, inserting, updating and deleting rows.
     Write,
 }
 
@@ -81,47 +103,53 @@ text_enum!(TableAccess {
     Write => "write",
 });
 
-/// A table as the owner sees it.
+/// A table with properties that only the owner sees.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AdminTable {
+    /// The table.
     #[serde(flatten)]
     pub table: Table,
+    /// What the public API allows.
     pub exposure: TableExposure,
-    /// Row-level security is on.
+    /// Whether row-level security is enabled.
     pub row_level_security: bool,
-    /// It also binds the table's owner.
+    /// Whether row-level security also applies to the table's owner.
     pub force_row_level_security: bool,
     /// Names of the table's policies.
     pub policies: Vec<String>,
-    /// Postgres's estimate; null before the first `ANALYZE`.
+    /// Postgres' estimate of the row count. Null before the first `ANALYZE`.
     pub estimated_rows: Option<i64>,
-    /// With indexes and TOAST, in bytes.
+    /// Size with indexes and TOAST, in bytes.
     pub total_bytes: i64,
+    /// Comment on the table. Null if there is none.
     pub comment: Option<String>,
 }
 
+/// What the public API allows on a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TableExposure {
-    /// For requests with the publishable key alone.
+    /// Access with the publishable key alone.
     pub publishable: TableAccess,
-    /// For requests with a signed-in user's token.
+    /// Access with a signed-in user's token.
     pub signed_in: TableAccess,
 }
 
-/// What is left out stays.
+/// Changes to the exposure of a table. Fields that are absent stay as they are.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateTableExposure {
+    /// Access with the publishable key alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishable: Option<TableAccess>,
+    /// Access with a signed-in user's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in: Option<TableAccess>,
-    /// Must be true to open a table without row-level security to writes, or to signed-in users.
+    /// Must be true to expose a table without row-level security for writing or to signed-in users (default false).
     #[serde(default)]
     pub confirm: bool,
 }

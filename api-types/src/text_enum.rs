@@ -1,11 +1,11 @@
-//! The text form of enums, shared by JSON and the database.
+//! The text form of enums, used in JSON and in the database.
 
-/// The text names no variant of the enum.
+/// The error for a text that is not a variant of an enum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownVariant {
     /// Name of the enum.
     pub kind: &'static str,
-    /// The text that was read.
+    /// The unknown text.
     pub text: String,
 }
 
@@ -17,17 +17,17 @@ impl std::fmt::Display for UnknownVariant {
 
 impl std::error::Error for UnknownVariant {}
 
-/// Gives an enum its text form: `ALL`, `as_str`, `Display`, and a `FromStr` that fails on unknown text.
+/// Implements the text form of an enum: `ALL`, `as_str`, `Display`, and a `FromStr` that rejects unknown text.
 ///
-/// The text must be the one that serde writes; a test compares them. With the feature `sqlx` the enum is a `TEXT`
-/// value in queries.
+/// The texts must be those that serde writes; a test compares them. With the feature `sqlx`, the enum can be used as a
+/// `TEXT` value in queries.
 macro_rules! text_enum {
     ($kind:ident { $($variant:ident => $text:literal),+ $(,)? }) => {
         impl $kind {
-            /// Every variant, in the order of their definition.
+            /// Every variant, in the order of definition.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The text of the variant, as in JSON and in the database.
+            /// Returns the text of the variant, as in JSON and in the database.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text),+
@@ -130,7 +130,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn text_is_the_same_in_json_and_unknown_text_fails() {
+    fn text_matches_json_and_unknown_text_is_rejected() {
         check::<AuditResult>();
         check::<BackupState>();
         check::<BucketAccess>();

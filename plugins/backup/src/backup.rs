@@ -1,4 +1,4 @@
-//! The backup of one database.
+//! Backs up one database.
 
 use atlashub_plugin_sdk::{
     backups::{self, NewBackup},
@@ -10,10 +10,10 @@ use atlashub_plugin_sdk::{
 
 use crate::{
     layout::{self, Keys},
-    manifest::{BackupManifest, Subject},
+    manifest::{BackupManifest, Source},
 };
 
-/// A backup that is in the catalogue.
+/// A finished backup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Backup {
@@ -27,24 +27,24 @@ pub(crate) struct Backup {
     rows: u64,
 }
 
-/// Dumps a database, stores it with its manifest, and records it. Where a step fails, nothing of it stays.
+/// Dumps a database, stores the dump with its manifest, and adds both to the catalogue. If a step fails, the stored
+/// objects are removed.
 pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compression: Option<u8>) -> Result<Backup> {
-    let (created_at, begun) = (clock::now(), clock::monotonic());
+    let (created_at, started) = (clock::now(), clock::monotonic());
     let keys = layout::keys(target, created_at, &run.id);
     let dump = databases::dump(target, DumpOptions { compression }).await?;
     let upload = objects::put(layout::STORE, &keys.dump, layout::DUMP_TYPE, dump.archive).await?;
-    // The stream's end alone doesn't say that the dump was whole.
+    // The end of the stream alone does not mean that the dump is complete.
     let info = dump.outcome.wait().await?;
     let object = upload.commit().await?;
-    let finished = async {
-        let sha256 =
-            object.sha256.clone().ok_or_else(|| Error::failed("the store told no digest of what it stored"))?;
+    let recorded = async {
+        let sha256 = object.sha256.clone().ok_or_else(|| Error::failed("the store returned no hash of the dump"))?;
         let (tables, rows) = (info.tables.len(), info.tables.iter().map(|table| table.rows).sum());
-        let subject = Subject { target, title, created_at, run_id: &run.id, sha256: &sha256 };
-        let manifest = BackupManifest::new(&subject, backups::describe(), info, &object);
+        let source = Source { target, title, created_at, run_id: &run.id, sha256: &sha256 };
+        let manifest = BackupManifest::new(&source, backups::describe(), info, &object);
         let manifest = serde_json::to_vec_pretty(&manifest)?;
         objects::put_bytes(layout::STORE, &keys.manifest, layout::MANIFEST_TYPE, manifest).await?;
-        let new = NewBackup {
+        let new_backup = NewBackup {
             target: target.to_owned(),
             object_key: keys.dump.clone(),
             manifest_key: keys.manifest.clone(),
@@ -52,8 +52,8 @@ pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compre
             sha256: sha256.clone(),
             created_at,
         };
-        let id = backups::record(new).await?;
-        let duration_ms = u64::try_from(clock::monotonic().saturating_sub(begun).as_millis())?;
+        let id = backups::record(new_backup).await?;
+        let duration_ms = u64::try_from(clock::monotonic().saturating_sub(started).as_millis())?;
         Ok(Backup {
             id,
             target: target.to_owned(),
@@ -65,24 +65,31 @@ pub(crate) async fn back_up(run: &Run, target: &str, title: Option<&str>, compre
             rows,
         })
     };
-    match finished.await {
+    match recorded.await {
         Ok(backup) => {
-            info!("Backed up {target}"; bytes = backup.size_bytes, tables = backup.tables, rows = backup.rows, duration_ms = backup.duration_ms);
+            info!(
+                "Backed up {target}";
+                bytes = backup.size_bytes,
+                tables = backup.tables,
+                rows = backup.rows,
+                duration_ms = backup.duration_ms,
+            );
             Ok(backup)
         }
         Err(error) => {
-            remove_remains(&keys).await;
+            remove_objects(&keys).await;
             Err(error)
         }
     }
 }
 
-/// What is in the store and in no catalogue would stay there for ever. The manifest goes first: a dump without one is not taken for
-/// a backup.
-async fn remove_remains(keys: &Keys) {
+/// Removes the objects of a backup that could not be recorded. Otherwise they would stay in the store forever.
+///
+/// The manifest is removed first, because a dump without a manifest does not count as a backup.
+async fn remove_objects(keys: &Keys) {
     for key in [&keys.manifest, &keys.dump] {
         if let Err(error) = objects::delete(layout::STORE, key).await {
-            warn!("{key} could not be removed: {error}");
+            warn!("Could not remove {key}: {error}");
         }
     }
 }

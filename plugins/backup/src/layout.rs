@@ -1,24 +1,27 @@
-//! Names of the objects of a backup.
+//! Keys of the objects of a backup.
 
 use crate::time;
 
-/// The platform's own bucket.
+/// The store for backups: the platform's bucket.
 pub(crate) const STORE: &str = "backups";
 
-/// A custom-format archive of `pg_dump` has no registered media type.
+/// Content type of dumps. There is no registered media type for the custom format of `pg_dump`.
 pub(crate) const DUMP_TYPE: &str = "application/octet-stream";
 
+/// Content type of manifests.
 pub(crate) const MANIFEST_TYPE: &str = "application/json";
 
-/// Where a backup's two objects are.
+/// Keys of a backup's two objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) dump: String,
     pub(crate) manifest: String,
 }
 
-/// `backups/project/abc/20260102T030405Z-<run id>.dump`, and the same with `.json`. The run's id keeps two runs within one second
-/// apart; the time lets a listing sort.
+/// Returns the keys of a backup, for example `backups/project/abc/20260102T030405Z-<run id>.dump` and the same with
+/// `.json`.
+///
+/// The time makes keys sort by age. The run's id makes keys unique when two runs start in the same second.
 pub(crate) fn keys(target: &str, created_at: u64, run_id: &str) -> Keys {
     let stem = format!("backups/{}/{}-{run_id}", target.replace(':', "/"), time::compact(created_at));
     Keys { dump: format!("{stem}.dump"), manifest: format!("{stem}.json") }
@@ -29,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_says_of_what_and_when_and_by_which_run() {
+    fn keys_contain_target_time_and_run() {
         let keys = keys("project:abc", 1_767_323_045_000, "0189");
         assert_eq!(keys.dump, "backups/project/abc/20260102T030405Z-0189.dump");
         assert_eq!(keys.manifest, "backups/project/abc/20260102T030405Z-0189.json");

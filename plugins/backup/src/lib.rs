@@ -1,11 +1,12 @@
-//! Dumps databases to storage, and keeps as many backups as the owner wants.
+//! Backs up databases to object storage, verifies backups, and removes old ones.
 //!
-//! The archive goes from `pg_dump` to the store without entering this plugin's memory. It becomes an object only after the dump
-//! ended well, then its manifest is written beside it, then the catalogue learns of it: what the catalogue has is complete.
+//! The archive is streamed from `pg_dump` to the store without entering this plugin's memory. The upload is committed
+//! only after the dump succeeded. Then the manifest is stored next to it, and last the backup is added to the
+//! catalogue. So every backup in the catalogue is complete.
 //!
-//! Reading order: [`backup`] is one database, [`run`] all that a run was asked for, [`retention`] what is kept, [`layout`] the names
-//! of objects, [`manifest`] what lies beside a dump, [`verify`] whether backups can be restored. Deliberately absent: restoring
-//! itself. It is the host's alone.
+//! Reading order: [`run`] has the jobs `backup` and `prune`, [`backup`] backs up one database, [`manifest`] is stored
+//! next to each dump, [`layout`] has the keys of objects, [`retention`] decides which backups to keep, [`verify`] has
+//! the job `verify`. Restoring is not part of the plugin: only the host restores databases.
 
 mod backup;
 mod layout;
@@ -17,31 +18,31 @@ mod verify;
 
 use atlashub_plugin_sdk::prelude::*;
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     Plugin::new("backup", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub")
-        .description("Dumps databases to storage, and keeps as many backups as wanted.")
+        .description("Backs up databases to object storage, verifies backups, and removes old ones.")
         .job(
             "backup",
-            "Backs up the platform, one project, or all; then applies the retention, if there is one.",
+            "Backs up the platform, one project or all databases, then applies the retention policy if there is one.",
             run::backup,
         )
-        .job("prune", "Removes backups that the retention doesn't keep.", run::prune)
-        .job("verify", "Restores backups into a scratch database, and compares their rows.", verify::verify)
-        .asks(
+        .job("prune", "Removes the backups that the retention policy does not keep.", run::prune)
+        .job("verify", "Restores backups into a temporary database and compares the row counts.", verify::verify)
+        .capability(
             Capability::Databases,
-            "To dump the databases.",
+            "To list and dump databases.",
             Scope { databases: vec!["*".to_owned()], ..Scope::default() },
         )
-        .asks(
+        .capability(
             Capability::Objects,
-            "To store dumps and their manifests in the platform's own bucket.",
+            "To store dumps and their manifests in the platform's bucket.",
             Scope { stores: vec![layout::STORE.to_owned()], ..Scope::default() },
         )
-        .asks(
+        .capability(
             Capability::Backups,
-            "To record backups, to verify them, and to remove those that the retention doesn't keep.",
+            "To record, verify and remove backups.",
             Scope { databases: vec!["*".to_owned()], ..Scope::default() },
         )
         .limits(Limits {

@@ -1,4 +1,4 @@
-//! What lies beside a dump, so that it can be understood and restored when nothing else is left.
+//! The manifest that is stored next to each dump. It describes the dump when the platform database is lost.
 
 use atlashub_plugin_sdk::{
     backups::Facts,
@@ -9,7 +9,7 @@ use atlashub_plugin_sdk::{
 
 use crate::time;
 
-/// Grows a number when a reader of the old form would misread the new one.
+/// Format of the manifest. The number increases when readers of the previous format would misread the new one.
 pub(crate) const FORMAT: &str = "atlashub-backup/1";
 
 #[derive(Debug, Serialize)]
@@ -18,22 +18,22 @@ pub(crate) struct BackupManifest {
     format: &'static str,
     /// `platform` or `project:<id>`.
     target: String,
-    /// The project's name at that time.
+    /// The project's name at the time of the backup. Null for the platform.
     title: Option<String>,
-    /// RFC 3339, of the dump's beginning.
+    /// When the dump started, in RFC 3339.
     created_at: String,
     run_id: String,
     atlashub_version: String,
-    /// Opens what is sealed in a dump of the platform.
+    /// Id of the master key that decrypts the encrypted values in a dump of the platform.
     master_key_id: String,
     server_version: String,
-    /// Of `pg_dump`; a `pg_restore` of this version or a later one reads the archive.
+    /// Version of `pg_dump`. `pg_restore` of this version or later can read the archive.
     dump_version: String,
     object_key: String,
     size_bytes: u64,
-    /// Hexadecimal.
+    /// SHA-256 of the dump, hexadecimal.
     sha256: String,
-    /// From the snapshot that was dumped.
+    /// Row counts from the same snapshot as the dump.
     tables: Vec<Table>,
 }
 
@@ -44,8 +44,8 @@ struct Table {
     rows: u64,
 }
 
-/// What a manifest is made of beside what the platform and the dump tell.
-pub(crate) struct Subject<'a> {
+/// Which database was backed up, when and by which run.
+pub(crate) struct Source<'a> {
     pub(crate) target: &'a str,
     pub(crate) title: Option<&'a str>,
     pub(crate) created_at: u64,
@@ -54,21 +54,21 @@ pub(crate) struct Subject<'a> {
 }
 
 impl BackupManifest {
-    pub(crate) fn new(subject: &Subject<'_>, facts: Facts, info: DumpInfo, object: &ObjectMeta) -> Self {
+    pub(crate) fn new(source: &Source<'_>, facts: Facts, info: DumpInfo, object: &ObjectMeta) -> Self {
         let table = |TableRows { schema, table, rows }| Table { schema, table, rows };
         Self {
             format: FORMAT,
-            target: subject.target.to_owned(),
-            title: subject.title.map(str::to_owned),
-            created_at: time::rfc3339(subject.created_at),
-            run_id: subject.run_id.to_owned(),
+            target: source.target.to_owned(),
+            title: source.title.map(str::to_owned),
+            created_at: time::rfc3339(source.created_at),
+            run_id: source.run_id.to_owned(),
             atlashub_version: facts.atlashub_version,
             master_key_id: facts.master_key_id,
             server_version: info.server_version,
             dump_version: info.dump_version,
             object_key: object.key.clone(),
             size_bytes: object.size_bytes,
-            sha256: subject.sha256.to_owned(),
+            sha256: source.sha256.to_owned(),
             tables: info.tables.into_iter().map(table).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! All that one run was asked for.
+//! The jobs `backup` and `prune`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{
     retention::Retention,
 };
 
-/// Every database that there is.
+/// The target that stands for every database.
 const ALL: &str = "all";
 
 #[derive(Deserialize, JsonSchema)]
@@ -18,10 +18,10 @@ pub(crate) struct BackupParams {
     /// `platform`, `project:<id>` or `all`.
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
     target: String,
-    /// What to keep of the backups of each database, once its new one is there. Without it nothing is removed.
+    /// Which backups of each database to keep after its new backup. Without it, nothing is removed.
     #[serde(default)]
     retention: Option<Retention>,
-    /// 0, none, to 9, smallest; without it, what `pg_dump` does by itself.
+    /// Compression level from 0 (none) to 9 (smallest). Without it, the default of `pg_dump`.
     #[serde(default)]
     #[schemars(range(max = 9))]
     compression: Option<u8>,
@@ -30,9 +30,10 @@ pub(crate) struct BackupParams {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PruneParams {
-    /// `platform`, `project:<id>` or `all`, which includes projects that are gone.
+    /// `platform`, `project:<id>` or `all`. `all` includes backups of deleted projects.
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
     target: String,
+    /// Which backups of each database to keep.
     retention: Retention,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct PruneParams {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BackedUp {
     backups: Vec<Backup>,
-    /// Old backups that the retention did not keep.
+    /// Number of old backups that the retention policy removed.
     removed: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Failed>,
@@ -58,61 +59,62 @@ pub(crate) struct Pruned {
     removed: u64,
 }
 
-/// The job `backup`. A database that fails stops no other, and fails the run at its end.
+/// Runs the job `backup`. If a database fails, the others are still backed up, and the run fails at the end.
 pub(crate) async fn backup(run: Run, params: BackupParams) -> Result<BackedUp> {
     if let Some(retention) = params.retention {
         retention.check()?;
     }
     let targets = targets(&params.target).await?;
     let total = targets.len() as u64;
-    let mut done = BackedUp { backups: Vec::new(), removed: 0, failed: Vec::new() };
+    let mut result = BackedUp { backups: Vec::new(), removed: 0, failed: Vec::new() };
     let mut errors = Vec::new();
     for (index, (target, title)) in targets.iter().enumerate() {
         progress::report(index as u64, Some(total), &format!("Backing up {}", title.as_deref().unwrap_or(target)));
         let backed_up = async {
-            done.backups.push(backup::back_up(&run, target, title.as_deref(), params.compression).await?);
+            result.backups.push(backup::back_up(&run, target, title.as_deref(), params.compression).await?);
             if let Some(retention) = params.retention {
-                done.removed += prune_target(target, retention).await?.removed;
+                result.removed += prune_target(target, retention).await?.removed;
             }
             Ok(())
         };
         let backed_up: Result<()> = backed_up.await;
         if let Err(error) = backed_up {
             error!("The backup of {target} failed: {error}");
-            done.failed.push(Failed { target: target.clone(), error: error.message.clone() });
+            result.failed.push(Failed { target: target.clone(), error: error.message.clone() });
             errors.push(error);
         }
     }
     progress::report(total, Some(total), "Done");
-    outcome(done, errors, total)
+    finish(result, errors, total)
 }
 
-/// A retry is worth it when any of the failures may go away.
-fn outcome(done: BackedUp, mut errors: Vec<Error>, total: u64) -> Result<BackedUp> {
+/// Returns the result, or an error if any database failed. The error is transient if one of the failures is, so that
+/// the run is retried.
+fn finish(result: BackedUp, mut errors: Vec<Error>, total: u64) -> Result<BackedUp> {
     if errors.is_empty() {
-        return Ok(done);
+        return Ok(result);
     }
     let index = errors.iter().position(Error::is_transient).unwrap_or(0);
     let mut error = errors.swap_remove(index);
     if total > 1 {
-        let failed: Vec<&str> = done.failed.iter().map(|failed| failed.target.as_str()).collect();
+        let failed: Vec<&str> = result.failed.iter().map(|failed| failed.target.as_str()).collect();
         error = error.context(format!("{} of {total} databases failed ({})", failed.len(), failed.join(", ")));
     }
-    Err(error.with_details(serde_json::to_value(&done)?))
+    Err(error.with_details(serde_json::to_value(&result)?))
 }
 
-/// Names of databases, and the projects' names.
+/// Returns the names of the databases to back up, with the names of their projects.
 async fn targets(target: &str) -> Result<Vec<(String, Option<String>)>> {
     let databases = databases::list().await?;
-    let wanted = databases.into_iter().filter(|database| target == ALL || database.name == target);
-    let targets: Vec<_> = wanted.map(|database| (database.name, database.title)).collect();
+    let selected = databases.into_iter().filter(|database| target == ALL || database.name == target);
+    let targets: Vec<_> = selected.map(|database| (database.name, database.title)).collect();
     if targets.is_empty() {
-        return Err(Error::not_found(format!("there is no database `{target}` that this plugin may back up")));
+        return Err(Error::not_found(format!("there is no database `{target}`, or this plugin may not back it up")));
     }
     Ok(targets)
 }
 
-/// The job `prune`.
+/// Runs the job `prune`.
 pub(crate) async fn prune(_run: Run, params: PruneParams) -> Result<Pruned> {
     params.retention.check()?;
     if params.target != ALL {
@@ -123,10 +125,10 @@ pub(crate) async fn prune(_run: Run, params: PruneParams) -> Result<Pruned> {
         by_target.entry(backup.target.clone()).or_default().push(backup);
     }
     let mut pruned = Pruned { kept: 0, removed: 0 };
-    for of_target in by_target.into_values() {
-        let one = prune_backups(of_target, params.retention).await?;
-        pruned.kept += one.kept;
-        pruned.removed += one.removed;
+    for backups in by_target.into_values() {
+        let pruned_target = prune_backups(backups, params.retention).await?;
+        pruned.kept += pruned_target.kept;
+        pruned.removed += pruned_target.removed;
     }
     Ok(pruned)
 }
@@ -135,18 +137,18 @@ async fn prune_target(target: &str, retention: Retention) -> Result<Pruned> {
     prune_backups(backups::list(Some(target)).await?, retention).await
 }
 
-/// Of one target.
+/// Removes the backups of one target that the retention policy does not keep.
 async fn prune_backups(backups: Vec<backups::Backup>, retention: Retention) -> Result<Pruned> {
     let times: Vec<u64> = backups.iter().map(|backup| backup.created_at).collect();
     let mut pruned = Pruned { kept: 0, removed: 0 };
-    for (backup, keep) in backups.into_iter().zip(retention.keeps(&times)) {
+    for (backup, keep) in backups.into_iter().zip(retention.select(&times)) {
         if keep {
             pruned.kept += 1;
             continue;
         }
         match backups::remove(&backup.id).await {
             Ok(()) => info!("Removed an old backup of {}", backup.target; object_key = backup.object_key),
-            // Somebody else was faster.
+            // It was removed by somebody else.
             Err(error) if error.code == ErrorCode::NotFound => {}
             Err(error) => return Err(error.context(format!("removing {}", backup.object_key))),
         }

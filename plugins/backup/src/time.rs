@@ -1,6 +1,6 @@
-//! Dates in UTC from milliseconds: all that names and retention need, without a calendar's whole library in the component.
+//! Converts milliseconds to UTC dates. A date library would make the component much larger.
 
-/// A day of the Gregorian calendar, in UTC.
+/// A date in the Gregorian calendar, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Date {
     pub(crate) year: i64,
@@ -10,23 +10,26 @@ pub(crate) struct Date {
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// Days since 1970-01-01.
+/// Returns the number of days since 1970-01-01.
 pub(crate) fn day_number(ms: u64) -> u64 {
     ms / DAY_MS
 }
 
-/// Weeks from Monday to Sunday, counted from that of 1970-01-01, a Thursday.
+/// Returns the number of weeks since the week of 1970-01-01. Weeks start on Monday; 1970-01-01 was a Thursday.
 pub(crate) fn week_number(ms: u64) -> u64 {
     (day_number(ms) + 3) / 7
 }
 
-/// The method is Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day comes last.
+/// Returns the date of a time.
+///
+/// This is Howard Hinnant's `civil_from_days`. Its years start in March, so that the leap day is the last day of a
+/// year.
 pub(crate) fn date(ms: u64) -> Date {
-    const DAYS_OF_400_YEARS: u64 = 146_097;
+    const DAYS_PER_400_YEARS: u64 = 146_097;
     // Days since 0000-03-01.
     let days = day_number(ms) + 719_468;
-    let era = days / DAYS_OF_400_YEARS;
-    let day_of_era = days % DAYS_OF_400_YEARS;
+    let era = days / DAYS_PER_400_YEARS;
+    let day_of_era = days % DAYS_PER_400_YEARS;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
@@ -36,20 +39,21 @@ pub(crate) fn date(ms: u64) -> Date {
     Date { year: year as i64, month: month as u32, day: day as u32 }
 }
 
-/// `20260102T030405Z`, for names: it sorts as time does.
+/// Formats a time as `20260102T030405Z`. The text sorts like the time.
 pub(crate) fn compact(ms: u64) -> String {
     let Date { year, month, day } = date(ms);
     let (hour, minute, second) = time_of_day(ms);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-/// RFC 3339 with milliseconds.
+/// Formats a time in RFC 3339, with milliseconds.
 pub(crate) fn rfc3339(ms: u64) -> String {
     let Date { year, month, day } = date(ms);
     let (hour, minute, second) = time_of_day(ms);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
 }
 
+/// Returns hours, minutes and seconds.
 fn time_of_day(ms: u64) -> (u64, u64, u64) {
     let seconds = ms % DAY_MS / 1000;
     (seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn times_are_formatted_as_calendar_dates() {
         let check = |ms: u64, expected: &str| assert_eq!(rfc3339(ms), expected);
         check(0, "1970-01-01T00:00:00.000Z");
         check(951_782_399_999, "2000-02-28T23:59:59.999Z");
@@ -73,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn names_sort_as_time_does() {
+    fn compact_times_sort_by_time() {
         assert_eq!(compact(1_767_323_045_999), "20260102T030405Z");
         assert!(compact(1_767_323_045_000) < compact(1_767_323_046_000));
     }
 
     #[test]
-    fn weeks_begin_on_monday() {
+    fn weeks_start_on_monday() {
         // 2026-01-04 is a Sunday.
         let sunday = 1_767_484_800_000;
         assert_eq!(rfc3339(sunday), "2026-01-04T00:00:00.000Z");

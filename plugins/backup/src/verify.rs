@@ -1,4 +1,4 @@
-//! Whether backups can be restored.
+//! The job `verify`, which checks that backups can be restored.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,21 @@ use atlashub_plugin_sdk::{
     progress,
 };
 
-/// Everything that has a backup.
+/// The target that stands for every database that has a backup.
 const ALL: &str = "all";
-/// Tables named in a message; the rest is counted.
-const NAMED: usize = 10;
 
-/// One of the two.
+/// Maximum number of tables named in an error message.
+const MAX_NAMED_TABLES: usize = 10;
+
+/// Exactly one of the two fields must be set.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct VerifyParams {
-    /// Id of a backup.
+    /// Id of the backup to verify.
     #[serde(default)]
     backup: Option<String>,
-    /// The newest backup of `platform`, of `project:<id>`, or of each of `all`, which includes projects that are gone.
+    /// `platform`, `project:<id>` or `all`: verifies the newest backup of each target. `all` includes backups of
+    /// deleted projects.
     #[serde(default)]
     #[schemars(regex(pattern = r"^(all|platform|project:[a-z0-9]+)$"))]
     target: Option<String>,
@@ -54,7 +56,7 @@ struct Failed {
     differences: Vec<Difference>,
 }
 
-/// Without a number there is no such table.
+/// Null means that the table does not exist.
 #[derive(Debug, Serialize)]
 struct Difference {
     schema: String,
@@ -63,22 +65,27 @@ struct Difference {
     found: Option<u64>,
 }
 
-/// The job `verify`. A backup that fails stops no other, and fails the run at its end.
+/// Runs the job `verify`. If a backup fails, the others are still verified, and the run fails at the end.
 pub(crate) async fn verify(_run: Run, params: VerifyParams) -> Result<VerifiedAll> {
-    let wanted = match (params.backup, params.target) {
-        (Some(id), None) => vec![find(&id).await?],
-        (None, Some(target)) => newest(&target).await?,
-        _ => return Err(Error::invalid("give one of `backup` and `target`")),
+    let selected = match (params.backup, params.target) {
+        (Some(id), None) => vec![find_backup(&id).await?],
+        (None, Some(target)) => newest_backups(&target).await?,
+        _ => return Err(Error::invalid("set exactly one of `backup` and `target`")),
     };
-    let total = wanted.len() as u64;
-    let mut done = VerifiedAll { verified: Vec::new(), failed: Vec::new() };
+    let total = selected.len() as u64;
+    let mut result = VerifiedAll { verified: Vec::new(), failed: Vec::new() };
     let mut errors = Vec::new();
-    for (index, backup) in wanted.into_iter().enumerate() {
+    for (index, backup) in selected.into_iter().enumerate() {
         progress::report(index as u64, Some(total), &format!("Verifying the backup of {}", backup.target));
         let (error, differences) = match backups::verify(&backup.id).await {
             Ok(verification) if verification.differences.is_empty() => {
-                info!("Verified the backup of {}", backup.target; tables = verification.tables, rows = verification.rows, duration_ms = verification.duration_ms);
-                done.verified.push(Verified {
+                info!(
+                    "Verified the backup of {}", backup.target;
+                    tables = verification.tables,
+                    rows = verification.rows,
+                    duration_ms = verification.duration_ms,
+                );
+                result.verified.push(Verified {
                     id: backup.id,
                     target: backup.target,
                     tables: verification.tables,
@@ -88,13 +95,13 @@ pub(crate) async fn verify(_run: Run, params: VerifyParams) -> Result<VerifiedAl
                 });
                 continue;
             }
-            Ok(verification) => (differs(&verification.differences), verification.differences),
+            Ok(verification) => (difference_error(&verification.differences), verification.differences),
             Err(error) => (error, Vec::new()),
         };
-        error!("The backup of {} could not be verified: {error}", backup.target; backup = backup.id);
+        error!("Could not verify the backup of {}: {error}", backup.target; backup = backup.id);
         let difference =
             |TableDifference { schema, table, expected, found }| Difference { schema, table, expected, found };
-        done.failed.push(Failed {
+        result.failed.push(Failed {
             id: backup.id,
             target: backup.target,
             error: error.message.clone(),
@@ -103,29 +110,30 @@ pub(crate) async fn verify(_run: Run, params: VerifyParams) -> Result<VerifiedAl
         errors.push(error);
     }
     progress::report(total, Some(total), "Done");
-    outcome(done, errors, total)
+    finish(result, errors, total)
 }
 
-/// A retry is worth it when any of the failures may go away.
-fn outcome(done: VerifiedAll, mut errors: Vec<Error>, total: u64) -> Result<VerifiedAll> {
+/// Returns the result, or an error if any backup failed. The error is transient if one of the failures is, so that the
+/// run is retried.
+fn finish(result: VerifiedAll, mut errors: Vec<Error>, total: u64) -> Result<VerifiedAll> {
     if errors.is_empty() {
-        return Ok(done);
+        return Ok(result);
     }
     let index = errors.iter().position(Error::is_transient).unwrap_or(0);
     let mut error = errors.swap_remove(index);
-    let failed: Vec<&str> = done.failed.iter().map(|failed| failed.target.as_str()).collect();
+    let failed: Vec<&str> = result.failed.iter().map(|failed| failed.target.as_str()).collect();
     error = match total {
-        1 => error.context(format!("the backup of {} is not verified", failed.join(", "))),
-        _ => error.context(format!("{} of {total} backups are not verified ({})", failed.len(), failed.join(", "))),
+        1 => error.context(format!("could not verify the backup of {}", failed.join(", "))),
+        _ => error.context(format!("could not verify {} of {total} backups ({})", failed.len(), failed.join(", "))),
     };
-    Err(error.with_details(serde_json::to_value(&done)?))
+    Err(error.with_details(serde_json::to_value(&result)?))
 }
 
-fn differs(differences: &[TableDifference]) -> Error {
+fn difference_error(differences: &[TableDifference]) -> Error {
     let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
     let named: Vec<String> = differences
         .iter()
-        .take(NAMED)
+        .take(MAX_NAMED_TABLES)
         .map(|difference| {
             let TableDifference { schema, table, expected, found } = difference;
             format!("{schema}.{table}: {} expected, {} found", rows(*expected), rows(*found))
@@ -136,18 +144,18 @@ fn differs(differences: &[TableDifference]) -> Error {
     Error::failed(format!("{} tables differ from the manifest: {}{more}", differences.len(), named.join("; ")))
 }
 
-async fn find(id: &str) -> Result<backups::Backup> {
-    let found = backups::list(None).await?.into_iter().find(|backup| backup.id == id);
-    found.ok_or_else(|| Error::not_found(format!("there is no backup `{id}` in storage")))
+async fn find_backup(id: &str) -> Result<backups::Backup> {
+    let backup = backups::list(None).await?.into_iter().find(|backup| backup.id == id);
+    backup.ok_or_else(|| Error::not_found(format!("there is no backup `{id}` in storage")))
 }
 
-/// The newest of each target that is wanted.
-async fn newest(target: &str) -> Result<Vec<backups::Backup>> {
+/// Returns the newest backup of each selected target.
+async fn newest_backups(target: &str) -> Result<Vec<backups::Backup>> {
     let listed = backups::list(if target == ALL { None } else { Some(target) }).await?;
     let mut seen = BTreeSet::new();
     let newest: Vec<_> = listed.into_iter().filter(|backup| seen.insert(backup.target.clone())).collect();
     if newest.is_empty() {
-        return Err(Error::not_found(format!("there is no backup of `{target}` to verify")));
+        return Err(Error::not_found(format!("there is no backup of `{target}`")));
     }
     Ok(newest)
 }
@@ -169,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_each_is_verified_or_one_by_its_id() {
+    fn verify_checks_newest_backup_of_each_target_or_one_by_id() {
         let all = host().run("verify", json!({"target": "all"})).unwrap();
         let ids: Vec<_> = all["verified"].as_array().unwrap().iter().map(|verified| verified["id"].clone()).collect();
         assert_eq!(ids, ["new", "shop"]);
@@ -178,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_differs_stops_no_other_and_fails_the_run_with_the_tables_name() {
+    fn differing_backup_fails_run_after_verifying_the_others() {
         let host = host().difference("new", "items", Some(3), Some(2)).difference("new", "gone", Some(0), None);
         let error = host.run("verify", json!({"target": "all"})).unwrap_err();
         assert!(error.message.contains("1 of 2") && error.message.contains("platform"), "{}", error.message);
@@ -191,9 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_worth_a_retry_and_what_is_not_there_is_told() {
+    fn transient_failure_is_retryable_and_unknown_backup_is_not_found() {
         let error = host()
-            .fail("backups.verify", "shop", Error::unavailable("no answer"))
+            .fail_next("backups.verify", "shop", Error::unavailable("no answer"))
             .run("verify", json!({"target": "all"}))
             .unwrap_err();
         assert!(error.is_transient());

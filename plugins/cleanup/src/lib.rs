@@ -1,7 +1,7 @@
-//! Clears away what the platform no longer needs, sweep by sweep, as its policy says.
+//! Removes data that the platform no longer needs.
 //!
-//! What a sweep may remove is the platform's knowledge; this plugin says which sweeps run, how old things must be, and goes
-//! on until there is nothing more to do.
+//! The host knows what each sweep may remove. This plugin decides which sweeps run and with which minimum age, and
+//! repeats each sweep until nothing is left to remove.
 
 mod policy;
 
@@ -9,7 +9,7 @@ use atlashub_plugin_sdk::{maintenance, prelude::*, progress};
 
 use policy::{Policy, Step};
 
-/// What one sweep did.
+/// Result of one sweep.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Swept {
@@ -36,7 +36,7 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     for (index, step) in steps.into_iter().enumerate() {
         progress::report(index as u64, Some(total), step.name);
         let mut swept = Swept { sweep: step.name, ..Swept::default() };
-        if let Err(error) = sweep(&step, &mut swept).await {
+        if let Err(error) = run_sweep(&step, &mut swept).await {
             error!("{} failed: {error}", step.name);
             swept.error = Some(error.message.clone());
             first_error.get_or_insert(error);
@@ -53,7 +53,7 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     };
     match first_error {
         None => Ok(cleaned),
-        // The other sweeps were done all the same.
+        // The other sweeps have run.
         Some(error) => {
             let failed: Vec<&str> =
                 cleaned.sweeps.iter().filter(|swept| swept.error.is_some()).map(|swept| swept.sweep).collect();
@@ -63,8 +63,8 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     }
 }
 
-/// One sweep to its end.
-async fn sweep(step: &Step, swept: &mut Swept) -> Result<()> {
+/// Repeats a sweep until nothing is left to remove.
+async fn run_sweep(step: &Step, swept: &mut Swept) -> Result<()> {
     loop {
         let report = maintenance::run(step.sweep).await?;
         swept.removed += report.removed;
@@ -73,22 +73,26 @@ async fn sweep(step: &Step, swept: &mut Swept) -> Result<()> {
             return Ok(());
         }
         if report.removed == 0 {
-            // It would say the same for ever.
-            warn!("{} has more to do and can't do it", step.name);
+            // Repeating it would return the same forever.
+            warn!("{} reports more items but removed none", step.name);
             return Ok(());
         }
     }
 }
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     Plugin::new("cleanup", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub")
-        .description("Clears away what the platform no longer needs.")
-        .job("cleanup", "Runs the sweeps of the policy, each to its end.", cleanup)
-        .asks(
+        .description("Removes data that the platform no longer needs.")
+        .job(
+            "cleanup",
+            "Removes expired uploads, old runs and logs, expired sessions and keys, and old audit log entries.",
+            cleanup,
+        )
+        .capability(
             Capability::Maintenance,
-            "To remove unused uploads, old runs and their logs, ended sessions, dead keys and old audit entries.",
+            "To remove unused uploads, old runs and logs, ended sessions, expired keys and old audit log entries.",
             Scope::default(),
         )
         .limits(Limits { memory_mib: 16, cpu_seconds: 30, host_call_mib: 16, concurrent_runs: 1, ..Limits::default() })
@@ -109,28 +113,28 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_goes_on_while_there_is_more() {
+    fn sweep_repeats_while_there_is_more() {
         let host =
             TestHost::new(plugin()).sweep(Sweep::OrphanLogs, &[report(100, true), report(100, true), report(3, false)]);
         let cleaned = host.run("cleanup", json!({})).unwrap();
         assert_eq!(cleaned["removed"], 203);
         assert_eq!(cleaned["freedBytes"], 2030);
-        assert_eq!(host.sweeps().iter().filter(|sweep| sweep.contains("OrphanLogs")).count(), 3);
+        assert_eq!(host.sweeps().iter().filter(|sweep| matches!(sweep, Sweep::OrphanLogs)).count(), 3);
     }
 
     #[test]
-    fn a_sweep_that_gets_nowhere_is_left() {
+    fn sweep_that_removes_nothing_is_not_repeated() {
         let host = TestHost::new(plugin()).sweep(Sweep::OrphanMetadata, &[report(0, true), report(0, true)]);
         host.run("cleanup", json!({})).unwrap();
-        assert_eq!(host.sweeps().iter().filter(|sweep| sweep.contains("OrphanMetadata")).count(), 1);
+        assert_eq!(host.sweeps().iter().filter(|sweep| matches!(sweep, Sweep::OrphanMetadata)).count(), 1);
         assert!(host.log().iter().any(|line| line.message.contains("orphanMetadata")));
     }
 
     #[test]
-    fn a_sweep_that_fails_stops_no_other_and_fails_the_run() {
+    fn failing_sweep_fails_run_after_running_the_others() {
         let first = format!("{:?}", Sweep::ExpiredUploads);
         let host = TestHost::new(plugin())
-            .fail("maintenance.run", &first, Error::unavailable("no store"))
+            .fail_next("maintenance.run", &first, Error::unavailable("no store"))
             .sweep(Sweep::OrphanLogs, &[report(2, false)]);
         let error = host.run("cleanup", json!({})).unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable);

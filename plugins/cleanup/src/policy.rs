@@ -1,30 +1,32 @@
+//! The parameters of the job.
+
 use atlashub_plugin_sdk::{maintenance::Sweep, prelude::*};
 
-/// Which sweeps run, and how old things must be. Null or false leaves a sweep out.
+/// Which sweeps run, and the minimum age of what they remove. Null or false disables a sweep.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Policy {
-    /// Signed uploads that were never used, and parts of abandoned ones.
+    /// Remove signed uploads that were never used, and parts of abandoned multipart uploads.
     expired_uploads: bool,
-    /// Objects larger than their URL allowed.
+    /// Remove objects larger than their signed URL allowed.
     oversize_uploads: bool,
-    /// Metadata without an object.
+    /// Remove metadata of objects that no longer exist.
     orphan_metadata: bool,
-    /// Runs that ended so many days ago, with their logs; the newest of each job stays. Without it the platform keeps
-    /// them for as long as it is configured to.
+    /// Remove runs that ended at least this many days ago, with their logs. The newest run of each job is kept. If
+    /// null, runs are kept for `ATLASHUB_RUN_RETENTION_DAYS`.
     #[schemars(range(min = 1))]
     old_runs_days: Option<u32>,
-    /// Log objects whose run is gone.
+    /// Remove log objects whose run no longer exists.
     orphan_logs: bool,
-    /// Ended sessions of end users, and their refresh tokens.
+    /// Remove ended sessions of end users, with their refresh tokens.
     expired_sessions: bool,
-    /// API keys that expired or were revoked so many days ago.
+    /// Remove API keys that expired or were revoked at least this many days ago.
     #[schemars(range(min = 1))]
     expired_keys_days: Option<u32>,
-    /// Databases kept after a restore, older than so many days.
+    /// Remove databases kept after a restore that are older than this many days.
     #[schemars(range(min = 1))]
     superseded_restores_days: Option<u32>,
-    /// Entries of the audit log older than so many days.
+    /// Remove audit log entries older than this many days.
     #[schemars(range(min = 1))]
     old_audit_entries_days: Option<u32>,
 }
@@ -45,23 +47,24 @@ impl Default for Policy {
     }
 }
 
-/// One sweep, under the name of its parameter.
+/// A sweep with the name of its parameter.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) sweep: Sweep,
 }
 
 impl Policy {
-    /// In an order in which one sweep leaves its remains to a later one: runs before their logs.
+    /// Returns the enabled sweeps. A sweep that leaves something behind runs before the sweep that removes it: runs
+    /// before logs without a run.
     pub(crate) fn steps(&self) -> Vec<Step> {
-        let always = |wanted: bool, sweep| wanted.then_some(sweep);
+        let if_enabled = |enabled: bool, sweep| enabled.then_some(sweep);
         [
-            ("expiredUploads", always(self.expired_uploads, Sweep::ExpiredUploads)),
-            ("oversizeUploads", always(self.oversize_uploads, Sweep::OversizeUploads)),
-            ("orphanMetadata", always(self.orphan_metadata, Sweep::OrphanMetadata)),
+            ("expiredUploads", if_enabled(self.expired_uploads, Sweep::ExpiredUploads)),
+            ("oversizeUploads", if_enabled(self.oversize_uploads, Sweep::OversizeUploads)),
+            ("orphanMetadata", if_enabled(self.orphan_metadata, Sweep::OrphanMetadata)),
             ("oldRunsDays", self.old_runs_days.map(Sweep::OldRuns)),
-            ("orphanLogs", always(self.orphan_logs, Sweep::OrphanLogs)),
-            ("expiredSessions", always(self.expired_sessions, Sweep::ExpiredSessions)),
+            ("orphanLogs", if_enabled(self.orphan_logs, Sweep::OrphanLogs)),
+            ("expiredSessions", if_enabled(self.expired_sessions, Sweep::ExpiredSessions)),
             ("expiredKeysDays", self.expired_keys_days.map(Sweep::ExpiredKeys)),
             ("supersededRestoresDays", self.superseded_restores_days.map(Sweep::SupersededRestores)),
             ("oldAuditEntriesDays", self.old_audit_entries_days.map(Sweep::OldAuditEntries)),
@@ -82,21 +85,21 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_swept_unless_told_and_runs_are_kept_as_configured() {
+    fn default_policy_runs_every_sweep_except_old_runs() {
         assert_eq!(names("{}").len(), 8);
         assert_eq!(names(r#"{"oldRunsDays": 7}"#)[3..5], ["oldRunsDays", "orphanLogs"]);
     }
 
     #[test]
-    fn null_and_false_leave_a_sweep_out() {
-        let left = names(r#"{"oldAuditEntriesDays": null, "expiredUploads": false, "oldRunsDays": 7}"#);
-        assert_eq!(left.len(), 7);
+    fn null_and_false_disable_a_sweep() {
+        let enabled = names(r#"{"oldAuditEntriesDays": null, "expiredUploads": false, "oldRunsDays": 7}"#);
+        assert_eq!(enabled.len(), 7);
         assert!(!names("{}").contains(&"oldRunsDays"));
-        assert!(!left.contains(&"oldAuditEntriesDays") && !left.contains(&"expiredUploads"));
+        assert!(!enabled.contains(&"oldAuditEntriesDays") && !enabled.contains(&"expiredUploads"));
     }
 
     #[test]
-    fn a_typing_mistake_is_told() {
+    fn unknown_parameter_is_rejected() {
         assert!(serde_json::from_str::<Policy>(r#"{"oldRunDays": 7}"#).is_err());
     }
 }

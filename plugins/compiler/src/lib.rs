@@ -1,12 +1,13 @@
-//! Compiles plugins in a process of its own.
+//! Compiles plugins in a separate process.
 //!
-//! A compiler takes a hundred MiB that an allocator is slow to give back, and is a large surface for whoever wrote
-//! the file. So the server starts its own program again for each file: that one reads the component from its standard input, writes machine code to
-//! its standard output, and ends. It has no environment, no configuration, and no secrets, and bounded time and memory.
+//! Compiling needs about a hundred MiB that the allocator is slow to return, and exposes a large attack surface to the
+//! author of the file. So the server starts its own executable again for each file. The child process reads the
+//! component from standard input, writes machine code to standard output, and exits. It has no environment,
+//! configuration or secrets, and its time and memory are limited.
 //!
-//! Deliberately absent: a cache. Machine code is never read from a file.
+//! There is no cache: machine code is never read from a file.
 //!
-//! Reading order: this file is the server's side, [`program`] the other process.
+//! Reading order: this file is the server's side, [`program`] the child process.
 
 mod program;
 
@@ -22,43 +23,48 @@ use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use wasmtime::{Config, Engine, Precompiled, component::Component};
 
-pub use program::{ADDRESS_SPACE_BYTES, PROCESSOR_SECONDS, SUBCOMMAND, compile_stdin};
+pub use program::{MAX_ADDRESS_SPACE_BYTES, MAX_CPU_SECONDS, SUBCOMMAND, compile_stdin};
 
-/// A file that takes longer was made to.
-const LONGEST: Duration = Duration::from_secs(120);
+/// Maximum duration of a compilation.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compiler {
-    /// In this process, for programs that end soon.
+    /// In this process. For short-lived programs.
     Here,
-    /// By this program, which calls [`compile_stdin`] when its only argument is [`SUBCOMMAND`].
+    /// By this executable, which must call [`compile_stdin`] when its only argument is [`SUBCOMMAND`].
     Program(PathBuf),
 }
 
-/// Why there is no machine code.
+/// The reason why a component could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// In words for the author of the component.
+    /// The file is not a valid component. The text is for the author of the component.
     #[error("the component is not valid: {0}")]
     Invalid(String),
-    #[error("compiling took more than {} s, or {PROCESSOR_SECONDS} s of processor time, and was ended", LONGEST.as_secs())]
+    /// Compiling took too long.
+    #[error(
+        "compiling was stopped after {} s, or {MAX_CPU_SECONDS} s of processor time",
+        COMPILE_TIMEOUT.as_secs()
+    )]
     TooLong,
-    #[error("compiling took more than {} MiB of address space and was ended", ADDRESS_SPACE_BYTES >> 20)]
+    /// Compiling needed too much memory.
+    #[error("compiling was stopped because it needed more than {} MiB of address space", MAX_ADDRESS_SPACE_BYTES >> 20)]
     TooMuchMemory,
-    /// The cause belongs into the log.
-    #[error("the process that compiles plugins failed; the server's log has the cause")]
+    /// The child process failed. The text is for the server's log.
+    #[error("the compiler process failed; the server's log has the cause")]
     Process(String),
 }
 
-/// What compiles and what runs must agree on.
+/// Returns the wasmtime configuration for compiling. The engine that runs the code must use the same.
 pub fn configuration() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .wasm_component_model_async(true)
         .epoch_interruption(true)
-        // The panic hook of the SDK tells more, and a backtrace costs memory for each plugin.
+        // The SDK logs panics with more detail, and backtraces cost memory for each plugin.
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .wasm_relaxed_simd(false)
@@ -68,19 +74,19 @@ pub fn configuration() -> Config {
 }
 
 impl Compiler {
-    /// Compiles a component for an engine of [`configuration`]. Call it only for bytes whose signature was checked.
+    /// Compiles a component for an engine with the given [`configuration`]. Check the signature of the bytes first.
     ///
     /// # Errors
-    /// What keeps the bytes from being a component, and a process that could not do its work.
+    /// Returns an error if the bytes are not a valid component, or if the child process failed or exceeded a limit.
     pub async fn compile(&self, engine: &Engine, component: Arc<[u8]>) -> Result<Component, CompileError> {
         let engine = engine.clone();
         match self {
-            Self::Here => blocking(move || {
+            Self::Here => tokio::task::spawn_blocking(move || {
                 Component::new(&engine, &component).map_err(|error| CompileError::Invalid(format!("{error:#}")))
             }),
             Self::Program(program) => {
-                let code = compile_in(program.clone(), &component).await?;
-                blocking(move || load(&engine, &code))
+                let code = run_compiler(program.clone(), &component).await?;
+                tokio::task::spawn_blocking(move || load(&engine, &code))
             }
         }
         .await
@@ -88,12 +94,8 @@ impl Compiler {
     }
 }
 
-fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> tokio::task::JoinHandle<T> {
-    tokio::task::spawn_blocking(work)
-}
-
-/// Starts the program on a component and answers the machine code. Dropped on the way, the process is killed.
-async fn compile_in(program: PathBuf, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+/// Starts the compiler process on a component and returns the machine code. Dropping the future kills the process.
+async fn run_compiler(program: PathBuf, component: &[u8]) -> Result<Vec<u8>, CompileError> {
     let failed = |error: std::io::Error| CompileError::Process(format!("{}: {error}", program.display()));
     let mut child = Command::new(&program)
         .arg(SUBCOMMAND)
@@ -102,43 +104,45 @@ async fn compile_in(program: PathBuf, component: &[u8]) -> Result<Vec<u8>, Compi
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C in a terminal reaches the server alone.
+        // Ctrl-C in a terminal must only reach the server.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
     let stdin = child.stdin.take();
-    let written = async {
-        // Where the process ended early its exit code says why.
+    let write = async {
+        // If the process exits early, its exit code says why.
         if let Some(mut stdin) = stdin {
             let _ = stdin.write_all(component).await;
         }
     };
-    let ended = async { tokio::join!(written, child.wait_with_output()).1 };
-    let output = tokio::time::timeout(LONGEST, ended).await.map_err(|_| CompileError::TooLong)?.map_err(failed)?;
-    answer(output)
+    let exit = async { tokio::join!(write, child.wait_with_output()).1 };
+    let output =
+        tokio::time::timeout(COMPILE_TIMEOUT, exit).await.map_err(|_| CompileError::TooLong)?.map_err(failed)?;
+    read_output(output)
 }
 
-fn answer(output: Output) -> Result<Vec<u8>, CompileError> {
-    let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+fn read_output(output: Output) -> Result<Vec<u8>, CompileError> {
+    let message = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let signal = output.status.signal().and_then(|signal| Signal::try_from(signal).ok());
     match (output.status.code(), signal) {
         (Some(0), _) => Ok(output.stdout),
-        (Some(program::INVALID), _) => Err(CompileError::Invalid(said())),
+        (Some(program::EXIT_INVALID), _) => Err(CompileError::Invalid(message())),
         (_, Some(Signal::SIGXCPU)) => Err(CompileError::TooLong),
-        // How the standard library ends a process that gets no memory.
-        (_, Some(Signal::SIGABRT)) if said().contains("memory allocation of") => Err(CompileError::TooMuchMemory),
-        _ => Err(CompileError::Process(format!("{}: {}", output.status, said()))),
+        // The standard library aborts with this message when an allocation fails.
+        (_, Some(Signal::SIGABRT)) if message().contains("memory allocation of") => Err(CompileError::TooMuchMemory),
+        _ => Err(CompileError::Process(format!("{}: {}", output.status, message()))),
     }
 }
 
 fn load(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
-    // SAFETY: the bytes came through a pipe from a process that we started from our own program, and were in no file.
-    // Whoever could change them could as well change this process.
-    #[expect(unsafe_code, reason = "machine code can't be checked, only its origin")]
+    // SAFETY: the bytes came through a pipe from a process that we started from our own executable, and were never in a
+    // file. Whoever could change them could also change this process.
+    #[expect(unsafe_code, reason = "machine code cannot be validated, only its origin")]
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| match Engine::detect_precompiled(code) {
-        // From the same program, so that what does not fit is the component itself: larger than any run may be.
+        // The same executable produced the code, so the component itself does not fit: it is larger than any run may
+        // be.
         Some(Precompiled::Component) => CompileError::Invalid(format!("{error:#}")),
         _ => CompileError::Process(format!("{error:#}")),
     })
@@ -149,20 +153,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_no_component_is_told_in_words() {
+    async fn file_that_is_not_a_component_is_invalid() {
         let engine = Engine::new(&configuration()).unwrap();
         let error = Compiler::Here.compile(&engine, Arc::from(*b"\0asm")).await.unwrap_err();
         assert!(matches!(&error, CompileError::Invalid(_)), "{error}");
     }
 
     #[tokio::test]
-    async fn a_program_that_is_not_there_or_fails_is_told() {
+    async fn missing_or_failing_compiler_program_is_a_process_error() {
         let engine = Engine::new(&configuration()).unwrap();
         for program in ["/nonexistent/program", "/bin/false"] {
             let error = Compiler::Program(program.into()).compile(&engine, Arc::from(*b"x")).await.unwrap_err();
             assert!(matches!(&error, CompileError::Process(_)), "{program}: {error}");
         }
-        // What it wrote is no machine code of ours.
+        // Its output is not machine code.
         let error = Compiler::Program("/bin/echo".into()).compile(&engine, Arc::from(*b"x")).await.unwrap_err();
         assert!(matches!(&error, CompileError::Process(_)), "{error}");
     }

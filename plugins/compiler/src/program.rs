@@ -1,4 +1,4 @@
-//! The process that compiles one component.
+//! The child process that compiles one component.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,23 +10,23 @@ use wasmtime::Engine;
 
 use crate::configuration;
 
-/// The hidden subcommand of the program.
+/// The hidden subcommand that starts the compiler process.
 pub const SUBCOMMAND: &str = "compile-plugin";
 
-/// Exit code for bytes that are no valid component; the reason is on standard error.
-pub(crate) const INVALID: i32 = 3;
+/// Exit code for bytes that are not a valid component. The reason is on standard error.
+pub(crate) const EXIT_INVALID: i32 = 3;
 
-/// Address space of the process, in bytes: the allocator reserves one GiB of it in one piece, at first use.
-pub const ADDRESS_SPACE_BYTES: u64 = 2 << 30;
+/// Maximum address space of the process. The allocator reserves one GiB at its first use.
+pub const MAX_ADDRESS_SPACE_BYTES: u64 = 2 << 30;
 
-/// Processor time of the process, of all its threads together, in seconds.
-pub const PROCESSOR_SECONDS: u64 = 300;
+/// Maximum processor time of all threads of the process together, in seconds.
+pub const MAX_CPU_SECONDS: u64 = 300;
 
-/// Reads a component from standard input to its end, and writes its machine code to standard output.
+/// Compiles the component on standard input and writes the machine code to standard output.
 ///
-/// It takes at most [`ADDRESS_SPACE_BYTES`] and [`PROCESSOR_SECONDS`], and is ended by a signal beyond them.
+/// The process is killed by a signal if it exceeds [`MAX_ADDRESS_SPACE_BYTES`] or [`MAX_CPU_SECONDS`].
 ///
-/// Exit codes: 0 done; 3 no valid component; 1 all else.
+/// Exit codes: 0 for success, 3 if the input is not a valid component, 1 for other failures.
 pub fn compile_stdin() -> ExitCode {
     match compile() {
         Ok(code) => code,
@@ -38,9 +38,9 @@ pub fn compile_stdin() -> ExitCode {
 }
 
 fn compile() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    // Before the first byte of somebody else is read.
-    setrlimit(Resource::RLIMIT_AS, ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES)?;
-    setrlimit(Resource::RLIMIT_CPU, PROCESSOR_SECONDS, PROCESSOR_SECONDS)?;
+    // The limits must be set before untrusted input is read.
+    setrlimit(Resource::RLIMIT_AS, MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES)?;
+    setrlimit(Resource::RLIMIT_CPU, MAX_CPU_SECONDS, MAX_CPU_SECONDS)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     let mut component = Vec::new();
     std::io::stdin().read_to_end(&mut component)?;
@@ -52,7 +52,7 @@ fn compile() -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         Err(error) => {
             writeln!(std::io::stderr(), "{error:#}")?;
-            Ok(ExitCode::from(INVALID as u8))
+            Ok(ExitCode::from(EXIT_INVALID as u8))
         }
     }
 }

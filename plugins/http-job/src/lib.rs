@@ -1,7 +1,9 @@
-//! Sends one HTTP request: what jobs of type `http` run.
+//! Sends one HTTP request. Jobs of type `http` run this plugin.
 //!
-//! Header values and the body are secrets of the run: this plugin names them and never sees them. Which hosts may be asked
-//! is the platform's allowlist and the owner's grant.
+//! Header values and the body are secrets of the run: this plugin places them in the request without reading them. The
+//! platform's allowlist and the owner's grant decide which hosts can be reached.
+//!
+//! `verdict` decides whether a response is a success.
 
 mod verdict;
 
@@ -11,35 +13,35 @@ use atlashub_plugin_sdk::{clock, http, prelude::*, secrets};
 
 use verdict::Verdict;
 
-/// Of a response's text that the run's history keeps, in bytes.
-const PREVIEW_BYTES: usize = 4 << 10;
+/// Maximum size of the response preview in the run history.
+const MAX_PREVIEW_BYTES: usize = 4 << 10;
 
-/// Redirects that are followed unless told.
-const MAX_REDIRECTS: u32 = 5;
+/// Maximum number of redirects if the job sets none.
+const DEFAULT_MAX_REDIRECTS: u32 = 5;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RequestParams {
-    /// Absolute, `http` or `https`.
+    /// Absolute `http` or `https` URL.
     url: String,
     /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
     #[serde(default = "get")]
     method: String,
-    /// Names of headers whose values are the run's secrets `header.<lowercase name>`.
+    /// Names of headers. Their values are the run's secrets `header.<lowercase name>`.
     #[serde(default)]
     headers: Vec<String>,
-    /// Whether the run's secret `body` is sent.
+    /// Whether to send the run's secret `body` as the body.
     #[serde(default)]
     has_body: bool,
-    /// Of the whole exchange, in milliseconds; the run's own time ends it too.
+    /// Timeout for the whole exchange, in milliseconds. The run's time limit also applies.
     #[serde(default)]
     timeout_ms: Option<u32>,
-    /// How many redirects to follow, at most 10; the last answer counts. Without it five, or none where a redirect is
-    /// what is expected.
+    /// Maximum number of redirects to follow, 0 to 10. The last response counts. The default is 5, or 0 if
+    /// `expectStatus` contains a redirect.
     #[serde(default)]
     #[schemars(range(max = 10))]
     max_redirects: Option<u32>,
-    /// The statuses that count as success; without them, 200 to 299.
+    /// Statuses that count as success. If empty, 200 to 299.
     #[serde(default)]
     expect_status: Vec<u16>,
 }
@@ -48,18 +50,19 @@ fn get() -> String {
     "GET".to_owned()
 }
 
+/// Result of the job.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Exchange {
     http_status: u16,
     duration_ms: u64,
-    /// Bytes that were received, at most 1 MiB.
+    /// Bytes received, at most 1 MiB.
     body_bytes: usize,
-    /// There were more.
+    /// Whether the body was longer than 1 MiB and was cut.
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
-    /// The beginning of a text.
+    /// The start of the body if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_preview: Option<String>,
 }
@@ -71,7 +74,7 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
 
     let method = params.method.to_ascii_uppercase();
     let expects_redirect = params.expect_status.iter().any(|status| (300..400).contains(status));
-    let max_redirects = params.max_redirects.unwrap_or(if expects_redirect { 0 } else { MAX_REDIRECTS });
+    let max_redirects = params.max_redirects.unwrap_or(if expects_redirect { 0 } else { DEFAULT_MAX_REDIRECTS });
     let mut request = http::Request::new(&method, &params.url).max_redirects(max_redirects);
     for (name, value) in params.headers.iter().zip(&values) {
         request = request.secret_header(name, value);
@@ -84,19 +87,19 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
     }
 
     info!("{method} {}", verdict::without_query(&params.url); attempt = run.attempt, headers = params.headers);
-    let begun = clock::monotonic();
+    let started = clock::monotonic();
     let response = request.send().await?;
-    let duration_ms = u64::try_from(clock::monotonic().saturating_sub(begun).as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = u64::try_from(clock::monotonic().saturating_sub(started).as_millis()).unwrap_or(u64::MAX);
     let exchange = Exchange {
         http_status: response.status,
         duration_ms,
         body_bytes: response.body.len(),
         truncated: response.truncated,
         content_type: response.header("content-type").map(str::to_owned),
-        body_preview: verdict::preview(response.header("content-type"), &response.body, PREVIEW_BYTES),
+        body_preview: verdict::preview(response.header("content-type"), &response.body, MAX_PREVIEW_BYTES),
     };
-    info!("Answered {} in {duration_ms} ms", response.status; bytes = exchange.body_bytes);
-    match verdict::of(response.status, &params.expect_status) {
+    info!("Received {} in {duration_ms} ms", response.status; bytes = exchange.body_bytes);
+    match verdict::of_status(response.status, &params.expect_status) {
         Verdict::Success => Ok(exchange),
         Verdict::Failure(code) => {
             let message = verdict::message(response.status, &params.expect_status, response.header("location"));
@@ -105,20 +108,20 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
     }
 }
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     Plugin::new("http-job", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub")
-        .description("Sends HTTP requests: what jobs of type http run.")
-        .job("request", "Sends one request and keeps status, time and the beginning of the answer.", request)
-        .asks(
+        .description("Sends the HTTP requests of jobs of type http.")
+        .job("request", "Sends one request and records the status, duration and start of the response.", request)
+        .capability(
             Capability::Http,
-            "To send the requests that jobs describe, to hosts on the platform's allowlist.",
+            "To send the requests of jobs to hosts on the platform's allowlist.",
             Scope { hosts: vec!["*".to_owned()], ..Scope::default() },
         )
-        .asks(
+        .capability(
             Capability::Secrets,
-            "To name the header values and bodies of jobs in their requests. It never sees them.",
+            "To place the header values and bodies of jobs in their requests. The plugin cannot read them.",
             Scope::default(),
         )
         .limits(Limits { memory_mib: 32, cpu_seconds: 10, host_call_mib: 16, concurrent_runs: 32, ..Limits::default() })
@@ -134,18 +137,19 @@ mod tests {
         testing::{SentValue, TestHost},
     };
 
-    fn answering(status: u16) -> TestHost {
-        TestHost::new(plugin()).answer_http(move |_| {
+    fn host_with_status(status: u16) -> TestHost {
+        TestHost::new(plugin()).handle_http(move |_| {
             let headers = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
             Ok(Response { status, headers, body: b"fine".to_vec(), truncated: false })
         })
     }
 
     #[test]
-    fn header_values_and_body_go_as_secrets() {
-        let host = answering(200).secret("header.authorization").secret("body");
+    fn header_values_and_body_are_sent_as_secrets() {
+        let host = host_with_status(200).secret("header.authorization").secret("body");
         let params = json!({
-            "url": "https://example.com/x", "method": "post", "headers": ["Authorization"], "hasBody": true, "timeoutMs": 500,
+            "url": "https://example.com/x", "method": "post", "headers": ["Authorization"], "hasBody": true,
+            "timeoutMs": 500,
         });
         let result = host.run("request", params).unwrap();
         assert_eq!(result["httpStatus"], 200);
@@ -158,23 +162,23 @@ mod tests {
     }
 
     #[test]
-    fn a_status_from_400_on_fails_with_its_details() {
-        let failed = answering(503).run("request", json!({"url": "https://example.com"})).unwrap_err();
+    fn error_status_fails_with_details() {
+        let failed = host_with_status(503).run("request", json!({"url": "https://example.com"})).unwrap_err();
         assert!(failed.is_transient());
         assert_eq!(failed.details.unwrap()["httpStatus"], 503);
-        let refused = answering(404).run("request", json!({"url": "https://example.com"})).unwrap_err();
+        let refused = host_with_status(404).run("request", json!({"url": "https://example.com"})).unwrap_err();
         assert!(!refused.is_transient());
         assert_eq!(refused.details.unwrap()["httpStatus"], 404);
     }
 
     #[test]
-    fn redirects_are_followed_and_one_at_the_end_is_a_failure() {
-        let host = TestHost::new(plugin()).answer_http(|_| {
+    fn redirects_are_followed_and_final_redirect_is_a_failure() {
+        let host = TestHost::new(plugin()).handle_http(|_| {
             let headers = vec![("Location".to_owned(), "https://other.example/login?token=hidden".to_owned())];
             Ok(Response { status: 302, headers, body: Vec::new(), truncated: false })
         });
         let failed = host.run("request", json!({"url": "https://example.com"})).unwrap_err();
-        assert_eq!(failed.message, "the answer was 302, which points to other.example");
+        assert_eq!(failed.message, "the response status was 302 with a redirect to other.example");
         assert!(!failed.is_transient());
         assert_eq!(host.requests()[0].max_redirects, 5);
         let expected = json!({"url": "https://example.com", "expectStatus": [302]});
@@ -183,15 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn an_expected_status_is_a_success_and_any_other_is_not() {
+    fn only_expected_statuses_are_a_success() {
         let params = json!({"url": "https://example.com", "expectStatus": [404]});
-        assert_eq!(answering(404).run("request", params.clone()).unwrap()["httpStatus"], 404);
-        assert!(answering(200).run("request", params).is_err());
+        assert_eq!(host_with_status(404).run("request", params.clone()).unwrap()["httpStatus"], 404);
+        assert!(host_with_status(200).run("request", params).is_err());
     }
 
     #[test]
-    fn the_log_has_no_query_and_no_value() {
-        let host = answering(200).secret("header.x-token");
+    fn log_contains_no_query_and_no_secret() {
+        let host = host_with_status(200).secret("header.x-token");
         let params = json!({"url": "https://example.com/a?token=hidden", "headers": ["x-token"]});
         host.run("request", params).unwrap();
         assert_eq!(host.log()[0].message, "GET https://example.com/a");
@@ -199,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_refuses_is_passed_on() {
+    fn error_of_the_host_is_returned() {
         let denied = Error::new(ErrorCode::Denied, "example.com is not on the allowlist");
-        let host = answering(200).fail("http.send", "https://example.com", denied.clone());
+        let host = host_with_status(200).fail_next("http.send", "https://example.com", denied.clone());
         assert_eq!(host.run("request", json!({"url": "https://example.com"})).unwrap_err(), denied);
-        let missing = answering(200).run("request", json!({"url": "https://example.com", "hasBody": true}));
+        let missing = host_with_status(200).run("request", json!({"url": "https://example.com", "hasBody": true}));
         assert_eq!(missing.unwrap_err().code, ErrorCode::NotFound);
     }
 }

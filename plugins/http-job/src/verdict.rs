@@ -1,39 +1,43 @@
-//! What a status means for the run.
+//! Decides whether a response is a success, and describes failures.
 
 use atlashub_plugin_sdk::ErrorCode;
 
+/// Whether a run succeeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Success,
-    /// `Unavailable` may work later; `Invalid` won't, however often it is tried.
+    /// The run fails with this code. `Unavailable` is retried, `Invalid` is not.
     Failure(ErrorCode),
 }
 
-/// Without expectations a 2xx is a success. Redirects were followed: one that is left leads nowhere.
-pub(crate) fn of(status: u16, expected: &[u16]) -> Verdict {
+/// Judges a status. Without expected statuses, 200 to 299 is a success.
+///
+/// Redirects have been followed before, so a remaining redirect is a failure.
+pub(crate) fn of_status(status: u16, expected: &[u16]) -> Verdict {
     let success = if expected.is_empty() { (200..300).contains(&status) } else { expected.contains(&status) };
     if success {
         return Verdict::Success;
     }
-    // Request Timeout and Too Many Requests ask for another try as much as the server's own failures.
+    // Request Timeout and Too Many Requests are temporary, like server errors.
     let transient = matches!(status, 408 | 429 | 500..=599);
     Verdict::Failure(if transient { ErrorCode::Unavailable } else { ErrorCode::Invalid })
 }
 
+/// Describes a failure for the run history.
 pub(crate) fn message(status: u16, expected: &[u16], location: Option<&str>) -> String {
-    let wanted = match expected {
+    let instead_of = match expected {
         [] => String::new(),
         expected => {
             let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
-            format!(", not {}", expected.join(" or "))
+            format!(" instead of {}", expected.join(" or "))
         }
     };
     let target = location.filter(|_| (300..400).contains(&status)).and_then(host_of);
-    let target = target.map(|host| format!(", which points to {host}")).unwrap_or_default();
-    format!("the answer was {status}{wanted}{target}")
+    let target = target.map(|host| format!(" with a redirect to {host}")).unwrap_or_default();
+    format!("the response status was {status}{instead_of}{target}")
 }
 
-/// Of an absolute URL; the rest of it may carry a token.
+/// Returns the host and port of an absolute URL. The rest of the URL may contain a token.
 fn host_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("//")?;
     let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
@@ -41,13 +45,13 @@ fn host_of(url: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
-/// Queries carry tokens, and the log is kept.
+/// Removes query and fragment from a URL before it is logged, because they may contain tokens.
 pub(crate) fn without_query(url: &str) -> &str {
     url.find(['?', '#']).map_or(url, |end| &url[..end])
 }
 
-/// The beginning of a text; none of anything else.
-pub(crate) fn preview(content_type: Option<&str>, body: &[u8], most: usize) -> Option<String> {
+/// Returns the start of a body, at most `max_bytes`, or none if it is empty or not text.
+pub(crate) fn preview(content_type: Option<&str>, body: &[u8], max_bytes: usize) -> Option<String> {
     let content_type = content_type.unwrap_or("text/plain").to_ascii_lowercase();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let is_text = essence.starts_with("text/")
@@ -55,8 +59,8 @@ pub(crate) fn preview(content_type: Option<&str>, body: &[u8], most: usize) -> O
     if !is_text || body.is_empty() {
         return None;
     }
-    let mut end = body.len().min(most);
-    // Not in the middle of a character: continuation bytes begin with the bits 10.
+    let mut end = body.len().min(max_bytes);
+    // Do not cut within a character: continuation bytes start with the bits 10.
     while end > 0 && end < body.len() && body[end] & 0xc0 == 0x80 {
         end -= 1;
     }
@@ -68,43 +72,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_decides_between_success_a_retry_and_the_end() {
-        let check = |status, expected: &[u16], verdict| assert_eq!(of(status, expected), verdict, "{status}");
-        let (retry, end) = (Verdict::Failure(ErrorCode::Unavailable), Verdict::Failure(ErrorCode::Invalid));
+    fn status_decides_between_success_retry_and_failure() {
+        let check = |status, expected: &[u16], verdict| assert_eq!(of_status(status, expected), verdict, "{status}");
+        let (retry, fail) = (Verdict::Failure(ErrorCode::Unavailable), Verdict::Failure(ErrorCode::Invalid));
         check(200, &[], Verdict::Success);
         check(204, &[], Verdict::Success);
         check(299, &[], Verdict::Success);
-        check(302, &[], end);
-        check(304, &[], end);
+        check(302, &[], fail);
+        check(304, &[], fail);
         check(302, &[302], Verdict::Success);
-        check(400, &[], end);
-        check(404, &[], end);
+        check(400, &[], fail);
+        check(404, &[], fail);
         check(408, &[], retry);
         check(429, &[], retry);
         check(500, &[], retry);
         check(503, &[], retry);
         check(201, &[201], Verdict::Success);
-        check(200, &[201, 202], end);
+        check(200, &[201, 202], fail);
         check(503, &[503], Verdict::Success);
     }
 
     #[test]
-    fn a_redirect_that_is_left_says_where_it_points() {
+    fn failure_message_names_host_of_redirect() {
         let check = |status, location, expected: &str| assert_eq!(message(status, &[], location), expected);
         check(
             302,
             Some("https://user:pass@a.example:8443/b?c=d"),
-            "the answer was 302, which points to a.example:8443",
+            "the response status was 302 with a redirect to a.example:8443",
         );
-        check(307, Some("//a.example?c"), "the answer was 307, which points to a.example");
-        check(302, Some("/login?token=x"), "the answer was 302");
-        check(304, None, "the answer was 304");
-        check(404, Some("https://a.example/"), "the answer was 404");
-        assert_eq!(message(500, &[200, 201], None), "the answer was 500, not 200 or 201");
+        check(307, Some("//a.example?c"), "the response status was 307 with a redirect to a.example");
+        check(302, Some("/login?token=x"), "the response status was 302");
+        check(304, None, "the response status was 304");
+        check(404, Some("https://a.example/"), "the response status was 404");
+        assert_eq!(message(500, &[200, 201], None), "the response status was 500 instead of 200 or 201");
     }
 
     #[test]
-    fn a_preview_is_text_and_ends_between_characters() {
+    fn preview_is_text_and_ends_at_a_character_boundary() {
         assert_eq!(preview(Some("application/json; charset=utf-8"), b"{}", 10), Some("{}".to_owned()));
         assert_eq!(preview(Some("application/problem+json"), b"{}", 10), Some("{}".to_owned()));
         assert_eq!(preview(Some("image/png"), b"\x89PNG", 10), None);
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_left_out_of_what_is_logged() {
+    fn query_and_fragment_are_removed_from_urls() {
         assert_eq!(without_query("https://a.example/b?c=d#e"), "https://a.example/b");
         assert_eq!(without_query("https://a.example/b#e"), "https://a.example/b");
         assert_eq!(without_query("https://a.example/b"), "https://a.example/b");

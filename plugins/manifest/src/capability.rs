@@ -1,22 +1,33 @@
+//! Capabilities and their scopes.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A power that needs a grant; one interface of `wit/` each.
+/// An interface of `wit/` that requires a grant from the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Capability {
+    /// Opens secrets and places them in requests, without reading them.
     Secrets,
+    /// Sends HTTP requests.
     Http,
+    /// Lists, inspects and dumps databases.
     Databases,
+    /// Reads and writes objects.
     Objects,
+    /// Sends messages to the owner.
     Notify,
+    /// Records, lists, verifies and removes backups.
     Backups,
+    /// Removes data that the platform no longer needs.
     Maintenance,
+    /// Lists and applies migrations of the platform database.
     Migrations,
 }
 
 impl Capability {
+    /// Every capability.
     pub const ALL: [Self; 8] = [
         Self::Secrets,
         Self::Http,
@@ -28,7 +39,7 @@ impl Capability {
         Self::Migrations,
     ];
 
-    /// Also the name of its interface.
+    /// Returns the name, which is also the name of the interface.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Secrets => "secrets",
@@ -49,29 +60,30 @@ impl fmt::Display for Capability {
     }
 }
 
-/// How far a power reaches. A list that a capability doesn't use stays empty; an empty list reaches nothing.
+/// What a capability may access. Each capability uses some of the lists and ignores the others. An empty list allows
+/// nothing.
 ///
-/// Patterns: a full name, `*` for all, or a prefix that ends in `*` (`project:*`). Hosts are `host`, `*.suffix` or `*`, each
-/// within `ATLASHUB_HTTP_ALLOWED_HOSTS`.
+/// An entry is a full name, a prefix that ends in `*` (`project:*`), or `*` for everything. For hosts it is `host`,
+/// `*.suffix` or `*`. Hosts must also be in `ATLASHUB_HTTP_ALLOWED_HOSTS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Scope {
-    /// `platform`, `project:<id>`; of `databases` and of `backups`.
+    /// Databases, for `databases` and `backups`: `platform` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// `backups`, `project:<id>`; of `objects`.
+    /// Stores, for `objects`: `backups` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
-    /// Of `http`.
+    /// Hosts, for `http`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Names; of `secrets`. A run's own secrets need no entry.
+    /// Names of the plugin's secrets, for `secrets`. The secrets of a run need no entry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
 }
 
 impl Scope {
-    /// Whether everything that `self` reaches is reached by `granted` too.
+    /// Returns whether `granted` allows everything that `self` allows.
     pub fn is_within(&self, granted: &Self) -> bool {
         covers(&granted.databases, &self.databases)
             && covers(&granted.stores, &self.stores)
@@ -79,7 +91,7 @@ impl Scope {
             && covers(&granted.secrets, &self.secrets)
     }
 
-    /// Whether a pattern of the list matches the name.
+    /// Returns whether one of the patterns matches the name. Not for hosts, whose patterns are suffixes.
     pub fn reaches(patterns: &[String], name: &str) -> bool {
         patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
@@ -88,13 +100,15 @@ impl Scope {
     }
 }
 
-fn covers(granted: &[String], wanted: &[String]) -> bool {
-    wanted.iter().all(|wanted| {
+fn covers(granted: &[String], requested: &[String]) -> bool {
+    requested.iter().all(|requested| {
         granted.iter().any(|granted| {
             granted == "*"
-                || granted == wanted
-                || granted.strip_suffix('*').is_some_and(|prefix| wanted.starts_with(prefix))
-                || granted.strip_prefix('*').is_some_and(|suffix| suffix.starts_with('.') && wanted.ends_with(suffix))
+                || granted == requested
+                || granted.strip_suffix('*').is_some_and(|prefix| requested.starts_with(prefix))
+                || granted
+                    .strip_prefix('*')
+                    .is_some_and(|suffix| suffix.starts_with('.') && requested.ends_with(suffix))
         })
     })
 }
@@ -108,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_request_is_not_within_a_narrower_grant() {
-        let check = |granted: &[&str], wanted: &[&str], expected: bool| {
-            assert_eq!(covers(&names(granted), &names(wanted)), expected, "{granted:?} {wanted:?}");
+    fn grant_covers_only_equal_or_narrower_requests() {
+        let check = |granted: &[&str], requested: &[&str], expected: bool| {
+            assert_eq!(covers(&names(granted), &names(requested)), expected, "{granted:?} {requested:?}");
         };
         check(&["*"], &["platform", "project:*"], true);
         check(&["project:*"], &["project:a"], true);
@@ -125,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_names_and_prefixes() {
+    fn patterns_match_full_names_and_prefixes() {
         assert!(Scope::reaches(&names(&["project:*"]), "project:a"));
         assert!(!Scope::reaches(&names(&["project:*"]), "platform"));
         assert!(!Scope::reaches(&[], "platform"));

@@ -1,7 +1,13 @@
-//! A plugin's manifest: JSON in the custom section [`SECTION`] of the component, so that one signature over the file
-//! covers it. Written by `cargo xtask plugin build`, read by the host before anything is compiled.
+//! The manifest of a plugin: JSON in the custom section [`SECTION`] of its component.
 //!
-//! Deliberately absent: trust. A manifest is what a plugin claims and asks for; what it may do is the owner's grant.
+//! `cargo xtask plugin build` writes the manifest, and the host reads it before it compiles the component. Because the
+//! manifest is part of the file, the file's signature covers it.
+//!
+//! A manifest contains claims and requests. Whether to trust the plugin and what to grant is decided by the host.
+//!
+//! Reading order: this file has the types, [`Capability`] and [`Scope`] are in `capability`, `check` validates a
+//! manifest, `section` appends it to a component.
+#![warn(missing_docs)]
 
 mod capability;
 mod check;
@@ -13,65 +19,71 @@ pub use capability::{Capability, Scope};
 pub use check::ManifestError;
 pub use section::{SECTION, append_section};
 
-/// What a plugin says of itself.
+/// A plugin's description of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Manifest {
-    /// 2 to 40 lowercase letters, digits and hyphens, beginning with a letter; also the plugin's file name.
+    /// Name of the plugin: 2 to 40 lowercase letters, digits and hyphens, starting with a letter. The plugin's file has
+    /// the same name.
     pub name: String,
-    /// For people, for example `1.4.0`.
+    /// Version for people, for example `1.4.0`.
     pub version: String,
-    /// Grows with every release; the host never goes back to a lower one.
+    /// Increases with every release. The host never loads a lower serial than it has seen.
     pub serial: u64,
+    /// Who publishes the plugin.
     pub publisher: String,
+    /// What the plugin does, in a sentence.
     pub description: String,
+    /// The plugin's jobs, 1 to 50.
     pub jobs: Vec<JobSpec>,
-    /// What it asks for beside what is free.
+    /// Capabilities that the plugin requests.
     #[serde(default)]
     pub capabilities: Vec<CapabilityRequest>,
-    /// What one run needs; the owner's and the host's own limits may be lower.
+    /// Limits that the plugin requests for one run. The host's limits apply where they are lower.
     #[serde(default)]
     pub limits: Limits,
 }
 
-/// One job that a plugin can do.
+/// A job of a plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JobSpec {
-    /// Unique in the plugin; same form as the plugin's name.
+    /// Name of the job, unique in the plugin. The rules are those of the plugin's name.
     pub name: String,
+    /// What the job does, in a sentence.
     pub description: String,
-    /// JSON Schema (2020-12) of the parameters, an object.
+    /// JSON Schema (2020-12) of the parameters, which are an object.
     pub params_schema: serde_json::Value,
 }
 
-/// One power that a plugin asks for, and why.
+/// A capability that a plugin requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CapabilityRequest {
+    /// The requested capability.
     pub capability: Capability,
-    /// Shown to the owner, who decides by it.
+    /// Why the plugin needs it. Shown to the owner, who decides about the grant.
     pub reason: String,
-    /// What it would like to reach; the owner may grant less.
+    /// What the plugin wants to access. The owner may grant less.
     #[serde(default)]
     pub scope: Scope,
 }
 
-/// Of one run, unless noted.
+/// Limits of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Limits {
     /// Linear memory, in MiB.
     pub memory_mib: u32,
-    /// From start to end, in seconds; a job's own timeout may be lower.
+    /// Time from start to end, in seconds. A job's own timeout may be lower.
     pub wall_seconds: u32,
-    /// Processor time in the guest, in seconds.
+    /// Processor time spent in the component, in seconds. Waiting does not count.
     pub cpu_seconds: u32,
-    /// Bytes that pass between host and guest in calls, in MiB; streams that are only forwarded don't count.
+    /// Data passed between host and component in calls, in MiB. Streams that are only forwarded do not count.
     pub host_call_mib: u32,
-    /// Log lines, in KiB.
+    /// Size of the log, in KiB. Further lines are dropped.
     pub log_kib: u32,
-    /// Runs of the plugin at one time, on one scheduler.
+    /// Number of simultaneous runs of the plugin on one scheduler.
     pub concurrent_runs: u32,
 }
 

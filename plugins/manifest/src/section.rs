@@ -1,8 +1,12 @@
+//! Appends a manifest to a component.
+
 /// Name of the custom section.
 pub const SECTION: &str = "atlashub:manifest";
 
-/// The component with the manifest's JSON as one more custom section at its end: section id 0, its length, the length of
-/// its name, name, content (WebAssembly core specification, binary format, custom sections; components share it).
+/// Appends the manifest's JSON to a component as a custom section.
+///
+/// The section consists of the id 0, its length, the length of its name, the name, and the content. See the WebAssembly
+/// core specification, binary format, custom sections; components use the same format.
 pub fn append_section(mut component: Vec<u8>, json: &[u8]) -> Vec<u8> {
     let mut content = Vec::with_capacity(json.len() + SECTION.len() + 5);
     push_length(&mut content, SECTION.len());
@@ -14,7 +18,7 @@ pub fn append_section(mut component: Vec<u8>, json: &[u8]) -> Vec<u8> {
     component
 }
 
-/// LEB128.
+/// Appends a length in unsigned LEB128.
 fn push_length(bytes: &mut Vec<u8>, mut length: usize) {
     loop {
         let low = (length & 0x7f) as u8;
@@ -32,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_leb128() {
+    fn lengths_are_encoded_as_leb128() {
         let check = |length: usize, expected: &[u8]| {
             let mut bytes = Vec::new();
             push_length(&mut bytes, length);

@@ -1,8 +1,8 @@
-//! Tells and applies the platform's migrations, through the same code as `atlashub migrate`.
+//! Lists and applies the migrations of the platform database, with the same code as `atlashub migrate`.
 
 use atlashub_plugin_sdk::{migrations, prelude::*};
 
-/// Neither job takes any.
+/// Both jobs have no parameters.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoParams {}
@@ -13,7 +13,7 @@ struct Migration {
     version: u64,
     name: String,
     applied: bool,
-    /// Milliseconds since 1970 UTC.
+    /// Milliseconds since 1970-01-01 UTC. Null if the migration has not been applied.
     applied_at: Option<u64>,
 }
 
@@ -39,7 +39,7 @@ struct Applied {
 async fn status(_run: Run, _params: NoParams) -> Result<Status> {
     let migrations: Vec<Migration> = migrations::status().await?.into_iter().map(Migration::from).collect();
     let pending = migrations.iter().filter(|migration| !migration.applied).count();
-    info!("{} migrations, {pending} of them pending", migrations.len());
+    info!("{} migrations, {pending} pending", migrations.len());
     Ok(Status { applied: migrations.len() - pending, pending, migrations })
 }
 
@@ -49,24 +49,24 @@ async fn apply(_run: Run, _params: NoParams) -> Result<Applied> {
         info!("Applied {}", migration.name; version = migration.version);
     }
     if applied.is_empty() {
-        info!("Nothing was pending");
+        info!("No migration was pending");
     }
     Ok(Applied { applied })
 }
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     Plugin::new("migrations", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub")
-        .description("Tells and applies the platform's migrations.")
-        .job("status", "Lists the migrations, and which of them are pending.", status)
-        .job("apply", "Applies what is pending.", apply)
-        .asks(
+        .description("Lists and applies the migrations of the platform database.")
+        .job("status", "Lists all migrations and whether they have been applied.", status)
+        .job("apply", "Applies the pending migrations.", apply)
+        .capability(
             Capability::Migrations,
-            "To list the platform's migrations and to apply those that are pending.",
+            "To list and apply the migrations of the platform database.",
             Scope::default(),
         )
-        // Two that apply wait for one another in Postgres.
+        // Concurrent runs wait for each other in Postgres.
         .limits(Limits { memory_mib: 16, cpu_seconds: 10, host_call_mib: 4, concurrent_runs: 32, ..Limits::default() })
 }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_is_told_and_applied_once() {
+    fn pending_migrations_are_listed_and_applied_once() {
         let host = host();
         assert_eq!(host.run("status", json!({})).unwrap()["pending"], 1);
         let applied = host.run("apply", json!({})).unwrap();
@@ -92,8 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn a_migration_that_fails_fails_the_run() {
-        let host = host().fail("migrations.apply", "", Error::failed("0002 says no"));
-        assert_eq!(host.run("apply", json!({})).unwrap_err().message, "0002 says no");
+    fn failing_migration_fails_run() {
+        let host = host().fail_next("migrations.apply", "", Error::failed("0002 failed"));
+        assert_eq!(host.run("apply", json!({})).unwrap_err().message, "0002 failed");
     }
 }

@@ -1,74 +1,52 @@
-//! The catalogue of backups.
+//! The catalogue of backups: records, lists, verifies and removes them.
+//!
+//! Requires the capability [`Backups`](crate::plugin::Capability::Backups). Its scope lists the databases whose backups
+//! the plugin may use.
 
-use crate::Result;
 pub use crate::bindings::atlashub::plugin::backups::{Backup, Facts, NewBackup, TableDifference, Verification};
+use crate::{Result, backend};
 
-/// What a manifest needs and only the platform knows.
+/// Returns the properties of the platform that belong in a backup's manifest.
 pub fn describe() -> Facts {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::backups::describe();
-    #[cfg(not(target_arch = "wasm32"))]
-    Facts { atlashub_version: "0.0.0".to_owned(), master_key_id: "test-key".to_owned() }
+    backend::backups::describe()
 }
 
-/// Adds a backup that is complete in the store; answers its id.
+/// Adds a finished backup to the catalogue and returns its id.
+///
+/// The dump and its manifest must already be in the store `backups`. Adding the same backup again changes nothing.
 ///
 /// # Errors
-/// `Denied`, `NotFound` where an object isn't there, `Conflict`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the target, `Invalid` if the objects are missing or do not match the record,
+/// `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn record(backup: NewBackup) -> Result<String> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::backups::record_backup(backup).await.map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Backups, "backups.record", &backup.target.clone(), |state| {
-        state.record_backup(backup)
-    })
+    backend::backups::record(backup).await
 }
 
-/// Newest first; of one target, or of all that the grant covers.
+/// Lists the backups of one target, or of every target in the grant's scope, newest first.
 ///
 /// # Errors
-/// `Denied`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the target, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::backups::list(target.map(str::to_owned))
-        .await
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Backups, "backups.list", target.unwrap_or_default(), |state| {
-        let mut backups: Vec<Backup> = state
-            .backups
-            .iter()
-            .filter(|backup| target.is_none_or(|target| backup.target == target))
-            .cloned()
-            .collect();
-        backups.sort_by_key(|backup| std::cmp::Reverse(backup.created_at));
-        Ok(backups)
-    })
+    backend::backups::list(target).await
 }
 
-/// Restores a backup into a scratch database, compares its rows with its manifest, and drops the database. What differs is in
-/// the answer.
+/// Restores a backup into a temporary database, compares the row count of every table with the manifest, and drops the
+/// database.
+///
+/// Differences are part of a successful result: check [`Verification::differences`].
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Failed` where the dump is not the one that was made or can't be restored, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump does
+/// not match its recorded hash or cannot be restored, `Unavailable` if Postgres or the store cannot be reached.
 pub async fn verify(id: &str) -> Result<Verification> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::backups::verify(id.to_owned()).await.map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Backups, "backups.verify", id, |state| state.verify_backup(id))
+    backend::backups::verify(id).await
 }
 
-/// Removes a backup: dump, manifest, entry.
+/// Removes a backup: the dump, its manifest and the catalogue entry.
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Unavailable` if Postgres or
+/// the store cannot be reached.
 pub async fn remove(id: &str) -> Result<()> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::backups::remove(id.to_owned()).await.map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Backups, "backups.remove", id, |state| state.remove_backup(id))
+    backend::backups::remove(id).await
 }

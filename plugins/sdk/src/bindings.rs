@@ -1,6 +1,14 @@
-//! Generated from `wit/`. Plugins use the modules beside this one.
-#![allow(clippy::all, clippy::pedantic, clippy::needless_pass_by_value, clippy::semicolon_if_nothing_returned)]
-#![allow(unreachable_pub, unused_qualifications)]
+//! Bindings generated from `wit/`. Plugins use the public modules instead.
+#![allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::needless_pass_by_value,
+    clippy::semicolon_if_nothing_returned,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated code"
+)]
 
 wit_bindgen::generate!({
     path: "../../wit",

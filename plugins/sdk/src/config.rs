@@ -1,9 +1,8 @@
-//! Settings that the owner gave this plugin when approving it. Needs no grant; there are none unless given.
+//! Settings that the owner stored for this plugin. Needs no grant.
 
-/// The value of a setting.
+use crate::backend;
+
+/// Returns the value of a setting, or `None` if the owner has not set it.
 pub fn get(name: &str) -> Option<String> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::config::get(name);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::with(|state| state.config.get(name).cloned())
+    backend::config::get(name)
 }

@@ -1,72 +1,46 @@
-//! Databases by their logical names: `platform`, or `project:<id>`.
+//! Lists, inspects and dumps databases. They are addressed by logical names: `platform` or `project:<id>`.
+//!
+//! Requires the capability [`Databases`](crate::plugin::Capability::Databases). Its scope lists the databases.
 
 pub use crate::bindings::atlashub::plugin::databases::{Column, Database, DumpInfo, DumpOptions, Table, TableRows};
 use crate::{
-    Result,
+    Result, backend,
     stream::{ByteStream, Outcome},
 };
 
-/// A dump that runs. Hand the archive on, then await the outcome, and keep what was stored only if that is a success.
+/// A dump in progress. Dropping it stops the dump.
+///
+/// Consume the archive first, then await the outcome. Keep what you stored only if the outcome is a success.
 pub struct Dump {
-    /// In the custom format of `pg_dump`.
+    /// The archive in the custom format of `pg_dump`.
     pub archive: ByteStream,
+    /// Whether the dump is complete, and its properties.
     pub outcome: Outcome<DumpInfo>,
 }
 
-/// Those that the grant's scope covers, the platform first, then by name.
+/// Lists the databases in the grant's scope: the platform first, then by name.
 ///
 /// # Errors
-/// `Denied`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` without a grant, `Unavailable` if Postgres cannot be reached.
 pub async fn list() -> Result<Vec<Database>> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::databases::list().await.map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Databases, "databases.list", "", |state| {
-        Ok(state.databases.iter().map(crate::testing::ScriptedDatabase::listed).collect())
-    })
+    backend::databases::list().await
 }
 
-/// Begins a dump. Dropping it ends the dump.
+/// Starts a dump of a database.
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the database, `NotFound` if it does not exist, `Invalid` if an option is out of
+/// range, `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if Postgres cannot be
+/// reached.
 pub async fn dump(database: &str, options: DumpOptions) -> Result<Dump> {
-    #[cfg(target_arch = "wasm32")]
-    {
-        let (archive, outcome) = crate::bindings::atlashub::plugin::databases::dump(database.to_owned(), options)
-            .await
-            .map_err(crate::error::from_wit)?;
-        Ok(Dump {
-            archive: ByteStream::from_reader(archive),
-            outcome: Outcome::new(async move { outcome.await.map_err(crate::error::from_wit) }),
-        })
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Databases, "databases.dump", database, |state| {
-        let _ = options;
-        let (bytes, info) = state.database(database)?.dumped();
-        let outcome = state.failure("databases.dump.outcome", database).map_or(Ok(info), Err);
-        Ok(Dump {
-            archive: ByteStream { pipe: crate::testing::full_pipe(bytes) },
-            outcome: Outcome::new(async move { outcome }),
-        })
-    })
+    backend::databases::dump(database, options).await
 }
 
-/// Tables of a database, without the system's own.
+/// Lists the tables of a database, without system tables.
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the database, `NotFound` if it does not exist, `Unavailable` if Postgres cannot
+/// be reached.
 pub async fn tables(database: &str) -> Result<Vec<Table>> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::databases::tables(database.to_owned())
-        .await
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Databases, "databases.tables", database, |state| {
-        Ok(state.database(database)?.tables.clone())
-    })
+    backend::databases::tables(database).await
 }

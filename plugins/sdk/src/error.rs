@@ -2,63 +2,70 @@ use std::fmt;
 
 use serde_json::Value;
 
-#[cfg(any(target_arch = "wasm32", test))]
-use crate::bindings::atlashub::plugin::types::Error as WitError;
 pub use crate::bindings::atlashub::plugin::types::ErrorCode;
 
-/// What jobs and capabilities answer.
+/// The result of a job or of a call to a capability.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call, or a whole run, failed.
+/// The reason why a call or a run failed.
 ///
-/// Any error of the standard library's kind becomes one with `?` (code [`ErrorCode::Failed`]); that is also why this type is
-/// not such an error itself. A run that fails with `Denied`, `Invalid` or `NotFound` is not tried again.
+/// The `?` operator converts every [`std::error::Error`] to an `Error` with the code [`ErrorCode::Failed`]. For this
+/// conversion to exist, `Error` itself does not implement that trait.
+///
+/// A run that fails with `Denied`, `Invalid`, `NotFound` or `TooLarge` is not retried.
 #[derive(Clone, PartialEq)]
 pub struct Error {
+    /// The kind of the error.
     pub code: ErrorCode,
-    /// One or two sentences that say what failed and what to do. Never a secret: it is shown and kept.
+    /// One or two sentences that say what failed and what to do about it. Shown to the owner and stored in the run
+    /// history, so it must not contain secrets.
     pub message: String,
-    /// A JSON object for the run's history, for example `{"httpStatus":503}`.
+    /// Details for the run history: a JSON object, for example `{"httpStatus": 503}`.
     pub details: Option<Value>,
 }
 
 impl Error {
+    /// Creates an error without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), details: None }
     }
 
-    /// Repeating it will not help.
+    /// Creates an error with the code `Invalid`: the call or the parameters are wrong. The run is not retried.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Invalid, message)
     }
 
-    /// A retry may help.
+    /// Creates an error with the code `Unavailable`: a service cannot be reached. A retry may succeed.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unavailable, message)
     }
 
+    /// Creates an error with the code `NotFound`: something does not exist. The run is not retried.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::NotFound, message)
     }
 
+    /// Creates an error with the code `Failed`: any other failure. The run is retried.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Failed, message)
     }
 
+    /// Adds details for the run history. `details` must be a JSON object.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.details = Some(details);
         self
     }
 
-    /// The same error with what was being done in front: `dumping project:a: the server went away`.
+    /// Puts a description of the failed operation before the message, for example
+    /// `dumping project:a: the connection was closed`.
     #[must_use]
-    pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
+    pub fn context(mut self, operation: impl fmt::Display) -> Self {
+        self.message = format!("{operation}: {}", self.message);
         self
     }
 
-    /// Whether the same thing may work later.
+    /// Returns whether the same operation may succeed later: the code is `Unavailable`, `Timeout` or `Conflict`.
     pub fn is_transient(&self) -> bool {
         matches!(self.code, ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::Conflict)
     }
@@ -92,21 +99,6 @@ impl<E: std::error::Error> From<E> for Error {
     }
 }
 
-/// As the host sends it.
-#[cfg(any(target_arch = "wasm32", test))]
-pub(crate) fn from_wit(error: WitError) -> Error {
-    Error {
-        code: error.code,
-        message: error.message,
-        details: error.details.and_then(|details| serde_json::from_str(&details).ok()),
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-pub(crate) fn into_wit(error: Error) -> WitError {
-    WitError { code: error.code, message: error.message, details: error.details.map(|details| details.to_string()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,21 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_standard_library_pass_with_a_question_mark() {
+    fn question_mark_converts_standard_errors() {
         let error = parse("x").unwrap_err().context("reading the count");
         assert_eq!(error.code, ErrorCode::Failed);
         assert_eq!(error.message, "reading the count: invalid digit found in string");
-    }
-
-    #[test]
-    fn details_come_through_as_json() {
-        let wit = WitError {
-            code: ErrorCode::Unavailable,
-            message: "no".to_owned(),
-            details: Some("{\"httpStatus\":503}".to_owned()),
-        };
-        let error = from_wit(wit);
-        assert!(error.is_transient());
-        assert_eq!(error.details, Some(serde_json::json!({"httpStatus": 503})));
     }
 }

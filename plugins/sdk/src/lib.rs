@@ -1,4 +1,7 @@
-//! What a plugin of AtlasHub is written with: jobs as async functions, typed capabilities, a manifest, tests.
+//! The SDK for AtlasHub plugins: jobs as async functions, typed capabilities, the manifest, and native tests.
+//!
+//! A plugin is a WebAssembly component that runs in a sandbox. It is described by a [`Plugin`](plugin::Plugin) and
+//! exported with [`export!`]:
 //!
 //! ```no_run
 //! use atlashub_plugin_sdk::prelude::*;
@@ -31,11 +34,18 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`plugin::Plugin`] says what the plugin is; [`export!`] makes it the component's `job`. Each capability is a module of
-//! its name; what a plugin doesn't call is not in its component, and needs no grant. [`testing`] runs jobs natively.
+//! - [`plugin`] describes a plugin and its jobs.
+//! - [`log`], [`progress`], [`clock`] and [`config`] are available to every plugin.
+//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`] and [`migrations`] are
+//!   capabilities. A plugin requests them with [`Plugin::capability`](plugin::Plugin::capability), and the owner grants
+//!   them. A component imports only the capabilities that its code calls.
+//! - [`stream`] and [`task`] move large data and run several futures at once.
+//! - `testing` runs jobs natively against a scripted platform.
 //!
-//! Deliberately absent: files, sockets, threads, environment variables. A component has none of them.
+//! A component has no files, sockets, threads or environment variables.
+#![warn(missing_docs)]
 
+mod backend;
 pub mod backups;
 #[doc(hidden)]
 pub mod bindings;
@@ -49,9 +59,6 @@ pub mod maintenance;
 pub mod migrations;
 pub mod notify;
 pub mod objects;
-#[cfg(target_arch = "wasm32")]
-#[doc(hidden)]
-pub mod panic;
 pub mod plugin;
 pub mod progress;
 pub mod secrets;
@@ -65,7 +72,7 @@ pub use schemars;
 
 pub use error::{Error, ErrorCode, Result};
 
-/// What nearly every plugin needs.
+/// The items that nearly every plugin uses.
 pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

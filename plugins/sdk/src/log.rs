@@ -1,62 +1,74 @@
-//! Lines in the run's history. Needs no grant. Use the macros [`debug!`](crate::debug), [`info!`](crate::info),
-//! [`warn!`](crate::warn) and [`error!`](crate::error).
+//! Writes to the run's log. Needs no grant.
+//!
+//! Use the macros [`debug!`](crate::debug), [`info!`](crate::info), [`warn!`](crate::warn) and
+//! [`error!`](crate::error). They take the arguments of [`format!`], then optionally a semicolon and fields. A field
+//! can be any value that [`serde_json::json!`] accepts:
+//!
+//! ```no_run
+//! use atlashub_plugin_sdk::prelude::*;
+//!
+//! let name = "report.csv";
+//! info!("Stored {name}"; bytes = 12, rows = 3);
+//! ```
 
 use serde_json::{Map, Value};
 
+use crate::backend;
 pub use crate::bindings::atlashub::plugin::log::Level;
 
-/// Adds one line. Lines beyond the run's limit are counted and left out.
+/// Appends one line to the run's log.
+///
+/// Lines beyond the run's log limit are dropped. The log records how many were dropped.
 pub fn write(level: Level, message: &str, fields: &Map<String, Value>) {
-    #[cfg(target_arch = "wasm32")]
-    {
-        let fields = if fields.is_empty() { String::new() } else { Value::Object(fields.clone()).to_string() };
-        crate::bindings::atlashub::plugin::log::write(level, message, &fields);
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::with(|state| {
-        let fields = Value::Object(fields.clone());
-        state.lines.push(crate::testing::Line { level, message: message.to_owned(), fields });
-    });
+    backend::log::write(level, message, fields);
 }
 
-/// What the macros expand to.
+/// Used by the expansion of the macros.
 #[doc(hidden)]
 pub mod expanded {
-    pub use serde_json::{Map, json};
+    use serde_json::{Map, Value};
+
+    pub use serde_json::json;
+
+    pub fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
-/// `line!(level, "text {x}", more; field = value, other = value)`
+/// `log_line!(level, "text {x}", more; field = value, other = value)`
 #[doc(hidden)]
 #[macro_export]
 macro_rules! log_line {
-    ($level:expr, $($text:expr),+ $(; $($field:ident = $value:expr),+ $(,)?)?) => {{
-        #[allow(unused_mut)]
-        let mut fields = $crate::log::expanded::Map::new();
-        $($(fields.insert(::std::stringify!($field).into(), $crate::log::expanded::json!($value));)+)?
-        $crate::log::write($level, &::std::format!($($text),+), &fields);
-    }};
+    ($level:expr, $($text:expr),+ $(; $($field:ident = $value:expr),+ $(,)?)?) => {
+        $crate::log::write(
+            $level,
+            &::std::format!($($text),+),
+            &$crate::log::expanded::fields([
+                $($((::std::stringify!($field), $crate::log::expanded::json!($value))),+)?
+            ]),
+        )
+    };
 }
 
-/// For whoever looks for a fault: `debug!("Asked {url}"; attempt = 2)`. Fields, after the semicolon, are anything that
-/// serializes.
+/// Logs details for troubleshooting, for example `debug!("Asked {url}"; attempt = 2)`.
 #[macro_export]
 macro_rules! debug {
     ($($line:tt)+) => { $crate::log_line!($crate::log::Level::Debug, $($line)+) };
 }
 
-/// For everybody who reads the log.
+/// Logs normal operation, for example `info!("Copied {name}"; bytes = 12)`.
 #[macro_export]
 macro_rules! info {
     ($($line:tt)+) => { $crate::log_line!($crate::log::Level::Info, $($line)+) };
 }
 
-/// Something that somebody should look at, though the run goes on.
+/// Logs a problem that did not stop the run.
 #[macro_export]
 macro_rules! warn {
     ($($line:tt)+) => { $crate::log_line!($crate::log::Level::Warn, $($line)+) };
 }
 
-/// Something that failed.
+/// Logs a failure.
 #[macro_export]
 macro_rules! error {
     ($($line:tt)+) => { $crate::log_line!($crate::log::Level::Error, $($line)+) };

@@ -1,40 +1,22 @@
-//! Migrations of the platform database that are inside the host's binary.
+//! Lists and applies the migrations of the platform database that this version of AtlasHub contains.
+//!
+//! Requires the capability [`Migrations`](crate::plugin::Capability::Migrations), which has no scope.
 
-use crate::Result;
 pub use crate::bindings::atlashub::plugin::migrations::Migration;
+use crate::{Result, backend};
 
-/// All of them, in order.
+/// Lists all migrations in order.
 ///
 /// # Errors
-/// `Denied`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` without a grant, `Unavailable` if Postgres cannot be reached.
 pub async fn status() -> Result<Vec<Migration>> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::migrations::status().await.map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Migrations, "migrations.status", "", |state| {
-        Ok(state.migrations.clone())
-    })
+    backend::migrations::status().await
 }
 
-/// Applies what is pending, in order; answers what it applied.
+/// Applies the pending migrations in order and returns them. Holds the same lock as `atlashub migrate`.
 ///
 /// # Errors
-/// `Denied`, `Unavailable`, or what the migration itself failed with.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` without a grant, `Unavailable` if Postgres cannot be reached, `Failed` if a migration fails.
 pub async fn apply() -> Result<Vec<Migration>> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::migrations::apply().await.map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Migrations, "migrations.apply", "", |state| {
-        let now = state.now;
-        let pending = state.migrations.iter_mut().filter(|migration| !migration.applied);
-        Ok(pending
-            .map(|migration| {
-                migration.applied = true;
-                migration.applied_at = Some(now);
-                migration.clone()
-            })
-            .collect())
-    })
+    backend::migrations::apply().await
 }

@@ -1,20 +1,15 @@
-//! Messages to the owner, over the channels that want the event `plugin`.
+//! Sends messages to the owner, through the notification channels that subscribe to the event `plugin`.
+//!
+//! Requires the capability [`Notify`](crate::plugin::Capability::Notify), which has no scope.
 
-use crate::Result;
+use crate::{Result, backend};
 
-/// Hands a message over; a channel that fails never fails the run. Equal titles within some minutes are folded.
+/// Queues a message for delivery.
+///
+/// A failed delivery does not fail the run. Messages with the same title within a few minutes are combined into one.
 ///
 /// # Errors
-/// `Denied`, `Invalid`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` without a grant, `Invalid` if the title is empty, `TooLarge` if the run has already sent 20 messages.
 pub async fn send(title: &str, message: &str) -> Result<()> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::notify::send(title.to_owned(), message.to_owned())
-        .await
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Notify, "notify.send", title, |state| {
-        state.notifications.push((title.to_owned(), message.to_owned()));
-        Ok(())
-    })
+    backend::notify::send(title, message).await
 }

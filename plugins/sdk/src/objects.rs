@@ -1,165 +1,93 @@
-//! Objects in stores by their logical names: `backups` (the platform's own bucket), or `project:<id>`.
+//! Reads and writes objects. Stores are addressed by logical names: `backups` (the platform's bucket) or
+//! `project:<id>`.
+//!
+//! Requires the capability [`Objects`](crate::plugin::Capability::Objects). Its scope lists the stores. Keys in
+//! `backups` start with `backups/`; keys in a project's store start with the name of one of its buckets.
 
 pub use crate::bindings::atlashub::plugin::objects::{ObjectMeta, ObjectPage};
 use crate::{
-    Result,
+    Result, backend,
     stream::{ByteStream, Outcome},
 };
 
-/// Bytes that are in the store and not an object yet. Dropping it throws them away.
+/// A finished upload that is not visible as an object yet. Dropping it discards the bytes.
 pub struct Upload {
-    #[cfg(target_arch = "wasm32")]
-    handle: crate::bindings::atlashub::plugin::objects::Upload,
-    #[cfg(not(target_arch = "wasm32"))]
-    object: crate::testing::PendingObject,
+    pub(crate) handle: backend::objects::UploadHandle,
 }
 
-/// An object being read.
+/// An object that is being read.
 pub struct Download {
+    /// Properties of the object.
     pub meta: ObjectMeta,
+    /// Content of the object.
     pub body: ByteStream,
-    /// Whether the body had all of the object.
+    /// Whether `body` carried the whole object. Await it after reading `body` to its end.
     pub outcome: Outcome<()>,
 }
 
 impl Upload {
-    /// Makes the bytes an object, at once and whole.
+    /// Makes the upload visible as an object, in one step, and returns its properties.
     ///
     /// # Errors
-    /// `Unavailable`, `Conflict`.
-    #[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+    /// `Conflict` if the run no longer holds its lease, `Unavailable` if the store cannot be reached.
     pub async fn commit(self) -> Result<ObjectMeta> {
-        #[cfg(target_arch = "wasm32")]
-        return self.handle.commit().await.map_err(crate::error::from_wit);
-        #[cfg(not(target_arch = "wasm32"))]
-        {
-            let key = self.object.key.clone();
-            crate::testing::call(crate::plugin::Capability::Objects, "objects.commit", &key, |state| {
-                Ok(state.store(self.object))
-            })
-        }
+        backend::objects::commit(self.handle).await
     }
 }
 
-/// Takes a stream to its end. The object appears with [`Upload::commit`].
+/// Uploads a stream until its end. The object becomes visible with [`Upload::commit`].
 ///
 /// # Errors
-/// `Denied`, `NotFound` where there is no such store, `Invalid` key, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Invalid` if the store,
+/// key or content type is malformed, `TooLarge` if the run already has the maximum number of open transfers,
+/// `Unavailable` if the store cannot be reached.
 pub async fn put(store: &str, key: &str, content_type: &str, body: ByteStream) -> Result<Upload> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::objects::put(
-        store.to_owned(),
-        key.to_owned(),
-        content_type.to_owned(),
-        body.reader,
-    )
-    .await
-    .map(|handle| Upload { handle })
-    .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    {
-        crate::testing::call(crate::plugin::Capability::Objects, "objects.put", store, |_| Ok(()))?;
-        let bytes = body.collect(usize::MAX).await?;
-        Ok(Upload { object: crate::testing::PendingObject::new(store, key, content_type, bytes) })
-    }
+    backend::objects::put(store, key, content_type, body).await
 }
 
-/// Stores a few bytes, at most 1 MiB, as an object.
+/// Stores at most 1 MiB as an object.
 ///
 /// # Errors
-/// As [`put`], and `TooLarge`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// The errors of [`put`], `TooLarge` if `body` is larger than 1 MiB, `Conflict` if the run no longer holds its lease.
 pub async fn put_bytes(store: &str, key: &str, content_type: &str, body: Vec<u8>) -> Result<ObjectMeta> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::objects::put_bytes(
-        store.to_owned(),
-        key.to_owned(),
-        content_type.to_owned(),
-        body,
-    )
-    .await
-    .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Objects, "objects.put-bytes", store, |state| {
-        Ok(state.store(crate::testing::PendingObject::new(store, key, content_type, body)))
-    })
+    backend::objects::put_bytes(store, key, content_type, body).await
 }
 
-/// An object's bytes.
+/// Opens an object for reading.
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the store, `NotFound` if there is no such object, `Invalid` if the store or key
+/// is malformed, `TooLarge` if the run already has the maximum number of open transfers, `Unavailable` if the store
+/// cannot be reached.
 pub async fn get(store: &str, key: &str) -> Result<Download> {
-    #[cfg(target_arch = "wasm32")]
-    {
-        let (meta, body, outcome) = crate::bindings::atlashub::plugin::objects::get(store.to_owned(), key.to_owned())
-            .await
-            .map_err(crate::error::from_wit)?;
-        Ok(Download {
-            meta,
-            body: ByteStream::from_reader(body),
-            outcome: Outcome::new(async move { outcome.await.map_err(crate::error::from_wit) }),
-        })
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Objects, "objects.get", store, |state| {
-        let object = state.object(store, key)?;
-        let outcome = state.failure("objects.get.outcome", store).map_or(Ok(()), Err);
-        Ok(Download {
-            meta: object.meta(key),
-            body: ByteStream { pipe: crate::testing::full_pipe(object.bytes) },
-            outcome: Outcome::new(async move { outcome }),
-        })
-    })
+    backend::objects::get(store, key).await
 }
 
-/// What is known of an object.
+/// Returns the properties of an object without reading it.
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the store, `NotFound` if there is no such object, `Invalid` if the store or key
+/// is malformed, `Unavailable` if the store cannot be reached.
 pub async fn head(store: &str, key: &str) -> Result<ObjectMeta> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::objects::head(store.to_owned(), key.to_owned())
-        .await
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Objects, "objects.head", store, |state| {
-        Ok(state.object(store, key)?.meta(key))
-    })
+    backend::objects::head(store, key).await
 }
 
-/// Up to 1000 objects whose keys start with `prefix`, in the order of their bytes. Call again with the page's cursor.
+/// Lists up to 1000 objects whose keys start with `prefix`, in byte order of their keys.
+///
+/// Without a cursor, the first page is returned. For the next page, pass the cursor of the previous page.
 ///
 /// # Errors
-/// `Denied`, `NotFound`, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Unavailable` if the store
+/// cannot be reached.
 pub async fn list(store: &str, prefix: &str, cursor: Option<String>) -> Result<ObjectPage> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::objects::list(store.to_owned(), prefix.to_owned(), cursor)
-        .await
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Objects, "objects.list", store, |state| {
-        Ok(state.page(store, prefix, cursor.as_deref()))
-    })
+    backend::objects::list(store, prefix, cursor).await
 }
 
-/// Removes an object; succeeds as well where there is none.
+/// Deletes an object. Succeeds if the object does not exist.
 ///
 /// # Errors
-/// `Denied`, `NotFound` where there is no such store, `Unavailable`.
-#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async))]
+/// `Denied` if the grant does not cover the store, `NotFound` if the project does not exist, `Conflict` if the run no
+/// longer holds its lease, `Unavailable` if the store cannot be reached.
 pub async fn delete(store: &str, key: &str) -> Result<()> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::objects::delete(store.to_owned(), key.to_owned())
-        .await
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Objects, "objects.delete", store, |state| {
-        state.delete(store, key);
-        Ok(())
-    })
+    backend::objects::delete(store, key).await
 }

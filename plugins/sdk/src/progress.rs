@@ -1,12 +1,11 @@
-//! How far the run is, for whoever watches. Needs no grant.
+//! Reports the progress of a run. Needs no grant.
 
-/// `total` is none while it isn't known. The unit is the plugin's own (bytes, rows, databases): say it in `message`.
-/// Cheap; the host keeps the newest.
+use crate::backend;
+
+/// Replaces the progress shown for the run.
+///
+/// `done` and `total` are in a unit of the plugin's choice, such as bytes or rows. `total` is `None` while it is
+/// unknown. `message` says what is being done. Reporting is cheap: the host keeps only the newest report.
 pub fn report(done: u64, total: Option<u64>, message: &str) {
-    #[cfg(target_arch = "wasm32")]
-    crate::bindings::atlashub::plugin::progress::report(done, total, message);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::with(|state| {
-        state.progress.push(crate::testing::Progress { done, total, message: message.to_owned() });
-    });
+    backend::progress::report(done, total, message);
 }

@@ -1,31 +1,22 @@
-//! Secrets as handles: a plugin says where a secret goes and never sees what it is.
+//! Opens secrets as handles. A plugin can place a secret in a request but can never read its value.
+//!
+//! Requires the capability [`Secrets`](crate::plugin::Capability::Secrets). Its scope lists the names of the plugin's
+//! secrets that may be opened.
 
-use crate::Result;
+use crate::{Result, backend};
 
-/// Stands for a value that the host puts in when it makes the request.
+/// A handle to a secret. The host inserts the value when it sends a request.
 pub struct Secret {
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) handle: crate::bindings::atlashub::plugin::secrets::Secret,
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) name: String,
+    pub(crate) handle: backend::secrets::SecretHandle,
 }
 
-/// A secret of this run (a job's header values are named `header.<lowercase name>`, its body `body`), or one that the owner
-/// gave this plugin and the grant names.
+/// Opens a secret of this run or of this plugin.
+///
+/// A run's secrets are the header values and the body of its job, named `header.<lowercase name>` and `body`. They need
+/// no entry in the scope. A plugin's secrets are those that the owner stored for it.
 ///
 /// # Errors
-/// `NotFound`, `Denied`.
+/// `NotFound` if there is no such secret, `Denied` if the grant does not cover it.
 pub fn open(name: &str) -> Result<Secret> {
-    #[cfg(target_arch = "wasm32")]
-    return crate::bindings::atlashub::plugin::secrets::open(name)
-        .map(|handle| Secret { handle })
-        .map_err(crate::error::from_wit);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::call(crate::plugin::Capability::Secrets, "secrets.open", name, |state| {
-        if state.secrets.contains(name) {
-            Ok(Secret { name: name.to_owned() })
-        } else {
-            Err(crate::Error::not_found(format!("there is no secret `{name}`")))
-        }
-    })
+    backend::secrets::open(name)
 }

@@ -1,86 +1,58 @@
 //! Streams of bytes between capabilities and the plugin.
 //!
-//! A stream that is handed on (a dump to a put) never enters the plugin's memory: the host joins both ends. One that is read
-//! or written here passes in chunks, with backpressure.
+//! A stream that the plugin only forwards, for example from a dump to an upload, never enters the plugin's memory: the
+//! host connects both ends. A stream that the plugin reads or writes itself is transferred in chunks, with
+//! backpressure.
 
 use std::{future::Future, pin::Pin};
 
-use crate::{Error, Result};
+use crate::{Error, Result, backend};
 
-/// Of a chunk that is read without a buffer of the caller's, in bytes.
-const CHUNK: usize = 64 << 10;
+/// Default size of a chunk, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// The reading end. Dropping it tells the writer that nobody listens.
+/// The reading end of a stream. Dropping it makes the writer fail.
 pub struct ByteStream {
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) reader: wit_bindgen::StreamReader<u8>,
-    #[cfg(target_arch = "wasm32")]
-    ended: bool,
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) pipe: crate::testing::PipeReader,
+    pub(crate) reader: backend::stream::Reader,
 }
 
-/// The writing end. Dropping it ends the stream.
+/// The writing end of a stream. Dropping it ends the stream.
 pub struct ByteWriter {
-    #[cfg(target_arch = "wasm32")]
-    writer: wit_bindgen::StreamWriter<u8>,
-    #[cfg(not(target_arch = "wasm32"))]
-    pipe: crate::testing::PipeWriter,
+    writer: backend::stream::Writer,
 }
 
-/// A stream that this plugin writes itself. Something has to read it meanwhile: see [`crate::task::join`].
+/// Creates a stream that the plugin writes itself.
+///
+/// Writing waits until the other end is read. Read it at the same time, for example by passing it to an upload in a
+/// [`join`](crate::task::join).
 pub fn new() -> (ByteWriter, ByteStream) {
-    #[cfg(target_arch = "wasm32")]
-    {
-        let (writer, reader) = crate::bindings::wit_stream::new::<u8>();
-        (ByteWriter { writer }, ByteStream::from_reader(reader))
-    }
-    #[cfg(not(target_arch = "wasm32"))]
-    {
-        let (writer, reader) = crate::testing::pipe();
-        (ByteWriter { pipe: writer }, ByteStream { pipe: reader })
-    }
+    let (writer, reader) = backend::stream::new();
+    (ByteWriter { writer }, ByteStream { reader })
 }
 
 impl ByteStream {
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn from_reader(reader: wit_bindgen::StreamReader<u8>) -> Self {
-        Self { reader, ended: false }
-    }
-
-    /// The next bytes; none at the end. An end doesn't say that all went well: ask the [`Outcome`] that came with the
-    /// stream.
+    /// Reads the next chunk, at most 64 KiB. Returns `None` at the end of the stream.
+    ///
+    /// A stream cannot report that it was cut short. Await the [`Outcome`] that belongs to the stream.
     pub async fn chunk(&mut self) -> Option<Vec<u8>> {
-        let mut buffer = Vec::with_capacity(CHUNK);
+        let mut buffer = Vec::with_capacity(CHUNK_BYTES);
         self.read_into(&mut buffer).await.then_some(buffer)
     }
 
-    /// Replaces what is in `buffer` by the next bytes, as many as are there and fit its capacity; false at the end.
+    /// Replaces the content of `buffer` with the next bytes, at most its capacity. Returns false at the end of the
+    /// stream.
     pub async fn read_into(&mut self, buffer: &mut Vec<u8>) -> bool {
         buffer.clear();
         if buffer.capacity() == 0 {
-            buffer.reserve(CHUNK);
+            buffer.reserve(CHUNK_BYTES);
         }
-        #[cfg(target_arch = "wasm32")]
-        {
-            while !self.ended {
-                let (result, read) = self.reader.read(std::mem::take(buffer)).await;
-                *buffer = read;
-                self.ended = !matches!(result, wit_bindgen::StreamResult::Complete(_));
-                if !buffer.is_empty() {
-                    return true;
-                }
-            }
-            false
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        self.pipe.read_into(buffer).await
+        self.reader.read_into(buffer).await
     }
 
-    /// All that is left. Fails beyond `limit` bytes, so that a large stream can't eat the plugin's memory.
+    /// Reads the rest of the stream into memory, at most `limit` bytes.
     ///
     /// # Errors
-    /// `TooLarge`.
+    /// `TooLarge` if the stream has more than `limit` bytes.
     pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await {
@@ -95,22 +67,16 @@ impl ByteStream {
 }
 
 impl ByteWriter {
-    /// Hands over all of `buffer` and leaves it empty, with its capacity, for the next bytes.
+    /// Writes all of `buffer`. The buffer is empty afterwards and keeps its capacity.
     ///
     /// # Errors
-    /// `Failed` when the reader went away.
+    /// `Failed` if the reader was dropped.
     pub async fn write(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
-        #[cfg(target_arch = "wasm32")]
-        {
-            *buffer = self.writer.write_all(std::mem::take(buffer)).await;
-            if buffer.is_empty() { Ok(()) } else { Err(Error::failed("the stream's reader went away")) }
-        }
-        #[cfg(not(target_arch = "wasm32"))]
-        self.pipe.write(buffer).await
+        self.writer.write(buffer).await
     }
 }
 
-/// What is known once a stream has ended: whether it carried everything, and more where there is more.
+/// Whether a stream carried everything, and properties that are only known at its end.
 pub struct Outcome<T>(Pin<Box<dyn Future<Output = Result<T>>>>);
 
 impl<T> Outcome<T> {
@@ -118,10 +84,10 @@ impl<T> Outcome<T> {
         Self(Box::pin(outcome))
     }
 
-    /// Await it after the stream was read, or handed on and taken to its end.
+    /// Waits for the outcome. Call it after the stream was read to its end or passed on.
     ///
     /// # Errors
-    /// Why the stream ended early.
+    /// The reason why the stream ended early.
     pub async fn wait(self) -> Result<T> {
         self.0.await
     }

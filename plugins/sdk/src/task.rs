@@ -1,4 +1,4 @@
-//! Doing several things at one time within a run.
+//! Runs several futures at once within a run.
 
 use std::{
     future::{Future, poll_fn},
@@ -6,7 +6,9 @@ use std::{
     task::Poll,
 };
 
-/// Runs both until both have ended.
+use crate::backend;
+
+/// Runs two futures concurrently until both have finished.
 pub async fn join<A: Future, B: Future>(first: A, second: B) -> (A::Output, B::Output) {
     let (mut first, mut second) = (pin!(first), pin!(second));
     let (mut first_output, mut second_output) = (None, None);
@@ -32,13 +34,7 @@ pub async fn join<A: Future, B: Future>(first: A, second: B) -> (A::Output, B::O
     .await
 }
 
-/// Lets the host do something else, and goes on.
+/// Gives control back to the host once, then continues. Long computations can call it to stay cancellable.
 pub async fn yield_now() {
-    #[cfg(target_arch = "wasm32")]
-    wit_bindgen::yield_async().await;
-    #[cfg(not(target_arch = "wasm32"))]
-    {
-        let mut yielded = false;
-        poll_fn(move |_| if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }).await;
-    }
+    backend::task::yield_now().await;
 }

@@ -44,7 +44,7 @@ pub(crate) fn with_manifest(component: Vec<u8>, json: &[u8], imports: Imports) -
         .collect();
     if !unasked.is_empty() && imports == Imports::Asked {
         bail!(
-            "`{}` uses {} and doesn't ask for it: add `.asks(…)` to its description",
+            "`{}` uses {} and doesn't ask for it: add `.capability(…)` to its description",
             manifest.name,
             unasked.join(", ")
         );

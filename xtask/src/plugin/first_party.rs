@@ -4,6 +4,7 @@
 //! costs the reading of a few source files.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
@@ -23,9 +24,14 @@ use crate::{cache, process, wasm32};
 /// By name, each in `plugins/NAME`.
 const FIRST_PARTY: &[&str] = &["backup", "cleanup", "http-job", "migrations"];
 
-/// In `plugins/testing/NAME`.
-const TESTING: &[(&str, Imports)] =
-    &[("hostile", Imports::Asked), ("nothing", Imports::Asked), ("wide-imports", Imports::Unchecked)];
+/// Plugins that the host's tests run, as folders in `plugins`. The last part is the name.
+const TESTING: &[(&str, Imports)] = &[
+    ("examples/hello-report", Imports::Asked),
+    ("examples/uptime-check", Imports::Asked),
+    ("testing/hostile", Imports::Asked),
+    ("testing/nothing", Imports::Asked),
+    ("testing/wide-imports", Imports::Unchecked),
+];
 
 /// Names the operator's own key, for builds whose plugins shall carry it.
 const KEY_VARIABLE: &str = "ATLASHUB_FIRST_PARTY_KEY_FILE";
@@ -70,14 +76,17 @@ pub(crate) fn ensure() -> Result<()> {
 /// Builds what the host's tests run, into `target/plugins/testing`: each with its manifest, and without.
 pub(crate) fn ensure_testing() -> Result<()> {
     let folder = process::target_folder().join("plugins/testing");
-    for (name, imports) in TESTING {
-        let stamp = digest(&process::workspace().join("plugins/testing").join(name), "")?;
+    for (source, imports) in TESTING {
+        let source = process::workspace().join("plugins").join(source);
+        let name = source.file_name().and_then(OsStr::to_str).context("the plugin's folder has no name")?;
+        let stamp = digest(&source, "")?;
         let wasm = folder.join(format!("{name}.wasm"));
         if is_fresh(&folder, name, &stamp) && wasm.is_file() {
             continue;
         }
         eprintln!("xtask: building the plugin {name}");
-        let Built { wasm: whole, bare, manifest } = build::package_built(name, &Package::find(name, None)?, *imports)?;
+        let Built { wasm: whole, bare, manifest } =
+            build::package_built(name, &Package::find(name, Some(&source))?, *imports)?;
         build::write(&wasm, &whole)?;
         build::write(&folder.join(format!("{name}.bare.wasm")), &bare)?;
         build::write(&folder.join(format!("{name}.manifest.json")), &manifest)?;

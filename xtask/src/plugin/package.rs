@@ -18,13 +18,14 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// The one in `folder`, or else in `plugins/NAME` or `plugins/testing/NAME`.
+    /// The one in `folder`, or else in `plugins/NAME`, `plugins/examples/NAME` or `plugins/testing/NAME`.
     pub(crate) fn find(name: &str, folder: Option<&Path>) -> Result<Self> {
         let plugins = process::workspace().join("plugins");
         let folder = match folder {
             Some(folder) => folder.to_path_buf(),
-            None => [plugins.join(name), plugins.join("testing").join(name)]
+            None => ["", "examples", "testing"]
                 .into_iter()
+                .map(|folder| plugins.join(folder).join(name))
                 .find(|folder| folder.join("Cargo.toml").is_file())
                 .with_context(|| format!("there is no plugins/{name}; for a plugin elsewhere give --path FOLDER"))?,
         };

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod compiling;
+pub mod examples;
 pub mod folder;
 pub mod guests;
 pub mod hostile;

@@ -8,21 +8,21 @@ const NOW: u64 = 1_767_323_045_000;
 
 fn host() -> TestHost {
     TestHost::new(crate::plugin())
-        .at(NOW)
+        .time(NOW)
         .database("platform", None, b"platform archive", &[("projects", 2)])
         .database("project:a", Some("Shop"), b"shop archive", &[("items", 10), ("orders", 32)])
         .database("project:b", Some("Blog"), b"blog archive", &[])
 }
 
 #[test]
-fn a_backup_is_a_dump_a_manifest_and_an_entry() {
+fn backup_stores_dump_and_manifest_and_catalogue_entry() {
     let host = host();
     let result = host.run("backup", json!({"target": "project:a"})).unwrap();
     let key = "backups/project/a/20260102T030405Z-01890000-0000-7000-8000-000000000001.dump";
     assert_eq!(result["backups"][0]["objectKey"], key);
     assert_eq!(result["backups"][0]["rows"], 42);
-    assert_eq!(host.bytes("backups", key).unwrap(), b"shop archive");
-    let manifest = host.bytes("backups", &key.replace(".dump", ".json")).unwrap();
+    assert_eq!(host.object_bytes("backups", key).unwrap(), b"shop archive");
+    let manifest = host.object_bytes("backups", &key.replace(".dump", ".json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["format"], "atlashub-backup/1");
     assert_eq!(manifest["target"], "project:a");
@@ -38,26 +38,26 @@ fn a_backup_is_a_dump_a_manifest_and_an_entry() {
 }
 
 #[test]
-fn a_dump_that_ends_badly_leaves_nothing() {
-    let host = host().fail("databases.dump.outcome", "project:a", Error::unavailable("pg_dump was killed"));
+fn failed_dump_leaves_nothing() {
+    let host = host().fail_next("databases.dump.outcome", "project:a", Error::unavailable("pg_dump was killed"));
     let error = host.run("backup", json!({"target": "project:a"})).unwrap_err();
     assert_eq!(error.message, "pg_dump was killed");
     assert!(error.is_transient());
-    assert!(host.keys("backups").is_empty() && host.backups().is_empty());
+    assert!(host.object_keys("backups").is_empty() && host.backups().is_empty());
 }
 
 #[test]
-fn a_backup_that_can_not_be_recorded_leaves_nothing() {
+fn backup_that_cannot_be_recorded_leaves_nothing() {
     for (call, argument) in [("objects.put-bytes", "backups"), ("backups.record", "platform")] {
-        let host = host().fail(call, argument, Error::unavailable("gone"));
+        let host = host().fail_next(call, argument, Error::unavailable("gone"));
         assert!(host.run("backup", json!({"target": "platform"})).is_err(), "{call}");
-        assert!(host.keys("backups").is_empty(), "{call}");
+        assert!(host.object_keys("backups").is_empty(), "{call}");
     }
 }
 
 #[test]
-fn one_failing_database_stops_no_other_and_fails_the_run() {
-    let host = host().fail("databases.dump", "project:a", Error::unavailable("no connection"));
+fn failing_database_fails_run_after_backing_up_the_others() {
+    let host = host().fail_next("databases.dump", "project:a", Error::unavailable("no connection"));
     let error = host.run("backup", json!({"target": "all"})).unwrap_err();
     assert!(error.message.contains("1 of 3") && error.message.contains("project:a"), "{}", error.message);
     assert!(error.is_transient());
@@ -65,19 +65,19 @@ fn one_failing_database_stops_no_other_and_fails_the_run() {
     assert_eq!(details["backups"].as_array().unwrap().len(), 2);
     assert_eq!(details["failed"][0]["target"], "project:a");
     assert_eq!(host.backups().len(), 2);
-    assert_eq!(host.keys("backups").len(), 4);
+    assert_eq!(host.object_keys("backups").len(), 4);
     let progress = host.progress();
     assert_eq!((progress[1].message.as_str(), progress.last().unwrap().done), ("Backing up Shop", 3));
 }
 
 #[test]
-fn a_database_that_is_not_there_is_told() {
+fn unknown_database_is_not_found() {
     let error = host().run("backup", json!({"target": "project:x"})).unwrap_err();
     assert_eq!(error.code, ErrorCode::NotFound);
 }
 
 #[test]
-fn retention_is_applied_to_what_was_backed_up_and_to_nothing_else() {
+fn retention_applies_only_to_target_of_backup() {
     let host = host().backup("old-1", "platform", NOW - DAY).backup("old-2", "platform", NOW - 2 * DAY).backup(
         "other",
         "project:a",
@@ -88,12 +88,12 @@ fn retention_is_applied_to_what_was_backed_up_and_to_nothing_else() {
     let left: Vec<String> = host.backups().into_iter().map(|backup| backup.id).collect();
     assert!(left.contains(&"old-1".to_owned()) && left.contains(&"other".to_owned()));
     assert!(!left.contains(&"old-2".to_owned()));
-    assert!(!host.keys("backups").contains(&"backups/old-2.dump".to_owned()));
+    assert!(!host.object_keys("backups").contains(&"backups/old-2.dump".to_owned()));
 }
 
 #[test]
-fn a_failed_backup_removes_no_old_one() {
-    let host = host().backup("old-1", "platform", NOW - DAY).backup("old-2", "platform", NOW - 2 * DAY).fail(
+fn failed_backup_removes_no_old_backups() {
+    let host = host().backup("old-1", "platform", NOW - DAY).backup("old-2", "platform", NOW - 2 * DAY).fail_next(
         "databases.dump",
         "platform",
         Error::failed("no"),
@@ -103,7 +103,7 @@ fn a_failed_backup_removes_no_old_one() {
 }
 
 #[test]
-fn pruning_counts_each_target_for_itself() {
+fn prune_applies_retention_to_each_target_separately() {
     let host = host()
         .backup("a-1", "project:a", NOW - DAY)
         .backup("a-2", "project:a", NOW - 2 * DAY)
@@ -116,7 +116,7 @@ fn pruning_counts_each_target_for_itself() {
 }
 
 #[test]
-fn a_retention_that_keeps_nothing_is_refused_before_anything_is_done() {
+fn empty_retention_is_rejected_before_backup() {
     let host = host();
     let error = host.run("backup", json!({"target": "platform", "retention": {}})).unwrap_err();
     assert_eq!(error.code, ErrorCode::Invalid);

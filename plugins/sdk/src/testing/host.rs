@@ -2,98 +2,68 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde_json::Value;
 
-use super::{
-    Line, Progress, SentRequest, executor,
-    state::{self, PendingObject, ScriptedDatabase, State},
-};
+use super::{LogLine, ProgressReport, SentRequest, executor};
 use crate::{
     Error, Result,
+    backend::native::state::{self, PendingObject, ScriptedDatabase, State},
     backups::{Backup, TableDifference},
-    databases::TableRows,
+    databases::{Table, TableRows},
     http::Response,
     maintenance::{Report, Sweep},
     migrations::Migration,
     plugin::{Plugin, Run},
 };
 
-/// 2026-01-02 03:04:05 UTC: what the clock says at first.
-const START: u64 = 1_767_323_045_000;
+/// The initial time: 2026-01-02 03:04:05 UTC, in milliseconds since 1970-01-01 UTC.
+const DEFAULT_TIME: u64 = 1_767_323_045_000;
 
-/// A platform for one plugin, as the test scripts it. It is told what to answer before a run, and asked what happened after it.
+/// A scripted platform with one plugin.
+///
+/// The methods that take `self` script the platform before a run. The methods that take `&self` run jobs and return
+/// what they did.
 pub struct TestHost {
     plugin: Plugin,
     state: Rc<RefCell<State>>,
 }
 
+/// Scripting the platform.
 impl TestHost {
-    /// An empty platform that grants the plugin what it asks for.
-    ///
-    /// # Panics
-    /// Where the plugin's manifest isn't valid.
+    /// Creates an empty platform that grants every capability that the plugin requests.
     pub fn new(plugin: Plugin) -> Self {
-        let asked = plugin.manifest().capabilities.iter().map(|request| request.capability).collect();
-        let state = State { asked, now: START, ..State::default() };
+        let granted = plugin.manifest().capabilities.iter().map(|request| request.capability).collect();
+        let state = State { granted, now: DEFAULT_TIME, ..State::default() };
         Self { plugin, state: Rc::new(RefCell::new(state)) }
     }
 
-    /// Runs a job to its end, as the host would for its first attempt.
-    ///
-    /// # Errors
-    /// What the job failed with.
-    ///
-    /// # Panics
-    /// Where the job does, or waits for something that never comes.
-    #[expect(clippy::needless_pass_by_value, reason = "tests write `json!` in the call")]
-    pub fn run(&self, job: &str, params: Value) -> Result<Value> {
-        let run = Run {
-            id: "01890000-0000-7000-8000-000000000001".to_owned(),
-            job: job.to_owned(),
-            attempt: 1,
-            scheduled_for: None,
-            project: None,
-        };
-        self.run_as(run, &params)
-    }
-
-    /// The same with a context of the test's own.
-    ///
-    /// # Errors
-    /// What the job failed with.
-    pub fn run_as(&self, run: Run, params: &Value) -> Result<Value> {
-        let _entered = state::enter(&self.state);
-        let result = executor::block_on(self.plugin.run(run, params.to_string()))?;
-        Ok(serde_json::from_str(&result)?)
-    }
-
-    /// Milliseconds since 1970 UTC.
+    /// Sets the clock, in milliseconds since 1970-01-01 UTC. The default is 2026-01-02 03:04:05 UTC.
     #[must_use]
-    pub fn at(self, now: u64) -> Self {
+    pub fn time(self, now: u64) -> Self {
         self.state.borrow_mut().now = now;
         self
     }
 
-    /// A setting.
+    /// Adds a setting.
     #[must_use]
     pub fn config(self, name: &str, value: &str) -> Self {
         self.state.borrow_mut().config.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// A secret that can be opened.
+    /// Adds a secret.
     #[must_use]
     pub fn secret(self, name: &str) -> Self {
         self.state.borrow_mut().secrets.insert(name.to_owned());
         self
     }
 
-    /// Answers every request.
+    /// Sets the function that responds to HTTP requests. Without one, requests fail with `Unavailable`.
     #[must_use]
-    pub fn answer_http(self, answer: impl FnMut(&SentRequest) -> Result<Response> + 'static) -> Self {
-        self.state.borrow_mut().http = Some(Box::new(answer));
+    pub fn handle_http(self, handler: impl FnMut(&SentRequest) -> Result<Response> + 'static) -> Self {
+        self.state.borrow_mut().http_handler = Some(Box::new(handler));
         self
     }
 
-    /// A database whose dump has these bytes.
+    /// Adds a database. Its dump has the given bytes and row counts; the tables are in the schema `public`.
     #[must_use]
     pub fn database(self, name: &str, title: Option<&str>, archive: &[u8], rows: &[(&str, u64)]) -> Self {
         let rows = rows.iter().map(|(table, rows)| TableRows {
@@ -111,15 +81,32 @@ impl TestHost {
         self
     }
 
-    /// An object that is there.
+    /// Adds a table without columns to the schema `public` of a database, as listed by
+    /// [`databases::tables`](crate::databases::tables).
+    ///
+    /// # Panics
+    /// Panics if the database was not added with [`database`](Self::database).
     #[must_use]
-    pub fn object(self, store: &str, key: &str, bytes: &[u8]) -> Self {
-        let object = PendingObject::new(store, key, "application/octet-stream", bytes.to_vec());
-        self.state.borrow_mut().store(object);
+    pub fn table(self, database: &str, name: &str, estimated_rows: u64) -> Self {
+        let table = Table { schema: "public".to_owned(), name: name.to_owned(), estimated_rows, columns: Vec::new() };
+        let mut state = self.state.borrow_mut();
+        match state.databases.iter_mut().find(|scripted| scripted.name == database) {
+            Some(scripted) => scripted.tables.push(table),
+            None => panic!("add the database `{database}` before its tables"),
+        }
+        drop(state);
         self
     }
 
-    /// A backup that is in the catalogue and in the store.
+    /// Adds an object.
+    #[must_use]
+    pub fn object(self, store: &str, key: &str, bytes: &[u8]) -> Self {
+        let object = PendingObject::new(store, key, "application/octet-stream", bytes.to_vec());
+        self.state.borrow_mut().store_object(object);
+        self
+    }
+
+    /// Adds a backup to the catalogue, with its dump and manifest in the store `backups`.
     #[must_use]
     pub fn backup(self, id: &str, target: &str, created_at: u64) -> Self {
         let (object_key, manifest_key) = (format!("backups/{id}.dump"), format!("backups/{id}.json"));
@@ -136,7 +123,7 @@ impl TestHost {
         host
     }
 
-    /// What verifying a backup shows of a table in schema `public`.
+    /// Adds a difference that verifying a backup finds in a table of the schema `public`.
     #[must_use]
     pub fn difference(self, id: &str, table: &str, expected: Option<u64>, found: Option<u64>) -> Self {
         let difference = TableDifference { schema: "public".to_owned(), table: table.to_owned(), expected, found };
@@ -144,14 +131,14 @@ impl TestHost {
         self
     }
 
-    /// What a sweep reports, call by call; then it finds nothing.
+    /// Sets the reports that consecutive calls of a sweep return. Further calls report that nothing was removed.
     #[must_use]
     pub fn sweep(self, sweep: Sweep, reports: &[Report]) -> Self {
-        self.state.borrow_mut().sweeps.insert(format!("{sweep:?}"), reports.iter().copied().collect());
+        self.state.borrow_mut().sweep_reports.insert(format!("{sweep:?}"), reports.iter().copied().collect());
         self
     }
 
-    /// A migration of the platform.
+    /// Adds a migration of the platform database.
     #[must_use]
     pub fn migration(self, version: u64, name: &str, applied: bool) -> Self {
         let applied_at = applied.then_some(0);
@@ -159,50 +146,91 @@ impl TestHost {
         self
     }
 
-    /// Lets the next call of that name fail whose first argument is `argument`; an empty one stands for any. Calls are named
-    /// after the WIT: `objects.put`, `databases.dump`; `databases.dump.outcome` and `objects.get.outcome` are the ends of
-    /// the streams.
+    /// Makes the next matching call fail.
+    ///
+    /// `call` is the name of a function in the WIT, such as `objects.put` or `databases.dump`. The names
+    /// `databases.dump.outcome` and `objects.get.outcome` stand for the outcomes of streams. `argument` is the first
+    /// argument of the call; an empty string matches any.
     #[must_use]
-    pub fn fail(self, call: &str, argument: &str, error: Error) -> Self {
+    pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
         self
     }
+}
 
-    pub fn log(&self) -> Vec<Line> {
-        self.state.borrow().lines.clone()
+/// Running jobs and inspecting what they did.
+impl TestHost {
+    /// Runs a job as a first attempt that was started manually.
+    ///
+    /// # Errors
+    /// The error of the job.
+    ///
+    /// # Panics
+    /// Panics if the job panics, or if it waits for something that cannot happen.
+    #[expect(clippy::needless_pass_by_value, reason = "tests write `json!` in the call")]
+    pub fn run(&self, job: &str, params: Value) -> Result<Value> {
+        let run = Run {
+            id: "01890000-0000-7000-8000-000000000001".to_owned(),
+            job: job.to_owned(),
+            attempt: 1,
+            scheduled_for: None,
+            project: None,
+        };
+        self.run_as(run, &params)
     }
 
-    pub fn progress(&self) -> Vec<Progress> {
+    /// Runs the job named in `run`.
+    ///
+    /// # Errors
+    /// The error of the job.
+    ///
+    /// # Panics
+    /// Panics if the job panics, or if it waits for something that cannot happen.
+    pub fn run_as(&self, run: Run, params: &Value) -> Result<Value> {
+        let _guard = state::enter(&self.state);
+        let result = executor::block_on(self.plugin.run(run, params.to_string()))?;
+        Ok(serde_json::from_str(&result)?)
+    }
+
+    /// Returns the lines of the log.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.state.borrow().log.clone()
+    }
+
+    /// Returns all progress reports in order.
+    pub fn progress(&self) -> Vec<ProgressReport> {
         self.state.borrow().progress.clone()
     }
 
+    /// Returns the HTTP requests in order.
     pub fn requests(&self) -> Vec<SentRequest> {
         self.state.borrow().requests.clone()
     }
 
-    /// Titles and messages.
+    /// Returns the titles and messages of the notifications in order.
     pub fn notifications(&self) -> Vec<(String, String)> {
         self.state.borrow().notifications.clone()
     }
 
-    /// Keys of a store's objects, in order.
-    pub fn keys(&self, store: &str) -> Vec<String> {
-        self.state.borrow().objects.keys().filter(|(of, _)| of == store).map(|(_, key)| key.clone()).collect()
+    /// Returns the keys of the objects in a store, in order.
+    pub fn object_keys(&self, store: &str) -> Vec<String> {
+        let state = self.state.borrow();
+        state.objects.keys().filter(|(of_store, _)| of_store == store).map(|(_, key)| key.clone()).collect()
     }
 
-    /// An object's bytes.
-    pub fn bytes(&self, store: &str, key: &str) -> Option<Vec<u8>> {
+    /// Returns the content of an object, or `None` if it does not exist.
+    pub fn object_bytes(&self, store: &str, key: &str) -> Option<Vec<u8>> {
         self.state.borrow().object(store, key).ok().map(|object| object.bytes)
     }
 
-    /// The catalogue.
+    /// Returns the backups in the catalogue.
     pub fn backups(&self) -> Vec<Backup> {
         self.state.borrow().backups.clone()
     }
 
-    /// Every sweep that was run, in order, as its `Debug` form.
-    pub fn sweeps(&self) -> Vec<String> {
-        self.state.borrow().sweeps_run.clone()
+    /// Returns the sweeps that were run, in order.
+    pub fn sweeps(&self) -> Vec<Sweep> {
+        self.state.borrow().sweeps.clone()
     }
 }
 
@@ -214,7 +242,7 @@ mod tests {
     #[derive(Deserialize, JsonSchema)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Copy {
-        /// Where from.
+        /// Key of the source.
         from: String,
         to: String,
     }
@@ -247,49 +275,54 @@ mod tests {
             .publisher("Someone")
             .description("Copies.")
             .job("copy", "Copies an object.", copy)
-            .asks(Capability::Objects, "To copy.", Scope { stores: vec!["backups".to_owned()], ..Scope::default() })
+            .capability(
+                Capability::Objects,
+                "To copy.",
+                Scope { stores: vec!["backups".to_owned()], ..Scope::default() },
+            )
     }
 
     #[test]
-    fn a_job_runs_against_what_the_test_scripted() {
+    fn job_runs_against_scripted_platform() {
         let host = TestHost::new(plugin()).object("backups", "a", b"hello world");
         let result = host.run("copy", json!({"from": "a", "to": "b"})).unwrap();
         assert_eq!(result, json!({"bytes": 11}));
-        assert_eq!(host.bytes("backups", "b").unwrap(), b"HELLO WORLD");
+        assert_eq!(host.object_bytes("backups", "b").unwrap(), b"HELLO WORLD");
         assert_eq!(host.log()[0].message, "Copying a");
         assert_eq!(host.log()[0].fields, json!({"to": "b", "attempt": 1}));
     }
 
     #[test]
-    fn a_stream_that_was_cut_short_commits_nothing() {
-        let cut = Error::unavailable("the store went away");
-        let host = TestHost::new(plugin()).object("backups", "a", b"x").fail("objects.get.outcome", "backups", cut);
+    fn truncated_download_stores_no_object() {
+        let cut = Error::unavailable("the store closed the connection");
+        let host =
+            TestHost::new(plugin()).object("backups", "a", b"x").fail_next("objects.get.outcome", "backups", cut);
         assert_eq!(host.run("copy", json!({"from": "a", "to": "b"})).unwrap_err().code, ErrorCode::Unavailable);
-        assert_eq!(host.keys("backups"), ["a"]);
+        assert_eq!(host.object_keys("backups"), ["a"]);
     }
 
     #[test]
-    fn parameters_and_jobs_are_checked() {
+    fn unknown_parameters_and_jobs_are_rejected() {
         let host = TestHost::new(plugin());
         assert_eq!(host.run("copy", json!({"from": "a", "typo": 1})).unwrap_err().code, ErrorCode::Invalid);
         assert_eq!(host.run("move", json!({})).unwrap_err().code, ErrorCode::NotFound);
     }
 
     #[test]
-    fn a_power_that_was_not_asked_for_is_denied() {
-        let silent = Plugin::new("copier", "1.0.0", 1).job("copy", "Copies an object.", copy);
-        let error = TestHost::new(silent).run("copy", json!({"from": "a", "to": "b"})).unwrap_err();
+    fn capability_that_is_not_requested_is_denied() {
+        let without = Plugin::new("copier", "1.0.0", 1).job("copy", "Copies an object.", copy);
+        let error = TestHost::new(without).run("copy", json!({"from": "a", "to": "b"})).unwrap_err();
         assert_eq!(error.code, ErrorCode::Denied);
     }
 
     #[test]
-    fn the_manifest_has_the_parameters_schema() {
+    fn manifest_contains_schema_of_parameters() {
         let manifest = plugin().manifest().clone();
-        manifest.check().unwrap();
+        manifest.validate().unwrap();
         let schema = &manifest.jobs[0].params_schema;
         assert_eq!(schema["type"], "object");
         assert_eq!(schema["required"], json!(["from", "to"]));
-        assert_eq!(schema["properties"]["from"]["description"], "Where from.");
+        assert_eq!(schema["properties"]["from"]["description"], "Key of the source.");
         assert_eq!(schema["additionalProperties"], false);
     }
 }

@@ -1,3 +1,5 @@
+//! Jobs that use one capability each.
+
 use std::time::Duration;
 
 use atlashub_plugin_sdk::{
@@ -9,7 +11,7 @@ use atlashub_plugin_sdk::{
 };
 use serde_json::{Map, Value};
 
-use crate::hostile::Nothing;
+use crate::hostile::NoParams;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,15 +28,15 @@ struct DumpTo {
     database: String,
     store: String,
     key: String,
-    /// 0 to 9.
+    /// Compression level, 0 to 9.
     #[serde(default)]
     compression: Option<u8>,
-    /// Otherwise the upload is dropped.
-    #[serde(default = "yes")]
+    /// Whether to commit the upload. If false, it is dropped.
+    #[serde(default = "default_true")]
     commit: bool,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
@@ -46,7 +48,7 @@ struct Send {
     method: String,
     #[serde(default)]
     headers: Map<String, Value>,
-    /// Names of secrets whose values the headers of the same names get.
+    /// Names of secrets to send as headers of the same names.
     #[serde(default)]
     secret_headers: Vec<String>,
     #[serde(default)]
@@ -82,7 +84,8 @@ struct Lines {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Fail {
-    /// As in the WIT: `denied`, `not-found`, `invalid`, `conflict`, `too-large`, `timeout`, `unavailable`, `failed`.
+    /// Error code as in the WIT: `denied`, `not-found`, `invalid`, `conflict`, `too-large`, `timeout`, `unavailable`,
+    /// `failed`.
     code: String,
     message: String,
     #[serde(default)]
@@ -91,19 +94,19 @@ struct Fail {
 
 pub(crate) fn jobs(plugin: Plugin) -> Plugin {
     plugin
-        .job("echo", "Answers its parameters.", echo)
-        .job("fail", "Fails as it is told.", fail)
-        .job("context", "Answers what it knows of its run.", context)
-        .job("forward", "Copies an object; the bytes stay outside.", forward)
-        .job("transform", "Copies an object and inverts each bit of it, in its own memory.", transform)
+        .job("echo", "Returns its parameters.", echo)
+        .job("fail", "Fails with the given error.", fail)
+        .job("context", "Returns the context of its run.", context)
+        .job("forward", "Copies an object without reading its bytes.", forward)
+        .job("transform", "Copies an object and inverts each bit.", transform)
         .job("read", "Reads an object and counts its bytes.", read)
         .job("dump", "Dumps a database into an object.", dump)
         .job("http", "Sends one request.", send)
         .job("sleep", "Sleeps.", sleep)
-        .job("clock", "Answers what the clock says.", tell_time)
-        .job("config", "Answers which of the settings are there.", tell_config)
-        .job("secrets", "Answers which of the secrets can be opened.", tell_secrets)
-        .job("log", "Writes that many lines and as many reports of progress.", log)
+        .job("clock", "Returns the time.", read_clock)
+        .job("config", "Returns the values of settings.", read_config)
+        .job("secrets", "Returns which secrets can be opened.", open_secrets)
+        .job("log", "Writes log lines and progress reports.", log)
         .job("databases", "Lists databases.", list_databases)
         .job("objects", "Lists objects.", list_objects)
 }
@@ -126,9 +129,10 @@ async fn fail(_run: Run, params: Fail) -> Result<()> {
     Err(Error { code, message: params.message, details: params.details })
 }
 
-async fn context(run: Run, _params: Nothing) -> Result<Value> {
+async fn context(run: Run, _params: NoParams) -> Result<Value> {
     Ok(json!({
-        "runId": run.id, "job": run.job, "attempt": run.attempt, "scheduledFor": run.scheduled_for, "project": run.project,
+        "runId": run.id, "job": run.job, "attempt": run.attempt, "scheduledFor": run.scheduled_for,
+        "project": run.project,
     }))
 }
 
@@ -218,26 +222,26 @@ async fn send(_run: Run, params: Send) -> Result<Value> {
 }
 
 async fn sleep(_run: Run, params: Sleep) -> Result<Value> {
-    let begun = clock::monotonic();
+    let started = clock::monotonic();
     clock::sleep(Duration::from_millis(params.milliseconds)).await;
-    Ok(json!({"milliseconds": u64::try_from(clock::monotonic().saturating_sub(begun).as_millis())?}))
+    Ok(json!({"milliseconds": u64::try_from(clock::monotonic().saturating_sub(started).as_millis())?}))
 }
 
-async fn tell_time(_run: Run, _params: Nothing) -> Result<Value> {
+async fn read_clock(_run: Run, _params: NoParams) -> Result<Value> {
     Ok(json!({"now": clock::now(), "monotonicNs": u64::try_from(clock::monotonic().as_nanos())?}))
 }
 
-async fn tell_config(_run: Run, params: Names) -> Result<Map<String, Value>> {
+async fn read_config(_run: Run, params: Names) -> Result<Map<String, Value>> {
     Ok(params.names.into_iter().map(|name| (name.clone(), config::get(&name).into())).collect())
 }
 
-/// Never values: there is no way to them.
-async fn tell_secrets(_run: Run, params: Names) -> Result<Map<String, Value>> {
-    let opened = |name: String| {
+/// Returns for each secret `open` or the error code. The values cannot be read.
+async fn open_secrets(_run: Run, params: Names) -> Result<Map<String, Value>> {
+    let open = |name: String| {
         let outcome = secrets::open(&name).map_or_else(|error| format!("{:?}", error.code), |_| "open".to_owned());
         (name, Value::from(outcome))
     };
-    Ok(params.names.into_iter().map(opened).collect())
+    Ok(params.names.into_iter().map(open).collect())
 }
 
 async fn log(_run: Run, params: Lines) -> Result<()> {
@@ -248,7 +252,7 @@ async fn log(_run: Run, params: Lines) -> Result<()> {
     Ok(())
 }
 
-async fn list_databases(_run: Run, _params: Nothing) -> Result<Vec<String>> {
+async fn list_databases(_run: Run, _params: NoParams) -> Result<Vec<String>> {
     Ok(databases::list().await?.into_iter().map(|database| database.name).collect())
 }
 

@@ -1,3 +1,5 @@
+//! Jobs that misbehave.
+
 use std::{hint::black_box, time::Duration};
 
 use atlashub_plugin_sdk::{
@@ -10,37 +12,37 @@ use atlashub_plugin_sdk::{
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
+pub(crate) struct NoParams {}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Panic {
-    #[serde(default = "because")]
+    #[serde(default = "default_message")]
     message: String,
 }
 
-fn because() -> String {
-    "because it was told to".to_owned()
+fn default_message() -> String {
+    "on purpose".to_owned()
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TrapInStream {
     /// `dump`, `get` or `put`.
-    of: Stream,
+    of: StreamKind,
     /// A database for `dump`, otherwise a store.
     name: String,
-    /// Of the object, for `get` and `put`.
+    /// Key of the object, for `get` and `put`.
     #[serde(default)]
     key: String,
-    /// Read or written before the trap.
+    /// Bytes to read or write before the trap.
     #[serde(default)]
     bytes: u64,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-enum Stream {
+enum StreamKind {
     Dump,
     Get,
     Put,
@@ -56,69 +58,69 @@ struct Flood {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct HandleFlood {
-    /// A secret that can be opened, again and again.
+    /// A secret that can be opened.
     secret: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Size {
-    #[serde(default = "a_million")]
+    #[serde(default = "default_bytes")]
     bytes: usize,
 }
 
-fn a_million() -> usize {
+fn default_bytes() -> usize {
     1_000_000
 }
 
 pub(crate) fn jobs(plugin: Plugin) -> Plugin {
     plugin
-        .job("loop", "Computes for ever.", spin)
-        .job("memory", "Takes memory for ever.", memory)
-        .job("stack", "Recurses for ever.", stack)
+        .job("loop", "Computes forever.", spin)
+        .job("memory", "Allocates memory forever.", memory)
+        .job("stack", "Recurses forever.", stack)
         .job("panic", "Panics.", panic)
-        .job("trap", "Divides by zero, or so: an unreachable instruction.", trap)
-        .job("trap-in-stream", "Traps with a stream half read or half written.", trap_in_stream)
+        .job("trap", "Executes an unreachable instruction.", trap)
+        .job("trap-in-stream", "Traps while a stream is partly read or written.", trap_in_stream)
         .job("stream-flood", "Writes an object that never ends.", stream_flood)
-        .job("log-flood", "Writes log lines for ever.", log_flood)
-        .job("progress-flood", "Reports progress for ever.", progress_flood)
-        .job("handle-flood", "Opens secrets for ever and closes none.", handle_flood)
-        .job("sleep-forever", "Sleeps for ever.", sleep_forever)
-        .job("spin-with-yields", "Computes for ever, politely.", spin_with_yields)
-        .job("too-large-result", "Answers more than fits.", too_large_result)
-        .job("invalid-json-result", "Answers what is no JSON.", invalid_json_result)
-        .job("huge-message", "Fails with a message of that size.", huge_message)
-        .job("huge-log-line", "Writes one line of that size.", huge_log_line)
+        .job("log-flood", "Writes log lines forever.", log_flood)
+        .job("progress-flood", "Reports progress forever.", progress_flood)
+        .job("handle-flood", "Opens secrets forever and closes none.", handle_flood)
+        .job("sleep-forever", "Sleeps forever.", sleep_forever)
+        .job("spin-with-yields", "Computes forever and yields to the host.", spin_with_yields)
+        .job("too-large-result", "Returns a result that is too large.", too_large_result)
+        .job("invalid-json-result", "Returns a result that is not JSON.", invalid_json_result)
+        .job("huge-message", "Fails with a message of the given size.", huge_message)
+        .job("huge-log-line", "Writes a log line of the given size.", huge_log_line)
 }
 
-async fn spin(_run: Run, _params: Nothing) -> Result<()> {
+async fn spin(_run: Run, _params: NoParams) -> Result<()> {
     let mut count = 0_u64;
     loop {
         count = black_box(count.wrapping_add(1));
     }
 }
 
-async fn memory(_run: Run, _params: Nothing) -> Result<()> {
-    let mut taken: Vec<Vec<u8>> = Vec::new();
+async fn memory(_run: Run, _params: NoParams) -> Result<()> {
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
     loop {
-        // Written to, so that it is really there.
-        taken.push(black_box(vec![1; 1 << 20]));
+        // Non-zero bytes, so that the pages are really used.
+        blocks.push(black_box(vec![1; 1 << 20]));
     }
 }
 
-async fn stack(_run: Run, _params: Nothing) -> Result<u64> {
-    fn deeper(depth: u64) -> u64 {
+async fn stack(_run: Run, _params: NoParams) -> Result<u64> {
+    fn recurse(depth: u64) -> u64 {
         let frame = black_box([depth; 64]);
-        if black_box(depth) == u64::MAX { 0 } else { deeper(depth + 1).wrapping_add(frame[63]) }
+        if black_box(depth) == u64::MAX { 0 } else { recurse(depth + 1).wrapping_add(frame[63]) }
     }
-    Ok(deeper(0))
+    Ok(recurse(0))
 }
 
 async fn panic(_run: Run, params: Panic) -> Result<()> {
     panic!("{}", params.message)
 }
 
-async fn trap(_run: Run, _params: Nothing) -> Result<()> {
+async fn trap(_run: Run, _params: NoParams) -> Result<()> {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
     #[cfg(not(target_arch = "wasm32"))]
@@ -128,17 +130,17 @@ async fn trap(_run: Run, _params: Nothing) -> Result<()> {
 async fn trap_in_stream(run: Run, params: TrapInStream) -> Result<()> {
     let TrapInStream { of, name, key, bytes } = params;
     match of {
-        Stream::Dump => {
+        StreamKind::Dump => {
             let mut dump = databases::dump(&name, DumpOptions { compression: None }).await?;
             skip(&mut dump.archive, bytes).await;
-            trap(run, Nothing {}).await
+            trap(run, NoParams {}).await
         }
-        Stream::Get => {
+        StreamKind::Get => {
             let mut download = objects::get(&name, &key).await?;
             skip(&mut download.body, bytes).await;
-            trap(run, Nothing {}).await
+            trap(run, NoParams {}).await
         }
-        Stream::Put => {
+        StreamKind::Put => {
             let (mut writer, body) = stream::new();
             let write = async move {
                 let mut written = 0;
@@ -147,7 +149,7 @@ async fn trap_in_stream(run: Run, params: TrapInStream) -> Result<()> {
                     written += chunk.len() as u64;
                     writer.write(&mut chunk).await?;
                 }
-                trap(run, Nothing {}).await
+                trap(run, NoParams {}).await
             };
             task::join(objects::put(&name, &key, "application/octet-stream", body), write).await.1
         }
@@ -172,8 +174,6 @@ async fn stream_flood(_run: Run, params: Flood) -> Result<()> {
             buffer.resize(1 << 20, 42);
             writer.write(&mut buffer).await?;
         }
-        #[allow(unreachable_code)]
-        Ok::<(), Error>(())
     };
     let (put, written) =
         task::join(objects::put(&params.store, &params.key, "application/octet-stream", body), write).await;
@@ -181,7 +181,7 @@ async fn stream_flood(_run: Run, params: Flood) -> Result<()> {
     written
 }
 
-async fn log_flood(_run: Run, _params: Nothing) -> Result<()> {
+async fn log_flood(_run: Run, _params: NoParams) -> Result<()> {
     let text = "x".repeat(1000);
     let mut line = 0_u64;
     loop {
@@ -190,10 +190,10 @@ async fn log_flood(_run: Run, _params: Nothing) -> Result<()> {
     }
 }
 
-async fn progress_flood(_run: Run, _params: Nothing) -> Result<()> {
+async fn progress_flood(_run: Run, _params: NoParams) -> Result<()> {
     let mut done = 0;
     loop {
-        progress::report(done, None, "on and on");
+        progress::report(done, None, "flooding");
         done += 1;
     }
 }
@@ -205,13 +205,13 @@ async fn handle_flood(_run: Run, params: HandleFlood) -> Result<()> {
     }
 }
 
-async fn sleep_forever(_run: Run, _params: Nothing) -> Result<()> {
+async fn sleep_forever(_run: Run, _params: NoParams) -> Result<()> {
     loop {
         clock::sleep(Duration::from_secs(3600)).await;
     }
 }
 
-async fn spin_with_yields(_run: Run, _params: Nothing) -> Result<()> {
+async fn spin_with_yields(_run: Run, _params: NoParams) -> Result<()> {
     loop {
         task::yield_now().await;
     }
@@ -221,8 +221,8 @@ async fn too_large_result(_run: Run, params: Size) -> Result<String> {
     Ok("x".repeat(params.bytes))
 }
 
-/// Never called: the component answers by itself, see `lib.rs`.
-async fn invalid_json_result(_run: Run, _params: Nothing) -> Result<()> {
+/// Only declares the job. The exported `run` in `lib.rs` returns the invalid result.
+async fn invalid_json_result(_run: Run, _params: NoParams) -> Result<()> {
     Ok(())
 }
 

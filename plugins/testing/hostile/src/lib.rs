@@ -1,32 +1,34 @@
-//! For the host's tests: jobs that misbehave, each in one way, and some that behave, each using one thing.
+//! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `benign` has jobs that use one
+//! capability each.
 //!
-//! Signed by nobody and inside no binary; `cargo xtask plugin testing` builds it.
+//! `cargo xtask plugin testing` builds the plugin. It is not signed and not part of the host's binary.
 
 mod benign;
 mod hostile;
 
 use atlashub_plugin_sdk::prelude::*;
 
-fn all_of(scope: fn(&mut Scope) -> &mut Vec<String>) -> Scope {
-    let mut all = Scope::default();
-    scope(&mut all).push("*".to_owned());
-    all
+/// Returns a scope in which one list allows everything.
+fn allow_all(list: fn(&mut Scope) -> &mut Vec<String>) -> Scope {
+    let mut scope = Scope::default();
+    list(&mut scope).push("*".to_owned());
+    scope
 }
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     let plugin = Plugin::new("hostile", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub's tests")
-        .description("Misbehaves in every way that the host must hold.")
-        .asks(Capability::Databases, "To end in the middle of a dump.", all_of(|scope| &mut scope.databases))
-        .asks(Capability::Objects, "To flood a store.", all_of(|scope| &mut scope.stores))
-        .asks(Capability::Http, "To send what it is told.", all_of(|scope| &mut scope.hosts))
-        .asks(Capability::Secrets, "To open what it is told.", all_of(|scope| &mut scope.secrets))
+        .description("Misbehaves in every way that the host must contain.")
+        .capability(Capability::Databases, "To stop in the middle of a dump.", allow_all(|scope| &mut scope.databases))
+        .capability(Capability::Objects, "To flood a store.", allow_all(|scope| &mut scope.stores))
+        .capability(Capability::Http, "To send test requests.", allow_all(|scope| &mut scope.hosts))
+        .capability(Capability::Secrets, "To open test secrets.", allow_all(|scope| &mut scope.secrets))
         .limits(Limits { memory_mib: 64, cpu_seconds: 60, ..Limits::default() });
     benign::jobs(hostile::jobs(plugin))
 }
 
-/// Not by `export!`: that can only answer JSON.
+/// Exported without `export!`, which can only return valid JSON.
 #[cfg(target_arch = "wasm32")]
 const _: () = {
     use atlashub_plugin_sdk::bindings::{
@@ -39,7 +41,7 @@ const _: () = {
     impl Guest for Exported {
         async fn run(context: RunContext, params: String) -> std::result::Result<String, WitError> {
             if context.job == "invalid-json-result" {
-                return Ok("{\"this\": is no JSON".to_owned());
+                return Ok("{\"this\": is not JSON".to_owned());
             }
             atlashub_plugin_sdk::plugin::run_exported(plugin(), context, params).await
         }

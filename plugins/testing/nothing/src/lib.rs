@@ -1,4 +1,4 @@
-//! For the benches: a job that does nothing, so that what surrounds a run can be measured.
+//! A job that does nothing. Benchmarks use it to measure the overhead of a run.
 
 use atlashub_plugin_sdk::prelude::*;
 
@@ -10,10 +10,10 @@ async fn nothing(_run: Run, _params: NoParams) -> Result<()> {
     Ok(())
 }
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     Plugin::new("nothing", env!("CARGO_PKG_VERSION"), 1)
-        .publisher("AtlasHub's benches")
+        .publisher("AtlasHub's benchmarks")
         .description("Does nothing.")
         .job("nothing", "Does nothing.", nothing)
         .limits(Limits { memory_mib: 16, concurrent_runs: 64, ..Limits::default() })

@@ -1,4 +1,4 @@
-//! For the host's tests: calls a capability that its manifest doesn't ask for. The host must not load it.
+//! Uses a capability that its manifest does not request. The host's tests check that such a plugin is not loaded.
 
 use atlashub_plugin_sdk::{http, prelude::*};
 
@@ -12,11 +12,11 @@ async fn call_home(_run: Run, address: Address) -> Result<u16> {
     Ok(http::Request::new("GET", address.url).send().await?.status)
 }
 
-/// The plugin.
+/// Describes the plugin.
 pub fn plugin() -> Plugin {
     Plugin::new("wide-imports", env!("CARGO_PKG_VERSION"), 1)
         .publisher("AtlasHub's tests")
-        .description("Imports what it doesn't ask for.")
+        .description("Uses a capability that it does not request.")
         .job("call-home", "Sends a request.", call_home)
 }
 

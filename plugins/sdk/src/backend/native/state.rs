@@ -1,73 +1,62 @@
+//! The scripted platform and the calls that the current run makes to it.
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
 };
 
-use serde_json::Value;
-
-use super::SentRequest;
+use super::records::{LogLine, ProgressReport, SentRequest};
 use crate::{
     Error, ErrorCode, Result,
     backups::{Backup, NewBackup, TableDifference, Verification},
     databases::{Database, DumpInfo, Table, TableRows},
     http::Response,
-    log::Level,
-    maintenance::Report,
+    maintenance::{Report, Sweep},
     migrations::Migration,
     objects::{ObjectMeta, ObjectPage},
     plugin::Capability,
 };
 
-/// A line of the run's log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Line {
-    pub level: Level,
-    pub message: String,
-    /// An object.
-    pub fields: Value,
-}
+/// Maximum number of objects in one page of a list.
+const MAX_PAGE: usize = 1000;
 
-/// One report of how far the run is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    pub done: u64,
-    pub total: Option<u64>,
-    pub message: String,
-}
+/// Responds to the requests of a plugin.
+type HttpHandler = Box<dyn FnMut(&SentRequest) -> Result<Response>>;
 
-/// How the test answers requests.
-type Answer = Box<dyn FnMut(&SentRequest) -> Result<Response>>;
-
-/// What the capabilities look at while a job runs.
+/// The scripted platform.
 #[derive(Default)]
 pub(crate) struct State {
-    pub(super) asked: BTreeSet<Capability>,
+    /// Capabilities that the manifest requests. All of them are granted.
+    pub(crate) granted: BTreeSet<Capability>,
+    /// Milliseconds since 1970-01-01 UTC.
     pub(crate) now: u64,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) progress: Vec<Progress>,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) progress: Vec<ProgressReport>,
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) notifications: Vec<(String, String)>,
-    pub(crate) http: Option<Answer>,
+    pub(crate) http_handler: Option<HttpHandler>,
     pub(crate) requests: Vec<SentRequest>,
     pub(crate) databases: Vec<ScriptedDatabase>,
-    pub(super) objects: BTreeMap<(String, String), StoredObject>,
+    /// By store and key.
+    pub(crate) objects: BTreeMap<(String, String), StoredObject>,
     pub(crate) backups: Vec<Backup>,
-    /// By the backup's id.
-    pub(super) differences: BTreeMap<String, Vec<TableDifference>>,
-    pub(crate) sweeps: BTreeMap<String, VecDeque<Report>>,
-    pub(crate) sweeps_run: Vec<String>,
+    /// Differences that verifying a backup finds, by the backup's id.
+    pub(crate) differences: BTreeMap<String, Vec<TableDifference>>,
+    /// Reports that the next calls of a sweep return, by the sweep's `Debug` form.
+    pub(crate) sweep_reports: BTreeMap<String, VecDeque<Report>>,
+    pub(crate) sweeps: Vec<Sweep>,
     pub(crate) migrations: Vec<Migration>,
-    /// By call and its first argument; an empty argument stands for any.
-    pub(super) failures: BTreeMap<(String, String), VecDeque<Error>>,
+    /// Errors that the next calls return, by call and first argument. An empty argument matches any.
+    pub(crate) failures: BTreeMap<(String, String), VecDeque<Error>>,
 }
 
 pub(crate) struct ScriptedDatabase {
-    pub(super) name: String,
-    pub(super) title: Option<String>,
-    pub(super) archive: Vec<u8>,
-    pub(super) rows: Vec<TableRows>,
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    pub(crate) archive: Vec<u8>,
+    pub(crate) rows: Vec<TableRows>,
     pub(crate) tables: Vec<Table>,
 }
 
@@ -78,7 +67,7 @@ pub(crate) struct StoredObject {
     last_modified: u64,
 }
 
-/// What an upload would make.
+/// A finished upload that is not committed.
 pub(crate) struct PendingObject {
     store: String,
     pub(crate) key: String,
@@ -90,45 +79,48 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<RefCell<State>>>> = const { RefCell::new(None) };
 }
 
-/// Makes it the platform of this thread until the answer is dropped.
-pub(super) fn enter(state: &Rc<RefCell<State>>) -> Entered {
-    Entered(CURRENT.replace(Some(Rc::clone(state))))
+/// Makes `state` the platform of this thread until the returned guard is dropped.
+pub(crate) fn enter(state: &Rc<RefCell<State>>) -> EnterGuard {
+    EnterGuard { previous: CURRENT.replace(Some(Rc::clone(state))) }
 }
 
-pub(super) struct Entered(Option<Rc<RefCell<State>>>);
+pub(crate) struct EnterGuard {
+    previous: Option<Rc<RefCell<State>>>,
+}
 
-impl Drop for Entered {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        CURRENT.set(self.previous.take());
     }
 }
 
-/// Looks at the platform of the run that goes on.
+/// Calls a function with the platform of the current run.
 ///
 /// # Panics
-/// Outside a run.
-pub(crate) fn with<T>(look: impl FnOnce(&mut State) -> T) -> T {
+/// Panics outside a run.
+pub(crate) fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> T {
     let current = CURRENT.with_borrow(Clone::clone);
     let Some(state) = current else {
-        panic!("capabilities work inside a run only: start one with TestHost::run");
+        panic!("capabilities only work during a run: start one with TestHost::run");
     };
     let mut state = state.borrow_mut();
-    look(&mut state)
+    work(&mut state)
 }
 
-/// One call of a capability: refused unless the manifest asks for it, failed where the test says so.
+/// Makes one call of a capability. Fails if the manifest does not request it, or if the test scripted a failure.
 pub(crate) fn call<T>(
     capability: Capability,
     name: &str,
     argument: &str,
     work: impl FnOnce(&mut State) -> Result<T>,
 ) -> Result<T> {
-    with(|state| {
-        if !state.asked.contains(&capability) {
-            let message = format!("the manifest doesn't ask for `{capability}`: add it with Plugin::asks");
+    with_state(|state| {
+        if !state.granted.contains(&capability) {
+            let message =
+                format!("the manifest does not request the capability `{capability}`: add it with Plugin::capability");
             return Err(Error::new(ErrorCode::Denied, message));
         }
-        match state.failure(name, argument) {
+        match state.take_failure(name, argument) {
             Some(error) => Err(error),
             None => work(state),
         }
@@ -136,19 +128,19 @@ pub(crate) fn call<T>(
 }
 
 impl State {
-    /// The failure that the test scripted for such a call, once.
-    pub(crate) fn failure(&mut self, call: &str, argument: &str) -> Option<Error> {
+    /// Removes and returns the next scripted failure of a call.
+    pub(crate) fn take_failure(&mut self, call: &str, argument: &str) -> Option<Error> {
         [argument, ""].iter().find_map(|argument| {
             self.failures.get_mut(&(call.to_owned(), (*argument).to_owned())).and_then(VecDeque::pop_front)
         })
     }
 
     pub(crate) fn database(&self, name: &str) -> Result<&ScriptedDatabase> {
-        let found = self.databases.iter().find(|database| database.name == name);
-        found.ok_or_else(|| Error::not_found(format!("there is no database `{name}`")))
+        let database = self.databases.iter().find(|database| database.name == name);
+        database.ok_or_else(|| Error::not_found(format!("there is no database `{name}`")))
     }
 
-    pub(crate) fn store(&mut self, object: PendingObject) -> ObjectMeta {
+    pub(crate) fn store_object(&mut self, object: PendingObject) -> ObjectMeta {
         let PendingObject { store, key, content_type, bytes } = object;
         let stored = StoredObject { bytes, content_type, last_modified: self.now };
         let meta = stored.meta(&key);
@@ -157,29 +149,28 @@ impl State {
     }
 
     pub(crate) fn object(&self, store: &str, key: &str) -> Result<StoredObject> {
-        let found = self.objects.get(&(store.to_owned(), key.to_owned())).cloned();
-        found.ok_or_else(|| Error::not_found(format!("there is no object `{key}` in `{store}`")))
+        let object = self.objects.get(&(store.to_owned(), key.to_owned())).cloned();
+        object.ok_or_else(|| Error::not_found(format!("there is no object `{key}` in the store `{store}`")))
     }
 
-    pub(crate) fn delete(&mut self, store: &str, key: &str) {
+    pub(crate) fn delete_object(&mut self, store: &str, key: &str) {
         self.objects.remove(&(store.to_owned(), key.to_owned()));
     }
 
-    pub(crate) fn page(&self, store: &str, prefix: &str, cursor: Option<&str>) -> ObjectPage {
-        const MOST: usize = 1000;
-        let mut found: Vec<ObjectMeta> = self
+    pub(crate) fn list_objects(&self, store: &str, prefix: &str, cursor: Option<&str>) -> ObjectPage {
+        let mut objects: Vec<ObjectMeta> = self
             .objects
             .iter()
-            .filter(|((of, key), _)| {
-                of == store && key.starts_with(prefix) && cursor.is_none_or(|after| key.as_str() > after)
+            .filter(|((of_store, key), _)| {
+                of_store == store && key.starts_with(prefix) && cursor.is_none_or(|after| key.as_str() > after)
             })
-            .take(MOST + 1)
+            .take(MAX_PAGE + 1)
             .map(|((_, key), object)| object.meta(key))
             .collect();
-        let more = found.len() > MOST;
-        found.truncate(MOST);
-        let cursor = if more { found.last().map(|last| last.key.clone()) } else { None };
-        ObjectPage { objects: found, cursor }
+        let has_more = objects.len() > MAX_PAGE;
+        objects.truncate(MAX_PAGE);
+        let cursor = if has_more { objects.last().map(|last| last.key.clone()) } else { None };
+        ObjectPage { objects, cursor }
     }
 
     pub(crate) fn record_backup(&mut self, backup: NewBackup) -> Result<String> {
@@ -212,18 +203,19 @@ impl State {
             return Err(Error::not_found(format!("there is no backup `{id}`")));
         };
         let backup = self.backups.remove(index);
-        self.delete("backups", &backup.object_key);
-        self.delete("backups", &backup.manifest_key);
+        self.delete_object("backups", &backup.object_key);
+        self.delete_object("backups", &backup.manifest_key);
         Ok(())
     }
 }
 
 impl ScriptedDatabase {
-    pub(crate) fn listed(&self) -> Database {
+    pub(crate) fn properties(&self) -> Database {
         Database { name: self.name.clone(), title: self.title.clone(), size_bytes: self.archive.len() as u64 }
     }
 
-    pub(crate) fn dumped(&self) -> (Vec<u8>, DumpInfo) {
+    /// Returns the archive and the properties of its dump.
+    pub(crate) fn dump(&self) -> (Vec<u8>, DumpInfo) {
         let info = DumpInfo {
             server_version: "15.14".to_owned(),
             dump_version: "15.14".to_owned(),
@@ -239,7 +231,7 @@ impl StoredObject {
         ObjectMeta {
             key: key.to_owned(),
             size_bytes: self.bytes.len() as u64,
-            // A digest that tests can tell apart; the real host computes SHA-256.
+            // Not a real hash, but different for objects of different sizes.
             sha256: Some(format!("{:064x}", self.bytes.len())),
             content_type: Some(self.content_type.clone()),
             last_modified: Some(self.last_modified),

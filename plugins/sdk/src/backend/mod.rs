@@ -1,0 +1,19 @@
+//! The implementation of the public modules, once for components and once for native tests.
+//!
+//! `wasm` calls the host through the generated bindings. `native` runs against the scripted platform of
+//! [`TestHost`](crate::testing::TestHost). Both have the same submodules and functions, one submodule per public
+//! module, so that no other file of this crate depends on the target. A function that is missing on one side fails to
+//! compile.
+
+#[cfg(any(target_arch = "wasm32", test))]
+mod convert;
+
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use wasm::*;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod native;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use native::*;

@@ -1,0 +1,79 @@
+//! What a test can inspect after a run.
+
+use serde_json::Value;
+
+use crate::{
+    http::{Body, HeaderValue, Request},
+    log::Level,
+};
+
+/// A line of the run's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// How important the line is.
+    pub level: Level,
+    /// The text of the line.
+    pub message: String,
+    /// The fields as a JSON object. Empty if there are none.
+    pub fields: Value,
+}
+
+/// A progress report of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressReport {
+    /// Amount of work done, in the plugin's unit.
+    pub done: u64,
+    /// Total amount of work. None if unknown.
+    pub total: Option<u64>,
+    /// What is being done.
+    pub message: String,
+}
+
+/// A request that the plugin sent. Secrets appear as their names, because a plugin has no access to their values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentRequest {
+    /// HTTP method.
+    pub method: String,
+    /// URL as the plugin wrote it.
+    pub url: String,
+    /// Header names and values.
+    pub headers: Vec<(String, SentValue)>,
+    /// Body of the request, if any.
+    pub body: Option<SentValue>,
+    /// Timeout for the whole exchange, in milliseconds.
+    pub timeout_ms: Option<u32>,
+    /// Maximum number of redirects to follow.
+    pub max_redirects: u32,
+}
+
+/// The value of a header, or a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentValue {
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A secret, by its name.
+    Secret(String),
+}
+
+impl SentRequest {
+    pub(crate) fn new(request: Request<'_>) -> Self {
+        let header = |value| match value {
+            HeaderValue::Text(text) => SentValue::Text(text),
+            HeaderValue::Secret(secret) => SentValue::Secret(secret.handle.clone()),
+        };
+        Self {
+            method: request.method,
+            url: request.url,
+            headers: request.headers.into_iter().map(|(name, value)| (name, header(value))).collect(),
+            body: request.body.map(|body| match body {
+                Body::Text(text) => SentValue::Text(text),
+                Body::Bytes(bytes) => SentValue::Bytes(bytes),
+                Body::Secret(secret) => SentValue::Secret(secret.handle.clone()),
+            }),
+            timeout_ms: request.timeout_ms,
+            max_redirects: request.max_redirects,
+        }
+    }
+}
