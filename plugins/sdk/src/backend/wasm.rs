@@ -257,7 +257,7 @@ pub(crate) mod plugin {
             plugin: Plugin,
             context: RunContext,
             params: String,
-        ) -> std::result::Result<String, host::types::Error> {
+        ) -> Result<String, host::types::Error> {
             log_panics();
             let run = Run {
                 id: context.run_id,
