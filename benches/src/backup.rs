@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use atlashub::object_store::{ObjectStore, PLATFORM_BUCKET, PartEtag};
+use atlashub::object_store::{ObjectStore, PLATFORM_BUCKET, PartConditions, PartEtag};
 use serde_json::json;
 use tokio::{
     io::AsyncReadExt as _,
@@ -106,10 +106,8 @@ async fn by_hand(platform: &Platform) -> Result<(Duration, u64)> {
         if let Some(sending) = sending.take() {
             parts.push(sending.await??);
         }
-        let url = store
-            .presign_part(PLATFORM_BUCKET, key, &upload_id, number, part.len() as i64, Duration::from_secs(600))
-            .await?
-            .url;
+        let conditions = PartConditions { upload_id: &upload_id, part_number: number, size: part.len() as i64 };
+        let url = store.presign_part(PLATFORM_BUCKET, key, conditions, Duration::from_secs(600)).await?.url;
         let http = http.clone();
         sending = Some(tokio::spawn(async move {
             let answer = http.put(url).body(part).send().await?.error_for_status()?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use atlashub::{
     config::{ExternalStorageConfig, Secret},
-    object_store::{ObjectStore, PutConditions},
+    object_store::{IfExists, ObjectStore, PutConditions},
 };
 
 pub async fn per_second_of_one_core(length: Duration) -> Result<f64> {
@@ -22,7 +22,8 @@ pub async fn per_second_of_one_core(length: Duration) -> Result<f64> {
     while begin.elapsed() < length {
         for number in 0..100 {
             let key = format!("uploads/notes/{number}.png");
-            let conditions = PutConditions { content_type: "image/png", content_length: None, only_create: false };
+            let conditions =
+                PutConditions { content_type: "image/png", content_length: None, if_exists: IfExists::Replace };
             store.presign_put("proj-bench", &key, conditions, Duration::from_secs(3600)).await?;
         }
         signed += 100;

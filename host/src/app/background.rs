@@ -104,8 +104,8 @@ impl App {
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP, STORAGE_SWEEP);
         loop {
             ticks.tick().await;
-            if let Err(error) = storage::cleanup(&self.0.storage).await {
-                tracing::error!(%error, "storage could not be cleaned up");
+            if let Err(error) = storage::full_sweep(&self.0.storage).await {
+                tracing::error!(%error, "the storage sweep failed");
             }
         }
     }

@@ -2,57 +2,58 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CorsConfiguration, CorsRule, C
 
 use super::{ObjectStore, StoreError, StoreResult};
 
-/// Uploads with a URL signed earlier may land while a bucket is being emptied.
-const EMPTYING_ROUNDS: usize = 4;
+/// Maximum number of attempts to empty and delete a bucket. A URL signed earlier may add an object in between.
+const MAX_DELETE_ATTEMPTS: usize = 4;
 
 impl ObjectStore {
-    /// Succeeds where the store is there and takes our credentials.
+    /// Checks that the store is reachable and accepts the credentials.
     pub async fn ping(&self) -> StoreResult<()> {
-        let answer = self.calls().list_buckets().send().await;
-        match answer.map_err(|error| StoreError::from_sdk("ListBuckets", error)) {
+        let response = self.client().list_buckets().send().await;
+        match response.map_err(|error| StoreError::from_sdk("ListBuckets", error)) {
             Err(StoreError::NotSupported { .. }) => Ok(()),
-            answer => answer.map(drop),
+            result => result.map(drop),
         }
     }
 
     pub async fn bucket_exists(&self, bucket: &str) -> StoreResult<bool> {
-        let answer = self.calls().head_bucket().bucket(bucket).send().await;
-        match answer.map_err(|error| StoreError::from_sdk("HeadBucket", error)) {
+        let response = self.client().head_bucket().bucket(bucket).send().await;
+        match response.map_err(|error| StoreError::from_sdk("HeadBucket", error)) {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Creates the bucket where it is missing, and lets browsers of any origin use signed URLs in it, where the
-    /// store has such a setting. Safe to repeat.
+    /// Creates the bucket if it is missing, and allows browsers of any origin to use signed URLs in it, if the store has
+    /// such a setting. Idempotent.
     pub async fn ensure_bucket(&self, bucket: &str) -> StoreResult<()> {
         if !self.bucket_exists(bucket).await? {
             self.create_bucket(bucket).await?;
         }
-        self.allow_browsers(bucket).await
+        self.allow_all_origins(bucket).await
     }
 
     async fn create_bucket(&self, bucket: &str) -> StoreResult<()> {
-        // The one region that AWS wants left out.
+        // AWS requires the constraint to be absent for this region only.
         let location = (self.region() != "us-east-1").then(|| {
             CreateBucketConfiguration::builder()
                 .location_constraint(BucketLocationConstraint::from(self.region()))
                 .build()
         });
-        let answer = self.calls().create_bucket().bucket(bucket).set_create_bucket_configuration(location).send().await;
-        match answer.map_err(|error| StoreError::from_sdk("CreateBucket", error)) {
+        let response =
+            self.client().create_bucket().bucket(bucket).set_create_bucket_configuration(location).send().await;
+        match response.map_err(|error| StoreError::from_sdk("CreateBucket", error)) {
             Ok(_) => Ok(()),
-            // Somebody was faster. Ours if we can see it, another owner's if not.
+            // Another process created it. If this client can't see it, it belongs to another owner.
             Err(StoreError::Refused { status: 409, .. }) if self.bucket_exists(bucket).await? => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Signed URLs are what protects an object; an origin adds nothing to that.
-    async fn allow_browsers(&self, bucket: &str) -> StoreResult<()> {
+    /// Sets the CORS rules of a bucket. They allow every origin because the signature of the URL protects the object.
+    async fn allow_all_origins(&self, bucket: &str) -> StoreResult<()> {
         const OPERATION: &str = "PutBucketCors";
-        let unbuilt =
+        let invalid =
             |cause: aws_sdk_s3::error::BuildError| StoreError::Other { operation: OPERATION, cause: cause.into() };
         let rule = CorsRule::builder()
             .set_allowed_methods(Some(["GET", "HEAD", "PUT", "POST"].map(str::to_owned).to_vec()))
@@ -61,24 +62,24 @@ impl ObjectStore {
             .expose_headers("ETag")
             .max_age_seconds(3600)
             .build()
-            .map_err(unbuilt)?;
-        let rules = CorsConfiguration::builder().cors_rules(rule).build().map_err(unbuilt)?;
-        let answer = self.calls().put_bucket_cors().bucket(bucket).cors_configuration(rules).send().await;
-        match answer.map_err(|error| StoreError::from_sdk(OPERATION, error)) {
+            .map_err(invalid)?;
+        let rules = CorsConfiguration::builder().cors_rules(rule).build().map_err(invalid)?;
+        let response = self.client().put_bucket_cors().bucket(bucket).cors_configuration(rules).send().await;
+        match response.map_err(|error| StoreError::from_sdk(OPERATION, error)) {
             Ok(_) => Ok(()),
-            // Such a store answers preflights for all buckets alike, or not at all; servers can upload either way.
+            // Such a store has one CORS policy for all buckets or none. Uploads from servers work in both cases.
             Err(StoreError::NotSupported { .. }) => Ok(()),
             Err(error @ StoreError::Refused { .. }) => {
-                tracing::warn!(bucket, %error, "the store took no CORS rules; uploads from browsers may fail");
+                tracing::warn!(bucket, %error, "the store rejected the CORS rules; uploads from browsers may fail");
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Empties the bucket (unfinished uploads too) and removes it. A missing one is done already.
+    /// Removes all objects and unfinished uploads of the bucket, and then the bucket. Succeeds if the bucket is missing.
     pub async fn delete_bucket_with_contents(&self, bucket: &str) -> StoreResult<()> {
-        let mut round = 1;
+        let mut attempt = 1;
         loop {
             match self.abort_uploads(bucket, None).await {
                 Err(StoreError::NotSupported { .. }) => {}
@@ -86,11 +87,11 @@ impl ObjectStore {
                 aborted => drop(aborted?),
             }
             self.delete_prefix(bucket, "").await?;
-            let answer = self.calls().delete_bucket().bucket(bucket).send().await;
-            match answer.map_err(|error| StoreError::from_sdk("DeleteBucket", error)) {
+            let response = self.client().delete_bucket().bucket(bucket).send().await;
+            match response.map_err(|error| StoreError::from_sdk("DeleteBucket", error)) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_not_found() => return Ok(()),
-                Err(StoreError::Refused { status: 409, .. }) if round < EMPTYING_ROUNDS => round += 1,
+                Err(StoreError::Refused { status: 409, .. }) if attempt < MAX_DELETE_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
             }
         }

@@ -10,18 +10,19 @@ use aws_sdk_s3::{
 
 use crate::config::{ExternalStorageConfig, Secret};
 
-/// A store that is down refuses or ignores connections; a local one answers in a millisecond.
+/// A local store accepts a connection within a millisecond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
-/// All attempts of one call, so that a dead store is a 503 well before the request's own limit.
+/// Timeout of all attempts of one call. An unreachable store results in a 503 well before the timeout of the HTTP
+/// request.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
-const ATTEMPTS: u32 = 2;
-/// Of a part of a large body.
-const PART_ATTEMPTS: u32 = 6;
-/// For calls that do much at once: a store sends nothing while it puts ten thousand parts together.
+const MAX_ATTEMPTS: u32 = 2;
+/// Attempts to send one part of a large body.
+const MAX_PART_ATTEMPTS: u32 = 6;
+/// Timeout of bulk calls: a store sends nothing while it assembles ten thousand parts.
 const BULK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Calls and signatures for one S3 store. Cheap to clone.
+/// A client of one S3 store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ObjectStore(Arc<Inner>);
 
@@ -36,7 +37,7 @@ struct Inner {
 }
 
 impl ObjectStore {
-    /// Builds both clients; opens no connection.
+    /// Creates the client without opening a connection.
     pub fn new(config: &ExternalStorageConfig) -> Self {
         Self(Arc::new(Inner {
             internal: Client::from_conf(client_config(config, &config.endpoint)),
@@ -48,7 +49,7 @@ impl ObjectStore {
         }))
     }
 
-    /// What browsers reach the store by, without a trailing slash; for a content security policy.
+    /// Returns the endpoint for browsers, without a trailing slash; for a content security policy.
     pub fn public_endpoint(&self) -> &str {
         &self.0.public_endpoint
     }
@@ -57,12 +58,12 @@ impl ObjectStore {
         &self.0.region
     }
 
-    /// For calls.
-    pub(super) fn calls(&self) -> &Client {
+    /// Returns the SDK client that sends requests.
+    pub(super) fn client(&self) -> &Client {
         &self.0.internal
     }
 
-    /// For signing only; it never connects.
+    /// Returns the SDK client that signs URLs. It never connects.
     pub(super) fn signer(&self) -> &Client {
         &self.0.public
     }
@@ -72,8 +73,8 @@ impl ObjectStore {
     }
 }
 
-/// Overrides one call's time limits.
-pub(super) fn bulk_call() -> aws_sdk_s3::config::Builder {
+/// Returns the configuration of a bulk call, with longer timeouts.
+pub(super) fn bulk_call_config() -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::Config::builder().timeout_config(
         TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -83,11 +84,12 @@ pub(super) fn bulk_call() -> aws_sdk_s3::config::Builder {
     )
 }
 
-/// Overrides one call's time limits, and tries it more often: many parts have gone before it.
-pub(super) fn part_call() -> aws_sdk_s3::config::Builder {
-    bulk_call().retry_config(
+/// Returns the configuration for sending a part, with longer timeouts and more attempts: a failure loses all parts sent
+/// before.
+pub(super) fn part_call_config() -> aws_sdk_s3::config::Builder {
+    bulk_call_config().retry_config(
         RetryConfig::standard()
-            .with_max_attempts(PART_ATTEMPTS)
+            .with_max_attempts(MAX_PART_ATTEMPTS)
             .with_initial_backoff(Duration::from_millis(200))
             .with_max_backoff(Duration::from_secs(3)),
     )
@@ -106,13 +108,13 @@ fn client_config(config: &ExternalStorageConfig, endpoint: &str) -> aws_sdk_s3::
             None,
             "atlashub",
         ))
-        // The default would put a CRC32 into presigned PUTs, which then fail for whoever does not send it.
+        // The default adds a CRC32 to presigned PUTs, which then fail for clients that don't send it.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(ATTEMPTS)
+                .with_max_attempts(MAX_ATTEMPTS)
                 .with_initial_backoff(Duration::from_millis(50))
                 .with_max_backoff(Duration::from_millis(250)),
         )

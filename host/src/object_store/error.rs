@@ -4,27 +4,27 @@ use crate::error::{ApiError, Code};
 
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// Why the store did not do what it was asked. Cases follow the HTTP status alone, since stores disagree on codes.
+/// An error of the object store. The HTTP status alone selects the variant, because stores disagree on error codes.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("{operation}: there is no such bucket, object or upload")]
+    #[error("{operation}: the bucket, object or upload does not exist")]
     NotFound { operation: &'static str },
-    #[error("{operation}: the precondition does not hold")]
+    #[error("{operation}: the precondition failed")]
     PreconditionFailed { operation: &'static str },
-    /// The store does not have this feature.
-    #[error("{operation}: the store does not support it")]
+    /// The store does not support this operation.
+    #[error("{operation}: the store does not support this operation")]
     NotSupported { operation: &'static str },
-    /// Another 3xx or 4xx: wrong credentials, wrong region, or a request the store finds invalid.
-    #[error("{operation}: the store refused with {status} {code}: {message}")]
+    /// Any other 3xx or 4xx: wrong credentials, wrong region, or an invalid request.
+    #[error("{operation}: the store refused the request with status {status} ({code}): {message}")]
     Refused { operation: &'static str, status: u16, code: String, message: String },
-    /// No answer in time, no connection, or a fault of the store's own.
+    /// A timeout, a failed connection, or an error of the store itself.
     #[error("{operation}: the store can't be reached")]
     Unavailable {
         operation: &'static str,
         #[source]
         cause: anyhow::Error,
     },
-    /// A request that could not be built or an answer that could not be read.
+    /// The request could not be built or the response could not be read.
     #[error("{operation} failed")]
     Other {
         operation: &'static str,
@@ -38,7 +38,7 @@ impl StoreError {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// The status of a refusal that is the request's fault.
+    /// Returns the HTTP status if the request was at fault.
     pub fn refused_status(&self) -> Option<u16> {
         match self {
             Self::NotFound { .. } => Some(404),
@@ -48,19 +48,19 @@ impl StoreError {
         }
     }
 
-    /// Wraps an error of the SDK; `operation` names the S3 call.
-    #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+    /// Converts an error of the SDK. `operation` is the name of the S3 call.
+    #[expect(clippy::needless_pass_by_value, reason = "map_err passes the error by value")]
     pub(super) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        // The SDK's Display says next to nothing; this walks the chain.
+        // The SDK's `Display` omits the causes; `DisplayErrorContext` includes them.
         let cause = anyhow::anyhow!("{}", DisplayErrorContext(&error));
         match &error {
             SdkError::ServiceError(service) => {
                 Self::from_status(operation, service.raw().status().as_u16(), service.err(), cause)
             }
-            // Answers without a body that the SDK understands, such as a proxy's page.
+            // Responses whose body the SDK can't parse, such as the error page of a proxy.
             SdkError::ResponseError(response) => match response.raw().status().as_u16() {
                 404 => Self::NotFound { operation },
                 412 => Self::PreconditionFailed { operation },
@@ -82,7 +82,7 @@ impl StoreError {
             404 => Self::NotFound { operation },
             412 => Self::PreconditionFailed { operation },
             405 | 501 => Self::NotSupported { operation },
-            // Too many requests is the platform's load, not the caller's fault.
+            // 429 is caused by the load of the platform, not by the caller.
             408 | 429 | 500.. => Self::Unavailable { operation, cause },
             _ => Self::Refused {
                 operation,
@@ -94,13 +94,15 @@ impl StoreError {
     }
 }
 
-/// The mapping for calls of our own; where a client's request can be at fault, the slice maps that case first.
+/// The conversion for requests of the platform itself. Where a client's request can be at fault, the slice converts that
+/// case first.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound { .. } => Self::new(Code::ObjectNotFound, "There is no such object."),
+            StoreError::NotFound { .. } => Self::new(Code::ObjectNotFound, "The object does not exist."),
             StoreError::NotSupported { .. } => {
-                Self::new(Code::NotImplemented, "The object store in use can't do this.").with_cause(error)
+                Self::new(Code::NotImplemented, "The configured object store does not support this operation.")
+                    .with_cause(error)
             }
             StoreError::Unavailable { .. } => Self::unavailable("The object store", error),
             StoreError::PreconditionFailed { .. } | StoreError::Refused { .. } | StoreError::Other { .. } => {

@@ -1,15 +1,20 @@
-//! The object store: any S3 that speaks path-style addresses and version 4 signatures.
+//! Client of the object store: any S3 server with path-style addresses and version 4 signatures.
 //!
-//! One [`ObjectStore`] holds two addresses. Calls go to the internal endpoint; URLs are signed for the public
-//! one, which browsers and apps reach. Bytes of users' objects never pass through the gateway: they have signed URLs.
-//! Small objects (manifests, `doctor`'s probe) are read and written whole, what jobs move is streamed.
+//! One [`ObjectStore`] has two endpoints. Requests go to the internal endpoint. URLs are signed for the public endpoint,
+//! which browsers and apps can reach. The bytes of users' objects never pass through the gateway: clients send and fetch
+//! them at signed URLs. Small objects (manifests, the test object of `doctor`) are read and written as a whole; the
+//! objects of jobs are streamed.
 //!
-//! Deliberately absent: logical buckets, path rules and who may do what (`storage`); versions, ACLs, tags and
-//! encryption headers, which not every store has; any reliance on error codes, on which stores disagree (the
-//! status decides).
+//! Deliberately absent: logical buckets, path rules and permissions (`storage`); versions, ACLs, tags and encryption
+//! headers, which not every store supports; decisions by error code, because stores disagree on codes (the HTTP status
+//! decides).
 //!
-//! Reading order: `client` (addresses, time limits), `error`, `buckets`, `objects`, `presign`, `post_policy`,
-//! `multipart`, `upload` (a stream becomes an object), `download` (the other way).
+//! Modules in reading order; those that send requests add methods to [`ObjectStore`]:
+//! - `client`: endpoints, timeouts and retries.
+//! - `error`: errors by HTTP status.
+//! - `buckets`, `objects`, `multipart`: S3 calls.
+//! - `presign`, `post_policy`: signed URLs and signed browser forms.
+//! - `upload`, `download`: streams.
 
 mod buckets;
 mod client;
@@ -20,7 +25,6 @@ mod objects;
 mod post_policy;
 mod presign;
 mod upload;
-mod upload_task;
 
 pub use client::ObjectStore;
 pub use download::ObjectBytes;
@@ -28,8 +32,9 @@ pub use error::{StoreError, StoreResult};
 pub use multipart::PartEtag;
 pub use objects::{ListedObject, ObjectMeta, ObjectPage};
 pub use post_policy::{PostPolicy, SignedPost};
-pub use presign::{PutConditions, SignedRequest};
+pub use presign::{IfExists, PartConditions, PutConditions, SignedRequest};
 pub use upload::{StoredUpload, Upload};
 
-/// The platform's own bucket: backups, logs of runs. No API key reaches it and no project's removal touches it.
+/// The platform's own bucket, for backups and run logs. No API key can access it, and deleting a project leaves it
+/// unchanged.
 pub const PLATFORM_BUCKET: &str = "atlashub-platform";

@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 
 use super::{
     ObjectStore, StoreError, StoreResult,
-    client::{bulk_call, part_call},
-    objects::{BATCH, to_chrono},
+    client::{bulk_call_config, part_call_config},
+    objects::{MAX_KEYS_PER_CALL, to_chrono},
 };
 
-/// A part that was uploaded.
+/// Number and ETag of an uploaded part.
 #[derive(Debug, Clone)]
 pub struct PartEtag {
     /// From 1.
@@ -20,11 +20,11 @@ pub struct PartEtag {
 }
 
 impl ObjectStore {
-    /// Begins an upload in parts and answers its id.
+    /// Creates a multipart upload and returns its id.
     pub async fn create_multipart(&self, bucket: &str, key: &str, content_type: &str) -> StoreResult<String> {
         const OPERATION: &str = "CreateMultipartUpload";
-        let answer = self
-            .calls()
+        let response = self
+            .client()
             .create_multipart_upload()
             .bucket(bucket)
             .key(key)
@@ -32,13 +32,12 @@ impl ObjectStore {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
-        answer.upload_id.ok_or(StoreError::Other {
-            operation: OPERATION,
-            cause: anyhow::anyhow!("the store answered without an upload id"),
-        })
+        response
+            .upload_id
+            .ok_or(StoreError::Other { operation: OPERATION, cause: anyhow::anyhow!("the response has no upload id") })
     }
 
-    /// Sends one part and answers its tag. Tried again over some seconds in which the store is not there.
+    /// Sends one part and returns its ETag. Retries for some seconds if the store is unreachable.
     pub(super) async fn upload_part(
         &self,
         bucket: &str,
@@ -48,8 +47,8 @@ impl ObjectStore {
         body: Bytes,
     ) -> StoreResult<String> {
         const OPERATION: &str = "UploadPart";
-        let answer = self
-            .calls()
+        let response = self
+            .client()
             .upload_part()
             .bucket(bucket)
             .key(key)
@@ -57,17 +56,16 @@ impl ObjectStore {
             .part_number(number)
             .body(ByteStream::from(body))
             .customize()
-            .config_override(part_call())
+            .config_override(part_call_config())
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
-        answer.e_tag.ok_or(StoreError::Other {
-            operation: OPERATION,
-            cause: anyhow::anyhow!("the store answered without an etag"),
-        })
+        response
+            .e_tag
+            .ok_or(StoreError::Other { operation: OPERATION, cause: anyhow::anyhow!("the response has no ETag") })
     }
 
-    /// Puts the parts together; the object appears at once and whole.
+    /// Assembles the parts into the object. The object becomes visible atomically.
     pub async fn complete_multipart(
         &self,
         bucket: &str,
@@ -80,39 +78,39 @@ impl ObjectStore {
             .iter()
             .map(|part| CompletedPart::builder().part_number(part.number).e_tag(&part.etag).build())
             .collect();
-        self.calls()
+        self.client()
             .complete_multipart_upload()
             .bucket(bucket)
             .key(key)
             .upload_id(upload_id)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
             .customize()
-            .config_override(bulk_call())
+            .config_override(bulk_call_config())
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
         Ok(())
     }
 
-    /// Drops an upload and its parts; one that is gone is done already.
+    /// Aborts an upload and removes its parts. Succeeds if the upload does not exist.
     pub async fn abort_multipart(&self, bucket: &str, key: &str, upload_id: &str) -> StoreResult<()> {
-        let answer = self.calls().abort_multipart_upload().bucket(bucket).key(key).upload_id(upload_id).send().await;
-        match answer.map_err(|error| StoreError::from_sdk("AbortMultipartUpload", error)) {
+        let response = self.client().abort_multipart_upload().bucket(bucket).key(key).upload_id(upload_id).send().await;
+        match response.map_err(|error| StoreError::from_sdk("AbortMultipartUpload", error)) {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Aborts every upload of the bucket, or those begun before `begun_before`. Answers how many.
-    pub async fn abort_uploads(&self, bucket: &str, begun_before: Option<DateTime<Utc>>) -> StoreResult<u64> {
+    /// Aborts the bucket's unfinished uploads, or only those created before `created_before`. Returns their number.
+    pub async fn abort_uploads(&self, bucket: &str, created_before: Option<DateTime<Utc>>) -> StoreResult<u64> {
         let mut aborted = 0;
         let (mut key_marker, mut id_marker) = (None, None);
         loop {
             let page = self
-                .calls()
+                .client()
                 .list_multipart_uploads()
                 .bucket(bucket)
-                .max_uploads(BATCH)
+                .max_uploads(MAX_KEYS_PER_CALL)
                 .set_key_marker(key_marker)
                 .set_upload_id_marker(id_marker)
                 .send()
@@ -120,9 +118,10 @@ impl ObjectStore {
                 .map_err(|error| StoreError::from_sdk("ListMultipartUploads", error))?;
             for upload in page.uploads.unwrap_or_default() {
                 let (Some(key), Some(upload_id)) = (upload.key, upload.upload_id) else { continue };
-                let initiated = upload.initiated.as_ref().and_then(to_chrono);
-                let stale = begun_before.is_none_or(|limit| initiated.is_some_and(|initiated| initiated < limit));
-                if stale {
+                let created_at = upload.initiated.as_ref().and_then(to_chrono);
+                let is_selected =
+                    created_before.is_none_or(|limit| created_at.is_some_and(|created_at| created_at < limit));
+                if is_selected {
                     self.abort_multipart(bucket, &key, &upload_id).await?;
                     aborted += 1;
                 }

@@ -5,23 +5,23 @@ use aws_sdk_s3::{
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 
-use super::{ObjectStore, StoreError, StoreResult, client::bulk_call};
+use super::{ObjectStore, StoreError, StoreResult, client::bulk_call_config};
 
-/// Most keys that one S3 call lists or deletes.
-pub(super) const BATCH: i32 = 1000;
+/// Maximum number of keys that one S3 call lists or deletes.
+pub(super) const MAX_KEYS_PER_CALL: i32 = 1000;
 
-/// What the store says of one object.
+/// Metadata of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
     /// Bytes.
     pub size: i64,
-    /// As the store gives it, quotes and all.
+    /// As returned by the store, including quotes.
     pub etag: Option<String>,
     pub content_type: Option<String>,
     pub last_modified: Option<DateTime<Utc>>,
 }
 
-/// One line of a listing; stores don't tell content types there.
+/// One object of a listing. Stores don't list content types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
     pub key: String,
@@ -31,19 +31,19 @@ pub struct ListedObject {
     pub last_modified: Option<DateTime<Utc>>,
 }
 
-/// Part of a listing, in the order of the keys' bytes.
+/// One page of a listing, in the byte order of the keys.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectPage {
     pub objects: Vec<ListedObject>,
-    /// The store's token for what follows; none at the end.
+    /// The store's continuation token; `None` on the last page.
     pub next: Option<String>,
 }
 
 impl ObjectStore {
-    /// What the store knows of an object; none where there is no such object or bucket.
+    /// Returns the metadata of an object, or `None` if the object or the bucket does not exist.
     pub async fn head(&self, bucket: &str, key: &str) -> StoreResult<Option<ObjectMeta>> {
-        let answer = self.calls().head_object().bucket(bucket).key(key).send().await;
-        match answer.map_err(|error| StoreError::from_sdk("HeadObject", error)) {
+        let response = self.client().head_object().bucket(bucket).key(key).send().await;
+        match response.map_err(|error| StoreError::from_sdk("HeadObject", error)) {
             Ok(head) => Ok(Some(ObjectMeta {
                 size: head.content_length.unwrap_or(0),
                 etag: head.e_tag,
@@ -55,22 +55,22 @@ impl ObjectStore {
         }
     }
 
-    /// Removes one object; succeeds as well where there is none.
+    /// Removes one object. Succeeds if it does not exist.
     pub async fn delete(&self, bucket: &str, key: &str) -> StoreResult<()> {
-        let answer = self.calls().delete_object().bucket(bucket).key(key).send().await;
-        match answer.map_err(|error| StoreError::from_sdk("DeleteObject", error)) {
+        let response = self.client().delete_object().bucket(bucket).key(key).send().await;
+        match response.map_err(|error| StoreError::from_sdk("DeleteObject", error)) {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Removes every object whose key starts with `prefix` (all, where it is empty), a page at a time.
-    /// Answers how many there were. A missing bucket has none.
+    /// Removes every object whose key starts with `prefix`; an empty prefix matches all. Returns their number, which is 0
+    /// if the bucket does not exist.
     pub async fn delete_prefix(&self, bucket: &str, prefix: &str) -> StoreResult<u64> {
         let mut deleted = 0;
         let mut token = None;
         loop {
-            let page = match self.list_page(bucket, prefix, BATCH, token.as_deref()).await {
+            let page = match self.list_page(bucket, prefix, MAX_KEYS_PER_CALL, token.as_deref()).await {
                 Err(error) if error.is_not_found() => return Ok(deleted),
                 page => page?,
             };
@@ -84,7 +84,7 @@ impl ObjectStore {
         }
     }
 
-    /// One page of a listing: keys that start with `prefix`, after the page that gave `token`.
+    /// Returns a page of the objects whose keys start with `prefix`. `token` is the `next` of the previous page.
     pub async fn list_page(
         &self,
         bucket: &str,
@@ -92,8 +92,8 @@ impl ObjectStore {
         limit: i32,
         token: Option<&str>,
     ) -> StoreResult<ObjectPage> {
-        let answer = self
-            .calls()
+        let response = self
+            .client()
             .list_objects_v2()
             .bucket(bucket)
             .prefix(prefix)
@@ -102,8 +102,8 @@ impl ObjectStore {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("ListObjectsV2", error))?;
-        let next = answer.next_continuation_token.filter(|_| answer.is_truncated == Some(true));
-        let objects = answer
+        let next = response.next_continuation_token.filter(|_| response.is_truncated == Some(true));
+        let objects = response
             .contents
             .unwrap_or_default()
             .into_iter()
@@ -119,9 +119,9 @@ impl ObjectStore {
         Ok(ObjectPage { objects, next })
     }
 
-    /// Writes an object that is held in memory.
+    /// Writes an object from memory.
     pub async fn put_small(&self, bucket: &str, key: &str, content_type: &str, body: Bytes) -> StoreResult<()> {
-        self.calls()
+        self.client()
             .put_object()
             .bucket(bucket)
             .key(key)
@@ -133,18 +133,18 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Reads an object of at most `max_bytes` into memory; a larger one is an error.
+    /// Reads an object into memory. An object of more than `max_bytes` is an error.
     pub async fn get_small(&self, bucket: &str, key: &str, max_bytes: usize) -> StoreResult<Bytes> {
         const OPERATION: &str = "GetObject";
-        let answer = self
-            .calls()
+        let response = self
+            .client()
             .get_object()
             .bucket(bucket)
             .key(key)
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(OPERATION, error))?;
-        let mut stream = answer.body;
+        let mut stream = response.body;
         let mut body = BytesMut::new();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| StoreError::Unavailable { operation: OPERATION, cause: error.into() })?;
@@ -164,31 +164,31 @@ impl ObjectStore {
         if keys.is_empty() {
             return Ok(());
         }
-        let unbuilt =
+        let invalid =
             |cause: aws_sdk_s3::error::BuildError| StoreError::Other { operation: OPERATION, cause: cause.into() };
         let mut delete = Delete::builder().quiet(true);
         for key in keys {
-            delete = delete.objects(ObjectIdentifier::builder().key(key).build().map_err(unbuilt)?);
+            delete = delete.objects(ObjectIdentifier::builder().key(key).build().map_err(invalid)?);
         }
-        let delete = delete.build().map_err(unbuilt)?;
-        let answer = self
-            .calls()
+        let delete = delete.build().map_err(invalid)?;
+        let response = self
+            .client()
             .delete_objects()
             .bucket(bucket)
             .delete(delete)
             .customize()
-            .config_override(bulk_call())
+            .config_override(bulk_call_config())
             .send()
             .await;
-        match answer.map_err(|error| StoreError::from_sdk(OPERATION, error)) {
-            Ok(answer) => match answer.errors.unwrap_or_default().into_iter().next() {
+        match response.map_err(|error| StoreError::from_sdk(OPERATION, error)) {
+            Ok(response) => match response.errors.unwrap_or_default().into_iter().next() {
                 Some(error) => Err(StoreError::Other {
                     operation: OPERATION,
-                    cause: anyhow::anyhow!("{:?} was not deleted: {:?} {:?}", error.key, error.code, error.message),
+                    cause: anyhow::anyhow!("could not delete {:?}: {:?} {:?}", error.key, error.code, error.message),
                 }),
                 None => Ok(()),
             },
-            // A store without batches, or with another opinion on their checksum: one at a time.
+            // The store does not support batches, or computes their checksum differently.
             Err(StoreError::NotSupported { .. } | StoreError::Refused { .. }) => {
                 for key in keys {
                     self.delete(bucket, key).await?;

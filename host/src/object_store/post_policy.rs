@@ -1,9 +1,9 @@
-//! POST policies: browser forms that a store accepts on a signature, with bounds on the length.
+//! Signs POST policies: browser forms that a store accepts with a signature, and whose length it limits.
 //!
-//! The SDK does not make them, so the signature (AWS Signature Version 4, "Authenticating Requests: Browser-Based
-//! Uploads Using POST") is made here.
+//! The SDK does not support them. The signature follows AWS Signature Version 4, "Authenticating Requests: Browser-Based
+//! Uploads Using POST".
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -14,28 +14,28 @@ use zeroize::Zeroizing;
 
 use super::ObjectStore;
 
-/// What a form may upload.
-#[derive(Debug, Clone, Copy)]
+/// The object that a form may upload.
+#[derive(Debug, Clone)]
 pub struct PostPolicy<'a> {
     pub bucket: &'a str,
     pub key: &'a str,
     pub content_type: &'a str,
-    /// Smallest and largest length in bytes, both allowed.
-    pub length: (i64, i64),
+    /// Allowed length in bytes.
+    pub length: RangeInclusive<i64>,
     pub expires_in: Duration,
 }
 
-/// A form to send as `multipart/form-data`: the fields, then the bytes as `file`.
+/// A form to send as `multipart/form-data`: first the fields, then the bytes as `file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPost {
-    /// The bucket at the public endpoint.
+    /// URL of the bucket at the public endpoint.
     pub url: String,
     pub fields: BTreeMap<String, String>,
 }
 
 impl ObjectStore {
-    /// Signs a form upload of one object. Needs no connection.
-    pub fn presign_post(&self, policy: PostPolicy<'_>, now: DateTime<Utc>) -> SignedPost {
+    /// Signs a form that uploads one object, without a connection.
+    pub fn presign_post(&self, policy: &PostPolicy<'_>, now: DateTime<Utc>) -> SignedPost {
         let (access_key_id, secret_access_key) = self.credentials();
         let date = now.format("%Y%m%d").to_string();
         let mut fields = BTreeMap::from([
@@ -45,7 +45,7 @@ impl ObjectStore {
             ("x-amz-credential".to_owned(), format!("{access_key_id}/{date}/{}/s3/aws4_request", self.region())),
             ("x-amz-date".to_owned(), now.format("%Y%m%dT%H%M%SZ").to_string()),
         ]);
-        let document = policy_document(&policy, &fields, now);
+        let document = policy_document(policy, &fields, now);
         let encoded = BASE64.encode(document.to_string());
         fields.insert("x-amz-signature".to_owned(), sign_policy(secret_access_key, &date, self.region(), &encoded));
         fields.insert("policy".to_owned(), encoded);
@@ -53,14 +53,16 @@ impl ObjectStore {
     }
 }
 
-/// Every field is pinned to its value: a form with another one, or with one more, is refused.
+/// Returns the policy. It fixes the value of every field: the store refuses a form with another value or another field.
 fn policy_document(
     policy: &PostPolicy<'_>,
     fields: &BTreeMap<String, String>,
     now: DateTime<Utc>,
 ) -> serde_json::Value {
-    let mut conditions =
-        vec![json!({ "bucket": policy.bucket }), json!(["content-length-range", policy.length.0, policy.length.1])];
+    let mut conditions = vec![
+        json!({ "bucket": policy.bucket }),
+        json!(["content-length-range", policy.length.start(), policy.length.end()]),
+    ];
     conditions.extend(fields.iter().map(|(name, value)| json!(["eq", format!("${name}"), value])));
     json!({
         "expiration": (now + policy.expires_in).to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -68,23 +70,18 @@ fn policy_document(
     })
 }
 
-/// The signature of a base64 policy, in lowercase hex. `date` is `YYYYMMDD`.
+/// Returns the signature of a base64 policy in lowercase hex. `date` is `YYYYMMDD`.
 fn sign_policy(secret_access_key: &str, date: &str, region: &str, policy: &str) -> String {
     let secret = Zeroizing::new(format!("AWS4{secret_access_key}"));
     let mut key = hmac_sha256(secret.as_bytes(), date);
     for scope in [region, "s3", "aws4_request"] {
         key = hmac_sha256(&key, scope);
     }
-    let mut hex = String::with_capacity(64);
-    for byte in hmac_sha256(&key, policy) {
-        // Writing to a String does not fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex::encode(hmac_sha256(&key, policy))
 }
 
 fn hmac_sha256(key: &[u8], message: &str) -> [u8; 32] {
-    // HMAC takes keys of any length: a longer one than the block is hashed first.
+    // HMAC accepts keys of any length: a key longer than the block is hashed first.
     let mut block = [0_u8; 64];
     if key.len() <= block.len() {
         block[..key.len()].copy_from_slice(key);
@@ -104,7 +101,7 @@ mod tests {
     /// Policy and signature of "Example: Browser-Based Upload using HTTP POST" in the S3 API reference; the
     /// signature was recomputed with another implementation.
     #[test]
-    fn signature_of_the_documented_example() {
+    fn signature_matches_the_documented_example() {
         let policy = include_str!("testdata/aws_post_policy.b64").trim();
         assert_eq!(
             sign_policy("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20151229", "us-east-1", policy),
@@ -113,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_pinned() {
+    fn policy_fixes_every_field() {
         let store = ObjectStore::new(&ExternalStorageConfig {
             endpoint: "http://127.0.0.1:1".to_owned(),
             public_endpoint: "https://s3.example.com/".to_owned(),
@@ -126,11 +123,11 @@ mod tests {
             bucket: "proj-a",
             key: "uploads/x.png",
             content_type: "image/png",
-            length: (0, 10),
+            length: 0..=10,
             expires_in: Duration::from_secs(60),
         };
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let post = store.presign_post(policy, now);
+        let post = store.presign_post(&policy, now);
         assert_eq!(post.url, "https://s3.example.com/proj-a");
         assert_eq!(post.fields["x-amz-credential"], "AK/20231114/eu-central-1/s3/aws4_request");
         assert_eq!(post.fields["x-amz-date"], "20231114T221320Z");

@@ -4,27 +4,45 @@ use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 
 use super::{ObjectStore, StoreError, StoreResult};
 
-/// A request that whoever holds it may make, until it expires.
+/// A signed request. Anyone who has it can send it until it expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
-    /// At the public endpoint.
+    /// URL at the public endpoint.
     pub url: String,
-    /// Headers that are part of the signature, in lowercase: all of them must be sent, exactly so.
+    /// Signed headers with lowercase names. All of them must be sent unchanged.
     pub headers: BTreeMap<String, String>,
 }
 
-/// What a signed `PUT` holds its sender to. What is not signed is not enforced by any store.
+/// Conditions that a signed `PUT` must meet. A store enforces signed conditions only.
 #[derive(Debug, Clone, Copy)]
 pub struct PutConditions<'a> {
     pub content_type: &'a str,
-    /// Exact bytes.
+    /// Exact number of bytes.
     pub content_length: Option<i64>,
-    /// Signs `If-None-Match: *`: the store refuses to replace an object, where it knows that header.
-    pub only_create: bool,
+    pub if_exists: IfExists,
+}
+
+/// What a signed `PUT` does if the object already exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfExists {
+    /// Replaces the object.
+    Replace,
+    /// Fails, if the store supports the header `If-None-Match: *`. The header is signed.
+    Fail,
+}
+
+/// The part that a signed `PUT` may upload.
+#[derive(Debug, Clone, Copy)]
+pub struct PartConditions<'a> {
+    pub upload_id: &'a str,
+    /// From 1.
+    pub part_number: i32,
+    /// Exact number of bytes.
+    pub size: i64,
 }
 
 impl ObjectStore {
-    /// Signs a `PUT` of one object. Needs no connection.
+    /// Signs a `PUT` of one object, without a connection.
     pub async fn presign_put(
         &self,
         bucket: &str,
@@ -39,14 +57,14 @@ impl ObjectStore {
             .key(key)
             .content_type(conditions.content_type)
             .set_content_length(conditions.content_length)
-            .set_if_none_match(conditions.only_create.then(|| "*".to_owned()))
+            .set_if_none_match((conditions.if_exists == IfExists::Fail).then(|| "*".to_owned()))
             .presigned(expiry(OPERATION, expires_in)?)
             .await
             .map(|request| signed_request(&request))
             .map_err(|error| StoreError::from_sdk(OPERATION, error))
     }
 
-    /// Signs a `GET`; `disposition` replaces the answer's `Content-Disposition`. Needs no connection.
+    /// Signs a `GET` of one object, without a connection. `disposition` sets the `Content-Disposition` of the response.
     pub async fn presign_get(
         &self,
         bucket: &str,
@@ -66,14 +84,12 @@ impl ObjectStore {
             .map_err(|error| StoreError::from_sdk(OPERATION, error))
     }
 
-    /// Signs a `PUT` of one part of exactly `size` bytes. Needs no connection.
+    /// Signs a `PUT` of one part, without a connection.
     pub async fn presign_part(
         &self,
         bucket: &str,
         key: &str,
-        upload_id: &str,
-        part_number: i32,
-        size: i64,
+        part: PartConditions<'_>,
         expires_in: Duration,
     ) -> StoreResult<SignedRequest> {
         const OPERATION: &str = "presigned UploadPart";
@@ -81,9 +97,9 @@ impl ObjectStore {
             .upload_part()
             .bucket(bucket)
             .key(key)
-            .upload_id(upload_id)
-            .part_number(part_number)
-            .content_length(size)
+            .upload_id(part.upload_id)
+            .part_number(part.part_number)
+            .content_length(part.size)
             .presigned(expiry(OPERATION, expires_in)?)
             .await
             .map(|request| signed_request(&request))

@@ -1,22 +1,86 @@
-//! Who may do what with a bucket.
+//! Who accesses the storage of which project, and what they may do there.
 
 use std::sync::Arc;
 
 use api_types::{BucketAccess, KeyType};
 
-use super::settings::BucketSettings;
+use super::{buckets::BucketSettings, path::ObjectPath, state::StorageState};
 use crate::{
     error::{ApiError, ApiResult, Code},
-    projects::Caller,
+    projects::{Caller, ProjectRef},
 };
 
-/// Who asks, as far as storage cares.
+/// One caller's access to the storage of one project: the first argument of every operation on objects.
+pub(super) struct StorageAccess {
+    pub state: StorageState,
+    pub project: Arc<ProjectRef>,
+    pub requester: Requester,
+    /// The bucket in the path of an admin request.
+    path_bucket: Option<String>,
+}
+
+impl StorageAccess {
+    /// Creates the access of a request with an API key.
+    pub(super) fn public(state: StorageState, caller: &Caller) -> Self {
+        Self { state, project: caller.project.clone(), requester: Requester::of(caller), path_bucket: None }
+    }
+
+    /// Creates the access of an admin request whose path names `bucket`.
+    pub(super) fn admin(state: StorageState, project: Arc<ProjectRef>, bucket: String) -> Self {
+        Self { state, project, requester: Requester::Admin, path_bucket: Some(bucket) }
+    }
+
+    /// Returns the name of the project's bucket in the object store.
+    pub(super) fn store_bucket(&self) -> String {
+        self.project.bucket()
+    }
+
+    /// Returns the bucket that the request names in its path, body or query.
+    ///
+    /// # Errors
+    /// `invalid_request` if the path and the body or query name different buckets.
+    pub(super) fn resolve_bucket<'a>(&'a self, named: Option<&'a str>) -> ApiResult<Option<&'a str>> {
+        match (self.path_bucket.as_deref(), named) {
+            (Some(path_bucket), Some(named)) if named != path_bucket => {
+                Err(ApiError::invalid("`bucket` differs from the bucket in the URL's path.")
+                    .with_hint("Omit `bucket`: the path already names it."))
+            }
+            (path_bucket, named) => Ok(path_bucket.or(named)),
+        }
+    }
+
+    /// Parses an object key. If the request names a bucket, the key must be in it.
+    ///
+    /// # Errors
+    /// `invalid_request` as [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or in another bucket.
+    pub(super) fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
+        ObjectPath::from_key(self.resolve_bucket(named_bucket)?, key)
+    }
+
+    /// Returns the settings of `bucket` if the requester may do `action` there.
+    ///
+    /// # Errors
+    /// `forbidden`, or `not_found` for a trusted requester if the bucket does not exist.
+    pub(super) async fn authorize(&self, bucket: &str, action: Action) -> ApiResult<BucketSettings> {
+        let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
+        self.requester.authorize(settings.as_ref(), action)
+    }
+
+    /// # Errors
+    /// `not_found` if the project has no bucket of this name.
+    pub(super) async fn require_bucket(&self, bucket: &str) -> ApiResult<()> {
+        let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
+        settings.map(drop).ok_or_else(|| ApiError::not_found("bucket"))
+    }
+}
+
+/// The kind of caller.
 #[derive(Debug, Clone)]
 pub(super) enum Requester {
     /// The owner, in the dashboard.
     Admin,
     SecretKey,
-    /// An end user, by id. Narrows whichever key came along.
+    /// An end user, by id. Restricts the key that the request also carries.
     SignedIn(Arc<str>),
     PublishableKey,
 }
@@ -28,7 +92,7 @@ pub(super) enum Action {
 }
 
 impl Requester {
-    pub(super) fn of(caller: &Caller) -> Self {
+    fn of(caller: &Caller) -> Self {
         match (&caller.user, caller.key_type) {
             (Some(user), _) => Self::SignedIn(user.sub.as_str().into()),
             (None, KeyType::Secret) => Self::SecretKey,
@@ -36,12 +100,12 @@ impl Requester {
         }
     }
 
-    /// Reaches every bucket, and may replace what is there.
+    /// Returns whether the requester may access every bucket and replace objects.
     pub(super) fn is_trusted(&self) -> bool {
         matches!(self, Self::Admin | Self::SecretKey)
     }
 
-    /// For `file_metadata.uploaded_by`.
+    /// Returns the value for the column `file_metadata.uploaded_by`.
     pub(super) fn label(&self) -> &str {
         match self {
             Self::Admin => "admin",
@@ -51,8 +115,8 @@ impl Requester {
         }
     }
 
-    /// The bucket, where the requester may do this to it. Whoever isn't trusted gets the same 403 for a bucket that
-    /// isn't exposed and for one that isn't there.
+    /// Returns the bucket's settings if the requester may do `action` there. An untrusted requester gets the same
+    /// 403 for a bucket that is not exposed and for one that does not exist.
     pub(super) fn authorize(&self, bucket: Option<&BucketSettings>, action: Action) -> ApiResult<BucketSettings> {
         let access = match (self, bucket) {
             (Self::Admin | Self::SecretKey, Some(bucket)) => return Ok(*bucket),
@@ -64,20 +128,20 @@ impl Requester {
         match (action, bucket) {
             (Action::Upload, Some(bucket)) if access.allows_upload() => Ok(*bucket),
             (Action::Download, Some(bucket)) if access.allows_download() => Ok(*bucket),
-            _ => Err(self.refusal(action)),
+            _ => Err(self.forbidden(action)),
         }
     }
 
-    fn refusal(&self, action: Action) -> ApiError {
+    fn forbidden(&self, action: Action) -> ApiError {
         let verb = match action {
             Action::Upload => "upload to",
             Action::Download => "download from",
         };
-        let who = match self {
+        let subject = match self {
             Self::SignedIn(_) => "A signed-in user",
             _ => "The publishable key",
         };
-        ApiError::new(Code::Forbidden, format!("{who} may not {verb} this bucket."))
+        ApiError::new(Code::Forbidden, format!("{subject} may not {verb} this bucket."))
             .with_hint("Expose the bucket in the dashboard, or sign the URL on a server with the secret key.")
     }
 }
@@ -87,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exposure_decides_for_all_but_the_trusted() {
+    fn bucket_exposure_limits_only_untrusted_requesters() {
         use BucketAccess::{Both, Download, None as Closed, Upload};
         let user = || Requester::SignedIn("u".into());
         for (publishable, signed_in, requester, action, allowed) in [

@@ -10,14 +10,14 @@ use axum::{
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{StorageState, access::Requester, buckets, download, multipart, objects, upload};
+use super::{access::StorageAccess, buckets, download, objects, state::StorageState, upload};
 use crate::{
-    error::{ApiError, ApiResult, Code},
+    error::ApiResult,
     http::{ApiJson, ApiPath, ApiQuery, AuditTarget},
     projects::{AdminProject, Projects},
 };
 
-/// Buckets and objects of a project, for the owner.
+/// Returns the routes for the buckets and objects of a project, for the owner.
 pub fn admin_router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -34,21 +34,10 @@ where
         .routes(routes!(sign_download))
 }
 
-/// The path's bucket; `{project}` is [`AdminProject`]'s.
+/// The segment `{bucket}` of the path; [`AdminProject`] reads `{project}`.
 #[derive(Deserialize)]
 struct BucketSegment {
     bucket: String,
-}
-
-/// The path names the bucket; a body or query that names one too must name the same.
-fn same_bucket(segment: String, named: Option<&str>) -> ApiResult<String> {
-    match named {
-        Some(named) if named != segment => {
-            Err(ApiError::new(Code::InvalidRequest, "`bucket` is not the bucket that the address names.")
-                .with_hint("Leave `bucket` out."))
-        }
-        _ => Ok(segment),
-    }
 }
 
 /// List a project's buckets
@@ -69,7 +58,7 @@ async fn list_buckets(
 
 /// Create a bucket
 ///
-/// Exposed to nobody but the secret key.
+/// Only the secret key can access the new bucket until it is exposed.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets",
@@ -80,7 +69,7 @@ async fn list_buckets(
         (status = 201, body = Bucket),
         (status = 400, body = ErrorBody),
         (status = 404, body = ErrorBody),
-        (status = 409, body = ErrorBody, description = "The name is taken"),
+        (status = 409, body = ErrorBody, description = "The bucket already exists"),
     ),
 )]
 async fn create_bucket(
@@ -92,7 +81,7 @@ async fn create_bucket(
     Ok((StatusCode::CREATED, Extension(AuditTarget(bucket.name.clone())), ApiJson(bucket)))
 }
 
-/// Read a bucket's settings
+/// Get a bucket
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}",
@@ -108,9 +97,9 @@ async fn get_bucket(
     buckets::get_bucket(&state, &project, &segment.bucket).await.map(ApiJson)
 }
 
-/// Change a bucket's exposure or limit
+/// Update a bucket's exposure or limit
 ///
-/// What is left out stays. A smaller limit counts for uploads signed from now on.
+/// Omitted fields keep their value. A new limit applies to uploads that are signed afterwards.
 #[utoipa::path(
     patch,
     path = "/admin/v1/projects/{project}/buckets/{bucket}",
@@ -137,7 +126,7 @@ async fn update_bucket(
     request_body = DeleteBucket,
     responses(
         (status = 204, description = "Deleted"),
-        (status = 400, body = ErrorBody, description = "`confirmation_required`: `confirm` is not the bucket's name"),
+        (status = 400, body = ErrorBody, description = "`confirmation_required`: `confirm` differs from the bucket's name"),
         (status = 404, body = ErrorBody),
     ),
 )]
@@ -157,7 +146,11 @@ async fn delete_bucket(
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
     tag = "storage",
     params(("project" = String, Path), ("bucket" = String, Path), ListObjects),
-    responses((status = 200, body = Page<StoredObject>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = Page<StoredObject>),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+    ),
 )]
 async fn list_objects(
     State(state): State<StorageState>,
@@ -165,8 +158,7 @@ async fn list_objects(
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiQuery(request): ApiQuery<ListObjects>,
 ) -> ApiResult<ApiJson<Page<StoredObject>>> {
-    let bucket = Some(same_bucket(segment.bucket, request.bucket.as_deref())?);
-    objects::list_objects(&state, &project, ListObjects { bucket, ..request }).await.map(ApiJson)
+    objects::list_objects(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
 }
 
 /// Delete an object
@@ -183,8 +175,7 @@ async fn delete_object(
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiQuery(request): ApiQuery<ObjectRef>,
 ) -> ApiResult<ApiJson<DeletedObject>> {
-    let bucket = Some(same_bucket(segment.bucket, request.bucket.as_deref())?);
-    objects::delete_object(&state, &project, ObjectRef { bucket, ..request }).await.map(ApiJson)
+    objects::delete_object(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
 }
 
 /// Sign an upload
@@ -208,13 +199,10 @@ async fn sign_upload(
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<SignUpload>,
 ) -> ApiResult<ApiJson<SignedUpload>> {
-    let named = Some(request.bucket.as_str()).filter(|named| !named.is_empty());
-    let bucket = same_bucket(segment.bucket, named)?;
-    let request = SignUpload { bucket, ..request };
-    upload::sign_upload(&state, &project, &Requester::Admin, request).await.map(ApiJson)
+    upload::sign_upload(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
 }
 
-/// Complete an upload in parts
+/// Complete a multipart upload
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete",
@@ -225,7 +213,7 @@ async fn sign_upload(
         (status = 200, body = StoredObject),
         (status = 400, body = ErrorBody),
         (status = 404, body = ErrorBody),
-        (status = 413, body = ErrorBody, description = "Larger than was signed for; the object was removed"),
+        (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
 )]
 async fn complete_upload(
@@ -234,10 +222,10 @@ async fn complete_upload(
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<CompleteUpload>,
 ) -> ApiResult<ApiJson<StoredObject>> {
-    multipart::complete_upload(&state, &project, &Requester::Admin, Some(&segment.bucket), request).await.map(ApiJson)
+    upload::complete_upload(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
 }
 
-/// Abort an upload in parts
+/// Abort a multipart upload
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort",
@@ -256,7 +244,7 @@ async fn abort_upload(
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<AbortUpload>,
 ) -> ApiResult<StatusCode> {
-    multipart::abort_upload(&state, &project, &Requester::Admin, Some(&segment.bucket), request).await?;
+    upload::abort_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -274,6 +262,5 @@ async fn sign_download(
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiQuery(request): ApiQuery<SignDownload>,
 ) -> ApiResult<ApiJson<SignedDownload>> {
-    let bucket = Some(same_bucket(segment.bucket, request.bucket.as_deref())?);
-    download::sign_download(&state, &project, &Requester::Admin, SignDownload { bucket, ..request }).await.map(ApiJson)
+    download::sign_download(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
 }

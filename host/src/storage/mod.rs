@@ -1,60 +1,36 @@
-//! Files: logical buckets, signed uploads and downloads, listing, removal.
+//! File storage: logical buckets, signed uploads and downloads, and the listing and removal of objects.
 //!
-//! A project has one bucket in the object store; its logical buckets are the first part of the keys there. The
-//! store is the truth about what exists; `file_metadata` keeps what was signed for and what was seen to arrive.
-//! The bytes never pass through here.
+//! A project has one bucket in the object store. Its logical buckets are the first segment of the keys in it. The
+//! object store is authoritative for which objects exist. The table `file_metadata` records which uploads were signed
+//! and which objects were seen.
 //!
-//! Deliberately absent: transfers of bytes, S3 itself (`object_store`), exports and backups, which have a bucket
-//! of the platform's own.
+//! Deliberately absent: the transfer of bytes (clients send and fetch them at signed URLs), S3 itself
+//! (`object_store`), and backups, which are in the platform's own bucket.
 //!
-//! Reading order: `path` and `media_type` (pure rules), `access` (who may do what), `settings` (a bucket's
-//! settings, cached), `queries`, `settle` (is what arrived what was signed for?), then what callers do: `upload`,
-//! `multipart`, `download`, `objects`, `buckets`; `cleanup` and `sweeps`; `routes` and `admin_routes`.
+//! Modules in reading order:
+//! - `path`: rules for bucket names, object keys and prefixes; pure.
+//! - `state`, `access`: what the handlers share, and who may access which bucket.
+//! - `errors`: errors that several operations return.
+//! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
+//! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
+//! - `sweep`: removal of what expired, in the background and for plugins.
+//! - `routes`, `admin_routes`: the handlers of the public and of the admin surface.
 
 mod access;
 mod admin_routes;
 mod buckets;
-mod cleanup;
 mod download;
-mod media_type;
-mod multipart;
+mod errors;
 mod objects;
 mod path;
-mod queries;
+mod records;
 mod routes;
-mod settings;
-mod settle;
-mod sweep_queries;
-mod sweeps;
+mod state;
+mod sweep;
 mod upload;
 
-use sqlx::PgPool;
-
-use crate::object_store::ObjectStore;
-
 pub use admin_routes::admin_router;
-pub use cleanup::{CleanupReport, cleanup};
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
 pub use routes::router;
-pub use sweeps::{StorageSweep, SweepReport, sweep};
-
-/// What the handlers of this slice need.
-#[derive(Clone)]
-pub struct StorageState {
-    platform: PgPool,
-    store: ObjectStore,
-    settings: settings::SettingsCache,
-    /// Largest object of a bucket that is created without telling, in bytes.
-    default_max_object_bytes: i64,
-}
-
-impl StorageState {
-    pub fn new(platform: PgPool, store: ObjectStore, default_max_object_bytes: i64) -> Self {
-        Self { settings: settings::SettingsCache::new(platform.clone()), platform, store, default_max_object_bytes }
-    }
-
-    /// Forgets what was read of a project's buckets, for example when the project is removed.
-    pub fn forget_project(&self, project: &str) {
-        self.settings.forget(project);
-    }
-}
+pub use state::StorageState;
+pub use sweep::{FullSweepReport, StorageSweep, SweepReport, full_sweep, sweep};

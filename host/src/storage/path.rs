@@ -1,7 +1,7 @@
-//! What names are allowed: buckets and the objects in them. Pure; knows no HTTP, database or store.
+//! Rules for bucket names, object paths and list prefixes. Pure: uses no HTTP, database or store.
 //!
-//! An object's key in the store is `<bucket>/<path>`, inside the project's one bucket there. Nothing but
-//! [`ObjectPath`] makes such a key, and nothing but the parsers here makes an [`ObjectPath`].
+//! An object's key in the store is `<bucket>/<path>`, inside the project's one bucket there. Only [`ObjectPath`] builds
+//! such a key, and only the parsers in this file build an [`ObjectPath`].
 
 use std::{borrow::Cow, fmt};
 
@@ -9,16 +9,16 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{ApiError, Code};
 
-/// Longest key of an object in bytes, bucket and slash included: S3's own limit.
+/// Maximum length of an object key in bytes, including bucket and slash. This is S3's own limit.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// A bucket's name: lowercase letters, digits, `-` and `_`, 1 to 63 characters, the first a letter or digit.
+/// A bucket name: 1 to 63 lowercase letters, digits, `-` and `_`, starting with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketName(String);
 
 impl BucketName {
     /// # Errors
-    /// `invalid_request` where the name is not one a bucket can have.
+    /// `invalid_request` if `name` is not a valid bucket name.
     pub fn parse(name: &str) -> Result<Self, ApiError> {
         let valid = (1..=63).contains(&name.len())
             && !name.starts_with(['-', '_'])
@@ -28,8 +28,8 @@ impl BucketName {
         if valid {
             Ok(Self(name.to_owned()))
         } else {
-            Err(ApiError::invalid("This can't be the name of a bucket.")
-                .with_hint("Use 1 to 63 lowercase letters, digits, `-` and `_`, and begin with a letter or digit."))
+            Err(ApiError::invalid("The bucket name is invalid.")
+                .with_hint("Use 1 to 63 lowercase letters, digits, `-` and `_`, starting with a letter or digit."))
         }
     }
 
@@ -44,7 +44,7 @@ impl fmt::Display for BucketName {
     }
 }
 
-/// Where one object is: a bucket and a path in it that passed every rule.
+/// The location of one object: a valid bucket name and a valid path in that bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectPath {
     /// `<bucket>/<path>`.
@@ -53,33 +53,33 @@ pub struct ObjectPath {
 }
 
 impl ObjectPath {
-    /// From a bucket and the path in it.
+    /// Parses a path in `bucket`.
     ///
     /// # Errors
-    /// `invalid_path`; the message says which rule it breaks.
+    /// `invalid_path`; the message names the violated rule.
     pub fn new(bucket: &BucketName, path: &str) -> Result<Self, ApiError> {
         check(path, Shape::Whole).and_then(|()| check_length(bucket, path)).map_err(invalid_path)?;
         Ok(Self { key: format!("{bucket}/{path}"), bucket_length: bucket.0.len() })
     }
 
-    /// From an object key, `<bucket>/<path>`, that must be in `bucket` where one is named.
+    /// Parses an object key, `<bucket>/<path>`. If `bucket` is given, the key must be in it.
     ///
     /// # Errors
-    /// `invalid_path`; the message says which rule it breaks.
+    /// `invalid_path`; the message names the violated rule.
     pub fn from_key(bucket: Option<&str>, key: &str) -> Result<Self, ApiError> {
         let Some((key_bucket, path)) = key.split_once('/') else {
-            return Err(invalid_path("has no bucket before its path"));
+            return Err(invalid_path("must start with a bucket name and a slash"));
         };
         let Ok(name) = BucketName::parse(key_bucket) else {
-            return Err(invalid_path("does not begin with the name of a bucket"));
+            return Err(invalid_path("must start with a valid bucket name"));
         };
         if bucket.is_some_and(|bucket| bucket != key_bucket) {
-            return Err(invalid_path("is not in the bucket that the request names"));
+            return Err(invalid_path("is in another bucket than the request names"));
         }
         Self::new(&name, path)
     }
 
-    /// `<bucket>/<path>`: the key in the project's bucket of the store.
+    /// Returns the key in the project's bucket of the store, `<bucket>/<path>`.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -88,21 +88,21 @@ impl ObjectPath {
         &self.key[..self.bucket_length]
     }
 
-    /// Path inside the bucket.
+    /// Returns the path inside the bucket.
     pub fn path(&self) -> &str {
         &self.key[self.bucket_length + 1..]
     }
 
-    /// Last part of the path.
+    /// Returns the last segment of the path.
     pub fn file_name(&self) -> &str {
         self.path().rsplit('/').next().unwrap_or_default()
     }
 }
 
-/// What keys of a listing begin with, in the store: `<bucket>/<prefix>`.
+/// Returns the key prefix of a listing, `<bucket>/<prefix>`.
 ///
 /// # Errors
-/// `invalid_path` where no path could begin so.
+/// `invalid_path` if no valid path starts with `prefix`.
 pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
         check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
@@ -113,36 +113,36 @@ pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, A
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Whole,
-    /// May end in the middle of a segment, or right after one.
+    /// May end in the middle of a segment or with a slash.
     Prefix,
 }
 
 fn invalid_path(rule: &'static str) -> ApiError {
-    ApiError::new(Code::InvalidPath, format!("The path of the object {rule}.")).with_hint(
-        "Send a path like `notes/x.png`, and as objectKey what the upload answered, like `uploads/notes/x.png`.",
+    ApiError::new(Code::InvalidPath, format!("The object path {rule}.")).with_hint(
+        "Send a `path` such as `notes/x.png`, or the `objectKey` of the upload response, such as `uploads/notes/x.png`.",
     )
 }
 
 fn check_length(bucket: &BucketName, path: &str) -> Result<(), &'static str> {
     if bucket.0.len() + 1 + path.len() > MAX_KEY_BYTES {
-        return Err("is longer than 1024 bytes together with its bucket");
+        return Err("is longer than 1024 bytes including the bucket");
     }
     Ok(())
 }
 
-/// Checks the text itself and whatever percent-decoding makes of it, however often: somebody between here and
-/// the store may decode once more than expected. Each round is shorter than the one before, so this ends.
+/// Checks the text and every result of repeated percent-decoding, because a component between here and the store may
+/// decode once more than expected. Terminates because each decoding shortens the text.
 fn check(path: &str, shape: Shape) -> Result<(), &'static str> {
     if path.len() > MAX_KEY_BYTES {
-        return Err("is longer than 1024 bytes together with its bucket");
+        return Err("is longer than 1024 bytes including the bucket");
     }
     let mut text = Cow::Borrowed(path);
     loop {
         check_plain(&text, shape)?;
         let decoded = percent_decode_str(&text)
             .decode_utf8()
-            // Overlong encodings of dots and slashes end here too.
-            .map_err(|_| "has percent-encoded bytes that are not UTF-8")?;
+            // Also rejects overlong encodings of dots and slashes.
+            .map_err(|_| "contains percent-encoded bytes that are not UTF-8")?;
         if decoded == text {
             return Ok(());
         }
@@ -155,19 +155,19 @@ fn check_plain(path: &str, shape: Shape) -> Result<(), &'static str> {
         return Err("is empty");
     }
     if path.starts_with('/') {
-        return Err("begins with a slash");
+        return Err("starts with a slash");
     }
     for character in path.chars() {
         match character {
-            '\0' => return Err("has a NUL character"),
-            '\\' => return Err("has a backslash"),
-            // Tabs and newlines, C1, and the separators that some programs take for newlines.
+            '\0' => return Err("contains a NUL character"),
+            '\\' => return Err("contains a backslash"),
+            // Includes tabs, newlines, C1 controls, and separators that some programs treat as newlines.
             _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
-                return Err("has a control character");
+                return Err("contains a control character");
             }
-            // A name that reads otherwise than it is: `gpj.exe` shown as `exe.jpg`.
+            // These display a name differently from its order of characters: `gpj.exe` as `exe.jpg`.
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                return Err("has a character that changes the direction of writing");
+                return Err("contains a character that changes the text direction");
             }
             _ => {}
         }
@@ -176,24 +176,25 @@ fn check_plain(path: &str, shape: Shape) -> Result<(), &'static str> {
     let mut first = true;
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
-        // `notes/` and `notes/.` can still become `notes/.profile`.
+        // A prefix `notes/` or `notes/.` can still continue as `notes/.profile`.
         if !(last && shape == Shape::Prefix && segment != "..") {
             match segment {
                 "" if last => return Err("ends with a slash"),
-                "" => return Err("has an empty segment (two slashes in a row)"),
-                "." | ".." => return Err("has a segment `.` or `..`"),
+                "" => return Err("contains an empty segment (two slashes in a row)"),
+                "." | ".." => return Err("contains a segment `.` or `..`"),
                 _ => {}
             }
         }
         if first && is_project_bucket(segment) {
-            return Err("begins with the name of a project's storage");
+            return Err("starts with the name of a project's bucket in the object store");
         }
         first = false;
     }
     Ok(())
 }
 
-/// `proj-<id>`, the store's bucket of a project: nobody names a folder so but to reach another project's.
+/// Returns whether `segment` is `proj-<id>`, the name of a project's bucket in the store. A path that starts with it is
+/// most likely an attempt to access another project.
 fn is_project_bucket(segment: &str) -> bool {
     segment.strip_prefix("proj-").is_some_and(|id| {
         (8..=24).contains(&id.len())
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn bucket_names() {
+    fn bucket_names_are_validated() {
         for name in ["a", "0", "private", "my-bucket_2", &"x".repeat(63)] {
             assert!(BucketName::parse(name).is_ok(), "{name}");
         }
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn good_paths() {
+    fn valid_paths_are_accepted_unchanged() {
         for path in [
             "x",
             "notes/x.png",
@@ -249,7 +250,7 @@ mod tests {
         }
     }
 
-    const BAD: &[&str] = &[
+    const INVALID_PATHS: &[&str] = &[
         "",
         "/",
         "/a",
@@ -305,14 +306,14 @@ mod tests {
     ];
 
     #[test]
-    fn bad_paths() {
-        for path in BAD {
+    fn invalid_paths_are_rejected_also_when_encoded() {
+        for path in INVALID_PATHS {
             for outcome in
                 [ObjectPath::new(&uploads(), path), ObjectPath::from_key(Some("uploads"), &format!("uploads/{path}"))]
             {
                 match outcome {
                     Err(error) => assert_eq!(error.code(), Code::InvalidPath, "{path:?}"),
-                    Ok(_) => panic!("{path:?} was taken"),
+                    Ok(_) => panic!("{path:?} was accepted"),
                 }
             }
         }
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_other_places() {
+    fn keys_outside_the_named_bucket_are_rejected() {
         for (bucket, key) in [
             ("uploads", "private/x"),
             ("uploads", "uploads2/x"),
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes() {
+    fn list_prefixes_are_validated() {
         for prefix in ["", "notes", "notes/", "notes/x.p", "notes/.", "a b/"] {
             assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
         }

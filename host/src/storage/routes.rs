@@ -8,14 +8,14 @@ use axum::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{StorageState, access::Requester, download, multipart, objects, upload};
+use super::{access::StorageAccess, download, objects, state::StorageState, upload};
 use crate::{
     error::ApiResult,
     http::{ApiJson, ApiQuery},
     projects::{Caller, SecretCaller},
 };
 
-/// `/v1/storage`, for callers with an API key.
+/// Returns the routes under `/v1/storage`, for requests with an API key.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -32,9 +32,9 @@ where
 
 /// Sign an upload
 ///
-/// The answer says where and how to send the bytes; they don't pass through here. `headers` lists all that must be
-/// sent; with the mode `put` and neither `size` nor `once` that is the content type alone. A larger object than
-/// `maxSize` is never served, and removed.
+/// Returns a signed URL and how to send the bytes to it; the bytes go directly to the object store. Send exactly the
+/// headers in `headers`: with the mode `put` and neither `size` nor `once`, only the content type. An object larger
+/// than `maxSize` is never served and is removed.
 #[utoipa::path(
     post,
     path = "/v1/storage/signed-upload",
@@ -43,8 +43,12 @@ where
     responses(
         (status = 200, body = SignedUpload),
         (status = 400, body = ErrorBody, description = "`invalid_path`, `invalid_request`, `invalid_json`"),
-        (status = 403, body = ErrorBody, description = "The bucket is not exposed for uploads, or `upsert` without the secret key"),
-        (status = 404, body = ErrorBody, description = "No such bucket"),
+        (
+            status = 403,
+            body = ErrorBody,
+            description = "The bucket is not exposed for uploads, or `upsert` was sent without the secret key",
+        ),
+        (status = 404, body = ErrorBody, description = "The bucket does not exist"),
         (status = 409, body = ErrorBody, description = "`object_exists`"),
         (status = 413, body = ErrorBody, description = "`object_too_large`: above the bucket's limit"),
     ),
@@ -54,10 +58,10 @@ async fn sign_upload(
     caller: Caller,
     ApiJson(request): ApiJson<SignUpload>,
 ) -> ApiResult<ApiJson<SignedUpload>> {
-    upload::sign_upload(&state, &caller.project, &Requester::of(&caller), request).await.map(ApiJson)
+    upload::sign_upload(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }
 
-/// Complete an upload in parts
+/// Complete a multipart upload
 #[utoipa::path(
     post,
     path = "/v1/storage/multipart/complete",
@@ -65,11 +69,11 @@ async fn sign_upload(
     request_body = CompleteUpload,
     responses(
         (status = 200, body = StoredObject),
-        (status = 400, body = ErrorBody, description = "The parts are not those that were uploaded"),
+        (status = 400, body = ErrorBody, description = "The parts differ from the uploaded parts"),
         (status = 403, body = ErrorBody),
-        (status = 404, body = ErrorBody, description = "No such upload"),
-        (status = 409, body = ErrorBody, description = "`object_exists`: another upload was faster"),
-        (status = 413, body = ErrorBody, description = "Larger than was signed for; the object was removed"),
+        (status = 404, body = ErrorBody, description = "The upload does not exist"),
+        (status = 409, body = ErrorBody, description = "`object_exists`: another object was uploaded to the path meanwhile"),
+        (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
 )]
 async fn complete_upload(
@@ -77,12 +81,12 @@ async fn complete_upload(
     caller: Caller,
     ApiJson(request): ApiJson<CompleteUpload>,
 ) -> ApiResult<ApiJson<StoredObject>> {
-    multipart::complete_upload(&state, &caller.project, &Requester::of(&caller), None, request).await.map(ApiJson)
+    upload::complete_upload(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }
 
-/// Abort an upload in parts
+/// Abort a multipart upload
 ///
-/// Drops the parts that came. One that is gone already is no error.
+/// Removes the uploaded parts. Succeeds if the upload was already aborted.
 #[utoipa::path(
     post,
     path = "/v1/storage/multipart/abort",
@@ -100,14 +104,14 @@ async fn abort_upload(
     caller: Caller,
     ApiJson(request): ApiJson<AbortUpload>,
 ) -> ApiResult<StatusCode> {
-    multipart::abort_upload(&state, &caller.project, &Requester::of(&caller), None, request).await?;
+    upload::abort_upload(&StorageAccess::public(state, &caller), request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Sign a download
 ///
-/// With `downloadAs` browsers save the file under that name. Types that browsers run scripts of (HTML, SVG, XML)
-/// are always saved when opened by themselves; pages can still embed them as images.
+/// With `downloadAs`, browsers save the file under that name. Browsers always save files of types that can run scripts
+/// (HTML, SVG, XML) when opened directly; pages can still embed them as images.
 #[utoipa::path(
     get,
     path = "/v1/storage/signed-download",
@@ -117,7 +121,11 @@ async fn abort_upload(
         (status = 200, body = SignedDownload),
         (status = 400, body = ErrorBody, description = "`invalid_path`, `invalid_request`"),
         (status = 403, body = ErrorBody, description = "The bucket is not exposed for downloads"),
-        (status = 404, body = ErrorBody, description = "`object_not_found`, also for an object larger than was signed for"),
+        (
+            status = 404,
+            body = ErrorBody,
+            description = "`object_not_found`, also if the object was larger than signed for",
+        ),
     ),
 )]
 async fn sign_download(
@@ -125,12 +133,12 @@ async fn sign_download(
     caller: Caller,
     ApiQuery(request): ApiQuery<SignDownload>,
 ) -> ApiResult<ApiJson<SignedDownload>> {
-    download::sign_download(&state, &caller.project, &Requester::of(&caller), request).await.map(ApiJson)
+    download::sign_download(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }
 
 /// List a bucket's objects
 ///
-/// Secret key only. In the order of the keys' bytes, straight from the store.
+/// Requires the secret key. Objects are in the byte order of their keys.
 #[utoipa::path(
     get,
     path = "/v1/storage/list",
@@ -139,8 +147,8 @@ async fn sign_download(
     responses(
         (status = 200, body = Page<StoredObject>),
         (status = 400, body = ErrorBody, description = "`invalid_path`, `invalid_cursor`, `invalid_request`"),
-        (status = 403, body = ErrorBody, description = "Not the secret key"),
-        (status = 404, body = ErrorBody, description = "No such bucket"),
+        (status = 403, body = ErrorBody, description = "The request was not made with the secret key"),
+        (status = 404, body = ErrorBody, description = "The bucket does not exist"),
     ),
 )]
 async fn list_objects(
@@ -148,12 +156,12 @@ async fn list_objects(
     SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ListObjects>,
 ) -> ApiResult<ApiJson<Page<StoredObject>>> {
-    objects::list_objects(&state, &caller.project, request).await.map(ApiJson)
+    objects::list_objects(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }
 
 /// Delete an object
 ///
-/// Secret key only.
+/// Requires the secret key.
 #[utoipa::path(
     delete,
     path = "/v1/storage/object",
@@ -162,8 +170,8 @@ async fn list_objects(
     responses(
         (status = 200, body = DeletedObject),
         (status = 400, body = ErrorBody, description = "`invalid_path`"),
-        (status = 403, body = ErrorBody, description = "Not the secret key"),
-        (status = 404, body = ErrorBody, description = "`object_not_found`, or no such bucket"),
+        (status = 403, body = ErrorBody, description = "The request was not made with the secret key"),
+        (status = 404, body = ErrorBody, description = "`object_not_found`, or the bucket does not exist"),
     ),
 )]
 async fn delete_object(
@@ -171,5 +179,5 @@ async fn delete_object(
     SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ObjectRef>,
 ) -> ApiResult<ApiJson<DeletedObject>> {
-    objects::delete_object(&state, &caller.project, request).await.map(ApiJson)
+    objects::delete_object(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }

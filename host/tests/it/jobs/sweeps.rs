@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     backups::catalogue::store_backup,
-    storage::cleanup::{age, state},
+    storage::sweep::{backdate_records, storage_state},
     support::{TestApp, TestProject, Uploads as _, must_send},
 };
 
@@ -34,9 +34,9 @@ async fn unused_uploads_go_and_used_ones_stay() {
     project.secret().sign("never.txt", json!({})).await;
     let signed = project.secret().sign("came.txt", json!({})).await;
     must_send(&signed, "x").await;
-    assert_eq!(sweep(&state(&app), StorageSweep::ExpiredUploads).await.unwrap(), SweepReport::default());
-    age(&app, &project, 30).await;
-    assert_eq!(sweep(&state(&app), StorageSweep::ExpiredUploads).await.unwrap().removed, 1);
+    assert_eq!(sweep(&storage_state(&app), StorageSweep::ExpiredUploads).await.unwrap(), SweepReport::default());
+    backdate_records(&app, &project, 30).await;
+    assert_eq!(sweep(&storage_state(&app), StorageSweep::ExpiredUploads).await.unwrap().removed, 1);
     assert_eq!(paths(&app, &project).await, ["came.txt"]);
     assert_eq!(project.secret().download("came.txt").await, b"x");
 }
@@ -53,7 +53,7 @@ async fn what_is_larger_than_its_url_allowed_goes() {
         .execute(app.app.platform())
         .await
         .unwrap();
-    let report = sweep(&state(&app), StorageSweep::OversizeUploads).await.unwrap();
+    let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
     assert_eq!(report, SweepReport { removed: 1, freed_bytes: 4, more: false });
     assert_eq!(paths(&app, &project).await, ["right.txt"]);
     let bucket = format!("proj-{}", project.id);
@@ -70,11 +70,11 @@ async fn records_of_objects_that_are_gone_go_also_long_after() {
     }
     let bucket = format!("proj-{}", project.id);
     app.app.store().delete(&bucket, "uploads/gone.txt").await.unwrap();
-    assert_eq!(sweep(&state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 0, "not long ago");
-    age(&app, &project, 24 * 31).await;
-    assert_eq!(sweep(&state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 1);
+    assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 0, "not long ago");
+    backdate_records(&app, &project, 24 * 31).await;
+    assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 1);
     assert_eq!(paths(&app, &project).await, ["there.txt"]);
-    assert_eq!(sweep(&state(&app), StorageSweep::OrphanMetadata).await.unwrap(), SweepReport::default());
+    assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap(), SweepReport::default());
 }
 
 #[tokio::test]

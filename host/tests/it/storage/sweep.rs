@@ -1,18 +1,18 @@
 //! The sweep finds what nobody asks for.
 
-use atlashub::storage::{StorageState, cleanup};
+use atlashub::storage::{StorageState, full_sweep};
 use axum::extract::FromRef;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::support::{TestApp, TestProject, Uploads, must_send};
 
-pub fn state(app: &TestApp) -> StorageState {
+pub fn storage_state(app: &TestApp) -> StorageState {
     StorageState::from_ref(&app.app)
 }
 
 /// As if everything had been signed so many hours earlier.
-pub async fn age(app: &TestApp, project: &TestProject, hours: i32) {
+pub async fn backdate_records(app: &TestApp, project: &TestProject, hours: i32) {
     sqlx::query(
         "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
              updated_at = updated_at - make_interval(hours => $2) WHERE project_id = $1",
@@ -40,7 +40,7 @@ async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
     must_send(&signed, "1234").await;
     let signed = project.secret().sign("right.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
-    let report = cleanup(&state(&app)).await.unwrap();
+    let report = full_sweep(&storage_state(&app)).await.unwrap();
     assert_eq!((report.oversize_removed, report.confirmed, report.records_removed), (1, 1, 0));
     let bucket = format!("proj-{}", project.id);
     assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
@@ -50,12 +50,12 @@ async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
     // A URL can be used until it expires: once more after that, and then never again.
     let signed = project.secret().sign("replayed.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
-    assert_eq!(cleanup(&state(&app)).await.unwrap().confirmed, 1);
+    assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().confirmed, 1);
     must_send(&signed, "1234").await;
-    age(&app, &project, 2).await;
-    let report = cleanup(&state(&app)).await.unwrap();
+    backdate_records(&app, &project, 2).await;
+    let report = full_sweep(&storage_state(&app)).await.unwrap();
     assert_eq!((report.checked, report.oversize_removed), (2, 1));
-    assert_eq!(cleanup(&state(&app)).await.unwrap().checked, 0);
+    assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().checked, 0);
 }
 
 #[tokio::test]
@@ -65,12 +65,12 @@ async fn records_of_uploads_that_never_came_go_and_the_others_stay() {
     project.secret().sign("never.txt", json!({})).await;
     let signed = project.secret().sign("came.txt", json!({})).await;
     must_send(&signed, "x").await;
-    age(&app, &project, 2).await;
+    backdate_records(&app, &project, 2).await;
     // Expired, but one that began in time may still be on its way.
-    let report = cleanup(&state(&app)).await.unwrap();
+    let report = full_sweep(&storage_state(&app)).await.unwrap();
     assert_eq!((report.confirmed, report.records_removed), (1, 0));
-    age(&app, &project, 24).await;
-    let report = cleanup(&state(&app)).await.unwrap();
+    backdate_records(&app, &project, 24).await;
+    let report = full_sweep(&storage_state(&app)).await.unwrap();
     assert_eq!(report.records_removed, 1);
     assert_eq!(paths(&app, &project).await, [("came.txt".to_owned(), "stored".to_owned())]);
     assert_eq!(project.secret().download("came.txt").await, b"x");
@@ -83,8 +83,8 @@ async fn a_replacement_that_never_came_leaves_the_object_stored() {
     project.secret().upload("x.txt", "twenty bytes of data").await;
     project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 3 })).await;
     for hours in [0, 2, 30] {
-        age(&app, &project, hours).await;
-        assert_eq!(cleanup(&state(&app)).await.unwrap().oversize_removed, 0);
+        backdate_records(&app, &project, hours).await;
+        assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().oversize_removed, 0);
     }
     assert_eq!(paths(&app, &project).await, [("x.txt".to_owned(), "stored".to_owned())]);
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
@@ -108,7 +108,7 @@ async fn objects_that_no_url_brought_are_left_alone() {
         .post("/v1/storage/signed-upload", json!({ "bucket": "uploads", "path": "x.txt", "contentType": "a/b" }))
         .await;
     assert_eq!(status, StatusCode::CONFLICT);
-    cleanup(&state(&app)).await.unwrap();
+    full_sweep(&storage_state(&app)).await.unwrap();
     assert_eq!(project.secret().download("x.txt").await, b"put by hand, and longer");
 }
 
@@ -118,7 +118,7 @@ async fn uploads_in_parts_are_kept_while_their_urls_work() {
     let project = app.create_project("stale parts").await;
     let bucket = format!("proj-{}", project.id);
     project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
-    assert_eq!(cleanup(&state(&app)).await.unwrap().uploads_aborted, 0);
+    assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().uploads_aborted, 0);
     let store = app.app.store();
     let yesterday = chrono::Utc::now() - chrono::Duration::days(1);
     assert_eq!(store.abort_uploads(&bucket, Some(yesterday)).await.unwrap(), 0);

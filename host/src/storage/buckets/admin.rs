@@ -1,0 +1,101 @@
+use api_types::{Bucket, CreateBucket, DeleteBucket, Page, PageQuery, UpdateBucket};
+
+use super::{
+    super::{path::BucketName, state::StorageState},
+    queries,
+    settings::BucketChanges,
+};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    http::PageRequest,
+    projects::ProjectRef,
+};
+
+/// The maximum size of an object in S3.
+const MAX_OBJECT_BYTES: i64 = 5 << 40;
+
+/// Returns a page of buckets in the order of their names.
+pub(crate) async fn list_buckets(
+    state: &StorageState,
+    project: &ProjectRef,
+    query: PageQuery,
+) -> ApiResult<Page<Bucket>> {
+    let page = PageRequest::<String>::parse(&query)?;
+    let after = page.after.as_deref().unwrap_or_default();
+    let buckets = queries::list_buckets(&state.platform, &project.id, after, page.fetch()).await?;
+    Ok(page.page(buckets, |bucket| bucket.name.clone()))
+}
+
+pub(crate) async fn get_bucket(state: &StorageState, project: &ProjectRef, name: &str) -> ApiResult<Bucket> {
+    queries::find_bucket(&state.platform, &project.id, name).await?.ok_or_else(|| ApiError::not_found("bucket"))
+}
+
+pub(crate) async fn create_bucket(
+    state: &StorageState,
+    project: &ProjectRef,
+    request: CreateBucket,
+) -> ApiResult<Bucket> {
+    let name = BucketName::parse(&request.name)?;
+    check_max_object_bytes(request.max_object_bytes)?;
+    let max_object_bytes = request.max_object_bytes.unwrap_or(state.default_max_object_bytes);
+    if !queries::insert_bucket(&state.platform, &project.id, name.as_str(), max_object_bytes).await? {
+        return Err(ApiError::new(Code::Conflict, format!("The bucket `{name}` already exists."))
+            .with_hint("Choose another name, or update the existing bucket."));
+    }
+    state.bucket_settings.invalidate(&project.id);
+    get_bucket(state, project, name.as_str()).await
+}
+
+pub(crate) async fn update_bucket(
+    state: &StorageState,
+    project: &ProjectRef,
+    name: &str,
+    request: UpdateBucket,
+) -> ApiResult<Bucket> {
+    check_max_object_bytes(request.max_object_bytes)?;
+    let changes = BucketChanges {
+        publishable: request.publishable,
+        signed_in: request.signed_in,
+        max_object_bytes: request.max_object_bytes,
+    };
+    let updated = queries::update_bucket(&state.platform, &project.id, name, changes).await?;
+    state.bucket_settings.invalidate(&project.id);
+    if !updated {
+        return Err(ApiError::not_found("bucket"));
+    }
+    get_bucket(state, project, name).await
+}
+
+/// Removes the bucket's objects from the store, then the bucket. If it is interrupted, repeating it resumes.
+pub(crate) async fn delete_bucket(
+    state: &StorageState,
+    project: &ProjectRef,
+    name: &str,
+    request: DeleteBucket,
+) -> ApiResult<()> {
+    // Parsing also ensures that the prefix below matches the keys of this bucket only.
+    let name = BucketName::parse(name).map_err(|_| ApiError::not_found("bucket"))?;
+    get_bucket(state, project, name.as_str()).await?;
+    if request.confirm != name.as_str() {
+        return Err(ApiError::new(
+            Code::ConfirmationRequired,
+            "Deleting a bucket deletes its objects. `confirm` must be the bucket's name.",
+        )
+        .with_hint(format!("Send {{\"confirm\": \"{name}\"}}.")));
+    }
+    let prefix = format!("{name}/");
+    let mut objects = state.store.delete_prefix(&project.bucket(), &prefix).await?;
+    queries::delete_bucket(&state.platform, &project.id, name.as_str()).await?;
+    state.bucket_settings.invalidate(&project.id);
+    // A URL signed earlier may have uploaded an object between the two deletions.
+    objects += state.store.delete_prefix(&project.bucket(), &prefix).await?;
+    tracing::info!(project = project.id, bucket = name.as_str(), objects, "deleted a bucket");
+    Ok(())
+}
+
+fn check_max_object_bytes(bytes: Option<i64>) -> ApiResult<()> {
+    if bytes.is_some_and(|bytes| !(1..=MAX_OBJECT_BYTES).contains(&bytes)) {
+        return Err(ApiError::invalid("`maxObjectBytes` must be from 1 to 5497558138880 (5 TiB)."));
+    }
+    Ok(())
+}

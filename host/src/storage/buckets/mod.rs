@@ -1,0 +1,15 @@
+//! Logical buckets: their settings, and what the owner does with them.
+//!
+//! - `settings`: exposure and size limit of a bucket.
+//! - `settings_cache`: settings per project, at most a second old.
+//! - `admin`: list, create, change and delete buckets.
+//! - `queries`: fixed SQL on the table `buckets`.
+
+mod admin;
+mod queries;
+mod settings;
+mod settings_cache;
+
+pub(super) use admin::{create_bucket, delete_bucket, get_bucket, list_buckets, update_bucket};
+pub(super) use settings::BucketSettings;
+pub(super) use settings_cache::SettingsCache;

@@ -1,0 +1,9 @@
+//! Signing of downloads.
+//!
+//! - `disposition`: whether browsers open or save an object, and under which name; pure.
+//! - `sign`: checks a download request and signs it.
+
+mod disposition;
+mod sign;
+
+pub(super) use sign::sign_download;

@@ -1,0 +1,39 @@
+use api_types::{SignDownload, SignedDownload};
+
+use super::{
+    super::{
+        access::{Action, StorageAccess},
+        errors::object_not_found,
+        records::{ObjectContext, inspect_object},
+        upload::URL_LIFETIME,
+    },
+    disposition,
+};
+use crate::error::{ApiError, ApiResult};
+
+/// Signs a download. With `downloadAs`, and for types that run scripts in a browser, the signed URL makes the store
+/// respond with an attachment. Pages can still embed such objects as images.
+///
+/// # Errors
+/// 400 for an invalid request, 403 if the caller may not download, 404 if the object does not exist or is larger than
+/// its upload was signed for; it is then removed.
+pub(crate) async fn sign_download(access: &StorageAccess, request: SignDownload) -> ApiResult<SignedDownload> {
+    let path = access.object_path(request.bucket.as_deref(), &request.object_key)?;
+    if request.download_as.as_deref().is_some_and(|name| !disposition::is_file_name(name)) {
+        return Err(ApiError::invalid("`downloadAs` is not a valid file name.")
+            .with_hint("Use up to 255 bytes without slashes, backslashes and control characters."));
+    }
+    access.authorize(path.bucket(), Action::Download).await?;
+    let (state, store_bucket) = (&access.state, access.store_bucket());
+    let context = ObjectContext { state, project_id: &access.project.id, store_bucket: &store_bucket, path: &path };
+    let object = inspect_object(context).await?.into_object().ok_or_else(object_not_found)?;
+    let disposition = match &request.download_as {
+        Some(name) => Some(disposition::attachment(name)),
+        None if disposition::is_active(object.content_type.as_deref()) => {
+            Some(disposition::attachment(path.file_name()))
+        }
+        None => None,
+    };
+    let signed = state.store.presign_get(&store_bucket, path.key(), disposition.as_deref(), URL_LIFETIME).await?;
+    Ok(SignedDownload { download_url: signed.url, expires_in: URL_LIFETIME.as_secs() })
+}

@@ -1,0 +1,19 @@
+use api_types::{DeletedObject, ObjectRef};
+
+use super::super::{access::StorageAccess, errors::object_not_found, records};
+use crate::error::ApiResult;
+
+/// Removes an object and its record.
+///
+/// # Errors
+/// 400 for an invalid object key, 404 if the bucket or the object does not exist.
+pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) -> ApiResult<DeletedObject> {
+    let path = access.object_path(request.bucket.as_deref(), &request.object_key)?;
+    access.require_bucket(path.bucket()).await?;
+    let (state, store_bucket) = (&access.state, access.store_bucket());
+    let object = state.store.head(&store_bucket, path.key()).await?.ok_or_else(object_not_found)?;
+    state.store.delete(&store_bucket, path.key()).await?;
+    records::delete_record(&state.platform, &access.project.id, &path).await?;
+    tracing::info!(project = access.project.id, object_key = path.key(), size_bytes = object.size, "deleted an object");
+    Ok(DeletedObject { object_key: path.key().to_owned(), deleted: true })
+}

@@ -1,0 +1,159 @@
+//! Compares a stored object with its record. This happens whenever an object is looked up, because a store does not
+//! enforce a maximum size on a plain `PUT`.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{
+    super::{path::ObjectPath, state::StorageState},
+    queries,
+    record::FileRecord,
+};
+use crate::{error::ApiResult, object_store::ObjectMeta};
+
+/// How long after its URL expired an upload may still end, if it began in time.
+pub(crate) const UPLOAD_GRACE: Duration = Duration::hours(24);
+
+/// One object of a project, and the state needed to look it up.
+#[derive(Clone, Copy)]
+pub(crate) struct ObjectContext<'a> {
+    pub state: &'a StorageState,
+    pub project_id: &'a str,
+    /// Name of the project's bucket in the object store.
+    pub store_bucket: &'a str,
+    pub path: &'a ObjectPath,
+}
+
+/// Result of comparing an object with its record.
+#[derive(Debug)]
+pub(crate) enum InspectedObject {
+    Missing,
+    Present(ObjectMeta),
+    /// The object was larger than its URL allowed and was removed.
+    RemovedOversize {
+        /// Bytes.
+        size: i64,
+    },
+}
+
+impl InspectedObject {
+    pub(crate) fn into_object(self) -> Option<ObjectMeta> {
+        match self {
+            Self::Present(object) => Some(object),
+            Self::Missing | Self::RemovedOversize { .. } => None,
+        }
+    }
+}
+
+/// What to do with a stored object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The record is up to date.
+    Unchanged,
+    /// The object is new and within its limit: update the record.
+    Record,
+    /// The object exceeds the limit that its upload was signed for: remove it.
+    Remove,
+}
+
+/// Decides what to do with a stored object.
+///
+/// A smaller limit signed for a replacement does not apply to the object that already existed: that one is recorded
+/// with its size and ETag. An object that was modified after every signed URL had expired was uploaded by other
+/// means, so no limit applies.
+fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
+    let Some(record) = record else { return Verdict::Record };
+    if record.size == Some(object.size) && record.etag == object.etag {
+        return Verdict::Unchanged;
+    }
+    let uploaded_by_url =
+        object.last_modified.is_none_or(|modified: DateTime<Utc>| modified <= record.expires_at + UPLOAD_GRACE);
+    if object.size > record.max_size && uploaded_by_url { Verdict::Remove } else { Verdict::Record }
+}
+
+/// Looks up an object and its record, and reconciles them as [`reconcile_object`] does.
+pub(crate) async fn inspect_object(context: ObjectContext<'_>) -> ApiResult<InspectedObject> {
+    let ObjectContext { state, project_id, store_bucket, path } = context;
+    let (object, record) = tokio::join!(
+        state.store.head(store_bucket, path.key()),
+        queries::find_record(&state.platform, project_id, path)
+    );
+    let (object, record) = (object?, record?);
+    match object {
+        Some(object) => reconcile_object(context, record.as_ref(), object).await,
+        None => Ok(InspectedObject::Missing),
+    }
+}
+
+/// Removes an object that is larger than its upload was signed for, and updates the record of any other.
+pub(crate) async fn reconcile_object(
+    context: ObjectContext<'_>,
+    record: Option<&FileRecord>,
+    object: ObjectMeta,
+) -> ApiResult<InspectedObject> {
+    let ObjectContext { state, project_id, store_bucket, path } = context;
+    match judge(record, &object) {
+        Verdict::Unchanged => {}
+        Verdict::Record => queries::record_stored(&state.platform, project_id, path, &object).await?,
+        Verdict::Remove => {
+            state.store.delete(store_bucket, path.key()).await?;
+            queries::delete_record(&state.platform, project_id, path).await?;
+            tracing::warn!(
+                project = project_id,
+                object_key = path.key(),
+                size_bytes = object.size,
+                max_size_bytes = record.map(|record| record.max_size),
+                "removed an object that is larger than its upload was signed for"
+            );
+            return Ok(InspectedObject::RemovedOversize { size: object.size });
+        }
+    }
+    Ok(InspectedObject::Present(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::record::FileState, *};
+
+    #[test]
+    fn limit_applies_only_to_objects_uploaded_with_its_url() {
+        let now = Utc::now();
+        let record = |max_size, size, etag: &str| FileRecord {
+            state: FileState::Pending,
+            max_size,
+            size,
+            etag: size.map(|_: i64| etag.to_owned()),
+            upload_id: None,
+            expires_at: now,
+        };
+        let object = |size, etag: &str, hours| ObjectMeta {
+            size,
+            etag: Some(etag.to_owned()),
+            content_type: None,
+            last_modified: Some(now + Duration::hours(hours)),
+        };
+        for (case, record, object, verdict) in [
+            ("no record", None, object(99, "a", 0), Verdict::Record),
+            ("uploaded, within the limit", Some(record(10, None, "")), object(10, "a", 0), Verdict::Record),
+            ("uploaded, too large", Some(record(10, None, "")), object(11, "a", 0), Verdict::Remove),
+            ("recorded", Some(record(10, Some(10), "a")), object(10, "a", 0), Verdict::Unchanged),
+            (
+                "recorded, then a smaller limit was signed",
+                Some(record(10, Some(99), "a")),
+                object(99, "a", 0),
+                Verdict::Unchanged,
+            ),
+            ("replaced, too large", Some(record(10, Some(5), "a")), object(11, "b", 0), Verdict::Remove),
+            (
+                "replaced by one of the same size, too large",
+                Some(record(10, Some(99), "a")),
+                object(99, "b", 0),
+                Verdict::Remove,
+            ),
+            ("replaced, within the limit", Some(record(10, Some(5), "a")), object(6, "b", 0), Verdict::Record),
+            ("slow upload, too large", Some(record(10, None, "")), object(11, "a", 23), Verdict::Remove),
+            ("replaced after the grace period", Some(record(10, Some(5), "a")), object(11, "b", 25), Verdict::Record),
+        ] {
+            assert_eq!(judge(record.as_ref(), &object), verdict, "{case}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The records of objects: one row of `file_metadata` per path that an upload was signed for or where an object was
+//! seen.
+//!
+//! - `record`: the row as a type.
+//! - `queries`: fixed SQL on the table.
+//! - `inspect`: compares the record with the stored object, and removes an object that exceeds its signed limit.
+
+mod inspect;
+mod queries;
+mod record;
+
+pub(super) use inspect::{InspectedObject, ObjectContext, UPLOAD_GRACE, inspect_object, reconcile_object};
+pub(super) use queries::{
+    NewUpload, clear_upload_id, content_types, delete_record, delete_unchanged_record, find_record, mark_checked,
+    record_stored, record_upload,
+};
+pub(super) use record::{FileRecord, FileState};

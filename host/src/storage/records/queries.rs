@@ -1,0 +1,179 @@
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::{super::path::ObjectPath, record::FileRecord};
+use crate::object_store::ObjectMeta;
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+pub(crate) async fn find_record(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<Option<FileRecord>> {
+    sqlx::query_as(
+        "SELECT state, max_size, size, etag, upload_id, expires_at FROM file_metadata
+         WHERE project_id = $1 AND bucket = $2 AND path = $3",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .fetch_optional(platform)
+    .await
+}
+
+/// An upload about to be signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewUpload<'a> {
+    pub content_type: &'a str,
+    /// Maximum size in bytes.
+    pub max_size: i64,
+    pub upload_id: Option<&'a str>,
+    pub uploaded_by: &'a str,
+    pub lifetime: Duration,
+}
+
+/// Records an upload before it is signed. Returns false if the bucket does not exist.
+///
+/// While an earlier URL for the same path is valid, the larger of both limits counts: the store cannot tell which
+/// URL an object was uploaded with.
+pub(crate) async fn record_upload(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    upload: NewUpload<'_>,
+) -> Result<bool> {
+    sqlx::query(
+        "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, upload_id,
+                                         uploaded_by, expires_at)
+         SELECT b.project_id, b.name, $3, 'pending', $4, $5, $6, $7, now() + make_interval(secs => $8)
+         FROM buckets b WHERE b.project_id = $1 AND b.name = $2 FOR KEY SHARE
+         ON CONFLICT (project_id, bucket, path) DO UPDATE SET
+             state = 'pending',
+             content_type = excluded.content_type,
+             max_size = CASE WHEN f.state = 'pending' AND f.expires_at > now()
+                             THEN greatest(f.max_size, excluded.max_size) ELSE excluded.max_size END,
+             upload_id = excluded.upload_id,
+             uploaded_by = excluded.uploaded_by,
+             expires_at = greatest(f.expires_at, excluded.expires_at),
+             updated_at = now()",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(upload.content_type)
+    .bind(upload.max_size)
+    .bind(upload.upload_id)
+    .bind(upload.uploaded_by)
+    .bind(upload.lifetime.as_secs_f64())
+    .execute(platform)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Records an object that was seen in the store and is within its limit. A new record has the largest possible
+/// limit: the object was uploaded by other means than a signed URL.
+pub(crate) async fn record_stored(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    object: &ObjectMeta,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
+                                         uploaded_by, expires_at)
+         SELECT b.project_id, b.name, $3, 'stored', coalesce($4, 'application/octet-stream'), 9223372036854775807,
+                $5, $6, 'store', now()
+         FROM buckets b WHERE b.project_id = $1 AND b.name = $2 FOR KEY SHARE
+         ON CONFLICT (project_id, bucket, path) DO UPDATE SET
+             state = 'stored',
+             content_type = coalesce($4, f.content_type),
+             size = $5,
+             etag = $6,
+             updated_at = now()",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(object.content_type.as_deref())
+    .bind(object.size)
+    .bind(object.etag.as_deref())
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
+pub(crate) async fn delete_record(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
+    sqlx::query("DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3")
+        .bind(project_id)
+        .bind(path.bucket())
+        .bind(path.path())
+        .execute(platform)
+        .await
+        .map(drop)
+}
+
+/// Deletes a record unless another upload was signed for the path since `expires_at` was read. Returns whether the
+/// record was deleted.
+pub(crate) async fn delete_unchanged_record(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    expires_at: DateTime<Utc>,
+) -> Result<bool> {
+    sqlx::query("DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3 AND expires_at = $4")
+        .bind(project_id)
+        .bind(path.bucket())
+        .bind(path.path())
+        .bind(expires_at)
+        .execute(platform)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}
+
+/// Removes the id of an aborted multipart upload from its record.
+pub(crate) async fn clear_upload_id(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    upload_id: &str,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET upload_id = NULL, updated_at = now()
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND upload_id = $4",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(upload_id)
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
+/// Sets `updated_at`, the time when the record was last compared with the store.
+pub(crate) async fn mark_checked(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<()> {
+    sqlx::query("UPDATE file_metadata SET updated_at = now() WHERE project_id = $1 AND bucket = $2 AND path = $3")
+        .bind(project_id)
+        .bind(path.bucket())
+        .bind(path.path())
+        .execute(platform)
+        .await
+        .map(drop)
+}
+
+/// Returns the recorded content types of `paths`, by path.
+pub(crate) async fn content_types(
+    platform: &PgPool,
+    project_id: &str,
+    bucket: &str,
+    paths: &[String],
+) -> Result<HashMap<String, String>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT path, content_type FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)",
+    )
+    .bind(project_id)
+    .bind(bucket)
+    .bind(paths)
+    .fetch_all(platform)
+    .await?;
+    Ok(rows.into_iter().collect())
+}

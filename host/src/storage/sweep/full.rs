@@ -1,0 +1,59 @@
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{
+    super::state::StorageState,
+    compare::{MAX_CONCURRENT, Outcome, compare_file},
+    queries::{self, FileCursor},
+    stale_uploads::abort_stale_project_uploads,
+};
+use crate::error::ApiResult;
+
+/// Records per query.
+const BATCH_SIZE: i64 = 500;
+
+/// What a full sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FullSweepReport {
+    /// Records compared with the store.
+    pub checked: u64,
+    /// Uploads that were found to have arrived.
+    pub confirmed: u64,
+    /// Objects removed because they were larger than was signed for.
+    pub oversize_removed: u64,
+    /// Records removed because their object does not exist and can no longer arrive.
+    pub records_removed: u64,
+    /// Multipart uploads aborted because their URLs had expired.
+    pub uploads_aborted: u64,
+}
+
+/// Sweeps all projects once. May run at any time and on several nodes at once. Stops at the first error; the next
+/// sweep continues.
+pub async fn full_sweep(state: &StorageState) -> ApiResult<FullSweepReport> {
+    let mut report = FullSweepReport::default();
+    let mut after = FileCursor::default();
+    loop {
+        let batch = queries::files_to_check(&state.platform, &after, BATCH_SIZE).await?;
+        let Some(last) = batch.last() else { break };
+        after =
+            FileCursor { project_id: last.project_id.clone(), bucket: last.bucket.clone(), path: last.path.clone() };
+        let outcomes: Vec<Outcome> = stream::iter(batch)
+            .map(|file| compare_file(state, file))
+            .buffer_unordered(MAX_CONCURRENT)
+            .try_collect()
+            .await?;
+        for outcome in outcomes {
+            report.checked += 1;
+            match outcome {
+                Outcome::Unchanged | Outcome::InvalidRecord => {}
+                Outcome::Confirmed => report.confirmed += 1,
+                Outcome::OversizeRemoved { .. } => report.oversize_removed += 1,
+                Outcome::RecordRemoved => report.records_removed += 1,
+            }
+        }
+    }
+    report.uploads_aborted = abort_stale_project_uploads(state).await?;
+    if report != (FullSweepReport { checked: report.checked, ..FullSweepReport::default() }) {
+        tracing::info!(?report, "swept the storage of all projects");
+    }
+    Ok(report)
+}

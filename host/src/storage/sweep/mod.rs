@@ -1,0 +1,17 @@
+//! Removal of what expired: objects larger than was signed for, records of uploads that were never made, and abandoned
+//! multipart uploads.
+//!
+//! - `queries`: which records to compare with the store.
+//! - `compare`: compares one record with the store and updates or removes it.
+//! - `stale_uploads`: aborts abandoned multipart uploads.
+//! - `full`: one pass over all projects, for the background task.
+//! - `batch`: one kind of sweep in bounded batches, for plugins.
+
+mod batch;
+mod compare;
+mod full;
+mod queries;
+mod stale_uploads;
+
+pub use batch::{StorageSweep, SweepReport, sweep};
+pub use full::{FullSweepReport, full_sweep};

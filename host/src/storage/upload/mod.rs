@@ -1,0 +1,19 @@
+//! Signing of uploads, and completing and aborting of multipart uploads.
+//!
+//! - `content_type`: which content types are well-formed; pure.
+//! - `plan`: an upload request, checked without a connection; pure.
+//! - `checked`: an upload that was checked against bucket and store, and is ready to be recorded and signed.
+//! - `put`, `post`, `multipart`: one way to upload each. `multipart` also completes and aborts.
+//! - `sign`: all steps of signing in order.
+
+mod checked;
+mod content_type;
+mod multipart;
+mod plan;
+mod post;
+mod put;
+mod sign;
+
+pub(super) use checked::{MULTIPART_LIFETIME, URL_LIFETIME};
+pub(super) use multipart::{abort_upload, complete_upload};
+pub(super) use sign::sign_upload;

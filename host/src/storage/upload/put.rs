@@ -1,0 +1,25 @@
+use api_types::SignedUpload;
+
+use super::checked::{CheckedUpload, URL_LIFETIME};
+use crate::{
+    error::ApiResult,
+    object_store::{IfExists, PutConditions},
+};
+
+/// Signs a plain `PUT`. The store enforces the content type, and the length if the request gave `size`.
+pub(super) async fn sign_put(upload: CheckedUpload<'_>, if_exists: IfExists) -> ApiResult<SignedUpload> {
+    upload.record(None, URL_LIFETIME).await?;
+    let CheckedUpload { access, plan, .. } = upload;
+    let conditions = PutConditions { content_type: &plan.content_type, content_length: plan.size, if_exists };
+    let store = &access.state.store;
+    let signed = store.presign_put(&access.store_bucket(), plan.path.key(), conditions, URL_LIFETIME).await?;
+    Ok(SignedUpload {
+        object_key: plan.path.key().to_owned(),
+        upload_url: signed.url,
+        method: "PUT".to_owned(),
+        headers: signed.headers,
+        expires_in: URL_LIFETIME.as_secs(),
+        fields: None,
+        multipart: None,
+    })
+}

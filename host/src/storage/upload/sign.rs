@@ -1,0 +1,48 @@
+use api_types::{SignUpload, SignedUpload};
+
+use super::{
+    super::{
+        access::{Action, StorageAccess},
+        errors::object_exists,
+        records::{ObjectContext, inspect_object},
+    },
+    checked::CheckedUpload,
+    multipart,
+    plan::{UploadMethod, UploadPlan},
+    post, put,
+};
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Checks an upload request, records it and signs it.
+///
+/// # Errors
+/// 400 for an invalid request, 403 if the caller may not upload, 404 if the bucket does not exist, 409 if the object
+/// exists, 413 above the bucket's limit.
+pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> ApiResult<SignedUpload> {
+    let named_bucket = Some(request.bucket.as_str()).filter(|bucket| !bucket.is_empty());
+    let bucket = access.resolve_bucket(named_bucket)?.unwrap_or_default().to_owned();
+    let plan = UploadPlan::parse(SignUpload { bucket, ..request })?;
+    let settings = access.authorize(plan.path.bucket(), Action::Upload).await?;
+    if plan.upsert && !access.requester.is_trusted() {
+        return Err(ApiError::new(Code::Forbidden, "`upsert` requires the project's secret key.")
+            .with_hint("Omit `upsert`, or sign the upload on a server with the secret key."));
+    }
+    let max_size = plan.resolve_max_size(&settings)?;
+    // Needed with `upsert` too: it records the existing object before the limit of its replacement is recorded.
+    let inspected = inspect_object(ObjectContext {
+        state: &access.state,
+        project_id: &access.project.id,
+        store_bucket: &access.store_bucket(),
+        path: &plan.path,
+    })
+    .await?;
+    if inspected.into_object().is_some() && !plan.upsert {
+        return Err(object_exists(&plan.path));
+    }
+    let upload = CheckedUpload { access, plan: &plan, max_size };
+    match plan.method {
+        UploadMethod::Put(if_exists) => put::sign_put(upload, if_exists).await,
+        UploadMethod::Post => post::sign_post(upload).await,
+        UploadMethod::Multipart(layout) => multipart::sign_multipart(upload, layout).await,
+    }
+}
