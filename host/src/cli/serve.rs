@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
 
     // The data folder before the ports: a second start should hear of the first, not of its port.
     let external = services::external(&config)?;
-    let held = if external.is_none() { Some(HeldDataFolder::take(&config)?) } else { None };
+    let held = if external.is_none() { Some(HeldDataFolder::lock(&config)?) } else { None };
     let (config, surfaces) = bind(config).await?;
     let running = match (external, held) {
         (Some(services), _) => RunningServices { services, embedded: None },

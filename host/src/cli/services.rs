@@ -27,7 +27,7 @@ impl RunningServices {
         if let Some(services) = external(config)? {
             return Ok(Self { services, embedded: None });
         }
-        match HeldDataFolder::take(config) {
+        match HeldDataFolder::lock(config) {
             Ok(held) => Self::start(held, config).await,
             Err(EmbeddedError::InUse { .. }) => {
                 let services = from_embedded(config, &embedded::of_running(config)?)?;
@@ -72,7 +72,7 @@ impl RunningStore {
         if let StorageConfig::External(storage) = &config.storage {
             return Ok(Self { storage: storage.clone(), embedded: None });
         }
-        match HeldDataFolder::take(config) {
+        match HeldDataFolder::lock(config) {
             Ok(held) => {
                 let embedded = held.start_store(config).await?;
                 Ok(Self { storage: embedded.storage().clone(), embedded: Some(embedded) })

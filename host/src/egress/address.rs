@@ -1,21 +1,21 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address is to a request from inside the platform's network. The later, the more forbidden.
+/// How reachable an address is for requests from the platform, ordered from allowed to forbidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AddressKind {
-    /// Anybody on the Internet can reach it.
+    /// An address on the public Internet.
     Public,
-    /// This machine or its network: for hosts that the owner marked `+private`.
+    /// This machine or its network. Allowed for hosts with `+private` on the allowlist.
     Private,
-    /// Where a cloud hands its machines their credentials.
+    /// The metadata service of a cloud provider, which hands out credentials.
     Metadata,
-    /// No single machine's: unspecified, multicast, broadcast, reserved, documentation.
+    /// Not the address of a single machine: unspecified, multicast, broadcast, reserved or documentation.
     Unusable,
 }
 
 use AddressKind::{Metadata, Private, Public, Unusable};
 
-/// The kind of an address, of those that it carries within where it is a translated one.
+/// Returns the kind of an address. The kind of a translated address is that of the address embedded in it.
 ///
 /// Follows the IANA special-purpose registries of IPv4 and IPv6 addresses (RFC 6890 and its updates).
 pub(super) fn kind_of(address: IpAddr) -> AddressKind {
@@ -27,12 +27,12 @@ pub(super) fn kind_of(address: IpAddr) -> AddressKind {
 
 fn kind_of_v4(address: Ipv4Addr) -> AddressKind {
     match address.octets() {
-        // AWS, Google, Azure and most others; ECS tasks; Alibaba; Oracle; Azure's host.
+        // AWS, Google, Azure and most others; AWS ECS tasks; Alibaba; Oracle; the Azure host.
         [169, 254, 169, 254] | [169, 254, 170, 2] | [100, 100, 100, 200] | [192, 0, 0, 192] | [168, 63, 129, 16] => {
             Metadata
         }
         [0, ..] | [224..=255, ..] => Unusable,
-        // Documentation, benchmarks, protocol assignments, the old 6to4 relays.
+        // Documentation, benchmarks, protocol assignments, 6to4 relays (deprecated).
         [192, 0, 2, _]
         | [198, 51, 100, _]
         | [203, 0, 113, _]
@@ -51,26 +51,26 @@ fn kind_of_v6(address: Ipv6Addr) -> AddressKind {
         [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254] => Metadata,
         [0, 0, 0, 0, 0, 0, 0, 0] => Unusable,
         [0, 0, 0, 0, 0, 0, 0, 1] => Private,
-        // IPv4-compatible; IPv4-translated (RFC 2765): both long gone, and no public server's.
+        // IPv4-compatible and IPv4-translated (RFC 2765). Both are deprecated, so no public server has one.
         [0, 0, 0, 0, 0, 0, a, b] | [0, 0, 0, 0, 0xffff, 0, a, b] => kind_of_v4(embedded(a, b)).max(Private),
-        // NAT64 (RFC 6052), and for local use (RFC 8215).
+        // NAT64 (RFC 6052), and its prefix for local use (RFC 8215).
         [0x0064, 0xff9b, 0, 0, 0, 0, a, b] => kind_of_v4(embedded(a, b)),
         [0x0064, 0xff9b, 0x0001, .., a, b] => kind_of_v4(embedded(a, b)).max(Private),
         // 6to4 (RFC 3056).
         [0x2002, a, b, ..] => kind_of_v4(embedded(a, b)),
-        // Teredo (RFC 4380): the server's address, and the client's with every bit turned.
+        // Teredo (RFC 4380): the server's address, and the client's address with every bit inverted.
         [0x2001, 0x0000, a, b, _, _, c, d] => kind_of_v4(embedded(a, b)).max(kind_of_v4(embedded(!c, !d))),
-        // Documentation; the other protocol assignments; discard-only; 6bone.
+        // Documentation; other protocol assignments; discard-only; 6bone.
         [0x2001, 0x0db8, ..]
         | [0x3fff, 0..=0x0fff, ..]
         | [0x2001, 0..=0x01ff, ..]
         | [0x0100, 0, 0, ..]
         | [0x3ffe, ..] => Unusable,
-        // Unique local; link-local; the old site-local.
+        // Unique local; link-local; site-local (deprecated).
         [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Private,
-        // ISATAP (RFC 5214) within anybody's network.
+        // ISATAP (RFC 5214) in any network.
         [.., 0x0000 | 0x0200, 0x5efe, a, b] => kind_of_v4(embedded(a, b)),
-        // Global unicast is this eighth of the space; the rest is multicast or was never given to anyone.
+        // Global unicast is this eighth of the address space. The rest is multicast or unassigned.
         [0x2000..=0x3fff, ..] => Public,
         _ => Unusable,
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_an_address_has_its_kind() {
+    fn addresses_are_classified_in_every_notation() {
         let check = |address: &str, kind: AddressKind| {
             assert_eq!(kind_of(address.parse().expect(address)), kind, "{address}");
         };
@@ -111,7 +111,7 @@ mod tests {
             "2606:4700::1111",
             "2a00:1450:4001::1",
             "2d00::1",
-            // Translated forms of a public one.
+            // Translated forms of a public address.
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
             "2002:0808:0808::1",
@@ -149,7 +149,7 @@ mod tests {
             "2002:7f00:1::",
             "2002:a00:1::1",
             "2002:c0a8:101::1",
-            // Teredo: a public server and the client 192.168.1.1; then 127.0.0.1 as server.
+            // Teredo: a public server with the client 192.168.1.1; then the server 127.0.0.1.
             "2001:0:808:808:0:0:3f57:fefe",
             "2001:0:7f00:1:0:0:f7f7:f7f7",
             "2606:4700::5efe:10.0.0.1",

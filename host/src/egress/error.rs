@@ -2,43 +2,42 @@ use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;
 
-/// Why there is no answer. Every message can be shown to whoever made the request: none says which address a name
-/// has, and none repeats a URL's path or a header's value.
+/// Why a request has no response. Every message may be shown to the author of the request: no message contains the
+/// address of a host name, the path of a URL or the value of a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error("the URL is not allowed: {0}")]
     InvalidUrl(&'static str),
     #[error("the request is not allowed: {0}")]
     InvalidRequest(String),
-    /// `origin` as it would be written into the allowlist.
+    /// `origin` is written like an allowlist entry, in backticks.
     #[error("{origin} is not on the allowlist; the owner can add it to ATLASHUB_HTTP_ALLOWED_HOSTS")]
     NotAllowed { origin: String },
-    #[error("`{host}` is beyond the hosts that were granted")]
+    #[error("`{host}` is not among the granted hosts")]
     OutOfScope { host: String },
     #[error(
-        "port {port} of `{host}` belongs to another protocol; it is used only where ATLASHUB_HTTP_ALLOWED_HOSTS names it (`{host}:{port}`)"
+        "port {port} of `{host}` is reserved for another protocol; to use it, add `{host}:{port}` to \
+         ATLASHUB_HTTP_ALLOWED_HOSTS"
     )]
     PortNotAllowed { host: String, port: u16 },
-    #[error(
-        "`{host}` resolves to a private address; if that is meant, add `{host}+private` to ATLASHUB_HTTP_ALLOWED_HOSTS"
-    )]
+    #[error("`{host}` resolves to a private address; to allow it, add `{host}+private` to ATLASHUB_HTTP_ALLOWED_HOSTS")]
     PrivateAddress { host: String },
     #[error("`{host}` can't be resolved")]
     Unresolved { host: String },
     #[error("`{host}` can't be reached: {reason}")]
     Unreachable { host: String, reason: String },
-    #[error("the exchange with `{host}` broke off: {reason}")]
+    #[error("the exchange with `{host}` failed: {reason}")]
     Broken { host: String, reason: String },
-    #[error("no complete answer within {} s", after.as_secs_f64())]
+    #[error("no complete response within {} s", after.as_secs_f64())]
     Timeout { after: Duration },
-    #[error("there were more than {max} redirects")]
+    #[error("more than {max} redirects")]
     TooManyRedirects { max: u32 },
     #[error("a redirect was not followed: {0}")]
     Redirect(#[source] Box<EgressError>),
 }
 
 impl EgressError {
-    /// True where the same request will be refused again until somebody changes it, or the configuration.
+    /// Returns whether the same request will fail again unless the request or the configuration changes.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::InvalidUrl(_)
@@ -56,7 +55,7 @@ impl EgressError {
         }
     }
 
-    /// True where the owner's allowlist, or a grant, is what stands in the way.
+    /// Returns whether the owner's allowlist or a grant forbids the request.
     pub fn is_denial(&self) -> bool {
         match self {
             Self::NotAllowed { .. }
@@ -69,44 +68,43 @@ impl EgressError {
     }
 }
 
-/// What went wrong below HTTP, in words that name no address.
+/// Describes a failure below HTTP without naming an address.
 pub(super) fn reason_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return "it doesn't answer".to_owned();
+        return "it does not respond".to_owned();
     }
     if let Some(reason) = tls_reason(error) {
         return format!("TLS: {reason}");
     }
-    let mut found = None;
+    let mut reason = None;
     for cause in causes(error) {
         if let Some(io) = cause.downcast_ref::<io::Error>()
             && io.kind() != io::ErrorKind::Other
         {
-            found = Some(io.kind().to_string());
+            reason = Some(io.kind().to_string());
         }
         if let Some(http) = cause.downcast_ref::<hyper::Error>() {
             if http.is_parse() || http.is_parse_too_large() {
-                found.get_or_insert("the answer is not HTTP, or its headers are too many".to_owned());
+                reason.get_or_insert("the response is not HTTP, or has too many headers".to_owned());
             } else if http.is_incomplete_message() {
-                found.get_or_insert("the connection was closed".to_owned());
+                reason.get_or_insert("the connection was closed".to_owned());
             }
         }
     }
-    found.unwrap_or_else(|| "the connection failed".to_owned())
+    reason.unwrap_or_else(|| "the connection failed".to_owned())
 }
 
-/// Why no secure connection could be made, with the remedy where the owner has one; none where TLS is not the reason.
+/// Returns why TLS failed, with a remedy if the owner has one. Returns `None` if TLS was not the cause.
 pub fn tls_reason(error: &(dyn Error + 'static)) -> Option<String> {
     let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
     let rustls::Error::InvalidCertificate(wrong) = tls else { return Some(tls.to_string()) };
     Some(match wrong {
         CertificateError::UnknownIssuer => {
-            "its certificate is of an authority that is not trusted; a private one's goes into the file that \
-             ATLASHUB_CA_FILE names"
+            "its certificate is from an untrusted authority; add a private authority to the file in ATLASHUB_CA_FILE"
                 .to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name".to_owned()
+            "its certificate is for another host name".to_owned()
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
@@ -116,10 +114,10 @@ pub fn tls_reason(error: &(dyn Error + 'static)) -> Option<String> {
     })
 }
 
-/// The error and what lies below it, outermost first.
+/// Returns the error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&cause| {
-        // Its own `source` skips the error that it wraps.
+        // `io::Error::source` skips the wrapped error itself.
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| cause.source())
     })

@@ -4,11 +4,11 @@ use url::Url;
 
 use super::{EgressError, EgressRequest, HeaderText, target::Origin};
 
-const MOST_HEADERS: usize = 100;
-const MOST_HEADER_BYTES: usize = 64 << 10;
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// Headers that belong to the connection, or that say what the client knows better (RFC 9110, section 7.6.1).
-const OWN_HEADERS: &[&str] = &[
+/// Headers that only the HTTP client may set (RFC 9110, section 7.6.1).
+const RESERVED_HEADERS: &[&str] = &[
     "connection",
     "content-length",
     "expect",
@@ -24,8 +24,9 @@ const OWN_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// Parts of names of headers that carry credentials; such a header goes to the origin that it was meant for alone.
-const CREDENTIALS: &[&str] = &["auth", "cookie", "key", "password", "secret", "session", "signature", "token"];
+/// Substrings in the names of headers that carry credentials. Such a header is sent to its original origin only.
+const CREDENTIAL_NAME_PARTS: &[&str] =
+    &["auth", "cookie", "key", "password", "secret", "session", "signature", "token"];
 
 /// One request to one origin.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) struct Hop {
 }
 
 impl Hop {
-    /// The request as its author wrote it, with what can be checked without the network.
+    /// Creates the first hop of a request, and checks everything that can be checked without a connection.
     pub(super) fn first(request: &EgressRequest) -> Result<Self, EgressError> {
         let (url, origin) = Origin::parse(&request.url)?;
         Ok(Self {
@@ -50,16 +51,16 @@ impl Hop {
         })
     }
 
-    /// The request that follows a redirect: to the same origin as it was, to another without credentials.
+    /// Creates the hop that follows a redirect. A hop to another origin carries no credentials.
     ///
     /// # Errors
-    /// A target that is no HTTP URL, and a body that another origin asks for.
+    /// The target is not an HTTP URL, or the body would be sent to another origin.
     pub(super) fn follow(self, status: StatusCode, location: &HeaderValue) -> Result<Self, EgressError> {
         let location = location.to_str().map_err(|_| EgressError::InvalidUrl("the redirect's target is not text"))?;
         let url = self.url.join(location).map_err(|_| EgressError::InvalidUrl("the redirect's target is not a URL"))?;
         let (url, origin) = Origin::of(url)?;
         let mut next = Self { url, ..self };
-        // RFC 9110, section 15.4: 303 asks for a GET; after 301 and 302 a POST has always become one.
+        // RFC 9110, section 15.4: 303 requires a GET; after 301 and 302, a POST becomes a GET by convention.
         let becomes_get = match status {
             StatusCode::SEE_OTHER => next.method != Method::HEAD,
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => next.method == Method::POST,
@@ -76,21 +77,22 @@ impl Hop {
         }
         if origin != next.origin {
             if next.body.is_some() {
-                return Err(EgressError::InvalidRequest("its body would go to another origin".to_owned()));
+                return Err(EgressError::InvalidRequest("the body would be sent to another origin".to_owned()));
             }
-            next.headers = next.headers.iter().filter(|(name, value)| !is_credential(name, value)).map(owned).collect();
+            next.headers =
+                next.headers.iter().filter(|(name, value)| !is_credential(name, value)).map(to_owned_header).collect();
             next.origin = origin;
         }
         Ok(next)
     }
 }
 
-fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
+fn to_owned_header((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
     (name.clone(), value.clone())
 }
 
 fn is_credential(name: &HeaderName, value: &HeaderValue) -> bool {
-    value.is_sensitive() || CREDENTIALS.iter().any(|part| name.as_str().contains(part))
+    value.is_sensitive() || CREDENTIAL_NAME_PARTS.iter().any(|part| name.as_str().contains(part))
 }
 
 fn method_of(method: &str) -> Result<Method, EgressError> {
@@ -102,28 +104,28 @@ fn method_of(method: &str) -> Result<Method, EgressError> {
         "DELETE" => Ok(Method::DELETE),
         "HEAD" => Ok(Method::HEAD),
         "OPTIONS" => Ok(Method::OPTIONS),
-        other => Err(EgressError::InvalidRequest(format!("the method `{}` is not possible", other.escape_debug()))),
+        other => Err(EgressError::InvalidRequest(format!("the method `{}` is not supported", other.escape_debug()))),
     }
 }
 
 fn headers_of(request: &EgressRequest) -> Result<HeaderMap, EgressError> {
-    let refused = |problem: String| Err(EgressError::InvalidRequest(problem));
+    let invalid = |problem: String| Err(EgressError::InvalidRequest(problem));
     let size: usize = request.headers.iter().map(|header| header.name.len() + header.value.expose().len()).sum();
-    if request.headers.len() > MOST_HEADERS || size > MOST_HEADER_BYTES {
-        return refused(format!("more than {MOST_HEADERS} headers, or {} KiB of them", MOST_HEADER_BYTES >> 10));
+    if request.headers.len() > MAX_HEADERS || size > MAX_HEADER_BYTES {
+        return invalid(format!("more than {MAX_HEADERS} headers or {} KiB of headers", MAX_HEADER_BYTES >> 10));
     }
     let mut headers = HeaderMap::new();
     for header in &request.headers {
-        // Refuses all that is no token: no spaces, colons, line breaks.
+        // Accepts tokens only: no spaces, colons or line breaks.
         let Ok(name) = HeaderName::from_bytes(header.name.as_bytes()) else {
-            return refused(format!("`{}` is no header name", header.name.escape_debug()));
+            return invalid(format!("`{}` is not a header name", header.name.escape_debug()));
         };
-        if OWN_HEADERS.contains(&name.as_str()) {
-            return refused(format!("the header `{name}` is set by the platform"));
+        if RESERVED_HEADERS.contains(&name.as_str()) {
+            return invalid(format!("the header `{name}` is set by the platform"));
         }
-        // Refuses control characters, line breaks and NUL among them.
+        // Rejects control characters, including line breaks and NUL.
         let Ok(mut value) = HeaderValue::from_bytes(header.value.expose().as_bytes()) else {
-            return refused(format!("the value of header `{name}` holds a control character"));
+            return invalid(format!("the value of the header `{name}` contains a control character"));
         };
         value.set_sensitive(matches!(header.value, HeaderText::Secret(_)));
         headers.append(name, value);
@@ -141,13 +143,13 @@ mod tests {
         egress::{EgressBody, EgressHeader},
     };
 
-    fn request(method: &str, headers: Vec<EgressHeader>, body: bool) -> EgressRequest {
-        let body = body.then(|| EgressBody(Bytes::from_static(b"x")));
+    fn request(method: &str, headers: Vec<EgressHeader>, body: Option<&'static str>) -> EgressRequest {
+        let body = body.map(|body| EgressBody(Bytes::from_static(body.as_bytes())));
         EgressRequest { headers, body, ..EgressRequest::new(method, "https://a.example/one?q") }
     }
 
     #[test]
-    fn a_redirect_takes_along_what_its_origin_may_see() {
+    fn redirect_keeps_credentials_only_within_its_origin() {
         let headers = || {
             vec![
                 EgressHeader::new("accept", "text/plain"),
@@ -159,21 +161,21 @@ mod tests {
         };
         let check =
             |method: &str, body: bool, status: u16, location: &str, expected: Option<(&str, &str, bool, usize)>| {
-                let hop = Hop::first(&request(method, headers(), body)).unwrap();
+                let hop = Hop::first(&request(method, headers(), body.then_some("x"))).unwrap();
                 let next = hop.follow(StatusCode::from_u16(status).unwrap(), &HeaderValue::from_str(location).unwrap());
-                let told = format!("{method} {status} {location}: {next:?}");
+                let case = format!("{method} {status} {location}: {next:?}");
                 match (next, expected) {
                     (Ok(next), Some((method, url, body, headers))) => {
                         let user_agent = 1;
                         assert_eq!(
                             (next.method.as_str(), next.url.as_str(), next.body.is_some()),
                             (method, url, body),
-                            "{told}"
+                            "{case}"
                         );
-                        assert_eq!(next.headers.len(), headers + user_agent, "{told}");
+                        assert_eq!(next.headers.len(), headers + user_agent, "{case}");
                     }
                     (Err(_), None) => {}
-                    _ => panic!("{told}"),
+                    _ => panic!("{case}"),
                 }
             };
         check("GET", false, 302, "/two", Some(("GET", "https://a.example/two", false, 5)));
@@ -188,15 +190,15 @@ mod tests {
         check("GET", false, 308, "https://b.example/", Some(("GET", "https://b.example/", false, 2)));
         check("GET", false, 302, "http://a.example/", Some(("GET", "http://a.example/", false, 2)));
         check("GET", false, 302, "https://a.example:8443/", Some(("GET", "https://a.example:8443/", false, 2)));
-        for wrong in ["file:///etc/passwd", "javascript:x", "https://u:p@a.example/", "//", "gopher://a.example/"] {
-            check("GET", false, 302, wrong, None);
+        for invalid in ["file:///etc/passwd", "javascript:x", "https://u:p@a.example/", "//", "gopher://a.example/"] {
+            check("GET", false, 302, invalid, None);
         }
     }
 
     #[test]
-    fn what_would_change_the_message_is_refused() {
-        let refused = |request: &EgressRequest| {
-            let error = Hop::first(request).expect_err("refused");
+    fn headers_and_methods_that_alter_the_message_are_rejected() {
+        let check_rejected = |request: &EgressRequest| {
+            let error = Hop::first(request).expect_err("rejected");
             assert!(matches!(error, EgressError::InvalidRequest(_)), "{error:?}");
             assert!(!error.to_string().contains(['\r', '\n', '\0']), "{error}");
         };
@@ -219,18 +221,18 @@ mod tests {
             ("expect", "100-continue"),
             ("proxy-authorization", "x"),
         ] {
-            refused(&request("GET", vec![EgressHeader::new(name, value)], false));
+            check_rejected(&request("GET", vec![EgressHeader::new(name, value)], None));
         }
         for method in ["get", "CONNECT", "TRACE", "GET / HTTP/1.1\r\nhost: b\r\n\r\nGET", ""] {
-            refused(&request(method, Vec::new(), false));
+            check_rejected(&request(method, Vec::new(), None));
         }
-        refused(&request("GET", vec![EgressHeader::new("x", "a"); MOST_HEADERS + 1], false));
-        refused(&request("GET", vec![EgressHeader::new("x", "a".repeat(MOST_HEADER_BYTES))], false));
+        check_rejected(&request("GET", vec![EgressHeader::new("x", "a"); MAX_HEADERS + 1], None));
+        check_rejected(&request("GET", vec![EgressHeader::new("x", "a".repeat(MAX_HEADER_BYTES))], None));
     }
 
     #[test]
-    fn secrets_are_not_printed() {
-        let mut request = request("POST", vec![EgressHeader::secret("x", Secret::new("hunter2"))], false);
+    fn debug_output_hides_secrets() {
+        let mut request = request("POST", vec![EgressHeader::secret("x", Secret::new("hunter2"))], None);
         request.body = Some(EgressBody(Bytes::from_static(b"hunter2")));
         assert!(!format!("{request:?}").contains("hunter2"));
         assert!(!format!("{:?}", Hop::first(&request).unwrap().headers).contains("hunter2"));

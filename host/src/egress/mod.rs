@@ -1,19 +1,25 @@
-//! HTTP requests out of the platform, for jobs and notifications: to hosts on the allowlist, and never by accident
-//! into the network that the platform itself is in.
+//! Outgoing HTTP requests of jobs and notifications. They reach only hosts on the allowlist, and the platform's own
+//! network only if the allowlist permits it explicitly.
 //!
-//! A target is checked in this order: the URL as parsed once, the allowlist, the caller's scope, the port, then every
-//! address that the name resolves to. The addresses that passed are the ones dialled, on a connection of the
-//! request's own: nothing is looked up a second time, and no connection outlives its check. A redirect's target goes
-//! through all of it again.
+//! A target is checked in this order: the URL (parsed once), the allowlist, the caller's scope, the port, then every
+//! address that the host name resolves to. The client connects only to the addresses that passed, on a new connection
+//! for each request. No name is resolved a second time, and no connection is reused for a later request. The target of
+//! a redirect passes all checks again.
 //!
-//! Deliberately absent: proxies (also those of the environment), cookies, kept connections, decompression, HTTP/2,
-//! certificates of authorities that are neither public nor the owner's (`ATLASHUB_CA_FILE`). The platform's own requests to its store or to Cloudflare
-//! Access don't pass here; their addresses are configuration.
+//! Deliberately absent: proxies (including those of the environment), cookies, connection reuse, decompression, HTTP/2,
+//! and certificate authorities that are neither public nor listed in `ATLASHUB_CA_FILE`. The platform's own requests to
+//! its store or to Cloudflare Access don't use this module; their addresses are configuration.
 //!
-//! Reading order: `address` (which addresses are private), `request`, `error`, `target` (the checks), `resolver`,
-//! `hop` (one request and the one that follows a redirect), `exchange` (all hops, within their limits).
+//! Modules in reading order:
+//! - `address`: which addresses are private.
+//! - `request`, `error`: the public types.
+//! - `target`, `resolver`: the checks of one target.
+//! - `hop`: one request, and the request that follows a redirect.
+//! - `client`: the HTTP client for one connection.
+//! - `exchange`: all hops of a request, within their limits.
 
 mod address;
+mod client;
 mod error;
 mod exchange;
 mod hop;

@@ -4,28 +4,28 @@ use bytes::Bytes;
 
 use crate::config::Secret;
 
-/// Most of an answer's body that is kept.
+/// Maximum number of bytes of a response body that are kept.
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// One request, as its author wrote it; nothing of it is checked yet.
+/// A request as its author wrote it, not checked yet.
 #[derive(Debug, Clone)]
 pub struct EgressRequest {
     /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `HEAD` or `OPTIONS`.
     pub method: String,
-    /// Absolute, `http` or `https`, without user and password. May be a secret: no message repeats it.
+    /// An absolute `http` or `https` URL without user and password. May be a secret: no message contains it.
     pub url: String,
     pub headers: Vec<EgressHeader>,
     pub body: Option<EgressBody>,
-    /// Of the whole exchange, redirects and body included; at most an hour.
+    /// Timeout of the whole exchange, including redirects and body; at most one hour.
     pub timeout: Duration,
-    /// Followed, at most 10. With 0 a redirect is an answer like any other.
+    /// Redirects to follow, at most 10. With 0, a redirect is returned as the response.
     pub max_redirects: u32,
-    /// Kept of the answer's body; at most [`MAX_RESPONSE_BYTES`].
+    /// Bytes of the response body to keep, at most [`MAX_RESPONSE_BYTES`].
     pub max_bytes: usize,
 }
 
 impl EgressRequest {
-    /// Without headers and body, with 30 s, no redirects and as much of the answer as may be kept.
+    /// Creates a request without headers, body and redirects, with a timeout of 30 s and the maximum response size.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
             method: method.into(),
@@ -50,7 +50,7 @@ impl EgressHeader {
         Self { name: name.into(), value: HeaderText::Plain(value.into()) }
     }
 
-    /// One that is not printed, and not sent on to another origin.
+    /// Creates a header that is neither printed nor sent to another origin after a redirect.
     pub fn secret(name: impl Into<String>, value: Secret) -> Self {
         Self { name: name.into(), value: HeaderText::Secret(value) }
     }
@@ -71,7 +71,7 @@ impl HeaderText {
     }
 }
 
-/// Bytes that are not printed.
+/// A request body; `Debug` prints only its length.
 #[derive(Clone)]
 pub struct EgressBody(pub Bytes);
 
@@ -81,23 +81,23 @@ impl fmt::Debug for EgressBody {
     }
 }
 
-/// What the last hop answered, whatever its status.
+/// The response of the last hop, with any status.
 #[derive(Debug, Clone)]
 pub struct EgressResponse {
     pub status: u16,
-    /// In the order and with the repetitions they came in; bytes that are not UTF-8 replaced.
+    /// In the order received, including repeated names. Bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// As it was sent: nothing is decompressed.
+    /// As sent, without decompression.
     pub body: Bytes,
-    /// There was more than was kept.
+    /// Whether the body was longer than what was kept.
     pub truncated: bool,
-    /// After the redirects that were followed.
+    /// The URL after all redirects.
     pub final_url: String,
 }
 
 impl EgressResponse {
-    /// The first header of this name, in lower case.
+    /// Returns the first header of this lowercase name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(header_name, _)| header_name == name).map(|(_, value)| value.as_str())
     }
 }

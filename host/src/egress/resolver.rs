@@ -2,12 +2,12 @@ use std::{io, net::IpAddr};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-/// Turns names into addresses. It is asked once for a hop; what it answers is checked and then dialled.
+/// Resolves host names. Called once for each hop; the client connects to the returned addresses after checking them.
 pub trait ResolveHost: Send + Sync + 'static {
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 }
 
-/// The machine's own resolver.
+/// The resolver of the operating system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemResolver;
 

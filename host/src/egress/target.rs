@@ -9,12 +9,12 @@ use super::{
 };
 use crate::config::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
 
-/// Addresses of one name that are tried.
-const MOST_ADDRESSES: usize = 8;
+/// Maximum number of addresses of one host that are tried.
+const MAX_ADDRESSES: usize = 8;
 
-/// Ports where something else than HTTP listens, which could take a request's body for commands: those that browsers
-/// refuse as well (Fetch, "bad port"), and those of databases and container engines.
-const OTHER_PROTOCOLS: &[u16] = &[
+/// Ports of other protocols, whose servers could interpret a request body as commands: the ports that browsers block
+/// (Fetch standard, "bad port"), and those of databases and container engines.
+const BLOCKED_PORTS: &[u16] = &[
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
     111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
     540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
@@ -22,7 +22,7 @@ const OTHER_PROTOCOLS: &[u16] = &[
     11211, 27017,
 ];
 
-/// Where a request goes, from its URL, parsed once.
+/// The target of a request: the origin of its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub scheme: WebScheme,
@@ -31,22 +31,25 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Parses a URL, and writes its host without the dot that may end it.
+    /// Parses a URL and its origin. Removes a trailing dot of the host and the fragment.
     pub(super) fn parse(text: &str) -> Result<(Url, Self), EgressError> {
         let url = Url::parse(text).map_err(|_| EgressError::InvalidUrl("it is not an absolute URL"))?;
         Self::of(url)
     }
 
+    /// Returns the origin of a parsed URL, and the URL normalised as by [`Self::parse`].
     pub(super) fn of(mut url: Url) -> Result<(Url, Self), EgressError> {
         let scheme =
             WebScheme::parse(url.scheme()).ok_or(EgressError::InvalidUrl("its scheme is neither http nor https"))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(EgressError::InvalidUrl("it holds a user or password; send an `authorization` header instead"));
+            return Err(EgressError::InvalidUrl(
+                "it contains a user or password; send an `authorization` header instead",
+            ));
         }
         let host = url.host().ok_or(EgressError::InvalidUrl("it has no host"))?.to_owned();
-        let host = canonical_host(host).ok_or(EgressError::InvalidUrl("its host is not a name"))?;
+        let host = canonical_host(host).ok_or(EgressError::InvalidUrl("its host is not valid"))?;
         if let Host::Domain(name) = &host {
-            url.set_host(Some(name)).map_err(|_| EgressError::InvalidUrl("its host is not a name"))?;
+            url.set_host(Some(name)).map_err(|_| EgressError::InvalidUrl("its host is not valid"))?;
         }
         url.set_fragment(None);
         let port = url.port().unwrap_or(scheme.default_port());
@@ -56,8 +59,8 @@ impl Origin {
         Ok((url, Self { scheme, host, port }))
     }
 
-    /// As an allowlist entry names it.
-    fn entry(&self) -> String {
+    /// Returns the origin as an allowlist entry, in backticks.
+    fn allowlist_entry(&self) -> String {
         let scheme = if self.scheme == WebScheme::Https { "https" } else { "http" };
         if self.port == self.scheme.default_port() {
             format!("`{scheme}://{}`", self.host)
@@ -66,51 +69,52 @@ impl Origin {
         }
     }
 
-    /// Everything but the addresses.
-    pub(super) fn permit(&self, allowed: &AllowedHosts, scope: &[String]) -> Result<HostPermit, EgressError> {
+    /// Checks the origin against the allowlist, the scope and the blocked ports; not its addresses.
+    pub(super) fn check(&self, allowed: &AllowedHosts, scope: &[String]) -> Result<HostPermit, EgressError> {
         let host = self.host.to_string();
         let Some(permit) = allowed.permit(self.scheme, &self.host, self.port) else {
-            return Err(EgressError::NotAllowed { origin: self.entry() });
+            return Err(EgressError::NotAllowed { origin: self.allowlist_entry() });
         };
-        let in_scope = scope.iter().filter_map(|pattern| HostPattern::parse(pattern)).any(|it| it.matches(&self.host));
+        let in_scope =
+            scope.iter().filter_map(|pattern| HostPattern::parse(pattern)).any(|pattern| pattern.matches(&self.host));
         if !in_scope {
             return Err(EgressError::OutOfScope { host });
         }
-        if OTHER_PROTOCOLS.contains(&self.port) && !permit.port_named {
+        if BLOCKED_PORTS.contains(&self.port) && !permit.port_named {
             return Err(EgressError::PortNotAllowed { host, port: self.port });
         }
         Ok(permit)
     }
 
-    /// The addresses to dial: those of the host that the permit covers.
-    pub(super) async fn addresses(
+    /// Resolves the host and returns those addresses that the permit allows.
+    pub(super) async fn resolve(
         &self,
         permit: HostPermit,
         resolver: &dyn ResolveHost,
     ) -> Result<Vec<SocketAddr>, EgressError> {
-        let (found, named) = match &self.host {
+        let (candidates, is_literal) = match &self.host {
             Host::Ipv4(address) => (vec![IpAddr::V4(*address)], true),
             Host::Ipv6(address) => (vec![IpAddr::V6(*address)], true),
             Host::Domain(name) => {
                 let unresolved = || EgressError::Unresolved { host: name.clone() };
-                let found = resolver.resolve(name).await.map_err(|_| unresolved())?;
-                if found.is_empty() {
+                let addresses = resolver.resolve(name).await.map_err(|_| unresolved())?;
+                if addresses.is_empty() {
                     return Err(unresolved());
                 }
-                (found, false)
+                (addresses, false)
             }
         };
-        let may_dial = |address: &IpAddr| match kind_of(*address) {
+        let is_allowed = |address: &IpAddr| match kind_of(*address) {
             AddressKind::Public => true,
             AddressKind::Private => permit.private,
-            // A name may come to point there; an address that the owner wrote down says what it means.
-            AddressKind::Metadata => permit.private && named,
+            // Never by a host name, which may change its address; only if the owner listed the address itself.
+            AddressKind::Metadata => permit.private && is_literal,
             AddressKind::Unusable => false,
         };
-        let addresses: Vec<SocketAddr> = found
+        let addresses: Vec<SocketAddr> = candidates
             .iter()
-            .filter(|address| may_dial(address))
-            .take(MOST_ADDRESSES)
+            .filter(|address| is_allowed(address))
+            .take(MAX_ADDRESSES)
             .map(|address| SocketAddr::new(address.to_canonical(), self.port))
             .collect();
         if addresses.is_empty() {
@@ -124,24 +128,24 @@ impl Origin {
 mod tests {
     use super::*;
 
-    fn permit(list: &str, scope: &[&str], url: &str) -> Result<HostPermit, EgressError> {
+    fn check_target(list: &str, scope: &[&str], url: &str) -> Result<HostPermit, EgressError> {
         let scope: Vec<String> = scope.iter().map(|&pattern| pattern.to_owned()).collect();
-        Origin::parse(url)?.1.permit(&AllowedHosts::parse(list).unwrap(), &scope)
+        Origin::parse(url)?.1.check(&AllowedHosts::parse(list).unwrap(), &scope)
     }
 
     #[test]
-    fn a_url_has_one_reading() {
+    fn urls_parse_to_one_canonical_host() {
         let check = |url: &str, host: &str, port: u16| {
             let (parsed, origin) = Origin::parse(url).expect(url);
             assert_eq!((origin.host.to_string().as_str(), origin.port), (host, port), "{url}");
-            assert_eq!(parsed.host_str(), Some(host), "{url}: what is sent is what was checked");
+            assert_eq!(parsed.host_str(), Some(host), "{url}: the URL that is sent has the checked host");
         };
         check("https://EXAMPLE.com./a#b", "example.com", 443);
         check("http://example.com:8080", "example.com", 8080);
         check("http://B\u{fc}cher.example/", "xn--bcher-kva.example", 80);
         check("http://\u{ff45}xample.com/", "example.com", 80);
-        // Every spelling of 127.0.0.1.
-        for spelled in [
+        // Notations of 127.0.0.1.
+        for host in [
             "2130706433",
             "0x7f000001",
             "017700000001",
@@ -151,13 +155,13 @@ mod tests {
             "127.0.0.1.",
             "%31%32%37.1",
         ] {
-            check(&format!("http://{spelled}/"), "127.0.0.1", 80);
+            check(&format!("http://{host}/"), "127.0.0.1", 80);
         }
         check("http://\u{2461}.1.1.1/", "2.1.1.1", 80);
         check("http://[::FFFF:127.0.0.1]/", "[::ffff:7f00:1]", 80);
         check("http://[0:0:0:0:0:0:0:1]/", "[::1]", 80);
         check("http:\\\\example.com\\a", "example.com", 80);
-        for wrong in [
+        for invalid in [
             "",
             "/a",
             "example.com",
@@ -179,28 +183,31 @@ mod tests {
             "unix:/run/docker.sock",
             "http://1.2.3.4.5/",
         ] {
-            assert!(matches!(Origin::parse(wrong), Err(EgressError::InvalidUrl(_))), "{wrong}");
+            assert!(matches!(Origin::parse(invalid), Err(EgressError::InvalidUrl(_))), "{invalid}");
         }
-        // What stands before the @ is a user, not a host.
+        // The text before the @ is a user, not a host.
         assert!(Origin::parse("http://allowed.example@127.0.0.1/").is_err());
     }
 
     #[test]
-    fn list_scope_and_port_must_all_agree() {
+    fn target_must_pass_allowlist_scope_and_port() {
         let all = ["*"].as_slice();
-        assert!(permit("a.example", all, "https://a.example/").is_ok());
-        assert!(matches!(permit("", all, "https://a.example/"), Err(EgressError::NotAllowed { .. })));
-        assert!(matches!(permit("*", &[], "https://a.example/"), Err(EgressError::OutOfScope { .. })));
-        assert!(matches!(permit("*", &["b.example"], "https://a.example/"), Err(EgressError::OutOfScope { .. })));
-        assert!(permit("*", &["b.example", "*.example"], "https://a.example/").is_ok());
+        assert!(check_target("a.example", all, "https://a.example/").is_ok());
+        assert!(matches!(check_target("", all, "https://a.example/"), Err(EgressError::NotAllowed { .. })));
+        assert!(matches!(check_target("*", &[], "https://a.example/"), Err(EgressError::OutOfScope { .. })));
+        assert!(matches!(check_target("*", &["b.example"], "https://a.example/"), Err(EgressError::OutOfScope { .. })));
+        assert!(check_target("*", &["b.example", "*.example"], "https://a.example/").is_ok());
         assert!(matches!(
-            permit("b.example", &["a.example"], "https://a.example/"),
+            check_target("b.example", &["a.example"], "https://a.example/"),
             Err(EgressError::NotAllowed { .. })
         ));
-        assert!(matches!(permit("*", all, "http://a.example:25/"), Err(EgressError::PortNotAllowed { port: 25, .. })));
-        assert!(matches!(permit("*", all, "http://a.example:5432/"), Err(EgressError::PortNotAllowed { .. })));
-        assert!(permit("a.example:25", all, "http://a.example:25/").is_ok());
-        let shown = permit("", all, "https://a.example:8443/secret").unwrap_err().to_string();
-        assert!(shown.contains("`https://a.example:8443`") && !shown.contains("secret"), "{shown}");
+        assert!(matches!(
+            check_target("*", all, "http://a.example:25/"),
+            Err(EgressError::PortNotAllowed { port: 25, .. })
+        ));
+        assert!(matches!(check_target("*", all, "http://a.example:5432/"), Err(EgressError::PortNotAllowed { .. })));
+        assert!(check_target("a.example:25", all, "http://a.example:25/").is_ok());
+        let message = check_target("", all, "https://a.example:8443/secret").unwrap_err().to_string();
+        assert!(message.contains("`https://a.example:8443`") && !message.contains("secret"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! The data folder: made at the first start, held by one process at a time.
+//! The data folder: created at the first start, locked by one process at a time.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -10,32 +10,32 @@ use std::{
 use super::EmbeddedError;
 
 const REMEDY: &str =
-    "start as the user who owns the folder, or set ATLASHUB_DATA_DIR to a folder that this user may write to";
+    "start as the owner of the folder, or set ATLASHUB_DATA_DIR to a folder that this user can write to";
 
-/// `ATLASHUB_DATA_DIR`, absolute. Layout: `lock`, `secrets/`, `postgres/`, `postgres.log`, `postgres-port`,
-/// `postgres-programs/` (downloaded), `objects/`, `store-address`.
+/// The absolute path of `ATLASHUB_DATA_DIR`. Contents: `lock`, `secrets/`, `postgres/`, `postgres.log`,
+/// `postgres-port`, `postgres-programs/` (downloaded), `objects/`, `store-address`.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,
 }
 
-/// Held for as long as this process works on the folder.
+/// A lock on the data folder. Released on drop and when the process ends.
 #[derive(Debug)]
 pub struct DataFolderLock {
     file: File,
 }
 
 impl Drop for DataFolderLock {
-    /// Closing the file would do, were it not for programs that are just being started: until its `exec`, a new process
-    /// has the open file too, and the lock with it.
+    /// Unlocks explicitly. Closing the file is not enough: a child process that has not reached its `exec` still has
+    /// the file open, and would keep the lock.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
 impl DataFolder {
-    /// Makes the folder where it is missing. Anyone may pass through it (Postgres may have to run as another
-    /// user); what is in it is closed one by one.
+    /// Creates the folder if it is missing. Every user may traverse it, because Postgres may have to run as another
+    /// user; the files and folders in it are private.
     pub fn create(path: &Path) -> Result<Self, EmbeddedError> {
         DirBuilder::new()
             .recursive(true)
@@ -46,7 +46,7 @@ impl DataFolder {
             .map_err(EmbeddedError::path(path, REMEDY))
     }
 
-    /// The folder as an earlier start left it, or none.
+    /// Returns the folder if an earlier start created it.
     pub fn existing(path: &Path) -> Option<Self> {
         fs::canonicalize(path).ok().filter(|path| path.join("lock").exists()).map(|path| Self { path })
     }
@@ -59,8 +59,10 @@ impl DataFolder {
         self.path.join(name)
     }
 
-    /// Takes the folder for this process, or says which process has it. The kernel lets go of it when the
-    /// process ends, however it ends.
+    /// Locks the folder. The kernel releases the lock when the process ends, even after a crash.
+    ///
+    /// # Errors
+    /// Another process has locked the folder; the message contains its process id.
     pub fn lock(&self) -> Result<DataFolderLock, EmbeddedError> {
         let path = self.join("lock");
         let mut file = OpenOptions::new()
@@ -74,7 +76,7 @@ impl DataFolder {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(EmbeddedError::InUse { folder: self.path.clone(), pid: self.holder() });
+                return Err(EmbeddedError::InUse { folder: self.path.clone(), pid: self.lock_holder() });
             }
             Err(TryLockError::Error(cause)) => {
                 return Err(EmbeddedError::Path {
@@ -84,31 +86,31 @@ impl DataFolder {
                 });
             }
         }
-        // Only for the message above: a lock without a number in it is a lock all the same.
+        // The process id is only for the error above; the lock works without it.
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         if let Err(error) = written {
-            tracing::warn!(%error, "the process number could not be written into the lock file");
+            tracing::warn!(%error, "could not write the process id into the lock file");
         }
         Ok(DataFolderLock { file })
     }
 
-    fn holder(&self) -> Option<u32> {
+    fn lock_holder(&self) -> Option<u32> {
         fs::read_to_string(self.join("lock")).ok()?.trim().parse().ok()
     }
 
-    /// Makes a folder in here that only its owner may look into.
+    /// Creates a folder in the data folder that only its owner can access.
     pub fn private_folder(&self, name: &str) -> Result<PathBuf, EmbeddedError> {
         let path = self.join(name);
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path).and_then(|()| {
-            // An existing folder keeps its mode otherwise.
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(&path).and_then(|()| {
+            // `DirBuilder` leaves the mode of an existing folder unchanged.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
         });
-        made.map_err(EmbeddedError::path(&path, REMEDY))?;
+        created.map_err(EmbeddedError::path(&path, REMEDY))?;
         Ok(path)
     }
 }
 
-/// Writes a file of mode 0600 so that after a crash there is the old one, the new one, or none: never a part.
+/// Writes a file of mode 0600 atomically: after a crash, either the old or the new content is there, never a part.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), EmbeddedError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
@@ -123,7 +125,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), EmbeddedE
     write().map_err(EmbeddedError::path(path, REMEDY))
 }
 
-/// Makes a rename last over a power cut.
+/// Flushes a rename to disk, so that it survives a power failure.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) => File::open(parent)?.sync_all(),
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_lock_is_refused_and_names_folder_and_process() {
+    fn second_lock_fails_and_names_folder_and_process() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::create(&root.path().join("data")).unwrap();
         let held = folder.lock().unwrap();
@@ -145,12 +147,12 @@ mod tests {
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         let inherited = held.file.try_clone().unwrap();
         drop(held);
-        folder.lock().expect("a process that is being started must not keep it");
+        folder.lock().expect("a child process does not keep the lock");
         drop(inherited);
     }
 
     #[test]
-    fn private_files_are_closed_and_replaced_whole() {
+    fn private_files_have_mode_0600_and_are_replaced_atomically() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("secret");
         write_private(&path, b"one").unwrap();

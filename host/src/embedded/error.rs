@@ -2,13 +2,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 
-/// Why an embedded service did not start: one line that says what is wrong and what to do.
+/// An error of the embedded services: one line that says what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(
-        "The data folder {} is in use by another atlashub{}: stop that one, or set ATLASHUB_DATA_DIR to another folder.",
+        "The data folder {} is in use by another atlashub{}: stop it, or set ATLASHUB_DATA_DIR to another folder.",
         folder.display(),
         pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
@@ -16,14 +16,15 @@ pub enum EmbeddedError {
     #[error("{} can't be used ({cause}): {remedy}.", path.display())]
     Path { path: PathBuf, cause: std::io::Error, remedy: &'static str },
     #[error(
-        "Postgres must run as the user `{user}`, who can't enter the folder {}: set ATLASHUB_DATA_DIR to a folder \
-         that everybody may enter, for example /var/lib/atlashub, or run `chmod o+x {}`.",
+        "Postgres must run as the user `{user}`, who can't access the folder {}: set ATLASHUB_DATA_DIR to a folder \
+         that every user can access, for example /var/lib/atlashub, or run `chmod o+x {}`.",
         folder.display(),
         folder.display()
     )]
     NotTraversable { folder: PathBuf, user: String },
     #[error(
-        "Postgres can't run as root, and there is neither a user `postgres` nor `nobody` to run it as: add one of them, or start atlashub as an ordinary user."
+        "Postgres can't run as root, and neither of the users `postgres` and `nobody` exists: create one of them, or \
+         start atlashub as an ordinary user."
     )]
     NoAccount,
     #[error("{0}")]
@@ -33,7 +34,7 @@ pub enum EmbeddedError {
     #[error("The embedded Postgres did not start: {reason} (its log: {}).", log.display())]
     NotStarted { reason: String, log: PathBuf },
     #[error(
-        "The atlashub that holds the data folder {} has not finished its first start: try again in a moment.",
+        "The atlashub that uses the data folder {} has not finished its first start: try again in a moment.",
         folder.display()
     )]
     Incomplete { folder: PathBuf },
@@ -42,7 +43,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
-    /// For an operation of the file system that failed; the remedy is a clause without its full stop.
+    /// Returns a function that converts a failed file system operation. `remedy` is a clause without full stop.
     pub(crate) fn path(path: &Path, remedy: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Path { path, cause, remedy }

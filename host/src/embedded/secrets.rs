@@ -1,7 +1,8 @@
-//! Secrets of the embedded default, made at the first start and kept in `secrets/` of the data folder.
+//! Secrets of the embedded default, generated at the first start and kept in `secrets/` of the data folder.
 //!
-//! Not in here: what is sealed with the master key. A value from the environment wins over the file, which is
-//! then neither read nor changed.
+//! A value from the environment takes precedence; the file is then neither read nor written.
+//!
+//! Deliberately absent: the values that are sealed with the master key.
 
 use std::{fs, io, path::PathBuf};
 
@@ -16,13 +17,13 @@ use crate::config::Secret;
 /// One file in `secrets/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmbeddedSecret {
-    /// 32 bytes in base64, as `PLATFORM_MASTER_KEY`.
+    /// 32 bytes in base64, like `PLATFORM_MASTER_KEY`.
     MasterKey,
-    /// As `DEV_ADMIN_TOKEN`.
+    /// Like `DEV_ADMIN_TOKEN`.
     AdminToken,
-    /// Of the embedded Postgres's superuser.
+    /// Password of the embedded Postgres's superuser.
     PostgresPassword,
-    /// Of the embedded store.
+    /// Secret access key of the embedded store.
     StoreSecretKey,
 }
 
@@ -36,24 +37,24 @@ impl EmbeddedSecret {
         })
     }
 
-    /// As an earlier start made it.
+    /// Reads the secret. Returns `None` if it does not exist yet.
     pub fn read(self, data_folder: &DataFolder) -> Result<Option<Secret>, EmbeddedError> {
         let path = self.file(data_folder);
         match fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => Err(EmbeddedError::Path {
                 path,
                 cause: io::Error::other("it is empty"),
-                remedy: "put back the file as it was, from a copy of the data folder",
+                remedy: "restore the file from a backup of the data folder",
             }),
             Ok(text) => Ok(Some(Secret::new(text.trim()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
-                Err(EmbeddedError::path(&path, "start as the user who owns it, or mend its owner and mode")(error))
+                Err(EmbeddedError::path(&path, "start as the owner of the file, or correct its owner and mode")(error))
             }
         }
     }
 
-    /// As an earlier start made it, or made now and on disk when this returns.
+    /// Reads the secret, or generates it and writes it to disk.
     pub fn read_or_create(self, data_folder: &DataFolder) -> Result<Secret, EmbeddedError> {
         if let Some(secret) = self.read(data_folder)? {
             return Ok(secret);
@@ -69,9 +70,9 @@ impl EmbeddedSecret {
     }
 }
 
-/// 32 random bytes, in characters that need no quoting anywhere.
+/// Returns 32 random bytes in hex, which needs no quoting in URLs and files.
 fn random_hex() -> String {
-    rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(rand::random::<[u8; 32]>())
 }
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_made_once_and_closed_to_others() {
+    fn secrets_are_generated_once_and_are_private() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::create(root.path()).unwrap();
         let key = EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap();
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emptied_file_is_not_taken_for_a_first_start() {
+    fn empty_secret_file_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::create(root.path()).unwrap();
         EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap();

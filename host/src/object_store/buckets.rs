@@ -24,8 +24,8 @@ impl ObjectStore {
         }
     }
 
-    /// Creates the bucket if it is missing, and allows browsers of any origin to use signed URLs in it, if the store has
-    /// such a setting. Idempotent.
+    /// Creates the bucket if it is missing, and allows browsers of any origin to use signed URLs in it, if the store
+    /// has such a setting. Idempotent.
     pub async fn ensure_bucket(&self, bucket: &str) -> StoreResult<()> {
         if !self.bucket_exists(bucket).await? {
             self.create_bucket(bucket).await?;
@@ -77,7 +77,8 @@ impl ObjectStore {
         }
     }
 
-    /// Removes all objects and unfinished uploads of the bucket, and then the bucket. Succeeds if the bucket is missing.
+    /// Removes all objects and unfinished uploads of the bucket, and then the bucket. Succeeds if the bucket is
+    /// missing.
     pub async fn delete_bucket_with_contents(&self, bucket: &str) -> StoreResult<()> {
         let mut attempt = 1;
         loop {

@@ -94,8 +94,8 @@ impl StoreError {
     }
 }
 
-/// The conversion for requests of the platform itself. Where a client's request can be at fault, the slice converts that
-/// case first.
+/// The conversion for requests of the platform itself. Where a client's request can be at fault, the slice converts
+/// that case first.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {

@@ -64,8 +64,8 @@ impl ObjectStore {
         }
     }
 
-    /// Removes every object whose key starts with `prefix`; an empty prefix matches all. Returns their number, which is 0
-    /// if the bucket does not exist.
+    /// Removes every object whose key starts with `prefix`; an empty prefix matches all. Returns their number, which is
+    /// 0 if the bucket does not exist.
     pub async fn delete_prefix(&self, bucket: &str, prefix: &str) -> StoreResult<u64> {
         let mut deleted = 0;
         let mut token = None;

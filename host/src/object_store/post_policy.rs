@@ -1,7 +1,7 @@
 //! Signs POST policies: browser forms that a store accepts with a signature, and whose length it limits.
 //!
-//! The SDK does not support them. The signature follows AWS Signature Version 4, "Authenticating Requests: Browser-Based
-//! Uploads Using POST".
+//! The SDK does not support them. The signature follows AWS Signature Version 4, "Authenticating Requests:
+//! Browser-Based Uploads Using POST".
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 

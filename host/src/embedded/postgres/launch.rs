@@ -1,4 +1,4 @@
-//! How Postgres's programs are run: as which user, with which environment, and tied to our own life.
+//! Commands that run the Postgres programs: as which user, with which environment, and stopped when this process ends.
 
 use std::{
     convert::Infallible,
@@ -12,11 +12,11 @@ use std::{
 use super::account::Account;
 use crate::db::programs::clean_command;
 
-/// The hidden subcommand of `atlashub` that becomes Postgres.
+/// The hidden subcommand of `atlashub` that replaces itself with Postgres.
 pub const LAUNCHER_SUBCOMMAND: &str = "run-postgres";
 
-/// A program of Postgres's, as the account's user.
-pub(super) fn program_as(path: &Path, account: Option<&Account>) -> Command {
+/// Returns a command that runs a Postgres program as the account's user.
+pub(super) fn program_command(path: &Path, account: Option<&Account>) -> Command {
     let mut command = clean_command(path);
     if let Some(account) = account {
         command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
@@ -24,9 +24,10 @@ pub(super) fn program_as(path: &Path, account: Option<&Account>) -> Command {
     command
 }
 
-/// The server, in a process group of its own so that Ctrl-C in a terminal reaches us alone and we stop it in
-/// order. Where the launcher can be used, Postgres is told to shut down when we die.
-pub(super) fn server(
+/// Returns a command that runs the server. The server has its own process group, so that Ctrl-C in a terminal signals
+/// only this process, which then shuts the server down. With a launcher (Linux only), the server also shuts down when
+/// this process is killed.
+pub(super) fn server_command(
     postgres: &Path,
     arguments: &[OsString],
     account: Option<&Account>,
@@ -42,13 +43,13 @@ pub(super) fn server(
             command.arg(postgres).arg("--");
             command
         }
-        None => program_as(postgres, account),
+        None => program_command(postgres, account),
     };
     command.args(arguments).process_group(0);
     command
 }
 
-/// What the launcher is told on its command line.
+/// Arguments of the launcher.
 #[derive(Debug, Clone)]
 pub struct Launch {
     pub parent: u32,
@@ -58,8 +59,8 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
 }
 
-/// Becomes the program: drops root, asks the kernel for a fast shutdown when the parent dies, and executes it.
-/// (The order matters: changing users forgets the request.)
+/// Replaces this process with the program: drops root, requests a fast shutdown signal for the death of the parent, and
+/// executes the program. The order matters, because changing users clears that request.
 #[cfg(target_os = "linux")]
 pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     use nix::{
@@ -75,12 +76,12 @@ pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     }
     prctl::set_pdeathsig(Signal::SIGINT)?;
     if getppid().as_raw().unsigned_abs() != launch.parent {
-        return Err(io::Error::other("the parent is gone already"));
+        return Err(io::Error::other("the parent process has already ended"));
     }
     Err(Command::new(&launch.program).args(&launch.arguments).exec())
 }
 
-/// Becomes the program; only Linux can tie its life to the parent's.
+/// Replaces this process with the program. Only Linux can stop it when the parent dies.
 #[cfg(not(target_os = "linux"))]
 pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     Err(Command::new(&launch.program).args(&launch.arguments).exec())

@@ -1,4 +1,4 @@
-//! Postgres's log: read from its standard error into a file of bounded size.
+//! The log of Postgres, copied from its standard error into a file of bounded size.
 
 use std::{
     collections::VecDeque,
@@ -6,40 +6,50 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-/// The file and its one predecessor, `postgres.log.1`, take at most twice this many bytes.
-const MAX_BYTES: u64 = 8 << 20;
-const TAIL_LINES: usize = 12;
+use parking_lot::Mutex;
 
-/// The last lines, for the message of a start that failed.
+use crate::embedded::data_folder::DataFolder;
+
+/// Maximum size of the log. When it is reached, the file is renamed to `postgres.log.1`.
+const MAX_BYTES: u64 = 8 << 20;
+const MAX_TAIL_LINES: usize = 12;
+
+/// The last lines of the log, for the error message of a failed start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogTail(Arc<Mutex<VecDeque<String>>>);
 
 impl LogTail {
     fn push(&self, line: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == TAIL_LINES {
+        let mut lines = self.0.lock();
+        if lines.len() == MAX_TAIL_LINES {
             lines.pop_front();
         }
         lines.push_back(line.to_owned());
     }
 
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.lock().clear();
     }
 
-    /// What Postgres last complained about, in one line; empty where it did not.
-    pub(super) fn complaint(&self) -> String {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let severe = |line: &&String| ["FATAL:", "PANIC:", "ERROR:"].iter().any(|severity| line.contains(severity));
-        lines.iter().rev().find(severe).or_else(|| lines.back()).cloned().unwrap_or_default()
+    /// Returns the last error, or else the last line. Empty if Postgres logged nothing.
+    pub(super) fn last_error(&self) -> String {
+        let lines = self.0.lock();
+        let is_error = |line: &&String| ["FATAL:", "PANIC:", "ERROR:"].iter().any(|severity| line.contains(severity));
+        lines.iter().rev().find(is_error).or_else(|| lines.back()).cloned().unwrap_or_default()
     }
 }
 
-/// Copies lines until the other side closes, which it does when the server and all of its children are gone.
-pub(super) fn follow(source: impl Read + Send + 'static, path: PathBuf, tail: LogTail) -> io::Result<()> {
+/// Returns the path of the server's log.
+pub(super) fn log_file(data_folder: &DataFolder) -> PathBuf {
+    data_folder.join("postgres.log")
+}
+
+/// Starts a thread that copies the log until `source` is closed, which happens when the server and all its child
+/// processes have ended.
+pub(super) fn copy_log(source: impl Read + Send + 'static, path: PathBuf, tail: LogTail) -> io::Result<()> {
     std::thread::Builder::new().name("postgres-log".to_owned()).spawn(move || {
         let mut file = open(&path).ok();
         let mut reader = BufReader::new(source);
@@ -47,7 +57,7 @@ pub(super) fn follow(source: impl Read + Send + 'static, path: PathBuf, tail: Lo
         while matches!(reader.read_until(b'\n', &mut line), Ok(read) if read > 0) {
             tail.push(String::from_utf8_lossy(&line).trim_end());
             if let Some((open_file, size)) = &mut file {
-                // A full disk must not stop Postgres, which waits for us to read.
+                // Write errors are ignored: on a full disk, Postgres must not block because its output is not read.
                 if open_file.write_all(&line).is_ok() {
                     *size += line.len() as u64;
                 }
@@ -80,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_file_becomes_the_predecessor() {
+    fn full_log_file_is_rotated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("postgres.log");
         fs::write(&path, vec![b'x'; MAX_BYTES as usize]).unwrap();
@@ -90,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn the_complaint_is_the_last_severe_line() {
+    fn last_error_ignores_later_messages() {
         let tail = LogTail::default();
         for line in ["LOG:  starting", "FATAL:  could not bind", "LOG:  shut down"] {
             tail.push(line);
         }
-        assert_eq!(tail.complaint(), "FATAL:  could not bind");
+        assert_eq!(tail.last_error(), "FATAL:  could not bind");
     }
 }

@@ -1,11 +1,11 @@
-//! The running server: started, watched, started again when it dies, shut down in order.
+//! The server process: started, supervised, restarted when it dies, and shut down.
 
 use std::{
     ffi::OsString,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -15,16 +15,17 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::{account::Account, launch, log};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A server that ran this long did not die of its start.
-const STEADY: Duration = Duration::from_secs(60);
+const MIN_RESTART_PAUSE: Duration = Duration::from_millis(500);
+const MAX_RESTART_PAUSE: Duration = Duration::from_secs(30);
+/// Run time after which the pause before a restart is reset.
+const STABLE_RUN_TIME: Duration = Duration::from_secs(60);
 
-/// Everything that one start of the server needs.
+/// How to start the server.
 #[derive(Debug, Clone)]
 pub(super) struct ServerCommand {
     pub(super) postgres: PathBuf,
@@ -39,21 +40,21 @@ pub(super) struct ServerCommand {
 pub(super) enum ServerState {
     Starting,
     Running(Pid),
-    /// Gone; where it was not asked to stop it may be started again.
+    /// The server has ended. Unless it was asked to stop, it may be restarted.
     Exited(String),
 }
 
 #[derive(Debug)]
 struct Control {
-    /// No further start; set once, never cleared.
+    /// Set once when the server is asked to stop: prevents further starts.
     stopping: Mutex<bool>,
     wake: Condvar,
-    /// Set when the first start was a success: from then on a server that dies is started again.
-    keep_running: AtomicBool,
+    /// Set when the first start succeeded: from then on, the server is restarted when it dies.
+    restart_on_exit: AtomicBool,
 }
 
-/// A server and the thread that waits for it. The thread is one of our own because the kernel ties a child's
-/// parent-death signal to the thread that made it, and a runtime's threads come and go.
+/// A server and its supervisor thread. It is a dedicated thread because the kernel sends a child's parent-death signal
+/// when the thread that created the child ends, and the threads of a runtime are not permanent.
 #[derive(Debug)]
 pub(super) struct Server {
     control: Arc<Control>,
@@ -66,7 +67,7 @@ impl Server {
         let control = Arc::new(Control {
             stopping: Mutex::new(false),
             wake: Condvar::new(),
-            keep_running: AtomicBool::new(false),
+            restart_on_exit: AtomicBool::new(false),
         });
         let (sender, state) = watch::channel(ServerState::Starting);
         let tail = log::LogTail::default();
@@ -81,36 +82,37 @@ impl Server {
         self.state.borrow().clone()
     }
 
-    pub(super) fn complaint(&self) -> String {
-        self.tail.complaint()
+    /// Returns the last error of the server's log.
+    pub(super) fn last_error(&self) -> String {
+        self.tail.last_error()
     }
 
-    /// From now on a server that dies is started again.
-    pub(super) fn keep_running(&self) {
-        self.control.keep_running.store(true, Ordering::Release);
+    /// Makes the supervisor restart the server when it dies.
+    pub(super) fn enable_restart(&self) {
+        self.control.restart_on_exit.store(true, Ordering::Release);
     }
 
-    /// Fast shutdown: clients are disconnected, what was committed is on disk. Waits until the server is gone.
+    /// Requests a fast shutdown, which disconnects clients and writes a checkpoint, and waits until the server has
+    /// ended. If that takes too long, escalates to an immediate shutdown and finally kills the server.
     pub(super) async fn stop(&mut self) {
-        for (signal, patience) in
-            [(Signal::SIGINT, Duration::from_secs(60)), (Signal::SIGQUIT, Duration::from_secs(10))]
+        for (signal, timeout) in [(Signal::SIGINT, Duration::from_secs(60)), (Signal::SIGQUIT, Duration::from_secs(10))]
         {
             self.request_stop(signal);
-            // An error means that the thread has ended, and with it the server.
-            let gone = self.state.wait_for(|state| matches!(state, ServerState::Exited(_)));
-            if tokio::time::timeout(patience, gone).await.is_ok() {
+            // An error means that the thread, and so the server, has ended.
+            let exited = self.state.wait_for(|state| matches!(state, ServerState::Exited(_)));
+            if tokio::time::timeout(timeout, exited).await.is_ok() {
                 return;
             }
-            tracing::warn!("the embedded Postgres is slow to stop");
+            tracing::warn!("the embedded Postgres did not stop in time");
         }
         self.request_stop(Signal::SIGKILL);
     }
 
     fn request_stop(&self, signal: Signal) {
-        *self.control.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.control.stopping.lock() = true;
         self.control.wake.notify_all();
         if let ServerState::Running(pid) = self.state() {
-            // It may be gone already, which is what is wanted.
+            // Fails if the server has already ended.
             let _ = kill(pid, signal);
         }
     }
@@ -123,7 +125,7 @@ impl Drop for Server {
 }
 
 fn supervise(command: &ServerCommand, control: &Control, state: &watch::Sender<ServerState>, tail: &log::LogTail) {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = MIN_RESTART_PAUSE;
     loop {
         let started = Instant::now();
         tail.clear();
@@ -132,27 +134,24 @@ fn supervise(command: &ServerCommand, control: &Control, state: &watch::Sender<S
             Err(error) => format!("{}: {error}", command.postgres.display()),
         };
         state.send_replace(ServerState::Exited(reason.clone()));
-        if !control.keep_running.load(Ordering::Acquire) {
+        if !control.restart_on_exit.load(Ordering::Acquire) {
             return;
         }
-        if started.elapsed() > STEADY {
-            pause = FIRST_PAUSE;
+        if started.elapsed() > STABLE_RUN_TIME {
+            pause = MIN_RESTART_PAUSE;
         }
-        let stopping = control.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stopping = control.stopping.lock();
         if *stopping {
             return;
         }
-        tracing::error!(reason, pause_ms = pause.as_millis() as u64, "the embedded Postgres died: starting it again");
-        let (stopping, _) = control
-            .wake
-            .wait_timeout_while(stopping, pause, |stopping| !*stopping)
-            .unwrap_or_else(PoisonError::into_inner);
+        tracing::error!(reason, pause_ms = pause.as_millis() as u64, "the embedded Postgres died; restarting it");
+        control.wake.wait_while_for(&mut stopping, |stopping| !*stopping, pause);
         if *stopping {
             return;
         }
         drop(stopping);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        // The process it names was waited for just now; a number that came back in use would block the start.
+        pause = (pause * 2).min(MAX_RESTART_PAUSE);
+        // The process in the pid file has ended. If another process reused its id, the file would prevent the start.
         let _ = std::fs::remove_file(&command.pid_file);
     }
 }
@@ -164,12 +163,12 @@ fn run_once(
     tail: &log::LogTail,
 ) -> std::io::Result<ExitStatus> {
     let mut child = {
-        // Held over the start, so that a stop either prevents it or finds the process.
-        let stopping = control.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        // Locked during the start, so that a stop either prevents the start or finds the process.
+        let stopping = control.stopping.lock();
         if *stopping {
             return Err(std::io::Error::other("it was stopped before it started"));
         }
-        let child = launch::server(
+        let child = launch::server_command(
             &command.postgres,
             &command.arguments,
             command.account.as_ref(),
@@ -183,7 +182,7 @@ fn run_once(
         child
     };
     if let Some(stderr) = child.stderr.take() {
-        log::follow(stderr, command.log.clone(), tail.clone())?;
+        log::copy_log(stderr, command.log.clone(), tail.clone())?;
     }
     child.wait()
 }

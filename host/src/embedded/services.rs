@@ -1,0 +1,172 @@
+use std::path::PathBuf;
+
+use super::{
+    data_folder::{DataFolder, DataFolderLock},
+    error::EmbeddedError,
+    postgres::{self, PLATFORM_DATABASE, Postgres, PostgresSettings},
+    secrets::EmbeddedSecret,
+    store::{self, EmbeddedStore, StoreListener},
+};
+use crate::config::{Config, DatabaseConfig, EmbeddedStorageConfig, ExternalStorageConfig, Secret, StorageConfig};
+/// Connections in addition to those to projects' databases: for the platform's pool, dumps, restores and an
+/// administrator.
+const OTHER_CONNECTIONS: u32 = 40;
+
+/// How the rest of the program connects to the embedded services.
+#[derive(Debug, Clone)]
+pub struct EmbeddedServices {
+    /// URL of the platform database, as a superuser.
+    pub database_url: Secret,
+    pub storage: ExternalStorageConfig,
+    pub master_key: Secret,
+    pub admin_token: Secret,
+    /// File with the admin token, unless the token came from the environment.
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// The data folder, locked by this process. No service runs yet.
+#[derive(Debug)]
+pub struct HeldDataFolder {
+    folder: DataFolder,
+    lock: DataFolderLock,
+}
+
+/// Both running services. Call [`Embedded::shutdown`] to stop them; a drop stops them without waiting.
+#[derive(Debug)]
+pub struct Embedded {
+    pub services: EmbeddedServices,
+    postgres: Postgres,
+    store: EmbeddedStore,
+    _lock: DataFolderLock,
+}
+
+impl HeldDataFolder {
+    /// Creates the data folder if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// Another process has locked the folder, or it can't be created.
+    pub fn lock(config: &Config) -> Result<Self, EmbeddedError> {
+        let folder = DataFolder::create(&config.data_dir)?;
+        let lock = folder.lock()?;
+        Ok(Self { folder, lock })
+    }
+
+    /// Starts store and Postgres. The first start creates what they need. `launcher` is the `atlashub` program, see
+    /// [`PostgresSettings`].
+    pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
+        let Self { folder, lock } = self;
+        let storage = embedded_storage(config)?;
+        let listener = StoreListener::bind(storage.listen).await?;
+        let password = EmbeddedSecret::PostgresPassword.read_or_create(&folder)?;
+        let DatabaseConfig::Embedded { bin_dir, port } = &config.database else { return Err(not_embedded()) };
+        let settings = PostgresSettings {
+            bin_dir: bin_dir.clone(),
+            port: *port,
+            max_connections: config.limits.project_connections as u32 + OTHER_CONNECTIONS,
+            launcher,
+            ..PostgresSettings::new(password)
+        };
+        let postgres = Postgres::start(&folder, settings).await?;
+        let store_key = EmbeddedSecret::StoreSecretKey.read_or_create(&folder)?;
+        let store = match EmbeddedStore::start(&folder, listener, storage, store_key).await {
+            Ok(store) => store,
+            Err(error) => {
+                postgres.stop().await;
+                return Err(error);
+            }
+        };
+        let services = services(config, &folder, postgres.url(PLATFORM_DATABASE), store.storage.clone(), |secret| {
+            secret.read_or_create(&folder)
+        })?;
+        Ok(Embedded { services, postgres, store, _lock: lock })
+    }
+
+    /// Starts only the store.
+    pub async fn start_store(self, config: &Config) -> Result<EmbeddedStoreAlone, EmbeddedError> {
+        let Self { folder, lock } = self;
+        let storage = embedded_storage(config)?;
+        let listener = StoreListener::bind(storage.listen).await?;
+        let store_key = EmbeddedSecret::StoreSecretKey.read_or_create(&folder)?;
+        let store = EmbeddedStore::start(&folder, listener, storage, store_key).await?;
+        Ok(EmbeddedStoreAlone { store, _lock: lock })
+    }
+}
+
+/// The running store without Postgres, for commands that must work without a database.
+#[derive(Debug)]
+pub struct EmbeddedStoreAlone {
+    store: EmbeddedStore,
+    _lock: DataFolderLock,
+}
+
+impl EmbeddedStoreAlone {
+    pub fn storage(&self) -> &ExternalStorageConfig {
+        &self.store.storage
+    }
+
+    /// Stops the store and unlocks the data folder.
+    pub async fn shutdown(self) {
+        self.store.stop().await;
+    }
+}
+
+impl Embedded {
+    /// Returns the folder of the Postgres programs.
+    pub fn postgres_bin_dir(&self) -> &std::path::Path {
+        self.postgres.bin_dir()
+    }
+
+    /// Stops the store, then Postgres, and unlocks the data folder.
+    pub async fn shutdown(self) {
+        self.store.stop().await;
+        self.postgres.stop().await;
+    }
+}
+
+/// Returns how to connect to the services that another process runs on the data folder.
+pub fn of_running(config: &Config) -> Result<EmbeddedServices, EmbeddedError> {
+    let folder = DataFolder::create(&config.data_dir)?;
+    let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
+    let read = |secret: EmbeddedSecret| secret.read(&folder)?.ok_or_else(incomplete);
+    let password = read(EmbeddedSecret::PostgresPassword)?;
+    let database_url = postgres::url_of_running(&folder, &password, PLATFORM_DATABASE).ok_or_else(incomplete)?;
+    services(config, &folder, database_url, store_of_running(config)?, read)
+}
+
+/// Returns how to connect to the store that another process runs on the data folder.
+pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, EmbeddedError> {
+    let folder = DataFolder::create(&config.data_dir)?;
+    let incomplete = || EmbeddedError::Incomplete { folder: folder.path().to_owned() };
+    let address = store::recorded_address(&folder).ok_or_else(incomplete)?;
+    let key = EmbeddedSecret::StoreSecretKey.read(&folder)?.ok_or_else(incomplete)?;
+    Ok(store::storage_config(embedded_storage(config)?, address, key))
+}
+
+/// Builds the description of the services. `obtain` returns a secret that the environment does not set.
+fn services(
+    config: &Config,
+    folder: &DataFolder,
+    database_url: Secret,
+    storage: ExternalStorageConfig,
+    obtain: impl Fn(EmbeddedSecret) -> Result<Secret, EmbeddedError>,
+) -> Result<EmbeddedServices, EmbeddedError> {
+    let or_obtain = |configured: &Option<Secret>, secret| configured.clone().map_or_else(|| obtain(secret), Ok);
+    Ok(EmbeddedServices {
+        database_url,
+        storage,
+        master_key: or_obtain(&config.master_key, EmbeddedSecret::MasterKey)?,
+        admin_token: or_obtain(&config.admin_auth.dev_token, EmbeddedSecret::AdminToken)?,
+        admin_token_file: config.admin_auth.dev_token.is_none().then(|| EmbeddedSecret::AdminToken.file(folder)),
+    })
+}
+
+fn embedded_storage(config: &Config) -> Result<&EmbeddedStorageConfig, EmbeddedError> {
+    match &config.storage {
+        StorageConfig::Embedded(storage) => Ok(storage),
+        StorageConfig::External(_) => Err(not_embedded()),
+    }
+}
+
+fn not_embedded() -> EmbeddedError {
+    EmbeddedError::Store("the configuration uses external services".to_owned())
+}
