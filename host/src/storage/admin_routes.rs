@@ -126,7 +126,11 @@ async fn update_bucket(
     request_body = DeleteBucket,
     responses(
         (status = 204, description = "Deleted"),
-        (status = 400, body = ErrorBody, description = "`confirmation_required`: `confirm` differs from the bucket's name"),
+        (
+            status = 400,
+            body = ErrorBody,
+            description = "`confirmation_required`: `confirm` differs from the bucket's name",
+        ),
         (status = 404, body = ErrorBody),
     ),
 )]
@@ -254,7 +258,11 @@ async fn abort_upload(
     path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-download",
     tag = "storage",
     params(("project" = String, Path), ("bucket" = String, Path), SignDownload),
-    responses((status = 200, body = SignedDownload), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = SignedDownload),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+    ),
 )]
 async fn sign_download(
     State(state): State<StorageState>,

@@ -119,7 +119,7 @@ enum Shape {
 
 fn invalid_path(rule: &'static str) -> ApiError {
     ApiError::new(Code::InvalidPath, format!("The object path {rule}.")).with_hint(
-        "Send a `path` such as `notes/x.png`, or the `objectKey` of the upload response, such as `uploads/notes/x.png`.",
+        "Send a `path` like `notes/x.png`, or the `objectKey` of the upload response, like `uploads/notes/x.png`.",
     )
 }
 

@@ -72,7 +72,11 @@ async fn sign_upload(
         (status = 400, body = ErrorBody, description = "The parts differ from the uploaded parts"),
         (status = 403, body = ErrorBody),
         (status = 404, body = ErrorBody, description = "The upload does not exist"),
-        (status = 409, body = ErrorBody, description = "`object_exists`: another object was uploaded to the path meanwhile"),
+        (
+            status = 409,
+            body = ErrorBody,
+            description = "`object_exists`: another object was uploaded to the path meanwhile",
+        ),
         (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
 )]

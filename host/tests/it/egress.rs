@@ -64,7 +64,7 @@ impl ResolveHost for Names {
 }
 
 #[tokio::test]
-async fn a_request_arrives_as_it_was_written() {
+async fn request_arrives_unchanged() {
     let server = WebServer::start(|_| WebAnswer::with(418, &[("x-a", "1"), ("x-a", "2")], b"short and stout")).await;
     let mut request = get(&server.url("/pot?a=%20b"));
     request.method = "PUT".into();
@@ -88,7 +88,7 @@ async fn a_request_arrives_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_is_not_allowed_is_not_sent() {
+async fn request_outside_allowlist_or_scope_is_not_sent() {
     let server = WebServer::start(|_| WebAnswer::status(200)).await;
     let (url, port) = (server.url("/"), server.address.port());
     let refused = async |list: &str, url: &str, scope: &[String]| {
@@ -125,7 +125,7 @@ async fn what_is_not_allowed_is_not_sent() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_smuggled_into_the_headers() {
+async fn line_breaks_cannot_inject_headers() {
     let server = WebServer::start(|_| WebAnswer::status(200)).await;
     for (name, value) in [("x", "a\r\nx-smuggled: b"), ("x\r\ny", "a"), ("host", "b"), ("transfer-encoding", "chunked")]
     {
@@ -142,7 +142,7 @@ async fn nothing_can_be_smuggled_into_the_headers() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_checked_like_the_first_target() {
+async fn redirect_target_passes_the_same_checks() {
     let forbidden = WebServer::start(|_| WebAnswer::status(200)).await;
     let target = forbidden.url("/admin");
     let server = WebServer::start(move |request| match request.target.as_str() {
@@ -178,7 +178,7 @@ async fn a_redirect_is_checked_like_the_first_target() {
 }
 
 #[tokio::test]
-async fn credentials_stay_with_their_origin() {
+async fn redirect_to_another_origin_drops_credentials() {
     let other = WebServer::start(|_| WebAnswer::status(200)).await;
     let target = other.url("/");
     let server = WebServer::start(move |_| WebAnswer::redirect(307, &target)).await;
@@ -204,7 +204,7 @@ async fn credentials_stay_with_their_origin() {
 }
 
 #[tokio::test]
-async fn the_address_that_was_checked_is_the_one_dialled() {
+async fn connection_uses_only_the_checked_address() {
     let here = WebServer::start(|_| WebAnswer::redirect(302, "/again")).await;
     let port = here.address.port();
     let there = WebServer::start_at(&format!("127.0.0.2:{port}"), |_| WebAnswer::status(200)).await;
@@ -242,7 +242,7 @@ async fn the_address_that_was_checked_is_the_one_dialled() {
 }
 
 #[tokio::test]
-async fn an_answer_has_limits() {
+async fn response_size_and_time_are_limited() {
     let server = WebServer::start(|request| match request.target.as_str() {
         "/exact" => WebAnswer::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES]),
         "/large" => WebAnswer::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES + 1]),
@@ -293,7 +293,7 @@ async fn an_answer_has_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_proxy_of_the_environment_is_not_used() {
+async fn proxy_variables_of_the_environment_are_ignored() {
     let proxy = WebServer::start(|_| WebAnswer::status(502)).await;
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let mut vars = ProgramVars::external(&Postgres::shared().platform_database().await)

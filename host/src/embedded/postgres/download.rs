@@ -25,8 +25,8 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
     tracing::info!(major, "Postgres is not installed on this machine; downloading it");
     let failed = |step: &str, cause: String| {
         EmbeddedError::Binaries(format!(
-            "Postgres {} is not installed on this machine, and {step} failed ({cause}): install it (on Debian: `apt-get \
-             install postgresql`), set ATLASHUB_POSTGRES_BIN_DIR to its folder, or set ATLASHUB_DATABASE_URL.",
+            "Postgres {} is not installed on this machine, and {step} failed ({cause}): install it (on Debian: \
+             `apt-get install postgresql`), set ATLASHUB_POSTGRES_BIN_DIR to its folder, or set ATLASHUB_DATABASE_URL.",
             required_major.map_or_else(|| "15 to 18".to_owned(), |major| major.to_string())
         ))
     };

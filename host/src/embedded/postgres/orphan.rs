@@ -40,9 +40,7 @@ pub(super) async fn stop_orphaned_server(cluster: &Path) -> Result<(), EmbeddedE
             }
         }
         return Err(EmbeddedError::NotStarted {
-            reason: format!(
-                "a Postgres of an earlier start (process {pid}) still runs on the data folder and can't be stopped; stop it manually"
-            ),
+            reason: format!("a Postgres of an earlier start (process {pid}) can't be stopped; stop it manually"),
             log: cluster.to_owned(),
         });
     }

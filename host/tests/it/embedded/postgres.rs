@@ -42,7 +42,7 @@ async fn setting(connection: &mut PgConnection, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_survives_a_restart_and_nothing_is_left_running() {
+async fn data_survives_a_restart_and_the_server_stops() {
     let (_root, folder) = temporary_folder();
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
@@ -67,7 +67,7 @@ async fn data_survives_a_restart_and_nothing_is_left_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_taken_port_is_left_for_another() {
+async fn taken_port_is_replaced_unless_configured() {
     let (_root, folder) = temporary_folder();
     let _lock = folder.lock().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -82,7 +82,7 @@ async fn a_taken_port_is_left_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_is_started_again() {
+async fn killed_server_is_restarted() {
     let (_root, folder) = temporary_folder();
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_server_that_dies_is_started_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_other_role_may_connect_to_the_platforms_databases() {
+async fn other_roles_cannot_connect_to_the_platform_databases() {
     let (_root, folder) = temporary_folder();
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
@@ -124,7 +124,7 @@ async fn no_other_role_may_connect_to_the_platforms_databases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pid_file_of_a_process_that_is_somebody_else_is_no_obstacle() {
+async fn pid_file_of_an_unrelated_process_does_not_prevent_the_start() {
     let (_root, folder) = temporary_folder();
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_pid_file_of_a_process_that_is_somebody_else_is_no_obstacle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_outlived_its_parent_is_stopped_first() {
+async fn server_that_outlived_its_parent_is_stopped_first() {
     let (_root, folder) = temporary_folder();
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
@@ -175,7 +175,7 @@ async fn a_server_that_outlived_its_parent_is_stopped_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_without_programs_is_named() {
+async fn folder_without_postgres_programs_is_named_in_the_error() {
     let (root, folder) = temporary_folder();
     let bin_dir = Some(root.path().to_owned());
     let error = Postgres::start(&folder, PostgresSettings { bin_dir, ..settings(&folder) }).await.unwrap_err();

@@ -32,7 +32,7 @@ async fn wait_until_gone(pid: Pid) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_stored_survives_a_kill() {
+async fn data_survives_a_killed_process() {
     let root = open_folder();
     let data = root.path().join("data");
     let vars = ProgramVars::embedded(&data);
@@ -61,7 +61,7 @@ async fn what_was_stored_survives_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_start_is_refused_and_the_first_ends_in_order() {
+async fn second_start_fails_and_the_first_shuts_down_cleanly() {
     let root = open_folder();
     let data = root.path().join("data");
     let vars = ProgramVars::embedded(&data);
@@ -105,7 +105,7 @@ async fn postgres_shuts_down_when_the_program_is_killed() {
 }
 
 #[test]
-fn a_folder_that_postgres_cannot_enter_is_named() {
+fn folder_inaccessible_to_postgres_is_named_in_the_error() {
     if !nix::unistd::geteuid().is_root() {
         // Only root hands Postgres to another user.
         return;

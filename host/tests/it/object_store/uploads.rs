@@ -47,7 +47,7 @@ async fn until_nothing_is_left(bucket: &str) {
 }
 
 #[tokio::test]
-async fn a_stream_of_any_length_becomes_the_same_object() {
+async fn stream_of_any_length_round_trips() {
     let (store, bucket) = bucket().await;
     for (size, chunk) in
         [(0, 1), (10, 3), (1 << 20, 65_536), ((1 << 20) + 1, 100_000), (8 << 20, 1 << 20), (20 << 20, 777_777)]
@@ -73,7 +73,7 @@ async fn a_stream_of_any_length_becomes_the_same_object() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_dropped_leaves_nothing() {
+async fn dropped_upload_leaves_no_object_and_no_parts() {
     let (store, bucket) = bucket().await;
     // In the middle of the bytes.
     let mut upload = store.begin_upload(&bucket, "key", "a/b");
@@ -94,7 +94,7 @@ async fn an_upload_that_is_dropped_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_store_reaches_whoever_writes() {
+async fn store_error_is_returned_to_the_writer() {
     let (store, _) = bucket().await;
     let mut upload = store.begin_upload("no-such-bucket", "key", "a/b");
     let body = Bytes::from(body(1 << 20));
@@ -115,7 +115,7 @@ async fn a_failure_of_the_store_reaches_whoever_writes() {
 }
 
 #[tokio::test]
-async fn reading_what_is_not_there_says_so() {
+async fn reading_a_missing_object_returns_none() {
     let (store, bucket) = bucket().await;
     assert!(store.get(&bucket, "nothing").await.unwrap().is_none());
     assert!(store.get("no-such-bucket", "nothing").await.unwrap().is_none());

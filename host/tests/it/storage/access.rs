@@ -11,7 +11,7 @@ async fn expose(app: &TestApp, project: &TestProject, access: &str) {
 }
 
 #[tokio::test]
-async fn the_publishable_key_does_what_the_bucket_exposes_at_once() {
+async fn bucket_exposure_applies_to_the_publishable_key_at_once() {
     let app = TestApp::start().await;
     let project = app.create_project("exposure").await;
     project.secret().upload("there.txt", "bytes").await;
@@ -34,7 +34,7 @@ async fn the_publishable_key_does_what_the_bucket_exposes_at_once() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_exposed_looks_like_one_that_is_not_there() {
+async fn unexposed_and_missing_buckets_get_the_same_response() {
     let app = TestApp::start().await;
     let project = app.create_project("hidden").await;
     let mut answers = Vec::new();
@@ -55,7 +55,7 @@ async fn a_bucket_that_is_not_exposed_looks_like_one_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn listing_removing_and_replacing_need_the_secret_key() {
+async fn list_delete_and_upsert_require_the_secret_key() {
     let app = TestApp::start().await;
     let project = app.create_project("secret").await;
     expose(&app, &project, "both").await;
@@ -83,7 +83,7 @@ async fn listing_removing_and_replacing_need_the_secret_key() {
 }
 
 #[tokio::test]
-async fn nothing_is_signed_without_a_key() {
+async fn requests_without_a_valid_key_return_401() {
     let app = TestApp::start().await;
     let project = app.create_project("keys").await;
     let other = app.create_project("others").await;
@@ -104,7 +104,7 @@ async fn nothing_is_signed_without_a_key() {
 
 /// A signed URL is for one object: not for its neighbour, not for another act.
 #[tokio::test]
-async fn a_signed_url_is_good_for_nothing_else() {
+async fn signed_url_is_valid_for_one_object_and_method_only() {
     let app = TestApp::start().await;
     let project = app.create_project("narrow").await;
     project.secret().upload("a.txt", "a").await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, Uploads, code, must_send, path_of, raw};
 
 #[tokio::test]
-async fn a_project_starts_with_two_closed_buckets() {
+async fn new_project_has_two_private_buckets() {
     let app = TestApp::start().await;
     let project = app.create_project("default").await;
     let (status, list) = app.admin().get(&project.path("/buckets")).await;
@@ -22,7 +22,7 @@ async fn a_project_starts_with_two_closed_buckets() {
 }
 
 #[tokio::test]
-async fn buckets_are_made_changed_listed_and_counted() {
+async fn buckets_can_be_created_updated_listed_and_counted() {
     let app = TestApp::start().await;
     let project = app.create_project("buckets").await;
     let admin = app.admin();
@@ -74,7 +74,7 @@ async fn buckets_are_made_changed_listed_and_counted() {
 }
 
 #[tokio::test]
-async fn deleting_a_bucket_takes_its_objects_and_no_others() {
+async fn deleting_a_bucket_deletes_only_its_objects() {
     let app = TestApp::start().await;
     let project = app.create_project("deletes").await;
     let admin = app.admin();
@@ -102,7 +102,7 @@ async fn deleting_a_bucket_takes_its_objects_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_owner_uploads_browses_downloads_and_removes() {
+async fn owner_can_upload_list_download_and_delete_objects() {
     let app = TestApp::start().await;
     let project = app.create_project("owner").await;
     let admin = app.admin();
@@ -137,7 +137,7 @@ async fn the_owner_uploads_browses_downloads_and_removes() {
 
 /// More than one page of a listing, and of a removal.
 #[tokio::test]
-async fn a_large_bucket_is_removed_whole() {
+async fn bucket_with_more_than_one_page_is_deleted_completely() {
     use futures_util::{StreamExt, stream};
     let app = TestApp::start().await;
     let project = app.create_project("many").await;
@@ -161,7 +161,7 @@ async fn a_large_bucket_is_removed_whole() {
 }
 
 #[tokio::test]
-async fn removing_a_project_takes_its_storage_along() {
+async fn deleting_a_project_deletes_its_storage() {
     let app = TestApp::start().await;
     let project = app.create_project("leaves nothing").await;
     let other = app.create_project("stays").await;

@@ -16,7 +16,7 @@ async fn disposition(project: &TestProject, key: &str, download_as: Option<&str>
 }
 
 #[tokio::test]
-async fn a_download_is_named_and_active_types_are_saved() {
+async fn download_as_sets_file_name_and_active_types_are_attachments() {
     let app = TestApp::start().await;
     let project = app.create_project("names").await;
     for (path, content_type) in [("a.txt", "text/plain"), ("page.html", "text/html"), ("i.svg", "image/svg+xml")] {
@@ -45,7 +45,7 @@ async fn a_download_is_named_and_active_types_are_saved() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404() {
+async fn download_of_missing_object_or_bucket_returns_404() {
     let app = TestApp::start().await;
     let project = app.create_project("absent").await;
     let (status, error) = project.secret().sign_download("no.txt").await;
@@ -59,7 +59,7 @@ async fn what_is_not_there_is_404() {
 }
 
 #[tokio::test]
-async fn a_listing_pages_through_a_prefix_in_order() {
+async fn list_returns_pages_in_key_order_within_the_prefix() {
     let app = TestApp::start().await;
     let project = app.create_project("lists").await;
     for path in ["a/1.txt", "a/2.txt", "a/3.txt", "ab/4.txt", "b/5.txt"] {
@@ -115,7 +115,7 @@ async fn a_listing_pages_through_a_prefix_in_order() {
 }
 
 #[tokio::test]
-async fn a_removed_object_is_gone_and_its_path_free() {
+async fn deleted_object_is_gone_and_its_path_can_be_reused() {
     let app = TestApp::start().await;
     let project = app.create_project("removal").await;
     project.secret().upload("x.txt", "bytes").await;
@@ -131,7 +131,7 @@ async fn a_removed_object_is_gone_and_its_path_free() {
 
 /// Ranges let players seek; they are the store's to answer.
 #[tokio::test]
-async fn a_part_of_an_object_can_be_fetched() {
+async fn range_request_returns_part_of_the_object() {
     let app = TestApp::start().await;
     let project = app.create_project("ranges").await;
     project.secret().upload("x.txt", "0123456789").await;

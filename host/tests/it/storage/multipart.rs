@@ -32,7 +32,7 @@ fn bytes(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn parts_become_one_object_and_completing_twice_is_fine() {
+async fn parts_become_one_object_and_completing_is_idempotent() {
     let app = TestApp::start().await;
     let project = app.create_project("parts").await;
     let bytes = bytes(11 * MIB + 3);
@@ -58,7 +58,7 @@ async fn parts_become_one_object_and_completing_twice_is_fine() {
 }
 
 #[tokio::test]
-async fn a_part_of_another_length_is_refused() {
+async fn part_of_another_length_is_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("part length").await;
     let signed = sign(&project, "big.bin", 6 * MIB).await;
@@ -70,7 +70,7 @@ async fn a_part_of_another_length_is_refused() {
 }
 
 #[tokio::test]
-async fn an_aborted_upload_is_gone() {
+async fn aborted_upload_cannot_be_completed() {
     let app = TestApp::start().await;
     let project = app.create_project("aborts").await;
     let bytes = bytes(6 * MIB);
@@ -85,7 +85,7 @@ async fn an_aborted_upload_is_gone() {
 }
 
 #[tokio::test]
-async fn parts_that_were_not_uploaded_do_not_complete() {
+async fn completing_with_other_parts_returns_400() {
     let app = TestApp::start().await;
     let project = app.create_project("wrong parts").await;
     let bytes = bytes(6 * MIB);
@@ -110,7 +110,7 @@ async fn parts_that_were_not_uploaded_do_not_complete() {
 
 /// Others may not end an upload in a bucket that they may not upload to, nor replace by one what came meanwhile.
 #[tokio::test]
-async fn completing_needs_the_right_to_upload_and_a_free_path() {
+async fn completing_requires_upload_access_and_a_free_path() {
     let app = TestApp::start().await;
     let project = app.create_project("rights").await;
     let (_, _) = app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "upload" })).await;
@@ -134,7 +134,7 @@ async fn completing_needs_the_right_to_upload_and_a_free_path() {
 }
 
 #[tokio::test]
-async fn parts_that_add_up_to_more_than_was_signed_for_are_removed() {
+async fn object_larger_than_signed_for_is_removed_on_completion() {
     let app = TestApp::start().await;
     let project = app.create_project("too much").await;
     let bytes = bytes(6 * MIB);
@@ -152,7 +152,7 @@ async fn parts_that_add_up_to_more_than_was_signed_for_are_removed() {
 }
 
 #[tokio::test]
-async fn the_answer_stays_bounded_for_the_largest_object() {
+async fn largest_object_has_at_most_1024_parts() {
     let app = TestApp::start().await;
     let project = app.create_project("huge").await;
     let huge = 5_i64 << 40;

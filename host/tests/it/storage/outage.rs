@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Proxy, TestApp, Uploads, code, path_of, upload_request};
 
 #[tokio::test]
-async fn a_dead_store_is_503_within_seconds_and_heals_by_itself() {
+async fn unreachable_store_returns_503_within_seconds_and_recovers() {
     let proxy = Proxy::start().await;
     let app = TestApp::builder().var("ATLASHUB_S3_ENDPOINT", &proxy.url()).start().await;
     let project = app.create_project("outage").await;
@@ -43,7 +43,7 @@ async fn a_dead_store_is_503_within_seconds_and_heals_by_itself() {
 }
 
 #[tokio::test]
-async fn what_the_store_itself_keeps_is_reachable_without_the_platform() {
+async fn signed_urls_work_while_the_internal_endpoint_is_down() {
     // Signed URLs outlive an outage of the internal way: they go to the public endpoint.
     let proxy = Proxy::start().await;
     let store = crate::support::Store::shared();

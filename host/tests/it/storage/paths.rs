@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{TestApp, Uploads, code, path_of, upload_request};
 
 #[tokio::test]
-async fn bad_paths_are_refused_everywhere() {
+async fn invalid_paths_are_rejected_by_every_operation() {
     let app = TestApp::start().await;
     let project = app.create_project("paths").await;
     let other = app.create_project("other").await;
@@ -74,7 +74,7 @@ async fn bad_paths_are_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_bucket_or_project_is_refused() {
+async fn key_of_another_bucket_or_project_is_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("mine").await;
     let other = app.create_project("theirs").await;
@@ -107,7 +107,7 @@ async fn a_key_of_another_bucket_or_project_is_refused() {
 }
 
 #[tokio::test]
-async fn bad_prefixes_are_refused() {
+async fn invalid_prefixes_are_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("prefixes").await;
     for prefix in ["/", "../", "..", "a/../", "a//", "a\\", "%2e%2e/", "a\0"] {

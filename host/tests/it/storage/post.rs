@@ -16,7 +16,7 @@ async fn submit(signed: &Value, bytes: &str, change: &[(&str, &str)]) -> Respons
 }
 
 #[tokio::test]
-async fn a_form_is_held_to_length_type_and_key() {
+async fn signed_form_accepts_only_its_length_type_and_key() {
     let app = TestApp::start().await;
     let project = app.create_project("forms").await;
     let signed = project.secret().sign("form/ü 1.txt", json!({ "mode": "post", "maxSize": 10 })).await;

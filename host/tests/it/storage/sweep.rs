@@ -33,7 +33,7 @@ async fn paths(app: &TestApp, project: &TestProject) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
+async fn full_sweep_removes_oversize_objects() {
     let app = TestApp::start().await;
     let project = app.create_project("sweep").await;
     let signed = project.secret().sign("large.txt", json!({ "maxSize": 3 })).await;
@@ -59,7 +59,7 @@ async fn an_object_too_large_is_removed_though_nobody_asks_for_it() {
 }
 
 #[tokio::test]
-async fn records_of_uploads_that_never_came_go_and_the_others_stay() {
+async fn full_sweep_removes_records_of_unused_uploads_only() {
     let app = TestApp::start().await;
     let project = app.create_project("never came").await;
     project.secret().sign("never.txt", json!({})).await;
@@ -77,7 +77,7 @@ async fn records_of_uploads_that_never_came_go_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn a_replacement_that_never_came_leaves_the_object_stored() {
+async fn full_sweep_keeps_object_whose_replacement_was_not_uploaded() {
     let app = TestApp::start().await;
     let project = app.create_project("no replacement").await;
     project.secret().upload("x.txt", "twenty bytes of data").await;
@@ -92,7 +92,7 @@ async fn a_replacement_that_never_came_leaves_the_object_stored() {
 
 /// What the owner puts into the store by other means is not held to a URL's limit.
 #[tokio::test]
-async fn objects_that_no_url_brought_are_left_alone() {
+async fn objects_uploaded_without_a_signed_url_have_no_limit() {
     let app = TestApp::start().await;
     let project = app.create_project("by hand").await;
     let bucket = format!("proj-{}", project.id);
@@ -113,7 +113,7 @@ async fn objects_that_no_url_brought_are_left_alone() {
 }
 
 #[tokio::test]
-async fn uploads_in_parts_are_kept_while_their_urls_work() {
+async fn multipart_uploads_are_kept_while_their_urls_are_valid() {
     let app = TestApp::start().await;
     let project = app.create_project("stale parts").await;
     let bucket = format!("proj-{}", project.id);

@@ -8,7 +8,7 @@ use crate::support::{Store, TestApp, Uploads, code, must_send, raw, send, upload
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
-async fn an_app_uploads_with_the_content_type_alone_and_downloads_again() {
+async fn upload_with_content_type_only_can_be_downloaded() {
     let app = TestApp::start().await;
     let project = app.create_project("files").await;
     let request = json!({ "bucket": "uploads", "path": "notes/x.png", "contentType": "image/png", "maxSize": 1000 });
@@ -46,7 +46,7 @@ async fn an_app_uploads_with_the_content_type_alone_and_downloads_again() {
 }
 
 #[tokio::test]
-async fn names_of_every_script_pass_and_the_bytes_come_back() {
+async fn unicode_and_special_characters_in_paths_round_trip() {
     let app = TestApp::start().await;
     let project = app.create_project("names").await;
     let long = format!("{}/{}", "d".repeat(500), "f".repeat(500));
@@ -58,7 +58,7 @@ async fn names_of_every_script_pass_and_the_bytes_come_back() {
 }
 
 #[tokio::test]
-async fn a_wrong_content_type_or_none_fails_the_signature() {
+async fn upload_with_other_content_type_is_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("types").await;
     let signed = project.secret().sign("x.txt", json!({})).await;
@@ -74,7 +74,7 @@ async fn a_wrong_content_type_or_none_fails_the_signature() {
 }
 
 #[tokio::test]
-async fn with_a_size_another_length_fails() {
+async fn upload_of_other_length_than_signed_size_is_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("sizes").await;
     let signed = project.secret().sign("x.txt", json!({ "size": 5 })).await;
@@ -94,7 +94,7 @@ async fn with_a_size_another_length_fails() {
 }
 
 #[tokio::test]
-async fn an_object_above_max_size_is_never_served_and_is_removed() {
+async fn object_above_max_size_is_not_served_and_is_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("large").await;
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
@@ -119,7 +119,7 @@ async fn an_object_above_max_size_is_never_served_and_is_removed() {
 }
 
 #[tokio::test]
-async fn a_bucket_bounds_what_is_signed() {
+async fn request_above_the_buckets_limit_returns_413() {
     let app = TestApp::start().await;
     let project = app.create_project("bounds").await;
     let (status, _) = app.admin().patch(&project.path("/buckets/uploads"), json!({ "maxObjectBytes": 100 })).await;
@@ -146,7 +146,7 @@ async fn a_bucket_bounds_what_is_signed() {
 }
 
 #[tokio::test]
-async fn without_upsert_an_existing_object_is_a_conflict() {
+async fn existing_object_without_upsert_returns_409() {
     let app = TestApp::start().await;
     let project = app.create_project("conflicts").await;
     project.secret().upload("x.txt", "first").await;
@@ -159,7 +159,7 @@ async fn without_upsert_an_existing_object_is_a_conflict() {
 
 /// A smaller limit for a replacement must not cost the object that is there.
 #[tokio::test]
-async fn a_replacement_signed_for_and_never_sent_leaves_the_object() {
+async fn unused_replacement_url_leaves_the_object_unchanged() {
     let app = TestApp::start().await;
     let project = app.create_project("keeps").await;
     project.secret().upload("x.txt", "twenty bytes of data").await;
@@ -172,7 +172,7 @@ async fn a_replacement_signed_for_and_never_sent_leaves_the_object() {
 
 /// Two tabs sign for one path: the later, smaller limit does not cost the earlier one its upload.
 #[tokio::test]
-async fn of_two_urls_for_one_path_the_larger_limit_holds() {
+async fn two_valid_urls_for_one_path_share_the_larger_limit() {
     let app = TestApp::start().await;
     let project = app.create_project("tabs").await;
     let large = project.secret().sign("x.txt", json!({ "maxSize": 20 })).await;
@@ -182,7 +182,7 @@ async fn of_two_urls_for_one_path_the_larger_limit_holds() {
 }
 
 #[tokio::test]
-async fn once_never_replaces_where_the_store_knows_how() {
+async fn once_url_does_not_replace_an_object() {
     let app = TestApp::start().await;
     let project = app.create_project("once").await;
     let signed = project.secret().sign("x.txt", json!({ "once": true })).await;
@@ -199,7 +199,7 @@ async fn once_never_replaces_where_the_store_knows_how() {
 }
 
 #[tokio::test]
-async fn requests_that_can_not_be_right_are_named() {
+async fn invalid_upload_requests_return_400() {
     let app = TestApp::start().await;
     let project = app.create_project("invalid").await;
     for (extra, expected) in [
@@ -240,7 +240,7 @@ async fn urls_are_signed_for_the_public_endpoint() {
 }
 
 #[tokio::test]
-async fn browsers_of_any_origin_may_use_signed_urls() {
+async fn cors_allows_signed_urls_from_any_origin() {
     let app = TestApp::start().await;
     let project = app.create_project("browsers").await;
     let signed = project.secret().sign("x.txt", json!({})).await;
@@ -277,7 +277,7 @@ async fn browsers_of_any_origin_may_use_signed_urls() {
 
 /// The gateway signs; it does not carry. A body is limited there, and not at the store.
 #[tokio::test]
-async fn bytes_do_not_pass_through_the_gateway() {
+async fn file_bytes_bypass_the_gateway() {
     let app = TestApp::start().await;
     let project = app.create_project("direct").await;
     let bytes = vec![7_u8; 8 * MIB];
