@@ -1,4 +1,4 @@
-//! Requests out of the platform: only to allowed hosts, only to addresses that were checked, within their limits.
+//! Outgoing HTTP requests: only to allowed hosts and checked addresses, and within their limits.
 
 use std::{
     net::IpAddr,
@@ -21,31 +21,31 @@ use serde_json::json;
 
 use crate::support::{Client, Postgres, ProgramVars, WebAnswer, WebServer};
 
-const LONG: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn egress(list: &str) -> Egress {
     Egress::new(AllowedHosts::parse(list).unwrap(), &TrustedCertificates::default()).unwrap()
 }
 
 fn get(url: &str) -> EgressRequest {
-    EgressRequest { timeout: LONG, ..EgressRequest::new("GET", url) }
+    EgressRequest { timeout: REQUEST_TIMEOUT, ..EgressRequest::new("GET", url) }
 }
 
 async fn send(egress: &Egress, request: EgressRequest) -> Result<EgressResponse, EgressError> {
     egress.send(request, &["*".to_owned()]).await
 }
 
-/// A name server that the test moves: each lookup takes the next answer, the last one again and again.
+/// A resolver with prepared results: each lookup returns the next one, and then the last one repeatedly.
 #[derive(Clone)]
-struct Names {
-    answers: Arc<Mutex<Vec<Vec<IpAddr>>>>,
+struct PreparedResolver {
+    results: Arc<Mutex<Vec<Vec<IpAddr>>>>,
     lookups: Arc<AtomicUsize>,
 }
 
-impl Names {
-    fn new(answers: &[&[&str]]) -> Self {
-        let parse = |answer: &&[&str]| answer.iter().map(|address| address.parse().unwrap()).collect();
-        Self { answers: Arc::new(Mutex::new(answers.iter().map(parse).collect())), lookups: Arc::default() }
+impl PreparedResolver {
+    fn new(results: &[&[&str]]) -> Self {
+        let parse = |addresses: &&[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Self { results: Arc::new(Mutex::new(results.iter().map(parse).collect())), lookups: Arc::default() }
     }
 
     fn egress(&self, list: &str) -> Egress {
@@ -54,12 +54,12 @@ impl Names {
     }
 }
 
-impl ResolveHost for Names {
+impl ResolveHost for PreparedResolver {
     fn resolve<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, std::io::Result<Vec<IpAddr>>> {
         self.lookups.fetch_add(1, Ordering::SeqCst);
-        let mut answers = self.answers.lock().unwrap();
-        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
-        async move { Ok(answer) }.boxed()
+        let mut results = self.results.lock().unwrap();
+        let result = if results.len() > 1 { results.remove(0) } else { results[0].clone() };
+        async move { Ok(result) }.boxed()
     }
 }
 
@@ -91,30 +91,30 @@ async fn request_arrives_unchanged() {
 async fn request_outside_allowlist_or_scope_is_not_sent() {
     let server = WebServer::start(|_| WebAnswer::status(200)).await;
     let (url, port) = (server.url("/"), server.address.port());
-    let refused = async |list: &str, url: &str, scope: &[String]| {
+    let expect_denied = async |list: &str, url: &str, scope: &[String]| {
         let error = egress(list).send(get(url), scope).await.expect_err(list);
         assert!(error.is_denial() && error.is_refusal(), "{list}: {error:?}");
         error
     };
     let all = ["*".to_owned()];
-    assert!(matches!(refused("", &url, &all).await, EgressError::NotAllowed { .. }));
-    refused("other.example+private", &url, &all).await;
-    refused(&format!("127.0.0.1:{}+private", port ^ 1), &url, &all).await;
-    refused(&format!("https://127.0.0.1:{port}+private"), &url, &all).await;
-    // On the list, and private.
-    for spelled in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
-        let error = refused("*", &format!("http://{spelled}:{port}/"), &all).await;
-        assert!(matches!(error, EgressError::PrivateAddress { .. }), "{spelled}: {error:?}");
+    assert!(matches!(expect_denied("", &url, &all).await, EgressError::NotAllowed { .. }));
+    expect_denied("other.example+private", &url, &all).await;
+    expect_denied(&format!("127.0.0.1:{}+private", port ^ 1), &url, &all).await;
+    expect_denied(&format!("https://127.0.0.1:{port}+private"), &url, &all).await;
+    // On the allowlist, but the address is private.
+    for host in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
+        let error = expect_denied("*", &format!("http://{host}:{port}/"), &all).await;
+        assert!(matches!(error, EgressError::PrivateAddress { .. }), "{host}: {error:?}");
         assert!(
             !error.to_string().contains("127.0.0.1")
-                || spelled == "127.0.0.1"
-                || spelled.contains("2130")
-                || spelled.contains("0x")
+                || host == "127.0.0.1"
+                || host.contains("2130")
+                || host.contains("0x")
         );
     }
-    assert!(matches!(refused(&server.entry(), &url, &[]).await, EgressError::OutOfScope { .. }));
-    refused(&server.entry(), &url, &["a.example".to_owned(), "*.0.0.1".to_owned()]).await;
-    // `only` is for an address that the owner typed in, which may be private only by the list.
+    assert!(matches!(expect_denied(&server.entry(), &url, &[]).await, EgressError::OutOfScope { .. }));
+    expect_denied(&server.entry(), &url, &["a.example".to_owned(), "*.0.0.1".to_owned()]).await;
+    // `only` is for a URL that the owner entered. A private address still needs the allowlist.
     let error = send(&egress("").only(&url).unwrap(), get(&url)).await.unwrap_err();
     assert!(matches!(error, EgressError::PrivateAddress { .. }), "{error:?}");
     let error = send(&egress(&server.entry()).only("https://a.example/").unwrap(), get(&url)).await.unwrap_err();
@@ -134,7 +134,7 @@ async fn line_breaks_cannot_inject_headers() {
         assert!(matches!(error, EgressError::InvalidRequest(_)), "{name}: {error:?}");
     }
     assert_eq!(server.count(), 0);
-    // In a URL the parser takes line breaks out; what is left is one request line.
+    // The URL parser removes line breaks, so the request line stays one line.
     let answer = send(&egress(&server.entry()), get(&server.url("/a\r\nx-smuggled: b"))).await.unwrap();
     assert_eq!(answer.status, 200);
     let received = server.next().await;
@@ -161,7 +161,7 @@ async fn redirect_target_passes_the_same_checks() {
         let error = send(&egress_all, follow(path)).await.expect_err(path);
         assert!(matches!(error, EgressError::Redirect(_)) && error.is_refusal(), "{path}: {error:?}");
     }
-    // Allowed as such, and not by the scope.
+    // The target is on the allowlist but not in the scope.
     let both = egress(&format!("{},{}", server.entry(), forbidden.entry().replace("127.0.0.1", "localhost")));
     let error = both.send(follow("/out"), &["127.0.0.1".to_owned()]).await.unwrap_err();
     assert!(error.is_denial(), "{error:?}");
@@ -172,7 +172,7 @@ async fn redirect_target_passes_the_same_checks() {
     assert_eq!(server.count() - before, 4);
     let answer = send(&egress_all, follow("/here")).await.unwrap();
     assert_eq!((answer.status, answer.final_url), (200, server.url("/there")));
-    // Not asked to follow.
+    // Redirects are not followed by default.
     let answer = send(&egress_all, get(&server.url("/out"))).await.unwrap();
     assert_eq!((answer.status, answer.header("location")), (302, Some(forbidden.url("/admin").as_str())));
 }
@@ -210,33 +210,33 @@ async fn connection_uses_only_the_checked_address() {
     let there = WebServer::start_at(&format!("127.0.0.2:{port}"), |_| WebAnswer::status(200)).await;
     let url = format!("http://moves.example:{port}/");
 
-    let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let answer = send(&names.egress("*.example+private"), get(&url)).await.unwrap();
-    assert_eq!((answer.status, names.lookups.load(Ordering::SeqCst)), (302, 1));
+    let resolver = PreparedResolver::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
+    let answer = send(&resolver.egress("*.example+private"), get(&url)).await.unwrap();
+    assert_eq!((answer.status, resolver.lookups.load(Ordering::SeqCst)), (302, 1));
     assert_eq!((here.count(), there.count()), (1, 0));
     assert_eq!(here.next().await.header("host"), Some(format!("moves.example:{port}").as_str()));
-    // A redirect is a new lookup, and a connection of its own to what that answers.
-    let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
+    // A redirect is resolved again and uses a new connection.
+    let resolver = PreparedResolver::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
     let answer =
-        send(&names.egress("*.example+private"), EgressRequest { max_redirects: 1, ..get(&url) }).await.unwrap();
-    assert_eq!((answer.status, names.lookups.load(Ordering::SeqCst)), (200, 2));
+        send(&resolver.egress("*.example+private"), EgressRequest { max_redirects: 1, ..get(&url) }).await.unwrap();
+    assert_eq!((answer.status, resolver.lookups.load(Ordering::SeqCst)), (200, 2));
     assert_eq!((here.count(), there.count()), (2, 1));
 
-    // Public when it is checked, loopback if it were asked again. Nobody has this address.
-    let names = Names::new(&[&["2d00::1"], &["127.0.0.1"]]);
+    // The address is public when it is checked, and would be loopback in a second lookup. No machine has this address.
+    let resolver = PreparedResolver::new(&[&["2d00::1"], &["127.0.0.1"]]);
     let request = EgressRequest { timeout: Duration::from_millis(300), ..get(&url) };
-    send(&names.egress("*"), request).await.unwrap_err();
-    assert_eq!(names.lookups.load(Ordering::SeqCst), 1);
-    // Loopback by the redirect's lookup: the first hop needs `+private`, so the second name is another.
-    let names = Names::new(&[&["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "64:ff9b::7f00:1"]]);
-    let error = send(&names.egress("*"), get(&url)).await.unwrap_err();
+    send(&resolver.egress("*"), request).await.unwrap_err();
+    assert_eq!(resolver.lookups.load(Ordering::SeqCst), 1);
+    // All addresses are private.
+    let resolver = PreparedResolver::new(&[&["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "64:ff9b::7f00:1"]]);
+    let error = send(&resolver.egress("*"), get(&url)).await.unwrap_err();
     assert_eq!(error, EgressError::PrivateAddress { host: "moves.example".into() });
     assert!(!error.to_string().contains("10.0"));
-    // Those addresses that pass are dialled.
-    let names = Names::new(&[&["255.255.255.255", "169.254.169.254", "127.0.0.2"]]);
-    assert_eq!(send(&names.egress("moves.example+private"), get(&url)).await.unwrap().status, 200);
-    let names = Names::new(&[&[]]);
-    let error = send(&names.egress("*"), get(&url)).await.unwrap_err();
+    // Addresses that pass the checks are used, even if others don't.
+    let resolver = PreparedResolver::new(&[&["255.255.255.255", "169.254.169.254", "127.0.0.2"]]);
+    assert_eq!(send(&resolver.egress("moves.example+private"), get(&url)).await.unwrap().status, 200);
+    let resolver = PreparedResolver::new(&[&[]]);
+    let error = send(&resolver.egress("*"), get(&url)).await.unwrap_err();
     assert_eq!(error, EgressError::Unresolved { host: "moves.example".into() });
     assert_eq!((here.count(), there.count()), (2, 2));
 }
@@ -262,8 +262,8 @@ async fn response_size_and_time_are_limited() {
         let answer = ask(path).await.expect(path);
         assert_eq!((answer.body.len(), answer.truncated), (MAX_RESPONSE_BYTES, truncated), "{path}");
     }
-    let few = EgressRequest { max_bytes: 10, ..get(&server.url("/large")) };
-    assert_eq!(send(&egress, few).await.unwrap().body.as_ref(), b"xxxxxxxxxx");
+    let limited = EgressRequest { max_bytes: 10, ..get(&server.url("/large")) };
+    assert_eq!(send(&egress, limited).await.unwrap().body.as_ref(), b"xxxxxxxxxx");
     assert_eq!(ask("/gzip").await.unwrap().body.as_ref(), b"\x1f\x8b not really");
     for path in ["/cut", "/headers", "/many", "/not-http"] {
         let error = ask(path).await.expect_err(path);
@@ -279,7 +279,7 @@ async fn response_size_and_time_are_limited() {
     let closed = format!("http://127.0.0.1:{}/", crate::support::free_port());
     let error = send(&super::egress::egress("127.0.0.1+private"), get(&closed)).await.unwrap_err();
     assert_eq!(error.to_string(), "`127.0.0.1` can't be reached: connection refused");
-    // Something that speaks first, and no TLS.
+    // A server that sends data first and does not support TLS.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -8,7 +8,6 @@ use super::{
     super::{
         access::{Action, StorageAccess},
         errors::object_exists,
-        path::ObjectPath,
         records::{self, FileRecord, FileState, InspectedObject, ObjectContext, inspect_object},
     },
     checked::{CheckedUpload, MULTIPART_LIFETIME},

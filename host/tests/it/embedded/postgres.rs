@@ -1,4 +1,4 @@
-//! The private Postgres: made once, durable, alone on its data folder, and never in the way of the next start.
+//! The private Postgres: created once, durable, and the only server on its data folder.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use atlashub::{
 };
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{PATIENCE, open_folder};
+use crate::support::{open_folder, until};
 
 fn temporary_folder() -> (tempfile::TempDir, DataFolder) {
     let root = open_folder();
@@ -88,21 +88,13 @@ async fn killed_server_is_restarted() {
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
     let mut connection = connect(&postgres.url("platform")).await;
     sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
-    let first = server_pid(&folder);
-    nix::sys::signal::kill(first, nix::sys::signal::Signal::SIGKILL).unwrap();
-    let answer = async {
-        loop {
-            if let Ok(mut connection) = PgConnection::connect(postgres.url("platform").expose()).await {
-                break sqlx::query_scalar::<_, i32>("SELECT answer FROM kept")
-                    .fetch_one(&mut connection)
-                    .await
-                    .unwrap();
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    assert_eq!(tokio::time::timeout(PATIENCE, answer).await.unwrap(), 42);
-    assert_ne!(server_pid(&folder), first);
+    let first_pid = server_pid(&folder);
+    nix::sys::signal::kill(first_pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let url = postgres.url("platform");
+    let mut connection = until("Postgres is restarted", async || PgConnection::connect(url.expose()).await.ok()).await;
+    let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(answer, 42);
+    assert_ne!(server_pid(&folder), first_pid);
     postgres.stop().await;
 }
 
@@ -129,7 +121,7 @@ async fn pid_file_of_an_unrelated_process_does_not_prevent_the_start() {
     let _lock = folder.lock().unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
     postgres.stop().await;
-    // After a reboot the number belongs to any process, here this one.
+    // After a reboot, the process id may belong to any process, here to this one.
     fs::write(folder.join("postgres/cluster/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
     postgres.stop().await;
@@ -143,31 +135,22 @@ async fn server_that_outlived_its_parent_is_stopped_first() {
     let (program, port) = (postgres.bin_dir().join("postgres"), postgres.port());
     postgres.stop().await;
     let cluster = folder.join("postgres/cluster");
-    let mut leftover = Command::new(program);
-    leftover.arg("-D").arg(&cluster).args(["-p", &port.to_string(), "-c", "unix_socket_directories="]).current_dir("/");
+    let mut orphan = Command::new(program);
+    orphan.arg("-D").arg(&cluster).args(["-p", &port.to_string(), "-c", "unix_socket_directories="]).current_dir("/");
     if nix::unistd::geteuid().is_root() {
         let owner = fs::metadata(&cluster).unwrap();
-        leftover.uid(owner.uid()).gid(owner.gid());
+        orphan.uid(owner.uid()).gid(owner.gid());
     }
-    let mut leftover = leftover.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut orphan = orphan.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let password = EmbeddedSecret::PostgresPassword.read(&folder).unwrap().unwrap();
     let url = format!("postgres://atlashub:{}@127.0.0.1:{port}/platform", password.expose());
-    let mut connection = tokio::time::timeout(PATIENCE, async {
-        loop {
-            if let Ok(connection) = PgConnection::connect(&url).await {
-                break connection;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    let mut connection = until("Postgres accepts connections", async || PgConnection::connect(&url).await.ok()).await;
     sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
 
-    // The child has to be waited for, or it stays as a process that has ended.
-    let waited = tokio::task::spawn_blocking(move || leftover.wait().unwrap());
+    // Waits for the child in the background; otherwise it would remain as a zombie process.
+    let waited = tokio::task::spawn_blocking(move || orphan.wait().unwrap());
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
-    assert!(waited.await.unwrap().success(), "it was shut down in order");
+    assert!(waited.await.unwrap().success(), "the server was shut down cleanly");
     let mut connection = connect(&postgres.url("platform")).await;
     let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
     assert_eq!(answer, 42);

@@ -1,4 +1,4 @@
-//! `atlashub serve` with nothing configured: what a person sees, and what survives.
+//! `atlashub serve` without configuration: its output, its files, and its shutdown.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -10,7 +10,7 @@ use nix::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{Client, PATIENCE, ProgramVars, Serving, open_folder};
+use crate::support::{Client, ProgramVars, Serving, open_folder, until};
 
 fn admin(serving: &Serving, data: &Path) -> Client {
     let token = fs::read_to_string(data.join("secrets/admin-token")).unwrap();
@@ -23,12 +23,7 @@ fn postgres_pid(data: &Path) -> Pid {
 }
 
 async fn wait_until_gone(pid: Pid) {
-    let gone = async {
-        while kill(pid, None) != Err(Errno::ESRCH) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, gone).await.expect("the process ends");
+    until("the process has ended", async || (kill(pid, None) == Err(Errno::ESRCH)).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +79,7 @@ async fn second_start_fails_and_the_first_shuts_down_cleanly() {
     let postgres = postgres_pid(&data);
     serving.signal(Signal::SIGTERM);
     assert_eq!(serving.wait().code(), Some(0));
-    assert_eq!(kill(postgres, None), Err(Errno::ESRCH), "Postgres has stopped before the program ends");
+    assert_eq!(kill(postgres, None), Err(Errno::ESRCH), "Postgres stops before the program ends");
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("secrets"), mode("objects"), mode("postgres")), (0o700, 0o700, 0o700));
     for secret in fs::read_dir(data.join("secrets")).unwrap() {
@@ -101,13 +96,13 @@ async fn postgres_shuts_down_when_the_program_is_killed() {
     let postgres = postgres_pid(&data);
     serving.kill();
     wait_until_gone(postgres).await;
-    assert!(!data.join("postgres/cluster/postmaster.pid").exists(), "it was shut down in order");
+    assert!(!data.join("postgres/cluster/postmaster.pid").exists(), "the server was shut down cleanly");
 }
 
 #[test]
 fn folder_inaccessible_to_postgres_is_named_in_the_error() {
     if !nix::unistd::geteuid().is_root() {
-        // Only root hands Postgres to another user.
+        // Only root starts Postgres as another user.
         return;
     }
     let closed = tempfile::tempdir().unwrap();

@@ -1,16 +1,14 @@
-//! Streams that become objects, or nothing.
-
-use std::time::Instant;
+//! Streaming uploads: all bytes become an object, or nothing is stored.
 
 use atlashub::object_store::ObjectStore;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{PATIENCE, Store};
+use crate::support::{Store, until};
 
-/// A bucket of the test's own.
-async fn bucket() -> (ObjectStore, String) {
+/// Creates a new bucket.
+async fn create_bucket() -> (ObjectStore, String) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let store = ObjectStore::new(&Store::shared().config());
     let bucket = format!("uploads-{}", uuid::Uuid::now_v7().simple());
@@ -18,7 +16,7 @@ async fn bucket() -> (ObjectStore, String) {
     (store, bucket)
 }
 
-/// So many bytes that don't repeat.
+/// Returns `size` pseudo-random bytes.
 fn body(size: usize) -> Vec<u8> {
     let mut next = 88_172_645_463_325_252_u64;
     (0..size)
@@ -31,24 +29,18 @@ fn body(size: usize) -> Vec<u8> {
         .collect()
 }
 
-async fn unfinished(bucket: &str) -> usize {
+async fn count_unfinished_uploads(bucket: &str) -> usize {
     let answer = Store::shared().client().list_multipart_uploads().bucket(bucket).send().await.unwrap();
     answer.uploads.unwrap_or_default().len()
 }
 
-async fn until_nothing_is_left(bucket: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match unfinished(bucket).await {
-            0 => return,
-            left => assert!(Instant::now() < deadline, "{left} uploads are left"),
-        }
-    }
+async fn wait_until_no_upload_is_unfinished(bucket: &str) {
+    until("no upload is unfinished", async || (count_unfinished_uploads(bucket).await == 0).then_some(())).await;
 }
 
 #[tokio::test]
 async fn stream_of_any_length_round_trips() {
-    let (store, bucket) = bucket().await;
+    let (store, bucket) = create_bucket().await;
     for (size, chunk) in
         [(0, 1), (10, 3), (1 << 20, 65_536), ((1 << 20) + 1, 100_000), (8 << 20, 1 << 20), (20 << 20, 777_777)]
     {
@@ -58,7 +50,7 @@ async fn stream_of_any_length_round_trips() {
             upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
         }
         let stored = upload.end().await.unwrap();
-        assert_eq!(store.head(&bucket, "key").await.unwrap(), None, "{size}: there before it was committed");
+        assert_eq!(store.head(&bucket, "key").await.unwrap(), None, "{size}: visible before the commit");
         assert_eq!(stored.size, size as u64);
         assert_eq!(stored.sha256, <[u8; 32]>::from(Sha256::digest(&body)));
         stored.commit().await.unwrap();
@@ -66,36 +58,36 @@ async fn stream_of_any_length_round_trips() {
         assert_eq!(meta.size, size as i64);
         assert_eq!(meta.content_type.as_deref(), Some("application/x-test"));
         let read: Vec<Bytes> = bytes.try_collect().await.unwrap();
-        assert!(read.concat() == body, "{size}: other bytes came back");
-        assert_eq!(unfinished(&bucket).await, 0);
+        assert!(read.concat() == body, "{size}: the bytes differ");
+        assert_eq!(count_unfinished_uploads(&bucket).await, 0);
         store.delete(&bucket, "key").await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn dropped_upload_leaves_no_object_and_no_parts() {
-    let (store, bucket) = bucket().await;
-    // In the middle of the bytes.
+    let (store, bucket) = create_bucket().await;
+    // Dropped in the middle of the stream.
     let mut upload = store.begin_upload(&bucket, "key", "a/b");
     for chunk in body(20 << 20).chunks(1 << 20) {
         upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
     drop(upload);
-    until_nothing_is_left(&bucket).await;
-    // All of them there, and not committed; a large one and a small one.
+    wait_until_no_upload_is_unfinished(&bucket).await;
+    // Dropped after the stream ended but before the commit: a large and a small upload.
     for size in [20 << 20, 10] {
         let mut upload = store.begin_upload(&bucket, "key", "a/b");
         upload.write(Bytes::from(body(size))).await.unwrap();
         let stored = upload.end().await.unwrap();
         drop(stored);
-        until_nothing_is_left(&bucket).await;
+        wait_until_no_upload_is_unfinished(&bucket).await;
     }
     assert_eq!(store.head(&bucket, "key").await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn store_error_is_returned_to_the_writer() {
-    let (store, _) = bucket().await;
+    let (store, _) = create_bucket().await;
     let mut upload = store.begin_upload("no-such-bucket", "key", "a/b");
     let body = Bytes::from(body(1 << 20));
     let mut written = 0;
@@ -104,11 +96,11 @@ async fn store_error_is_returned_to_the_writer() {
             Ok(()) => written += 1,
             Err(error) => break error,
         }
-        assert!(written < 64, "nobody noticed");
+        assert!(written < 64, "no write reported the error");
     };
     assert!(error.is_not_found(), "{error:?}");
     assert!(upload.write(body).await.is_err());
-    // A small one is put when it is committed.
+    // A small upload is sent with the commit.
     let upload = store.begin_upload("no-such-bucket", "key", "a/b");
     let stored = upload.end().await.unwrap();
     assert!(stored.commit().await.unwrap_err().is_not_found());
@@ -116,7 +108,7 @@ async fn store_error_is_returned_to_the_writer() {
 
 #[tokio::test]
 async fn reading_a_missing_object_returns_none() {
-    let (store, bucket) = bucket().await;
+    let (store, bucket) = create_bucket().await;
     assert!(store.get(&bucket, "nothing").await.unwrap().is_none());
     assert!(store.get("no-such-bucket", "nothing").await.unwrap().is_none());
     store.put_small(&bucket, "small", "text/plain", Bytes::from_static(b"abc")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Who may do what: deny by default, and the secret key alone lists, removes and replaces.
+//! Access to buckets: denied by default; only the secret key can list, delete and replace objects.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn bucket_exposure_applies_to_the_publishable_key_at_once() {
         ("both", true, true),
         ("none", false, false),
     ] {
-        // No pause: a change on this node counts from the next request on.
+        // No pause: a change made on this node applies to the next request.
         expose(&app, &project, access).await;
         let (status, answer) =
             publishable.post("/v1/storage/signed-upload", upload_request("new.txt", json!({}))).await;
@@ -102,7 +102,6 @@ async fn requests_without_a_valid_key_return_401() {
     assert_eq!(other.secret().get(&routes[0]).await.0, StatusCode::NOT_FOUND);
 }
 
-/// A signed URL is for one object: not for its neighbour, not for another act.
 #[tokio::test]
 async fn signed_url_is_valid_for_one_object_and_method_only() {
     let app = TestApp::start().await;

@@ -1,4 +1,4 @@
-//! Buckets on the admin surface, and what the owner does in them.
+//! Buckets and their objects on the admin surface.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ async fn buckets_can_be_created_updated_listed_and_counted() {
         admin.patch(&project.path("/buckets/photos"), json!({ "publishable": "download", "signedIn": "both" })).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(bucket["exposure"], json!({ "publishable": "download", "signedIn": "both" }));
-    assert_eq!(bucket["maxObjectBytes"], 1000, "what is left out stays");
+    assert_eq!(bucket["maxObjectBytes"], 1000, "omitted fields keep their value");
     let (_, bucket) = admin.patch(&project.path("/buckets/photos"), json!({ "maxObjectBytes": 2000 })).await;
     assert_eq!((&bucket["maxObjectBytes"], &bucket["exposure"]["signedIn"]), (&json!(2000), &json!("both")));
 
@@ -135,7 +135,7 @@ async fn owner_can_upload_list_download_and_delete_objects() {
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
-/// More than one page of a listing, and of a removal.
+/// Covers listings and deletions of more than one page.
 #[tokio::test]
 async fn bucket_with_more_than_one_page_is_deleted_completely() {
     use futures_util::{StreamExt, stream};

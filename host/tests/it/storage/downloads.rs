@@ -1,4 +1,4 @@
-//! Signed downloads, listing and removal.
+//! Signed downloads, and listing and deleting objects.
 
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn download_of_missing_object_or_bucket_returns_404() {
     let project = app.create_project("absent").await;
     let (status, error) = project.secret().sign_download("no.txt").await;
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
-    // Signed for and never sent.
+    // Signed, but never uploaded.
     project.secret().sign("pending.txt", json!({})).await;
     assert_eq!(project.secret().sign_download("pending.txt").await.0, StatusCode::NOT_FOUND);
     let (status, error) = project.secret().get(&path_of("signed-download", &[("objectKey", "nowhere/x")])).await;
@@ -129,7 +129,7 @@ async fn deleted_object_is_gone_and_its_path_can_be_reused() {
     assert_eq!(project.secret().download("x.txt").await, b"again");
 }
 
-/// Ranges let players seek; they are the store's to answer.
+/// Media players use ranges to seek. The store serves them.
 #[tokio::test]
 async fn range_request_returns_part_of_the_object() {
     let app = TestApp::start().await;

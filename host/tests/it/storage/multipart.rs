@@ -1,4 +1,4 @@
-//! Uploads in parts, for what does not fit into one request.
+//! Multipart uploads, for objects that don't fit into one request.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use crate::support::{TestApp, TestProject, Uploads, code, raw, upload_request};
 
 const MIB: usize = 1 << 20;
 
-/// Sends every part and answers what completes the upload.
+/// Sends every part and returns the request that completes the upload.
 async fn send_parts(signed: &Value, bytes: &[u8]) -> Value {
     let mut parts = Vec::new();
     let mut rest = bytes;
     for part in signed["multipart"]["parts"].as_array().unwrap() {
-        let (now, later) = rest.split_at(part["size"].as_u64().unwrap() as usize);
-        rest = later;
-        let response = raw().put(part["uploadUrl"].as_str().unwrap()).body(now.to_vec()).send().await.unwrap();
+        let (part_bytes, remaining) = rest.split_at(part["size"].as_u64().unwrap() as usize);
+        rest = remaining;
+        let response = raw().put(part["uploadUrl"].as_str().unwrap()).body(part_bytes.to_vec()).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
         let etag = response.headers()["etag"].to_str().unwrap().to_owned();
         parts.push(json!({ "partNumber": part["partNumber"], "etag": etag }));
@@ -45,8 +45,12 @@ async fn parts_become_one_object_and_completing_is_idempotent() {
     assert_eq!(sizes, [5 * MIB as u64, 5 * MIB as u64, MIB as u64 + 3]);
 
     let mut completion = send_parts(&signed, &bytes).await;
-    assert_eq!(project.secret().sign_download("big.bin").await.0, StatusCode::NOT_FOUND, "not before it is complete");
-    // Parts may be named in any order.
+    assert_eq!(
+        project.secret().sign_download("big.bin").await.0,
+        StatusCode::NOT_FOUND,
+        "not visible before it is complete"
+    );
+    // Parts may be listed in any order.
     completion["parts"].as_array_mut().unwrap().reverse();
     for _ in 0..2 {
         let (status, object) = project.secret().post("/v1/storage/multipart/complete", completion.clone()).await;
@@ -96,7 +100,7 @@ async fn completing_with_other_parts_returns_400() {
         ("twice the same", json!([completion["parts"][0], completion["parts"][0]])),
         ("number 0", json!([{ "partNumber": 0, "etag": "\"x\"" }])),
         ("another etag", json!([{ "partNumber": 1, "etag": "\"00000000000000000000000000000000\"" }])),
-        ("a part that never came", json!([{ "partNumber": 7, "etag": completion["parts"][0]["etag"] }])),
+        ("a part that was not uploaded", json!([{ "partNumber": 7, "etag": completion["parts"][0]["etag"] }])),
     ];
     for (case, parts) in variants {
         let mut request = completion.clone();
@@ -108,7 +112,7 @@ async fn completing_with_other_parts_returns_400() {
     assert_eq!(status, StatusCode::OK);
 }
 
-/// Others may not end an upload in a bucket that they may not upload to, nor replace by one what came meanwhile.
+/// Without the secret key, completing requires upload access and does not replace an object uploaded meanwhile.
 #[tokio::test]
 async fn completing_requires_upload_access_and_a_free_path() {
     let app = TestApp::start().await;
@@ -140,7 +144,7 @@ async fn object_larger_than_signed_for_is_removed_on_completion() {
     let bytes = bytes(6 * MIB);
     let signed = sign(&project, "big.bin", bytes.len()).await;
     let completion = send_parts(&signed, &bytes).await;
-    // As if a smaller object had been signed for.
+    // As if the upload had been signed for a smaller object.
     sqlx::query("UPDATE file_metadata SET max_size = 1000 WHERE project_id = $1")
         .bind(&project.id)
         .execute(app.app.platform())

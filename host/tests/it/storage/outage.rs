@@ -1,4 +1,4 @@
-//! A store that is down: 503 soon, and all well again by itself.
+//! An unreachable store: requests fail fast with 503, and succeed again when it returns.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ async fn unreachable_store_returns_503_within_seconds_and_recovers() {
         let answers: [_; 4] = answers.into();
         for (status, error) in answers {
             assert_eq!((status, code(&error)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{error}");
-            assert!(!error.to_string().contains("127.0.0.1"), "no internals: {error}");
+            assert!(!error.to_string().contains("127.0.0.1"), "the error reveals an internal address: {error}");
         }
         assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
         proxy.mend().await;
@@ -44,7 +44,7 @@ async fn unreachable_store_returns_503_within_seconds_and_recovers() {
 
 #[tokio::test]
 async fn signed_urls_work_while_the_internal_endpoint_is_down() {
-    // Signed URLs outlive an outage of the internal way: they go to the public endpoint.
+    // Signed URLs use the public endpoint, so an outage of the internal one does not affect them.
     let proxy = Proxy::start().await;
     let store = crate::support::Store::shared();
     let app = TestApp::builder()

@@ -1,4 +1,4 @@
-//! No path leaves its bucket, however it is written.
+//! No path escapes its bucket, in any encoding.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -90,7 +90,7 @@ async fn key_of_another_bucket_or_project_is_rejected() {
         let (status, error) = project.secret().delete(&url).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{key}");
     }
-    // The same key is another object in another project.
+    // The same key names another object in another project.
     let (status, error) = project.secret().sign_download("x.txt").await;
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
     let url = path_of("object", &[("bucket", "uploads"), ("objectKey", "uploads/x.txt")]);

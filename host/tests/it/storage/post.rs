@@ -1,14 +1,14 @@
-//! Browser forms: a POST policy bounds the length where a plain PUT can't.
+//! Browser forms: a POST policy limits the length, which a plain PUT can't.
 
 use reqwest::{Response, StatusCode, multipart};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, Uploads, raw};
 
-async fn submit(signed: &Value, bytes: &str, change: &[(&str, &str)]) -> Response {
+async fn submit(signed: &Value, bytes: &str, changed_fields: &[(&str, &str)]) -> Response {
     let mut form = multipart::Form::new();
     for (name, value) in signed["fields"].as_object().unwrap() {
-        let changed = change.iter().find(|(changed, _)| changed == name).map(|(_, value)| *value);
+        let changed = changed_fields.iter().find(|(field, _)| field == name).map(|(_, value)| *value);
         form = form.text(name.clone(), changed.unwrap_or(value.as_str().unwrap()).to_owned());
     }
     let file = multipart::Part::text(bytes.to_owned()).file_name("x").mime_str("text/plain").unwrap();

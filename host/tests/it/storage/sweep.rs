@@ -1,4 +1,4 @@
-//! The sweep finds what nobody asks for.
+//! The full sweep: removes what no request would find.
 
 use atlashub::storage::{StorageState, full_sweep};
 use axum::extract::FromRef;
@@ -11,7 +11,7 @@ pub fn storage_state(app: &TestApp) -> StorageState {
     StorageState::from_ref(&app.app)
 }
 
-/// As if everything had been signed so many hours earlier.
+/// Moves the records of a project back in time, as if its uploads had been signed `hours` earlier.
 pub async fn backdate_records(app: &TestApp, project: &TestProject, hours: i32) {
     sqlx::query(
         "UPDATE file_metadata SET expires_at = expires_at - make_interval(hours => $2),
@@ -47,7 +47,7 @@ async fn full_sweep_removes_oversize_objects() {
     assert!(app.app.store().head(&bucket, "uploads/right.txt").await.unwrap().is_some());
     assert_eq!(paths(&app, &project).await, [("right.txt".to_owned(), "stored".to_owned())]);
 
-    // A URL can be used until it expires: once more after that, and then never again.
+    // A URL can be used again until it expires. The record is compared once more after that, and then no longer.
     let signed = project.secret().sign("replayed.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
     assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().confirmed, 1);
@@ -66,7 +66,7 @@ async fn full_sweep_removes_records_of_unused_uploads_only() {
     let signed = project.secret().sign("came.txt", json!({})).await;
     must_send(&signed, "x").await;
     backdate_records(&app, &project, 2).await;
-    // Expired, but one that began in time may still be on its way.
+    // The URL has expired, but an upload that began in time may still be running.
     let report = full_sweep(&storage_state(&app)).await.unwrap();
     assert_eq!((report.confirmed, report.records_removed), (1, 0));
     backdate_records(&app, &project, 24).await;
@@ -90,7 +90,6 @@ async fn full_sweep_keeps_object_whose_replacement_was_not_uploaded() {
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
 }
 
-/// What the owner puts into the store by other means is not held to a URL's limit.
 #[tokio::test]
 async fn objects_uploaded_without_a_signed_url_have_no_limit() {
     let app = TestApp::start().await;

@@ -1,4 +1,4 @@
-//! Signed uploads: what is signed is enforced, and what exists is not replaced by accident.
+//! Signed uploads: the store enforces the signed conditions, and existing objects are not replaced by accident.
 
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ async fn upload_with_content_type_only_can_be_downloaded() {
     assert_eq!(response.bytes().await.unwrap(), "png bytes");
 
     let row: (String, String, i64, i64, String) = sqlx::query_as(
-        "SELECT state, content_type, max_size, size, uploaded_by FROM file_metadata WHERE project_id = $1 AND bucket = 'uploads' AND path = 'notes/x.png'",
+        "SELECT state, content_type, max_size, size, uploaded_by FROM file_metadata
+         WHERE project_id = $1 AND bucket = 'uploads' AND path = 'notes/x.png'",
     )
     .bind(&project.id)
     .fetch_one(app.app.platform())
@@ -50,8 +51,8 @@ async fn unicode_and_special_characters_in_paths_round_trip() {
     let app = TestApp::start().await;
     let project = app.create_project("names").await;
     let long = format!("{}/{}", "d".repeat(500), "f".repeat(500));
-    for path in ["a b/ünï 日本語 🦀.txt", "100%.txt", "a+b&c=d?e#f;g", "it's (1)~!@$,:*.txt", "%41", long.as_str()]
-    {
+    let paths = ["a b/ünï 日本語 🦀.txt", "100%.txt", "a+b&c=d?e#f;g", "it's (1)~!@$,:*.txt", "%41", long.as_str()];
+    for path in paths {
         project.secret().upload(path, path.to_owned()).await;
         assert_eq!(project.secret().download(path).await, path.as_bytes(), "{path}");
     }
@@ -110,7 +111,7 @@ async fn object_above_max_size_is_not_served_and_is_removed() {
         .unwrap();
     assert_eq!(rows, 0);
 
-    // Signing for the same path anew removes it too, instead of saying that it exists.
+    // Signing another upload for the path also removes the object, instead of returning 409.
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
     must_send(&signed, "12345678901").await;
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
@@ -139,7 +140,7 @@ async fn request_above_the_buckets_limit_returns_413() {
             assert_eq!(code(&answer), "object_too_large");
         }
     }
-    // Without a `maxSize` the bucket's own counts.
+    // Without `maxSize`, the bucket's limit applies.
     let signed = project.secret().sign("y.txt", json!({})).await;
     must_send(&signed, "x".repeat(101)).await;
     assert_eq!(project.secret().sign_download("y.txt").await.0, StatusCode::NOT_FOUND);
@@ -157,7 +158,7 @@ async fn existing_object_without_upsert_returns_409() {
     assert_eq!(project.secret().download("x.txt").await, b"second");
 }
 
-/// A smaller limit for a replacement must not cost the object that is there.
+/// A smaller limit for a replacement must not remove the existing object.
 #[tokio::test]
 async fn unused_replacement_url_leaves_the_object_unchanged() {
     let app = TestApp::start().await;
@@ -165,12 +166,13 @@ async fn unused_replacement_url_leaves_the_object_unchanged() {
     project.secret().upload("x.txt", "twenty bytes of data").await;
     let signed = project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 10 })).await;
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
-    // What does come is held to its own limit.
+    // The replacement itself must obey its limit.
     must_send(&signed, "eleven byte").await;
     assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
 }
 
-/// Two tabs sign for one path: the later, smaller limit does not cost the earlier one its upload.
+/// Two browser tabs sign uploads for one path: the smaller limit of the later one must not remove the object of the
+/// earlier one.
 #[tokio::test]
 async fn two_valid_urls_for_one_path_share_the_larger_limit() {
     let app = TestApp::start().await;
@@ -223,7 +225,7 @@ async fn invalid_upload_requests_return_400() {
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "not_found"));
 }
 
-/// Signed for a name that the platform itself never calls.
+/// The public endpoint is a host name that the platform itself never connects to.
 #[tokio::test]
 async fn urls_are_signed_for_the_public_endpoint() {
     let public = Store::shared().endpoint.replace("127.0.0.1", "localhost");
@@ -236,7 +238,7 @@ async fn urls_are_signed_for_the_public_endpoint() {
     assert_eq!(project.secret().download("x.txt").await, b"bytes");
     let (_, answer) = project.secret().sign_download("x.txt").await;
     let elsewhere = answer["downloadUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");
-    assert!(raw().get(elsewhere).send().await.unwrap().status().is_client_error(), "the host is signed");
+    assert!(raw().get(elsewhere).send().await.unwrap().status().is_client_error(), "the signature includes the host");
 }
 
 #[tokio::test]
@@ -275,7 +277,7 @@ async fn cors_allows_signed_urls_from_any_origin() {
     assert!(exposed.contains("etag"), "{exposed}");
 }
 
-/// The gateway signs; it does not carry. A body is limited there, and not at the store.
+/// The gateway only signs. It limits request bodies to less than the size of this object, so the bytes can't pass it.
 #[tokio::test]
 async fn file_bytes_bypass_the_gateway() {
     let app = TestApp::start().await;

@@ -1,4 +1,4 @@
-//! A private Garage, for the lane that runs the storage tests on a store of another make.
+//! A private Garage server, for running the storage tests against another implementation of S3.
 
 use std::{
     os::unix::process::CommandExt,
@@ -10,18 +10,18 @@ use super::postgres::free_port;
 
 pub const ACCESS_KEY: &str = "GK0123456789abcdef01234567";
 pub const SECRET_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-/// Garage refuses signatures for another region than its own.
+/// Garage rejects signatures for any other region.
 pub const REGION: &str = "garage";
 
-/// A running server with one key that may create buckets.
+/// A running server with one key that can create buckets.
 pub struct Garage {
     pub endpoint: String,
-    /// The watchdog ends the server when this pipe closes, however the test process ends.
+    /// The watchdog stops the server when this pipe closes, even if the test process is killed.
     _watchdog: (Child, ChildStdin),
 }
 
 impl Garage {
-    /// Starts `binary` on free ports with a folder of its own, and waits until it answers.
+    /// Starts `binary` on free ports with a new folder, and waits until it is ready.
     pub fn start(binary: &str) -> Self {
         let port = free_port();
         let folder = std::env::temp_dir().join(format!("atlashub-garage-{}-{port}", std::process::id()));
@@ -42,7 +42,7 @@ impl Garage {
         );
         let config_file = folder.join("garage.toml");
         std::fs::write(&config_file, config).expect("configuration");
-        // The shell outlives us by the moment it takes to stop the server and to remove the folder.
+        // The shell outlives this process until it has stopped the server and removed the folder.
         let script = format!(
             "'{binary}' -c '{config}' server --single-node --default-access-key >'{folder}/log' 2>&1 & \
              pid=$!; cat >/dev/null; kill -TERM $pid; wait $pid; rm -rf '{folder}'",
@@ -61,8 +61,8 @@ impl Garage {
             .expect("Garage starts");
         let pipe = child.stdin.take().expect("stdin");
         let deadline = Instant::now() + Duration::from_secs(60);
-        // Its own command asks over the wire; the key is the last thing that a start makes.
-        let ready = || {
+        // Garage creates the key at the end of its start. Its own command looks the key up over the network.
+        let is_ready = || {
             Command::new(binary)
                 .args(["-c", &config_file.display().to_string(), "key", "info", ACCESS_KEY])
                 .stdout(Stdio::null())
@@ -70,7 +70,7 @@ impl Garage {
                 .status()
                 .is_ok_and(|status| status.success())
         };
-        while !ready() {
+        while !is_ready() {
             assert!(
                 Instant::now() < deadline,
                 "Garage did not start: {}",

@@ -1,4 +1,4 @@
-//! A real S3 server: the embedded one, or Garage in its lane.
+//! A real S3 server: the embedded one, or Garage if `ATLASHUB_TEST_GARAGE_BIN` is set.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ pub struct Store {
     pub access_key: String,
     pub secret_key: String,
     pub region: String,
-    /// What the endpoint is served by; ends with the test process.
+    /// The server behind the endpoint. It stops with the test process.
     server: Server,
 }
 
@@ -25,7 +25,7 @@ enum Server {
 }
 
 impl Store {
-    /// The store that all tests of the process share.
+    /// Returns the store that all tests of the process share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Store> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("ATLASHUB_TEST_GARAGE_BIN") {
@@ -34,7 +34,7 @@ impl Store {
         })
     }
 
-    /// True for the embedded server, which knows all that is asked of it: Garage ignores `If-None-Match: *`.
+    /// Returns whether this is the embedded server. Unlike Garage, it supports `If-None-Match: *`.
     pub fn is_embedded(&self) -> bool {
         matches!(self.server, Server::Embedded { .. })
     }
@@ -53,14 +53,14 @@ impl Store {
     fn start_embedded() -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let root = folder.path().to_owned();
-        let (tell, told) = std::sync::mpsc::channel();
-        // A thread and a runtime of its own: the tests' runtimes end with their tests.
+        let (send_address, address) = std::sync::mpsc::channel();
+        // Runs in its own thread and runtime, because the runtime of a test ends with the test.
         std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
-                tell.send(listener.local_addr().expect("address")).expect("told");
+                send_address.send(listener.local_addr().expect("address")).expect("receiver");
                 let store = embedded_s3::Store::open(&root).await.expect("store opens");
                 let config = embedded_s3::Config {
                     root,
@@ -71,7 +71,7 @@ impl Store {
                 embedded_s3::serve(listener, store, config, std::future::pending()).await.expect("store serves");
             });
         });
-        let address = told.recv().expect("the store's address");
+        let address = address.recv().expect("the store's address");
         Self {
             endpoint: format!("http://{address}"),
             access_key: ACCESS_KEY.into(),
@@ -81,7 +81,7 @@ impl Store {
         }
     }
 
-    /// For what the platform itself never asks.
+    /// Returns an SDK client, for calls that the platform itself does not make.
     pub fn client(&self) -> aws_sdk_s3::Client {
         use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
         aws_sdk_s3::Client::from_conf(

@@ -1,16 +1,16 @@
-//! Signing and using uploads as an app does.
+//! Signs and uses uploads and downloads like an app.
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::Client;
 
-/// The error's code.
+/// Returns the code of an error body.
 pub fn code(body: &Value) -> &str {
     body["error"]["code"].as_str().unwrap_or_default()
 }
 
-/// Query of a download, listing or removal, escaped.
+/// Returns the path of a storage route with an escaped query.
 pub fn path_of(route: &str, parameters: &[(&str, &str)]) -> String {
     let query: Vec<String> = parameters
         .iter()
@@ -22,15 +22,15 @@ pub fn path_of(route: &str, parameters: &[(&str, &str)]) -> String {
     format!("/v1/storage/{route}?{}", query.join("&"))
 }
 
-/// What an app does with storage.
+/// Storage operations of an app. They assert that they succeed.
 pub trait Uploads {
-    /// Signs, expecting success; `extra` is added to bucket `uploads`, the path and `text/plain`.
+    /// Signs an upload of [`upload_request`].
     async fn sign(&self, path: &str, extra: Value) -> Value;
     /// Signs a plain upload and sends the bytes.
     async fn upload(&self, path: &str, bytes: impl Into<reqwest::Body>);
-    /// Signs a download in bucket `uploads`.
+    /// Requests a signed download from the bucket `uploads`, without asserting success.
     async fn sign_download(&self, path: &str) -> (StatusCode, Value);
-    /// The bytes, by a signed URL.
+    /// Downloads an object of the bucket `uploads` by a signed URL.
     async fn download(&self, path: &str) -> Vec<u8>;
 }
 
@@ -54,13 +54,13 @@ impl Uploads for Client {
     async fn download(&self, path: &str) -> Vec<u8> {
         let (status, answer) = self.sign_download(path).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
-        let response = raw().get(answer["downloadUrl"].as_str().expect("a URL")).send().await.expect("an answer");
+        let response = raw().get(answer["downloadUrl"].as_str().expect("a URL")).send().await.expect("a response");
         assert_eq!(response.status(), StatusCode::OK);
         response.bytes().await.expect("bytes").to_vec()
     }
 }
 
-/// Body of a request for bucket `uploads`.
+/// Returns the body of an upload request for `text/plain` in the bucket `uploads`; `extra` adds or replaces fields.
 pub fn upload_request(path: &str, extra: Value) -> Value {
     let mut request = json!({ "bucket": "uploads", "path": path, "contentType": "text/plain" });
     if let (Value::Object(request), Value::Object(extra)) = (&mut request, extra) {
@@ -69,24 +69,24 @@ pub fn upload_request(path: &str, extra: Value) -> Value {
     request
 }
 
-/// A client without keys, as whoever holds a signed URL.
+/// Returns a client without keys, for signed URLs.
 pub fn raw() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("client")
 }
 
-/// Sends bytes as the signed answer says, expecting success.
+/// Sends bytes as the signed upload requires, and asserts success.
 pub async fn must_send(signed: &Value, bytes: impl Into<reqwest::Body>) {
     let response = send(signed, bytes).await;
     let status = response.status();
     assert!(status.is_success(), "{status}: {}", response.text().await.unwrap_or_default());
 }
 
-/// Sends bytes just as the signed answer says.
+/// Sends bytes as the signed upload requires.
 pub async fn send(signed: &Value, bytes: impl Into<reqwest::Body>) -> Response {
     let method = Method::from_bytes(signed["method"].as_str().expect("a method").as_bytes()).expect("a method");
     let mut request = raw().request(method, signed["uploadUrl"].as_str().expect("a URL"));
     for (name, value) in signed["headers"].as_object().expect("headers") {
         request = request.header(name, value.as_str().expect("text"));
     }
-    request.body(bytes).send().await.expect("an answer")
+    request.body(bytes).send().await.expect("a response")
 }
