@@ -71,10 +71,13 @@ async fn request_arrives_unchanged() {
     request.headers =
         vec![EgressHeader::new("x-plain", "yes"), EgressHeader::secret("authorization", Secret::new("Bearer x"))];
     request.body = Some(EgressBody("water".into()));
-    let answer = send(&egress(&server.entry()), request).await.unwrap();
-    assert_eq!((answer.status, answer.body.as_ref(), answer.truncated), (418, b"short and stout".as_ref(), false));
+    let response = send(&egress(&server.entry()), request).await.unwrap();
+    assert_eq!(
+        (response.status, response.body.as_ref(), response.truncated),
+        (418, b"short and stout".as_ref(), false)
+    );
     let values: Vec<_> =
-        answer.headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str()).collect();
+        response.headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str()).collect();
     assert_eq!(values, ["1", "2"]);
     let received = server.next().await;
     assert_eq!(
@@ -135,8 +138,8 @@ async fn line_breaks_cannot_inject_headers() {
     }
     assert_eq!(server.count(), 0);
     // The URL parser removes line breaks, so the request line stays one line.
-    let answer = send(&egress(&server.entry()), get(&server.url("/a\r\nx-smuggled: b"))).await.unwrap();
-    assert_eq!(answer.status, 200);
+    let response = send(&egress(&server.entry()), get(&server.url("/a\r\nx-smuggled: b"))).await.unwrap();
+    assert_eq!(response.status, 200);
     let received = server.next().await;
     assert_eq!((received.target.as_str(), received.header("x-smuggled")), ("/ax-smuggled:%20b", None));
 }
@@ -170,11 +173,11 @@ async fn redirect_target_passes_the_same_checks() {
     let before = server.count();
     assert_eq!(send(&egress_all, follow("/loop")).await.unwrap_err(), EgressError::TooManyRedirects { max: 3 });
     assert_eq!(server.count() - before, 4);
-    let answer = send(&egress_all, follow("/here")).await.unwrap();
-    assert_eq!((answer.status, answer.final_url), (200, server.url("/there")));
+    let response = send(&egress_all, follow("/here")).await.unwrap();
+    assert_eq!((response.status, response.final_url), (200, server.url("/there")));
     // Redirects are not followed by default.
-    let answer = send(&egress_all, get(&server.url("/out"))).await.unwrap();
-    assert_eq!((answer.status, answer.header("location")), (302, Some(forbidden.url("/admin").as_str())));
+    let response = send(&egress_all, get(&server.url("/out"))).await.unwrap();
+    assert_eq!((response.status, response.header("location")), (302, Some(forbidden.url("/admin").as_str())));
 }
 
 #[tokio::test]
@@ -211,15 +214,15 @@ async fn connection_uses_only_the_checked_address() {
     let url = format!("http://moves.example:{port}/");
 
     let resolver = PreparedResolver::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let answer = send(&resolver.egress("*.example+private"), get(&url)).await.unwrap();
-    assert_eq!((answer.status, resolver.lookups.load(Ordering::SeqCst)), (302, 1));
+    let response = send(&resolver.egress("*.example+private"), get(&url)).await.unwrap();
+    assert_eq!((response.status, resolver.lookups.load(Ordering::SeqCst)), (302, 1));
     assert_eq!((here.count(), there.count()), (1, 0));
     assert_eq!(here.next().await.header("host"), Some(format!("moves.example:{port}").as_str()));
     // A redirect is resolved again and uses a new connection.
     let resolver = PreparedResolver::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let answer =
+    let response =
         send(&resolver.egress("*.example+private"), EgressRequest { max_redirects: 1, ..get(&url) }).await.unwrap();
-    assert_eq!((answer.status, resolver.lookups.load(Ordering::SeqCst)), (200, 2));
+    assert_eq!((response.status, resolver.lookups.load(Ordering::SeqCst)), (200, 2));
     assert_eq!((here.count(), there.count()), (2, 1));
 
     // The address is public when it is checked, and would be loopback in a second lookup. No machine has this address.
@@ -259,8 +262,8 @@ async fn response_size_and_time_are_limited() {
     let egress = egress(&server.entry());
     let ask = async |path: &str| send(&egress, get(&server.url(path))).await;
     for (path, truncated) in [("/exact", false), ("/large", true), ("/endless", true)] {
-        let answer = ask(path).await.expect(path);
-        assert_eq!((answer.body.len(), answer.truncated), (MAX_RESPONSE_BYTES, truncated), "{path}");
+        let response = ask(path).await.expect(path);
+        assert_eq!((response.body.len(), response.truncated), (MAX_RESPONSE_BYTES, truncated), "{path}");
     }
     let limited = EgressRequest { max_bytes: 10, ..get(&server.url("/large")) };
     assert_eq!(send(&egress, limited).await.unwrap().body.as_ref(), b"xxxxxxxxxx");

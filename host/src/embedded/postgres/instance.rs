@@ -42,13 +42,13 @@ pub struct PostgresSettings {
 }
 
 impl PostgresSettings {
-    /// Looked for in the usual places, on a free port.
+    /// Creates settings with programs from the usual folders and a free port.
     pub fn new(password: Secret) -> Self {
         Self { bin_dir: None, port: None, password, max_connections: 120, launcher: None, settings: Vec::new() }
     }
 }
 
-/// A server that answers. Dropping it asks it to stop and does not wait: call [`Postgres::stop`].
+/// A running server. Call [`Postgres::stop`] to stop it; a drop requests a stop without waiting.
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,

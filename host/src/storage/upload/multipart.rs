@@ -81,7 +81,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
 
     let existing = inspect_object(context).await?.into_object();
     let already_completed = existing.as_ref().is_some_and(is_result);
-    // A trusted requester may have asked for `upsert`. For any other, the path was free when the upload was signed.
+    // A trusted requester may have sent `upsert`. For any other, the path was free when the upload was signed.
     if existing.is_some() && !already_completed && !access.requester.is_trusted() {
         return Err(object_exists(&path));
     }

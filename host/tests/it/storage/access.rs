@@ -25,11 +25,10 @@ async fn bucket_exposure_applies_to_the_publishable_key_at_once() {
     ] {
         // No pause: a change made on this node applies to the next request.
         expose(&app, &project, access).await;
-        let (status, answer) =
-            publishable.post("/v1/storage/signed-upload", upload_request("new.txt", json!({}))).await;
-        assert_eq!(status, if uploads { StatusCode::OK } else { StatusCode::FORBIDDEN }, "{access}: {answer}");
-        let (status, answer) = publishable.sign_download("there.txt").await;
-        assert_eq!(status, if downloads { StatusCode::OK } else { StatusCode::FORBIDDEN }, "{access}: {answer}");
+        let (status, body) = publishable.post("/v1/storage/signed-upload", upload_request("new.txt", json!({}))).await;
+        assert_eq!(status, if uploads { StatusCode::OK } else { StatusCode::FORBIDDEN }, "{access}: {body}");
+        let (status, body) = publishable.sign_download("there.txt").await;
+        assert_eq!(status, if downloads { StatusCode::OK } else { StatusCode::FORBIDDEN }, "{access}: {body}");
     }
 }
 
@@ -37,7 +36,7 @@ async fn bucket_exposure_applies_to_the_publishable_key_at_once() {
 async fn unexposed_and_missing_buckets_get_the_same_response() {
     let app = TestApp::start().await;
     let project = app.create_project("hidden").await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for bucket in ["private", "nowhere"] {
         let request = upload_request("x.txt", json!({ "bucket": bucket }));
         let (status, mut upload) = project.publishable().post("/v1/storage/signed-upload", request).await;
@@ -49,9 +48,9 @@ async fn unexposed_and_missing_buckets_get_the_same_response() {
         for body in [&mut upload, &mut download] {
             body["error"]["requestId"] = json!(null);
         }
-        answers.push((upload, download));
+        responses.push((upload, download));
     }
-    assert_eq!(answers[0], answers[1]);
+    assert_eq!(responses[0], responses[1]);
 }
 
 #[tokio::test]
@@ -108,8 +107,8 @@ async fn signed_url_is_valid_for_one_object_and_method_only() {
     let project = app.create_project("narrow").await;
     project.secret().upload("a.txt", "a").await;
     project.secret().upload("b.txt", "b").await;
-    let (_, answer) = project.secret().sign_download("a.txt").await;
-    let url = answer["downloadUrl"].as_str().unwrap();
+    let (_, body) = project.secret().sign_download("a.txt").await;
+    let url = body["downloadUrl"].as_str().unwrap();
     let http = crate::support::raw();
     assert!(http.get(url).send().await.unwrap().status().is_success());
     assert!(http.get(url.replace("a.txt", "b.txt")).send().await.unwrap().status().is_client_error());

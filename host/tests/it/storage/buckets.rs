@@ -118,9 +118,9 @@ async fn owner_can_upload_list_download_and_delete_objects() {
 
     let (status, list) = admin.get(&format!("{bucket}/objects?prefix=docs/")).await;
     assert_eq!((status, list["items"][0]["objectKey"].as_str()), (StatusCode::OK, Some("private/docs/a.txt")));
-    let (status, answer) = admin.get(&format!("{bucket}/signed-download?objectKey=private/docs/a.txt")).await;
+    let (status, body) = admin.get(&format!("{bucket}/signed-download?objectKey=private/docs/a.txt")).await;
     assert_eq!(status, StatusCode::OK);
-    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), "bytes");
 
     for path in ["objects?bucket=uploads", "signed-download?objectKey=uploads/a.txt"] {

@@ -8,9 +8,9 @@ use crate::support::{TestApp, TestProject, Uploads, code, must_send, path_of, ra
 async fn disposition(project: &TestProject, key: &str, download_as: Option<&str>) -> Option<String> {
     let mut parameters = vec![("bucket", "uploads"), ("objectKey", key)];
     parameters.extend(download_as.map(|name| ("downloadAs", name)));
-    let (status, answer) = project.secret().get(&path_of("signed-download", &parameters)).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    let (status, body) = project.secret().get(&path_of("signed-download", &parameters)).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     response.headers().get(header::CONTENT_DISPOSITION).map(|value| value.to_str().unwrap().to_owned())
 }
@@ -120,8 +120,8 @@ async fn deleted_object_is_gone_and_its_path_can_be_reused() {
     let project = app.create_project("removal").await;
     project.secret().upload("x.txt", "bytes").await;
     let url = path_of("object", &[("bucket", "uploads"), ("objectKey", "uploads/x.txt")]);
-    let (status, answer) = project.secret().delete(&url).await;
-    assert_eq!((status, answer), (StatusCode::OK, json!({ "objectKey": "uploads/x.txt", "deleted": true })));
+    let (status, body) = project.secret().delete(&url).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({ "objectKey": "uploads/x.txt", "deleted": true })));
     let (status, error) = project.secret().delete(&url).await;
     assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
     assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
@@ -135,8 +135,8 @@ async fn range_request_returns_part_of_the_object() {
     let app = TestApp::start().await;
     let project = app.create_project("ranges").await;
     project.secret().upload("x.txt", "0123456789").await;
-    let (_, answer) = project.secret().sign_download("x.txt").await;
-    let url = answer["downloadUrl"].as_str().unwrap();
+    let (_, body) = project.secret().sign_download("x.txt").await;
+    let url = body["downloadUrl"].as_str().unwrap();
     let response = raw().get(url).header(header::RANGE, "bytes=2-4").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(response.bytes().await.unwrap(), "234");

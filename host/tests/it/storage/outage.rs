@@ -24,14 +24,14 @@ async fn unreachable_store_returns_503_within_seconds_and_recovers() {
         let download = path_of("signed-download", &[("objectKey", "uploads/x.txt")]);
         let removal = path_of("object", &[("objectKey", "uploads/x.txt")]);
         let list = path_of("list", &[("bucket", "uploads")]);
-        let answers = tokio::join!(
+        let responses = tokio::join!(
             secret.get(&download),
             secret.post("/v1/storage/signed-upload", upload_request("y.txt", json!({}))),
             secret.get(&list),
             secret.delete(&removal),
         );
-        let answers: [_; 4] = answers.into();
-        for (status, error) in answers {
+        let responses: [_; 4] = responses.into();
+        for (status, error) in responses {
             assert_eq!((status, code(&error)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{error}");
             assert!(!error.to_string().contains("127.0.0.1"), "the error reveals an internal address: {error}");
         }
@@ -54,8 +54,8 @@ async fn signed_urls_work_while_the_internal_endpoint_is_down() {
         .await;
     let project = app.create_project("two ways").await;
     project.secret().upload("x.txt", "bytes").await;
-    let (_, answer) = project.secret().sign_download("x.txt").await;
+    let (_, body) = project.secret().sign_download("x.txt").await;
     proxy.cut().await;
-    let response = crate::support::raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    let response = crate::support::raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), "bytes");
 }

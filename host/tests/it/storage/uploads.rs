@@ -28,9 +28,9 @@ async fn upload_with_content_type_only_can_be_downloaded() {
     let response = raw().put(url).header("content-type", "image/png").body("png bytes").send().await.unwrap();
     assert!(response.status().is_success());
 
-    let (status, answer) = project.secret().sign_download("notes/x.png").await;
-    assert_eq!((status, answer["expiresIn"].as_i64()), (StatusCode::OK, Some(3600)));
-    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    let (status, body) = project.secret().sign_download("notes/x.png").await;
+    assert_eq!((status, body["expiresIn"].as_i64()), (StatusCode::OK, Some(3600)));
+    let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.headers()[header::CONTENT_TYPE], "image/png");
     assert!(response.headers().get(header::CONTENT_DISPOSITION).is_none());
     assert_eq!(response.bytes().await.unwrap(), "png bytes");
@@ -134,10 +134,10 @@ async fn request_above_the_buckets_limit_returns_413() {
         (json!({ "maxSize": 100, "size": 100 }), StatusCode::OK),
     ] {
         let request = upload_request("x.txt", extra.clone());
-        let (status, answer) = project.secret().post("/v1/storage/signed-upload", request).await;
-        assert_eq!(status, expected, "{extra}: {answer}");
+        let (status, body) = project.secret().post("/v1/storage/signed-upload", request).await;
+        assert_eq!(status, expected, "{extra}: {body}");
         if expected != StatusCode::OK {
-            assert_eq!(code(&answer), "object_too_large");
+            assert_eq!(code(&body), "object_too_large");
         }
     }
     // Without `maxSize`, the bucket's limit applies.
@@ -236,8 +236,8 @@ async fn urls_are_signed_for_the_public_endpoint() {
     assert!(url.starts_with(&public), "{url}");
     must_send(&signed, "bytes").await;
     assert_eq!(project.secret().download("x.txt").await, b"bytes");
-    let (_, answer) = project.secret().sign_download("x.txt").await;
-    let elsewhere = answer["downloadUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");
+    let (_, body) = project.secret().sign_download("x.txt").await;
+    let elsewhere = body["downloadUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");
     assert!(raw().get(elsewhere).send().await.unwrap().status().is_client_error(), "the signature includes the host");
 }
 
@@ -285,6 +285,6 @@ async fn file_bytes_bypass_the_gateway() {
     let bytes = vec![7_u8; 8 * MIB];
     project.secret().upload("big.bin", bytes.clone()).await;
     assert_eq!(project.secret().download("big.bin").await, bytes);
-    let (_, answer): (_, Value) = project.secret().sign_download("big.bin").await;
-    assert!(!answer["downloadUrl"].as_str().unwrap().starts_with(&app.public_url));
+    let (_, body): (_, Value) = project.secret().sign_download("big.bin").await;
+    assert!(!body["downloadUrl"].as_str().unwrap().starts_with(&app.public_url));
 }

@@ -36,9 +36,9 @@ pub trait Uploads {
 
 impl Uploads for Client {
     async fn sign(&self, path: &str, extra: Value) -> Value {
-        let (status, answer) = self.post("/v1/storage/signed-upload", upload_request(path, extra)).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        answer
+        let (status, body) = self.post("/v1/storage/signed-upload", upload_request(path, extra)).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
     }
 
     async fn upload(&self, path: &str, bytes: impl Into<reqwest::Body>) {
@@ -52,9 +52,9 @@ impl Uploads for Client {
     }
 
     async fn download(&self, path: &str) -> Vec<u8> {
-        let (status, answer) = self.sign_download(path).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        let response = raw().get(answer["downloadUrl"].as_str().expect("a URL")).send().await.expect("a response");
+        let (status, body) = self.sign_download(path).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let response = raw().get(body["downloadUrl"].as_str().expect("a URL")).send().await.expect("a response");
         assert_eq!(response.status(), StatusCode::OK);
         response.bytes().await.expect("bytes").to_vec()
     }
