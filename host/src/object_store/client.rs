@@ -10,7 +10,7 @@ use aws_sdk_s3::{
 
 use crate::config::{ExternalStorageConfig, Secret};
 
-/// A local store accepts a connection within a millisecond.
+/// Timeout of connecting. A local store accepts a connection within a millisecond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Timeout of all attempts of one call. An unreachable store results in a 503 well before the timeout of the HTTP
