@@ -142,10 +142,10 @@ pub struct CreateJob {
     /// the limit that the plugin requests for jobs of type `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i32>,
-    /// Number of retries after a failed attempt, 0 to 100.
+    /// Number of retries after a failed attempt, 0 to 100 (default 0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<i32>,
-    /// Delay before the first retry, 0 to 3600000 milliseconds.
+    /// Delay before the first retry, 0 to 3600000 milliseconds (default 1000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_backoff_ms: Option<i32>,
     /// What happens when the job is due while its previous run has not finished (default `skip`).
@@ -172,7 +172,7 @@ pub struct CreateJob {
     /// Name of the plugin's job. Optional if the plugin has one job, or a job with the same name as the plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin_job: Option<String>,
-    /// Parameters of the plugin's job. They must match the job's schema.
+    /// Parameters of the plugin's job (default `{}`). They must match the job's schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub params: Option<serde_json::Value>,

@@ -157,7 +157,7 @@ pub struct LogLine {
     pub level: LogLevel,
     /// The text.
     pub message: String,
-    /// Fields of the line as an object. Null if there are none.
+    /// Fields of the line as an object. Empty if there are none.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub fields: serde_json::Value,
 }
