@@ -98,7 +98,7 @@ async fn key_of_another_bucket_or_project_is_rejected() {
     let (_, list) = project.secret().get(&path_of("list", &[("bucket", "uploads")])).await;
     assert_eq!(list["items"], json!([]));
     assert_eq!(other.secret().download("x.txt").await, b"theirs");
-    // Without `bucket` the key says it.
+    // Without `bucket`, the key determines the bucket.
     other.secret().upload("y.txt", "y").await;
     assert_eq!(
         other.secret().get(&path_of("signed-download", &[("objectKey", "uploads/y.txt")])).await.0,
