@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api_types::{BucketAccess, KeyType};
 
-use super::{buckets::BucketSettings, path::ObjectPath, state::StorageState};
+use super::{buckets::BucketSettings, path::ObjectPath, records::ObjectContext, state::StorageState};
 use crate::{
     error::{ApiError, ApiResult, Code},
     projects::{Caller, ProjectRef},
@@ -55,6 +55,11 @@ impl StorageAccess {
     /// `invalid_request` as [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or in another bucket.
     pub(super) fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
         ObjectPath::from_key(self.resolve_bucket(named_bucket)?, key)
+    }
+
+    /// Returns the context to inspect an object. `store_bucket` is [`Self::store_bucket`].
+    pub(super) fn object_context<'a>(&'a self, store_bucket: &'a str, path: &'a ObjectPath) -> ObjectContext<'a> {
+        ObjectContext { state: &self.state, project_id: &self.project.id, store_bucket, path }
     }
 
     /// Returns the settings of `bucket` if the requester may do `action` there.

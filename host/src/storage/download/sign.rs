@@ -4,7 +4,7 @@ use super::{
     super::{
         access::{Action, StorageAccess},
         errors::object_not_found,
-        records::{ObjectContext, inspect_object},
+        records::inspect_object,
         upload::URL_LIFETIME,
     },
     disposition,
@@ -25,8 +25,10 @@ pub(crate) async fn sign_download(access: &StorageAccess, request: SignDownload)
     }
     access.authorize(path.bucket(), Action::Download).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    let context = ObjectContext { state, project_id: &access.project.id, store_bucket: &store_bucket, path: &path };
-    let object = inspect_object(context).await?.into_object().ok_or_else(object_not_found)?;
+    let object = inspect_object(access.object_context(&store_bucket, &path))
+        .await?
+        .into_object()
+        .ok_or_else(object_not_found)?;
     let disposition = match &request.download_as {
         Some(name) => Some(disposition::attachment(name)),
         None if disposition::is_active(object.content_type.as_deref()) => {

@@ -8,7 +8,7 @@ use super::{
     super::{
         access::{Action, StorageAccess},
         errors::object_exists,
-        records::{self, FileRecord, FileState, InspectedObject, ObjectContext, inspect_object},
+        records::{self, FileRecord, FileState, InspectedObject, inspect_object},
     },
     checked::{CheckedUpload, MULTIPART_LIFETIME},
     plan::PartLayout,
@@ -75,8 +75,8 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
     let parts = parse_parts(request.parts)?;
     access.authorize(path.bucket(), Action::Upload).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    let context = ObjectContext { state, project_id: &access.project.id, store_bucket: &store_bucket, path: &path };
-    let record = records::find_record(&state.platform, context.project_id, &path).await?;
+    let context = access.object_context(&store_bucket, &path);
+    let record = records::find_record(&state.platform, &access.project.id, &path).await?;
     let is_result = |object: &ObjectMeta| is_result_of_upload(record.as_ref(), &request.upload_id, object, parts.len());
 
     let existing = inspect_object(context).await?.into_object();

@@ -4,7 +4,7 @@ use super::{
     super::{
         access::{Action, StorageAccess},
         errors::object_exists,
-        records::{ObjectContext, inspect_object},
+        records::inspect_object,
     },
     checked::CheckedUpload,
     multipart,
@@ -29,13 +29,7 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
     }
     let max_size = plan.resolve_max_size(&settings)?;
     // Needed with `upsert` too: it records the existing object before the limit of its replacement is recorded.
-    let inspected = inspect_object(ObjectContext {
-        state: &access.state,
-        project_id: &access.project.id,
-        store_bucket: &access.store_bucket(),
-        path: &plan.path,
-    })
-    .await?;
+    let inspected = inspect_object(access.object_context(&access.store_bucket(), &plan.path)).await?;
     if inspected.into_object().is_some() && !plan.upsert {
         return Err(object_exists(&plan.path));
     }
