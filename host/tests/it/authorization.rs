@@ -1,22 +1,22 @@
-//! Who may call what: one row for every route of the OpenAPI document, tried from outside as every kind of caller.
+//! Who may call which route: one row per route of the OpenAPI document, tested with every kind of caller.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::{Client, TestApp, TestProject};
 
-/// Who gets past the gate of a route.
+/// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// Anybody who reaches the listener.
+    /// Anyone who reaches the listener.
     Open,
-    /// Any key of the project; what it finds behind the gate is for grants and exposure to say.
+    /// Any key of the project. Grants and exposure decide what it sees.
     AnyKey,
-    /// The secret key alone.
+    /// Only the secret key.
     SecretKey,
     /// The owner.
     Owner,
-    /// Takes a code or a token in its body.
+    /// Anyone, with a code or a token in the body.
     SignIn,
 }
 
@@ -105,7 +105,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/admin/v1/migrations", Owner),
 ];
 
-/// Every operation of the document.
+/// Returns every operation of the OpenAPI document.
 fn operations() -> Vec<(Method, String)> {
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     let mut operations = Vec::new();
@@ -120,7 +120,7 @@ fn operations() -> Vec<(Method, String)> {
 }
 
 #[test]
-fn every_route_has_its_row_and_every_row_its_route() {
+fn authorization_table_matches_the_openapi_document() {
     let operations = operations();
     let missing: Vec<_> = operations
         .iter()
@@ -135,7 +135,7 @@ fn every_route_has_its_row_and_every_row_its_route() {
 }
 
 #[test]
-fn every_response_of_the_document_is_described() {
+fn every_openapi_response_has_a_description() {
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -163,13 +163,13 @@ fn fill(path: &str, project: &TestProject) -> String {
         .replace("{key}", "00000000-0000-7000-8000-000000000000")
 }
 
-/// A client from an address of its own: who guesses too often from one is told to wait.
-fn guesser(client: &Client, number: usize) -> Client {
+/// Returns a client with an address of its own, so that wrong credentials do not reach its rate limit.
+fn from_own_address(client: &Client, number: usize) -> Client {
     client.with_header("cf-connecting-ip", &format!("192.0.2.{number}"))
 }
 
 #[tokio::test]
-async fn each_route_lets_in_whom_its_row_says_and_nobody_else() {
+async fn each_route_accepts_only_the_callers_of_its_row() {
     let app = TestApp::builder().var("ATLASHUB_TRUSTED_PROXIES", "127.0.0.1").start().await;
     let project = app.create_project("Table").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
@@ -177,55 +177,55 @@ async fn each_route_lets_in_whom_its_row_says_and_nobody_else() {
     let admin = Client::new(&*app.admin_url);
     for (number, (method, path, access)) in TABLE.iter().enumerate() {
         let path = fill(path, &project);
-        let told = format!("{method} {path}");
+        let route = format!("{method} {path}");
         let on_public = matches!(access, AnyKey | SecretKey);
         if on_public {
-            assert_eq!(call(&app.public(), method, &path).await, StatusCode::UNAUTHORIZED, "no key: {told}");
-            let wrong = guesser(&app.public(), number).with_header("x-api-key", &wrong_key);
-            assert_eq!(call(&wrong, method, &path).await, StatusCode::UNAUTHORIZED, "wrong key: {told}");
+            assert_eq!(call(&app.public(), method, &path).await, StatusCode::UNAUTHORIZED, "no key: {route}");
+            let wrong = from_own_address(&app.public(), number).with_header("x-api-key", &wrong_key);
+            assert_eq!(call(&wrong, method, &path).await, StatusCode::UNAUTHORIZED, "wrong key: {route}");
             let owner = app.public().with_header("x-dev-admin-token", crate::support::ADMIN_TOKEN);
-            assert_eq!(call(&owner, method, &path).await, StatusCode::UNAUTHORIZED, "owner's token: {told}");
+            assert_eq!(call(&owner, method, &path).await, StatusCode::UNAUTHORIZED, "owner's token: {route}");
             let secret = call(&project.secret(), method, &path).await;
             assert!(
                 secret != StatusCode::UNAUTHORIZED && secret != StatusCode::FORBIDDEN,
-                "secret key: {told}: {secret}"
+                "secret key: {route}: {secret}"
             );
             let publishable = call(&project.publishable(), method, &path).await;
             if *access == SecretKey {
-                assert_eq!(publishable, StatusCode::FORBIDDEN, "publishable key: {told}");
+                assert_eq!(publishable, StatusCode::FORBIDDEN, "publishable key: {route}");
             } else {
-                assert_ne!(publishable, StatusCode::UNAUTHORIZED, "publishable key: {told}");
+                assert_ne!(publishable, StatusCode::UNAUTHORIZED, "publishable key: {route}");
             }
-            // A public route is not on the admin listener, nor the other way round.
-            assert_eq!(call(&app.admin(), method, &path).await, StatusCode::NOT_FOUND, "on the admin surface: {told}");
+            // Each surface serves only its own routes.
+            assert_eq!(call(&app.admin(), method, &path).await, StatusCode::NOT_FOUND, "on the admin surface: {route}");
             continue;
         }
         let nobody = call(&admin, method, &path).await;
-        let guess = guesser(&admin, number).with_header("x-dev-admin-token", "not-the-token-at-all");
+        let guess = from_own_address(&admin, number).with_header("x-dev-admin-token", "not-the-token-at-all");
         let wrong = call(&guess, method, &path).await;
         let keyed = call(&admin.with_header("x-api-key", &project.secret_key), method, &path).await;
         match access {
-            Open => assert_eq!([nobody, wrong, keyed], [StatusCode::OK; 3], "{told}"),
-            SignIn => assert!(nobody.is_client_error() && wrong.is_client_error(), "{told}"),
-            _ => assert_eq!([nobody, wrong, keyed], [StatusCode::UNAUTHORIZED; 3], "{told}"),
+            Open => assert_eq!([nobody, wrong, keyed], [StatusCode::OK; 3], "{route}"),
+            SignIn => assert!(nobody.is_client_error() && wrong.is_client_error(), "{route}"),
+            _ => assert_eq!([nobody, wrong, keyed], [StatusCode::UNAUTHORIZED; 3], "{route}"),
         }
         if *access == Owner {
             let owner = call(&app.admin(), method, &path).await;
-            assert!(owner != StatusCode::UNAUTHORIZED && owner != StatusCode::FORBIDDEN, "owner: {told}: {owner}");
+            assert!(owner != StatusCode::UNAUTHORIZED && owner != StatusCode::FORBIDDEN, "owner: {route}: {owner}");
             let public = call(&project.secret(), method, &path).await;
-            assert_eq!(public, StatusCode::NOT_FOUND, "on the public surface: {told}");
+            assert_eq!(public, StatusCode::NOT_FOUND, "on the public surface: {route}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_key_of_one_project_finds_nothing_of_another() {
+async fn key_of_one_project_has_no_access_to_another() {
     let app = TestApp::start().await;
-    let (ours, theirs) = (app.create_project("Ours").await, app.create_project("Theirs").await);
-    theirs.sql("CREATE TABLE secrets (id int PRIMARY KEY); INSERT INTO secrets VALUES (1)").await;
-    assert_eq!(ours.secret().get("/v1/db/secrets").await.0, StatusCode::NOT_FOUND);
-    let (_, tables) = ours.secret().get("/v1/db/tables").await;
+    let (own, other) = (app.create_project("Own").await, app.create_project("Other").await);
+    other.sql("CREATE TABLE secrets (id int PRIMARY KEY); INSERT INTO secrets VALUES (1)").await;
+    assert_eq!(own.secret().get("/v1/db/secrets").await.0, StatusCode::NOT_FOUND);
+    let (_, tables) = own.secret().get("/v1/db/tables").await;
     assert_eq!(tables, json!({ "tables": [] }));
-    let (status, _) = ours.secret().get("/v1/storage/signed-download?bucket=uploads&objectKey=uploads/a").await;
+    let (status, _) = own.secret().get("/v1/storage/signed-download?bucket=uploads&objectKey=uploads/a").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }

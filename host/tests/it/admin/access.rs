@@ -1,11 +1,11 @@
-//! The owner through Cloudflare Access: a team that the test plays itself, keys and all.
+//! Signing in through Cloudflare Access, with a team whose keys the test serves.
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aws_lc_rs::{
@@ -15,10 +15,11 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, TestApp, eventually};
 
 const AUDIENCE: &str = "audience-tag";
 const OWNER: &str = "owner@example.com";
@@ -105,7 +106,7 @@ impl Team {
         let (served, counted) = (keys.clone(), fetches.clone());
         let router = axum::Router::new().fallback(move |uri: axum::http::Uri| {
             counted.fetch_add(1, Ordering::SeqCst);
-            let keys = served.lock().unwrap().clone().filter(|_| uri.path() == "/cdn-cgi/access/certs");
+            let keys = served.lock().clone().filter(|_| uri.path() == "/cdn-cgi/access/certs");
             async move {
                 match keys {
                     Some(keys) => (StatusCode::OK, json!({ "keys": keys }).to_string()),
@@ -120,7 +121,7 @@ impl Team {
     }
 
     fn serve(&self, keys: Option<Vec<Value>>) {
-        *self.keys.lock().unwrap() = keys;
+        *self.keys.lock() = keys;
     }
 
     async fn app(&self) -> TestApp {
@@ -145,16 +146,16 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-fn visitor(app: &TestApp, assertion: &str) -> Client {
+fn client_with(app: &TestApp, assertion: &str) -> Client {
     Client::new(&*app.admin_url).with_header("cf-access-jwt-assertion", assertion)
 }
 
-async fn who(app: &TestApp, assertion: &str) -> (StatusCode, Value) {
-    visitor(app, assertion).get("/admin/v1/session").await
+async fn session(app: &TestApp, assertion: &str) -> (StatusCode, Value) {
+    client_with(app, assertion).get("/admin/v1/session").await
 }
 
 #[tokio::test]
-async fn only_a_valid_assertion_of_the_owner_is_let_in() {
+async fn only_valid_assertion_of_the_owner_is_accepted() {
     let (rsa, ec, stranger) = (TeamKey::rsa(), TeamKey::ec(), TeamKey::rsa());
     let team = Team::start(vec![rsa.jwk("rsa"), ec.jwk("ec")]).await;
     let app = team.app().await;
@@ -169,9 +170,9 @@ async fn only_a_valid_assertion_of_the_owner_is_let_in() {
         claims
     };
 
-    let (status, session) = who(&app, &rsa.token("rsa", &team.claims())).await;
-    assert_eq!((status, session["actor"].as_str()), (StatusCode::OK, Some(OWNER)), "{session}");
-    assert!(session["expiresAt"].is_string(), "{session}");
+    let (status, body) = session(&app, &rsa.token("rsa", &team.claims())).await;
+    assert_eq!((status, body["actor"].as_str()), (StatusCode::OK, Some(OWNER)), "{body}");
+    assert!(body["expiresAt"].is_string(), "{body}");
 
     let ok = StatusCode::OK;
     let unauthorized = StatusCode::UNAUTHORIZED;
@@ -217,25 +218,25 @@ async fn only_a_valid_assertion_of_the_owner_is_let_in() {
         ("empty", String::new(), unauthorized),
         ("very long", "a".repeat(20_000), unauthorized),
     ] {
-        let (status, answer) = who(&app, &token).await;
+        let (status, answer) = session(&app, &token).await;
         assert_eq!(status, expected, "{name}: {answer}");
     }
 }
 
 #[tokio::test]
-async fn the_algorithm_is_the_keys_and_never_the_tokens() {
+async fn signature_algorithm_is_taken_from_the_key_not_the_token() {
     let rsa = TeamKey::rsa();
     let team = Team::start(vec![rsa.jwk("rsa")]).await;
     let app = team.app().await;
-    assert_eq!(who(&app, &rsa.token("rsa", &team.claims())).await.0, StatusCode::OK);
+    assert_eq!(session(&app, &rsa.token("rsa", &team.claims())).await.0, StatusCode::OK);
 
     for alg in ["none", "None", "NONE", ""] {
         let unsigned = message(&json!({"alg": alg, "kid": "rsa"}), &team.claims());
         for token in [format!("{unsigned}."), unsigned.clone(), format!("{unsigned}.AA")] {
-            assert_eq!(who(&app, &token).await.0, StatusCode::UNAUTHORIZED, "{alg}: {token}");
+            assert_eq!(session(&app, &token).await.0, StatusCode::UNAUTHORIZED, "{alg}: {token}");
         }
     }
-    // The public key is no secret: as one, it would let anybody sign.
+    // Used as an HMAC secret, the public key would let anybody sign.
     let TeamKey::Rsa(key) = &rsa else { unreachable!() };
     let jwk = rsa.jwk("rsa");
     let modulus = key.public_key().modulus().big_endian_without_leading_zero().to_vec();
@@ -244,57 +245,56 @@ async fn the_algorithm_is_the_keys_and_never_the_tokens() {
     {
         let message = message(&json!({"alg": "HS256", "kid": "rsa"}), &team.claims());
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), message.as_bytes());
-        assert_eq!(who(&app, &format!("{message}.{}", encode(tag))).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(session(&app, &format!("{message}.{}", encode(tag))).await.0, StatusCode::UNAUTHORIZED);
     }
-    // A key that the token brings along is not the team's.
+    // A key inside the token is ignored.
     let own = TeamKey::rsa();
     let header = json!({"alg": "RS256", "kid": "rsa", "jwk": own.jwk("rsa"), "jku": team.url});
-    assert_eq!(who(&app, &own.token_with_header(&header, &team.claims())).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(session(&app, &own.token_with_header(&header, &team.claims())).await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_picked_up_and_made_up_ones_do_not_hammer_the_team() {
+async fn rotated_keys_are_fetched_and_unknown_key_ids_cause_no_requests() {
     let (old, new) = (TeamKey::rsa(), TeamKey::rsa());
     let team = Team::start(vec![old.jwk("old")]).await;
     let app = team.app().await;
-    assert_eq!(who(&app, &old.token("old", &team.claims())).await.0, StatusCode::OK);
+    assert_eq!(session(&app, &old.token("old", &team.claims())).await.0, StatusCode::OK);
     team.serve(Some(vec![new.jwk("new")]));
-    assert_eq!(who(&app, &new.token("new", &team.claims())).await.0, StatusCode::OK);
-    assert_eq!(who(&app, &old.token("old", &team.claims())).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(session(&app, &new.token("new", &team.claims())).await.0, StatusCode::OK);
+    assert_eq!(session(&app, &old.token("old", &team.claims())).await.0, StatusCode::UNAUTHORIZED);
     let fetches = team.fetches.load(Ordering::SeqCst);
     for number in 0..20 {
         let token = new.token(&format!("made up {number}"), &team.claims());
-        assert_eq!(who(&app, &token).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(session(&app, &token).await.0, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(team.fetches.load(Ordering::SeqCst), fetches);
-    // Keys that are known go on working while the team can't be reached.
+    // Cached keys keep working while the team is unreachable.
     team.serve(None);
-    assert_eq!(who(&app, &new.token("new", &team.claims())).await.0, StatusCode::OK);
+    assert_eq!(session(&app, &new.token("new", &team.claims())).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn without_keys_it_is_an_outage_and_not_a_refusal() {
+async fn unavailable_keys_return_503() {
     let key = TeamKey::rsa();
     let team = Team::start(vec![]).await;
     team.serve(None);
     let app = team.app().await;
-    let (status, error) = who(&app, &key.token("key", &team.claims())).await;
+    let (status, error) = session(&app, &key.token("key", &team.claims())).await;
     assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("unavailable")));
     assert!(!error.to_string().contains(&team.url), "{error}");
     team.serve(Some(vec![key.jwk("key")]));
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while who(&app, &key.token("key", &team.claims())).await.0 != StatusCode::OK {
-        assert!(tokio::time::Instant::now() < deadline, "the keys are not asked for again");
-        tokio::task::yield_now().await;
-    }
+    eventually("the keys are fetched", async || {
+        (session(&app, &key.token("key", &team.claims())).await.0 == StatusCode::OK).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_change_through_access_needs_the_dashboards_origin_and_names_the_owner() {
+async fn write_through_access_requires_own_origin_and_is_audited_as_owner() {
     let key = TeamKey::ec();
     let team = Team::start(vec![key.jwk("key")]).await;
     let app = team.app().await;
-    let owner = visitor(&app, &key.token("key", &team.claims()));
+    let owner = client_with(&app, &key.token("key", &team.claims()));
     let create = json!({ "name": "By Access" });
     let (status, error) = owner.post("/admin/v1/projects", create.clone()).await;
     assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::FORBIDDEN, Some("origin_not_allowed")));

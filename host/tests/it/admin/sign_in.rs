@@ -1,4 +1,4 @@
-//! The owner in development: token, one-time code, session; and which hosts and origins are ours.
+//! Signing in during development (token, one-time code, session), and the checks of host and origin.
 
 use api_types::Page;
 use atlashub::admin::create_sign_in_code;
@@ -9,17 +9,17 @@ use crate::support::{Client, TestApp};
 
 const TOKEN: &str = "admin-token-of-the-tests";
 
-fn nobody(app: &TestApp) -> Client {
+fn anonymous(app: &TestApp) -> Client {
     Client::new(&*app.admin_url)
 }
 
-/// Signs in; the client that has the cookie, and the whole `Set-Cookie`.
+/// Signs in. Returns a client with the cookie, and the value of `Set-Cookie`.
 async fn sign_in(app: &TestApp, body: Value) -> (Client, String) {
-    let response = nobody(app).request(Method::POST, "/admin/v1/session").json(&body).send().await.unwrap();
+    let response = anonymous(app).request(Method::POST, "/admin/v1/session").json(&body).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::CREATED);
     let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
     let pair = cookie.split(';').next().unwrap().to_owned();
-    (nobody(app).with_header("cookie", &pair), cookie)
+    (anonymous(app).with_header("cookie", &pair), cookie)
 }
 
 fn code_of(answer: &(StatusCode, Value)) -> (u16, &str) {
@@ -27,7 +27,7 @@ fn code_of(answer: &(StatusCode, Value)) -> (u16, &str) {
 }
 
 #[tokio::test]
-async fn everything_but_signing_in_needs_the_owner() {
+async fn all_admin_routes_but_sign_in_return_401_without_credentials() {
     let app = TestApp::start().await;
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     let mut checked = 0;
@@ -42,7 +42,7 @@ async fn everything_but_signing_in_needs_the_owner() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
             let path = path.collect::<Vec<_>>().join("/");
-            let client = nobody(&app).with_header("origin", &app.admin_url);
+            let client = anonymous(&app).with_header("origin", &app.admin_url);
             let answer = client.send(method.clone(), &path, Some(json!({}))).await;
             assert_eq!(code_of(&answer), (401, "unauthorized"), "{method} {path}");
             checked += 1;
@@ -50,24 +50,24 @@ async fn everything_but_signing_in_needs_the_owner() {
     }
     assert!(checked > 10, "{checked}");
     for path in ["/admin/v1", "/admin/v1/", "/admin/v1/nothing", "/admin"] {
-        assert_eq!(code_of(&nobody(&app).get(path).await), (401, "unauthorized"), "{path}");
+        assert_eq!(code_of(&anonymous(&app).get(path).await), (401, "unauthorized"), "{path}");
     }
-    assert_eq!(nobody(&app).get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(anonymous(&app).get("/healthz").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn the_token_lets_a_program_in() {
+async fn admin_token_signs_a_program_in() {
     let app = TestApp::start().await;
     let (status, session) = app.admin().get("/admin/v1/session").await;
     assert_eq!((status, session), (StatusCode::OK, json!({"actor": "dev-token", "expiresAt": null})));
     for wrong in ["", "admin-token-of-the-test", "admin-token-of-the-testsx", "ADMIN-TOKEN-OF-THE-TESTS"] {
-        let client = nobody(&app).with_header("x-dev-admin-token", wrong);
+        let client = anonymous(&app).with_header("x-dev-admin-token", wrong);
         assert_eq!(code_of(&client.get("/admin/v1/session").await), (401, "unauthorized"), "{wrong}");
     }
 }
 
 #[tokio::test]
-async fn a_code_signs_in_once_and_the_cookie_until_signing_out() {
+async fn sign_in_code_works_once_and_cookie_until_sign_out() {
     let app = TestApp::start().await;
     let code = create_sign_in_code(app.app.platform()).await.unwrap();
     let (browser, cookie) = sign_in(&app, json!({ "code": code })).await;
@@ -75,7 +75,7 @@ async fn a_code_signs_in_once_and_the_cookie_until_signing_out() {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     assert!(!cookie.contains("Secure"), "http on loopback: {cookie}");
-    let again = nobody(&app).post("/admin/v1/session", json!({ "code": code })).await;
+    let again = anonymous(&app).post("/admin/v1/session", json!({ "code": code })).await;
     assert_eq!(code_of(&again), (401, "unauthorized"));
 
     let (status, session) = browser.get("/admin/v1/session").await;
@@ -97,7 +97,7 @@ async fn a_code_signs_in_once_and_the_cookie_until_signing_out() {
 }
 
 #[tokio::test]
-async fn a_session_lives_as_long_as_it_is_used_and_its_token_stands() {
+async fn session_is_extended_by_use_and_ends_with_its_token() {
     let app = TestApp::start().await;
     let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
     let set_expiry = |when: &'static str| {
@@ -116,14 +116,14 @@ async fn a_session_lives_as_long_as_it_is_used_and_its_token_stands() {
     let soon = browser.request(Method::GET, "/admin/v1/session").send().await.unwrap();
     assert!(!soon.headers().contains_key("set-cookie"));
 
-    // A node that was given another token knows nothing of the session.
+    // A node with another token does not accept the session.
     let other = TestApp::builder()
         .database_url(app.services.database_url.expose())
         .var("DEV_ADMIN_TOKEN", "another-token-of-the-tests")
         .start()
         .await;
     let cookie = sign_in(&app, json!({ "token": TOKEN })).await.1;
-    let moved = nobody(&other).with_header("cookie", cookie.split(';').next().unwrap());
+    let moved = anonymous(&other).with_header("cookie", cookie.split(';').next().unwrap());
     assert_eq!(moved.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
 
     set_expiry("-1 second").await;
@@ -131,35 +131,35 @@ async fn a_session_lives_as_long_as_it_is_used_and_its_token_stands() {
 }
 
 #[tokio::test]
-async fn sign_in_takes_either_a_code_or_the_token_and_no_foreign_page() {
+async fn sign_in_requires_code_or_token_and_own_origin() {
     let app = TestApp::start().await;
     for body in [json!({}), json!({"code": "a", "token": "b"})] {
-        assert_eq!(code_of(&nobody(&app).post("/admin/v1/session", body).await), (400, "invalid_request"));
+        assert_eq!(code_of(&anonymous(&app).post("/admin/v1/session", body).await), (400, "invalid_request"));
     }
-    let wrong = nobody(&app).post("/admin/v1/session", json!({"token": "wrong"})).await;
+    let wrong = anonymous(&app).post("/admin/v1/session", json!({"token": "wrong"})).await;
     assert_eq!(code_of(&wrong), (401, "unauthorized"));
-    let foreign = nobody(&app).with_header("origin", "https://evil.test");
+    let foreign = anonymous(&app).with_header("origin", "https://evil.test");
     assert_eq!(code_of(&foreign.post("/admin/v1/session", json!({"token": TOKEN})).await), (403, "origin_not_allowed"));
     let code = create_sign_in_code(app.app.platform()).await.unwrap();
     sqlx::query("UPDATE admin_sessions SET expires_at = now() - interval '1 second'")
         .execute(app.app.platform())
         .await
         .unwrap();
-    assert_eq!(code_of(&nobody(&app).post("/admin/v1/session", json!({"code": code})).await), (401, "unauthorized"));
-    // A session's cookie is no code, and a code no cookie.
+    assert_eq!(code_of(&anonymous(&app).post("/admin/v1/session", json!({"code": code})).await), (401, "unauthorized"));
+    // A session's cookie is not accepted as a code, nor a code as a cookie.
     let (_, cookie) = sign_in(&app, json!({ "token": TOKEN })).await;
     let value = cookie.split(['=', ';']).nth(1).unwrap();
-    assert_eq!(code_of(&nobody(&app).post("/admin/v1/session", json!({"code": value})).await), (401, "unauthorized"));
+    assert_eq!(code_of(&anonymous(&app).post("/admin/v1/session", json!({"code": value})).await), (401, "unauthorized"));
     let code = create_sign_in_code(app.app.platform()).await.unwrap();
-    let as_cookie = nobody(&app).with_header("cookie", &format!("atlashub_session={code}"));
+    let as_cookie = anonymous(&app).with_header("cookie", &format!("atlashub_session={code}"));
     assert_eq!(as_cookie.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_and_put_on_record_once() {
+async fn failed_sign_ins_are_rate_limited_and_audited_once() {
     let app = TestApp::start().await;
     let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
-    let guess = nobody(&app).with_header("x-dev-admin-token", "guess-guess-guess");
+    let guess = anonymous(&app).with_header("x-dev-admin-token", "guess-guess-guess");
     let mut refused = 0;
     let limited = loop {
         let answer = guess.get("/admin/v1/session").await;
@@ -173,11 +173,11 @@ async fn guessing_is_slowed_down_and_put_on_record_once() {
     assert!(refused >= 10, "{refused} {limited:?}");
     let response = guess.request(Method::GET, "/admin/v1/session").send().await.unwrap();
     assert!(response.headers().contains_key("retry-after"));
-    // The right token would tell the guesser that it is right.
+    // A response to the right token would confirm a guess.
     assert_eq!(app.admin().get("/admin/v1/session").await.0, StatusCode::TOO_MANY_REQUESTS);
-    let by_token = nobody(&app).post("/admin/v1/session", json!({ "token": TOKEN })).await;
+    let by_token = anonymous(&app).post("/admin/v1/session", json!({ "token": TOKEN })).await;
     assert_eq!(by_token.0, StatusCode::TOO_MANY_REQUESTS);
-    // Whoever is signed in stays so.
+    // Existing sessions are not affected.
     let (status, audit) = browser.get("/admin/v1/audit?action=admin.sign_in&result=denied").await;
     assert_eq!(status, StatusCode::OK);
     let page: Page<api_types::AuditEntry> = serde_json::from_value(audit.clone()).unwrap();
@@ -188,7 +188,7 @@ async fn guessing_is_slowed_down_and_put_on_record_once() {
 }
 
 #[tokio::test]
-async fn writes_come_from_our_pages_or_from_programs() {
+async fn writes_require_own_origin_or_no_browser() {
     let app = TestApp::start().await;
     let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
     let own = app.admin_url.as_str();
@@ -219,14 +219,14 @@ async fn writes_come_from_our_pages_or_from_programs() {
             let answer = client.delete("/admin/v1/projects/nosuchproject").await;
             let passed = code_of(&answer).1 != "origin_not_allowed";
             assert_eq!(passed, expected, "{origin:?} {site:?} {answer:?}");
-            // Reading changes nothing, and its answer is not shown to a foreign page.
+            // Reads are allowed: browsers do not show the response to a foreign page.
             assert_eq!(client.get("/admin/v1/session").await.0, StatusCode::OK, "{origin:?} {site:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_surface_answers_under_its_own_names_alone() {
+async fn unknown_host_names_return_403() {
     let app = TestApp::builder().var("ATLASHUB_ADMIN_HOSTS", "hub.example.com").start().await;
     let port = app.admin_url.rsplit(':').next().unwrap();
     for (host, expected) in [
@@ -251,7 +251,7 @@ async fn the_surface_answers_under_its_own_names_alone() {
         }
         assert_eq!(client.get("/healthz").await.0, StatusCode::OK, "{host}");
     }
-    let signing_in = nobody(&app).with_header("host", "evil.test");
+    let signing_in = anonymous(&app).with_header("host", "evil.test");
     assert_eq!(
         code_of(&signing_in.post("/admin/v1/session", json!({"token": TOKEN})).await),
         (403, "host_not_allowed")

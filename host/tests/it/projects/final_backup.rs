@@ -1,6 +1,4 @@
-//! A project is deleted after its final backup, and only then.
-
-use std::time::Instant;
+//! Deleting a project after a final backup.
 
 use atlashub::object_store::PLATFORM_BUCKET;
 use reqwest::StatusCode;
@@ -10,30 +8,27 @@ use uuid::Uuid;
 use crate::{
     backups::catalogue::store_backup,
     backups::end_to_end::{ended, listed},
-    support::{PATIENCE, TestApp, TestProject, raw},
+    support::{TestApp, TestProject, eventually, raw},
 };
 
 async fn delete(app: &TestApp, project: &TestProject) -> (StatusCode, Value) {
     app.admin().delete_with(&project.path(""), json!({ "confirm": project.name, "finalBackup": true })).await
 }
 
-/// The project, once `settled` holds of its status and what it shows.
-async fn until(app: &TestApp, project: &TestProject, settled: impl Fn(StatusCode, &Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (status, shown) = app.admin().get(&project.path("")).await;
-        if settled(status, &shown) {
-            return shown;
-        }
-        assert!(Instant::now() < deadline, "{shown}");
-    }
+/// Waits until the project's status and detail satisfy the condition, and returns the detail.
+async fn project_when(app: &TestApp, project: &TestProject, condition: impl Fn(StatusCode, &Value) -> bool) -> Value {
+    eventually("the project has changed", async || {
+        let (status, detail) = app.admin().get(&project.path("")).await;
+        condition(status, &detail).then_some(detail)
+    })
+    .await
 }
 
-/// Results of the deletion's entries in the audit log, oldest first, with what did it.
-async fn audited(app: &TestApp, project: &TestProject) -> Vec<(String, String)> {
+/// Returns actor and result of the audit entries of the deletion, oldest first.
+async fn deletion_entries(app: &TestApp, project: &TestProject) -> Vec<(String, String)> {
     sqlx::query_as(
-        "SELECT actor, result FROM audit_logs WHERE action = 'project.delete' AND (project_id = $1 OR details->>'name' = $2)
-         ORDER BY at, id",
+        "SELECT actor, result FROM audit_logs
+         WHERE action = 'project.delete' AND (project_id = $1 OR details->>'name' = $2) ORDER BY at, id",
     )
     .bind(&project.id)
     .bind(&project.name)
@@ -43,28 +38,25 @@ async fn audited(app: &TestApp, project: &TestProject) -> Vec<(String, String)> 
 }
 
 #[tokio::test]
-async fn a_project_is_deleted_once_its_backup_is_there() {
+async fn project_is_deleted_after_its_final_backup() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("finally").await;
     project.sql("CREATE TABLE t AS SELECT 1 AS x").await;
     let (status, answer) = delete(&app, &project).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    until(&app, &project, |status, _| status == StatusCode::NOT_FOUND).await;
-    // The project is not shown any more from the beginning of its removal on.
-    let gone = async || -> bool {
-        sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+    project_when(&app, &project, |status, _| status == StatusCode::NOT_FOUND).await;
+    // The project disappears from the API when its deletion starts. Its database is dropped a little later.
+    eventually("the deletion is audited", async || (deletion_entries(&app, &project).await.len() == 2).then_some(()))
+        .await;
+    eventually("the database is dropped", async || {
+        let dropped: bool = sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
             .bind(format!("proj_{}", project.id))
             .fetch_one(app.app.platform())
             .await
-            .unwrap()
-    };
-    let deadline = Instant::now() + PATIENCE;
-    while audited(&app, &project).await.len() < 2 {
-        assert!(Instant::now() < deadline);
-    }
-    while !gone().await {
-        assert!(Instant::now() < deadline, "its database is still there");
-    }
+            .unwrap();
+        dropped.then_some(())
+    })
+    .await;
     let backups = listed(&app, &project).await;
     assert_eq!((backups.len(), &backups[0]["runId"]), (1, &answer["runId"]), "{backups:?}");
     let path = format!("/admin/v1/backups/{}/download", backups[0]["id"].as_str().unwrap());
@@ -72,17 +64,17 @@ async fn a_project_is_deleted_once_its_backup_is_there() {
     assert_eq!(status, StatusCode::OK, "{link}");
     let dump = raw().get(link["downloadUrl"].as_str().unwrap()).send().await.unwrap().bytes().await.unwrap();
     assert!(dump.starts_with(b"PGDMP"));
-    let audited = audited(&app, &project).await;
-    assert_eq!(audited.iter().map(|entry| entry.1.as_str()).collect::<Vec<_>>(), ["success", "success"]);
-    assert_eq!(audited[1].0, "system");
+    let entries = deletion_entries(&app, &project).await;
+    assert_eq!(entries.iter().map(|entry| entry.1.as_str()).collect::<Vec<_>>(), ["success", "success"]);
+    assert_eq!(entries[1].0, "system");
 }
 
 #[tokio::test]
-async fn a_project_whose_backup_does_not_succeed_stays_and_says_why() {
+async fn project_is_kept_with_reason_when_final_backup_fails() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("kept after all").await;
     project.sql("CREATE TABLE t AS SELECT 1 AS x").await;
-    // The dump waits for the lock.
+    // The dump waits for this lock.
     let mut locker = project.connect().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").execute(&mut locker).await.unwrap();
     let (status, answer) = delete(&app, &project).await;
@@ -94,24 +86,25 @@ async fn a_project_whose_backup_does_not_succeed_stays_and_says_why() {
     assert_eq!(status, StatusCode::CONFLICT, "{second}");
     let (status, tables) = project.secret().get("/v1/db/tables").await;
     assert_eq!(status, StatusCode::OK, "{tables}");
-    let deadline = Instant::now() + PATIENCE;
-    while app.admin().get(&format!("/admin/v1/runs/{run}")).await.1["status"] != "running" {
-        assert!(Instant::now() < deadline);
-    }
+    eventually("the run is running", async || {
+        let (_, shown) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
+        (shown["status"] == "running").then_some(())
+    })
+    .await;
     let (status, cancelled) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
     assert!(status.is_success(), "{cancelled}");
     assert_eq!(ended(&app, run).await["status"], "cancelled");
-    let shown = until(&app, &project, |_, shown| shown["deleteAfterRun"].is_null()).await;
+    let shown = project_when(&app, &project, |_, shown| shown["deleteAfterRun"].is_null()).await;
     assert!(shown["deleteProblem"].as_str().unwrap().contains("cancelled"), "{shown}");
     assert_eq!(shown["state"], "ready");
-    let deadline = Instant::now() + PATIENCE;
-    while audited(&app, &project).await.last().unwrap().1 != "failed" {
-        assert!(Instant::now() < deadline);
-    }
+    eventually("the failure is audited", async || {
+        (deletion_entries(&app, &project).await.last().unwrap().1 == "failed").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn without_a_plugin_that_backs_up_nothing_begins() {
+async fn final_backup_without_backup_plugin_returns_422() {
     let app = TestApp::start().await;
     let project = app.create_project("no plugin").await;
     let (status, answer) = delete(&app, &project).await;
@@ -126,8 +119,8 @@ async fn without_a_plugin_that_backs_up_nothing_begins() {
     );
 }
 
-/// As a crash leaves it between the run's end and the deletion.
-async fn wait_for_ended(app: &TestApp, project: &TestProject, run: Uuid, status: &str) {
+/// Lets the project's deletion wait for a run that has ended, as a crash between the two leaves it.
+async fn wait_for_ended_run(app: &TestApp, project: &TestProject, run: Uuid, status: &str) {
     sqlx::query(
         "INSERT INTO cron_job_runs (id, project_id, trigger, status, plugin, plugin_job, started_at, finished_at)
          VALUES ($1, $2, 'manual', $3, 'backup', 'backup', now(), now())",
@@ -147,30 +140,30 @@ async fn wait_for_ended(app: &TestApp, project: &TestProject, run: Uuid, status:
 }
 
 #[tokio::test]
-async fn what_a_crash_left_is_finished_or_undone() {
+async fn deletion_interrupted_by_crash_is_finished_or_cancelled() {
     let app = TestApp::start().await;
     let saved = app.create_project("saved").await;
     store_backup(&app, &saved, 0).await;
     let backup = listed(&app, &saved).await.remove(0);
-    wait_for_ended(&app, &saved, backup["runId"].as_str().unwrap().parse().unwrap(), "success").await;
+    wait_for_ended_run(&app, &saved, backup["runId"].as_str().unwrap().parse().unwrap(), "success").await;
     let lost = app.create_project("lost").await;
     store_backup(&app, &lost, 0).await;
     let backup = listed(&app, &lost).await.remove(0);
     app.app.store().delete(PLATFORM_BUCKET, backup["objectKey"].as_str().unwrap()).await.unwrap();
-    wait_for_ended(&app, &lost, backup["runId"].as_str().unwrap().parse().unwrap(), "success").await;
+    wait_for_ended_run(&app, &lost, backup["runId"].as_str().unwrap().parse().unwrap(), "success").await;
     let failed = app.create_project("failed").await;
-    wait_for_ended(&app, &failed, Uuid::now_v7(), "fail").await;
+    wait_for_ended_run(&app, &failed, Uuid::now_v7(), "fail").await;
     // Two nodes at once.
     let (backups, projects) = (app.app.backups(), app.app.projects());
     let (first, second) = tokio::join!(backups.settle_deletions(projects), backups.settle_deletions(projects));
     first.unwrap();
     second.unwrap();
-    until(&app, &saved, |status, _| status == StatusCode::NOT_FOUND).await;
+    project_when(&app, &saved, |status, _| status == StatusCode::NOT_FOUND).await;
     for (project, why) in [(&lost, "not in storage"), (&failed, "failed")] {
-        let shown = until(&app, project, |_, shown| shown["deleteAfterRun"].is_null()).await;
+        let shown = project_when(&app, project, |_, shown| shown["deleteAfterRun"].is_null()).await;
         assert!(shown["deleteProblem"].as_str().unwrap().contains(why), "{shown}");
         assert_eq!(shown["state"], "ready");
     }
-    let deletions = audited(&app, &saved).await;
+    let deletions = deletion_entries(&app, &saved).await;
     assert_eq!(deletions, [("system".to_owned(), "success".to_owned())]);
 }

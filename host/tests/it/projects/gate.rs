@@ -1,4 +1,4 @@
-//! What every request of the public surface meets: request ids, limits, CORS, users' tokens.
+//! The gate of the public surface: request ids, limits, CORS, user tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, TestProject};
 
 #[tokio::test]
-async fn every_answer_carries_its_request_id() {
+async fn every_response_carries_its_request_id() {
     let app = TestApp::start().await;
     for path in ["/healthz", "/v1/db/tables", "/nothing"] {
         let response = app.public().request(Method::GET, path).header("x-request-id", "mine").send().await.unwrap();
@@ -21,7 +21,7 @@ async fn every_answer_carries_its_request_id() {
 }
 
 #[tokio::test]
-async fn requests_above_the_rate_are_429_with_retry_after() {
+async fn requests_above_the_rate_limit_return_429_with_retry_after() {
     let app = TestApp::builder().var("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "1").start().await;
     let project = app.create_project("Rate").await;
     let mut statuses = Vec::new();
@@ -39,7 +39,7 @@ async fn requests_above_the_rate_are_429_with_retry_after() {
 }
 
 #[tokio::test]
-async fn guessing_keys_is_slowed_down() {
+async fn guessing_keys_is_rate_limited() {
     let app = TestApp::start().await;
     let client = app.public().with_header("x-api-key", &format!("ah_sec_{}", "a".repeat(43)));
     let mut limited = false;
@@ -50,7 +50,7 @@ async fn guessing_keys_is_slowed_down() {
 }
 
 #[tokio::test]
-async fn a_body_above_the_limit_is_413_and_of_another_type_415() {
+async fn body_above_limit_returns_413_and_wrong_content_type_415() {
     let app = TestApp::builder().var("ATLASHUB_BODY_LIMIT_BYTES", "2048").start().await;
     let project = app.create_project("Bodies").await;
     project.sql("CREATE TABLE t (a text)").await;
@@ -68,7 +68,7 @@ async fn a_body_above_the_limit_is_413_and_of_another_type_415() {
 }
 
 #[tokio::test]
-async fn a_slow_statement_is_stopped_with_504() {
+async fn slow_statement_is_stopped_with_504() {
     let app = TestApp::builder().var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "1").start().await;
     let project = app.create_project("Slow").await;
     project.sql("CREATE VIEW slow AS SELECT 1 AS a FROM pg_sleep(30)").await;
@@ -79,7 +79,7 @@ async fn a_slow_statement_is_stopped_with_504() {
 }
 
 #[tokio::test]
-async fn origins_are_checked_once_the_project_is_known() {
+async fn preflight_allows_any_origin_and_requests_are_checked() {
     let app = TestApp::start().await;
     let project = app.create_project("Origins").await;
     let preflight = app
@@ -109,7 +109,7 @@ async fn origins_are_checked_once_the_project_is_known() {
     assert_eq!(get("https://evil.example.com").await.status(), StatusCode::FORBIDDEN);
 }
 
-async fn token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
+async fn user_token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
     let signing =
         atlashub::projects::signing_key(app.app.platform(), &app.app.projects().sealer, &project.id).await.unwrap();
     let mut header = Header::new(Algorithm::ES256);
@@ -124,19 +124,21 @@ async fn token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Va
 }
 
 #[tokio::test]
-async fn a_users_token_narrows_to_row_level_security() {
+async fn user_token_applies_row_level_security() {
     let app = TestApp::start().await;
     let project = app.create_project("Users").await;
     project
         .sql(
             "CREATE TABLE notes (id int PRIMARY KEY, owner uuid, body text);
              ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
-             CREATE POLICY own ON notes USING (owner = auth.uid() AND auth.role() = 'member' AND auth.jwt()->>'email' = 'a@example.com');
-             INSERT INTO notes VALUES (1, '7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b', 'mine'), (2, gen_random_uuid(), 'theirs')",
+             CREATE POLICY own ON notes USING (
+                 owner = auth.uid() AND auth.role() = 'member' AND auth.jwt()->>'email' = 'a@example.com');
+             INSERT INTO notes VALUES
+                 (1, '7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b', 'mine'), (2, gen_random_uuid(), 'theirs')",
         )
         .await;
     project.expose("notes", "none", "write").await;
-    let bearer = format!("Bearer {}", token(&app, &project, |_, _| {}).await);
+    let bearer = format!("Bearer {}", user_token(&app, &project, |_, _| {}).await);
     for client in [project.secret(), project.publishable()] {
         let (status, body) = client.with_header("authorization", &bearer).get("/v1/db/notes?select=id").await;
         assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])), "{body}");
@@ -146,33 +148,33 @@ async fn a_users_token_narrows_to_row_level_security() {
     assert_eq!((status, body["count"].as_i64()), (StatusCode::OK, Some(1)), "{body}");
     let stranger = json!({ "rows": [{ "id": 3, "owner": "00000000-0000-0000-0000-000000000000" }] });
     assert_eq!(user.post("/v1/db/notes", stranger).await.0, StatusCode::FORBIDDEN);
-    // The secret key alone sees all of it, the publishable key alone nothing.
+    // Without a token the secret key sees all rows, and the publishable key none.
     assert_eq!(project.secret().get("/v1/db/notes").await.1["rows"].as_array().unwrap().len(), 2);
     assert!(project.publishable().get("/v1/db/notes").await.0.is_client_error());
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_401_and_never_the_key_alone() {
+async fn invalid_user_token_returns_401_with_any_key() {
     let app = TestApp::start().await;
     let project = app.create_project("Tokens").await;
     let other = app.create_project("Other").await;
     let now = chrono::Utc::now().timestamp();
     let mut wrong = vec![
-        token(&app, &project, |claims, _| claims["exp"] = json!(now - 60)).await,
-        token(&app, &project, |claims, _| claims["aud"] = json!("other")).await,
-        token(&app, &project, |claims, _| claims["iss"] = json!("https://evil.example.com")).await,
-        token(&app, &project, |claims, _| claims["nbf"] = json!(now + 600)).await,
-        token(&app, &project, |claims, _| drop(claims.as_object_mut().unwrap().remove("exp"))).await,
-        token(&app, &project, |claims, _| drop(claims.as_object_mut().unwrap().remove("sub"))).await,
-        token(&app, &project, |_, header| header.kid = Some("unknown".into())).await,
-        token(&app, &project, |_, header| header.kid = None).await,
-        token(&app, &other, |_, _| {}).await,
+        user_token(&app, &project, |claims, _| claims["exp"] = json!(now - 60)).await,
+        user_token(&app, &project, |claims, _| claims["aud"] = json!("other")).await,
+        user_token(&app, &project, |claims, _| claims["iss"] = json!("https://evil.example.com")).await,
+        user_token(&app, &project, |claims, _| claims["nbf"] = json!(now + 600)).await,
+        user_token(&app, &project, |claims, _| drop(claims.as_object_mut().unwrap().remove("exp"))).await,
+        user_token(&app, &project, |claims, _| drop(claims.as_object_mut().unwrap().remove("sub"))).await,
+        user_token(&app, &project, |_, header| header.kid = Some("unknown".into())).await,
+        user_token(&app, &project, |_, header| header.kid = None).await,
+        user_token(&app, &other, |_, _| {}).await,
         "not.a.token".to_owned(),
     ];
     let claims =
         json!({ "sub": "x", "aud": project.id, "iss": app.app.gate().tokens.issuer(&project.id), "exp": now + 600 });
     wrong.push(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(b"x")).unwrap());
-    let mut forged = token(&app, &project, |_, _| {}).await;
+    let mut forged = user_token(&app, &project, |_, _| {}).await;
     forged.replace_range(forged.len() - 6..forged.len() - 2, "AAAA");
     wrong.push(forged);
     for token in wrong {
@@ -187,7 +189,7 @@ async fn a_wrong_token_is_401_and_never_the_key_alone() {
 }
 
 #[tokio::test]
-async fn metrics_and_the_document_are_on_the_admin_surface_alone() {
+async fn metrics_and_openapi_are_only_on_the_admin_surface() {
     let app = TestApp::builder().var("ATLASHUB_METRICS_TOKEN", "a-metrics-token-of-the-test").start().await;
     for path in ["/metrics", "/openapi.json", "/admin/v1/projects", "/"] {
         assert_eq!(app.public().get(path).await.0, StatusCode::NOT_FOUND, "{path}");

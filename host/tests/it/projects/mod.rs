@@ -1,7 +1,8 @@
-//! Projects: provisioning, removal, API keys, the gate of the public API.
+//! Projects: provisioning, deletion, recovery, API keys, the gate of the public surface.
 
 pub mod final_backup;
 pub mod gate;
 pub mod keys;
 pub mod lifecycle;
+pub mod provisioning;
 pub mod recovery;

@@ -1,4 +1,4 @@
-//! Finishing what a crash left must not touch what somebody is at work on.
+//! Recovery does not touch projects that a running process works on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn a_project_made_while_recovery_runs_is_left_alone() {
+async fn recovery_leaves_projects_being_created_alone() {
     let app = TestApp::start().await;
     let done = AtomicBool::new(false);
     let recover = async {
@@ -21,7 +21,7 @@ async fn a_project_made_while_recovery_runs_is_left_alone() {
     let create = async {
         let mut projects = Vec::new();
         for number in 0..8 {
-            projects.push(app.create_project(&format!("made meanwhile {number}")).await);
+            projects.push(app.create_project(&format!("created meanwhile {number}")).await);
         }
         done.store(true, Ordering::Relaxed);
         projects

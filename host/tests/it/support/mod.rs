@@ -4,6 +4,8 @@
 mod app;
 mod authority;
 mod client;
+mod eventually;
+mod fault_proxy;
 mod garage;
 pub mod guests;
 mod mail_server;
@@ -19,6 +21,8 @@ mod web_server;
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use authority::Authority;
 pub use client::{Client, until_status};
+pub use eventually::eventually;
+pub use fault_proxy::FaultProxy;
 pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};

@@ -1,0 +1,186 @@
+//! Creating a project when a step of it fails, when undoing fails too, and when the process is killed.
+
+use atlashub::{
+    config::Role,
+    projects::{finish_unfinished_projects, unfinished_projects},
+    secrets::MasterKey,
+};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::{ADMIN_TOKEN, Client, FaultProxy, Postgres, ProgramVars, Store, TestApp, eventually};
+
+/// A text of each statement that creates a project, in the order in which they run.
+const DATABASE_STEPS: &[&str] = &[
+    "INSERT INTO projects (",
+    "INSERT INTO project_db_creds (",
+    "INSERT INTO buckets (",
+    "INSERT INTO api_keys (",
+    "INSERT INTO signing_keys (",
+    "COMMIT",
+    "_owner\" LOGIN",
+    "_app\" LOGIN",
+    "_anon\" LOGIN",
+    "_user\" LOGIN",
+    "_backup\" LOGIN",
+    "_owner\" TO \"proj_",
+    "CREATE DATABASE",
+    "REVOKE ALL ON DATABASE",
+    "GRANT CONNECT, TEMPORARY, CREATE",
+    "GRANT CONNECT ON DATABASE",
+    "SET lc_messages",
+    "CREATE SCHEMA IF NOT EXISTS auth",
+    "UPDATE projects SET state",
+];
+const CREATE_BUCKET: &str = "PUT /proj-";
+
+/// A platform whose connections to Postgres and to the store can be made to fail.
+struct FaultyPlatform {
+    app: TestApp,
+    postgres: FaultProxy,
+    store: FaultProxy,
+    /// URL of the platform database without the proxy.
+    direct_url: String,
+}
+
+async fn postgres_proxy(direct_url: &str) -> (FaultProxy, String) {
+    let address = format!("127.0.0.1:{}", Postgres::shared().port);
+    let proxy = FaultProxy::start(address.parse().unwrap()).await;
+    let url = direct_url.replace(&address, &proxy.address().to_string());
+    (proxy, url)
+}
+
+impl FaultyPlatform {
+    async fn start() -> Self {
+        let direct_url = Postgres::shared().platform_database().await;
+        let (postgres, url) = postgres_proxy(&direct_url).await;
+        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+        let app = TestApp::builder()
+            .role(Role::Gateway)
+            .database_url(&url)
+            .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+            .start()
+            .await;
+        // The first sweep must not see the projects of the test.
+        finish_unfinished_projects(app.app.projects()).await.unwrap();
+        Self { app, postgres, store, direct_url }
+    }
+
+    /// Creates a project, which fails, and returns its id.
+    async fn fail_to_create(&self, step: &str) -> String {
+        self.postgres.take_project_ids();
+        let (status, error) = self.app.admin().post("/admin/v1/projects", json!({ "name": "Half" })).await;
+        assert!(status.is_server_error(), "{step}: {status} {error}");
+        let mut missed = self.postgres.clear();
+        missed.extend(self.store.clear());
+        assert!(missed.is_empty(), "no request contained {missed:?}");
+        let mut ids = self.postgres.take_project_ids();
+        assert_eq!(ids.len(), 1, "{step}: {ids:?}");
+        ids.pop_first().unwrap()
+    }
+}
+
+/// Returns what exists of a project: rows, databases, roles and buckets.
+async fn remains(app: &TestApp, id: &str) -> Vec<String> {
+    let mut remains: Vec<String> = sqlx::query_scalar(
+        "SELECT 'role ' || rolname FROM pg_roles WHERE rolname LIKE $1
+         UNION ALL SELECT 'database ' || datname FROM pg_database WHERE datname LIKE $1
+         UNION ALL SELECT 'row of projects' FROM projects WHERE id = $2
+         UNION ALL SELECT 'row of project_db_creds' FROM project_db_creds WHERE project_id = $2
+         UNION ALL SELECT 'row of api_keys' FROM api_keys WHERE project_id = $2
+         UNION ALL SELECT 'row of signing_keys' FROM signing_keys WHERE project_id = $2
+         UNION ALL SELECT 'row of buckets' FROM buckets WHERE project_id = $2",
+    )
+    .bind(format!("proj\\_{id}%"))
+    .bind(id)
+    .fetch_all(app.app.platform())
+    .await
+    .unwrap();
+    if app.app.store().bucket_exists(&format!("proj-{id}")).await.unwrap() {
+        remains.push("bucket".to_owned());
+    }
+    remains
+}
+
+#[tokio::test]
+async fn failure_at_any_step_leaves_nothing_behind() {
+    let platform = FaultyPlatform::start().await;
+    for step in DATABASE_STEPS {
+        platform.postgres.corrupt(step);
+        let id = platform.fail_to_create(step).await;
+        assert_eq!(remains(&platform.app, &id).await, [""; 0], "after {step}");
+    }
+    platform.store.corrupt(CREATE_BUCKET);
+    let id = platform.fail_to_create(CREATE_BUCKET).await;
+    assert_eq!(remains(&platform.app, &id).await, [""; 0], "after {CREATE_BUCKET}");
+    assert_eq!(unfinished_projects(platform.app.app.platform()).await.unwrap(), []);
+    // The name is free, and nothing prevents the next attempt.
+    let project = platform.app.create_project("Half").await;
+    assert_eq!(project.secret().get("/v1/db/tables").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn failed_undo_is_finished_at_next_start() {
+    let platform = FaultyPlatform::start().await;
+    let mut unfinished = Vec::new();
+    for undo_step in ["DROP DATABASE", "DROP ROLE", "DELETE FROM projects"] {
+        platform.postgres.corrupt("UPDATE projects SET state");
+        platform.postgres.corrupt(undo_step);
+        unfinished.push(platform.fail_to_create(undo_step).await);
+        // The name belongs to the unfinished project, which is found by its row.
+        let name = format!("Half {undo_step}");
+        let renamed = sqlx::query("UPDATE projects SET name = $1 WHERE id = $2").bind(name).bind(unfinished.last());
+        assert_eq!(renamed.execute(platform.app.app.platform()).await.unwrap().rows_affected(), 1, "{undo_step}");
+    }
+    platform.postgres.corrupt("UPDATE projects SET state");
+    platform.store.corrupt("DELETE /proj-");
+    unfinished.push(platform.fail_to_create("DELETE /proj-").await);
+    for id in &unfinished {
+        assert_ne!(remains(&platform.app, id).await, [""; 0]);
+    }
+    let listed = unfinished_projects(platform.app.app.platform()).await.unwrap();
+    assert_eq!(listed.iter().map(|project| &project.id).collect::<Vec<_>>(), unfinished.iter().collect::<Vec<_>>());
+
+    let restarted = TestApp::builder()
+        .database_url(&platform.direct_url)
+        .master_keys(&platform.app.services.master_key, None)
+        .start()
+        .await;
+    for id in &unfinished {
+        eventually("the project is removed", async || remains(&restarted, id).await.is_empty().then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn project_half_created_by_killed_process_is_removed_at_next_start() {
+    let key = MasterKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    let direct_url = Postgres::shared().platform_database().await;
+    let mut unfinished = Vec::new();
+    for step in ["_user\" LOGIN", "REVOKE ALL ON DATABASE", "UPDATE projects SET state"] {
+        let (proxy, url) = postgres_proxy(&direct_url).await;
+        let process = ProgramVars::external(&url).serve(&[]);
+        proxy.hold(step);
+        let admin = Client::new(&*process.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+        let body = json!({ "name": format!("Killed at {step}") });
+        let create = admin.request(reqwest::Method::POST, "/admin/v1/projects").json(&body).send();
+        tokio::select! {
+            response = create => panic!("{step} was not held: {:?}", response.map(|response| response.status())),
+            () = proxy.wait_until_held() => {}
+        }
+        process.kill();
+        let mut ids = proxy.take_project_ids();
+        // A later process removes what an earlier one left, so that its id is in the traffic too.
+        ids.retain(|id| !unfinished.contains(id));
+        assert_eq!(ids.len(), 1, "{step}: {ids:?}");
+        unfinished.extend(ids);
+    }
+    let restarted = TestApp::builder().database_url(&direct_url).master_keys(&key, None).start().await;
+    eventually("the killed processes' locks are released", async || {
+        finish_unfinished_projects(restarted.app.projects()).await.unwrap();
+        unfinished_projects(restarted.app.platform()).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    for id in &unfinished {
+        assert_eq!(remains(&restarted, id).await, [""; 0]);
+    }
+}
