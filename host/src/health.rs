@@ -1,29 +1,24 @@
-//! Whether the process lives, and whether it can do its work.
+//! Health checks: `/healthz` (the process runs) and `/readyz` (its dependencies can be reached).
 
 use std::time::Duration;
 
 use api_types::{Health, HealthCheck};
 use axum::{extract::State, http::StatusCode};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{app::App, http::ApiJson};
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
-}
-
-/// The process answers.
+/// Returns 200 while the process runs.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
-async fn healthz() -> ApiJson<Health> {
+pub(crate) async fn healthz() -> ApiJson<Health> {
     ApiJson(Health { status: "ok".to_owned(), checks: Vec::new() })
 }
 
-/// Postgres and the object store answer, too.
+/// Returns 200 if Postgres and the object store can be reached, else 503.
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
-async fn readyz(State(app): State<App>) -> (StatusCode, ApiJson<Health>) {
+pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, ApiJson<Health>) {
     let postgres = async {
         let answered = tokio::time::timeout(CHECK_TIMEOUT, sqlx::query("SELECT 1").execute(app.platform())).await;
         matches!(answered, Ok(Ok(_)))

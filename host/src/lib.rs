@@ -1,6 +1,6 @@
 //! AtlasHub: a personal, self-hosted backend platform.
 //!
-//! `docs/ARCHITECTURE.md` draws the house; the modules below are its floors, lowest first.
+//! The modules below stand in the order of their floors, lowest first; `docs/ARCHITECTURE.md` explains them.
 
 pub mod config;
 pub mod error;

@@ -1,4 +1,4 @@
-/// Requests allocate much and briefly; the system's allocator took 5 to 9 % of all processor time under load.
+/// Requests allocate a lot for a short time. The system's allocator took 5 to 9 % of all CPU time under load.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! What the process tells of itself: `/metrics`, `/openapi.json`, and the page at `/`.
+//! `/metrics`, `/openapi.json`, and the page at `/`.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -7,23 +7,24 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, http::ApiJson};
+use crate::http::ApiJson;
 
-/// Seconds; from a cached answer to the request timeout.
-const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
+/// Upper bounds in seconds, from a cached response to the request timeout.
+const HISTOGRAM_BUCKETS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The process's one recorder, made at the first call.
+/// Returns the recorder of the process, created by the first call; `None` if that failed.
 fn recorder() -> &'static Option<PrometheusHandle> {
     static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     RECORDER.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS);
+        let builder =
+            PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), HISTOGRAM_BUCKETS);
         let recorder = match builder {
             Ok(builder) => builder.build_recorder(),
             Err(error) => {
-                tracing::error!(%error, "metrics are off");
+                tracing::error!(%error, "could not install the metrics recorder; /metrics stays empty");
                 return None;
             }
         };
@@ -31,14 +32,14 @@ fn recorder() -> &'static Option<PrometheusHandle> {
         match metrics::set_global_recorder(recorder) {
             Ok(()) => Some(handle),
             Err(error) => {
-                tracing::error!(%error, "metrics are off");
+                tracing::error!(%error, "could not install the metrics recorder; /metrics stays empty");
                 None
             }
         }
     })
 }
 
-/// Records from now on; keeps the recorder's memory bounded while the process runs.
+/// Installs the recorder, and keeps its memory bounded while the process runs.
 pub(crate) fn start_metrics() {
     let Some(handle) = recorder() else { return };
     tokio::spawn(async move {
@@ -50,37 +51,27 @@ pub(crate) fn start_metrics() {
     });
 }
 
-/// Behind `admin::require_metrics_reader`.
-pub(crate) fn metrics_router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get_metrics))
-}
-
-/// Open to whoever reaches the admin listener; they tell nothing of what is stored.
-pub(crate) fn page_router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get_openapi)).routes(routes!(get_page))
-}
-
-/// Counters and histograms in Prometheus's text format.
+/// Returns counters and histograms in Prometheus's text format.
 #[utoipa::path(get, path = "/metrics", tag = "system",
     responses((status = 200, content_type = "text/plain", body = String), (status = 401, body = api_types::ErrorBody)))]
-async fn get_metrics() -> Response {
+pub(crate) async fn get_metrics() -> Response {
     let text = recorder().as_ref().map(PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// The OpenAPI 3.1 document of both surfaces.
+/// Returns the OpenAPI 3.1 document of both surfaces.
 #[utoipa::path(get, path = "/openapi.json", tag = "system", responses((status = 200, body = Object)))]
-async fn get_openapi() -> ApiJson<utoipa::openapi::OpenApi> {
+pub(crate) async fn get_openapi() -> ApiJson<utoipa::openapi::OpenApi> {
     ApiJson(crate::router::openapi())
 }
 
-/// The dashboard's place.
+/// Returns the page at the dashboard's address.
 #[utoipa::path(get, path = "/", tag = "system", responses((status = 200, content_type = "text/html", body = String)))]
-async fn get_page() -> Html<&'static str> {
+pub(crate) async fn get_page() -> Html<&'static str> {
     Html(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
          <title>AtlasHub</title><body style='font:15px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem'>\
-         <h1>AtlasHub</h1><p>This build has no dashboard inside. Its admin API answers under \
+         <h1>AtlasHub</h1><p>This build contains no dashboard. Its admin API is under \
          <code>/admin/v1</code>; <a href=/openapi.json>/openapi.json</a> describes every endpoint.</p>",
     )
 }

@@ -1,12 +1,15 @@
-//! Both surfaces on one screen. Each request passes, outermost first: request id and errors, the client's
-//! address, panics, turns and time, the body's size, then the surface's own gate.
+//! Every route of both surfaces, one line per path. The method and path of a handler stand in its `utoipa::path`
+//! attribute, so that routes and OpenAPI document can't differ.
+//!
+//! A request passes these layers, outermost first: request id and error bodies, client address, panics, concurrency and
+//! time limits, body size, then the surface's own gate (`projects::authenticate` or `admin::protect`).
 
 use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     admin,
@@ -14,11 +17,11 @@ use crate::{
     backups, data,
     error::{ApiError, Code},
     health,
-    http::{RequestLimits, finish_response, limit_requests, note_client_address},
+    http::{RequestLimits, add_client_address, finish_response, limit_requests},
     jobs, notifications, observability, plugins, projects, sql_editor, storage, tables,
 };
 
-/// Owner's requests that make or remove databases take longer than an app's.
+/// Time limit of the admin surface, where requests create and drop databases.
 const ADMIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
 
 #[derive(OpenApi)]
@@ -34,18 +37,56 @@ fn public_routes() -> OpenApiRouter<App> {
 }
 
 /// `/admin/v1`, behind the owner's identity.
+#[rustfmt::skip]
 fn admin_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .merge(projects::admin_router())
-        .merge(tables::admin_router())
+        .routes(routes!(admin::sign_in, admin::get_session, admin::sign_out))
+        .routes(routes!(admin::list_audit_entries))
+        .routes(routes!(admin::get_system))
+        .routes(routes!(admin::list_migrations))
+        .routes(routes!(projects::list_projects, projects::create_project))
+        .routes(routes!(projects::get_project, projects::update_project, projects::delete_project))
+        .routes(routes!(projects::list_keys, projects::create_key))
+        .routes(routes!(projects::revoke_key))
+        .routes(routes!(projects::rotate_key))
+        .routes(routes!(tables::list_tables))
+        .routes(routes!(tables::update_exposure))
         .merge(data::admin_router())
-        .merge(sql_editor::admin_router())
+        .routes(routes!(sql_editor::run_sql))
         .merge(storage::admin_router())
-        .merge(backups::admin_router())
-        .merge(jobs::admin_router())
-        .merge(notifications::admin_router())
+        .routes(routes!(backups::list_backups, backups::create_backup))
+        .routes(routes!(backups::delete_backup))
+        .routes(routes!(backups::sign_backup_download))
+        .routes(routes!(backups::verify_backup))
+        .routes(routes!(jobs::list_jobs, jobs::create_job))
+        .routes(routes!(jobs::get_job, jobs::update_job, jobs::delete_job))
+        .routes(routes!(jobs::run_job))
+        .routes(routes!(jobs::preview_cron))
+        .routes(routes!(jobs::list_runs_of_job))
+        .routes(routes!(jobs::list_runs))
+        .routes(routes!(jobs::get_run))
+        .routes(routes!(jobs::get_run_log))
+        .routes(routes!(jobs::cancel_run))
+        .routes(routes!(notifications::list_channels, notifications::create_channel))
+        .routes(routes!(notifications::get_channel, notifications::update_channel, notifications::delete_channel))
+        .routes(routes!(notifications::test_channel))
         .merge(plugins::admin_router())
-        .merge(admin::router())
+}
+
+/// `/healthz` and `/readyz`, on both surfaces, outside of their limits.
+fn health_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
+}
+
+/// `/metrics`, on the admin surface, behind `admin::require_metrics_reader`.
+fn metrics_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(observability::get_metrics))
+}
+
+/// The page at `/` and the OpenAPI document, on the admin surface. Both are open to anyone who reaches the listener:
+/// they contain nothing of what is stored.
+fn page_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(observability::get_openapi)).routes(routes!(observability::get_page))
 }
 
 /// The public surface: `/v1`, `/healthz`, `/readyz`.
@@ -54,30 +95,30 @@ pub fn public_router(app: &App) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(middleware::from_fn_with_state(app.gate().clone(), projects::authenticate));
-    surface(app, gated, app.config().limits.request_timeout)
+    add_layers(app, gated, app.config().limits.request_timeout)
 }
 
 /// The admin surface: `/admin/v1`, the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
 pub fn admin_router(app: &App) -> Router {
-    let metrics = Router::from(observability::metrics_router())
+    let metrics = Router::from(metrics_routes())
         .layer(middleware::from_fn_with_state(app.admin().clone(), admin::require_metrics_reader));
     let gated = Router::from(admin_routes())
         .merge(metrics)
-        .merge(Router::from(observability::page_router()))
+        .merge(Router::from(page_routes()))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method);
-    surface(app, admin::protect(gated, app.admin()), ADMIN_TIMEOUT)
+    add_layers(app, admin::protect(gated, app.admin()), ADMIN_TIMEOUT)
 }
 
-fn surface(app: &App, gated: Router<App>, timeout: std::time::Duration) -> Router {
+fn add_layers(app: &App, gated: Router<App>, timeout: std::time::Duration) -> Router {
     let limits = &app.config().limits;
     let requests = RequestLimits::new(limits.concurrent_requests, timeout);
     gated
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(middleware::from_fn_with_state(requests, limit_requests))
-        .merge(Router::from(health::router()))
+        .merge(Router::from(health_routes()))
         .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(middleware::from_fn_with_state(Arc::new(app.config().trusted_proxies.clone()), note_client_address))
+        .layer(middleware::from_fn_with_state(Arc::new(app.config().trusted_proxies.clone()), add_client_address))
         .layer(middleware::from_fn(finish_response))
         .with_state(app.clone())
 }
@@ -88,27 +129,27 @@ fn panicked() -> axum::response::Response {
 
 async fn unknown_path() -> ApiError {
     ApiError::new(Code::NotFound, "There is no such path.")
-        .with_hint("The paths are listed in /openapi.json of the admin surface.")
+        .with_hint("See /openapi.json of the admin surface for all paths.")
 }
 
 async fn unknown_method() -> ApiError {
-    ApiError::new(Code::MethodNotAllowed, "The path exists, the method does not.")
+    ApiError::new(Code::MethodNotAllowed, "The path exists, but not with this method.")
 }
 
-/// The OpenAPI 3.1 document of both surfaces.
+/// Returns the OpenAPI 3.1 document of both surfaces.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let routes = OpenApiRouter::<App>::with_openapi(Document::openapi())
         .merge(public_routes())
         .merge(admin_routes())
-        .merge(observability::metrics_router())
-        .merge(observability::page_router())
-        .merge(health::router());
+        .merge(metrics_routes())
+        .merge(page_routes())
+        .merge(health_routes());
     let mut document = routes.into_openapi();
     describe_responses(&mut document);
     document
 }
 
-/// OpenAPI wants a description of every response; where a handler has none, its status says it.
+/// OpenAPI requires a description of every response. Uses the name of the status for responses without one.
 fn describe_responses(document: &mut utoipa::openapi::OpenApi) {
     use utoipa::openapi::RefOr;
     for item in document.paths.paths.values_mut() {
@@ -120,7 +161,7 @@ fn describe_responses(document: &mut utoipa::openapi::OpenApi) {
                 {
                     let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
                     response.description =
-                        status.and_then(|status| status.canonical_reason()).unwrap_or("Any other answer").to_owned();
+                        status.and_then(|status| status.canonical_reason()).unwrap_or("Any other response").to_owned();
                 }
             }
         }
@@ -136,10 +177,15 @@ impl utoipa::Modify for SecuritySchemes {
         let header = |name: &str, description: &str| {
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
         };
-        components.add_security_scheme("apiKey", header("x-api-key", "A key of the project; all of `/v1`."));
+        components.add_security_scheme("apiKey", header("x-api-key", "A key of the project, for all of `/v1`."));
         components.add_security_scheme("userToken", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-        components.add_security_scheme("adminToken", header("x-dev-admin-token", "Development; all of `/admin/v1`."));
-        components
-            .add_security_scheme("access", header("Cf-Access-Jwt-Assertion", "Cloudflare Access; all of `/admin/v1`."));
+        components.add_security_scheme(
+            "adminToken",
+            header("x-dev-admin-token", "The development token, for all of `/admin/v1`."),
+        );
+        components.add_security_scheme(
+            "access",
+            header("Cf-Access-Jwt-Assertion", "An assertion of Cloudflare Access, for all of `/admin/v1`."),
+        );
     }
 }

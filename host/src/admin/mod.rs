@@ -1,7 +1,11 @@
-//! The admin surface: who calls it, what they changed, what runs here.
+//! The admin surface: authentication of the owner, the audit log, system information.
 //!
-//! [`protect`] goes around everything the admin listener serves. Not here: what is administered; each slice
-//! has its own `admin_router`.
+//! - `identity`: who calls: Cloudflare Access, the development token, sessions.
+//! - `audit`: records every change, and lists the records.
+//! - `system`: version, configuration facts and migrations.
+//!
+//! [`protect`] wraps everything that the admin listener serves. Not here: the resources that are administered; their
+//! handlers are in their slices.
 
 pub mod identity;
 
@@ -11,16 +15,19 @@ mod system;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::FromRef, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state};
 use sqlx::PgPool;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::db::ProjectPools;
+
+pub(crate) use audit::routes::*;
+pub(crate) use identity::routes::*;
+pub(crate) use system::routes::*;
 
 pub use identity::{AdminCaller, AdminIdentity, create_sign_in_code, require_metrics_reader};
 pub use system::SystemFacts;
 
-/// What the admin surface itself needs of the process.
+/// State of the admin surface's own handlers and middleware.
 #[derive(Clone)]
 pub struct AdminState {
     pub platform: PgPool,
@@ -29,20 +36,8 @@ pub struct AdminState {
     pub system: Arc<SystemFacts>,
 }
 
-pub fn router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    AdminState: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(identity::routes::sign_in, identity::routes::who_am_i, identity::routes::sign_out))
-        .routes(routes!(audit::routes::list_audit_entries))
-        .routes(routes!(system::routes::get_system))
-        .routes(routes!(system::routes::list_migrations))
-}
-
-/// Puts the admin surface's rules around all of its listener's routes, outermost first: a known `Host`, an
-/// audit entry for every change, and a signed-in owner for every path under `/admin/v1`.
+/// Wraps all routes of the admin listener in its middleware, outermost first: a known `Host`, an audit entry for every
+/// change, and an authenticated owner for every path under `/admin/v1`.
 pub fn protect<S: Clone + Send + Sync + 'static>(router: Router<S>, state: &AdminState) -> Router<S> {
     router
         .layer(from_fn_with_state(state.clone(), identity::require_admin))
@@ -50,7 +45,7 @@ pub fn protect<S: Clone + Send + Sync + 'static>(router: Router<S>, state: &Admi
         .layer(from_fn_with_state(state.clone(), identity::require_known_host))
 }
 
-/// True for paths of the admin API, as opposed to the dashboard's and the probes'.
+/// Returns whether the path belongs to the admin API, and not to the dashboard or the health checks.
 fn is_api_path(path: &str) -> bool {
     path == "/admin" || path.starts_with("/admin/")
 }

@@ -9,22 +9,22 @@ use crate::{
     storage,
 };
 
-/// How long runs may go on when the process is told to stop.
-const RUN_GRACE: Duration = Duration::from_secs(10);
-const PROJECT_SWEEP: Duration = Duration::from_secs(60);
-const VERIFICATION_SWEEP: Duration = Duration::from_secs(60);
-const STORAGE_SWEEP: Duration = Duration::from_secs(600);
-const BACKUP_SWEEP: Duration = Duration::from_secs(3600);
+/// Time that runs get to finish when the process stops.
+const RUN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const PROJECT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const VERIFICATION_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const STORAGE_SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+const BACKUP_SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Hears how runs end: the owner is told, and a project that waited for the run is deleted or stays.
-struct RunEnds {
+/// Notifies the owner of ended runs, and deletes or keeps a project that waited for the run.
+struct RunEndObserver {
     notices: RunNotices,
-    // Not the app: it holds the scheduler, which holds this.
+    // Not the whole app: it owns the scheduler, which owns this.
     backups: BackupsState,
     projects: ProjectsState,
 }
 
-impl RunObserver for RunEnds {
+impl RunObserver for RunEndObserver {
     fn run_ended(&self, ended: &RunEnded) {
         self.notices.run_ended(ended);
         if ended.project_id.is_some() && !ended.will_retry {
@@ -35,8 +35,8 @@ impl RunObserver for RunEnds {
 }
 
 impl App {
-    /// Starts what runs beside the requests: metrics, hearing of revoked keys, plugins, notifications, the sweeps,
-    /// and, where the role says so, jobs.
+    /// Starts the background tasks: metrics, the listener for changed keys, plugins, notifications, sweeps, and jobs if
+    /// the role runs them.
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
@@ -45,7 +45,7 @@ impl App {
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
-                tracing::warn!(%error, "the shared databases could not be closed to projects' roles");
+                tracing::warn!(%error, "could not revoke access to the shared databases from projects' roles");
             }
             app.sweep_projects().await;
         });
@@ -55,7 +55,7 @@ impl App {
             tokio::spawn(self.clone().sweep_verifications());
             let app = self.clone();
             tokio::spawn(async move {
-                let observer = RunEnds {
+                let observer = RunEndObserver {
                     notices: RunNotices::new(app.notifier().clone()),
                     backups: app.0.backups.clone(),
                     projects: app.0.projects.clone(),
@@ -66,42 +66,44 @@ impl App {
         }
     }
 
-    /// Ends what runs jobs: no new runs, some seconds for those that go on, and the rest is given up to other nodes.
+    /// Stops the scheduler: starts no new runs, waits [`RUN_STOP_TIMEOUT`] for running ones, and releases the rest to other
+    /// nodes.
     pub async fn stop_jobs(&self) {
         self.0.jobs.close();
         let scheduler = self.0.scheduler.lock().await.take();
         if let Some(scheduler) = scheduler {
-            scheduler.stop(RUN_GRACE).await;
+            scheduler.stop(RUN_STOP_TIMEOUT).await;
         }
     }
 
-    /// Finishes what a crash, or a store that was down, left of projects; at the start and now and then.
+    /// Removes unfinished projects and settles deletions after a final backup, at the start and periodically.
     async fn sweep_projects(self) {
-        let mut ticks = tokio::time::interval(PROJECT_SWEEP);
+        let mut ticks = tokio::time::interval(PROJECT_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
             if let Err(error) = projects::finish_unfinished_projects(&self.0.projects).await {
-                tracing::error!(error = format!("{error:#}"), "unfinished projects could not be finished");
+                tracing::error!(error = format!("{error:#}"), "could not remove unfinished projects");
             }
             if let Err(error) = self.0.backups.settle_deletions(&self.0.projects).await {
-                tracing::warn!(error = format!("{error:#}"), "deletions after a final backup could not be finished");
+                tracing::warn!(error = format!("{error:#}"), "could not settle deletions after a final backup");
             }
         }
     }
 
-    /// Removes the scratch databases of a process that was killed while it verified a backup.
+    /// Removes the scratch databases of processes that were killed while they verified a backup.
     async fn sweep_verifications(self) {
-        let mut ticks = tokio::time::interval(VERIFICATION_SWEEP);
+        let mut ticks = tokio::time::interval(VERIFICATION_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
             if let Err(error) = self.0.backups.catalogue.remove_leftover_scratches().await {
-                tracing::warn!(%error, "scratch databases could not be looked for");
+                tracing::warn!(%error, "could not remove leftover scratch databases");
             }
         }
     }
 
     async fn sweep_storage(self) {
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP, STORAGE_SWEEP);
+        let mut ticks =
+            tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP_INTERVAL, STORAGE_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
             if let Err(error) = storage::full_sweep(&self.0.storage).await {
@@ -111,12 +113,13 @@ impl App {
     }
 
     async fn sweep_backups(self) {
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + BACKUP_SWEEP, BACKUP_SWEEP);
+        let mut ticks =
+            tokio::time::interval_at(tokio::time::Instant::now() + BACKUP_SWEEP_INTERVAL, BACKUP_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
             let state = &self.0.backups;
             if let Err(error) = backups::remove_incomplete(&state.platform, &state.store).await {
-                tracing::error!(%error, "unfinished backups could not be cleared away");
+                tracing::error!(%error, "could not remove incomplete backups");
             }
         }
     }

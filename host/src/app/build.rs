@@ -3,7 +3,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use chrono::Utc;
 use futures_util::FutureExt as _;
 
-use super::{App, Exchanged, Inner, Services, notices};
+use super::{App, Inner, ReplacedParts, Services, notices};
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     backups::{BackupsState, Catalogue},
@@ -28,13 +28,13 @@ use crate::{
     tables::TablesState,
 };
 
-/// Connections of the platform database's own pool.
+/// Connections of the platform database's pool.
 const PLATFORM_CONNECTIONS: u32 = 9;
 /// Wrong API keys per second and client address.
-const REFUSALS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
-/// Makes the slices, lowest floor first.
-pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> anyhow::Result<App> {
+/// Creates the state of every slice, lowest floor first.
+pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) -> anyhow::Result<App> {
     let started_at = Utc::now();
     let platform = db::platform::connect(services.database_url.expose(), PLATFORM_CONNECTIONS)?;
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
@@ -86,7 +86,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         platform: platform.clone(),
         sealer: sealer.clone(),
         folder: PluginFolder::new(&config.plugin_dir),
-        first_party: exchanged.first_party.unwrap_or_else(FirstParty::of_binary),
+        first_party: replaced.first_party.unwrap_or_else(FirstParty::of_binary),
         runtime: Arc::new(Runtime::new(
             Engine::new(&limits, services.plugin_compiler.clone())?,
             limits,
@@ -94,7 +94,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
         )),
         on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
     });
-    let jobs = new_jobs(exchanged.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));
+    let jobs = new_jobs(replaced.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));
     let backups =
         BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
 
@@ -119,7 +119,7 @@ pub(super) fn app(config: Config, services: &Services, exchanged: Exchanged) -> 
             keys: keys.clone(),
             limits: RateLimits::new(&config.limits),
             tokens: UserTokens::new(platform.clone(), &config.public_url),
-            refusals: RefusalLimit::per_second(REFUSALS_PER_SECOND),
+            refusals: RefusalLimit::per_second(MAX_WRONG_KEYS_PER_SECOND),
         },
         storage,
         tables: TablesState { pools: pools.clone() },

@@ -1,7 +1,8 @@
-//! The application: every slice's state, made once from the configuration, and what runs beside the requests.
+//! The application: puts the slices together.
 //!
-//! [`App`] is what handlers share; `build` makes it, `background` starts and stops its tasks, `notices` tells the owner
-//! what jobs and plugins came to. Nothing here decides anything: it puts slices together.
+//! [`App`] holds the state of every slice. `build` creates it from the configuration, `background` starts and stops the
+//! tasks beside the requests, `notices` turns the outcome of runs into notifications, `sealed_values` collects the
+//! sealed columns. No decisions are made here.
 
 mod background;
 mod build;
@@ -34,31 +35,31 @@ use crate::{
 
 pub use sealed_values::{check_all_sealed, reseal_all, sealed_columns};
 
-/// What the process runs on, embedded or external.
+/// The services that the process uses, embedded or external.
 #[derive(Clone)]
 pub struct Services {
     pub database_url: Secret,
     pub storage: ExternalStorageConfig,
     pub master_key: MasterKey,
     pub previous_master_key: Option<MasterKey>,
-    /// Token of the admin surface, where tokens are allowed.
+    /// Token of the admin surface, if tokens are allowed.
     pub admin_token: Option<Secret>,
-    /// Folder looked into for `pg_dump` before the usual places.
+    /// Folder searched for `pg_dump` before the usual ones.
     pub postgres_programs: Option<PathBuf>,
     /// Compiles plugins.
     pub plugin_compiler: Compiler,
 }
 
-/// Parts that a caller brings instead of the usual ones.
+/// Parts that tests replace.
 #[derive(Default)]
-pub struct Exchanged {
-    /// Runs jobs; else plugins do.
+pub struct ReplacedParts {
+    /// Runs jobs instead of plugins.
     pub runner: Option<Arc<dyn JobRunner>>,
-    /// The platform's own plugins; else those of the binary.
+    /// First-party plugins instead of those in the binary.
     pub first_party: Option<FirstParty>,
 }
 
-/// Everything that handlers and background work share. Cheap to clone.
+/// The state that handlers and background tasks share. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
@@ -82,13 +83,13 @@ struct Inner {
 }
 
 impl App {
-    /// Builds every slice's state; plugins run the jobs. Opens no connection; must run inside a tokio runtime.
+    /// Creates the state of every slice. Opens no connection. Must be called inside a tokio runtime.
     pub fn build(config: Config, services: &Services) -> anyhow::Result<Self> {
-        build::app(config, services, Exchanged::default())
+        build::app(config, services, ReplacedParts::default())
     }
 
-    /// The same with parts of the caller's own.
-    pub fn build_with(config: Config, services: &Services, exchanged: Exchanged) -> anyhow::Result<Self> {
+    /// Like [`Self::build`], with some parts replaced.
+    pub fn build_with(config: Config, services: &Services, exchanged: ReplacedParts) -> anyhow::Result<Self> {
         build::app(config, services, exchanged)
     }
 
@@ -112,7 +113,7 @@ impl App {
         &self.0.backups
     }
 
-    /// What plugins' capabilities work on.
+    /// Returns the services that plugins' capabilities use.
     pub fn capabilities(&self) -> &Arc<capabilities::Services> {
         &self.0.capabilities
     }
@@ -121,7 +122,7 @@ impl App {
         &self.0.plugins
     }
 
-    /// Runs jobs by the plugins that may run.
+    /// Returns the runner that executes jobs with the loaded plugins.
     pub fn job_runner(&self) -> PluginRunner {
         PluginRunner::new(self.0.plugins.clone())
     }
@@ -130,12 +131,12 @@ impl App {
         &self.0.jobs
     }
 
-    /// Requests out of the platform.
+    /// Returns the client for outgoing requests.
     pub fn egress(&self) -> &Egress {
         &self.0.egress
     }
 
-    /// Takes what the owner may want to hear of.
+    /// Returns the sender of notifications to the owner.
     pub fn notifier(&self) -> &Notifier {
         &self.0.notifications.notifier
     }

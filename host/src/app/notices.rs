@@ -9,7 +9,7 @@ use crate::{
 /// The plugin whose runs are backups.
 const BACKUP: &str = "backup";
 
-/// Tells the owner how runs ended.
+/// Notifies the owner of ended runs.
 pub(super) struct RunNotices {
     notifier: Notifier,
 }
@@ -26,37 +26,37 @@ impl RunObserver for RunNotices {
     }
 }
 
-/// What there is to tell: channels choose by event, so a backup that works again is told as both.
+/// Returns the notifications for an ended run. A backup that succeeds again makes two: channels filter by event.
 fn notices(ended: &RunEnded) -> Vec<Notification> {
     use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
-    let what = match &ended.job_name {
+    let subject = match &ended.job_name {
         Some(name) => format!("Job \"{name}\""),
-        None => format!("Work of plugin \"{}\"", ended.plugin),
+        None => format!("Run of plugin \"{}\"", ended.plugin),
     };
     let notice = |event, ending: &str, message: &str| {
-        let notice = Notification::new(event, format!("{what} {ending}"), message.to_owned());
+        let notice = Notification::new(event, format!("{subject} {ending}"), message.to_owned());
         notice.of_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string())
     };
     match ended.status {
         RunStatus::Fail | RunStatus::Timeout if ended.will_retry => Vec::new(),
         RunStatus::Fail | RunStatus::Timeout => {
             let event = if ended.plugin == BACKUP { BackupFailed } else { RunFailed };
-            let ending = if ended.status == RunStatus::Timeout { "ran out of time" } else { "failed" };
-            vec![notice(event, ending, ended.error_text.as_deref().unwrap_or("The run's log says more."))]
+            let ending = if ended.status == RunStatus::Timeout { "timed out" } else { "failed" };
+            vec![notice(event, ending, ended.error_text.as_deref().unwrap_or("See the run's log."))]
         }
         RunStatus::Success => {
-            let failed_before = matches!(ended.previous_status, Some(RunStatus::Fail | RunStatus::Timeout));
+            let previous_failed = matches!(ended.previous_status, Some(RunStatus::Fail | RunStatus::Timeout));
             let is_backup = ended.plugin == BACKUP && ended.plugin_job == BACKUP;
-            let recovered = failed_before
-                .then(|| notice(RunRecovered, "works again", "The run before had failed; this one succeeded."));
-            let done = is_backup.then(|| notice(BackupDone, "is done", "The backup is complete in storage."));
+            let recovered = previous_failed
+                .then(|| notice(RunRecovered, "succeeded again", "The previous run had failed; this one succeeded."));
+            let done = is_backup.then(|| notice(BackupDone, "is complete", "The backup is complete in storage."));
             recovered.into_iter().chain(done).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// Tells the owner of a plugin that was refused.
+/// Returns the notification for a plugin that was refused.
 pub(super) fn plugin_rejected(rejected: &RejectedPlugin) -> Notification {
     let title = format!("Plugin \"{}\" was refused", rejected.name);
     let notice = Notification::new(NotificationEvent::PluginRejected, title, rejected.reason.clone());
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_hears_of_what_changed() {
+    fn failures_recoveries_and_backups_are_notified() {
         use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
         use RunStatus::{Cancelled, Fail, Success, Timeout};
         let check = |status, plugin, previous, will_retry, expected: &[NotificationEvent]| {

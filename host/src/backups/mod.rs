@@ -21,11 +21,11 @@ mod routes;
 mod stored;
 mod verify;
 
-use axum::extract::FromRef;
 use sqlx::PgPool;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{jobs::JobsState, object_store::ObjectStore, projects::Databases};
+
+pub(crate) use routes::*;
 
 pub use catalogue::Catalogue;
 pub use incomplete::{IncompleteReport, remove_incomplete, remove_incomplete_below};
@@ -41,17 +41,4 @@ pub struct BackupsState {
     pub databases: Databases,
     pub catalogue: Catalogue,
     pub jobs: JobsState,
-}
-
-/// Routes of the admin surface.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    BackupsState: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(routes::list_backups, routes::create_backup))
-        .routes(routes!(routes::delete_backup))
-        .routes(routes!(routes::sign_backup_download))
-        .routes(routes!(routes::verify_backup))
 }

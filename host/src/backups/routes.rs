@@ -20,7 +20,7 @@ const DOWNLOAD_LIFE: Duration = Duration::from_secs(3600);
 /// is `missing`.
 #[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(PageQuery),
     responses((status = 200, body = Page<Backup>)))]
-pub(super) async fn list_backups(
+pub(crate) async fn list_backups(
     State(state): State<BackupsState>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> ApiResult<ApiJson<Page<Backup>>> {
@@ -42,7 +42,7 @@ pub(super) async fn list_backups(
 /// Makes a backup now: a run like any other, which can be watched and cancelled.
 #[utoipa::path(post, path = "/admin/v1/backups", tag = "backups", request_body = CreateBackup,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(super) async fn create_backup(
+pub(crate) async fn create_backup(
     State(state): State<BackupsState>,
     ApiJson(request): ApiJson<CreateBackup>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, ApiJson<RunStarted>)> {
@@ -53,7 +53,7 @@ pub(super) async fn create_backup(
 /// A link to the dump, which any `pg_restore` reads.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/download", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 200, body = BackupDownload), (status = 404, body = ErrorBody)))]
-pub(super) async fn sign_backup_download(
+pub(crate) async fn sign_backup_download(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<Uuid>,
 ) -> ApiResult<ApiJson<BackupDownload>> {
@@ -72,7 +72,7 @@ pub(super) async fn sign_backup_download(
 /// drops it. The run fails where something differs; else the backup is `verified`.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(super) async fn verify_backup(
+pub(crate) async fn verify_backup(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<Uuid>,
 ) -> ApiResult<(StatusCode, ApiJson<RunStarted>)> {
@@ -83,7 +83,7 @@ pub(super) async fn verify_backup(
 /// Removes a backup: dump, manifest and entry.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(super) async fn delete_backup(
+pub(crate) async fn delete_backup(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<Uuid>,
 ) -> ApiResult<StatusCode> {

@@ -19,8 +19,7 @@ pub(super) struct HealthcheckArguments {}
 
 pub(super) async fn run(_arguments: &HealthcheckArguments) -> Result<ExitCode, CommandError> {
     let vars = Vars::from_process()?;
-    let listen: SocketAddr =
-        vars.parsed_or("ATLASHUB_ADMIN_LISTEN", "127.0.0.1:8081", "an address such as 127.0.0.1:8081")?;
+    let listen: SocketAddr = vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an address such as 127.0.0.1:8081")?;
     let url = format!("http://{}/readyz", reachable(listen));
     let failed = |error: reqwest::Error| CommandError::failed(format!("{url} does not answer: {error}."));
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().map_err(failed)?;

@@ -2,7 +2,9 @@ use std::net::SocketAddr;
 
 use super::{ConfigError, Secret, Vars};
 
-/// Who may use the admin surface, and under which host names it answers.
+const MIN_DEV_TOKEN_LENGTH: usize = 16;
+
+/// Authentication and host names of the admin surface.
 #[derive(Debug, Clone)]
 pub struct AdminAuthConfig {
     pub dev_token: Option<Secret>,
@@ -13,19 +15,19 @@ pub struct AdminAuthConfig {
     pub listen: SocketAddr,
 }
 
-/// Cloudflare Access.
+/// Settings of Cloudflare Access.
 #[derive(Debug, Clone)]
 pub struct AccessConfig {
     /// `https://team.cloudflareaccess.com`, which is also the tokens' `iss`.
     pub team_url: String,
-    /// Accepted `aud`.
+    /// The `aud` that assertions must have.
     pub audience: String,
-    /// Lowercase addresses; empty for whoever Access lets through.
+    /// Lowercase addresses. If empty, everybody whom Access lets through is accepted.
     pub owner_emails: Vec<String>,
 }
 
 impl AccessConfig {
-    /// Where the team's keys are.
+    /// Returns the URL of the team's keys.
     pub fn jwks_url(&self) -> String {
         format!("{}/cdn-cgi/access/certs", self.team_url)
     }
@@ -34,17 +36,17 @@ impl AccessConfig {
 impl AdminAuthConfig {
     pub fn from_vars(vars: &Vars, listen: SocketAddr) -> Result<Self, ConfigError> {
         let dev_token = vars.secret("DEV_ADMIN_TOKEN")?;
-        if dev_token.as_ref().is_some_and(|token| token.expose().len() < 16) {
+        if dev_token.as_ref().is_some_and(|token| token.expose().len() < MIN_DEV_TOKEN_LENGTH) {
             return Err(ConfigError::new(
                 "DEV_ADMIN_TOKEN",
-                "is shorter than 16 characters",
+                format!("is shorter than {MIN_DEV_TOKEN_LENGTH} characters"),
                 "set it to a long random text, for example from `openssl rand -hex 32`",
             ));
         }
         Ok(Self {
             dev_token,
             access: access(vars)?,
-            hosts: list(&vars.text_or("ATLASHUB_ADMIN_HOSTS", "")?),
+            hosts: list(&vars.text_or_default("ATLASHUB_ADMIN_HOSTS")?),
             metrics_token: vars.secret("ATLASHUB_METRICS_TOKEN")?,
             listen,
         })
@@ -81,7 +83,7 @@ fn access(vars: &Vars) -> Result<Option<AccessConfig>, ConfigError> {
             Some(url::Host::Domain(domain)) => domain == "localhost",
             None => false,
         };
-        // Keys fetched in the clear could be anybody's, unless they never leave the machine.
+        // Keys fetched over plain HTTP could be forged, except on this machine.
         url.has_host() && url.path() == "/" && (url.scheme() == "https" || (url.scheme() == "http" && loopback))
     });
     if !valid {
@@ -91,7 +93,7 @@ fn access(vars: &Vars) -> Result<Option<AccessConfig>, ConfigError> {
             "set it to a domain such as team.cloudflareaccess.com",
         ));
     }
-    Ok(Some(AccessConfig { team_url, audience, owner_emails: list(&vars.text_or("ATLASHUB_OWNER_EMAIL", "")?) }))
+    Ok(Some(AccessConfig { team_url, audience, owner_emails: list(&vars.text_or_default("ATLASHUB_OWNER_EMAIL")?) }))
 }
 
 fn list(text: &str) -> Vec<String> {

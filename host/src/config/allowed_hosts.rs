@@ -1,8 +1,8 @@
 use url::Host;
 
-/// Which hosts requests out of the platform may go to; none by default.
+/// The hosts that outgoing requests may go to. Empty by default.
 ///
-/// Entries of `[scheme://]host[:port][+private]`, separated by commas. What an entry leaves out it doesn't restrict.
+/// Comma-separated entries of `[scheme://]host[:port][+private]`. A part that is left out is not restricted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     entries: Vec<AllowedHost>,
@@ -13,10 +13,11 @@ struct AllowedHost {
     scheme: Option<WebScheme>,
     host: HostPattern,
     port: Option<u16>,
-    /// The host may be at a private address.
+    /// Whether the host may have a private address.
     private: bool,
 }
 
+/// The scheme of a web URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebScheme {
     Http,
@@ -24,7 +25,7 @@ pub enum WebScheme {
 }
 
 impl WebScheme {
-    /// Of a URL's scheme; none for any other than these two.
+    /// Parses the scheme of a URL. Returns `None` unless it is `http` or `https`.
     pub fn parse(scheme: &str) -> Option<Self> {
         match scheme {
             "http" => Some(Self::Http),
@@ -41,12 +42,12 @@ impl WebScheme {
     }
 }
 
-/// What the entries that match a target permit together.
+/// What the entries that match a target permit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostPermit {
-    /// The target may be at a private address.
+    /// Whether the target may have a private address.
     pub private: bool,
-    /// An entry names the target's port.
+    /// Whether an entry names the target's port.
     pub port_named: bool,
 }
 
@@ -54,19 +55,19 @@ impl AllowedHosts {
     /// Parses the list.
     ///
     /// # Errors
-    /// What is wrong with the first entry that is.
+    /// Describes the first invalid entry.
     pub fn parse(text: &str) -> Result<Self, String> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         Ok(Self { entries: entries.map(parse_entry).collect::<Result<_, _>>()? })
     }
 
-    /// One target and nothing else.
+    /// Allows one target only.
     pub fn only(scheme: WebScheme, host: &Host<String>, port: u16, private: bool) -> Self {
         let host = HostPattern::Exact(host.clone());
         Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
     }
 
-    /// What is permitted with the target; none where no entry matches.
+    /// Returns what is permitted for a target, or `None` if no entry matches.
     pub fn permit(&self, scheme: WebScheme, host: &Host<String>, port: u16) -> Option<HostPermit> {
         let matching = self.entries.iter().filter(|entry| {
             entry.scheme.is_none_or(|wanted| wanted == scheme)
@@ -86,13 +87,21 @@ impl AllowedHosts {
 fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
     let (rest, private) = match entry.split_once('+') {
         Some((rest, "private")) => (rest, true),
-        Some((_, other)) => return Err(format!("has the entry `{entry}`, and `+{other}` means nothing")),
+        Some((_, other)) => {
+            return Err(format!("has the entry `{entry}`, and `+{other}` is unknown (supported: `+private`)"));
+        }
         None => (entry, false),
     };
     let (scheme, rest) = match rest.split_once("://") {
         Some((scheme, rest)) => {
             let known = WebScheme::parse(&scheme.to_ascii_lowercase());
-            (Some(known.ok_or_else(|| format!("has the entry `{entry}`, and only http and https are possible"))?), rest)
+            (
+                Some(
+                    known
+                        .ok_or_else(|| format!("has the entry `{entry}`, and its scheme is neither http nor https"))?,
+                ),
+                rest,
+            )
         }
         None => (None, rest),
     };
@@ -109,22 +118,22 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
         format!("has the entry `{entry}`, whose host is not a name, an address (IPv6 in brackets), `*.suffix` or `*`")
     })?;
     if private && host == HostPattern::AnyPublic {
-        return Err(format!("has the entry `{entry}`, and `*` is any public host: private ones are named one by one"));
+        return Err(format!("has the entry `{entry}`, and `*` matches only public hosts: list private ones by name"));
     }
     Ok(AllowedHost { scheme, host, port, private })
 }
 
-/// `host`, `*.suffix` or `*`.
+/// A pattern for host names: `host`, `*.suffix` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
     AnyPublic,
-    /// With its leading dot.
+    /// A suffix with its leading dot.
     Suffix(String),
     Exact(Host<String>),
 }
 
 impl HostPattern {
-    /// None where the text is no such pattern.
+    /// Parses a pattern. Returns `None` if the syntax is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::AnyPublic);
@@ -133,9 +142,9 @@ impl HostPattern {
             Some(suffix) => (suffix, true),
             None => (text, false),
         };
-        let plain =
+        let is_allowed =
             |character: char| character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '[' | ']' | ':');
-        if !name.chars().all(plain) {
+        if !name.chars().all(is_allowed) {
             return None;
         }
         match (canonical_host(Host::parse(name).ok()?)?, is_suffix) {
@@ -156,13 +165,13 @@ impl HostPattern {
     }
 }
 
-/// The host without the dot that may end a name; none for a name with an empty label.
+/// Returns the host in lower case and without a trailing dot, or `None` for a name with an empty label.
 pub fn canonical_host(host: Host<String>) -> Option<Host<String>> {
     match host {
         Host::Domain(name) => {
             let name = name.strip_suffix('.').unwrap_or(&name);
-            let sound = !name.is_empty() && name.split('.').all(|label| !label.is_empty());
-            sound.then(|| Host::Domain(name.to_ascii_lowercase()))
+            let is_valid = !name.is_empty() && name.split('.').all(|label| !label.is_empty());
+            is_valid.then(|| Host::Domain(name.to_ascii_lowercase()))
         }
         address => Some(address),
     }
@@ -180,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_allow_what_they_say_and_nothing_else() {
+    fn entries_allow_only_matching_targets() {
         let check = |list: &str, url: &str, allowed: bool| {
             assert_eq!(permit(list, url).is_some(), allowed, "{list} {url}");
         };
@@ -207,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_entry_that_matches_permits_private_addresses() {
+    fn private_addresses_are_permitted_only_by_matching_entries() {
         let check = |list: &str, url: &str, private: bool, port_named: bool| {
             assert_eq!(permit(list, url), Some(HostPermit { private, port_named }), "{list} {url}");
         };
@@ -219,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_entry_is_named() {
+    fn invalid_entry_is_named_in_the_error() {
         for wrong in [
             "ftp://a.example",
             "a.example+public",

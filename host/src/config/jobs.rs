@@ -18,10 +18,10 @@ pub struct JobsConfig {
 impl JobsConfig {
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         Ok(Self {
-            concurrency: vars.number_or("ATLASHUB_JOB_CONCURRENCY", 64, 1, 1000)? as usize,
-            lease: Duration::from_secs(vars.number_or("ATLASHUB_JOB_LEASE_SECONDS", 30, 1, 3600)?),
-            run_retention_days: vars.number_or("ATLASHUB_RUN_RETENTION_DAYS", 30, 1, 36_500)? as u32,
-            run_retention_per_job: vars.number_or("ATLASHUB_RUN_RETENTION_PER_JOB", 1000, 1, 1_000_000)? as u32,
+            concurrency: vars.number("ATLASHUB_JOB_CONCURRENCY", 1..=1000)? as usize,
+            lease: Duration::from_secs(vars.number("ATLASHUB_JOB_LEASE_SECONDS", 1..=3600)?),
+            run_retention_days: vars.number("ATLASHUB_RUN_RETENTION_DAYS", 1..=36_500)? as u32,
+            run_retention_per_job: vars.number("ATLASHUB_RUN_RETENTION_PER_JOB", 1..=1_000_000)? as u32,
         })
     }
 }

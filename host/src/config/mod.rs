@@ -1,9 +1,10 @@
-//! Configuration: environment variables (and `.env`), read once at the start into small structs.
+//! Configuration: environment variables and `.env`, read once at start into small structs.
 //!
-//! [`VARIABLES`] names every variable with its default; `docs/CONFIGURATION.md` lists the same rows and a
-//! test holds the two together. A wrong or missing value is a [`ConfigError`]: one line that names the
-//! variable and says what to do. Nothing here touches the network, nor the disk but for
-//! `NAME_FILE` secrets and the certificates of `ATLASHUB_CA_FILE`.
+//! `variables` declares every variable with its default, the only place where a default is written; a test keeps
+//! `docs/CONFIGURATION.md` equal. `vars` reads them. The other modules each read one group into a struct. A missing or
+//! invalid value is a [`ConfigError`]: one line that names the variable and says what to do.
+//!
+//! Nothing here accesses the network, nor the disk except for `NAME_FILE` secrets and the file of `ATLASHUB_CA_FILE`.
 
 mod admin_auth;
 mod allowed_hosts;
@@ -29,13 +30,13 @@ pub use trusted_certificates::TrustedCertificates;
 pub use variables::{VARIABLES, Variable};
 pub use vars::{ConfigError, Secret, Vars};
 
-/// Everything the process was told.
+/// The whole configuration of the process.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub environment: Environment,
     pub role: Role,
     pub data_dir: PathBuf,
-    /// Where plugins are dropped; may be missing.
+    /// Folder with plugin files. It need not exist.
     pub plugin_dir: PathBuf,
     pub public_listen: SocketAddr,
     pub admin_listen: SocketAddr,
@@ -43,7 +44,7 @@ pub struct Config {
     pub public_url: String,
     pub database: DatabaseConfig,
     pub storage: StorageConfig,
-    /// None only in embedded mode, where the key is created in the data folder.
+    /// `None` only in embedded mode, which creates a key in the data folder.
     pub master_key: Option<Secret>,
     pub previous_master_key: Option<Secret>,
     pub admin_auth: AdminAuthConfig,
@@ -52,15 +53,16 @@ pub struct Config {
     pub plugins: PluginsConfig,
     pub trusted_proxies: ProxyTrust,
     pub sql_create_extension: bool,
-    /// Where requests out of the platform may go.
+    /// Hosts that outgoing requests may go to.
     pub http_allowed_hosts: AllowedHosts,
-    /// Authorities that those requests, and mail, take certificates of besides the public ones.
+    /// Certificate authorities that outgoing requests and mail trust besides the public ones.
     pub trusted_certificates: TrustedCertificates,
-    /// Free space of the data folder's disk, in percent, below which the owner is told; 0 for never.
+    /// Free space of the data folder's disk, in percent, below which a notification is sent. 0 for never.
     pub disk_low_percent: u8,
     pub log_json: bool,
 }
 
+/// How strict the process is about its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
     Development,
@@ -76,7 +78,23 @@ impl Environment {
     }
 }
 
-/// Which parts of the platform this process is.
+impl std::str::FromStr for Environment {
+    type Err = UnknownEnvironment;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEnvironment> {
+        match text {
+            "development" => Ok(Self::Development),
+            "production" => Ok(Self::Production),
+            _ => Err(UnknownEnvironment),
+        }
+    }
+}
+
+/// The text is no [`Environment`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownEnvironment;
+
+/// Which parts of the platform this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     All,
@@ -102,35 +120,25 @@ impl Role {
     }
 }
 
+/// Which Postgres the process uses.
 #[derive(Debug, Clone)]
 pub enum DatabaseConfig {
     /// A private Postgres under the data folder.
     Embedded { bin_dir: Option<PathBuf>, port: Option<u16> },
-    /// The platform database's URL; projects' databases live on the same server.
+    /// URL of the platform database. Projects' databases are on the same server.
     Url(Secret),
 }
 
 impl Config {
-    /// Reads and checks every variable.
+    /// Reads and validates every variable.
     pub fn from_vars(vars: &Vars, role: Role) -> Result<Self, ConfigError> {
-        let environment = match vars.text_or("ATLASHUB_ENV", "development")?.as_str() {
-            "development" => Environment::Development,
-            "production" => Environment::Production,
-            other => {
-                return Err(ConfigError::new(
-                    "ATLASHUB_ENV",
-                    format!("is `{other}`"),
-                    "set it to `development` or `production`",
-                ));
-            }
-        };
-        let public_listen =
-            vars.parsed_or("ATLASHUB_PUBLIC_LISTEN", "127.0.0.1:8080", "an address such as 127.0.0.1:8080")?;
+        let environment = vars.parsed_or_default("ATLASHUB_ENV", "`development` or `production`")?;
+        let public_listen = vars.parsed_or_default("ATLASHUB_PUBLIC_LISTEN", "an address such as 127.0.0.1:8080")?;
         let admin_listen: SocketAddr =
-            vars.parsed_or("ATLASHUB_ADMIN_LISTEN", "127.0.0.1:8081", "an address such as 127.0.0.1:8081")?;
+            vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an address such as 127.0.0.1:8081")?;
         let database = database(vars)?;
         let storage = StorageConfig::from_vars(vars)?;
-        let data_dir: PathBuf = vars.text_or("ATLASHUB_DATA_DIR", "./.atlashub")?.into();
+        let data_dir: PathBuf = vars.text_or_default("ATLASHUB_DATA_DIR")?.into();
         let config = Self {
             environment,
             role,
@@ -147,15 +155,17 @@ impl Config {
             limits: LimitsConfig::from_vars(vars)?,
             jobs: JobsConfig::from_vars(vars)?,
             plugins: PluginsConfig::from_vars(vars)?,
-            trusted_proxies: ProxyTrust::parse(&vars.text_or("ATLASHUB_TRUSTED_PROXIES", "")?).map_err(|problem| {
-                ConfigError::new(
-                    "ATLASHUB_TRUSTED_PROXIES",
-                    problem,
-                    "list addresses or networks, for example 172.16.0.0/12",
-                )
-            })?,
-            sql_create_extension: vars.flag_or("ATLASHUB_SQL_CREATE_EXTENSION", false)?,
-            http_allowed_hosts: AllowedHosts::parse(&vars.text_or("ATLASHUB_HTTP_ALLOWED_HOSTS", "")?).map_err(
+            trusted_proxies: ProxyTrust::parse(&vars.text_or_default("ATLASHUB_TRUSTED_PROXIES")?).map_err(
+                |problem| {
+                    ConfigError::new(
+                        "ATLASHUB_TRUSTED_PROXIES",
+                        problem,
+                        "list addresses or networks, for example 172.16.0.0/12",
+                    )
+                },
+            )?,
+            sql_create_extension: vars.flag("ATLASHUB_SQL_CREATE_EXTENSION")?,
+            http_allowed_hosts: AllowedHosts::parse(&vars.text_or_default("ATLASHUB_HTTP_ALLOWED_HOSTS")?).map_err(
                 |problem| {
                     ConfigError::new(
                         "ATLASHUB_HTTP_ALLOWED_HOSTS",
@@ -165,32 +175,19 @@ impl Config {
                 },
             )?,
             trusted_certificates: TrustedCertificates::from_vars(vars)?,
-            disk_low_percent: vars.number_or("ATLASHUB_DISK_LOW_PERCENT", 10, 0, 100)? as u8,
-            log_json: match vars
-                .text_or("ATLASHUB_LOG_FORMAT", if environment == Environment::Production { "json" } else { "text" })?
-                .as_str()
-            {
-                "json" => true,
-                "text" => false,
-                other => {
-                    return Err(ConfigError::new(
-                        "ATLASHUB_LOG_FORMAT",
-                        format!("is `{other}`"),
-                        "set it to `json` or `text`",
-                    ));
-                }
-            },
+            disk_low_percent: vars.number("ATLASHUB_DISK_LOW_PERCENT", 0..=100)? as u8,
+            log_json: logs_json(vars, environment)?,
         };
         config.check()?;
         Ok(config)
     }
 
-    /// True where Postgres and storage are the platform's own.
+    /// Returns whether the process starts its own Postgres and store.
     pub fn embedded(&self) -> bool {
         matches!(self.database, DatabaseConfig::Embedded { .. })
     }
 
-    /// What no single variable can say of itself.
+    /// Checks the combination of variables.
     fn check(&self) -> Result<(), ConfigError> {
         let embedded_database = self.embedded();
         let embedded_storage = matches!(self.storage, StorageConfig::Embedded(_));
@@ -212,8 +209,8 @@ impl Config {
             if embedded_database {
                 return Err(ConfigError::new(
                     "ATLASHUB_DATABASE_URL",
-                    "is not set, and production does not run on the embedded default",
-                    "set it, or set ATLASHUB_ENV=development to try things out",
+                    "is not set, but production needs an external Postgres",
+                    "set it, or set ATLASHUB_ENV=development for a trial",
                 ));
             }
             if self.admin_auth.dev_token.is_some() {
@@ -234,7 +231,10 @@ impl Config {
         if embedded_database && self.role != Role::All {
             return Err(ConfigError::new(
                 "ATLASHUB_DATABASE_URL",
-                format!("is not set, and the role `{}` needs a Postgres that others share", self.role.as_str()),
+                format!(
+                    "is not set, but the role `{}` needs a Postgres that other processes share",
+                    self.role.as_str()
+                ),
                 "set it, or start with `--role all`",
             ));
         }
@@ -256,10 +256,22 @@ impl Config {
             return Err(ConfigError::new(
                 "ATLASHUB_ADMIN_LISTEN",
                 "is the same address as ATLASHUB_PUBLIC_LISTEN",
-                "give each surface a port of its own, so that the public host name never reaches an admin route",
+                "give each surface its own port, so that the public host name never reaches an admin route",
             ));
         }
         Ok(())
+    }
+}
+
+/// Reads the log format. Its default depends on the environment.
+fn logs_json(vars: &Vars, environment: Environment) -> Result<bool, ConfigError> {
+    match vars.text("ATLASHUB_LOG_FORMAT")?.as_deref() {
+        None => Ok(environment == Environment::Production),
+        Some("json") => Ok(true),
+        Some("text") => Ok(false),
+        Some(other) => {
+            Err(ConfigError::new("ATLASHUB_LOG_FORMAT", format!("is `{other}`"), "set it to `json` or `text`"))
+        }
     }
 }
 

@@ -2,14 +2,14 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 
-/// Peers whose `CF-Connecting-IP` is believed.
+/// Proxies whose header `CF-Connecting-IP` is trusted.
 #[derive(Debug, Clone, Default)]
 pub struct ProxyTrust {
     networks: Vec<(IpAddr, u8)>,
 }
 
 impl ProxyTrust {
-    /// Parses `address[/prefix]` entries separated by commas.
+    /// Parses comma-separated entries of `address[/prefix]`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut networks = Vec::new();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
@@ -36,7 +36,7 @@ impl ProxyTrust {
         self.networks.iter().any(|(network, prefix)| in_network(peer, *network, *prefix))
     }
 
-    /// The client's address given the peer's and the request's headers.
+    /// Returns the client's address: the peer's, or the one in the header if the peer is a trusted proxy.
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_trusted_peer_is_believed() {
+    fn header_is_used_only_from_trusted_peers() {
         let trust = ProxyTrust::parse("10.0.0.0/8, ::1").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("cf-connecting-ip", "203.0.113.9".parse().unwrap());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_network_is_named() {
+    fn invalid_network_is_named_in_the_error() {
         assert!(ProxyTrust::parse("10.0.0.0/33").unwrap_err().contains("10.0.0.0/33"));
         assert!(ProxyTrust::parse("cloudflare").unwrap_err().contains("cloudflare"));
     }

@@ -2,22 +2,24 @@ use std::net::SocketAddr;
 
 use super::{ConfigError, Secret, Vars};
 
-/// Where objects are.
+/// Which object store the process uses.
 #[derive(Debug, Clone)]
 pub enum StorageConfig {
     Embedded(EmbeddedStorageConfig),
     External(ExternalStorageConfig),
 }
 
+/// The embedded S3 server.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStorageConfig {
     pub listen: SocketAddr,
-    /// What browsers reach it by, where that is not the address it listens on.
+    /// URL for browsers, if it is not the listening address.
     pub public_endpoint: Option<String>,
     pub region: String,
     pub max_object_bytes: i64,
 }
 
+/// An external S3 store.
 #[derive(Debug, Clone)]
 pub struct ExternalStorageConfig {
     pub endpoint: String,
@@ -31,16 +33,12 @@ pub struct ExternalStorageConfig {
 impl StorageConfig {
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let public_endpoint = vars.url("ATLASHUB_S3_PUBLIC_ENDPOINT")?;
-        let region = vars.text_or("ATLASHUB_S3_REGION", "us-east-1")?;
-        // S3's own limit for one object.
-        let max_object_bytes = vars.number_or("ATLASHUB_MAX_OBJECT_BYTES", 5 << 30, 1, 5 << 40)? as i64;
+        let region = vars.text_or_default("ATLASHUB_S3_REGION")?;
+        // S3 limits objects to 5 TiB.
+        let max_object_bytes = vars.number("ATLASHUB_MAX_OBJECT_BYTES", 1..=5 << 40)? as i64;
         let Some(endpoint) = vars.url("ATLASHUB_S3_ENDPOINT")? else {
             return Ok(Self::Embedded(EmbeddedStorageConfig {
-                listen: vars.parsed_or(
-                    "ATLASHUB_EMBEDDED_S3_LISTEN",
-                    "127.0.0.1:8082",
-                    "an address such as 127.0.0.1:8082",
-                )?,
+                listen: vars.parsed_or_default("ATLASHUB_EMBEDDED_S3_LISTEN", "an address such as 127.0.0.1:8082")?,
                 public_endpoint,
                 region,
                 max_object_bytes,

@@ -21,7 +21,7 @@ fn with(changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static
 }
 
 #[test]
-fn nothing_set_is_the_embedded_default() {
+fn without_variables_the_embedded_defaults_apply() {
     let config = read(&[], Role::All).unwrap();
     assert!(config.embedded());
     assert_eq!(config.public_listen, "127.0.0.1:8080".parse().unwrap());
@@ -30,7 +30,19 @@ fn nothing_set_is_the_embedded_default() {
 }
 
 #[test]
-fn external_services_are_read() {
+fn defaults_in_the_code_equal_those_in_the_table() {
+    // Formulas in `<…>`, and `json` as the format of production's log, are no values.
+    let explicit: Vec<_> = VARIABLES
+        .iter()
+        .filter(|variable| !variable.default.is_empty() && !variable.default.contains('<'))
+        .map(|variable| (variable.name, variable.default))
+        .collect();
+    assert!(explicit.len() > 30, "{explicit:?}");
+    assert_eq!(format!("{:?}", read(&explicit, Role::All).unwrap()), format!("{:?}", read(&[], Role::All).unwrap()));
+}
+
+#[test]
+fn external_services_are_configured() {
     let config = read(EXTERNAL, Role::Gateway).unwrap();
     assert!(!config.embedded());
     let StorageConfig::External(storage) = config.storage else { panic!("not external") };
@@ -38,7 +50,7 @@ fn external_services_are_read() {
 }
 
 #[test]
-fn every_wrong_start_names_its_variable() {
+fn invalid_configuration_names_its_variable() {
     let check = |pairs: &[(&str, &str)], role: Role, variable: &str| {
         let error = read(pairs, role).unwrap_err();
         assert_eq!(error.variable, variable, "{error}");
@@ -69,7 +81,7 @@ fn every_wrong_start_names_its_variable() {
         }
     }
     check(&[("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "513")], Role::All, "ATLASHUB_PLUGIN_MAX_MEMORY_MIB");
-    // No manifest may ask for more.
+    // Above the maximum of manifests.
     check(&[("ATLASHUB_PLUGIN_MAX_WALL_SECONDS", "86401")], Role::All, "ATLASHUB_PLUGIN_MAX_WALL_SECONDS");
     check(&[("CF_ACCESS_AUD", "aud")], Role::All, "CF_ACCESS_TEAM_DOMAIN");
     check(&[("CF_ACCESS_TEAM_DOMAIN", "t"), ("CF_ACCESS_AUD", "")], Role::All, "CF_ACCESS_AUD");
@@ -89,7 +101,7 @@ fn every_wrong_start_names_its_variable() {
 }
 
 #[test]
-fn limits_of_plugins_are_read() {
+fn plugin_limits_are_configured() {
     let config = read(
         &[
             ("ATLASHUB_PLUGIN_MAX_MEMORY_MIB", "1"),
@@ -109,13 +121,13 @@ fn limits_of_plugins_are_read() {
         [run.memory_mib, run.wall_seconds, run.cpu_seconds, run.host_call_mib, run.log_kib, run.concurrent_runs];
     assert_eq!(read_back, [1, 2, 3, 4, 5, 6]);
     assert_eq!((config.plugins.total_memory_mib, config.plugins.total_runs), (7, 8));
-    // Less for all is less for one, without saying so twice.
+    // A lower total lowers the default per run.
     let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
     assert_eq!(config.plugins.per_run.memory_mib, 100);
 }
 
 #[test]
-fn a_secret_may_come_from_a_file() {
+fn secret_is_read_from_a_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a-token-from-a-file\n").unwrap();
     let path = file.path().to_str().unwrap();
@@ -128,7 +140,7 @@ fn a_secret_may_come_from_a_file() {
 }
 
 #[test]
-fn only_a_file_of_certificates_is_trusted() {
+fn invalid_certificate_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("authority.pem");
     let check = |content: &str, part: &str| {
@@ -148,7 +160,7 @@ fn only_a_file_of_certificates_is_trusted() {
 }
 
 #[test]
-fn secrets_are_not_printed() {
+fn debug_output_contains_no_secrets() {
     let config = read(EXTERNAL, Role::All).unwrap();
     let printed = format!("{config:?}");
     assert!(!printed.contains("a-token-of-the-test") && !printed.contains("pw@localhost"));

@@ -1,8 +1,8 @@
-use std::{collections::HashMap, fmt, path::Path, str::FromStr};
+use std::{collections::HashMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
 
 use super::variables::VARIABLES;
 
-/// A value that is never printed.
+/// A secret. Its `Debug` output does not contain it, and its memory is cleared when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(zeroize::Zeroizing<String>);
 
@@ -22,7 +22,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One line: the variable, what is wrong with it, and the remedy.
+/// A missing or invalid variable. Its `Display` output is one line: the variable, the problem, the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}: {remedy}.")]
 pub struct ConfigError {
@@ -37,28 +37,28 @@ impl ConfigError {
     }
 }
 
-/// The variables as given: the environment over `.env`. An empty value counts as not set.
+/// The variables of the environment and of `.env`; the environment takes precedence. An empty value counts as not set.
 #[derive(Debug, Default, Clone)]
 pub struct Vars {
     values: HashMap<String, String>,
 }
 
 impl Vars {
-    /// The process's environment over a `.env` in the working folder.
+    /// Reads the environment of the process, and `.env` in the working folder.
     pub fn from_process() -> Result<Self, ConfigError> {
         let mut values = HashMap::new();
         match dotenvy::from_filename_iter(".env") {
             Ok(entries) => {
                 for entry in entries {
                     let (name, value) = entry.map_err(|error| {
-                        ConfigError::new(".env", format!("can't be read ({error})"), "mend the line")
+                        ConfigError::new(".env", format!("can't be read ({error})"), "correct the line")
                     })?;
                     values.insert(name, value);
                 }
             }
             Err(error) if error.not_found() => {}
             Err(error) => {
-                return Err(ConfigError::new(".env", format!("can't be read ({error})"), "mend or remove the file"));
+                return Err(ConfigError::new(".env", format!("can't be read ({error})"), "correct or remove the file"));
             }
         }
         values.extend(std::env::vars());
@@ -69,16 +69,27 @@ impl Vars {
         Self { values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 
+    /// Returns the value, or `None` if it is not set.
     pub fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
-        debug_assert!(VARIABLES.iter().any(|variable| variable.name == name), "{name} is not in the table");
+        debug_assert!(VARIABLES.iter().any(|variable| variable.name == name), "{name} is not in `VARIABLES`");
         Ok(self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(str::to_owned))
     }
 
+    /// Returns the value, or the default of [`VARIABLES`].
+    pub fn text_or_default(&self, name: &str) -> Result<String, ConfigError> {
+        Ok(self.text(name)?.unwrap_or_else(|| default_of(name).to_owned()))
+    }
+
+    /// Returns the value, or a default that depends on the caller.
     pub fn text_or(&self, name: &str, default: &str) -> Result<String, ConfigError> {
         Ok(self.text(name)?.unwrap_or_else(|| default.to_owned()))
     }
 
-    /// `NAME`, or the content of the file that `NAME_FILE` names.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.text(name).is_ok_and(|text| text.is_some())
+    }
+
+    /// Returns the value of `NAME`, or the content of the file that `NAME_FILE` names.
     pub fn secret(&self, name: &str) -> Result<Option<Secret>, ConfigError> {
         let file_name = format!("{name}_FILE");
         let file = self.values.get(&file_name).map(|value| value.trim()).filter(|value| !value.is_empty());
@@ -92,7 +103,7 @@ impl Vars {
                     ConfigError::new(
                         &file_name,
                         format!("names `{path}`, which can't be read ({error})"),
-                        "mend the path or the file's mode",
+                        "correct the path or the file's mode",
                     )
                 })?;
                 if content.trim().is_empty() {
@@ -108,41 +119,42 @@ impl Vars {
         }
     }
 
+    /// Parses the value, or returns `None` if it is not set. `expected` completes the sentence "set it to …".
     pub fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ConfigError> {
-        self.text(name)?
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| ConfigError::new(name, format!("is `{text}`"), format!("set it to {expected}")))
-            })
-            .transpose()
+        self.text(name)?.map(|text| parse(name, &text, expected)).transpose()
     }
 
-    pub fn parsed_or<T: FromStr>(&self, name: &str, default: &str, expected: &str) -> Result<T, ConfigError> {
-        let text = self.text_or(name, default)?;
-        text.parse().map_err(|_| ConfigError::new(name, format!("is `{text}`"), format!("set it to {expected}")))
+    /// Parses the value, or the default of [`VARIABLES`].
+    pub fn parsed_or_default<T: FromStr>(&self, name: &str, expected: &str) -> Result<T, ConfigError> {
+        parse(name, &self.text_or_default(name)?, expected)
     }
 
-    /// A whole number within bounds, both included.
-    pub fn number_or(&self, name: &str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let expected = format!("a whole number from {min} to {max}");
-        let value = self.parsed::<u64>(name, &expected)?.unwrap_or(default);
-        if (min..=max).contains(&value) {
+    /// Parses a whole number within the bounds. Falls back to the default of [`VARIABLES`].
+    pub fn number(&self, name: &str, bounds: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        let value: u64 = self.parsed_or_default(name, &expected)?;
+        if bounds.contains(&value) {
             Ok(value)
         } else {
             Err(ConfigError::new(name, format!("is `{value}`"), format!("set it to {expected}")))
         }
     }
 
-    pub fn flag_or(&self, name: &str, default: bool) -> Result<bool, ConfigError> {
-        match self.text(name)?.as_deref() {
-            None => Ok(default),
-            Some("true" | "1" | "on" | "yes") => Ok(true),
-            Some("false" | "0" | "off" | "no") => Ok(false),
-            Some(other) => Err(ConfigError::new(name, format!("is `{other}`"), "set it to `true` or `false`")),
+    /// Parses a whole number within bounds, both included, with a default that depends on other variables.
+    pub fn number_or(&self, name: &str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
+        if self.is_set(name) { self.number(name, min..=max) } else { Ok(default) }
+    }
+
+    /// Parses a flag. Falls back to the default of [`VARIABLES`].
+    pub fn flag(&self, name: &str) -> Result<bool, ConfigError> {
+        match self.text_or_default(name)?.as_str() {
+            "true" | "1" | "on" | "yes" => Ok(true),
+            "false" | "0" | "off" | "no" => Ok(false),
+            other => Err(ConfigError::new(name, format!("is `{other}`"), "set it to `true` or `false`")),
         }
     }
 
-    /// An `http` or `https` URL, without its trailing slash.
+    /// Returns an `http` or `https` URL without its trailing slash, or `None` if it is not set.
     pub fn url(&self, name: &str) -> Result<Option<String>, ConfigError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let valid = url::Url::parse(&text)
@@ -153,4 +165,13 @@ impl Vars {
             Err(ConfigError::new(name, format!("is `{text}`"), "set it to a URL such as https://api.example.com"))
         }
     }
+}
+
+fn parse<T: FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
+    text.parse().map_err(|_| ConfigError::new(name, format!("is `{text}`"), format!("set it to {expected}")))
+}
+
+/// Returns the default of a variable; empty if it has none.
+fn default_of(name: &str) -> &'static str {
+    VARIABLES.iter().find(|variable| variable.name == name).map_or("", |variable| variable.default)
 }

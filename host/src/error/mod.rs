@@ -1,7 +1,7 @@
-//! The one error that leaves the process, and the one table of its codes.
+//! [`ApiError`], the only error that clients see, and the table of its codes.
 //!
-//! Slices keep their own internal errors and map each case by hand to an [`ApiError`]; internals are logged
-//! where the answer is rendered and never reach a client.
+//! Slices have their own internal errors and map each case by hand to an [`ApiError`]. Its cause is logged where the
+//! response is written (`http::request_id`), and never reaches a client.
 
 mod codes;
 
@@ -14,7 +14,7 @@ use axum::{
 
 pub use codes::{Code, TABLE};
 
-/// An answer that is not a success: a documented code, a message for a person, and a cause for the log alone.
+/// An error response: a documented code, a message for a person, and a cause that is only logged.
 #[derive(Clone)]
 pub struct ApiError(Box<Inner>);
 
@@ -42,26 +42,26 @@ impl ApiError {
         }))
     }
 
-    /// 400 with the general code.
+    /// Creates a 400 with the code `invalid_request`.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidRequest, message)
     }
 
-    /// 404 for a thing of the API itself, for example a project.
-    pub fn not_found(what: &str) -> Self {
-        Self::new(Code::NotFound, format!("There is no such {what}."))
+    /// Creates a 404 for a resource of the API, for example `project`.
+    pub fn not_found(resource: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {resource}."))
     }
 
-    /// 500; the cause is logged and not shown.
+    /// Creates a 500. The cause is logged and not shown.
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
         Self::new(Code::Internal, "Something went wrong on the server.")
-            .with_hint("Try again. If it stays, look for the request id in the server's log.")
+            .with_hint("Try again. If the error persists, look for the request id in the server's log.")
             .with_cause(cause)
     }
 
-    /// 503 for a dependency that does not answer; the cause is logged and not shown.
-    pub fn unavailable(what: &'static str, cause: impl Into<anyhow::Error>) -> Self {
-        Self::new(Code::Unavailable, format!("{what} can't be reached right now."))
+    /// Creates a 503 for a dependency that can't be reached. The cause is logged and not shown.
+    pub fn unavailable(dependency: &'static str, cause: impl Into<anyhow::Error>) -> Self {
+        Self::new(Code::Unavailable, format!("{dependency} can't be reached right now."))
             .with_retry_after(Duration::from_secs(1))
             .with_cause(cause)
     }
@@ -102,12 +102,12 @@ impl ApiError {
         self.0.hint.as_deref()
     }
 
-    /// What the log may know and the client may not.
+    /// Returns the cause, for the log.
     pub fn cause(&self) -> Option<&anyhow::Error> {
         self.0.cause.as_deref()
     }
 
-    /// The body for a client.
+    /// Returns the response body.
     pub fn body(&self, request_id: &str) -> api_types::ErrorBody {
         api_types::ErrorBody {
             error: api_types::ErrorDetail {
@@ -143,7 +143,7 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// The status and headers; the body is written by `http::request_id`, which knows the request's id.
+/// Sets status and headers. `http::request_id`, which knows the request's id, writes the body.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -156,7 +156,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Platform database errors that a query did not map itself: unreachable is 503, the rest 500.
+/// Maps errors of the platform database that a query did not map itself: 503 if it can't be reached, else 500.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let unreachable = match &error {

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{ApiError, Code};
 
-/// `axum::Json` whose refusals are [`ApiError`]s.
+/// `axum::Json` whose rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiJson<T>(pub T);
 
@@ -37,9 +37,9 @@ fn json_rejection(rejection: &JsonRejection) -> ApiError {
         JsonRejection::MissingJsonContentType(_) => {
             ApiError::new(Code::UnsupportedMediaType, "Send the body with the header `content-type: application/json`.")
         }
-        JsonRejection::JsonDataError(error) => ApiError::new(Code::InvalidJson, deepest(error)),
+        JsonRejection::JsonDataError(error) => ApiError::new(Code::InvalidJson, innermost_message(error)),
         JsonRejection::JsonSyntaxError(error) => {
-            ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}", deepest(error)))
+            ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}", innermost_message(error)))
         }
         other if other.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
             ApiError::new(Code::BodyTooLarge, "The body is larger than this endpoint allows.")
@@ -48,8 +48,8 @@ fn json_rejection(rejection: &JsonRejection) -> ApiError {
     }
 }
 
-/// axum wraps serde's message, which is the one that helps.
-fn deepest(error: &dyn std::error::Error) -> String {
+/// Returns the message of the innermost error, which is serde's.
+fn innermost_message(error: &dyn std::error::Error) -> String {
     let mut current = error;
     while let Some(source) = current.source() {
         current = source;
@@ -57,7 +57,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
     current.to_string()
 }
 
-/// `axum::extract::Query` whose refusals are [`ApiError`]s.
+/// `axum::extract::Query` whose rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiQuery<T>(pub T);
 
@@ -67,13 +67,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         Query::<T>::from_request_parts(parts, state).await.map(|Query(value)| Self(value)).map_err(
             |rejection: QueryRejection| {
-                ApiError::invalid(format!("The query string is not as expected: {}", deepest(&rejection)))
+                ApiError::invalid(format!("The query string is not valid: {}", innermost_message(&rejection)))
             },
         )
     }
 }
 
-/// `axum::extract::Path` whose refusals are [`ApiError`]s.
+/// `axum::extract::Path` whose rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiPath<T>(pub T);
 
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
         Path::<T>::from_request_parts(parts, state)
             .await
             .map(|Path(value)| Self(value))
-            // A path that does not parse names nothing that exists.
+            // No resource has a path that does not parse.
             .map_err(|_rejection: PathRejection| ApiError::not_found("path"))
     }
 }

@@ -13,12 +13,12 @@ use axum::{
 
 use crate::config::ProxyTrust;
 
-/// Address of the client: the peer, or what a trusted proxy says of it.
+/// Address of the client: the peer's, or the one that a trusted proxy reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Middleware: works the client's address out once.
-pub async fn note_client_address(State(trust): State<Arc<ProxyTrust>>, mut request: Request, next: Next) -> Response {
+/// Middleware: adds the [`ClientAddress`] to the request.
+pub async fn add_client_address(State(trust): State<Arc<ProxyTrust>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     if let Some(peer) = peer {
         let address = ClientAddress(trust.client_address(peer, request.headers()));
@@ -27,7 +27,7 @@ pub async fn note_client_address(State(trust): State<Arc<ProxyTrust>>, mut reque
     next.run(request).await
 }
 
-/// Set by the surface's first layer; loopback where a test calls a router without a listener.
+/// Extracts the address that [`add_client_address`] added. Falls back to loopback for a router without a listener.
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;
 

@@ -1,4 +1,4 @@
-//! Pages of a list: `limit` and an opaque `cursor` that holds the last item's sort key.
+//! Pages of a list: `limit`, and an opaque `cursor` that contains the last item's sort key.
 
 use api_types::{Page, PageQuery};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +9,7 @@ use crate::error::{ApiError, ApiResult, Code};
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
-/// A checked page request; `T` is the sort key of the last item seen.
+/// A valid page request. `T` is the sort key of the previous page's last item.
 #[derive(Debug, Clone)]
 pub struct PageRequest<T> {
     pub limit: u32,
@@ -24,20 +24,20 @@ impl<T: Serialize + DeserializeOwned> PageRequest<T> {
         }
         let after = match &query.cursor {
             Some(cursor) => Some(decode(cursor).ok_or_else(|| {
-                ApiError::new(Code::InvalidCursor, "The cursor is not one of this list.")
-                    .with_hint("Send `nextCursor` of the page before, unchanged, or leave `cursor` out.")
+                ApiError::new(Code::InvalidCursor, "The cursor does not belong to this list.")
+                    .with_hint("Send `nextCursor` of the previous page unchanged, or leave `cursor` out.")
             })?),
             None => None,
         };
         Ok(Self { limit, after })
     }
 
-    /// Rows to ask the database for: one more than the page holds tells whether there is a next one.
+    /// Returns the number of rows to fetch: one more than the page has, to know whether there is a next page.
     pub fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
     }
 
-    /// The page of what was fetched; `key` is an item's sort key.
+    /// Returns the page of the fetched items. `key` returns an item's sort key.
     pub fn page<I>(&self, mut items: Vec<I>, key: impl FnOnce(&I) -> T) -> Page<I> {
         let more = items.len() > self.limit as usize;
         items.truncate(self.limit as usize);
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_follow_one_another() {
+    fn cursor_continues_after_the_previous_page() {
         let query = |cursor| PageQuery { limit: Some(2), cursor };
         let first = PageRequest::<u32>::parse(&query(None)).unwrap().page(vec![1, 2, 3], |item| *item);
         assert_eq!(first.items, [1, 2]);

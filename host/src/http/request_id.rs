@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::request_metrics;
 use crate::error::ApiError;
 
-/// Id of one request: made here, never taken from the client, answered as `x-request-id`.
+/// Id of a request: generated, never taken from the client, returned as `x-request-id`.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub std::sync::Arc<str>);
 
-/// The outermost layer: gives the request its id, writes the body of an [`ApiError`], logs failures once,
-/// counts and times.
+/// Middleware, the outermost layer: gives the request its id, writes the body of an [`ApiError`], logs failures, and
+/// records metrics.
 pub async fn finish_response(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId(Uuid::now_v7().simple().to_string().into());
@@ -35,7 +35,7 @@ pub async fn finish_response(mut request: Request, next: Next) -> Response {
     let elapsed = started.elapsed();
     request_metrics::record(&method, route, response.status(), elapsed);
     tracing::debug!(request_id = %id.0, %method, route, status = response.status().as_u16(),
-        duration_ms = elapsed.as_secs_f64() * 1e3, "request answered");
+        duration_ms = elapsed.as_secs_f64() * 1e3, "request completed");
     response
 }
 
@@ -50,7 +50,7 @@ fn log_error(error: &ApiError, id: &RequestId) {
 
 fn with_body(response: Response, error: &ApiError, id: &RequestId) -> Response {
     let (mut parts, _) = response.into_parts();
-    // A status alone answers an empty body with a length; ours replaces it.
+    // The content length of the empty body that is replaced.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = serde_json::to_vec(&error.body(&id.0)).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Counts and times of requests by route. A request's series is looked up in a table of its thread: asking the
-//! recorder for it each time costs several allocations.
+//! Counts and durations of requests by route. Each thread caches its series: looking one up in the recorder costs
+//! several allocations.
 
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 
@@ -18,7 +18,7 @@ thread_local! {
     static SERIES: RefCell<HashMap<Box<str>, HashMap<Key, Series>>> = RefCell::default();
 }
 
-/// `route` is the matched path, of which there are few; never the path itself.
+/// Records a request. `route` is the matched route, of which there are few, never the path.
 pub(super) fn record(method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
     let key = (method_name(method), status.as_u16());
     SERIES.with_borrow_mut(|routes| {
@@ -40,7 +40,7 @@ fn new_series((method, status): Key, route: &str) -> Series {
     }
 }
 
-/// A client may make methods up; each would be a series of its own for ever.
+/// Returns `other` for methods that clients invent, each of which would be a series of its own.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -24,12 +24,13 @@ mod scheduler;
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, secrets::Sealer};
+
+pub(crate) use catalogue::routes::*;
+pub(crate) use runs::routes::*;
 
 pub use crate::object_store::PLATFORM_BUCKET;
 pub use catalogue::NewRun;
@@ -83,22 +84,4 @@ impl JobsState {
     pub fn close(&self) {
         self.closing.cancel();
     }
-}
-
-/// Routes of the admin surface.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    JobsState: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(catalogue::routes::list_jobs, catalogue::routes::create_job))
-        .routes(routes!(catalogue::routes::get_job, catalogue::routes::update_job, catalogue::routes::delete_job))
-        .routes(routes!(catalogue::routes::run_job))
-        .routes(routes!(runs::routes::list_runs_of_job))
-        .routes(routes!(runs::routes::list_runs))
-        .routes(routes!(runs::routes::get_run))
-        .routes(routes!(runs::routes::get_run_log))
-        .routes(routes!(runs::routes::cancel_run))
-        .routes(routes!(catalogue::routes::preview_cron))
 }

@@ -28,11 +28,11 @@ mod routes;
 
 use std::path::PathBuf;
 
-use axum::extract::FromRef;
 use sqlx::PgPool;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{config::TrustedCertificates, egress::Egress, secrets::Sealer};
+
+pub(crate) use routes::*;
 
 pub use disk::DiskWatch;
 pub use notification::{Notification, event_name};
@@ -66,16 +66,4 @@ pub fn start(state: &NotificationState, data_dir: PathBuf, disk_low_percent: u8)
     if disk_low_percent > 0 {
         tokio::spawn(DiskWatch::new(state, data_dir, disk_low_percent).watch());
     }
-}
-
-/// Routes of the admin surface.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    NotificationState: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(routes::list_channels, routes::create_channel))
-        .routes(routes!(routes::get_channel, routes::update_channel, routes::delete_channel))
-        .routes(routes!(routes::test_channel))
 }

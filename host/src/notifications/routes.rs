@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 120;
 /// All channels, oldest first, without their secrets.
 #[utoipa::path(get, path = "/admin/v1/notifications", tag = "notifications", params(PageQuery),
     responses((status = 200, body = Page<NotificationChannel>)))]
-pub(super) async fn list_channels(
+pub(crate) async fn list_channels(
     State(state): State<NotificationState>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> ApiResult<ApiJson<Page<NotificationChannel>>> {
@@ -36,7 +36,7 @@ pub(super) async fn list_channels(
 /// Makes a channel. What it is to be told of begins with the next event.
 #[utoipa::path(post, path = "/admin/v1/notifications", tag = "notifications", request_body = CreateNotificationChannel,
     responses((status = 201, body = NotificationChannel), (status = 400, body = ErrorBody)))]
-pub(super) async fn create_channel(
+pub(crate) async fn create_channel(
     State(state): State<NotificationState>,
     ApiJson(request): ApiJson<CreateNotificationChannel>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<NotificationChannel>)> {
@@ -56,7 +56,7 @@ pub(super) async fn create_channel(
 /// One channel, without its secrets.
 #[utoipa::path(get, path = "/admin/v1/notifications/{channel}", tag = "notifications", params(("channel" = String, Path)),
     responses((status = 200, body = NotificationChannel), (status = 404, body = ErrorBody)))]
-pub(super) async fn get_channel(
+pub(crate) async fn get_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<ApiJson<NotificationChannel>> {
@@ -69,7 +69,7 @@ pub(super) async fn get_channel(
 #[utoipa::path(patch, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)), request_body = UpdateNotificationChannel,
     responses((status = 200, body = NotificationChannel), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
-pub(super) async fn update_channel(
+pub(crate) async fn update_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
     ApiJson(request): ApiJson<UpdateNotificationChannel>,
@@ -98,7 +98,7 @@ pub(super) async fn update_channel(
 /// Removes a channel, and what waits for it.
 #[utoipa::path(delete, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)), responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(super) async fn delete_channel(
+pub(crate) async fn delete_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
@@ -110,7 +110,7 @@ pub(super) async fn delete_channel(
 /// Sends a message over the channel now, once, also where it is switched off, and tells what came of it.
 #[utoipa::path(post, path = "/admin/v1/notifications/{channel}/test", tag = "notifications",
     params(("channel" = String, Path)), responses((status = 200, body = NotificationTest), (status = 404, body = ErrorBody)))]
-pub(super) async fn test_channel(
+pub(crate) async fn test_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<NotificationTest>)> {

@@ -20,10 +20,8 @@ mod lifecycle;
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
@@ -32,6 +30,9 @@ use crate::{
     object_store::ObjectStore,
     secrets::{SealedColumn, Sealer},
 };
+
+pub(crate) use keys::routes::*;
+pub(crate) use lifecycle::routes::*;
 
 pub use admin_project::AdminProject;
 pub use gate::{
@@ -72,22 +73,3 @@ pub type ForgetProject = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Starts a backup of the project with this id and returns the id of the run.
 pub type BeginFinalBackup = Arc<dyn Fn(String) -> BoxFuture<'static, ApiResult<Uuid>> + Send + Sync>;
-
-/// Returns the routes of the admin surface.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    ProjectsState: FromRef<S>,
-    Projects: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(lifecycle::routes::list_projects, lifecycle::routes::create_project))
-        .routes(routes!(
-            lifecycle::routes::get_project,
-            lifecycle::routes::update_project,
-            lifecycle::routes::delete_project
-        ))
-        .routes(routes!(keys::routes::list_keys, keys::routes::create_key))
-        .routes(routes!(keys::routes::revoke_key))
-        .routes(routes!(keys::routes::rotate_key))
-}

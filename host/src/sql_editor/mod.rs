@@ -18,10 +18,9 @@ mod values;
 
 mod routes;
 
-use axum::extract::FromRef;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use crate::db::ProjectPools;
 
-use crate::{db::ProjectPools, projects::Projects};
+pub(crate) use routes::*;
 
 /// What the editor needs of the process.
 #[derive(Clone)]
@@ -29,13 +28,4 @@ pub struct SqlEditorState {
     pub pools: ProjectPools,
     /// `CREATE EXTENSION` is let through; Postgres still allows the trusted ones alone.
     pub allow_create_extension: bool,
-}
-
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    SqlEditorState: FromRef<S>,
-    Projects: FromRef<S>,
-{
-    OpenApiRouter::new().routes(routes!(routes::run_sql))
 }

@@ -34,7 +34,7 @@ const MAX_ROWS: u32 = 5000;
         (status = 504, description = "Stopped after five seconds", body = ErrorBody),
     )
 )]
-pub(super) async fn run_sql(
+pub(crate) async fn run_sql(
     State(state): State<SqlEditorState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<RunSql>,

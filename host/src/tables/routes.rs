@@ -15,7 +15,7 @@ use crate::{
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables", tag = "tables",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<AdminTable>), (status = 404, body = ErrorBody)))]
-pub(super) async fn list_tables(
+pub(crate) async fn list_tables(
     State(state): State<TablesState>,
     AdminProject(project): AdminProject,
     ApiQuery(query): ApiQuery<PageQuery>,
@@ -30,7 +30,7 @@ pub(super) async fn list_tables(
 #[utoipa::path(put, path = "/admin/v1/projects/{project}/tables/{table}/exposure", tag = "tables",
     params(("project" = String, Path), ("table" = String, Path)), request_body = UpdateTableExposure,
     responses((status = 200, body = AdminTable), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
-pub(super) async fn update_exposure(
+pub(crate) async fn update_exposure(
     State(state): State<TablesState>,
     AdminProject(project): AdminProject,
     ApiPath((_, name)): ApiPath<(String, String)>,

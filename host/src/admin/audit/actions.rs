@@ -1,5 +1,4 @@
-/// Method, path and the name that changes of that kind have in the audit log. Path parameters are `{}`,
-/// whatever they are called.
+/// Method, path and action of every change. `{}` stands for any path parameter.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/session", "admin.sign_in"),
     ("DELETE", "/admin/v1/session", "admin.sign_out"),
@@ -65,14 +64,14 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/notifications/{}/test", "notification.test"),
 ];
 
-/// The name of the change that a method and a path template make; None where the table has none.
+/// Returns the action for a method and a path template, or `None` if the table has no entry.
 pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
-    let anonymous = anonymous(template);
-    ACTIONS.iter().find(|(m, path, _)| *m == method && *path == anonymous).map(|(.., action)| *action)
+    let path_template = without_parameter_names(template);
+    ACTIONS.iter().find(|(m, path, _)| *m == method && *path == path_template).map(|(.., action)| *action)
 }
 
 /// `/projects/{project}/keys/{key}` → `/projects/{}/keys/{}`.
-fn anonymous(template: &str) -> String {
+fn without_parameter_names(template: &str) -> String {
     let segments = template.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
     segments.collect::<Vec<_>>().join("/")
 }
@@ -82,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_are_found_whatever_the_parameters_are_called() {
+    fn action_is_found_independent_of_parameter_names() {
         assert_eq!(action_of("DELETE", "/admin/v1/projects/{project}/keys/{keyId}"), Some("key.revoke"));
         assert_eq!(action_of("DELETE", "/admin/v1/projects/{p}"), Some("project.delete"));
         assert_eq!(action_of("PUT", "/admin/v1/projects/{p}"), None);
     }
 
     #[test]
-    fn no_entry_hides_another() {
+    fn entries_are_unique() {
         for (index, (method, path, _)) in ACTIONS.iter().enumerate() {
             assert!(ACTIONS[..index].iter().all(|(m, p, _)| (m, p) != (method, path)), "{method} {path}");
         }

@@ -16,8 +16,8 @@ use crate::{
     http::{AuditDetails, AuditTarget, ClientAddress, RequestId},
 };
 
-/// Puts every change through the admin API on record, also those that were refused. Requests of nobody are
-/// left out: refused sign-ins have entries of their own.
+/// Middleware: writes an audit entry for every change through the admin API, including refused ones. Requests without a
+/// signed-in caller are not recorded here: `identity` records failed sign-ins.
 pub async fn write_audit_entry(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !is_write || !is_api_path(request.uri().path()) {
@@ -41,7 +41,7 @@ pub async fn write_audit_entry(State(state): State<AdminState>, request: Request
     }
     let caller = CallerSlot::default();
     parts.extensions.insert(caller.clone());
-    let mut pending = Pending { pool: state.platform.clone(), caller: caller.clone(), entry: Some(entry) };
+    let mut pending = PendingEntry { pool: state.platform.clone(), caller: caller.clone(), entry: Some(entry) };
     let response = next.run(Request::from_parts(parts, body)).await;
     if let (Some(mut entry), Some(caller)) = (pending.entry.take(), caller.get()) {
         entry.actor = caller.actor.clone();
@@ -51,7 +51,7 @@ pub async fn write_audit_entry(State(state): State<AdminState>, request: Request
     response
 }
 
-/// How it ended, and what the handler said of it.
+/// Adds the response's status and the handler's details.
 fn complete(entry: &mut NewAuditEntry, response: &Response) {
     let status = response.status();
     entry.status = Some(status.as_u16());
@@ -62,7 +62,7 @@ fn complete(entry: &mut NewAuditEntry, response: &Response) {
     }
     if let Some(AuditTarget(target)) = extensions.get() {
         entry.target = Some(target.clone());
-        // Of a project that was just made, the path says nothing.
+        // The path of this request does not contain the new project's id.
         if entry.action == "project.create" {
             entry.project_id = Some(target.clone());
         }
@@ -82,15 +82,15 @@ fn result_of(status: StatusCode) -> AuditResult {
     }
 }
 
-/// An entry whose change is under way. A client that goes away drops the handler with it: what was done by
-/// then is not known to be nothing, so that is put on record, too.
-struct Pending {
+/// The entry of a change in progress. A client that disconnects drops the handler's future, which may have changed
+/// something by then: dropping this records the interruption.
+struct PendingEntry {
     pool: PgPool,
     caller: CallerSlot,
     entry: Option<NewAuditEntry>,
 }
 
-impl Drop for Pending {
+impl Drop for PendingEntry {
     fn drop(&mut self) {
         if let (Some(mut entry), Some(caller)) = (self.entry.take(), self.caller.get()) {
             entry.actor = caller.actor.clone();

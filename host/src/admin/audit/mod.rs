@@ -1,7 +1,8 @@
-//! The audit log: every change made through the admin API is put on record, and can be read.
+//! The audit log: records every change made through the admin API, and lists the records.
 //!
-//! Handlers add to their entry with `http::AuditDetails` and `http::AuditTarget`. Not here: the writer
-//! (`db::audit`), which others use for what does not come through the admin API.
+//! `middleware` writes the entries, `actions` names them, `routes` lists them. Handlers add details to their entry with
+//! `http::AuditDetails` and `http::AuditTarget`. Not here: inserting an entry (`db::audit`), which other slices use for
+//! changes that do not come through the admin API.
 
 mod actions;
 

@@ -4,14 +4,14 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// What a list of entries is narrowed to; None for all.
+/// Filters of the list. `None` matches every entry.
 #[derive(Debug, Default)]
 pub(super) struct AuditFilter {
     pub(super) project_id: Option<String>,
-    /// Exact, or all that begin so where it ends in `*`.
+    /// The exact action, or a prefix followed by `*`.
     pub(super) action: Option<String>,
     pub(super) actor: Option<String>,
-    pub(super) result: Option<&'static str>,
+    pub(super) result: Option<AuditResult>,
     pub(super) from: Option<DateTime<Utc>>,
     pub(super) to: Option<DateTime<Utc>>,
 }
@@ -25,13 +25,13 @@ pub(super) struct AuditRow {
     project_id: Option<String>,
     target: Option<String>,
     address: Option<String>,
-    result: String,
+    result: AuditResult,
     status: Option<i32>,
     request_id: Option<String>,
     details: Value,
 }
 
-/// Entries newest first, after the one that `after` names.
+/// Returns entries, newest first. `after` is the time and id of the previous page's last entry.
 pub(super) async fn entries(
     pool: &PgPool,
     filter: &AuditFilter,
@@ -76,11 +76,7 @@ impl AuditRow {
             project_id: self.project_id,
             target: self.target,
             address: self.address,
-            result: match self.result.as_str() {
-                "success" => AuditResult::Success,
-                "denied" => AuditResult::Denied,
-                _ => AuditResult::Failed,
-            },
+            result: self.result,
             status: self.status,
             request_id: self.request_id,
             details: self.details,

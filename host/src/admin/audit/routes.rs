@@ -7,35 +7,34 @@ use uuid::Uuid;
 use super::queries::{self, AuditFilter, AuditRow};
 use crate::{
     admin::AdminState,
-    db::audit::result_text,
     error::ApiResult,
     http::{ApiJson, ApiQuery, PageRequest},
 };
 
-/// Narrows the list.
+/// Page and filters.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::admin) struct AuditQuery {
-    /// Entries a page, 1 to 200; 50 unless told.
+pub(crate) struct AuditQuery {
+    /// Entries per page, 1–200 (default 50).
     limit: Option<u32>,
-    /// `nextCursor` of the page before.
+    /// `nextCursor` of the previous page.
     cursor: Option<String>,
     project_id: Option<String>,
-    /// For example `project.create`, or `project.*` for all of a kind.
+    /// An action such as `project.create`, or a prefix such as `project.*`.
     action: Option<String>,
     actor: Option<String>,
     result: Option<AuditResult>,
-    /// Entries of this time and later.
+    /// Only entries at or after this time.
     from: Option<DateTime<Utc>>,
-    /// Entries before this time.
+    /// Only entries before this time.
     to: Option<DateTime<Utc>>,
 }
 
-/// Who changed what, newest first.
+/// Lists audit entries, newest first.
 #[utoipa::path(get, path = "/admin/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = Page<AuditEntry>), (status = 400, body = ErrorBody)))]
-pub(in crate::admin) async fn list_audit_entries(
+pub(crate) async fn list_audit_entries(
     State(state): State<AdminState>,
     ApiQuery(query): ApiQuery<AuditQuery>,
 ) -> ApiResult<ApiJson<Page<AuditEntry>>> {
@@ -45,7 +44,7 @@ pub(in crate::admin) async fn list_audit_entries(
         project_id: query.project_id,
         action: query.action,
         actor: query.actor,
-        result: query.result.map(result_text),
+        result: query.result,
         from: query.from,
         to: query.to,
     };

@@ -1,5 +1,5 @@
-//! Cloudflare Access's assertion, a JWT signed by the team's key (RFC 7519; developers.cloudflare.com,
-//! "Validate JWTs"). Where the keys come from is `key_set`'s.
+//! Verifies assertions of Cloudflare Access: JWTs signed with the team's key (RFC 7519; developers.cloudflare.com,
+//! "Validate JWTs"). `key_set` fetches the keys.
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Validation, decode, decode_header};
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::key_set::{KeyError, KeySet, VerifyingKey};
 use crate::config::AccessConfig;
 
-/// Clocks of two machines may differ by so many seconds.
-const LEEWAY_SECONDS: u64 = 5;
-/// A real one has about 1 KiB.
+/// Difference between clocks that is tolerated.
+const CLOCK_LEEWAY_SECONDS: u64 = 5;
+/// Real assertions have about 1 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Whom Access let through.
+/// Somebody who signed in through Access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visitor {
     /// E-mail address of a person, name of a service token, or subject.
@@ -21,11 +21,12 @@ pub(super) struct Visitor {
     pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
+/// Why an assertion was refused.
 #[derive(Debug)]
 pub(super) enum AssertionError {
     /// Not a valid assertion; the reason is for the log.
     Invalid(String),
-    /// Valid, and not one of the configured owners'.
+    /// Valid, but of none of the configured owners.
     NotTheOwner(String),
     /// The keys could not be fetched.
     KeysUnavailable(anyhow::Error),
@@ -39,11 +40,11 @@ struct Claims {
     sub: Option<String>,
 }
 
-/// Checks signature, issuer, audience, times and owner.
+/// Verifies signature, issuer, audience, times and owner.
 pub(super) async fn verify(token: &str, config: &AccessConfig, keys: &KeySet) -> Result<Visitor, AssertionError> {
     let invalid = |reason: String| AssertionError::Invalid(reason);
     if token.len() > MAX_TOKEN_BYTES {
-        return Err(invalid("longer than an assertion is".to_owned()));
+        return Err(invalid("too long for an assertion".to_owned()));
     }
     let header = decode_header(token).map_err(|error| invalid(error.to_string()))?;
     if header.crit.is_some() {
@@ -60,13 +61,13 @@ pub(super) async fn verify(token: &str, config: &AccessConfig, keys: &KeySet) ->
 }
 
 fn check_claims(token: &str, key: &VerifyingKey, config: &AccessConfig) -> jsonwebtoken::errors::Result<Claims> {
-    // The algorithm is the key's, whatever the token says.
+    // The key determines the algorithm, not the token.
     let mut validation = Validation::new(key.algorithm);
     validation.set_required_spec_claims(&["exp", "aud", "iss"]);
     validation.set_audience(&[&config.audience]);
     validation.set_issuer(&[&config.team_url]);
     validation.validate_nbf = true;
-    validation.leeway = LEEWAY_SECONDS;
+    validation.leeway = CLOCK_LEEWAY_SECONDS;
     Ok(decode::<Claims>(token, &key.key, &validation)?.claims)
 }
 

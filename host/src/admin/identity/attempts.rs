@@ -1,4 +1,4 @@
-//! Failed sign-ins: how many an address may make, and how they are put on record without filling it.
+//! Failed sign-ins: limits them per address, and folds them into few audit entries.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -12,72 +12,74 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 
-/// Failures that an address may make at once, and within each minute after.
-const FAILURES: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Failures of one kind and address within this time make one audit entry.
-const FOLD: Duration = Duration::from_secs(60);
-/// Addresses remembered before those without recent failures are let go.
-const REMEMBERED: usize = 1000;
+/// Failures per minute and address before it must wait.
+const MAX_FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Failures of one kind and address within this time share one audit entry.
+const FOLD_INTERVAL: Duration = Duration::from_secs(60);
+/// Number of entries from which those without recent failures are removed.
+const MAX_IDLE_ENTRIES: usize = 1000;
 
 /// Counts failures by address.
 pub(super) struct Attempts {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     blocked_until: DashMap<IpAddr, Instant>,
-    reported: DashMap<(IpAddr, &'static str), Report>,
+    reports: DashMap<(IpAddr, &'static str), Report>,
 }
 
+/// The last audit entry of an address, and the failures since.
 struct Report {
-    at: Option<Instant>,
-    since: u32,
+    recorded_at: Option<Instant>,
+    failures_since: u32,
 }
 
 impl Default for Attempts {
     fn default() -> Self {
         Self {
-            limiter: RateLimiter::keyed(Quota::per_minute(FAILURES)),
+            limiter: RateLimiter::keyed(Quota::per_minute(MAX_FAILURES_PER_MINUTE)),
             blocked_until: DashMap::new(),
-            reported: DashMap::new(),
+            reports: DashMap::new(),
         }
     }
 }
 
 impl Attempts {
-    /// How long the address must wait before a token or code of its is looked at, right or wrong.
-    pub(super) fn wait(&self, address: IpAddr) -> Option<Duration> {
+    /// Returns how long the address must wait until its next token or code is checked, right or wrong.
+    pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
     }
 
-    /// Counts a failure. Answers how many of this kind are to be put on record now, if any.
-    pub(super) fn failed(&self, address: IpAddr, kind: &'static str) -> Option<u32> {
+    /// Counts a failure. Returns the number of failures to record now, or `None` if a recent entry covers this one.
+    pub(super) fn count_failure(&self, address: IpAddr, kind: &'static str) -> Option<u32> {
         let address = network(address);
         if let Err(denied) = self.limiter.check_key(&address) {
             let wait = denied.wait_time_from(DefaultClock::default().now());
             self.blocked_until.insert(address, Instant::now() + wait);
         }
-        self.forget_old();
+        self.remove_idle();
         let now = Instant::now();
-        let mut report = self.reported.entry((address, kind)).or_insert(Report { at: None, since: 0 });
-        report.since += 1;
-        if report.at.is_some_and(|at| now.duration_since(at) < FOLD) {
+        let mut report = self.reports.entry((address, kind)).or_insert(Report { recorded_at: None, failures_since: 0 });
+        report.failures_since += 1;
+        if report.recorded_at.is_some_and(|at| now.duration_since(at) < FOLD_INTERVAL) {
             return None;
         }
-        report.at = Some(now);
-        Some(std::mem::take(&mut report.since))
+        report.recorded_at = Some(now);
+        Some(std::mem::take(&mut report.failures_since))
     }
 
-    fn forget_old(&self) {
-        if self.reported.len() + self.blocked_until.len() > REMEMBERED {
+    fn remove_idle(&self) {
+        if self.reports.len() + self.blocked_until.len() > MAX_IDLE_ENTRIES {
             let now = Instant::now();
             self.blocked_until.retain(|_, until| *until > now);
-            self.reported.retain(|_, report| report.at.is_some_and(|at| now.duration_since(at) < FOLD));
+            self.reports
+                .retain(|_, report| report.recorded_at.is_some_and(|at| now.duration_since(at) < FOLD_INTERVAL));
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
     }
 }
 
-/// An IPv6 customer has a /64 at least, so that is what counts as one address.
+/// Returns the /64 of an IPv6 address, the smallest network that a customer gets.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -90,30 +92,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_waits_after_its_failures_and_no_other_does() {
+    fn address_must_wait_after_too_many_failures() {
         let attempts = Attempts::default();
         let guesser: IpAddr = "2001:db8::1".parse().unwrap();
-        let recorded: Vec<_> = (0..FAILURES.get()).map(|_| attempts.failed(guesser, "token")).collect();
+        let recorded: Vec<_> =
+            (0..MAX_FAILURES_PER_MINUTE.get()).map(|_| attempts.count_failure(guesser, "token")).collect();
         assert_eq!(recorded[0], Some(1));
         assert!(recorded[1..].iter().all(Option::is_none), "{recorded:?}");
-        assert_eq!(attempts.wait(guesser), None);
-        assert_eq!(attempts.failed(guesser, "code"), Some(1));
-        let wait = attempts.wait(guesser).unwrap();
+        assert_eq!(attempts.remaining_wait(guesser), None);
+        assert_eq!(attempts.count_failure(guesser, "code"), Some(1));
+        let wait = attempts.remaining_wait(guesser).unwrap();
         assert!(wait <= Duration::from_secs(60) && wait > Duration::from_secs(1), "{wait:?}");
-        assert!(attempts.wait("2001:db8::ffff".parse().unwrap()).is_some());
-        assert_eq!(attempts.wait("2001:db8:0:1::1".parse().unwrap()), None);
+        assert!(attempts.remaining_wait("2001:db8::ffff".parse().unwrap()).is_some());
+        assert_eq!(attempts.remaining_wait("2001:db8:0:1::1".parse().unwrap()), None);
     }
 
     #[test]
-    fn what_is_remembered_stays_bounded() {
+    fn repeated_failures_use_one_entry_per_address() {
         let attempts = Attempts::default();
         let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
         for number in 0..5 {
             for _ in 0..12 {
-                attempts.failed(address(number), "token");
+                attempts.count_failure(address(number), "token");
             }
         }
         assert_eq!(attempts.blocked_until.len(), 5);
-        assert_eq!(attempts.reported.len(), 5);
+        assert_eq!(attempts.reports.len(), 5);
     }
 }

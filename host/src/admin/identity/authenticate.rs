@@ -20,23 +20,23 @@ const ASSERTION_HEADER: &str = "cf-access-jwt-assertion";
 const DEV_TOKEN_ACTOR: &str = "dev-token";
 const SESSION_ACTOR: &str = "session";
 
-/// A caller, and the cookie to set anew where their session's end moved on.
+/// A caller, and the cookie to set again if their session was extended.
 pub(super) struct Authenticated {
     pub(super) caller: AdminCaller,
     pub(super) renewed_cookie: Option<String>,
 }
 
 impl AdminIdentity {
-    /// Who sent the request. The first credential there is decides: a wrong one is refused, never passed over.
+    /// Returns the caller of a request. The first credential decides: if it is wrong, the request is refused.
     pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
         if let Some(token) = headers.get(DEV_TOKEN_HEADER) {
-            return self.by_dev_token(token.as_bytes(), address).await.map(lasting);
+            return self.by_dev_token(token.as_bytes(), address).await.map(without_cookie);
         }
         if let (Some(access), Some(assertion)) = (&self.access, headers.get(ASSERTION_HEADER)) {
             let assertion = assertion.to_str().unwrap_or_default();
             let verified = access_token::verify(assertion, &access.config, &access.keys).await;
             return match verified {
-                Ok(visitor) => Ok(lasting(AdminCaller {
+                Ok(visitor) => Ok(without_cookie(AdminCaller {
                     actor: visitor.name,
                     method: SignInMethod::Access,
                     expires_at: visitor.expires_at,
@@ -45,7 +45,7 @@ impl AdminIdentity {
                 Err(error) => Err(self.refuse_assertion(error, address).await),
             };
         }
-        // Sessions are the dashboard's way to use the development token: without it they end.
+        // A session stands for the development token, and ends with it.
         if let (Some(dev_token), Some(value)) = (&self.dev_token, sessions::cookie_value(headers))
             && let Some(session) = sessions::find(&self.platform, dev_token, value).await?
         {
@@ -55,16 +55,16 @@ impl AdminIdentity {
         Err(not_signed_in(if self.dev_token.is_some() {
             "Sign in to the dashboard, or send the header x-dev-admin-token."
         } else {
-            "Open the dashboard through Cloudflare Access; programs send an Access service token."
+            "Open the dashboard through Cloudflare Access. Programs send an Access service token."
         }))
     }
 
-    /// The caller that a development token stands for.
+    /// Authenticates by the development token.
     pub(super) async fn by_dev_token(&self, token: &[u8], address: IpAddr) -> ApiResult<AdminCaller> {
         self.check_wait(address)?;
-        let right =
+        let is_valid =
             self.dev_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token));
-        if !right {
+        if !is_valid {
             self.record_failure(address, "token", None).await;
             return Err(ApiError::new(Code::Unauthorized, "The admin token is wrong."));
         }
@@ -76,13 +76,13 @@ impl AdminIdentity {
         })
     }
 
-    /// Opens a session for a one-time code, which it uses up. Answers the caller and the cookie's value.
+    /// Opens a session for a one-time code, which is used up. Returns the caller and the cookie's value.
     pub(super) async fn open_by_code(&self, code: &str, address: IpAddr) -> ApiResult<(AdminCaller, String)> {
         self.check_wait(address)?;
         if !sessions::consume_code(&self.platform, code).await? {
             self.record_failure(address, "code", None).await;
-            return Err(ApiError::new(Code::Unauthorized, "The code is wrong, used, or too old.")
-                .with_hint("Restart AtlasHub for a new one, or sign in with the admin token."));
+            return Err(ApiError::new(Code::Unauthorized, "The code is wrong, used or expired.")
+                .with_hint("Restart AtlasHub to get a new one, or sign in with the admin token."));
         }
         self.open_session().await
     }
@@ -94,17 +94,20 @@ impl AdminIdentity {
     }
 
     async fn open_session(&self) -> ApiResult<(AdminCaller, String)> {
-        let Some(dev_token) = &self.dev_token else { return Err(sessions_are_off()) };
+        let Some(dev_token) = &self.dev_token else { return Err(sessions_disabled()) };
         let (value, hash, expires_at) = sessions::open(&self.platform, dev_token).await?;
         Ok((session_caller(hash, expires_at), value))
     }
 
-    /// 403 where sessions can't be opened at all.
-    pub(super) fn check_sessions_are_on(&self) -> ApiResult<()> {
-        if self.dev_token.is_some() { Ok(()) } else { Err(sessions_are_off()) }
+    /// Checks that sessions can be opened.
+    ///
+    /// # Errors
+    /// 403 if there is no development token.
+    pub(super) fn check_sessions_enabled(&self) -> ApiResult<()> {
+        if self.dev_token.is_some() { Ok(()) } else { Err(sessions_disabled()) }
     }
 
-    /// Ends the caller's session, if that is what they signed in by.
+    /// Ends the caller's session, if they signed in by one.
     pub(super) async fn close_session(&self, caller: &AdminCaller) -> ApiResult<()> {
         if let Some(hash) = &caller.session {
             sessions::close(&self.platform, hash).await?;
@@ -112,7 +115,7 @@ impl AdminIdentity {
         Ok(())
     }
 
-    /// True for the bearer token that may read `/metrics`.
+    /// Returns whether the token may read `/metrics`.
     pub(super) fn is_metrics_token(&self, token: &[u8]) -> bool {
         self.metrics_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token))
     }
@@ -122,7 +125,7 @@ impl AdminIdentity {
     }
 
     fn check_wait(&self, address: IpAddr) -> ApiResult<()> {
-        match self.attempts.wait(address) {
+        match self.attempts.remaining_wait(address) {
             None => Ok(()),
             Some(wait) => {
                 Err(ApiError::new(Code::RateLimited, "Too many failed sign-ins from this address.")
@@ -136,22 +139,22 @@ impl AdminIdentity {
             AssertionError::KeysUnavailable(cause) => ApiError::unavailable("Cloudflare Access", cause),
             AssertionError::Invalid(reason) => {
                 self.record_failure(address, "access", None).await;
-                ApiError::new(Code::Unauthorized, "The sign-in through Cloudflare Access is not valid here.")
-                    .with_hint("Sign in again; if it stays, check CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD.")
+                ApiError::new(Code::Unauthorized, "The assertion of Cloudflare Access is not valid.")
+                    .with_hint("Sign in again. If that does not help, check CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD.")
                     .with_cause(anyhow::anyhow!("assertion refused: {reason}"))
             }
             AssertionError::NotTheOwner(name) => {
                 self.record_failure(address, "access", Some(name)).await;
-                ApiError::new(Code::Forbidden, "This account is not the owner's.")
+                ApiError::new(Code::Forbidden, "This account is not an owner.")
                     .with_hint("Sign in as the owner, or add the address to ATLASHUB_OWNER_EMAIL.")
             }
         }
     }
 
-    /// Puts a refused sign-in on record: by what and from where, never with what.
+    /// Records a failed sign-in: its kind and address, never the credential.
     async fn record_failure(&self, address: IpAddr, kind: &'static str, actor: Option<String>) {
         metrics::counter!("atlashub_admin_sign_in_failures_total", "kind" => kind).increment(1);
-        let Some(attempts) = self.attempts.failed(address, kind) else { return };
+        let Some(attempts) = self.attempts.count_failure(address, kind) else { return };
         let mut entry = NewAuditEntry::new(actor.unwrap_or_else(|| "unknown".to_owned()), "admin.sign_in");
         entry.address = Some(address.to_string());
         entry.result = AuditResult::Denied;
@@ -160,7 +163,7 @@ impl AdminIdentity {
     }
 }
 
-fn lasting(caller: AdminCaller) -> Authenticated {
+fn without_cookie(caller: AdminCaller) -> Authenticated {
     Authenticated { caller, renewed_cookie: None }
 }
 
@@ -173,7 +176,7 @@ fn session_caller(hash: sessions::SessionHash, expires_at: chrono::DateTime<chro
     }
 }
 
-fn sessions_are_off() -> ApiError {
-    ApiError::new(Code::Forbidden, "Signing in here is for development.")
+fn sessions_disabled() -> ApiError {
+    ApiError::new(Code::Forbidden, "Sign-in with a code or token is for development.")
         .with_hint("Open the dashboard through Cloudflare Access.")
 }

@@ -1,8 +1,7 @@
-//! Names under which the admin surface answers, and origins that may write.
+//! Host names of the admin surface, and origins that may write.
 //!
-//! A page that a browser loaded from elsewhere can send requests here, with the owner's cookie or through the
-//! owner's Access session, and can point a host name of its own at this machine (DNS rebinding). The first is
-//! seen by `Origin`, the second by `Host`.
+//! A foreign page in the owner's browser can send requests with the owner's cookie or Access session (CSRF): `Origin`
+//! reveals it. It can also point a host name of its own at this machine (DNS rebinding): `Host` reveals that.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,16 +11,19 @@ use crate::error::{ApiError, ApiResult, Code};
 
 pub(super) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// How a write's caller showed who they are.
+/// Whether a foreign page could have sent the credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// Set by whoever wrote the program: a page elsewhere can't send it.
+    /// A header that only a program sets.
     Explicit,
-    /// Sent by the browser of itself.
+    /// The browser adds it to every request.
     Ambient,
 }
 
-/// The host the request is for, if the admin surface answers under it; else 403.
+/// Returns the host that the request is for.
+///
+/// # Errors
+/// 403 unless it is a loopback name or in `allowed`.
 pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[String]) -> ApiResult<&'a str> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -29,15 +31,18 @@ pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[St
         _ => "",
     };
     // A request in absolute form names its host twice.
-    let agrees = uri.authority().is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
-    if agrees && split_host(host).is_some_and(|(name, _)| is_allowed(name, allowed)) {
+    let is_consistent = uri.authority().is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
+    if is_consistent && split_host(host).is_some_and(|(name, _)| is_allowed(name, allowed)) {
         return Ok(host);
     }
-    Err(ApiError::new(Code::HostNotAllowed, "The admin surface does not answer under this host name.")
+    Err(ApiError::new(Code::HostNotAllowed, "The admin surface does not accept this host name.")
         .with_hint("Use localhost, or add the name to ATLASHUB_ADMIN_HOSTS."))
 }
 
-/// 403 unless the write comes from a page of ours, or from a program.
+/// Checks that a write comes from the dashboard or from a program.
+///
+/// # Errors
+/// 403 if a browser sent it from another page.
 pub(super) fn check_write(headers: &HeaderMap, host: &str, credential: Credential) -> ApiResult<()> {
     let site = headers.get(&SEC_FETCH_SITE).map(|value| value.as_bytes());
     let allowed = match (headers.get(header::ORIGIN), site) {
@@ -50,7 +55,8 @@ pub(super) fn check_write(headers: &HeaderMap, host: &str, credential: Credentia
         return Ok(());
     }
     Err(ApiError::new(Code::OriginNotAllowed, "A change must come from the dashboard's own address.").with_hint(
-        "From a program, send the header x-dev-admin-token and no Origin; behind Access, send the dashboard's address as Origin.",
+        "From a program, send the header x-dev-admin-token and no Origin. \
+         Behind Access, send the dashboard's address as Origin.",
     ))
 }
 
@@ -64,8 +70,8 @@ fn is_allowed(name: &str, allowed: &[String]) -> bool {
         || allowed.contains(&name)
 }
 
-/// `https://host[:port]` names the host and port of a `Host` header. The scheme does not count: behind a
-/// proxy this process does not know it.
+/// Returns whether the origin `https://host[:port]` has the host and port of a `Host` header. The scheme is ignored:
+/// behind a proxy this process does not know it.
 fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme.to_ascii_lowercase().as_str() {
@@ -79,7 +85,7 @@ fn is_same_host(origin: &str, host: &str) -> bool {
     origin_name.eq_ignore_ascii_case(name) && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
 }
 
-/// Name and port of `name[:port]`; an IPv6 address keeps its brackets. None where it is neither.
+/// Splits `name[:port]`. An IPv6 address keeps its brackets. Returns `None` if the syntax is wrong.
 fn split_host(host: &str) -> Option<(&str, Option<u16>)> {
     let (name, port) = match host.rfind(':') {
         Some(colon) if !host[colon..].contains(']') => (&host[..colon], Some(host[colon + 1..].parse().ok()?)),
@@ -103,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn only_loopback_and_allowed_hosts_are_accepted() {
         let allowed = ["hub.example.com".to_owned(), "[fd00::1]".to_owned()];
         for (host, expected) in [
             ("localhost", true),
@@ -146,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn writes() {
+    fn writes_from_foreign_pages_are_refused() {
         use Credential::{Ambient, Explicit};
         let own = "http://localhost:8081";
         for (origin, site, host, credential, expected) in [
@@ -158,7 +164,7 @@ mod tests {
             (Some("https://hub.example.com"), None, "hub.example.com:443", Ambient, true),
             (Some("http://[::1]:8081"), None, "[::1]:8081", Ambient, true),
             (None, None, "localhost:8081", Explicit, true),
-            // A browser says where a write comes from; one that does not is not trusted.
+            // Browsers send the origin of a write. A write without one is refused.
             (None, None, "localhost:8081", Ambient, false),
             (None, Some("same-origin"), "localhost:8081", Ambient, false),
             (None, Some("none"), "localhost:8081", Explicit, false),

@@ -1,7 +1,7 @@
-//! The team's public keys (RFC 7517), fetched when needed and kept.
+//! A cache of the team's public keys (RFC 7517).
 //!
-//! Fetched again when an assertion names a key that is not among them, though not more often than the floor
-//! allows, and when they grow old. One fetch at a time; whoever comes meanwhile waits for it.
+//! Keys are fetched again when they are old, and when an assertion names an unknown key, but at most once per
+//! [`CacheCacheAges::min_fetch_interval`]. There is one fetch at a time, for which other callers wait.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,49 +17,50 @@ use tokio::{sync::Mutex, time::Instant};
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// How old keys may grow.
+/// CacheAges of cached keys.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ages {
-    /// Least time between two fetches for an unknown key.
-    pub(super) floor: Duration,
-    /// Least time between two tries that failed.
-    pub(super) retry: Duration,
+pub(super) struct CacheAges {
+    /// Minimum time between two fetches for unknown keys.
+    pub(super) min_fetch_interval: Duration,
+    /// Minimum time between two attempts after a failure.
+    pub(super) retry_interval: Duration,
     /// Older keys are fetched again before they are used.
     pub(super) fresh: Duration,
-    /// Older keys are not used, even where no newer ones can be had.
+    /// Older keys are not used, even if they can't be fetched again.
     pub(super) usable: Duration,
 }
 
-impl Default for Ages {
+impl Default for CacheAges {
     fn default() -> Self {
         Self {
-            floor: Duration::from_secs(10),
-            retry: Duration::from_secs(2),
+            min_fetch_interval: Duration::from_secs(10),
+            retry_interval: Duration::from_secs(2),
             fresh: Duration::from_secs(3600),
             usable: Duration::from_secs(24 * 3600),
         }
     }
 }
 
-/// A key and the one algorithm it verifies.
+/// A key and its algorithm.
 #[derive(Clone)]
 pub(super) struct VerifyingKey {
     pub(super) key: DecodingKey,
     pub(super) algorithm: Algorithm,
 }
 
+/// Why a key could not be returned.
 #[derive(Debug)]
 pub(super) enum KeyError {
-    /// The team has no such key, as far as the floor lets us know.
+    /// The team has no such key, or had none at the last fetch.
     Unknown,
-    /// There are no keys, and none can be fetched.
+    /// No usable keys are cached, and none can be fetched.
     Unavailable(anyhow::Error),
 }
 
 pub(super) struct KeySet {
     url: String,
     http: reqwest::Client,
-    ages: Ages,
+    ages: CacheAges,
     keys: ArcSwapOption<Keys>,
     /// Held while fetching.
     refresh: Mutex<Refresh>,
@@ -77,30 +78,30 @@ struct Refresh {
 }
 
 impl KeySet {
-    pub(super) fn new(url: String, ages: Ages) -> anyhow::Result<Self> {
+    pub(super) fn new(url: String, ages: CacheAges) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(FETCH_TIMEOUT)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .context("making the client that fetches Access's keys")?;
+            .context("creating the HTTP client for Access's keys")?;
         Ok(Self { url, http, ages, keys: ArcSwapOption::empty(), refresh: Mutex::default() })
     }
 
-    /// The key of that id.
+    /// Returns the key with this id.
     pub(super) async fn key(&self, id: &str) -> Result<VerifyingKey, KeyError> {
-        if let Some(key) = self.known(id, self.ages.fresh) {
+        if let Some(key) = self.cached(id, self.ages.fresh) {
             return Ok(key);
         }
         let mut refresh = self.refresh.lock().await;
-        // Whoever held the lock may have fetched it.
-        if let Some(key) = self.known(id, self.ages.fresh) {
+        // The previous holder of the lock may have fetched it.
+        if let Some(key) = self.cached(id, self.ages.fresh) {
             return Ok(key);
         }
         if refresh.not_before.is_none_or(|not_before| not_before <= Instant::now()) {
-            self.fetch_and_keep(&mut refresh).await;
+            self.fetch_and_store(&mut refresh).await;
         }
-        if let Some(key) = self.known(id, self.ages.usable) {
+        if let Some(key) = self.cached(id, self.ages.usable) {
             return Ok(key);
         }
         match self.keys.load().as_ref() {
@@ -112,24 +113,28 @@ impl KeySet {
         }
     }
 
-    fn known(&self, id: &str, max_age: Duration) -> Option<VerifyingKey> {
+    fn cached(&self, id: &str, max_age: Duration) -> Option<VerifyingKey> {
         let keys = self.keys.load();
         let keys = keys.as_ref().filter(|keys| keys.fetched_at.elapsed() < max_age)?;
         keys.by_id.get(id).cloned()
     }
 
-    async fn fetch_and_keep(&self, refresh: &mut Refresh) {
+    async fn fetch_and_store(&self, refresh: &mut Refresh) {
         match self.fetch().await {
             Ok(by_id) => {
                 let first = self.keys.swap(Some(Arc::new(Keys { by_id, fetched_at: Instant::now() }))).is_none();
                 refresh.last_error = None;
-                // The first fetch is no refresh: a key that came right after it is not made to wait.
-                refresh.not_before = (!first).then(|| Instant::now() + self.ages.floor);
+                // A key that is added right after the first fetch can be fetched without delay.
+                refresh.not_before = (!first).then(|| Instant::now() + self.ages.min_fetch_interval);
             }
             Err(error) => {
-                tracing::warn!(url = self.url, error = format!("{error:#}"), "Access's keys could not be fetched");
+                tracing::warn!(
+                    url = self.url,
+                    error = format!("{error:#}"),
+                    "could not fetch the keys of Cloudflare Access"
+                );
                 refresh.last_error = Some(format!("{error:#}"));
-                refresh.not_before = Some(Instant::now() + self.ages.retry);
+                refresh.not_before = Some(Instant::now() + self.ages.retry_interval);
             }
         }
     }
@@ -137,12 +142,12 @@ impl KeySet {
     async fn fetch(&self) -> anyhow::Result<HashMap<String, VerifyingKey>> {
         let mut response = self.http.get(&self.url).send().await?;
         if response.status() != reqwest::StatusCode::OK {
-            bail!("answered {}", response.status());
+            bail!("responded with status {}", response.status());
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                bail!("answered more than {MAX_BODY_BYTES} bytes");
+                bail!("the response is longer than {MAX_BODY_BYTES} bytes");
             }
             body.extend_from_slice(&chunk);
         }
@@ -150,16 +155,16 @@ impl KeySet {
     }
 }
 
-/// The usable keys of a set. Others are left out: a set may well have keys for other purposes.
+/// Returns the usable keys of a set. Keys for other purposes are skipped.
 fn parse(body: &[u8]) -> anyhow::Result<HashMap<String, VerifyingKey>> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let set: Set = serde_json::from_slice(body).context("not a set of keys")?;
+    let set: Set = serde_json::from_slice(body).context("the response is not a JSON Web Key Set")?;
     let keys: HashMap<_, _> = set.keys.into_iter().filter_map(verifying_key).collect();
     if keys.is_empty() {
-        bail!("no usable key in the answer");
+        bail!("the response contains no usable key");
     }
     Ok(keys)
 }

@@ -1,38 +1,39 @@
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use parking_lot::Mutex as SyncMutex;
 use serde_json::{Value, json};
 
 use super::*;
 
-/// A team's key endpoint on loopback, whose answer the test sets.
+/// A team's key endpoint on loopback. The test sets its response.
 struct Team {
     url: String,
-    answer: Arc<Mutex<(u16, String)>>,
+    response: Arc<SyncMutex<(u16, String)>>,
     fetches: Arc<AtomicUsize>,
 }
 
 impl Team {
     async fn start(keys: Value) -> Self {
-        let answer = Arc::new(Mutex::new((200, json!({ "keys": keys }).to_string())));
+        let response = Arc::new(SyncMutex::new((200, json!({ "keys": keys }).to_string())));
         let fetches = Arc::new(AtomicUsize::new(0));
-        let (shared_answer, shared_fetches) = (answer.clone(), fetches.clone());
+        let (shared_response, shared_fetches) = (response.clone(), fetches.clone());
         let respond = move || {
             shared_fetches.fetch_add(1, Ordering::SeqCst);
-            let (status, body) = shared_answer.lock().unwrap().clone();
+            let (status, body) = shared_response.lock().clone();
             async move { (axum::http::StatusCode::from_u16(status).unwrap(), body) }
         };
         let router = axum::Router::new().fallback(respond);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/certs", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, answer, fetches }
+        Self { url, response, fetches }
     }
 
     fn serve(&self, status: u16, body: &str) {
-        *self.answer.lock().unwrap() = (status, body.to_owned());
+        *self.response.lock() = (status, body.to_owned());
     }
 
     fn fetches(&self) -> usize {
@@ -44,15 +45,20 @@ fn rsa(id: &str) -> Value {
     json!({"kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "e": "AQAB", "n": "sXch"})
 }
 
-fn ages(floor_ms: u64, fresh_ms: u64, usable_ms: u64) -> Ages {
+fn ages(min_fetch_interval_ms: u64, fresh_ms: u64, usable_ms: u64) -> CacheAges {
     let ms = Duration::from_millis;
-    Ages { floor: ms(floor_ms), retry: ms(0), fresh: ms(fresh_ms), usable: ms(usable_ms) }
+    CacheAges {
+        min_fetch_interval: ms(min_fetch_interval_ms),
+        retry_interval: ms(0),
+        fresh: ms(fresh_ms),
+        usable: ms(usable_ms),
+    }
 }
 
 const LONG: u64 = 3_600_000;
 
 #[tokio::test]
-async fn a_rotated_key_is_picked_up_and_unknown_ones_do_not_hammer_the_team() {
+async fn rotated_key_is_fetched_and_unknown_ids_cause_no_fetches() {
     let team = Team::start(json!([rsa("one")])).await;
     let keys = KeySet::new(team.url.clone(), ages(LONG, LONG, LONG)).unwrap();
     assert!(keys.key("one").await.is_ok());
@@ -68,7 +74,7 @@ async fn a_rotated_key_is_picked_up_and_unknown_ones_do_not_hammer_the_team() {
 }
 
 #[tokio::test]
-async fn many_callers_wait_for_one_fetch() {
+async fn concurrent_callers_share_one_fetch() {
     let team = Team::start(json!([rsa("one")])).await;
     let keys = KeySet::new(team.url.clone(), ages(LONG, LONG, LONG)).unwrap();
     let found = futures_util::future::join_all((0..20).map(|_| keys.key("one"))).await;
@@ -77,7 +83,7 @@ async fn many_callers_wait_for_one_fetch() {
 }
 
 #[tokio::test]
-async fn old_keys_are_fetched_again_and_serve_through_an_outage() {
+async fn old_keys_are_refetched_and_used_during_an_outage() {
     let team = Team::start(json!([rsa("one")])).await;
     let keys = KeySet::new(team.url.clone(), ages(0, 0, LONG)).unwrap();
     assert!(keys.key("one").await.is_ok());
@@ -92,7 +98,7 @@ async fn old_keys_are_fetched_again_and_serve_through_an_outage() {
 }
 
 #[tokio::test]
-async fn no_keys_at_all_is_an_outage_and_not_a_refusal() {
+async fn missing_keys_are_reported_as_unavailable() {
     let team = Team::start(json!([])).await;
     let keys = KeySet::new(team.url.clone(), ages(LONG, LONG, LONG)).unwrap();
     for (status, body) in [
@@ -107,12 +113,12 @@ async fn no_keys_at_all_is_an_outage_and_not_a_refusal() {
     }
     team.serve(200, &json!({"keys": [rsa("one")]}).to_string());
     assert!(keys.key("one").await.is_ok());
-    let nowhere = KeySet::new("http://127.0.0.1:1/certs".to_owned(), Ages::default()).unwrap();
+    let nowhere = KeySet::new("http://127.0.0.1:1/certs".to_owned(), CacheAges::default()).unwrap();
     assert!(matches!(nowhere.key("one").await, Err(KeyError::Unavailable(_))));
 }
 
 #[test]
-fn only_keys_that_sign_in_a_known_way_are_taken() {
+fn only_signing_keys_of_known_algorithms_are_used() {
     let point = "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0";
     let ec = |id: &str, curve: &str| json!({"kty": "EC", "kid": id, "crv": curve, "x": point, "y": point});
     let mut encrypting = rsa("encrypting");

@@ -17,7 +17,7 @@ use crate::{
     http::ClientAddress,
 };
 
-/// Refuses requests under a host name that is not ours, but for the probes.
+/// Middleware: refuses requests under unknown host names, except health checks.
 pub async fn require_known_host(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     if !matches!(request.uri().path(), "/healthz" | "/readyz")
         && let Err(error) = check_host(request.headers(), request.uri(), state.identity.hosts())
@@ -27,7 +27,7 @@ pub async fn require_known_host(State(state): State<AdminState>, request: Reques
     next.run(request).await
 }
 
-/// Lets requests to the admin API through that are the owner's; all but signing in.
+/// Middleware: requires the owner for every request to the admin API except signing in.
 pub async fn require_admin(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     if !is_api_path(request.uri().path()) {
         return next.run(request).await;
@@ -35,8 +35,8 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
     let (mut parts, body) = request.into_parts();
     let is_sign_in = parts.method == Method::POST && parts.uri.path() == "/admin/v1/session";
     if is_sign_in {
-        // The token or code is in the body: nothing that a browser sends of itself opens a session.
-        return match check_write_of(&state, &parts, Credential::Explicit) {
+        // The credential is in the body, where no browser adds it by itself.
+        return match check_host_and_origin(&state, &parts, Credential::Explicit) {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(error) => error.into_response(),
         };
@@ -54,7 +54,7 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
     };
     let is_write = !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let cookie = renewed_cookie.and_then(|value| sessions::set_cookie(&value, &parts.headers));
-    let mut response = match check_write_of(&state, &parts, credential) {
+    let mut response = match check_host_and_origin(&state, &parts, credential) {
         Err(error) if is_write => error.into_response(),
         _ => {
             parts.extensions.insert(caller);
@@ -62,21 +62,21 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
         }
     };
     if let Some(cookie) = cookie {
-        // A handler that sets the cookie itself, as signing out does, has the last word.
+        // Signing out sets the cookie itself.
         response.headers_mut().entry(header::SET_COOKIE).or_insert(cookie);
     }
     response
 }
 
-/// Lets the owner read, and whoever has `ATLASHUB_METRICS_TOKEN` as bearer.
+/// Middleware: requires the owner, or the bearer token `ATLASHUB_METRICS_TOKEN`.
 pub async fn require_metrics_reader(State(state): State<AdminState>, request: Request, next: Next) -> Response {
-    let bearer = request
+    let has_metrics_token = request
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().split_at_checked(7))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
         .is_some_and(|(_, token)| state.identity.is_metrics_token(token));
-    if bearer {
+    if has_metrics_token {
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
@@ -91,7 +91,7 @@ async fn authenticate(state: &AdminState, parts: &mut Parts) -> ApiResult<Authen
     state.identity.authenticate(&parts.headers, address).await
 }
 
-fn check_write_of(state: &AdminState, parts: &Parts, credential: Credential) -> Result<(), ApiError> {
+fn check_host_and_origin(state: &AdminState, parts: &Parts, credential: Credential) -> Result<(), ApiError> {
     let host = check_host(&parts.headers, &parts.uri, state.identity.hosts())?;
     check_write(&parts.headers, host, credential)
 }

@@ -1,8 +1,14 @@
-//! Who calls the admin surface: the owner through Cloudflare Access, or in development with the admin token or
-//! a session that was opened with it.
+//! Authentication of the admin surface: the owner signs in through Cloudflare Access, or during development with the
+//! admin token or a session that was opened with it.
 //!
-//! Handlers take [`AdminCaller`]; they never read tokens. Not here: what a caller may do, as every one of them
-//! is the owner; API keys and end users (`projects`).
+//! - `host_and_origin`: rejects foreign host names, and writes from foreign pages.
+//! - `access_token`, `key_set`: Cloudflare Access's assertions, and the keys that sign them.
+//! - `sessions`: the dashboard's cookie and one-time codes.
+//! - `attempts`: limits and records failed sign-ins.
+//! - `authenticate`: finds the caller of a request by these; `middleware` applies it; `routes` signs in and out.
+//!
+//! Handlers take [`AdminCaller`] and never read tokens. Not here: what a caller may do, since every caller is the owner;
+//! API keys and end users (`projects`).
 
 mod host_and_origin;
 
@@ -32,21 +38,21 @@ use crate::{
 pub use middleware::{require_admin, require_known_host, require_metrics_reader};
 pub use sessions::create_sign_in_code;
 
-/// How a caller showed who they are.
+/// How a caller authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInMethod {
-    /// Cloudflare Access's assertion.
+    /// An assertion of Cloudflare Access.
     Access,
     /// The header `x-dev-admin-token`.
     DevToken,
-    /// The dashboard's cookie.
+    /// The cookie of the dashboard.
     Session,
 }
 
-/// The owner, signed in. Extracting it where nobody is signed in is 401.
+/// The authenticated owner. As an extractor it responds with 401 if nobody is signed in.
 #[derive(Debug, Clone)]
 pub struct AdminCaller {
-    /// An e-mail address, `dev-token` or `session`.
+    /// The name in the audit log: an e-mail address, `dev-token` or `session`.
     pub actor: String,
     pub method: SignInMethod,
     pub expires_at: Option<DateTime<Utc>>,
@@ -61,8 +67,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AdminCaller {
     }
 }
 
-/// Where a request's caller is written as soon as they are known, for the audit entry, which is made outside
-/// of the layer that finds out.
+/// Passes a request's caller from the authentication layer out to the audit layer, which wraps it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallerSlot(Arc<OnceLock<AdminCaller>>);
 
@@ -72,7 +77,7 @@ impl CallerSlot {
     }
 
     fn set(&self, caller: &AdminCaller) {
-        // A request has one caller: the first stays.
+        // A request has one caller; the first one stays.
         let _ = self.0.set(caller.clone());
     }
 }
@@ -81,7 +86,7 @@ fn not_signed_in(hint: &'static str) -> ApiError {
     ApiError::new(Code::Unauthorized, "Nobody is signed in.").with_hint(hint)
 }
 
-/// What is needed to tell who calls.
+/// Configuration and state of the authentication.
 pub struct AdminIdentity {
     platform: PgPool,
     dev_token: Option<Secret>,
@@ -97,8 +102,8 @@ struct Access {
 }
 
 impl AdminIdentity {
-    /// `dev_token` is the one in force: the configured one, or the embedded mode's own. Access's keys are
-    /// fetched when the first assertion comes.
+    /// Creates the state. `dev_token` is the configured token, or the generated one of embedded mode. Access's keys are
+    /// fetched with the first assertion.
     pub fn new(config: &AdminAuthConfig, dev_token: Option<Secret>, platform: PgPool) -> anyhow::Result<Self> {
         let access = match &config.access {
             Some(access) => Some(Access {

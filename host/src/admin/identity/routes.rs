@@ -14,20 +14,20 @@ use crate::{
     http::{ApiJson, AuditDetails, ClientAddress},
 };
 
-/// Signs in with the code from the start's output, or with the admin token: sets a cookie for 30 days.
+/// Signs in with the code that AtlasHub prints at its start, or with the admin token. Sets a cookie for 30 days.
 ///
-/// For development; in production the owner comes through Cloudflare Access.
+/// For development. In production the owner signs in through Cloudflare Access.
 #[utoipa::path(post, path = "/admin/v1/session", tag = "session", request_body = CreateSession, security(()),
     responses((status = 201, body = Session), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody), (status = 429, body = ErrorBody)))]
-pub(in crate::admin) async fn sign_in(
+pub(crate) async fn sign_in(
     State(state): State<AdminState>,
     ClientAddress(address): ClientAddress,
     caller_slot: Option<Extension<CallerSlot>>,
     headers: HeaderMap,
     ApiJson(request): ApiJson<CreateSession>,
 ) -> ApiResult<impl IntoResponse> {
-    state.identity.check_sessions_are_on()?;
+    state.identity.check_sessions_enabled()?;
     let ((caller, value), by) = match (&request.code, &request.token) {
         (Some(code), None) => (state.identity.open_by_code(code, address).await?, "code"),
         (None, Some(token)) => (state.identity.open_by_token(token, address).await?, "token"),
@@ -44,18 +44,18 @@ pub(in crate::admin) async fn sign_in(
     ))
 }
 
-/// Who is signed in.
+/// Returns who is signed in.
 #[utoipa::path(get, path = "/admin/v1/session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = ErrorBody)))]
-pub(in crate::admin) async fn who_am_i(caller: AdminCaller) -> ApiJson<Session> {
+pub(crate) async fn get_session(caller: AdminCaller) -> ApiJson<Session> {
     ApiJson(Session { actor: caller.actor, expires_at: caller.expires_at })
 }
 
-/// Signs out: ends the session and removes the cookie. A sign-in through Cloudflare Access ends there, at
+/// Signs out: ends the session and removes the cookie. To sign out of Cloudflare Access, open
 /// `/cdn-cgi/access/logout`.
 #[utoipa::path(delete, path = "/admin/v1/session", tag = "session",
     responses((status = 204), (status = 401, body = ErrorBody)))]
-pub(in crate::admin) async fn sign_out(
+pub(crate) async fn sign_out(
     State(state): State<AdminState>,
     caller: AdminCaller,
     headers: HeaderMap,

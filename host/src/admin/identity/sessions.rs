@@ -1,4 +1,4 @@
-//! The dashboard's sign-ins: one-time codes and sessions, of which only hashes are stored.
+//! One-time codes and sessions of the dashboard. Only their hashes are stored.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use chrono::{DateTime, Utc};
@@ -12,20 +12,20 @@ use crate::{
 const COOKIE: &str = "atlashub_session";
 const SESSION_SECONDS: i64 = 30 * 24 * 3600;
 const CODE_SECONDS: i64 = 3600;
-/// A session's end moves on at most once a day, so that not every request writes.
+/// A session is extended at most once a day, so that not every request writes.
 const EXTEND_AFTER_SECONDS: i64 = 24 * 3600;
 
 pub(super) type SessionHash = [u8; 32];
 
-/// A session that was found.
+/// A valid session.
 pub(super) struct FoundSession {
     pub(super) hash: SessionHash,
     pub(super) expires_at: DateTime<Utc>,
-    /// Its end was moved on: the cookie must be, too.
+    /// Whether it was just extended, so that the cookie must be set again.
     pub(super) extended: bool,
 }
 
-/// Makes a code that signs in once, within an hour. Only its hash is stored.
+/// Creates a code that signs in once, within an hour.
 pub async fn create_sign_in_code(pool: &PgPool) -> anyhow::Result<String> {
     let code = random_token("");
     sqlx::query(
@@ -39,7 +39,7 @@ pub async fn create_sign_in_code(pool: &PgPool) -> anyhow::Result<String> {
     Ok(code)
 }
 
-/// Uses the code up; false where there is no such code, or not any more.
+/// Uses the code up. Returns whether it was valid.
 pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx::Error> {
     let consumed = sqlx::query("DELETE FROM admin_sessions WHERE hash = $1 AND kind = 'code' AND expires_at > now()")
         .bind(sha256(code.as_bytes()).as_slice())
@@ -48,7 +48,7 @@ pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx
     Ok(consumed.rows_affected() == 1)
 }
 
-/// Opens a session: the cookie's value, its hash and its end. Removes what has expired.
+/// Opens a session and removes expired ones. Returns the cookie's value, its hash and the session's end.
 pub(super) async fn open(
     pool: &PgPool,
     dev_token: &Secret,
@@ -67,7 +67,7 @@ pub(super) async fn open(
     Ok((value, hash, expires_at))
 }
 
-/// The session of a cookie, whose end moves on as it is used.
+/// Returns the session of a cookie, and extends it if it was not extended for a day.
 pub(super) async fn find(pool: &PgPool, dev_token: &Secret, value: &str) -> Result<Option<FoundSession>, sqlx::Error> {
     let hash = session_hash(dev_token, value);
     let found: Option<DateTime<Utc>> = sqlx::query_scalar(
@@ -97,14 +97,14 @@ pub(super) async fn close(pool: &PgPool, hash: &SessionHash) -> Result<(), sqlx:
     Ok(())
 }
 
-/// The token is part of what is hashed, so that changing it ends every session it opened.
+/// Hashes the token with the value, so that changing the token ends every session.
 fn session_hash(dev_token: &Secret, value: &str) -> SessionHash {
     let mut bytes = sha256(dev_token.expose().as_bytes()).to_vec();
     bytes.extend_from_slice(value.as_bytes());
     sha256(&bytes)
 }
 
-/// The cookie's value in a request.
+/// Returns the cookie's value in a request.
 pub(super) fn cookie_value(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::COOKIE)
@@ -116,18 +116,18 @@ pub(super) fn cookie_value(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// The header that sets the cookie. `__Host-` would need https, which loopback has not.
+/// Returns the header that sets the cookie. The prefix `__Host-` would require https, which loopback does not have.
 pub(super) fn set_cookie(value: &str, headers: &HeaderMap) -> Option<HeaderValue> {
     cookie(value, SESSION_SECONDS, headers)
 }
 
-/// The header that removes the cookie.
+/// Returns the header that removes the cookie.
 pub(super) fn clear_cookie(headers: &HeaderMap) -> Option<HeaderValue> {
     cookie("", 0, headers)
 }
 
 fn cookie(value: &str, max_age_seconds: i64, headers: &HeaderMap) -> Option<HeaderValue> {
-    // Whoever sends this header falsely only keeps their own cookie from coming back.
+    // A client that sets this header falsely only affects its own cookie.
     let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
     let secure = if https { "; Secure" } else { "" };
     HeaderValue::from_str(&format!(
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cookie_is_found_among_others() {
+    fn cookie_is_found_among_others() {
         for (cookies, expected) in [
             ("atlashub_session=abc", Some("abc")),
             ("theme=dark; atlashub_session=abc; x=y", Some("abc")),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_closed_to_scripts_and_other_sites() {
+    fn cookie_is_http_only_and_same_site() {
         let mut headers = HeaderMap::new();
         let plain = set_cookie("abc", &headers).unwrap();
         assert_eq!(plain, "atlashub_session=abc; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000");

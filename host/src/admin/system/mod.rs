@@ -1,10 +1,10 @@
-//! What runs here, and which migrations it has.
+//! System information: version, configuration facts, migrations.
 
 pub(super) mod routes;
 
 use chrono::{DateTime, Utc};
 
-/// What does not change while the process runs.
+/// Facts that do not change while the process runs.
 #[derive(Debug, Clone)]
 pub struct SystemFacts {
     pub environment: crate::config::Environment,

@@ -3,9 +3,9 @@ use axum::extract::State;
 
 use crate::{admin::AdminState, error::ApiResult, http::ApiJson};
 
-/// What runs here.
+/// Returns version, role and configuration of this process.
 #[utoipa::path(get, path = "/admin/v1/system", tag = "system", responses((status = 200, body = SystemInfo)))]
-pub(in crate::admin) async fn get_system(State(state): State<AdminState>) -> ApiJson<SystemInfo> {
+pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiJson<SystemInfo> {
     let version: Result<String, _> = sqlx::query_scalar("SHOW server_version").fetch_one(&state.platform).await;
     let (open, budget) = state.pools.usage();
     let facts = &state.system;
@@ -15,7 +15,7 @@ pub(in crate::admin) async fn get_system(State(state): State<AdminState>) -> Api
         role: facts.role.as_str().to_owned(),
         embedded: facts.embedded,
         started_at: facts.started_at,
-        // The page tells what it can while Postgres is down.
+        // Omitted while Postgres is down.
         postgres_version: version.ok(),
         project_connections: open as u32,
         project_connection_budget: budget as u32,
@@ -24,9 +24,9 @@ pub(in crate::admin) async fn get_system(State(state): State<AdminState>) -> Api
     })
 }
 
-/// Migrations of the platform database, oldest first.
+/// Lists migrations of the platform database, oldest first.
 #[utoipa::path(get, path = "/admin/v1/migrations", tag = "system", responses((status = 200, body = Page<Migration>)))]
-pub(in crate::admin) async fn list_migrations(State(state): State<AdminState>) -> ApiResult<ApiJson<Page<Migration>>> {
+pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResult<ApiJson<Page<Migration>>> {
     let items = crate::db::migrations::status(&state.platform).await?;
     Ok(ApiJson(Page { items, next_cursor: None }))
 }

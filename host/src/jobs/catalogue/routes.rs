@@ -32,7 +32,7 @@ pub(in crate::jobs) struct JobsQuery {
 /// Jobs, oldest first.
 #[utoipa::path(get, path = "/admin/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, body = Page<Job>), (status = 400, body = ErrorBody)))]
-pub(in crate::jobs) async fn list_jobs(
+pub(crate) async fn list_jobs(
     State(state): State<JobsState>,
     ApiQuery(query): ApiQuery<JobsQuery>,
 ) -> ApiResult<ApiJson<Page<Job>>> {
@@ -49,7 +49,7 @@ pub(in crate::jobs) async fn list_jobs(
 #[utoipa::path(post, path = "/admin/v1/jobs", tag = "jobs", request_body = CreateJob,
     responses((status = 201, body = Job), (status = 400, body = ErrorBody),
         (status = 422, description = "No plugin can run it", body = ErrorBody)))]
-pub(in crate::jobs) async fn create_job(
+pub(crate) async fn create_job(
     State(state): State<JobsState>,
     ApiJson(request): ApiJson<CreateJob>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<Job>)> {
@@ -61,10 +61,7 @@ pub(in crate::jobs) async fn create_job(
 /// One job, with its next fire times and its last run.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 200, body = Job), (status = 404, body = ErrorBody)))]
-pub(in crate::jobs) async fn get_job(
-    State(state): State<JobsState>,
-    ApiPath(job): ApiPath<String>,
-) -> ApiResult<ApiJson<Job>> {
+pub(crate) async fn get_job(State(state): State<JobsState>, ApiPath(job): ApiPath<String>) -> ApiResult<ApiJson<Job>> {
     Ok(ApiJson(state.get_job(job_id(&job)?).await?))
 }
 
@@ -73,7 +70,7 @@ pub(in crate::jobs) async fn get_job(
     request_body = UpdateJob,
     responses((status = 200, body = Job), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(in crate::jobs) async fn update_job(
+pub(crate) async fn update_job(
     State(state): State<JobsState>,
     ApiPath(job): ApiPath<String>,
     ApiJson(request): ApiJson<UpdateJob>,
@@ -90,10 +87,7 @@ pub(in crate::jobs) async fn update_job(
 /// Removes a job with its history. A run that is going on is cancelled.
 #[utoipa::path(delete, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(in crate::jobs) async fn delete_job(
-    State(state): State<JobsState>,
-    ApiPath(job): ApiPath<String>,
-) -> ApiResult<StatusCode> {
+pub(crate) async fn delete_job(State(state): State<JobsState>, ApiPath(job): ApiPath<String>) -> ApiResult<StatusCode> {
     state.delete_job(job_id(&job)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -101,7 +95,7 @@ pub(in crate::jobs) async fn delete_job(
 /// Runs a job now, whether it is enabled or not. Where its runs may not overlap, it waits its turn.
 #[utoipa::path(post, path = "/admin/v1/jobs/{job}/run", tag = "jobs", params(("job" = String, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(in crate::jobs) async fn run_job(
+pub(crate) async fn run_job(
     State(state): State<JobsState>,
     ApiPath(job): ApiPath<String>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
@@ -113,9 +107,7 @@ pub(in crate::jobs) async fn run_job(
 /// What a schedule means: its next fire times, and a description in words.
 #[utoipa::path(post, path = "/admin/v1/cron/preview", tag = "jobs", request_body = CronPreviewRequest,
     responses((status = 200, body = CronPreview), (status = 400, body = ErrorBody)))]
-pub(in crate::jobs) async fn preview_cron(
-    ApiJson(request): ApiJson<CronPreviewRequest>,
-) -> ApiResult<ApiJson<CronPreview>> {
+pub(crate) async fn preview_cron(ApiJson(request): ApiJson<CronPreviewRequest>) -> ApiResult<ApiJson<CronPreview>> {
     let count = request.count.unwrap_or(DEFAULT_PREVIEW);
     if !(1..=MAX_PREVIEW).contains(&count) {
         return Err(ApiError::invalid(format!("`count` must be from 1 to {MAX_PREVIEW}.")));

@@ -49,7 +49,7 @@ pub(in crate::jobs) struct LogQuery {
 /// Runs of all jobs and of none, newest first.
 #[utoipa::path(get, path = "/admin/v1/runs", tag = "jobs", params(RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody)))]
-pub(in crate::jobs) async fn list_runs(
+pub(crate) async fn list_runs(
     State(state): State<JobsState>,
     ApiQuery(query): ApiQuery<RunsQuery>,
 ) -> ApiResult<ApiJson<Page<Run>>> {
@@ -59,7 +59,7 @@ pub(in crate::jobs) async fn list_runs(
 /// A job's runs, newest first.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}/runs", tag = "jobs", params(("job" = String, Path), RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
-pub(in crate::jobs) async fn list_runs_of_job(
+pub(crate) async fn list_runs_of_job(
     State(state): State<JobsState>,
     ApiPath(job): ApiPath<String>,
     ApiQuery(query): ApiQuery<RunsQuery>,
@@ -87,10 +87,7 @@ impl JobsState {
 /// One run.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
     responses((status = 200, body = Run), (status = 404, body = ErrorBody)))]
-pub(in crate::jobs) async fn get_run(
-    State(state): State<JobsState>,
-    ApiPath(run): ApiPath<String>,
-) -> ApiResult<ApiJson<Run>> {
+pub(crate) async fn get_run(State(state): State<JobsState>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<Run>> {
     Ok(ApiJson(state.run(run_id(&run)?).await?))
 }
 
@@ -98,7 +95,7 @@ pub(in crate::jobs) async fn get_run(
 #[utoipa::path(get, path = "/admin/v1/runs/{run}/log", tag = "jobs", params(("run" = String, Path), LogQuery),
     responses((status = 200, body = Page<LogLine>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 503, body = ErrorBody)))]
-pub(in crate::jobs) async fn get_run_log(
+pub(crate) async fn get_run_log(
     State(state): State<JobsState>,
     ApiPath(run): ApiPath<String>,
     ApiQuery(query): ApiQuery<LogQuery>,
@@ -128,7 +125,7 @@ pub(in crate::jobs) async fn get_run_log(
 #[utoipa::path(post, path = "/admin/v1/runs/{run}/cancel", tag = "jobs", params(("run" = String, Path)),
     responses((status = 202, body = Run), (status = 404, body = ErrorBody),
         (status = 409, description = "It has ended", body = ErrorBody)))]
-pub(in crate::jobs) async fn cancel_run(
+pub(crate) async fn cancel_run(
     State(state): State<JobsState>,
     ApiPath(run): ApiPath<String>,
 ) -> ApiResult<(StatusCode, ApiJson<Run>)> {

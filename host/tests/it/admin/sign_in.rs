@@ -149,7 +149,10 @@ async fn sign_in_requires_code_or_token_and_own_origin() {
     // A session's cookie is not accepted as a code, nor a code as a cookie.
     let (_, cookie) = sign_in(&app, json!({ "token": TOKEN })).await;
     let value = cookie.split(['=', ';']).nth(1).unwrap();
-    assert_eq!(code_of(&anonymous(&app).post("/admin/v1/session", json!({"code": value})).await), (401, "unauthorized"));
+    assert_eq!(
+        code_of(&anonymous(&app).post("/admin/v1/session", json!({"code": value})).await),
+        (401, "unauthorized")
+    );
     let code = create_sign_in_code(app.app.platform()).await.unwrap();
     let as_cookie = anonymous(&app).with_header("cookie", &format!("atlashub_session={code}"));
     assert_eq!(as_cookie.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);

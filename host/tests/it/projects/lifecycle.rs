@@ -91,9 +91,11 @@ async fn project_roles_cannot_connect_to_other_databases() {
     for role in ["owner", "app", "anon", "user", "backup"] {
         let role = set_known_password(&app, &own, role).await;
         let own_database = format!("proj_{}", own.id);
-        let mut connection = connect_as(&app, &role, "known-to-the-test", &own_database).await.expect("its own database");
+        let mut connection =
+            connect_as(&app, &role, "known-to-the-test", &own_database).await.expect("its own database");
         connection.execute("SELECT 1").await.unwrap();
-        for database in [format!("proj_{}", other.id), platform.clone(), "postgres".to_owned(), "template1".to_owned()] {
+        for database in [format!("proj_{}", other.id), platform.clone(), "postgres".to_owned(), "template1".to_owned()]
+        {
             let refused = connect_as(&app, &role, "known-to-the-test", &database).await;
             let code = refused.map(|_| ()).unwrap_err().into_database_error().unwrap().code().unwrap().into_owned();
             assert_eq!(code, "42501", "{role} on {database}");

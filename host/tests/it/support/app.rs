@@ -5,7 +5,7 @@ use std::{
 };
 
 use atlashub::{
-    app::{App, Exchanged, Services},
+    app::{App, ReplacedParts, Services},
     config::{Config, Role, Secret, Vars},
     jobs::JobRunner,
     plugins::{FirstParty, runtime::Compiler},
@@ -129,8 +129,8 @@ impl TestAppBuilder {
             plugin_compiler: Compiler::Program(self.compiler.unwrap_or_else(|| env!("CARGO_BIN_EXE_atlashub").into())),
         };
         let first_party = (!self.first_party).then(FirstParty::default);
-        let exchanged = Exchanged { runner: self.runner, first_party };
-        let app = App::build_with(config, &services, exchanged).expect("the app is built");
+        let replaced = ReplacedParts { runner: self.runner, first_party };
+        let app = App::build_with(config, &services, replaced).expect("the app is built");
         app.start_background();
         let tasks = vec![
             serve(public, atlashub::router::public_router(&app)),

@@ -1,0 +1,9 @@
+//! Response extensions with which handlers of the admin surface add to their audit entry. `admin::audit` writes it.
+
+/// Details of the change, as a JSON object. Must contain no secrets and no bodies.
+#[derive(Debug, Clone)]
+pub struct AuditDetails(pub serde_json::Value);
+
+/// Id of the changed resource, if the path does not contain it: for example of a created one.
+#[derive(Debug, Clone)]
+pub struct AuditTarget(pub String);
