@@ -3,7 +3,10 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Client, TestApp, TestProject};
+use crate::{
+    docs::markdown::workspace_root,
+    support::{Client, TestApp, TestProject},
+};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +150,28 @@ fn every_openapi_response_has_a_description() {
             }
         }
     }
+}
+
+/// The OpenAPI document as a file, so that API changes show in reviews.
+const OPENAPI_SNAPSHOT: &str = "docs/openapi.json";
+
+#[test]
+fn openapi_snapshot_is_up_to_date() {
+    let mut document = serde_json::to_string_pretty(&atlashub::router::openapi()).unwrap();
+    document.push('\n');
+    let path = workspace_root().join(OPENAPI_SNAPSHOT);
+    if std::env::var_os("ATLASHUB_WRITE_DOCS").is_some() {
+        std::fs::write(path, document).unwrap();
+        return;
+    }
+    let snapshot = std::fs::read_to_string(path).unwrap_or_default();
+    let difference = snapshot.lines().zip(document.lines()).position(|(old, new)| old != new);
+    assert!(
+        snapshot == document,
+        "{OPENAPI_SNAPSHOT} is out of date (first difference in line {}); review the change and update it with: \
+         ATLASHUB_WRITE_DOCS=1 cargo test --test it authorization::openapi",
+        difference.unwrap_or_else(|| snapshot.lines().count().min(document.lines().count())) + 1
+    );
 }
 
 async fn call(client: &Client, method: &str, path: &str) -> StatusCode {

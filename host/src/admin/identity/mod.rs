@@ -69,7 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AdminCaller {
 
 /// Passes a request's caller from the authentication layer out to the audit layer, which wraps it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct CallerSlot(Arc<OnceLock<AdminCaller>>);
+pub(crate) struct CallerSlot(Arc<OnceLock<AdminCaller>>);
 
 impl CallerSlot {
     pub(super) fn get(&self) -> Option<&AdminCaller> {
@@ -107,7 +107,7 @@ impl AdminIdentity {
     pub fn new(config: &AdminAuthConfig, dev_token: Option<Secret>, platform: PgPool) -> anyhow::Result<Self> {
         let access = match &config.access {
             Some(access) => Some(Access {
-                keys: Arc::new(key_set::KeySet::new(access.jwks_url(), key_set::Ages::default())?),
+                keys: Arc::new(key_set::KeySet::new(access.jwks_url(), key_set::CacheAges::default())?),
                 config: access.clone(),
             }),
             None => None,

@@ -19,7 +19,7 @@ const MAX_PREVIEW: u32 = 100;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::jobs) struct JobsQuery {
+pub(crate) struct JobsQuery {
     /// Jobs a page, 1 to 200; 50 unless told.
     limit: Option<u32>,
     /// `nextCursor` of the page before.

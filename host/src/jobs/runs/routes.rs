@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::jobs) struct RunsQuery {
+pub(crate) struct RunsQuery {
     /// Runs a page, 1 to 200; 50 unless told.
     limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -36,7 +36,7 @@ pub(in crate::jobs) struct RunsQuery {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::jobs) struct LogQuery {
+pub(crate) struct LogQuery {
     /// Server-sent events: what there is, then what comes, then `event: end` with the run.
     #[serde(default)]
     follow: bool,
