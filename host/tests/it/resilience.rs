@@ -104,6 +104,7 @@ async fn master_key_is_rotated_while_a_node_runs() {
 const HASH_COLUMNS: &[(&str, &str)] = &[
     ("admin_sessions", "hash"),
     ("api_keys", "hash"),
+    ("platform_migrations", "checksum"),
     ("plugin_revoked_hashes", "sha256"),
     ("plugin_serials", "sha256"),
 ];
@@ -113,7 +114,7 @@ async fn every_sealed_column_takes_part_in_key_rotation() {
     let app = TestApp::start().await;
     let bytea_columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT table_name::text, column_name::text FROM information_schema.columns
-         WHERE table_schema = 'public' AND data_type = 'bytea' AND table_name NOT LIKE '\\_sqlx%'",
+         WHERE table_schema = 'public' AND data_type = 'bytea'",
     )
     .fetch_all(app.app.platform())
     .await

@@ -151,7 +151,8 @@ async fn failed_undo_is_finished_at_next_start() {
     }
 }
 
-#[tokio::test]
+// The proxy must run while the test waits for the process to start.
+#[tokio::test(flavor = "multi_thread")]
 async fn project_half_created_by_killed_process_is_removed_at_next_start() {
     let key = MasterKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
     let direct_url = Postgres::shared().platform_database().await;
