@@ -18,7 +18,9 @@ use crate::{
     error::{ApiError, Code},
     health,
     http::{RequestLimits, add_client_address, finish_response, limit_requests},
-    jobs, notifications, observability, plugins, projects, sql_editor, storage, tables,
+    jobs, notifications, observability, plugins, projects, sql_editor,
+    storage::{admin_routes as storage_admin, routes as storage_public},
+    tables,
 };
 
 /// Time limit of the admin surface, where requests create and drop databases.
@@ -33,7 +35,14 @@ struct Document;
 
 /// `/v1`, behind the API key.
 fn public_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(data::router()).merge(storage::router())
+    OpenApiRouter::new()
+        .merge(data::router())
+        .routes(routes!(storage_public::sign_upload))
+        .routes(routes!(storage_public::complete_upload))
+        .routes(routes!(storage_public::abort_upload))
+        .routes(routes!(storage_public::sign_download))
+        .routes(routes!(storage_public::list_objects))
+        .routes(routes!(storage_public::delete_object))
 }
 
 /// `/admin/v1`, behind the owner's identity.
@@ -53,7 +62,13 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(tables::update_exposure))
         .merge(data::admin_router())
         .routes(routes!(sql_editor::run_sql))
-        .merge(storage::admin_router())
+        .routes(routes!(storage_admin::list_buckets, storage_admin::create_bucket))
+        .routes(routes!(storage_admin::get_bucket, storage_admin::update_bucket, storage_admin::delete_bucket))
+        .routes(routes!(storage_admin::list_objects, storage_admin::delete_object))
+        .routes(routes!(storage_admin::sign_upload))
+        .routes(routes!(storage_admin::complete_upload))
+        .routes(routes!(storage_admin::abort_upload))
+        .routes(routes!(storage_admin::sign_download))
         .routes(routes!(backups::list_backups, backups::create_backup))
         .routes(routes!(backups::delete_backup))
         .routes(routes!(backups::sign_backup_download))

@@ -2,41 +2,19 @@ use api_types::{
     AbortUpload, Bucket, CompleteUpload, CreateBucket, DeleteBucket, DeletedObject, ErrorBody, ListObjects, ObjectRef,
     Page, PageQuery, SignDownload, SignUpload, SignedDownload, SignedUpload, StoredObject, UpdateBucket,
 };
-use axum::{
-    Extension,
-    extract::{FromRef, State},
-    http::StatusCode,
-};
+use axum::{Extension, extract::State, http::StatusCode};
 use serde::Deserialize;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{access::StorageAccess, buckets, download, objects, state::StorageState, upload};
 use crate::{
     error::ApiResult,
     http::{ApiJson, ApiPath, ApiQuery, AuditTarget},
-    projects::{AdminProject, Projects},
+    projects::AdminProject,
 };
-
-/// Returns the routes for the buckets and objects of a project, for the owner.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    StorageState: FromRef<S>,
-    Projects: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(list_buckets, create_bucket))
-        .routes(routes!(get_bucket, update_bucket, delete_bucket))
-        .routes(routes!(list_objects, delete_object))
-        .routes(routes!(sign_upload))
-        .routes(routes!(complete_upload))
-        .routes(routes!(abort_upload))
-        .routes(routes!(sign_download))
-}
 
 /// The segment `{bucket}` of the path; [`AdminProject`] reads `{project}`.
 #[derive(Deserialize)]
-struct BucketSegment {
+pub(crate) struct BucketSegment {
     bucket: String,
 }
 
@@ -48,7 +26,7 @@ struct BucketSegment {
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<Bucket>), (status = 404, body = ErrorBody)),
 )]
-async fn list_buckets(
+pub(crate) async fn list_buckets(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiQuery(query): ApiQuery<PageQuery>,
@@ -72,7 +50,7 @@ async fn list_buckets(
         (status = 409, body = ErrorBody, description = "The bucket already exists"),
     ),
 )]
-async fn create_bucket(
+pub(crate) async fn create_bucket(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<CreateBucket>,
@@ -89,7 +67,7 @@ async fn create_bucket(
     params(("project" = String, Path), ("bucket" = String, Path)),
     responses((status = 200, body = Bucket), (status = 404, body = ErrorBody)),
 )]
-async fn get_bucket(
+pub(crate) async fn get_bucket(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -108,7 +86,7 @@ async fn get_bucket(
     request_body = UpdateBucket,
     responses((status = 200, body = Bucket), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
-async fn update_bucket(
+pub(crate) async fn update_bucket(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -134,7 +112,7 @@ async fn update_bucket(
         (status = 404, body = ErrorBody),
     ),
 )]
-async fn delete_bucket(
+pub(crate) async fn delete_bucket(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -156,7 +134,7 @@ async fn delete_bucket(
         (status = 404, body = ErrorBody),
     ),
 )]
-async fn list_objects(
+pub(crate) async fn list_objects(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -173,7 +151,7 @@ async fn list_objects(
     params(("project" = String, Path), ("bucket" = String, Path), ObjectRef),
     responses((status = 200, body = DeletedObject), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
-async fn delete_object(
+pub(crate) async fn delete_object(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -197,7 +175,7 @@ async fn delete_object(
         (status = 413, body = ErrorBody, description = "`object_too_large`"),
     ),
 )]
-async fn sign_upload(
+pub(crate) async fn sign_upload(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -220,7 +198,7 @@ async fn sign_upload(
         (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
 )]
-async fn complete_upload(
+pub(crate) async fn complete_upload(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -242,7 +220,7 @@ async fn complete_upload(
         (status = 404, body = ErrorBody),
     ),
 )]
-async fn abort_upload(
+pub(crate) async fn abort_upload(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
@@ -264,7 +242,7 @@ async fn abort_upload(
         (status = 404, body = ErrorBody),
     ),
 )]
-async fn sign_download(
+pub(crate) async fn sign_download(
     State(state): State<StorageState>,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,

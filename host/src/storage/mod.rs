@@ -17,20 +17,18 @@
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface.
 
 mod access;
-mod admin_routes;
+pub(crate) mod admin_routes;
 mod buckets;
 mod download;
 mod errors;
 mod objects;
 mod path;
 mod records;
-mod routes;
+pub(crate) mod routes;
 mod state;
 mod sweep;
 mod upload;
 
-pub use admin_routes::admin_router;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
-pub use routes::router;
 pub use state::StorageState;
 pub use sweep::{FullSweepReport, StorageSweep, SweepReport, full_sweep, sweep};

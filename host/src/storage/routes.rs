@@ -2,11 +2,7 @@ use api_types::{
     AbortUpload, CompleteUpload, DeletedObject, ErrorBody, ListObjects, ObjectRef, Page, SignDownload, SignUpload,
     SignedDownload, SignedUpload, StoredObject,
 };
-use axum::{
-    extract::{FromRef, State},
-    http::StatusCode,
-};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use axum::{extract::State, http::StatusCode};
 
 use super::{access::StorageAccess, download, objects, state::StorageState, upload};
 use crate::{
@@ -14,21 +10,6 @@ use crate::{
     http::{ApiJson, ApiQuery},
     projects::{Caller, SecretCaller},
 };
-
-/// Returns the routes under `/v1/storage`, for requests with an API key.
-pub fn router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    StorageState: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(sign_upload))
-        .routes(routes!(complete_upload))
-        .routes(routes!(abort_upload))
-        .routes(routes!(sign_download))
-        .routes(routes!(list_objects))
-        .routes(routes!(delete_object))
-}
 
 /// Sign an upload
 ///
@@ -53,7 +34,7 @@ where
         (status = 413, body = ErrorBody, description = "`object_too_large`: above the bucket's limit"),
     ),
 )]
-async fn sign_upload(
+pub(crate) async fn sign_upload(
     State(state): State<StorageState>,
     caller: Caller,
     ApiJson(request): ApiJson<SignUpload>,
@@ -80,7 +61,7 @@ async fn sign_upload(
         (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
 )]
-async fn complete_upload(
+pub(crate) async fn complete_upload(
     State(state): State<StorageState>,
     caller: Caller,
     ApiJson(request): ApiJson<CompleteUpload>,
@@ -103,7 +84,7 @@ async fn complete_upload(
         (status = 404, body = ErrorBody),
     ),
 )]
-async fn abort_upload(
+pub(crate) async fn abort_upload(
     State(state): State<StorageState>,
     caller: Caller,
     ApiJson(request): ApiJson<AbortUpload>,
@@ -132,7 +113,7 @@ async fn abort_upload(
         ),
     ),
 )]
-async fn sign_download(
+pub(crate) async fn sign_download(
     State(state): State<StorageState>,
     caller: Caller,
     ApiQuery(request): ApiQuery<SignDownload>,
@@ -155,7 +136,7 @@ async fn sign_download(
         (status = 404, body = ErrorBody, description = "The bucket does not exist"),
     ),
 )]
-async fn list_objects(
+pub(crate) async fn list_objects(
     State(state): State<StorageState>,
     SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ListObjects>,
@@ -178,7 +159,7 @@ async fn list_objects(
         (status = 404, body = ErrorBody, description = "`object_not_found`, or the bucket does not exist"),
     ),
 )]
-async fn delete_object(
+pub(crate) async fn delete_object(
     State(state): State<StorageState>,
     SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ObjectRef>,
