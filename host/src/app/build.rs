@@ -11,7 +11,7 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
-    jobs::{JobsState, NoRunner},
+    jobs::{Jobs, Runs},
     notifications::NotificationState,
     object_store::ObjectStore,
     plugins::{
@@ -60,10 +60,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let egress = Egress::new(config.http_allowed_hosts.clone(), &config.trusted_certificates)?;
     let notifications =
         NotificationState::new(platform.clone(), sealer.clone(), egress.clone(), config.trusted_certificates.clone());
-    let new_jobs = |runner| {
-        let (sealer, store, projects) = (sealer.clone(), store.clone(), projects.clone());
-        JobsState::new(platform.clone(), sealer, store, projects, runner, config.jobs.clone())
-    };
+    let runs = Runs::new(platform.clone(), store.clone(), config.jobs.clone());
 
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
     let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer);
@@ -76,8 +73,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         store: store.clone(),
         storage: storage.clone(),
         backups: Arc::new(catalogue.clone()),
-        // What removes old runs begins none, so that it needs nobody to run them.
-        runs: new_jobs(Arc::new(NoRunner)),
+        runs: runs.clone(),
         master_key_id: sealer.current_key().to_string(),
     });
     let limits = HostLimits::from(&config.plugins);
@@ -94,7 +90,8 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         )),
         on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
     });
-    let jobs = new_jobs(replaced.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone()))));
+    let runner = replaced.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone())));
+    let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
     let backups =
         BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
 

@@ -22,7 +22,7 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::DataService,
     egress::Egress,
-    jobs::{JobRunner, JobsState, Scheduler},
+    jobs::{JobRunner, Jobs, Runs, Scheduler},
     notifications::{NotificationState, Notifier},
     object_store::ObjectStore,
     plugins::{FirstParty, PluginRunner, Plugins, capabilities},
@@ -75,7 +75,7 @@ struct Inner {
     backups: BackupsState,
     capabilities: Arc<capabilities::Services>,
     plugins: Plugins,
-    jobs: JobsState,
+    jobs: Jobs,
     scheduler: tokio::sync::Mutex<Option<Scheduler>>,
     egress: Egress,
     notifications: NotificationState,
@@ -127,7 +127,7 @@ impl App {
         PluginRunner::new(self.0.plugins.clone())
     }
 
-    pub fn jobs(&self) -> &JobsState {
+    pub fn jobs(&self) -> &Jobs {
         &self.0.jobs
     }
 
@@ -164,6 +164,12 @@ macro_rules! parts {
     };
 }
 
+impl FromRef<App> for Runs {
+    fn from_ref(app: &App) -> Self {
+        app.0.jobs.runs().clone()
+    }
+}
+
 parts! {
     ProjectsState = projects;
     Projects = projects.projects;
@@ -172,7 +178,7 @@ parts! {
     DataService = data;
     SqlEditorState = sql_editor;
     BackupsState = backups;
-    JobsState = jobs;
+    Jobs = jobs;
     NotificationState = notifications;
     Egress = egress;
     Plugins = plugins;

@@ -35,7 +35,7 @@ fn notices(ended: &RunEnded) -> Vec<Notification> {
     };
     let notice = |event, ending: &str, message: &str| {
         let notice = Notification::new(event, format!("{subject} {ending}"), message.to_owned());
-        notice.of_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string())
+        notice.with_project(ended.project_id.clone()).with_field("run", ended.run_id.to_string())
     };
     match ended.status {
         RunStatus::Fail | RunStatus::Timeout if ended.will_retry => Vec::new(),

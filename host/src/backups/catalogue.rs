@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     db::{DatabaseName, restore::Restorer},
-    jobs::JobsState,
+    jobs::Runs,
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError},
     plugins::{BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease},
 };
@@ -129,7 +129,7 @@ impl BackupCatalogue for Catalogue {
             verified_at: None,
         };
         let mut transaction = self.platform.begin().await.map_err(database)?;
-        if !JobsState::hold_lease(&mut transaction, run.run_id, run.lease).await.map_err(database)? {
+        if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database)? {
             return Err(CatalogueError::LeaseLost);
         }
         queries::insert(&mut *transaction, &row).await.map_err(database)?;

@@ -43,6 +43,6 @@ impl BackupsState {
             project_id,
             timeout: LONGEST,
         };
-        self.jobs.begin_run(&run).await
+        self.jobs.start_run(&run).await
     }
 }

@@ -23,7 +23,7 @@ mod verify;
 
 use sqlx::PgPool;
 
-use crate::{jobs::JobsState, object_store::ObjectStore, projects::Databases};
+use crate::{jobs::Jobs, object_store::ObjectStore, projects::Databases};
 
 pub(crate) use routes::*;
 
@@ -40,5 +40,5 @@ pub struct BackupsState {
     pub store: ObjectStore,
     pub databases: Databases,
     pub catalogue: Catalogue,
-    pub jobs: JobsState,
+    pub jobs: Jobs,
 }

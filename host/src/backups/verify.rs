@@ -20,7 +20,7 @@ use crate::{
         restore::{Archive, RestoreError, Restorer, ScratchName},
     },
     error::{ApiError, ApiResult},
-    jobs::{JobsState, NewRun},
+    jobs::{NewRun, Runs},
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError},
     plugins::{BackupVerification, CatalogueError, RunLease, TableDifference},
     secrets,
@@ -131,7 +131,7 @@ impl Catalogue {
             .map_err(|error| CatalogueError::Unavailable { what: "Postgres", cause: error.into() })??;
         if verification.differences.is_empty() {
             let mut transaction = self.platform.begin().await.map_err(database)?;
-            if !JobsState::hold_lease(&mut transaction, run.run_id, run.lease).await.map_err(database)? {
+            if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database)? {
                 return Err(CatalogueError::LeaseLost);
             }
             queries::mark_verified(&mut transaction, id).await.map_err(database)?;
@@ -189,7 +189,7 @@ impl BackupsState {
             project_id,
             timeout: LONGEST,
         };
-        self.jobs.begin_run(&run).await
+        self.jobs.start_run(&run).await
     }
 }
 

@@ -2,16 +2,16 @@ use std::time::Duration;
 
 use super::{ConfigError, Vars};
 
-/// How jobs are run, and how long their history is kept.
+/// Execution of jobs, and retention of their history.
 #[derive(Debug, Clone)]
 pub struct JobsConfig {
-    /// Runs at once in this process.
+    /// Maximum number of concurrent runs in this process.
     pub concurrency: usize,
-    /// A run whose scheduler was not heard of for so long is taken for dead.
+    /// Time without a renewal after which a run's lease expires and its scheduler counts as crashed.
     pub lease: Duration,
-    /// Runs that ended so many days ago are removed; the newest of each job stays.
+    /// Days after which ended runs are removed. The newest run of each job is kept.
     pub run_retention_days: u32,
-    /// Ended runs that are kept of one job.
+    /// Maximum number of ended runs that are kept per job.
     pub run_retention_per_job: u32,
 }
 

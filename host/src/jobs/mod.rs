@@ -1,87 +1,34 @@
-//! Jobs: what runs on a schedule or by hand, and the history of its runs.
+//! Jobs: work that runs on a schedule or on demand, and the history of its runs.
 //!
-//! Postgres says *who* runs: a run is a row, unique by job, fire time and attempt, claimed with `SKIP LOCKED` and held by
-//! a lease that its scheduler renews. A `Schedule` says *when*. So there may be any number of schedulers, and each may
-//! die at any moment. What a run does to the outside may then happen twice; what it writes to the platform is fenced by
-//! its lease ([`JobsState::hold_lease`]).
+//! A run is a row in Postgres, unique by job, fire time and attempt. A scheduler claims queued runs with `SKIP LOCKED`
+//! and holds a lease on each, which it renews. Any number of schedulers can run on one database, and any of them can
+//! crash: another one takes over when the lease expires. A run's effects on other systems can then happen twice; its
+//! writes to the platform are fenced by the lease ([`Runs::lock_lease`]).
 //!
-//! Deliberately absent: WebAssembly. A job is run by a [`JobRunner`]; the plugins' floor provides it. No values of
-//! secrets leave this folder but in [`RunCall::secrets`].
+//! Deliberately absent: WebAssembly. A [`JobRunner`] executes runs; `plugins` implements it. Values of secrets leave
+//! this folder only in [`RunCall::secrets`].
 //!
-//! Reading order: `runner` (what runs), `schedule` (when), `queries`, `definition` (what a job may be), `catalogue`
-//! (jobs as the owner changes them), `begin` (runs by hand), `scheduler`, `output` (a run's log and progress), `log`
-//! (reading it), `tail` (following it), `retention`, then the routes.
+//! Reading order: `runner` (the interface to `plugins`), `schedule` (when a job is due), `state` (what the rest of the
+//! folder shares), `catalogue` (jobs and their definition), `runs` (history, logs, retention), `redact` (keeps secrets
+//! out of logs and responses), `signals` (messages between nodes), `scheduler` (executes runs).
 
 mod catalogue;
-mod names;
-mod no_runner;
-mod queries;
 mod redact;
 mod runner;
 mod runs;
 mod schedule;
 mod scheduler;
-
-use std::sync::Arc;
-
-use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
-
-use crate::{config::JobsConfig, object_store::ObjectStore, projects::Projects, secrets::Sealer};
+mod signals;
+mod state;
 
 pub(crate) use catalogue::routes::*;
 pub(crate) use runs::routes::*;
 
 pub use crate::object_store::PLATFORM_BUCKET;
-pub use catalogue::NewRun;
-pub use catalogue::sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
-pub use no_runner::NoRunner;
+pub use catalogue::{NewRun, SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub use redact::Redactor;
 pub use runner::{JobRunner, LineLevel, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 pub use runs::RetentionReport;
 pub use schedule::{Schedule, ScheduleError};
 pub use scheduler::{RunEnded, RunObserver, Scheduler};
-
-/// What the routes, the scheduler and other slices need of jobs. Cheap to clone.
-#[derive(Clone)]
-pub struct JobsState {
-    platform: PgPool,
-    sealer: Sealer,
-    store: ObjectStore,
-    projects: Projects,
-    runner: Arc<dyn JobRunner>,
-    config: JobsConfig,
-    /// Cancelled when the process ends, so that those who follow a log are told.
-    closing: CancellationToken,
-    tails: Arc<tokio::sync::Semaphore>,
-    /// Where the sweep of logs without a run goes on.
-    orphan_cursor: Arc<tokio::sync::Mutex<Option<String>>>,
-}
-
-impl JobsState {
-    pub fn new(
-        platform: PgPool,
-        sealer: Sealer,
-        store: ObjectStore,
-        projects: Projects,
-        runner: Arc<dyn JobRunner>,
-        config: JobsConfig,
-    ) -> Self {
-        Self {
-            platform,
-            sealer,
-            store,
-            projects,
-            runner,
-            config,
-            closing: CancellationToken::new(),
-            tails: Arc::new(tokio::sync::Semaphore::new(runs::MOST_TAILS)),
-            orphan_cursor: Arc::default(),
-        }
-    }
-
-    /// Ends what would go on for ever: logs that are being followed.
-    pub fn close(&self) {
-        self.closing.cancel();
-    }
-}
+pub use state::{Jobs, Runs};

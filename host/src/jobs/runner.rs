@@ -7,23 +7,25 @@ use uuid::Uuid;
 
 use crate::config::Secret;
 
-/// Runs the work of jobs. One call is one attempt.
+/// Executes runs. One call of [`run`](Self::run) is one attempt.
 #[async_trait]
 pub trait JobRunner: Send + Sync + 'static {
-    /// Whether the plugin may run and the parameters fit the job's schema, for when a job is saved or begun by hand.
-    /// An empty `job` means the plugin's only one, or the one called like the plugin; answers the job's name.
+    /// Checks that the plugin can run and that the parameters match the job's schema. Called when a job is saved or
+    /// started manually.
+    ///
+    /// An empty `job` selects the plugin's only job, or the job with the plugin's name. Returns the job's name.
     ///
     /// # Errors
-    /// What the owner has to change.
+    /// Returns what the owner has to change.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
-    /// How long a plugin's runs may take at the most, where it may run: what jobs get that name no time of their own.
-    async fn longest_run(&self, _plugin: &str) -> Option<Duration> {
+    /// Returns the maximum duration of the plugin's runs, if the plugin can run. It is the default time limit of jobs.
+    async fn max_duration(&self, _plugin: &str) -> Option<Duration> {
         None
     }
 
-    /// Runs to the end, to `timeout` after [`RunOutput::begun`], or until `cancel`; returns within 100 ms of the last two. Dropping the future
-    /// ends the run as well; either way what it had begun and not committed is undone.
+    /// Runs until the work ends, until `timeout` after [`RunOutput::started`], or until `cancel`. Returns within
+    /// 100 ms of the last two. Dropping the future ends the run as well. Uncommitted work is undone in both cases.
     async fn run(
         &self,
         call: RunCall,
@@ -32,41 +34,49 @@ pub trait JobRunner: Send + Sync + 'static {
     ) -> Result<RunReport, RunFailure>;
 }
 
-/// Why work can't be begun.
+/// Why a run can't be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunRefusal {
-    #[error("there is no plugin `{name}` that can run{}", hint.as_deref().map(|hint| format!(": {hint}")).unwrap_or_default())]
+    #[error("no plugin `{name}` can run{}", hint.as_deref().map(|hint| format!(": {hint}")).unwrap_or_default())]
     UnknownPlugin { name: String, hint: Option<String> },
-    #[error("plugin `{plugin}` has {}; choose one of: {}", if job.is_empty() { "several jobs".to_owned() } else { format!("no job `{job}`") }, known.join(", "))]
+    #[error(
+        "plugin `{plugin}` has {}; choose one of: {}",
+        if job.is_empty() { "several jobs".to_owned() } else { format!("no job `{job}`") },
+        known.join(", ")
+    )]
     UnknownJob { plugin: String, job: String, known: Vec<String> },
-    /// `problems` are a JSON pointer and what is wrong there, each.
-    #[error("the parameters don't fit the job's schema: {}", problems.iter().map(|(at, what)| format!("{at}: {what}")).collect::<Vec<_>>().join("; "))]
+    /// Each problem is a JSON pointer and a description.
+    #[error(
+        "the parameters don't match the job's schema: {}",
+        problems.iter().map(|(pointer, problem)| format!("{pointer}: {problem}")).collect::<Vec<_>>().join("; ")
+    )]
     Params { problems: Vec<(String, String)> },
 }
 
-/// One attempt.
+/// One attempt of a run.
 #[derive(Debug, Clone)]
 pub struct RunCall {
     pub run_id: Uuid,
     pub job_id: Option<Uuid>,
-    /// Proves that this attempt still holds its lease; what it writes to the platform is written only while it does.
+    /// Token of the lease. The platform accepts writes of this attempt only while the run holds the lease.
     pub lease: Uuid,
     pub project: Option<String>,
     pub plugin: String,
     pub job: String,
     pub params: serde_json::Value,
-    /// The run's own secrets by name (`header.<lowercase name>`, `body`); no plugin sees a value.
+    /// The job's secrets by name (`header.<lowercase name>`, `body`). Plugins never see the values.
     pub secrets: BTreeMap<String, Secret>,
-    /// From 1.
+    /// Counted from 1.
     pub attempt: u32,
     pub scheduled_for: Option<DateTime<Utc>>,
     pub timeout: Duration,
 }
 
-/// Where a run's log and progress go. Never blocks, never fails; beyond its limits it drops and counts.
+/// Receives a run's log and progress. Never blocks and never fails; lines beyond the log's limit are dropped and
+/// counted.
 pub trait RunOutput: Send + Sync + 'static {
-    /// The run's time begins: it waits for no place any more. A runner says it once for each run that gets so far.
-    fn begun(&self) {}
+    /// Starts the run's time limit. A runner calls it once per run, as soon as the run no longer waits for a permit.
+    fn started(&self) {}
 
     /// `fields` is a JSON object, or null.
     fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value);
@@ -82,17 +92,17 @@ pub enum LineLevel {
     Error,
 }
 
-/// A run that succeeded.
+/// Result of a successful run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
-    /// JSON, at most 64 KiB. A number `httpStatus` in it is shown beside the run.
+    /// JSON, at most 64 KiB. A number `httpStatus` in it is shown with the run.
     pub result: serde_json::Value,
 }
 
-/// A run that did not.
+/// Why a run did not succeed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunFailure {
-    /// `details` as in [`RunReport::result`]. A run that is not `retryable` (refused, invalid) is not tried again.
+    /// `details` is like [`RunReport::result`]. A run that is not `retryable` (refused, invalid) is not retried.
     Failed {
         message: String,
         details: Option<serde_json::Value>,

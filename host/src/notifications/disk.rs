@@ -8,12 +8,13 @@ use sqlx::PgPool;
 
 use super::{NotificationState, notification::Notification, notifier::Notifier, queries};
 
-const PAUSE: Duration = Duration::from_secs(300);
-/// Percent points above the threshold at which a disk is well again, so that one at the edge isn't told of all day.
-const MARGIN: f64 = 2.0;
+const CHECK_INTERVAL: Duration = Duration::from_secs(300);
+/// Percentage points above the threshold at which the disk counts as recovered. Prevents repeated notifications at the
+/// threshold.
+const RECOVERY_MARGIN: f64 = 2.0;
 
-/// Tells the owner once that the disk of the data folder is nearly full, and again only after it had room meanwhile,
-/// over restarts too.
+/// Notifies the owner when the disk of the data folder is nearly full. Notifies again only after the disk had recovered
+/// in the meantime, also across restarts.
 pub struct DiskWatch {
     folder: PathBuf,
     threshold_percent: u8,
@@ -26,68 +27,74 @@ impl DiskWatch {
         Self { folder, threshold_percent, platform: state.platform.clone(), notifier: state.notifier.clone() }
     }
 
-    /// Looks every five minutes.
+    /// Checks every five minutes.
     pub(super) async fn watch(self) {
-        let mut ticks = tokio::time::interval(PAUSE);
+        let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         loop {
             ticks.tick().await;
             if let Err(error) = self.check_now().await {
-                tracing::warn!(error = format!("{error:#}"), folder = %self.folder.display(), "the disk can't be watched");
+                let folder = self.folder.display();
+                tracing::warn!(error = format!("{error:#}"), %folder, "failed to check the free disk space");
             }
         }
     }
 
-    /// Looks once.
+    /// Checks once.
     pub async fn check_now(&self) -> anyhow::Result<()> {
         let folder = self.folder.clone();
         let space = tokio::task::spawn_blocking(move || space_of(&folder)).await??;
-        // Of the disk, not of the folder: two nodes may share it, and two may have folders of the same name.
+        // Identified by disk, not by folder: nodes can share a disk, and folders on different nodes can have the same
+        // path.
         let condition = format!("diskLow:{:x}", space.id);
-        let known = queries::condition_is_known(&self.platform, &condition).await?;
-        match change(space.free_percent(), f64::from(self.threshold_percent), known) {
+        let is_known = queries::condition_exists(&self.platform, &condition).await?;
+        match detect_change(space.free_percent(), f64::from(self.threshold_percent), is_known) {
             Change::None => {}
-            Change::NowLow => {
-                // Written down first: a crash in between says it twice rather than never.
+            Change::BecameLow => {
+                // In this order, a crash in between causes a second notification instead of none.
                 queries::enqueue(&self.platform, &self.notification(&space)).await?;
-                queries::remember_condition(&self.platform, &condition).await?;
-                self.notifier.wake();
+                queries::insert_condition(&self.platform, &condition).await?;
+                self.notifier.wake_delivery();
                 tracing::warn!(free_bytes = space.free, total_bytes = space.total, "the disk is nearly full");
             }
-            Change::WellAgain => {
-                queries::forget_condition(&self.platform, &condition).await?;
-                tracing::info!(free_bytes = space.free, total_bytes = space.total, "the disk has room again");
+            Change::Recovered => {
+                queries::delete_condition(&self.platform, &condition).await?;
+                tracing::info!(
+                    free_bytes = space.free,
+                    total_bytes = space.total,
+                    "the disk has enough free space again"
+                );
             }
         }
         Ok(())
     }
 
     fn notification(&self, space: &Space) -> Notification {
-        let text = "Remove what isn't needed, or give the disk more room. When it is full, databases and uploads stop.";
+        let text = "Free some space or enlarge the disk. When the disk is full, databases and uploads stop working.";
         Notification::new(NotificationEvent::DiskLow, "The disk is nearly full", text)
             .with_field("free", format!("{} of {} ({:.1} %)", gib(space.free), gib(space.total), space.free_percent()))
             .with_field("folder", self.folder.display().to_string())
-            .within_limits()
+            .normalized()
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Change {
     None,
-    NowLow,
-    WellAgain,
+    BecameLow,
+    Recovered,
 }
 
-fn change(free_percent: f64, threshold_percent: f64, known: bool) -> Change {
-    if !known && free_percent < threshold_percent {
-        Change::NowLow
-    } else if known && free_percent >= (threshold_percent + MARGIN).min(100.0) {
-        Change::WellAgain
+fn detect_change(free_percent: f64, threshold_percent: f64, is_known: bool) -> Change {
+    if !is_known && free_percent < threshold_percent {
+        Change::BecameLow
+    } else if is_known && free_percent >= (threshold_percent + RECOVERY_MARGIN).min(100.0) {
+        Change::Recovered
     } else {
         Change::None
     }
 }
 
-/// A file system, in bytes.
+/// Space on a file system, in bytes.
 struct Space {
     id: u64,
     free: u64,
@@ -100,11 +107,11 @@ impl Space {
     }
 }
 
-/// Of the folder, or where it isn't there yet of the one that it will be in.
+/// Returns the space of a folder's file system. If the folder does not exist, its nearest existing ancestor counts.
 fn space_of(folder: &Path) -> anyhow::Result<Space> {
     let absolute = std::path::absolute(folder)?;
-    let there = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let stat = nix::sys::statvfs::statvfs(there)?;
+    let existing = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let stat = nix::sys::statvfs::statvfs(existing)?;
     let unit = stat.fragment_size();
     Ok(Space { id: stat.filesystem_id(), free: stat.blocks_available() * unit, total: stat.blocks() * unit })
 }
@@ -118,19 +125,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_is_told_of_once_until_it_has_room() {
+    fn low_disk_is_reported_once_until_it_recovers() {
         let check =
-            |free: f64, known: bool, expected: Change| assert_eq!(change(free, 10.0, known), expected, "{free}");
+            |free: f64, known: bool, expected: Change| assert_eq!(detect_change(free, 10.0, known), expected, "{free}");
         check(50.0, false, Change::None);
-        check(9.9, false, Change::NowLow);
+        check(9.9, false, Change::BecameLow);
         check(9.9, true, Change::None);
         check(10.5, true, Change::None);
-        check(12.0, true, Change::WellAgain);
+        check(12.0, true, Change::Recovered);
         check(10.5, false, Change::None);
     }
 
     #[test]
-    fn a_folder_that_is_not_there_yet_has_a_disk() {
+    fn missing_folder_uses_its_ancestors_disk() {
         let folder = tempfile::tempdir().unwrap();
         let space = space_of(&folder.path().join("not/yet")).unwrap();
         assert_eq!(space.id, space_of(folder.path()).unwrap().id);

@@ -2,28 +2,28 @@ use api_types::NotificationEvent;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-const MOST_TITLE: usize = 200;
-const MOST_MESSAGE: usize = 4000;
-const MOST_FIELDS: usize = 20;
-const MOST_FIELD_NAME: usize = 100;
-const MOST_FIELD_VALUE: usize = 1000;
-const MOST_LINK: usize = 2000;
+const MAX_TITLE_LENGTH: usize = 200;
+const MAX_MESSAGE_LENGTH: usize = 4000;
+const MAX_FIELDS: usize = 20;
+const MAX_FIELD_NAME_LENGTH: usize = 100;
+const MAX_FIELD_VALUE_LENGTH: usize = 1000;
+const MAX_LINK_BYTES: usize = 2000;
 
-/// Something the owner may want to hear of. Never holds a secret: it is stored, and sent to others.
+/// A message to the owner. Must not contain secrets, because it is stored and sent to other services.
 ///
-/// Equal event, project and title within ten minutes make one further message that tells how many there were.
+/// Notifications with the same event, project and title within ten minutes are merged into one message with a count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     pub event: NotificationEvent,
-    /// Id of the project it is about.
+    /// Id of the project that the notification concerns.
     pub project: Option<String>,
     /// One line, for example `Job "nightly" failed`.
     pub title: String,
     pub message: String,
-    /// Where more of it can be seen.
+    /// URL of a page with details.
     pub link: Option<String>,
-    /// Names and values, for example `attempt`, `3`.
+    /// Names and values, for example `attempt` and `3`.
     pub fields: Vec<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ impl Notification {
         Self { event, project: None, title: title.into(), message: message.into(), link: None, fields: Vec::new() }
     }
 
-    pub fn of_project(mut self, project: Option<String>) -> Self {
+    pub fn with_project(mut self, project: Option<String>) -> Self {
         self.project = project;
         self
     }
@@ -42,70 +42,57 @@ impl Notification {
         self
     }
 
-    /// Within what is stored: cut to size, without control characters, the title on one line.
-    pub(super) fn within_limits(mut self) -> Self {
-        self.title = cut(&one_line(&self.title), MOST_TITLE);
+    /// Truncates texts to the stored size, removes control characters, and puts the title on one line.
+    pub(super) fn normalized(mut self) -> Self {
+        self.title = truncate(&one_line(&self.title), MAX_TITLE_LENGTH);
         if self.title.is_empty() {
-            self.title = event_name(self.event).to_owned();
+            self.title = self.event.to_string();
         }
-        self.message = cut(&printable(&self.message), MOST_MESSAGE);
-        self.fields.truncate(MOST_FIELDS);
+        self.message = truncate(&printable(&self.message), MAX_MESSAGE_LENGTH);
+        self.fields.truncate(MAX_FIELDS);
         for (name, value) in &mut self.fields {
-            *name = cut(&one_line(name), MOST_FIELD_NAME);
-            *value = cut(&printable(value), MOST_FIELD_VALUE);
+            *name = truncate(&one_line(name), MAX_FIELD_NAME_LENGTH);
+            *value = truncate(&printable(value), MAX_FIELD_VALUE_LENGTH);
         }
         self.fields.retain(|(name, value)| !name.is_empty() && !value.is_empty());
         self.link = self.link.filter(|link| {
             let parsed = url::Url::parse(link);
-            link.len() <= MOST_LINK && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+            link.len() <= MAX_LINK_BYTES && parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
         });
         self
     }
 
-    /// What equal notifications have in common.
-    pub(super) fn fold_key(&self) -> String {
-        format!("{}\n{}\n{}", event_name(self.event), self.project.as_deref().unwrap_or_default(), self.title)
+    /// Returns a key that is the same for notifications that are merged.
+    pub(super) fn merge_key(&self) -> String {
+        format!("{}\n{}\n{}", self.event, self.project.as_deref().unwrap_or_default(), self.title)
     }
 }
 
-/// As the API and the webhook write it.
-pub fn event_name(event: NotificationEvent) -> &'static str {
-    match event {
-        NotificationEvent::RunFailed => "runFailed",
-        NotificationEvent::RunRecovered => "runRecovered",
-        NotificationEvent::BackupDone => "backupDone",
-        NotificationEvent::BackupFailed => "backupFailed",
-        NotificationEvent::PluginRejected => "pluginRejected",
-        NotificationEvent::DiskLow => "diskLow",
-        NotificationEvent::Plugin => "plugin",
-    }
-}
-
-/// A notification as a channel shows it.
+/// A notification in the form that channels send.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
-    /// Of the delivery: the same when it is tried again.
+    /// Id of the delivery. It stays the same when the delivery is retried.
     pub id: uuid::Uuid,
-    /// As [`event_name`] has it, or `test`.
+    /// The name of the event, or `test`.
     pub event: &'static str,
     pub notification: Notification,
     pub project_name: Option<String>,
-    /// How many notifications it stands for.
+    /// Number of merged notifications.
     pub occurrences: i32,
     pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
 }
 
 impl Message {
-    /// What the test button sends.
+    /// Returns the message that tests a channel.
     pub(super) fn test(channel: &str) -> Self {
         let now = Utc::now();
-        let text = "If you can read this, notifications reach you.";
+        let text = "If you can read this, the channel works.";
         Self {
             id: uuid::Uuid::now_v7(),
             event: "test",
-            notification: Notification::new(NotificationEvent::Plugin, format!("Test of the channel {channel}"), text)
-                .within_limits(),
+            notification: Notification::new(NotificationEvent::Plugin, format!("Test of channel {channel}"), text)
+                .normalized(),
             project_name: None,
             occurrences: 1,
             first_at: now,
@@ -113,7 +100,7 @@ impl Message {
         }
     }
 
-    /// The title, and how often where that is more than once.
+    /// Returns the title, with the number of occurrences if there are several.
     pub(super) fn headline(&self) -> String {
         if self.occurrences > 1 {
             format!("{} ({} times)", self.notification.title, self.occurrences)
@@ -122,7 +109,7 @@ impl Message {
         }
     }
 
-    /// The message, then since when it has been repeated.
+    /// Returns the message, followed by the period of its occurrences if there are several.
     pub(super) fn text(&self) -> String {
         let mut text = self.notification.message.clone();
         if self.occurrences > 1 {
@@ -130,12 +117,12 @@ impl Message {
                 text.push_str("\n\n");
             }
             let (first, last) = (self.first_at.format("%F %T"), self.last_at.format("%F %T"));
-            text.push_str(&format!("{} times from {first} to {last} UTC; this is the latest.", self.occurrences));
+            text.push_str(&format!("{} times from {first} to {last} UTC; this is the most recent.", self.occurrences));
         }
         text
     }
 
-    /// The fields, the project first.
+    /// Returns the fields, starting with the project.
     pub(super) fn fields(&self) -> Vec<(&str, &str)> {
         let project = self.project_name.as_deref().or(self.notification.project.as_deref());
         let project = project.map(|name| ("project", name));
@@ -144,14 +131,14 @@ impl Message {
     }
 }
 
-/// At most so many UTF-16 units, the way the receivers count, with `…` where something was cut.
-pub(super) fn cut(text: &str, most: usize) -> String {
+/// Truncates a text to `max_length` UTF-16 units, which is how receivers count, and marks it with `…`.
+pub(super) fn truncate(text: &str, max_length: usize) -> String {
     let mut units = 0;
     for (at, character) in text.char_indices() {
         units += character.len_utf16();
-        if units > most {
+        if units > max_length {
             let mut kept = &text[..at];
-            while kept.chars().map(char::len_utf16).sum::<usize>() + 1 > most {
+            while kept.chars().map(char::len_utf16).sum::<usize>() + 1 > max_length {
                 let Some(last) = kept.chars().next_back() else { break };
                 kept = &kept[..kept.len() - last.len_utf8()];
             }
@@ -176,25 +163,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_cut() {
+    fn long_texts_are_truncated_and_control_characters_removed() {
         let mut notification = Notification::new(NotificationEvent::RunFailed, "a\r\nsubject: b\0", "x\0\r\ny");
         notification.link = Some("javascript:x".into());
         notification.fields = vec![("n\n".into(), "v".into()), ("empty".into(), String::new())];
-        let kept = notification.within_limits();
+        let kept = notification.normalized();
         assert_eq!((kept.title.as_str(), kept.message.as_str(), kept.link), ("a subject: b", "x\ny", None));
         assert_eq!(kept.fields, [("n".to_owned(), "v".to_owned())]);
-        let long = Notification::new(NotificationEvent::Plugin, "é".repeat(500), "😀".repeat(5000)).within_limits();
-        assert_eq!(long.title.encode_utf16().count(), MOST_TITLE);
-        assert!(long.message.encode_utf16().count() <= MOST_MESSAGE && long.message.ends_with("😀…"));
-        assert_eq!(Notification::new(NotificationEvent::Plugin, " \n", "").within_limits().title, "plugin");
-        assert_eq!((cut("abc", 3).as_str(), cut("abcd", 3).as_str(), cut("😀😀", 2).as_str()), ("abc", "ab…", "…"));
-    }
-
-    #[test]
-    fn events_are_named_as_on_the_wire() {
-        use NotificationEvent::{BackupDone, BackupFailed, DiskLow, Plugin, PluginRejected, RunFailed, RunRecovered};
-        for event in [RunFailed, RunRecovered, BackupDone, BackupFailed, PluginRejected, DiskLow, Plugin] {
-            assert_eq!(serde_json::to_value(event).unwrap(), event_name(event));
-        }
+        let long = Notification::new(NotificationEvent::Plugin, "é".repeat(500), "😀".repeat(5000)).normalized();
+        assert_eq!(long.title.encode_utf16().count(), MAX_TITLE_LENGTH);
+        assert!(long.message.encode_utf16().count() <= MAX_MESSAGE_LENGTH && long.message.ends_with("😀…"));
+        assert_eq!(Notification::new(NotificationEvent::Plugin, " \n", "").normalized().title, "plugin");
+        assert_eq!(
+            (truncate("abc", 3).as_str(), truncate("abcd", 3).as_str(), truncate("😀😀", 2).as_str()),
+            ("abc", "ab…", "…")
+        );
     }
 }

@@ -1,24 +1,25 @@
-//! The fixed SQL of channels and of the outbox.
+//! The SQL of channels and of the outbox.
 
+use api_types::{ChannelKind, NotificationEvent};
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-use super::notification::{Notification, event_name};
+use super::notification::Notification;
 
-/// Equal notifications within so many seconds after a message make one further message.
-const FOLD_SECONDS: f64 = 600.0;
-/// Deliveries that may wait for one channel.
-const MOST_WAITING: i64 = 1000;
-/// Deliveries that are over are kept so long, to look at.
-const KEPT_DAYS: i32 = 7;
+/// Seconds after a message within which equal notifications are merged into one further message.
+const MERGE_SECONDS: f64 = 600.0;
+/// Pending deliveries per channel.
+const MAX_PENDING: i64 = 1000;
+/// Days after which finished deliveries are removed.
+const RETENTION_DAYS: i32 = 7;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct ChannelRow {
     pub id: Uuid,
     pub name: String,
-    pub kind: String,
-    pub events: Vec<String>,
+    pub kind: ChannelKind,
+    pub events: Vec<NotificationEvent>,
     pub enabled: bool,
     pub sealed: Vec<u8>,
     pub last_sent_at: Option<DateTime<Utc>>,
@@ -27,8 +28,12 @@ pub(super) struct ChannelRow {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Channels in the order in which they were made.
-pub(super) async fn channels(pool: &PgPool, limit: i64, after: Option<Uuid>) -> Result<Vec<ChannelRow>, sqlx::Error> {
+/// Returns channels, oldest first.
+pub(super) async fn list_channels(
+    pool: &PgPool,
+    limit: i64,
+    after: Option<Uuid>,
+) -> Result<Vec<ChannelRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, name, kind, events, enabled, sealed, last_sent_at, last_error, created_at, updated_at
          FROM notification_channels WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
@@ -39,7 +44,7 @@ pub(super) async fn channels(pool: &PgPool, limit: i64, after: Option<Uuid>) -> 
     .await
 }
 
-pub(super) async fn channel(pool: &PgPool, id: Uuid) -> Result<Option<ChannelRow>, sqlx::Error> {
+pub(super) async fn get_channel(pool: &PgPool, id: Uuid) -> Result<Option<ChannelRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, name, kind, events, enabled, sealed, last_sent_at, last_error, created_at, updated_at
          FROM notification_channels WHERE id = $1",
@@ -49,10 +54,10 @@ pub(super) async fn channel(pool: &PgPool, id: Uuid) -> Result<Option<ChannelRow
     .await
 }
 
-/// What is stored of a channel's form.
+/// The columns of a channel that the owner sets.
 pub(super) struct ChannelForm<'a> {
     pub name: &'a str,
-    pub events: &'a [&'static str],
+    pub events: &'a [NotificationEvent],
     pub enabled: bool,
     pub sealed: &'a [u8],
 }
@@ -60,7 +65,7 @@ pub(super) struct ChannelForm<'a> {
 pub(super) async fn insert_channel(
     pool: &PgPool,
     id: Uuid,
-    kind: &str,
+    kind: ChannelKind,
     form: &ChannelForm<'_>,
 ) -> Result<ChannelRow, sqlx::Error> {
     sqlx::query_as(
@@ -77,12 +82,12 @@ pub(super) async fn insert_channel(
     .await
 }
 
-/// Changes the channel where its settings are still those that the change was made from; none where they are not, or
-/// where it is gone. What waits for a channel that is switched off is given up.
+/// Updates a channel if its settings are still `previous_sealed`. Returns none if they are not, or if the channel does
+/// not exist. Pending deliveries of a disabled channel fail.
 pub(super) async fn update_channel(
     pool: &PgPool,
     id: Uuid,
-    sealed_before: &[u8],
+    previous_sealed: &[u8],
     form: &ChannelForm<'_>,
 ) -> Result<Option<ChannelRow>, sqlx::Error> {
     let mut transaction = pool.begin().await?;
@@ -98,13 +103,13 @@ pub(super) async fn update_channel(
     .bind(form.events)
     .bind(form.enabled)
     .bind(form.sealed)
-    .bind(sealed_before)
+    .bind(previous_sealed)
     .fetch_optional(&mut *transaction)
     .await?;
     if !form.enabled && row.is_some() {
         sqlx::query(
             "UPDATE notification_deliveries
-             SET state = 'failed', error = 'The channel was switched off.', finished_at = now()
+             SET state = 'failed', error = 'The channel was disabled.', finished_at = now()
              WHERE channel_id = $1 AND state = 'pending' AND NOT in_flight",
         )
         .bind(id)
@@ -115,14 +120,14 @@ pub(super) async fn update_channel(
     Ok(row)
 }
 
-pub(super) async fn delete_channel(pool: &PgPool, id: Uuid) -> Result<Option<(String, String)>, sqlx::Error> {
+pub(super) async fn delete_channel(pool: &PgPool, id: Uuid) -> Result<Option<(String, ChannelKind)>, sqlx::Error> {
     sqlx::query_as("DELETE FROM notification_channels WHERE id = $1 RETURNING name, kind")
         .bind(id)
         .fetch_optional(pool)
         .await
 }
 
-/// How a test ended.
+/// Records the result of a test.
 pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE notification_channels
@@ -135,18 +140,19 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
     .map(drop)
 }
 
-/// Adds a notification to the outbox of every channel that wants it. One that repeats what still waits is counted
-/// there; one that repeats what was just sent waits until ten minutes have passed. A channel that a thousand wait for
-/// gets no more of them: answers how many channels those are.
+/// Adds a notification to the outbox of every channel that subscribes to its event.
+///
+/// If an equal notification is pending, only its count is incremented. If an equal one was just sent, the new one is
+/// due after ten minutes. Returns the number of channels that have too many pending deliveries and do not get this one.
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
-    let (event, fold_key) = (event_name(notification.event), notification.fold_key());
+    let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;
-    // Two nodes that say the same at once take turns.
+    // Serialises equal notifications of several nodes.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('notification ' || $1, 0))")
-        .bind(&fold_key)
+        .bind(&merge_key)
         .execute(&mut *transaction)
         .await?;
-    let folded: Vec<Uuid> = sqlx::query_scalar(
+    let merged: Vec<Uuid> = sqlx::query_scalar(
         "UPDATE notification_deliveries d SET occurrences = d.occurrences + 1, last_at = now(), notification = $3
          FROM notification_channels c
          WHERE c.id = d.channel_id AND c.enabled AND $1 = ANY (c.events)
@@ -154,7 +160,7 @@ pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Resul
          RETURNING d.channel_id",
     )
     .bind(event)
-    .bind(&fold_key)
+    .bind(&merge_key)
     .bind(Json(notification))
     .fetch_all(&mut *transaction)
     .await?;
@@ -170,29 +176,29 @@ pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Resul
                 WHERE d.channel_id = c.id AND d.state = 'pending') < $6",
     )
     .bind(event)
-    .bind(&fold_key)
+    .bind(&merge_key)
     .bind(Json(notification))
-    .bind(&folded)
-    .bind(FOLD_SECONDS)
-    .bind(MOST_WAITING)
+    .bind(&merged)
+    .bind(MERGE_SECONDS)
+    .bind(MAX_PENDING)
     .execute(&mut *transaction)
     .await?
     .rows_affected();
-    let wanting: i64 =
+    let subscribed: i64 =
         sqlx::query_scalar("SELECT count(*) FROM notification_channels WHERE enabled AND $1 = ANY (events)")
             .bind(event)
             .fetch_one(&mut *transaction)
             .await?;
     transaction.commit().await?;
-    Ok((wanting as u64).saturating_sub(folded.len() as u64 + added))
+    Ok((subscribed as u64).saturating_sub(merged.len() as u64 + added))
 }
 
-/// Claims up to `limit` channels that something is due for, each for `lease_seconds`.
+/// Claims up to `limit` channels with due deliveries, each for `claim_seconds`.
 pub(super) async fn claim_channels(
     pool: &PgPool,
     claim: Uuid,
     limit: i64,
-    lease_seconds: f64,
+    claim_seconds: f64,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "UPDATE notification_channels SET claim = $1, busy_until = now() + make_interval(secs => $3)
@@ -206,14 +212,14 @@ pub(super) async fn claim_channels(
     )
     .bind(claim)
     .bind(limit)
-    .bind(lease_seconds)
+    .bind(claim_seconds)
     .fetch_all(pool)
     .await
 }
 
-/// A delivery that was begun, with its channel.
+/// An attempt of a delivery, with its channel.
 #[derive(sqlx::FromRow)]
-pub(super) struct BegunDelivery {
+pub(super) struct Attempt {
     pub id: Uuid,
     pub notification: Json<Notification>,
     pub project_name: Option<String>,
@@ -221,16 +227,13 @@ pub(super) struct BegunDelivery {
     pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub attempts: i32,
-    pub kind: String,
+    pub kind: ChannelKind,
     pub sealed: Vec<u8>,
 }
 
-/// Begins what has been due longest for a claimed channel; none where nothing is due, or the claim is lost.
-pub(super) async fn begin_delivery(
-    pool: &PgPool,
-    channel: Uuid,
-    claim: Uuid,
-) -> Result<Option<BegunDelivery>, sqlx::Error> {
+/// Starts an attempt of the longest due delivery of a claimed channel. Returns none if nothing is due or the claim was
+/// lost.
+pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<Option<Attempt>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE notification_deliveries d SET in_flight = true, attempts = d.attempts + 1
          FROM notification_channels c
@@ -246,26 +249,44 @@ pub(super) async fn begin_delivery(
     .await
 }
 
-/// How a try ended.
-pub(super) struct Settlement<'a> {
-    pub state: &'static str,
-    pub error: Option<&'a str>,
-    /// Until the next try, where there is one.
-    pub retry_seconds: f64,
-    /// How long the channel as a whole is left alone.
-    pub pause_seconds: Option<f64>,
-    /// The try doesn't count, since the channel only asked for patience.
-    pub uncounted: bool,
+/// State of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeliveryState {
+    Pending,
+    Sent,
+    Failed,
 }
 
-/// Records how a try ended and gives the channel back. Changes nothing where the claim was lost: then another node is
-/// at it.
-pub(super) async fn settle(
+impl DeliveryState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Result of an attempt.
+pub(super) struct AttemptResult<'a> {
+    pub state: DeliveryState,
+    pub error: Option<&'a str>,
+    /// Seconds until the next attempt, if the delivery is pending.
+    pub retry_seconds: f64,
+    /// Seconds for which the whole channel pauses.
+    pub pause_seconds: Option<f64>,
+    /// The channel asked to wait, so the attempt is not counted.
+    pub rate_limited: bool,
+}
+
+/// Records the result of an attempt and releases the channel. Changes nothing if the claim was lost, because another
+/// node serves the channel then.
+pub(super) async fn record_attempt(
     pool: &PgPool,
     channel: Uuid,
     claim: Uuid,
     delivery: Uuid,
-    settlement: &Settlement<'_>,
+    result: &AttemptResult<'_>,
 ) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let held = sqlx::query(
@@ -276,9 +297,9 @@ pub(super) async fn settle(
     )
     .bind(channel)
     .bind(claim)
-    .bind(settlement.pause_seconds)
-    .bind(settlement.error)
-    .bind(settlement.state)
+    .bind(result.pause_seconds)
+    .bind(result.error)
+    .bind(result.state.as_str())
     .execute(&mut *transaction)
     .await?
     .rows_affected();
@@ -291,18 +312,18 @@ pub(super) async fn settle(
              WHERE id = $1",
         )
         .bind(delivery)
-        .bind(settlement.state)
-        .bind(settlement.error)
-        .bind(settlement.retry_seconds)
-        .bind(settlement.uncounted)
+        .bind(result.state.as_str())
+        .bind(result.error)
+        .bind(result.retry_seconds)
+        .bind(result.rate_limited)
         .execute(&mut *transaction)
         .await?;
     }
     transaction.commit().await
 }
 
-/// Gives a channel back for which nothing was due after all.
-pub(super) async fn release(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<(), sqlx::Error> {
+/// Releases a channel without a due delivery.
+pub(super) async fn release_channel(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE notification_channels SET claim = NULL, busy_until = NULL WHERE id = $1 AND claim = $2")
         .bind(channel)
         .bind(claim)
@@ -311,7 +332,7 @@ pub(super) async fn release(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result
         .map(drop)
 }
 
-/// Seconds until something is due, by the database's clock; none where nothing waits.
+/// Returns the seconds until the next delivery is due, by the database's clock, or none.
 pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT extract(epoch FROM min(greatest(d.due_at, c.busy_until)) - now())::float8
@@ -322,26 +343,26 @@ pub(super) async fn seconds_until_due(pool: &PgPool) -> Result<Option<f64>, sqlx
     .await
 }
 
-/// Removes up to 1000 deliveries that have been over for a week.
+/// Removes up to 1000 deliveries that finished more than a week ago.
 pub(super) async fn remove_old_deliveries(pool: &PgPool) -> Result<u64, sqlx::Error> {
     let removed = sqlx::query(
         "DELETE FROM notification_deliveries WHERE id IN (
              SELECT id FROM notification_deliveries WHERE finished_at < now() - make_interval(days => $1) LIMIT 1000)",
     )
-    .bind(KEPT_DAYS)
+    .bind(RETENTION_DAYS)
     .execute(pool)
     .await?;
     Ok(removed.rows_affected())
 }
 
-pub(super) async fn condition_is_known(pool: &PgPool, name: &str) -> Result<bool, sqlx::Error> {
+pub(super) async fn condition_exists(pool: &PgPool, name: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM notification_conditions WHERE name = $1)")
         .bind(name)
         .fetch_one(pool)
         .await
 }
 
-pub(super) async fn remember_condition(pool: &PgPool, name: &str) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_condition(pool: &PgPool, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO notification_conditions (name) VALUES ($1) ON CONFLICT DO NOTHING")
         .bind(name)
         .execute(pool)
@@ -349,8 +370,8 @@ pub(super) async fn remember_condition(pool: &PgPool, name: &str) -> Result<(), 
         .map(drop)
 }
 
-/// True where it was known.
-pub(super) async fn forget_condition(pool: &PgPool, name: &str) -> Result<bool, sqlx::Error> {
-    let forgotten = sqlx::query("DELETE FROM notification_conditions WHERE name = $1").bind(name).execute(pool).await?;
-    Ok(forgotten.rows_affected() > 0)
+/// Deletes a condition. Returns false if it did not exist.
+pub(super) async fn delete_condition(pool: &PgPool, name: &str) -> Result<bool, sqlx::Error> {
+    let deleted = sqlx::query("DELETE FROM notification_conditions WHERE name = $1").bind(name).execute(pool).await?;
+    Ok(deleted.rows_affected() > 0)
 }

@@ -1,14 +1,14 @@
 use api_types::{
-    ChannelSettings, CreateNotificationChannel, ErrorBody, NotificationChannel, NotificationEvent, NotificationTest,
-    Page, PageQuery, UpdateNotificationChannel,
+    ChannelKind, ChannelSettings, CreateNotificationChannel, ErrorBody, NotificationChannel, NotificationEvent,
+    NotificationTest, Page, PageQuery, UpdateNotificationChannel,
 };
 use axum::{Extension, extract::State, http::StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     NotificationState, delivery,
-    notification::{Message, event_name},
+    notification::Message,
     queries::{self, ChannelForm, ChannelRow},
     settings,
 };
@@ -17,9 +17,9 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
 };
 
-const LONGEST_NAME: usize = 120;
+const MAX_NAME_LENGTH: usize = 120;
 
-/// All channels, oldest first, without their secrets.
+/// Lists notification channels, oldest first, without their secrets.
 #[utoipa::path(get, path = "/admin/v1/notifications", tag = "notifications", params(PageQuery),
     responses((status = 200, body = Page<NotificationChannel>)))]
 pub(crate) async fn list_channels(
@@ -27,13 +27,13 @@ pub(crate) async fn list_channels(
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> ApiResult<ApiJson<Page<NotificationChannel>>> {
     let request = PageRequest::<Uuid>::parse(&query)?;
-    let rows = queries::channels(&state.platform, request.fetch(), request.after).await?;
+    let rows = queries::list_channels(&state.platform, request.fetch(), request.after).await?;
     let page = request.page(rows, |row| row.id);
-    let items = page.items.into_iter().map(|row| to_wire(&state, row)).collect::<ApiResult<_>>()?;
+    let items = page.items.into_iter().map(|row| to_wire(&state, row)).collect();
     Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
 }
 
-/// Makes a channel. What it is to be told of begins with the next event.
+/// Creates a notification channel. It receives events that occur from now on.
 #[utoipa::path(post, path = "/admin/v1/notifications", tag = "notifications", request_body = CreateNotificationChannel,
     responses((status = 201, body = NotificationChannel), (status = 400, body = ErrorBody)))]
 pub(crate) async fn create_channel(
@@ -42,60 +42,62 @@ pub(crate) async fn create_channel(
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<NotificationChannel>)> {
     let name = check_name(&request.name)?;
     let events = check_events(&request.events)?;
-    // What is sent as `***` or without text is not set.
+    // Without previous settings, `***` and empty texts count as unset.
     let form = settings::merge(request.settings, ChannelSettings::default());
     let (_, complete) = settings::check(request.kind, form, &state.egress)?;
     let id = Uuid::now_v7();
     let sealed = settings::seal(&state.sealer, id, &complete).map_err(ApiError::internal)?;
     let form = ChannelForm { name, events: &events, enabled: request.enabled.unwrap_or(true), sealed: &sealed };
-    let row = queries::insert_channel(&state.platform, id, settings::kind_name(request.kind), &form).await?;
-    let details = described(&row.name, &row.kind);
-    Ok((StatusCode::CREATED, Extension(AuditTarget(id.to_string())), details, ApiJson(to_wire(&state, row)?)))
+    let row = queries::insert_channel(&state.platform, id, request.kind, &form).await?;
+    let details = audit_details(&row.name, row.kind);
+    Ok((StatusCode::CREATED, Extension(AuditTarget(id.to_string())), details, ApiJson(to_wire(&state, row))))
 }
 
-/// One channel, without its secrets.
-#[utoipa::path(get, path = "/admin/v1/notifications/{channel}", tag = "notifications", params(("channel" = String, Path)),
+/// Returns a notification channel without its secrets.
+#[utoipa::path(get, path = "/admin/v1/notifications/{channel}", tag = "notifications",
+    params(("channel" = String, Path)),
     responses((status = 200, body = NotificationChannel), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<ApiJson<NotificationChannel>> {
     let row = find(&state, &id).await?;
-    Ok(ApiJson(to_wire(&state, row)?))
+    Ok(ApiJson(to_wire(&state, row)))
 }
 
-/// Changes a channel. What is left out stays, secrets too; an empty `username` or `password` removes both. Switching it
-/// off gives up what waits for it.
+/// Changes a notification channel. Omitted fields, including secrets, keep their values. An empty `username` or
+/// `password` removes both. Disabling a channel drops its pending deliveries.
 #[utoipa::path(patch, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)), request_body = UpdateNotificationChannel,
-    responses((status = 200, body = NotificationChannel), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
+    responses((status = 200, body = NotificationChannel), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(crate) async fn update_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
     ApiJson(request): ApiJson<UpdateNotificationChannel>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<NotificationChannel>)> {
     let row = find(&state, &id).await?;
-    let kind = settings::parse_kind(&row.kind).ok_or_else(|| ApiError::not_found("channel"))?;
     let name = request.name.as_deref().map(check_name).transpose()?.unwrap_or(&row.name);
     let events = request.events.as_deref().map(check_events).transpose()?;
-    let events = events.unwrap_or_else(|| known_events(&row.events).into_iter().map(event_name).collect());
+    let events = events.unwrap_or_else(|| row.events.clone());
     let sealed = if is_empty(&request.settings) {
         row.sealed.clone()
     } else {
-        let before = settings::open(&state.sealer, row.id, &row.sealed).map_err(ApiError::internal)?;
-        let (_, complete) = settings::check(kind, settings::merge(request.settings, before), &state.egress)?;
+        let previous = settings::open(&state.sealer, row.id, &row.sealed).map_err(ApiError::internal)?;
+        let (_, complete) = settings::check(row.kind, settings::merge(request.settings, previous), &state.egress)?;
         settings::seal(&state.sealer, row.id, &complete).map_err(ApiError::internal)?
     };
     let form = ChannelForm { name, events: &events, enabled: request.enabled.unwrap_or(row.enabled), sealed: &sealed };
     let changed = queries::update_channel(&state.platform, row.id, &row.sealed, &form).await?.ok_or_else(|| {
-        ApiError::new(Code::Conflict, "The channel was changed or removed meanwhile.").with_hint("Read it again.")
+        ApiError::new(Code::Conflict, "The channel was changed or deleted by another request at the same time.")
+            .with_hint("Read the channel again and repeat the change.")
     })?;
-    // Something may be due that waited for it to be switched on.
-    state.notifier.wake();
-    Ok((described(&changed.name, &changed.kind), ApiJson(to_wire(&state, changed)?)))
+    // Deliveries may be due that waited for the channel to be enabled.
+    state.notifier.wake_delivery();
+    Ok((audit_details(&changed.name, changed.kind), ApiJson(to_wire(&state, changed))))
 }
 
-/// Removes a channel, and what waits for it.
+/// Deletes a notification channel and its pending deliveries.
 #[utoipa::path(delete, path = "/admin/v1/notifications/{channel}", tag = "notifications",
     params(("channel" = String, Path)), responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_channel(
@@ -104,12 +106,13 @@ pub(crate) async fn delete_channel(
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
     let deleted = queries::delete_channel(&state.platform, parse_id(&id)?).await?;
     let (name, kind) = deleted.ok_or_else(|| ApiError::not_found("channel"))?;
-    Ok((StatusCode::NO_CONTENT, described(&name, &kind)))
+    Ok((StatusCode::NO_CONTENT, audit_details(&name, kind)))
 }
 
-/// Sends a message over the channel now, once, also where it is switched off, and tells what came of it.
+/// Sends a test message once, even if the channel is disabled, and returns the result.
 #[utoipa::path(post, path = "/admin/v1/notifications/{channel}/test", tag = "notifications",
-    params(("channel" = String, Path)), responses((status = 200, body = NotificationTest), (status = 404, body = ErrorBody)))]
+    params(("channel" = String, Path)),
+    responses((status = 200, body = NotificationTest), (status = 404, body = ErrorBody)))]
 pub(crate) async fn test_channel(
     State(state): State<NotificationState>,
     ApiPath(id): ApiPath<String>,
@@ -118,18 +121,18 @@ pub(crate) async fn test_channel(
     let error = match settings::open(&state.sealer, row.id, &row.sealed) {
         Ok(stored) => {
             let message = Message::test(&row.name);
-            delivery::send_message(&state, &row.kind, stored, &message).await.err().map(|error| error.text)
+            delivery::send_message(&state, row.kind, stored, &message).await.err().map(|error| error.text)
         }
-        Err(_) => Some(delivery::CANT_OPEN.to_owned()),
+        Err(_) => Some(delivery::UNREADABLE_SETTINGS.to_owned()),
     };
     queries::record_test(&state.platform, row.id, error.as_deref()).await?;
-    let Extension(AuditDetails(mut details)) = described(&row.name, &row.kind);
+    let Extension(AuditDetails(mut details)) = audit_details(&row.name, row.kind);
     details["delivered"] = error.is_none().into();
     Ok((Extension(AuditDetails(details)), ApiJson(NotificationTest { delivered: error.is_none(), error })))
 }
 
 async fn find(state: &NotificationState, id: &str) -> ApiResult<ChannelRow> {
-    queries::channel(&state.platform, parse_id(id)?).await?.ok_or_else(|| ApiError::not_found("channel"))
+    queries::get_channel(&state.platform, parse_id(id)?).await?.ok_or_else(|| ApiError::not_found("channel"))
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {
@@ -138,57 +141,49 @@ fn parse_id(id: &str) -> ApiResult<Uuid> {
 
 fn check_name(name: &str) -> ApiResult<&str> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+    if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH || name.contains(char::is_control) {
         return Err(ApiError::invalid(format!(
-            "`name` must have 1 to {LONGEST_NAME} characters, none of them a control character."
+            "`name` must have 1 to {MAX_NAME_LENGTH} characters, none of them a control character."
         )));
     }
     Ok(name)
 }
 
-fn check_events(events: &[NotificationEvent]) -> ApiResult<Vec<&'static str>> {
-    let mut names: Vec<&'static str> = Vec::new();
+fn check_events(events: &[NotificationEvent]) -> ApiResult<Vec<NotificationEvent>> {
+    let mut unique: Vec<NotificationEvent> = Vec::new();
     for event in events {
-        let name = event_name(*event);
-        if !names.contains(&name) {
-            names.push(name);
+        if !unique.contains(event) {
+            unique.push(*event);
         }
     }
-    if names.is_empty() {
+    if unique.is_empty() {
         return Err(ApiError::invalid("`events` must name at least one event.")
-            .with_hint("To silence a channel for a while, set `enabled` to false."));
+            .with_hint("To pause a channel, set `enabled` to false."));
     }
-    Ok(names)
-}
-
-/// Those of a newer version are left out.
-fn known_events(names: &[String]) -> Vec<NotificationEvent> {
-    names.iter().filter_map(|name| serde_json::from_value(Value::String(name.clone())).ok()).collect()
+    Ok(unique)
 }
 
 fn is_empty(settings: &ChannelSettings) -> bool {
     serde_json::to_value(settings).is_ok_and(|value| value.as_object().is_some_and(serde_json::Map::is_empty))
 }
 
-fn described(name: &str, kind: &str) -> Extension<AuditDetails> {
+fn audit_details(name: &str, kind: ChannelKind) -> Extension<AuditDetails> {
     Extension(AuditDetails(json!({ "name": name, "kind": kind })))
 }
 
-fn to_wire(state: &NotificationState, row: ChannelRow) -> ApiResult<NotificationChannel> {
-    let kind = settings::parse_kind(&row.kind)
-        .ok_or_else(|| ApiError::internal(anyhow::anyhow!("channel {} has the unknown kind `{}`", row.id, row.kind)))?;
+fn to_wire(state: &NotificationState, row: ChannelRow) -> NotificationChannel {
     let opened = settings::open(&state.sealer, row.id, &row.sealed).ok();
-    let cant_open = opened.is_none().then(|| delivery::CANT_OPEN.to_owned());
-    Ok(NotificationChannel {
+    let problem = opened.is_none().then(|| delivery::UNREADABLE_SETTINGS.to_owned());
+    NotificationChannel {
         id: row.id.to_string(),
         name: row.name,
-        kind,
-        events: known_events(&row.events),
+        kind: row.kind,
+        events: row.events,
         enabled: row.enabled,
-        settings: opened.as_ref().map(settings::shown).unwrap_or_default(),
+        settings: opened.as_ref().map(settings::without_secrets).unwrap_or_default(),
         last_sent_at: row.last_sent_at,
-        last_error: cant_open.or(row.last_error),
+        last_error: problem.or(row.last_error),
         created_at: row.created_at,
         updated_at: row.updated_at,
-    })
+    }
 }

@@ -10,14 +10,14 @@ use crate::{
     secrets::{SealedColumn, Sealer},
 };
 
-/// What stands for a secret that is set.
+/// Stands for a stored secret in responses.
 const HIDDEN: &str = "***";
-const MOST_URL: usize = 2048;
-const MOST_RECIPIENTS: usize = 50;
-const SHORTEST_SECRET: usize = 16;
-const LONGEST_TEXT: usize = 500;
+const MAX_URL_BYTES: usize = 2048;
+const MAX_RECIPIENTS: usize = 50;
+const MIN_SECRET_LENGTH: usize = 16;
+const MAX_TEXT_BYTES: usize = 500;
 
-/// Complete, checked settings of one channel.
+/// Complete, valid settings of a channel.
 #[derive(Debug, Clone)]
 pub(super) enum Settings {
     Discord { url: Secret },
@@ -53,8 +53,8 @@ pub(super) fn open(sealer: &Sealer, id: uuid::Uuid, sealed: &[u8]) -> anyhow::Re
     Ok(serde_json::from_slice(&sealer.open(sealed, &SEALED_SETTINGS.identity(&[&id]))?)?)
 }
 
-/// As the API shows them: addresses of webhooks as scheme and host, other secrets as `***`.
-pub(super) fn shown(settings: &ChannelSettings) -> ChannelSettings {
+/// Returns the settings without secrets, as in responses: URLs are reduced to scheme and host, other secrets are `***`.
+pub(super) fn without_secrets(settings: &ChannelSettings) -> ChannelSettings {
     ChannelSettings {
         url: settings.url.as_deref().map(origin_of),
         secret: settings.secret.as_ref().map(|_| HIDDEN.to_owned()),
@@ -67,25 +67,25 @@ fn origin_of(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| HIDDEN.to_owned(), |url| url.origin().ascii_serialization())
 }
 
-/// The settings that a form makes of those before. What it leaves out stays, and so does a secret that it repeats the
-/// way it is shown; an empty user name or password removes both.
-pub(super) fn merge(form: ChannelSettings, before: ChannelSettings) -> ChannelSettings {
-    let hidden = shown(&before);
+/// Merges changed settings into the previous ones. Omitted settings keep their values, as do secrets that are sent in
+/// the form that responses show. An empty user name or password removes both.
+pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> ChannelSettings {
+    let hidden = without_secrets(&previous);
     let secret = |new: Option<String>, old: Option<String>, hidden: Option<String>| match new {
         Some(new) if Some(&new) == hidden.as_ref() => old,
         Some(new) => Some(new),
         None => old,
     };
     let mut merged = ChannelSettings {
-        url: secret(form.url, before.url, hidden.url),
-        secret: secret(form.secret, before.secret, hidden.secret),
-        password: secret(form.password, before.password, hidden.password),
-        host: form.host.or(before.host),
-        port: form.port.or(before.port),
-        tls: form.tls.or(before.tls),
-        username: form.username.or(before.username),
-        from: form.from.or(before.from),
-        to: form.to.or(before.to),
+        url: secret(changed.url, previous.url, hidden.url),
+        secret: secret(changed.secret, previous.secret, hidden.secret),
+        password: secret(changed.password, previous.password, hidden.password),
+        host: changed.host.or(previous.host),
+        port: changed.port.or(previous.port),
+        tls: changed.tls.or(previous.tls),
+        username: changed.username.or(previous.username),
+        from: changed.from.or(previous.from),
+        to: changed.to.or(previous.to),
     };
     let empty = |text: &Option<String>| text.as_deref() == Some("");
     if empty(&merged.username) || empty(&merged.password) {
@@ -94,16 +94,16 @@ pub(super) fn merge(form: ChannelSettings, before: ChannelSettings) -> ChannelSe
     merged
 }
 
-/// Settings that can be delivered with, and the same with what was left to the platform filled in.
+/// Validates settings. Returns them in typed form, and as they are stored, with defaults filled in.
 ///
 /// # Errors
-/// The first setting that is missing, wrong, or of another kind of channel.
+/// Returns the first setting that is missing, invalid, or belongs to another kind of channel.
 pub(super) fn check(
     kind: ChannelKind,
     mut settings: ChannelSettings,
     egress: &Egress,
 ) -> ApiResult<(Settings, ChannelSettings)> {
-    refuse_foreign(kind, &settings)?;
+    reject_other_kinds(kind, &settings)?;
     let checked = match kind {
         ChannelKind::Discord => Settings::Discord { url: discord_url(&settings, egress)? },
         ChannelKind::Webhook => {
@@ -118,7 +118,7 @@ pub(super) fn check(
     Ok((checked, settings))
 }
 
-fn refuse_foreign(kind: ChannelKind, settings: &ChannelSettings) -> ApiResult<()> {
+fn reject_other_kinds(kind: ChannelKind, settings: &ChannelSettings) -> ApiResult<()> {
     let (web, webhook, email) = match kind {
         ChannelKind::Discord => (true, false, false),
         ChannelKind::Webhook => (true, true, false),
@@ -136,24 +136,9 @@ fn refuse_foreign(kind: ChannelKind, settings: &ChannelSettings) -> ApiResult<()
         ("to", settings.to.is_some(), email),
     ];
     match given.into_iter().find(|(_, is_set, belongs)| *is_set && !belongs) {
-        Some((name, ..)) => {
-            Err(ApiError::invalid(format!("`{name}` is not a setting of a channel of kind `{}`.", kind_name(kind))))
-        }
+        Some((name, ..)) => Err(ApiError::invalid(format!("A channel of kind `{kind}` has no setting `{name}`."))),
         None => Ok(()),
     }
-}
-
-pub(super) fn kind_name(kind: ChannelKind) -> &'static str {
-    match kind {
-        ChannelKind::Discord => "discord",
-        ChannelKind::Email => "email",
-        ChannelKind::Webhook => "webhook",
-    }
-}
-
-/// None for a kind that a newer version made.
-pub(super) fn parse_kind(name: &str) -> Option<ChannelKind> {
-    [ChannelKind::Discord, ChannelKind::Email, ChannelKind::Webhook].into_iter().find(|kind| kind_name(*kind) == name)
 }
 
 fn required<'a>(value: Option<&'a str>, name: &str) -> ApiResult<&'a str> {
@@ -165,8 +150,8 @@ fn required<'a>(value: Option<&'a str>, name: &str) -> ApiResult<&'a str> {
 
 fn web_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret> {
     let url = required(settings.url.as_deref(), "url")?;
-    if url.len() > MOST_URL {
-        return Err(ApiError::invalid(format!("`url` is longer than {MOST_URL} bytes.")));
+    if url.len() > MAX_URL_BYTES {
+        return Err(ApiError::invalid(format!("`url` is longer than {MAX_URL_BYTES} bytes.")));
     }
     egress.only(url).map_err(|error| ApiError::invalid(format!("`url`: {error}.")))?;
     Ok(Secret::new(url))
@@ -180,7 +165,8 @@ fn discord_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret>
         ["discord.com", "discordapp.com"].iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
     if discord && !(parsed.scheme() == "https" && parsed.path().starts_with("/api/webhooks/")) {
         return Err(ApiError::invalid("`url` is not the address of a Discord webhook.").with_hint(
-            "In Discord: channel settings, Integrations, Webhooks, Copy Webhook URL. It begins with https://discord.com/api/webhooks/.",
+            "In Discord: channel settings, Integrations, Webhooks, Copy Webhook URL. \
+             It starts with https://discord.com/api/webhooks/.",
         ));
     }
     Ok(url)
@@ -192,8 +178,10 @@ fn signing_secret(settings: &ChannelSettings) -> ApiResult<Secret> {
             .with_hint("Send a random text of at least 16 characters; the receiver checks the signature with it.")
     })?;
     let length = secret.chars().count();
-    if !(SHORTEST_SECRET..=LONGEST_TEXT).contains(&length) || secret == HIDDEN {
-        return Err(ApiError::invalid(format!("`secret` must have {SHORTEST_SECRET} to {LONGEST_TEXT} characters.")));
+    if !(MIN_SECRET_LENGTH..=MAX_TEXT_BYTES).contains(&length) || secret == HIDDEN {
+        return Err(ApiError::invalid(format!(
+            "`secret` must have {MIN_SECRET_LENGTH} to {MAX_TEXT_BYTES} characters."
+        )));
     }
     Ok(Secret::new(secret))
 }
@@ -201,7 +189,7 @@ fn signing_secret(settings: &ChannelSettings) -> ApiResult<Secret> {
 fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
     let host = required(settings.host.as_deref(), "host")?;
     let parsed = url::Host::parse(host).or_else(|_| url::Host::parse(&format!("[{host}]")));
-    let parsed = parsed.map_err(|_| ApiError::invalid("`host` is neither a name nor an address."))?;
+    let parsed = parsed.map_err(|_| ApiError::invalid("`host` must be a host name or an IP address."))?;
     let tls = settings.tls.unwrap_or(SmtpTls::Starttls);
     let loopback = match &parsed {
         url::Host::Domain(name) => name == "localhost",
@@ -209,7 +197,7 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
         url::Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
     };
     if tls == SmtpTls::None && !loopback {
-        return Err(ApiError::invalid("`tls` may be `none` only for a server on this machine.")
+        return Err(ApiError::invalid("`tls` can be `none` only for a server on this machine.")
             .with_hint("Set it to `starttls` or `tls`."));
     }
     let default_port = if tls == SmtpTls::Tls { 465 } else { 587 };
@@ -220,9 +208,9 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
     let credentials = match (settings.username.as_deref(), settings.password.as_deref()) {
         (None, None) => None,
         (Some(username), Some(password)) => {
-            let long = username.len() > LONGEST_TEXT || password.len() > LONGEST_TEXT;
+            let long = username.len() > MAX_TEXT_BYTES || password.len() > MAX_TEXT_BYTES;
             if long || username.contains(char::is_control) || password.contains(char::is_control) {
-                return Err(ApiError::invalid("`username` or `password` is too long, or holds a control character."));
+                return Err(ApiError::invalid("`username` or `password` is too long or contains a control character."));
             }
             Some((username.to_owned(), Secret::new(password)))
         }
@@ -230,11 +218,11 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
         (None, Some(_)) => return Err(ApiError::invalid("`password` is set and `username` is not.")),
     };
     let to = settings.to.as_deref().unwrap_or_default();
-    if to.is_empty() || to.len() > MOST_RECIPIENTS {
-        return Err(ApiError::invalid(format!("`to` must name 1 to {MOST_RECIPIENTS} addresses.")));
+    if to.is_empty() || to.len() > MAX_RECIPIENTS {
+        return Err(ApiError::invalid(format!("`to` must name 1 to {MAX_RECIPIENTS} addresses.")));
     }
     Ok(EmailSettings {
-        // Without the brackets that a URL would want.
+        // Without the brackets of a URL.
         host: match parsed {
             url::Host::Domain(name) => name,
             url::Host::Ipv4(address) => address.to_string(),
@@ -249,10 +237,10 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
 }
 
 fn mailbox(text: &str, name: &str) -> ApiResult<Mailbox> {
-    let sound = text.len() <= LONGEST_TEXT && !text.contains(char::is_control);
-    let mailbox = if sound { text.trim().parse().ok() } else { None };
+    let is_valid = text.len() <= MAX_TEXT_BYTES && !text.contains(char::is_control);
+    let mailbox = if is_valid { text.trim().parse().ok() } else { None };
     mailbox.ok_or_else(|| {
-        ApiError::invalid(format!("`{name}` holds something that is not an e-mail address."))
+        ApiError::invalid(format!("`{name}` contains an invalid e-mail address."))
             .with_hint("Write addresses as `hub@example.com` or `AtlasHub <hub@example.com>`.")
     })
 }

@@ -42,7 +42,7 @@ impl JobRunner for PluginRunner {
         self.active(plugin).await?.schemas.check_in_time(job, params).await
     }
 
-    async fn longest_run(&self, plugin: &str) -> Option<Duration> {
+    async fn max_duration(&self, plugin: &str) -> Option<Duration> {
         let active = self.active(plugin).await.ok()?;
         let limits = self.plugins.runtime().limits(&active.plugin.manifest);
         Some(Duration::from_secs(u64::from(limits.wall_seconds)))

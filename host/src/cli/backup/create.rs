@@ -66,10 +66,10 @@ async fn begin_and_follow(app: &App, target: &str) -> Result<(Uuid, Run), ApiErr
             _ = tokio::signal::ctrl_c(), if !cancelled => {
                 cancelled = true;
                 // One that has ended meanwhile is seen to have.
-                drop(app.jobs().cancel_run(id).await);
+                drop(app.jobs().runs().cancel_run(id).await);
             }
         }
-        let run = app.jobs().run(id).await?;
+        let run = app.jobs().runs().get_run(id).await?;
         if !matches!(run.status, RunStatus::Queued | RunStatus::Running) {
             return Ok((id, run));
         }

@@ -1,14 +1,14 @@
-//! What a job may be. Everything that the owner sends is checked here, before anything is sealed or stored.
+//! Rules for a job's definition. Everything the owner sends is checked here before it is sealed or stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::{CreateJob, JobType, UpdateJob};
 
 use crate::error::{ApiError, ApiResult};
 use crate::jobs::{Schedule, ScheduleError};
 
-pub(in crate::jobs) const HTTP_PLUGIN: &str = "http-job";
-pub(in crate::jobs) const HTTP_PLUGIN_JOB: &str = "request";
+pub(super) const HTTP_PLUGIN: &str = "http-job";
+pub(super) const HTTP_PLUGIN_JOB: &str = "request";
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 const MAX_URL_BYTES: usize = 2048;
@@ -16,30 +16,30 @@ const MAX_HEADERS: usize = 50;
 const MAX_HEADER_BYTES: usize = 8192;
 const MAX_BODY_BYTES: usize = 256 << 10;
 const MAX_PARAMS_BYTES: usize = 64 << 10;
-/// The connection's, which the host sets itself.
+/// Headers of the connection, which the host sets itself.
 const RESERVED_HEADERS: &[&str] =
     &["host", "content-length", "connection", "transfer-encoding", "upgrade", "keep-alive", "te", "trailer"];
 
-/// Fields that one kind of job has and the other hasn't.
-struct KindFields<'a> {
+/// Fields that belong to only one type of job.
+struct TypeFields<'a> {
     http: [(&'static str, bool); 4],
     platform: [(&'static str, bool); 2],
-    headers: Option<&'a std::collections::BTreeMap<String, Option<String>>>,
+    headers: Option<&'a BTreeMap<String, Option<String>>>,
 }
 
-pub(in crate::jobs) fn schedule(expression: &str, timezone: &str) -> ApiResult<Schedule> {
+pub(super) fn parse_schedule(expression: &str, timezone: &str) -> ApiResult<Schedule> {
     Schedule::parse(expression, timezone).map_err(|error| {
         let field = if matches!(error, ScheduleError::UnknownZone(_)) { "timezone" } else { "scheduleCron" };
         ApiError::invalid(format!("`{field}`: {error}."))
-            .with_hint("`POST /admin/v1/cron/preview` shows what a schedule means.")
+            .with_hint("`POST /admin/v1/cron/preview` shows the fire times of a schedule.")
     })
 }
 
-/// Checks what can be said of a new job by itself.
-pub(in crate::jobs) fn check_new(job: &CreateJob) -> ApiResult<()> {
+/// Checks a new job as far as that is possible without its plugin.
+pub(super) fn check_new(job: &CreateJob) -> ApiResult<()> {
     check_name(&job.name)?;
     check_numbers(job.timeout_ms, job.retries, job.retry_backoff_ms)?;
-    let kind = KindFields {
+    let fields = TypeFields {
         http: [
             ("httpUrl", job.http_url.is_some()),
             ("httpMethod", job.http_method.is_some()),
@@ -49,20 +49,20 @@ pub(in crate::jobs) fn check_new(job: &CreateJob) -> ApiResult<()> {
         platform: [("plugin", job.plugin.is_some()), ("pluginJob", job.plugin_job.is_some())],
         headers: job.http_headers.as_ref(),
     };
-    check_kind(job.r#type, &kind)?;
+    check_type_fields(job.r#type, &fields)?;
     if let Some(name) = job.http_headers.iter().flatten().find(|(_, value)| value.is_none()).map(|(name, _)| name) {
         return Err(ApiError::invalid(format!("`httpHeaders`: `{name}` needs a value.")));
     }
     check_params(job.r#type, job.params.as_ref())
 }
 
-/// Checks what can be said of a change by itself.
-pub(in crate::jobs) fn check_change(job_type: JobType, change: &UpdateJob) -> ApiResult<()> {
+/// Checks a change as far as that is possible without the job's plugin.
+pub(super) fn check_change(job_type: JobType, change: &UpdateJob) -> ApiResult<()> {
     if let Some(name) = &change.name {
         check_name(name)?;
     }
     check_numbers(change.timeout_ms, change.retries, change.retry_backoff_ms)?;
-    let kind = KindFields {
+    let fields = TypeFields {
         http: [
             ("httpUrl", change.http_url.is_some()),
             ("httpMethod", change.http_method.is_some()),
@@ -72,25 +72,26 @@ pub(in crate::jobs) fn check_change(job_type: JobType, change: &UpdateJob) -> Ap
         platform: [("plugin", change.plugin.is_some()), ("pluginJob", change.plugin_job.is_some())],
         headers: change.http_headers.as_ref(),
     };
-    check_kind(job_type, &kind)?;
+    check_type_fields(job_type, &fields)?;
     check_params(job_type, change.params.as_ref())
 }
 
-/// The request of an HTTP job as it will be made.
-pub(in crate::jobs) fn check_request(url: &str, method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
-    let wrong = |what: &str| ApiError::invalid(format!("`httpUrl` {what}."));
+/// Checks the complete request of an HTTP job.
+pub(super) fn check_request(url: &str, method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
+    let invalid_url = |problem: &str| ApiError::invalid(format!("`httpUrl` {problem}."));
     if url.len() > MAX_URL_BYTES {
-        return Err(wrong("is longer than 2048 bytes"));
+        return Err(invalid_url("is longer than 2048 bytes"));
     }
     if url.chars().any(|character| character.is_control() || character.is_whitespace()) {
-        return Err(wrong("holds a space or a control character; write it percent-encoded"));
+        return Err(invalid_url("contains a space or a control character; percent-encode it"));
     }
-    let parsed = url::Url::parse(url).map_err(|_| wrong("is not an absolute URL such as https://example.com/path"))?;
+    let parsed =
+        url::Url::parse(url).map_err(|_| invalid_url("is not an absolute URL such as https://example.com/path"))?;
     if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
-        return Err(wrong("must begin with http:// or https://"));
+        return Err(invalid_url("must start with http:// or https://"));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(wrong("must not hold a user or password; send them in the header `authorization`"));
+        return Err(invalid_url("must not contain a user or password; send them in the header `authorization`"));
     }
     if !METHODS.contains(&method) {
         return Err(ApiError::invalid(format!("`httpMethod` must be one of {}.", METHODS.join(", "))));
@@ -124,36 +125,38 @@ fn check_numbers(timeout_ms: Option<i32>, retries: Option<i32>, retry_backoff_ms
     check("retryBackoffMs", retry_backoff_ms, 0, 3_600_000)
 }
 
-fn check_kind(job_type: JobType, fields: &KindFields<'_>) -> ApiResult<()> {
-    let (foreign, kind): (&[_], _) = match job_type {
-        JobType::Http => (&fields.platform, "http"),
-        JobType::Platform => (&fields.http, "platform"),
+fn check_type_fields(job_type: JobType, fields: &TypeFields<'_>) -> ApiResult<()> {
+    let foreign: &[_] = match job_type {
+        JobType::Http => &fields.platform,
+        JobType::Platform => &fields.http,
     };
     if let Some((field, _)) = foreign.iter().find(|(_, given)| *given) {
-        return Err(ApiError::invalid(format!("A job of type `{kind}` has no `{field}`.")));
+        return Err(ApiError::invalid(format!("A job of type `{job_type}` has no `{field}`.")));
     }
     let Some(headers) = fields.headers else { return Ok(()) };
-    let wrong = |what: String| Err(ApiError::invalid(format!("`httpHeaders`: {what}.")));
+    let invalid = |problem: String| Err(ApiError::invalid(format!("`httpHeaders`: {problem}.")));
     if headers.len() > MAX_HEADERS {
-        return wrong(format!("there are more than {MAX_HEADERS}"));
+        return invalid(format!("more than {MAX_HEADERS} headers"));
     }
     let mut seen = BTreeSet::new();
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         if axum::http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
-            return wrong(format!("`{}` is not a header's name", name.escape_debug()));
+            return invalid(format!("`{}` is not a valid header name", name.escape_debug()));
         }
         if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("proxy-") {
-            return wrong(format!("`{name}` is set by the server"));
+            return invalid(format!("`{name}` is set by the server"));
         }
-        // The value is never repeated in a message.
+        // Values are secret, so messages don't contain them.
         if let Some(value) = value
             && (value.len() > MAX_HEADER_BYTES || axum::http::HeaderValue::from_str(value).is_err())
         {
-            return wrong(format!("the value of `{name}` is too long or has characters that a header can't have"));
+            return invalid(format!(
+                "the value of `{name}` is too long or contains characters that are not allowed in a header"
+            ));
         }
         if !seen.insert(lower) {
-            return wrong(format!("`{name}` is there twice"));
+            return invalid(format!("`{name}` is given twice"));
         }
     }
     Ok(())
@@ -170,7 +173,7 @@ fn check_params(job_type: JobType, params: Option<&serde_json::Value>) -> ApiRes
         return Err(ApiError::invalid("`params` is larger than 64 KiB."));
     }
     if text.contains("\\u0000") {
-        return Err(ApiError::invalid("`params` holds a NUL character, which Postgres does not take."));
+        return Err(ApiError::invalid("`params` contains a NUL character, which Postgres can't store."));
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! Keeps secrets out of what a run tells, and out of what a plugin gets to see.
+//! Removes secrets from a run's output and from responses that a plugin sees.
 //!
-//! A value is known in the forms that others give it back in: as it is, escaped for JSON, encoded for a URL, within Base64;
-//! and in the parts that are secrets of their own: the token after `Bearer`, a cookie's value, the texts of a JSON body.
+//! A secret is found in the encodings in which servers return it: verbatim, escaped for JSON, encoded for a URL, and
+//! within Base64. Parts that are secret themselves are found as well: the token after `Bearer`, a cookie's value, the
+//! texts of a JSON body.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -14,22 +15,23 @@ use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
-/// Shorter ones would blank out half of every line.
-const SHORTEST: usize = 4;
-/// A text within a JSON value is a secret of its own from this length on.
-const SHORTEST_LEAF: usize = 6;
-/// So is a word of a header's value, such as the token after `Bearer`.
-const SHORTEST_WORD: usize = 8;
-/// Forms up to this length are looked for all at once; of longer ones there are few.
-const SHORT_FORM: usize = 256;
+/// Minimum length of a secret. Shorter ones would match in almost every line.
+const MIN_LENGTH: usize = 4;
+/// Minimum length of a text in a JSON value that counts as a secret itself.
+const MIN_JSON_TEXT_LENGTH: usize = 6;
+/// The same for a word of a header's value, such as the token after `Bearer`.
+const MIN_WORD_LENGTH: usize = 8;
+/// Maximum length of encodings that are searched together, by an automaton. Longer ones are few and searched one by
+/// one.
+const MAX_AUTOMATON_LENGTH: usize = 256;
 const REPLACEMENT: &str = "***";
-/// Values of one secret that are looked for within Base64 too, and their length: a large body has thousands of texts, and
-/// each has six forms there.
-const MOST_IN_BASE64: usize = 200;
-const LONGEST_IN_BASE64: usize = 4 << 10;
+/// Limits for the search within Base64, per secret. A large body contains thousands of texts, and each has six
+/// encodings in Base64.
+const MAX_BASE64_VALUES: usize = 200;
+const MAX_BASE64_VALUE_BYTES: usize = 4 << 10;
 
-/// What every other message has; in lower case.
-const TRIVIAL: [&str; 28] = [
+/// Common words that are never secret, in lower case.
+const COMMON_WORDS: [&str; 28] = [
     "true",
     "false",
     "null",
@@ -59,8 +61,8 @@ const TRIVIAL: [&str; 28] = [
     "application/x-www-form-urlencoded",
     "multipart/form-data",
 ];
-/// Headers that hold no secret, whatever they say.
-const PLAIN_HEADERS: [&str; 8] = [
+/// Headers whose values are never secret.
+const PUBLIC_HEADERS: [&str; 8] = [
     "header.accept",
     "header.accept-charset",
     "header.accept-encoding",
@@ -71,7 +73,7 @@ const PLAIN_HEADERS: [&str; 8] = [
     "header.content-type",
 ];
 
-/// As browsers encode a part of a URL (`encodeURIComponent`).
+/// Characters that `encodeURIComponent` encodes.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -82,35 +84,35 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'\'')
     .remove(b'(')
     .remove(b')');
-/// As RFC 3986 does: all but its unreserved characters.
+/// All characters except the unreserved ones of RFC 3986.
 const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Replaces the values of secrets wherever they turn up. Takes time linear in what it is given.
+/// Replaces the values of secrets with `***`, in time linear in the input.
 #[derive(Default)]
 pub struct Redactor {
-    /// Longest first, so that one that holds another goes as a whole.
+    /// Longest first, so that a secret that contains another is replaced as a whole.
     long: Vec<Zeroizing<Vec<u8>>>,
     short: Option<AhoCorasick>,
-    /// All that are short, for ends that were cut off.
+    /// The encodings in `short`, for truncated secrets at the end of an input.
     short_forms: Vec<Zeroizing<String>>,
-    /// Those that JSON may hold as a number.
+    /// Secrets that JSON can contain as numbers.
     numbers: Vec<Zeroizing<String>>,
 }
 
 impl Redactor {
     pub fn new(secrets: &BTreeMap<String, Secret>) -> Self {
-        Self::of(secrets)
+        Self::from_secrets(secrets)
     }
 
-    /// Of secrets by name; a header's is called `header.<name>`, a request's body `body`.
-    pub fn of<'a>(secrets: impl IntoIterator<Item = (&'a String, &'a Secret)>) -> Self {
+    /// Creates a redactor for secrets by name. Headers are named `header.<name>`, a request body `body`.
+    pub fn from_secrets<'a>(secrets: impl IntoIterator<Item = (&'a String, &'a Secret)>) -> Self {
         let mut forms: Vec<String> = Vec::new();
         for (name, secret) in secrets {
-            if !PLAIN_HEADERS.contains(&name.as_str()) {
-                for (place, value) in values(name, secret.expose()).iter().enumerate() {
-                    forms.extend(forms_of(value));
-                    if place < MOST_IN_BASE64 && value.len() <= LONGEST_IN_BASE64 {
-                        forms.extend(in_base64(value.as_bytes()));
+            if !PUBLIC_HEADERS.contains(&name.as_str()) {
+                for (index, value) in secret_parts(name, secret.expose()).iter().enumerate() {
+                    forms.extend(encodings_of(value));
+                    if index < MAX_BASE64_VALUES && value.len() <= MAX_BASE64_VALUE_BYTES {
+                        forms.extend(base64_fragments(value.as_bytes()));
                     }
                 }
             }
@@ -121,7 +123,7 @@ impl Redactor {
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
         let short: Vec<Zeroizing<String>> =
-            forms.extract_if(.., |form| form.len() <= SHORT_FORM).map(Zeroizing::new).collect();
+            forms.extract_if(.., |form| form.len() <= MAX_AUTOMATON_LENGTH).map(Zeroizing::new).collect();
         let mut long: Vec<Zeroizing<Vec<u8>>> =
             forms.into_iter().map(|form| Zeroizing::new(form.into_bytes())).collect();
         let automaton = AhoCorasick::builder()
@@ -130,7 +132,7 @@ impl Redactor {
         let automaton = match automaton {
             _ if short.is_empty() => None,
             Ok(automaton) => Some(automaton),
-            // Slower, and all the same.
+            // Too large for the automaton: search one by one, which is slower.
             Err(_) => {
                 long.extend(short.iter().map(|form| Zeroizing::new(form.as_bytes().to_vec())));
                 None
@@ -140,34 +142,34 @@ impl Redactor {
         Self { long, short: automaton, short_forms: short, numbers }
     }
 
-    /// The text without secrets, and without what Postgres can't store.
+    /// Redacts a text. Also replaces NUL characters, which Postgres can't store.
     pub fn text(&self, text: &str) -> String {
         let text = text.replace('\0', "\u{fffd}");
         match self.bytes(text.as_bytes()) {
             Cow::Borrowed(_) => text,
-            // Whole characters were replaced by characters.
+            // Only whole characters were replaced.
             Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 
-    /// The same for every text in a JSON value, names of fields too.
+    /// Redacts every text in a JSON value, including field names.
     pub fn json(&self, value: Value) -> Value {
-        if self.touches(&value) { self.redacted(value) } else { value }
+        if self.matches(&value) { self.redacted(value) } else { value }
     }
 
-    /// Whether there is anything to replace: most values are passed on as they are.
-    fn touches(&self, value: &Value) -> bool {
-        let touches_text = |text: &str| text.contains('\0') || matches!(self.bytes(text.as_bytes()), Cow::Owned(_));
+    /// Returns whether there is anything to replace. Most values need no copy.
+    fn matches(&self, value: &Value) -> bool {
+        let text_matches = |text: &str| text.contains('\0') || matches!(self.bytes(text.as_bytes()), Cow::Owned(_));
         match value {
-            Value::String(text) => touches_text(text),
-            Value::Array(items) => items.iter().any(|item| self.touches(item)),
-            Value::Object(fields) => fields.iter().any(|(name, value)| touches_text(name) || self.touches(value)),
+            Value::String(text) => text_matches(text),
+            Value::Array(items) => items.iter().any(|item| self.matches(item)),
+            Value::Object(fields) => fields.iter().any(|(name, value)| text_matches(name) || self.matches(value)),
             Value::Number(number) => self.is_secret(number),
             Value::Null | Value::Bool(_) => false,
         }
     }
 
-    /// A secret may be a number.
+    /// Returns whether a number is a secret.
     fn is_secret(&self, number: &serde_json::Number) -> bool {
         !self.numbers.is_empty() && self.numbers.iter().any(|form| number.to_string() == **form)
     }
@@ -184,32 +186,32 @@ impl Redactor {
         }
     }
 
-    /// Bytes without secrets; the very same where there are none in them.
+    /// Redacts bytes. Returns the input itself if it contains no secret.
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut found = Cow::Borrowed(bytes);
         for form in self.long.iter().filter(|form| form.len() <= bytes.len()) {
-            let places: Vec<usize> = memmem::find_iter(&found, form.as_slice()).collect();
-            if !places.is_empty() {
-                found = Cow::Owned(replaced(&found, places.into_iter().map(|at| at..at + form.len())));
+            let offsets: Vec<usize> = memmem::find_iter(&found, form.as_slice()).collect();
+            if !offsets.is_empty() {
+                found = Cow::Owned(replace_ranges(&found, offsets.into_iter().map(|at| at..at + form.len())));
             }
         }
         if let Some(automaton) = &self.short {
-            let places: Vec<_> = automaton.find_iter(&*found).map(|place| place.range()).collect();
-            if !places.is_empty() {
-                found = Cow::Owned(replaced(&found, places.into_iter()));
+            let ranges: Vec<_> = automaton.find_iter(&*found).map(|found| found.range()).collect();
+            if !ranges.is_empty() {
+                found = Cow::Owned(replace_ranges(&found, ranges.into_iter()));
             }
         }
         found
     }
 
-    /// The same for bytes that were cut off somewhere, so that a secret's beginning may be their end.
-    pub fn cut_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    /// Redacts truncated bytes, which can end with the beginning of a secret.
+    pub fn truncated_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let found = self.bytes(bytes);
         let forms = self.long.iter().map(|form| form.as_slice());
         let forms = forms.chain(self.short_forms.iter().map(|form| form.as_bytes()));
-        let Some(length) = forms.filter_map(|form| begun_at_the_end(&found, form)).max() else { return found };
+        let Some(length) = forms.filter_map(|form| prefix_length_at_end(&found, form)).max() else { return found };
         let end = found.len() - length;
-        Cow::Owned(replaced(&found, std::iter::once(end..found.len())))
+        Cow::Owned(replace_ranges(&found, std::iter::once(end..found.len())))
     }
 }
 
@@ -219,34 +221,34 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-/// What of a secret is one by itself.
-fn values(name: &str, value: &str) -> Vec<String> {
+/// Returns the secret and the parts of it that are secrets themselves.
+fn secret_parts(name: &str, value: &str) -> Vec<String> {
     let mut values = Vec::new();
-    if value.chars().count() >= SHORTEST {
+    if value.chars().count() >= MIN_LENGTH {
         values.push(value.to_owned());
     }
     if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(value) {
-        leaves(json, &mut values);
+        collect_texts(json, &mut values);
     }
     if name != "body" {
         let words = value.split(|c: char| c.is_whitespace() || "=;,&\"".contains(c));
-        values.extend(words.filter(|word| word.len() >= SHORTEST_WORD).map(str::to_owned));
+        values.extend(words.filter(|word| word.len() >= MIN_WORD_LENGTH).map(str::to_owned));
     }
-    values.retain(|value| !TRIVIAL.contains(&value.to_ascii_lowercase().as_str()));
+    values.retain(|value| !COMMON_WORDS.contains(&value.to_ascii_lowercase().as_str()));
     values
 }
 
-fn leaves(value: Value, found: &mut Vec<String>) {
+fn collect_texts(value: Value, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if text.chars().count() >= SHORTEST_LEAF => found.push(text),
-        Value::Array(items) => items.into_iter().for_each(|item| leaves(item, found)),
-        Value::Object(fields) => fields.into_iter().for_each(|(_, field)| leaves(field, found)),
+        Value::String(text) if text.chars().count() >= MIN_JSON_TEXT_LENGTH => found.push(text),
+        Value::Array(items) => items.into_iter().for_each(|item| collect_texts(item, found)),
+        Value::Object(fields) => fields.into_iter().for_each(|(_, field)| collect_texts(field, found)),
         _ => {}
     }
 }
 
-/// How others write a value. Most values look the same in all of them.
-fn forms_of(value: &str) -> Vec<String> {
+/// Returns the encodings of a value. For most values they are all the same.
+fn encodings_of(value: &str) -> Vec<String> {
     let escaped = Value::from(value).to_string();
     let escaped = escaped[1..escaped.len() - 1].to_owned();
     let ascii: String = escaped.chars().fold(String::new(), |mut text, c| {
@@ -260,48 +262,50 @@ fn forms_of(value: &str) -> Vec<String> {
     let strict = utf8_percent_encode(value, STRICT).to_string();
     vec![
         value.to_owned(),
-        // As some write a slash, which needs no escape.
+        // Some encoders escape slashes, although JSON does not require it.
         escaped.replace('/', "\\/"),
         escaped,
         ascii,
         utf8_percent_encode(value, COMPONENT).to_string(),
-        // As forms do.
+        // Form encoding.
         strict.replace("%20", "+"),
         strict,
     ]
 }
 
-/// What is the same in every Base64 text, of either alphabet, that has the value somewhere in it: it may begin at each of the
-/// three bytes of a group, and what it shares a character with is not its own.
-fn in_base64(value: &[u8]) -> impl Iterator<Item = String> {
-    let own = (0..3usize).filter_map(move |before| {
+/// Returns the fragments that every Base64 text contains, in either alphabet, whose data contains the value.
+///
+/// The value can start at each of the three bytes of a group. Characters that also encode neighbouring bytes are not
+/// part of a fragment.
+fn base64_fragments(value: &[u8]) -> impl Iterator<Item = String> {
+    let fragments = (0..3usize).filter_map(move |before| {
         let mut bytes = vec![0; before];
         bytes.extend_from_slice(value);
         let encoded = STANDARD_NO_PAD.encode(&bytes);
-        let own = encoded.get((before * 8).div_ceil(6)..bytes.len() * 8 / 6)?;
-        (own.len() >= SHORTEST_WORD).then(|| own.to_owned())
+        let fragment = encoded.get((before * 8).div_ceil(6)..bytes.len() * 8 / 6)?;
+        (fragment.len() >= MIN_WORD_LENGTH).then(|| fragment.to_owned())
     });
-    own.flat_map(|own| [own.replace('+', "-").replace('/', "_"), own])
+    fragments.flat_map(|fragment| [fragment.replace('+', "-").replace('/', "_"), fragment])
 }
 
-/// How many bytes of `form` the bytes end with, where that is enough to be told from chance and not all of it.
-fn begun_at_the_end(bytes: &[u8], form: &[u8]) -> Option<usize> {
-    let beginning = form.get(..SHORTEST)?;
+/// Returns the length of the prefix of `form` that `bytes` end with, if it is long enough not to be a coincidence.
+fn prefix_length_at_end(bytes: &[u8], form: &[u8]) -> Option<usize> {
+    let beginning = form.get(..MIN_LENGTH)?;
     let from = bytes.len().saturating_sub(form.len() - 1);
-    let tail = &bytes[from..];
-    memmem::find_iter(tail, beginning).find(|at| form.starts_with(&tail[*at..])).map(|at| tail.len() - at)
+    let end = &bytes[from..];
+    memmem::find_iter(end, beginning).find(|at| form.starts_with(&end[*at..])).map(|at| end.len() - at)
 }
 
-fn replaced(bytes: &[u8], places: impl Iterator<Item = std::ops::Range<usize>>) -> Vec<u8> {
-    let mut without = Vec::with_capacity(bytes.len());
+fn replace_ranges(bytes: &[u8], ranges: impl Iterator<Item = std::ops::Range<usize>>) -> Vec<u8> {
+    let mut redacted = Vec::with_capacity(bytes.len());
     let mut from = 0;
-    for place in places {
-        without.extend_from_slice(&bytes[from..place.start]);
-        without.extend_from_slice(REPLACEMENT.as_bytes());
-        from = place.end;
+    for range in ranges {
+        redacted.extend_from_slice(&bytes[from..range.start]);
+        redacted.extend_from_slice(REPLACEMENT.as_bytes());
+        from = range.end;
     }
-    without.extend_from_slice(&bytes[from..]);
-    without
+    redacted.extend_from_slice(&bytes[from..]);
+    redacted
 }
 
 #[cfg(test)]

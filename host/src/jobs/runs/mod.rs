@@ -1,10 +1,16 @@
-//! The history of runs: output, logs, following a log, retention, routes.
+//! The history of runs.
+//!
+//! Reading order: `queries`, `access` (reads and cancels a run), `output` (log and progress of a running run, in
+//! memory), `log` (reads stored logs and puts long ones into the object store), `log_stream` (follows a log), `lease`
+//! (fences writes on behalf of a run), `retention`, `routes`.
 
-mod log;
+mod access;
+mod lease;
+pub(super) mod log;
+mod log_stream;
 pub(super) mod output;
-mod retention;
+pub(super) mod queries;
+pub(super) mod retention;
 pub(super) mod routes;
-mod tail;
 
 pub use retention::RetentionReport;
-pub(super) use tail::MOST_TAILS;

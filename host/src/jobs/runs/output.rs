@@ -1,18 +1,18 @@
-//! What a run tells while it runs: its log and its progress. Nothing here waits; a scheduler writes it on now and then.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! The log and progress of a running run, in memory. Nothing here waits; the scheduler writes snapshots to the run's
+//! row periodically.
 
 use api_types::{LogLevel, LogLine, RunProgress};
 use bytes::Bytes;
 use chrono::Utc;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::jobs::{LineLevel, RunOutput, queries::OutputPart, redact::Redactor};
+use crate::jobs::{LineLevel, Redactor};
 
-/// Bytes of a log that are kept in the row; the whole goes to the object store where it is longer.
-const ROW_BYTES: usize = 64 << 10;
-/// Bytes that are kept at all; lines beyond are counted.
-pub(in crate::jobs) const MAX_LOG_BYTES: usize = 4 << 20;
+/// Bytes of a log that are stored in the row. A longer log goes to the object store as a whole.
+const MAX_ROW_BYTES: usize = 64 << 10;
+/// Bytes of a log that are kept; further lines are counted and dropped.
+pub(super) const MAX_LOG_BYTES: usize = 4 << 20;
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
 const MAX_FIELDS_BYTES: usize = 16 << 10;
 const MAX_PROGRESS_BYTES: usize = 500;
@@ -20,7 +20,7 @@ const MAX_PROGRESS_BYTES: usize = 500;
 /// A run's log, as lines of JSON, and its progress.
 pub(in crate::jobs) struct RunLog {
     redactor: Redactor,
-    /// Where the whole goes once the row can't hold it.
+    /// Key of the whole log in the object store, used if the log exceeds the row.
     object_key: String,
     inner: Mutex<Inner>,
 }
@@ -28,16 +28,28 @@ pub(in crate::jobs) struct RunLog {
 #[derive(Default)]
 struct Inner {
     whole: String,
-    /// Bytes of `whole` that are for the row: lines are never cut.
+    /// End of the part of `whole` that belongs in the row. Lines are never cut.
     row_end: usize,
-    outgrown: bool,
+    exceeds_row: bool,
     /// Bytes of `whole` that are in the object store.
-    uploaded: usize,
-    left_out: u64,
+    stored: usize,
+    dropped_lines: u64,
     progress: Option<RunProgress>,
-    /// Counts what came, so that only news are written.
+    /// Incremented with each change.
     version: u64,
+    /// Version that is in the row.
     written: u64,
+}
+
+/// The columns of a run's row that its output determines.
+#[derive(Debug)]
+pub(in crate::jobs) struct OutputSnapshot {
+    /// All lines of the row, so that writing a snapshot twice does no harm.
+    pub(in crate::jobs) log_text: String,
+    /// Size of the readable log, whether in the row or in the object store.
+    pub(in crate::jobs) log_bytes: i64,
+    pub(in crate::jobs) log_object_key: Option<String>,
+    pub(in crate::jobs) progress: Option<RunProgress>,
 }
 
 impl RunLog {
@@ -49,79 +61,61 @@ impl RunLog {
         &self.redactor
     }
 
-    pub(in crate::jobs) fn object_key(&self) -> &str {
+    pub(super) fn object_key(&self) -> &str {
         &self.object_key
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns a snapshot and its version if something changed since the last [`mark_written`](Self::mark_written).
+    pub(in crate::jobs) fn unwritten(&self) -> Option<(OutputSnapshot, u64)> {
+        let inner = self.inner.lock();
+        (inner.version > inner.written).then(|| (self.snapshot_of(&inner), inner.version))
     }
 
-    /// What is new for the row, and the version that it brings it to; none where there are no news.
-    pub(in crate::jobs) fn news(&self, run: uuid::Uuid, lease: uuid::Uuid) -> Option<(OutputPart, u64)> {
-        let inner = self.lock();
-        (inner.version > inner.written).then(|| (self.part(&inner, run, lease), inner.version))
+    pub(in crate::jobs) fn snapshot(&self) -> OutputSnapshot {
+        self.snapshot_of(&self.inner.lock())
     }
 
-    /// All of it, after the last line.
-    pub(in crate::jobs) fn last_part(&self, run: uuid::Uuid, lease: uuid::Uuid) -> OutputPart {
-        self.part(&self.lock(), run, lease)
-    }
-
-    fn part(&self, inner: &Inner, id: uuid::Uuid, lease: uuid::Uuid) -> OutputPart {
-        let in_store = inner.uploaded > 0;
-        OutputPart {
-            id,
-            lease,
+    fn snapshot_of(&self, inner: &Inner) -> OutputSnapshot {
+        let is_stored = inner.stored > 0;
+        OutputSnapshot {
             log_text: inner.whole[..inner.row_end].to_owned(),
-            log_bytes: if in_store { inner.uploaded } else { inner.row_end } as i64,
-            log_object_key: in_store.then(|| self.object_key.clone()),
+            log_bytes: if is_stored { inner.stored } else { inner.row_end } as i64,
+            log_object_key: is_stored.then(|| self.object_key.clone()),
             progress: inner.progress.clone(),
         }
     }
 
-    pub(in crate::jobs) fn written(&self, version: u64) {
-        let mut inner = self.lock();
+    /// Records that a version is in the row.
+    pub(in crate::jobs) fn mark_written(&self, version: u64) {
+        let mut inner = self.inner.lock();
         inner.written = inner.written.max(version);
     }
 
-    /// The whole log, where the row can't hold it and the object store has not all of it.
-    pub(in crate::jobs) fn for_store(&self) -> Option<Bytes> {
-        let inner = self.lock();
-        (inner.outgrown && inner.uploaded < inner.whole.len()).then(|| Bytes::copy_from_slice(inner.whole.as_bytes()))
+    /// Returns the whole log if it exceeds the row and has grown since the last [`mark_stored`](Self::mark_stored).
+    pub(super) fn unstored(&self) -> Option<Bytes> {
+        let inner = self.inner.lock();
+        (inner.exceeds_row && inner.stored < inner.whole.len()).then(|| Bytes::copy_from_slice(inner.whole.as_bytes()))
     }
 
-    pub(in crate::jobs) fn stored(&self, bytes: usize) {
-        let mut inner = self.lock();
-        inner.uploaded = inner.uploaded.max(bytes);
+    /// Records how many bytes are in the object store.
+    pub(super) fn mark_stored(&self, bytes: usize) {
+        let mut inner = self.inner.lock();
+        inner.stored = inner.stored.max(bytes);
         inner.version += 1;
     }
 
-    /// No line comes any more: says how many there was no room for.
+    /// Appends the number of dropped lines, if any. Called after the last line.
     pub(in crate::jobs) fn close(&self) {
-        let mut inner = self.lock();
-        if inner.left_out > 0 {
-            let message = format!("{} more lines were left out: the log is full", inner.left_out);
-            inner.left_out = 0;
+        let mut inner = self.inner.lock();
+        if inner.dropped_lines > 0 {
+            let message = format!("{} more lines were dropped because the log is full", inner.dropped_lines);
+            inner.dropped_lines = 0;
             let line = encode(&LogLine { at: Utc::now(), level: LogLevel::Warn, message, fields: json!({}) });
             inner.append(&line);
         }
     }
-}
 
-impl Inner {
-    fn append(&mut self, line: &str) {
-        self.whole.push_str(line);
-        self.outgrown |= self.whole.len() > ROW_BYTES;
-        if !self.outgrown {
-            self.row_end = self.whole.len();
-        }
-        self.version += 1;
-    }
-}
-
-impl RunOutput for RunLog {
-    fn log(&self, level: LineLevel, message: &str, fields: Value) {
+    pub(in crate::jobs) fn log(&self, level: LineLevel, message: &str, fields: Value) {
         let fields = match fields {
             fields @ Value::Object(_) if fields.to_string().len() <= MAX_FIELDS_BYTES => self.redactor.json(fields),
             Value::Null => json!({}),
@@ -133,22 +127,33 @@ impl RunOutput for RunLog {
             LineLevel::Warn => LogLevel::Warn,
             LineLevel::Error => LogLevel::Error,
         };
-        // Redacted before it is cut: half a secret would not be recognised.
-        let message = shortened(self.redactor.text(message), MAX_MESSAGE_BYTES);
+        // Redact before truncating: half a secret would not be recognised.
+        let message = truncate(self.redactor.text(message), MAX_MESSAGE_BYTES);
         let line = encode(&LogLine { at: Utc::now(), level, message, fields });
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.whole.len() + line.len() > MAX_LOG_BYTES {
-            inner.left_out += 1;
+            inner.dropped_lines += 1;
         } else {
             inner.append(&line);
         }
     }
 
-    fn progress(&self, done: u64, total: Option<u64>, message: &str) {
-        let message = shortened(self.redactor.text(message), MAX_PROGRESS_BYTES);
-        let mut inner = self.lock();
+    pub(in crate::jobs) fn set_progress(&self, done: u64, total: Option<u64>, message: &str) {
+        let message = truncate(self.redactor.text(message), MAX_PROGRESS_BYTES);
+        let mut inner = self.inner.lock();
         inner.progress = Some(RunProgress { done, total, message });
         inner.version += 1;
+    }
+}
+
+impl Inner {
+    fn append(&mut self, line: &str) {
+        self.whole.push_str(line);
+        self.exceeds_row |= self.whole.len() > MAX_ROW_BYTES;
+        if !self.exceeds_row {
+            self.row_end = self.whole.len();
+        }
+        self.version += 1;
     }
 }
 
@@ -158,10 +163,10 @@ fn encode(line: &LogLine) -> String {
     text
 }
 
-/// The text's beginning, of at most so many bytes, whole characters.
-pub(in crate::jobs) fn shortened(mut text: String, bytes: usize) -> String {
-    if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes));
+/// Truncates a text to `max_bytes`, at a character boundary, and marks it with `…`.
+pub(in crate::jobs) fn truncate(mut text: String, max_bytes: usize) -> String {
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes));
         text.push('…');
     }
     text
@@ -169,43 +174,41 @@ pub(in crate::jobs) fn shortened(mut text: String, bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
-    fn log() -> RunLog {
+    fn new_log() -> RunLog {
         RunLog::new(Redactor::default(), "logs/none/x.ndjson".to_owned())
     }
 
     #[test]
-    fn the_row_has_whole_lines_and_the_store_has_all() {
-        let log = log();
+    fn long_log_is_cut_at_a_line_in_the_row_and_stored_whole() {
+        let log = new_log();
         log.log(LineLevel::Info, "first", Value::Null);
-        assert!(log.for_store().is_none());
+        assert!(log.unstored().is_none());
         for _ in 0..100 {
             log.log(LineLevel::Info, &"x".repeat(1000), Value::Null);
         }
-        let (part, version) = log.news(Uuid::nil(), Uuid::nil()).unwrap();
-        assert!(part.log_text.len() <= ROW_BYTES && part.log_text.ends_with('\n'), "{}", part.log_text.len());
-        assert_eq!((part.log_bytes, part.log_object_key), (part.log_text.len() as i64, None));
-        log.written(version);
-        assert!(log.news(Uuid::nil(), Uuid::nil()).is_none());
-        let whole = log.for_store().unwrap();
-        assert!(whole.starts_with(part.log_text.as_bytes()) && whole.len() > 100_000);
-        log.stored(whole.len());
-        let (part, _) = log.news(Uuid::nil(), Uuid::nil()).unwrap();
-        assert_eq!((part.log_bytes, part.log_object_key.as_deref()), (whole.len() as i64, Some("logs/none/x.ndjson")));
+        let (row, version) = log.unwritten().unwrap();
+        assert!(row.log_text.len() <= MAX_ROW_BYTES && row.log_text.ends_with('\n'), "{}", row.log_text.len());
+        assert_eq!((row.log_bytes, row.log_object_key), (row.log_text.len() as i64, None));
+        log.mark_written(version);
+        assert!(log.unwritten().is_none());
+        let whole = log.unstored().unwrap();
+        assert!(whole.starts_with(row.log_text.as_bytes()) && whole.len() > 100_000);
+        log.mark_stored(whole.len());
+        let (row, _) = log.unwritten().unwrap();
+        assert_eq!((row.log_bytes, row.log_object_key.as_deref()), (whole.len() as i64, Some("logs/none/x.ndjson")));
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
-        let log = log();
+    fn lines_beyond_the_limit_are_dropped_and_counted() {
+        let log = new_log();
         for _ in 0..400 {
             log.log(LineLevel::Info, &"x".repeat(20_000), Value::Null);
         }
         log.close();
-        let whole = String::from_utf8(log.for_store().unwrap().to_vec()).unwrap();
+        let whole = String::from_utf8(log.unstored().unwrap().to_vec()).unwrap();
         assert!(whole.len() <= MAX_LOG_BYTES + 200);
-        assert!(whole.lines().last().unwrap().contains("more lines were left out"));
+        assert!(whole.lines().last().unwrap().contains("more lines were dropped"));
     }
 }

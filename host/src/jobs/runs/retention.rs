@@ -1,58 +1,60 @@
-//! What is kept of runs that ended, and for how long. Each call does a bounded piece of work.
+//! Deletes old runs and their logs. Each call does a bounded amount of work.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::error::ApiResult;
-use crate::jobs::{
-    JobsState, PLATFORM_BUCKET,
-    queries::{self, RemovedRun},
+use super::queries::{self, DeletedRun};
+use crate::{
+    error::ApiResult,
+    jobs::{PLATFORM_BUCKET, Runs},
 };
 
-const BATCH: i64 = 500;
-/// Keys of one page of the object store.
-const PAGE: i32 = 1000;
-/// What one call may take that finds nothing to remove.
-const LONGEST_SEARCH: Duration = Duration::from_secs(30);
-/// A log this young may belong to a run that is being written.
-const YOUNG: TimeDelta = TimeDelta::hours(1);
+/// Runs deleted in one statement.
+const BATCH_SIZE: i64 = 500;
+/// Keys per page of the object store.
+const PAGE_KEYS: i32 = 1000;
+/// Time limit of one call that finds nothing to remove.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
+/// A younger log may belong to a run whose row is not visible yet.
+const MIN_ORPHAN_AGE: TimeDelta = TimeDelta::hours(1);
 
-/// What one call removed.
+/// Result of one call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetentionReport {
     pub removed: u64,
-    /// In the object store.
+    /// Bytes freed in the object store.
     pub freed_bytes: u64,
-    /// Call again: there is more.
+    /// More remains; call again.
     pub more: bool,
 }
 
-impl JobsState {
-    /// Removes runs that ended so many days ago, with their logs; the newest of each job stays, and the newest that was
-    /// not skipped.
+impl Runs {
+    /// Removes runs that ended more than `days` days ago, with their logs. Keeps the newest run of each job, and the
+    /// newest that was not skipped.
     pub async fn remove_old_runs(&self, days: u32) -> ApiResult<RetentionReport> {
         let days = i32::try_from(days).unwrap_or(i32::MAX).min(365_000);
-        let removed = queries::remove_old_runs(&self.platform, days, BATCH).await?;
-        Ok(self.remove_logs(&removed).await)
+        let deleted = queries::delete_old_runs(&self.platform, days, BATCH_SIZE).await?;
+        Ok(remove_logs(self, &deleted).await)
     }
 
-    /// Removes the oldest runs of jobs that have more than `keep` of them, with their logs; skipped ones count apart.
+    /// Removes the oldest runs of jobs that have more than `keep` of them, with their logs. Skipped runs are counted
+    /// separately.
     pub async fn remove_surplus_runs(&self, keep: u32) -> ApiResult<RetentionReport> {
-        let removed = queries::remove_surplus_runs(&self.platform, i64::from(keep.max(1)), BATCH).await?;
-        Ok(self.remove_logs(&removed).await)
+        let deleted = queries::delete_surplus_runs(&self.platform, i64::from(keep.max(1)), BATCH_SIZE).await?;
+        Ok(remove_logs(self, &deleted).await)
     }
 
-    /// Removes logs whose run is gone: of the first page of what the store has that holds any, going on from where the
-    /// last call stopped.
+    /// Removes logs whose run no longer exists, from the first page of the object store that contains any. Each call
+    /// continues where the previous one stopped.
     pub async fn remove_orphan_logs(&self) -> ApiResult<RetentionReport> {
         let mut cursor = self.orphan_cursor.lock().await;
-        self.remove_orphan_logs_below("logs/", Utc::now() - YOUNG, PAGE, &mut cursor).await
+        self.remove_orphan_logs_below("logs/", Utc::now() - MIN_ORPHAN_AGE, PAGE_KEYS, &mut cursor).await
     }
 
-    /// The same for logs whose keys begin so, and that were written before a moment, in pages of so many. `cursor` says
-    /// where to go on.
+    /// Like [`remove_orphan_logs`](Self::remove_orphan_logs), for keys that start with `prefix` and were written before
+    /// `before`. `cursor` is the position in the object store.
     pub async fn remove_orphan_logs_below(
         &self,
         prefix: &str,
@@ -60,78 +62,73 @@ impl JobsState {
         page_keys: i32,
         cursor: &mut Option<String>,
     ) -> ApiResult<RetentionReport> {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         loop {
-            let report = self.remove_orphan_logs_of_page(prefix, before, page_keys, cursor).await?;
-            // Whoever calls takes a call that removed nothing for the end.
-            if report.removed > 0 || !report.more || begun.elapsed() >= LONGEST_SEARCH {
+            let page = match self.store.list_page(PLATFORM_BUCKET, prefix, page_keys, cursor.as_deref()).await {
+                Err(error) if error.is_not_found() => return Ok(RetentionReport::default()),
+                page => page?,
+            };
+            let logs: Vec<(Uuid, &str, i64)> = page
+                .objects
+                .iter()
+                .filter(|object| object.last_modified.is_none_or(|at| at < before))
+                .filter_map(|object| Some((run_of_key(&object.key)?, object.key.as_str(), object.size)))
+                .collect();
+            let report = RetentionReport { more: page.next.is_some(), ..remove_orphans(self, &logs).await? };
+            *cursor = page.next;
+            // Callers take a report without removals as the end, so go on while there are more pages.
+            if report.removed > 0 || !report.more || started_at.elapsed() >= SEARCH_TIMEOUT {
                 return Ok(report);
             }
         }
     }
-
-    async fn remove_orphan_logs_of_page(
-        &self,
-        prefix: &str,
-        before: DateTime<Utc>,
-        page_keys: i32,
-        cursor: &mut Option<String>,
-    ) -> ApiResult<RetentionReport> {
-        let page = match self.store.list_page(PLATFORM_BUCKET, prefix, page_keys, cursor.as_deref()).await {
-            Err(error) if error.is_not_found() => return Ok(RetentionReport::default()),
-            page => page?,
-        };
-        let logs: Vec<(Uuid, &str, i64)> = page
-            .objects
-            .iter()
-            .filter(|object| object.last_modified.is_none_or(|at| at < before))
-            .filter_map(|object| Some((run_of(&object.key)?, object.key.as_str(), object.size)))
-            .collect();
-        let ids: Vec<Uuid> = logs.iter().map(|(id, ..)| *id).collect();
-        let existing = queries::existing_runs(&self.platform, &ids).await?;
-        let mut report = RetentionReport { more: page.next.is_some(), ..RetentionReport::default() };
-        for (_, key, size) in logs.iter().filter(|(id, ..)| !existing.contains(id)) {
-            self.store.delete(PLATFORM_BUCKET, key).await?;
-            report.removed += 1;
-            report.freed_bytes += size.unsigned_abs();
-        }
-        *cursor = page.next;
-        Ok(report)
-    }
-
-    /// What the configuration says is kept, applied to the end.
-    pub(in crate::jobs) async fn apply_retention(&self) -> ApiResult<()> {
-        let mut removed = 0;
-        loop {
-            let old = self.remove_old_runs(self.config.run_retention_days).await?;
-            let surplus = self.remove_surplus_runs(self.config.run_retention_per_job).await?;
-            removed += old.removed + surplus.removed;
-            if !old.more && !surplus.more {
-                break;
-            }
-        }
-        if removed > 0 {
-            tracing::info!(removed, "old runs were removed");
-        }
-        Ok(())
-    }
-
-    /// Logs that can't be removed now are orphans, which their own sweep finds.
-    async fn remove_logs(&self, removed: &[RemovedRun]) -> RetentionReport {
-        let mut report =
-            RetentionReport { removed: removed.len() as u64, freed_bytes: 0, more: removed.len() as i64 == BATCH };
-        for run in removed {
-            let Some(key) = &run.log_object_key else { continue };
-            match self.store.delete(PLATFORM_BUCKET, key).await {
-                Ok(()) => report.freed_bytes += run.log_bytes.unsigned_abs(),
-                Err(error) => tracing::warn!(key, %error, "the log of an old run could not be removed yet"),
-            }
-        }
-        report
-    }
 }
 
-/// `logs/<job>/<run>.ndjson`.
-fn run_of(key: &str) -> Option<Uuid> {
+/// Applies the configured retention until nothing remains to be removed.
+pub(in crate::jobs) async fn apply_retention(runs: &Runs) -> ApiResult<()> {
+    let mut removed = 0;
+    loop {
+        let old = runs.remove_old_runs(runs.config.run_retention_days).await?;
+        let surplus = runs.remove_surplus_runs(runs.config.run_retention_per_job).await?;
+        removed += old.removed + surplus.removed;
+        if !old.more && !surplus.more {
+            break;
+        }
+    }
+    if removed > 0 {
+        tracing::info!(removed, "removed old runs");
+    }
+    Ok(())
+}
+
+/// Removes those of the logs (run, key, size) whose run does not exist.
+async fn remove_orphans(runs: &Runs, logs: &[(Uuid, &str, i64)]) -> ApiResult<RetentionReport> {
+    let ids: Vec<Uuid> = logs.iter().map(|(id, ..)| *id).collect();
+    let existing = queries::existing_runs(&runs.platform, &ids).await?;
+    let mut report = RetentionReport::default();
+    for (_, key, size) in logs.iter().filter(|(id, ..)| !existing.contains(id)) {
+        runs.store.delete(PLATFORM_BUCKET, key).await?;
+        report.removed += 1;
+        report.freed_bytes += size.unsigned_abs();
+    }
+    Ok(report)
+}
+
+/// Removes the logs of deleted runs. The sweep of orphaned logs removes what this fails to remove.
+async fn remove_logs(runs: &Runs, deleted: &[DeletedRun]) -> RetentionReport {
+    let mut report =
+        RetentionReport { removed: deleted.len() as u64, freed_bytes: 0, more: deleted.len() as i64 == BATCH_SIZE };
+    for run in deleted {
+        let Some(key) = &run.log_object_key else { continue };
+        match runs.store.delete(PLATFORM_BUCKET, key).await {
+            Ok(()) => report.freed_bytes += run.log_bytes.unsigned_abs(),
+            Err(error) => tracing::warn!(key, %error, "failed to remove the log of an old run; a sweep will retry"),
+        }
+    }
+    report
+}
+
+/// Returns the run of a key `logs/<job>/<run>.ndjson`.
+fn run_of_key(key: &str) -> Option<Uuid> {
     key.strip_suffix(".ndjson")?.rsplit('/').next()?.parse().ok()
 }

@@ -7,25 +7,24 @@ use axum::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::jobs::{
-    JobsState,
-    catalogue::routes::{job_id, plain},
-    names::status_text,
-    queries::{self, RunFilter},
+use super::{
+    log, log_stream,
+    queries::{self, RunFilter, RunRow},
 };
 use crate::{
     error::{ApiError, ApiResult},
     http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+    jobs::Runs,
 };
 
-/// Narrows the list.
+/// Filter and page of a list of runs.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunsQuery {
-    /// Runs a page, 1 to 200; 50 unless told.
+    /// Runs per page, 1–200 (default 50).
     limit: Option<u32>,
-    /// `nextCursor` of the page before.
+    /// `nextCursor` of the previous page.
     cursor: Option<String>,
     project_id: Option<String>,
     plugin: Option<String>,
@@ -37,102 +36,116 @@ pub(crate) struct RunsQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LogQuery {
-    /// Server-sent events: what there is, then what comes, then `event: end` with the run.
+    /// Streams server-sent events: existing lines, new lines, then `event: end` with the run.
     #[serde(default)]
     follow: bool,
-    /// Lines a page, 1 to 200; without it and `cursor` the answer is the whole log.
+    /// Lines per page, 1–200. Without `limit` and `cursor` the response contains the whole log.
     limit: Option<u32>,
-    /// `nextCursor` of the page before; stays good while the run goes on.
+    /// `nextCursor` of the previous page. It stays valid while the run continues.
     cursor: Option<String>,
 }
 
-/// Runs of all jobs and of none, newest first.
+/// Lists the runs of all jobs, and those without a job, newest first.
 #[utoipa::path(get, path = "/admin/v1/runs", tag = "jobs", params(RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_runs(
-    State(state): State<JobsState>,
+    State(runs): State<Runs>,
     ApiQuery(query): ApiQuery<RunsQuery>,
 ) -> ApiResult<ApiJson<Page<Run>>> {
-    state.list_runs(None, query).await.map(ApiJson)
+    list_filtered(&runs, None, query).await.map(ApiJson)
 }
 
-/// A job's runs, newest first.
+/// Lists the runs of a job, newest first.
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}/runs", tag = "jobs", params(("job" = String, Path), RunsQuery),
     responses((status = 200, body = Page<Run>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(crate) async fn list_runs_of_job(
-    State(state): State<JobsState>,
+    State(runs): State<Runs>,
     ApiPath(job): ApiPath<String>,
     ApiQuery(query): ApiQuery<RunsQuery>,
 ) -> ApiResult<ApiJson<Page<Run>>> {
-    let job = state.job_row(job_id(&job)?).await?.id;
-    state.list_runs(Some(job), query).await.map(ApiJson)
-}
-
-impl JobsState {
-    async fn list_runs(&self, job_id: Option<Uuid>, query: RunsQuery) -> ApiResult<Page<Run>> {
-        let request = PageRequest::<Uuid>::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-        let filter = RunFilter {
-            job_id,
-            project_id: plain("projectId", query.project_id)?,
-            plugin: plain("plugin", query.plugin)?,
-            status: query.status.map(status_text),
-        };
-        let rows = queries::runs(&self.platform, &filter, request.after, request.fetch()).await?;
-        let page = request.page(rows, |row| row.id);
-        let items = page.items.into_iter().map(queries::RunRow::into_wire).collect();
-        Ok(Page { items, next_cursor: page.next_cursor })
+    let job = parse_job_id(&job)?;
+    if !queries::job_exists(&runs.platform, job).await? {
+        return Err(ApiError::not_found("job"));
     }
+    list_filtered(&runs, Some(job), query).await.map(ApiJson)
 }
 
-/// One run.
+async fn list_filtered(runs: &Runs, job_id: Option<Uuid>, query: RunsQuery) -> ApiResult<Page<Run>> {
+    let request = PageRequest::<Uuid>::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let filter = RunFilter {
+        job_id,
+        project_id: reject_nul("projectId", query.project_id)?,
+        plugin: reject_nul("plugin", query.plugin)?,
+        status: query.status,
+    };
+    let rows = queries::list_runs(&runs.platform, &filter, request.after, request.fetch()).await?;
+    let page = request.page(rows, |row| row.id);
+    let items = page.items.into_iter().map(RunRow::into_wire).collect();
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+/// Returns a run.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
     responses((status = 200, body = Run), (status = 404, body = ErrorBody)))]
-pub(crate) async fn get_run(State(state): State<JobsState>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<Run>> {
-    Ok(ApiJson(state.run(run_id(&run)?).await?))
+pub(crate) async fn get_run(State(runs): State<Runs>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<Run>> {
+    runs.get_run(parse_run_id(&run)?).await.map(ApiJson)
 }
 
-/// A run's log, whole or in pages. With `follow=true` it answers server-sent events; `Last-Event-ID` goes on where another answer stopped.
+/// Returns a run's log, whole or in pages. With `follow=true` the response is a stream of server-sent events, which
+/// `Last-Event-ID` resumes.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}/log", tag = "jobs", params(("run" = String, Path), LogQuery),
     responses((status = 200, body = Page<LogLine>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 503, body = ErrorBody)))]
 pub(crate) async fn get_run_log(
-    State(state): State<JobsState>,
+    State(runs): State<Runs>,
     ApiPath(run): ApiPath<String>,
     ApiQuery(query): ApiQuery<LogQuery>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    let run = run_id(&run)?;
-    let paged = query.limit.is_some() || query.cursor.is_some();
-    if query.follow && paged {
-        return Err(ApiError::invalid("`limit` and `cursor` don't go with `follow`.")
-            .with_hint("A log that is followed goes on at the header `last-event-id`."));
+    let run = parse_run_id(&run)?;
+    let is_paged = query.limit.is_some() || query.cursor.is_some();
+    if query.follow && is_paged {
+        return Err(ApiError::invalid("`limit` and `cursor` can't be combined with `follow`.")
+            .with_hint("To resume a followed log, send the header `last-event-id`."));
     }
     if query.follow {
-        let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-        let offset = last.and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
-        return state.follow_log(run, offset as usize).await;
+        let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+        let offset = last_id.and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
+        return log_stream::follow_log(&runs, run, offset as usize).await;
     }
-    let page = if paged {
+    let page = if is_paged {
         let request = PageRequest::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-        state.log_page(run, &request).await?
+        log::read_page(&runs, run, &request).await?
     } else {
-        Page { items: state.log_lines(run).await?, next_cursor: None }
+        Page { items: log::read_all_lines(&runs, run).await?, next_cursor: None }
     };
     Ok(ApiJson(page).into_response())
 }
 
-/// Cancels a run that waits or goes on; it ends within a moment.
+/// Cancels a queued or running run. A running one ends shortly afterwards.
 #[utoipa::path(post, path = "/admin/v1/runs/{run}/cancel", tag = "jobs", params(("run" = String, Path)),
     responses((status = 202, body = Run), (status = 404, body = ErrorBody),
-        (status = 409, description = "It has ended", body = ErrorBody)))]
+        (status = 409, description = "The run has already ended", body = ErrorBody)))]
 pub(crate) async fn cancel_run(
-    State(state): State<JobsState>,
+    State(runs): State<Runs>,
     ApiPath(run): ApiPath<String>,
 ) -> ApiResult<(StatusCode, ApiJson<Run>)> {
-    let run = state.cancel_run(run_id(&run)?).await?;
+    let run = runs.cancel_run(parse_run_id(&run)?).await?;
     Ok((StatusCode::ACCEPTED, ApiJson(run)))
 }
 
-fn run_id(id: &str) -> ApiResult<Uuid> {
+fn parse_run_id(id: &str) -> ApiResult<Uuid> {
     id.parse().map_err(|_| ApiError::not_found("run"))
+}
+
+pub(in crate::jobs) fn parse_job_id(id: &str) -> ApiResult<Uuid> {
+    id.parse().map_err(|_| ApiError::not_found("job"))
+}
+
+/// Rejects a filter with a NUL character, which Postgres can't store.
+pub(in crate::jobs) fn reject_nul(name: &str, value: Option<String>) -> ApiResult<Option<String>> {
+    match value {
+        Some(value) if value.contains('\0') => Err(ApiError::invalid(format!("`{name}` contains a NUL character."))),
+        value => Ok(value),
+    }
 }

@@ -3,42 +3,43 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Schedule;
 
-/// Fire times of one job that are handled at once; the rest is handled right after.
-const MOST_AT_ONCE: usize = 100;
+/// Fire times of one job that are handled in one pass. The rest follows immediately.
+const MAX_FIRE_TIMES: usize = 100;
 
-/// A moment for which a job gets a run.
+/// A time for which a job gets a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::jobs) struct FireTime {
     pub(in crate::jobs) at: DateTime<Utc>,
-    /// `Schedule`, or `CatchUp` for those that passed while no scheduler ran.
+    /// `Schedule`, or `CatchUp` if the fire time was missed.
     pub(in crate::jobs) trigger: RunTrigger,
 }
 
-/// What is to be done for a job now.
+/// The runs that a job gets now, and its new position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::jobs) struct Due {
+pub(in crate::jobs) struct DueRuns {
     /// Earliest first.
     pub(in crate::jobs) fire_times: Vec<FireTime>,
-    /// Fire times up to here are handled then.
+    /// Fire times up to this time are handled.
     pub(in crate::jobs) scheduled_until: DateTime<Utc>,
-    /// When to look again; none where the schedule has no more fire times.
+    /// The next fire time, or none if the schedule has no more.
     pub(in crate::jobs) next_run_at: Option<DateTime<Utc>>,
 }
 
-/// Which runs a job gets at `now`, its fire times up to `scheduled_until` being handled.
+/// Returns the runs that a job gets at `now` if its fire times up to `scheduled_until` are handled.
 ///
-/// A fire time is on time for `on_time`. Those that are older passed while no scheduler ran: `catch_up` says whether
-/// they get one run, for the latest of them, or none. A clock that was put back gives nothing until it has reached
+/// A fire time older than `missed_after` was missed because no scheduler ran. `catch_up` determines whether missed fire
+/// times get one run, for the latest of them, or none. If the clock was set back, nothing is due until it reaches
 /// `scheduled_until` again.
-pub(in crate::jobs) fn due(
+pub(in crate::jobs) fn due_runs(
     schedule: &Schedule,
     scheduled_until: DateTime<Utc>,
     now: DateTime<Utc>,
-    on_time: TimeDelta,
+    missed_after: TimeDelta,
     catch_up: CatchUp,
-) -> Due {
-    let mut due = Due { fire_times: Vec::new(), scheduled_until, next_run_at: schedule.next_after(scheduled_until) };
-    let missed_until = now - on_time;
+) -> DueRuns {
+    let mut due =
+        DueRuns { fire_times: Vec::new(), scheduled_until, next_run_at: schedule.next_after(scheduled_until) };
+    let missed_until = now - missed_after;
     if let Some(first) = due.next_run_at.filter(|first| *first <= missed_until) {
         let latest = schedule.latest_until(first, missed_until);
         if catch_up == CatchUp::Once {
@@ -48,7 +49,7 @@ pub(in crate::jobs) fn due(
         due.next_run_at = schedule.next_after(latest);
     }
     while let Some(at) = due.next_run_at.filter(|at| *at <= now)
-        && due.fire_times.len() < MOST_AT_ONCE
+        && due.fire_times.len() < MAX_FIRE_TIMES
     {
         due.fire_times.push(FireTime { at, trigger: RunTrigger::Schedule });
         due.scheduled_until = at;

@@ -14,7 +14,7 @@ pub(super) struct Expression {
     cron: Cron,
     /// The minute is a wildcard or a step.
     minutes_step: bool,
-    /// The hour is one.
+    /// The hour is a wildcard or a step.
     hours_step: bool,
 }
 
@@ -28,7 +28,7 @@ const NICKNAMES: &[(&str, &str)] = &[
     ("@hourly", "0 * * * *"),
 ];
 
-/// A field of six: its name, and what may stand in it.
+/// One of six fields: its name and the values that it takes.
 struct Field {
     name: &'static str,
     takes: &'static str,
@@ -42,7 +42,8 @@ const FIELDS: [Field; 6] = [
     Field { name: "month", takes: "1 to 12 or JAN to DEC, lists (1,7), ranges (4-9) and steps (*/3)" },
     Field {
         name: "weekday",
-        takes: "0 to 7 (0 and 7 are Sunday) or SUN to SAT, lists (1,3), ranges (MON-FRI), MON#1 for the first and 5L for the last",
+        takes: "0 to 7 (0 and 7 are Sunday) or SUN to SAT, lists (1,3), ranges (MON-FRI), MON#1 for the first \
+                and 5L for the last",
     },
 ];
 
@@ -66,8 +67,8 @@ impl Expression {
         };
         let steps = |field: &str| field.contains(['*', '/']);
         let (minutes_step, hours_step) = (steps(minute), steps(hour));
-        let cron = read(&fields.join(" ")).map_err(|error| {
-            wrong_field(&fields)
+        let cron = parse_cron(&fields.join(" ")).map_err(|error| {
+            invalid_field(&fields)
                 .unwrap_or_else(|| ScheduleError::Invalid(error.to_string().trim_end_matches('.').to_owned()))
         })?;
         let expression = Self { cron, minutes_step, hours_step };
@@ -81,7 +82,7 @@ impl Expression {
         self.cron.describe().trim_end_matches('.').to_owned()
     }
 
-    /// True where minute or hour is a wildcard or a step; the others are fixed local times.
+    /// Returns whether the minute or hour is a wildcard or a step. Other expressions are fixed local times.
     pub(super) fn follows_elapsed_time(&self) -> bool {
         self.minutes_step || self.hours_step
     }
@@ -90,34 +91,34 @@ impl Expression {
         self.minutes_step
     }
 
-    /// Whether it fires in the hour before that of a local time as well.
+    /// Returns whether the expression also fires in the hour before `local`.
     pub(super) fn fires_in_hour_before(&self, local: NaiveDateTime) -> bool {
         let before = (local.hour() + 23) % 24;
         self.cron.pattern.hour_match(before).unwrap_or(false)
     }
 
-    /// The first local time at or after `from`, or after it.
+    /// Returns the first matching local time after `from`, or at `from` if `inclusive`.
     pub(super) fn next(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
         self.cron.find_next_occurrence(&from, inclusive).ok()
     }
 
-    /// The last local time at or before `from`, or before it.
+    /// Returns the last matching local time before `from`, or at `from` if `inclusive`.
     pub(super) fn previous(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
         self.cron.find_previous_occurrence(&from, inclusive).ok()
     }
 }
 
-fn read(text: &str) -> Result<Cron, CronError> {
+fn parse_cron(text: &str) -> Result<Cron, CronError> {
     CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build().parse(text)
 }
 
-/// The first field that can't be read by itself; `croner` doesn't say which one it stumbled over.
-fn wrong_field(fields: &[&str]) -> Option<ScheduleError> {
+/// Returns the first field that is invalid on its own. `croner` does not report which field is invalid.
+fn invalid_field(fields: &[&str]) -> Option<ScheduleError> {
     let known = &FIELDS[FIELDS.len() - fields.len()..];
     known.iter().zip(fields).enumerate().find_map(|(index, (field, text))| {
         let mut alone = vec!["*"; fields.len()];
         alone[index] = text;
-        let wrong = read(&alone.join(" ")).is_err();
-        wrong.then(|| ScheduleError::Field { field: field.name, text: (*text).to_owned(), takes: field.takes })
+        let is_invalid = parse_cron(&alone.join(" ")).is_err();
+        is_invalid.then(|| ScheduleError::Field { field: field.name, text: (*text).to_owned(), takes: field.takes })
     })
 }

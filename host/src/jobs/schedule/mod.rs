@@ -1,10 +1,11 @@
-//! When a job is due: cron expressions in a time zone. Pure; the moment is always handed in.
+//! Computes when a job is due: cron expressions in a time zone. Pure: the current time is a parameter.
 //!
-//! `croner` knows which local times an expression means, on a calendar without time zones. What happens where the
-//! clock is put forward or back is decided here, in `zone`, as Vixie cron does it: a fixed local time that doesn't
-//! exist runs once at the next valid time, one that happens twice runs once; wildcards and steps follow elapsed time.
+//! `croner` computes local times, on a calendar without time zones. This module and `zone` handle daylight saving time
+//! like Vixie cron: a fixed local time that does not exist runs once at the next valid time, and one that occurs twice
+//! runs once; wildcards and steps follow elapsed time.
 //!
-//! Deliberately absent: years, `@reboot`, and fixed offsets in place of zones, which would be wrong half of the year.
+//! Deliberately absent: years, `@reboot`, and fixed offsets instead of zones, which would be wrong for half of the
+//! year.
 //!
 //! Reading order: `expression` (text to fields), this file, `zone` (one local time to its instants), `due`.
 
@@ -15,20 +16,20 @@ mod zone;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
-pub(super) use due::due;
+pub(super) use due::due_runs;
 use expression::Expression;
 
 #[cfg(test)]
 mod tests;
 
-/// An expression that fires, in a zone that exists.
+/// A cron expression that fires at least once, in an IANA time zone.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     expression: Expression,
     zone: Tz,
 }
 
-/// What is wrong with a schedule, for the owner.
+/// Why a schedule is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     #[error("the cron expression is empty")]
@@ -39,11 +40,11 @@ pub enum ScheduleError {
     Fields(usize),
     #[error("a cron expression with 7 fields would have a year, which is not supported")]
     Year,
-    #[error("`{text}` is not possible as {field} of a cron expression, which takes {takes}")]
+    #[error("`{text}` is not a valid {field} of a cron expression; it takes {takes}")]
     Field { field: &'static str, text: String, takes: &'static str },
     #[error("the cron expression can't be read: {0}")]
     Invalid(String),
-    #[error("the cron expression never fires: no date fits it")]
+    #[error("the cron expression never fires: no date matches it")]
     NeverFires,
     #[error("`{0}` is not an IANA time zone such as Europe/Berlin")]
     UnknownZone(String),
@@ -55,15 +56,15 @@ impl Schedule {
         Ok(Self { expression: Expression::parse(expression)?, zone })
     }
 
-    /// In words, for example `At 03:00, only on Monday`.
+    /// Returns a description in words, for example `At 03:00, only on Monday`.
     pub fn description(&self) -> String {
         self.expression.description()
     }
 
-    /// The first fire time after a moment; none where there is none before the year 5000.
+    /// Returns the first fire time after `after`, or none if there is none before the year 5000.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&self.zone).naive_local();
-        // In the first pass of a repeated hour, local times up to now come once more.
+        // In the first pass of a repeated hour, local times up to now occur once more.
         if let Some(repeated) = zone::first_pass_at(self.zone, after) {
             let here = self.expression.next(local, false)?;
             if here < repeated.local_end {
@@ -82,12 +83,12 @@ impl Schedule {
         }
     }
 
-    /// The next `count` fire times after a moment.
+    /// Returns the next `count` fire times after `after`.
     pub fn upcoming(&self, after: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
         std::iter::successors(self.next_after(after), |at| self.next_after(*at)).take(count).collect()
     }
 
-    /// The last fire time up to `until`; `first` is one of those.
+    /// Returns the last fire time up to `until`. `first` is a fire time up to `until`.
     fn latest_until(&self, first: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
         let (mut latest, mut high) = (first, until);
         while latest < high {
@@ -100,24 +101,24 @@ impl Schedule {
         latest
     }
 
-    /// When a local time that the expression means is run, if it is, seen from `after`.
+    /// Returns the instant after `after` at which a matching local time runs, if it does.
     fn instant_of(&self, local: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match zone::resolve(self.zone, local) {
             zone::Instants::One(at) => Some(at),
             zone::Instants::Two(first, _) if first > after => Some(first),
             zone::Instants::Two(first, second) => {
                 let repeated = zone::first_pass_at(self.zone, first)?;
-                self.fires_again(&repeated, local).then_some(second)
+                self.runs_twice(&repeated, local).then_some(second)
             }
-            zone::Instants::Gap(gap) => self.fills(&gap, local).then_some(gap.end),
+            zone::Instants::Gap(gap) => self.runs_after_gap(&gap, local).then_some(gap.end),
         }
     }
 
-    /// The first fire time of a repeated hour's second pass.
+    /// Returns the first fire time after `after` in the second pass of a repeated hour.
     fn in_second_pass(&self, repeated: &zone::Repeated, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut local = self.expression.next(repeated.local_start, true)?;
         while local < repeated.local_end {
-            if self.fires_again(repeated, local) {
+            if self.runs_twice(repeated, local) {
                 return Some(repeated.second_pass(local)).filter(|at| *at > after);
             }
             local = self.expression.next(local, false)?;
@@ -125,10 +126,11 @@ impl Schedule {
         None
     }
 
-    /// Whether a local time that happens twice runs the second time, too. Steps of minutes do: the hour that is
-    /// repeated is an hour like others. Every hour, at fixed minutes, does where as much time went by as between
-    /// two hours else. The rest would be a repeat.
-    fn fires_again(&self, repeated: &zone::Repeated, local: NaiveDateTime) -> bool {
+    /// Returns whether a local time that occurs twice also runs the second time.
+    ///
+    /// Steps of minutes do, because the repeated hour is an hour like any other. Fixed minutes of every hour do if as
+    /// much time has passed as between two other hours. Everything else runs once.
+    fn runs_twice(&self, repeated: &zone::Repeated, local: NaiveDateTime) -> bool {
         if !self.expression.follows_elapsed_time() {
             return false;
         }
@@ -139,7 +141,7 @@ impl Schedule {
             return false;
         }
         let Some(before) = self.expression.previous(local, false) else { return false };
-        let previous = if before >= repeated.local_start && self.fires_again(repeated, before) {
+        let previous = if before >= repeated.local_start && self.runs_twice(repeated, before) {
             repeated.second_pass(before)
         } else {
             match self.expression.previous(repeated.local_end, false) {
@@ -150,10 +152,10 @@ impl Schedule {
         repeated.second_pass(local) - previous >= local - before
     }
 
-    /// Whether a local time that doesn't exist runs when the clock has been put forward. A fixed one does; one of a
-    /// wildcard or step where there would be a longer pause than the expression means.
-    fn fills(&self, gap: &zone::Gap, local: NaiveDateTime) -> bool {
-        // Then it is a fire time of its own.
+    /// Returns whether a local time that does not exist runs at the end of the gap. A fixed local time does. A wildcard
+    /// or step does if there would otherwise be a longer pause than the expression specifies.
+    fn runs_after_gap(&self, gap: &zone::Gap, local: NaiveDateTime) -> bool {
+        // The end of the gap is a fire time itself.
         if self.expression.next(gap.local_end, true) == Some(gap.local_end) {
             return false;
         }

@@ -2,7 +2,7 @@ use api_types::{CatchUp, RunTrigger};
 use chrono::TimeDelta;
 
 use super::{
-    due::{Due, due},
+    due::{DueRuns, due_runs},
     *,
 };
 
@@ -32,7 +32,7 @@ const CAIRO: &str = "Africa/Cairo";
 const SANTIAGO: &str = "America/Santiago";
 
 #[test]
-fn a_fixed_time_that_does_not_exist_runs_once_at_the_next_valid_time() {
+fn missing_local_time_runs_once_at_the_next_valid_time() {
     // 2026-03-29 02:00 +01:00 becomes 03:00 +02:00.
     let from = "2026-03-28T12:00:00+01:00";
     check(BERLIN, "30 2 * * *", from, &["29 03:00+02:00", "30 02:30+02:00"]);
@@ -54,7 +54,7 @@ fn a_fixed_time_that_does_not_exist_runs_once_at_the_next_valid_time() {
 }
 
 #[test]
-fn a_fixed_time_that_happens_twice_runs_once() {
+fn repeated_fixed_local_time_runs_once() {
     // 2026-10-25 03:00 +02:00 becomes 02:00 +01:00.
     let from = "2026-10-24T12:00:00+02:00";
     check(BERLIN, "30 2 * * *", from, &["25 02:30+02:00", "26 02:30+01:00"]);
@@ -152,7 +152,7 @@ fn steps_of_hours_neither_pause_nor_repeat() {
 }
 
 #[test]
-fn no_fire_time_is_skipped_however_finely_one_asks() {
+fn fire_times_are_the_same_from_any_starting_point() {
     for (zone, from) in
         [(BERLIN, "2026-10-24T20:00:00Z"), (BERLIN, "2026-03-28T20:00:00Z"), (LORD_HOWE, "2026-04-04T10:00:00Z")]
     {
@@ -175,7 +175,7 @@ fn no_fire_time_is_skipped_however_finely_one_asks() {
 }
 
 #[test]
-fn bad_schedules_are_refused_with_what_is_wrong() {
+fn invalid_schedule_is_rejected_with_reason() {
     let check = |expression: &str, zone: &str, part: &str| {
         let error = Schedule::parse(expression, zone).map(drop).unwrap_err().to_string();
         assert!(error.contains(part), "{expression}: {error}");
@@ -193,19 +193,19 @@ fn bad_schedules_are_refused_with_what_is_wrong() {
 }
 
 #[test]
-fn a_schedule_is_told_in_words() {
+fn description_is_in_words() {
     assert_eq!(schedule("0 3 * * 1", "UTC").description(), "At 03:00, on Monday");
     assert!(schedule("*/15 * * * *", "UTC").description().contains("15 minutes"));
     assert!(schedule("@daily", "UTC").description().contains("00:00"));
 }
 
-fn due_at(expression: &str, until: &str, now: &str, catch_up: CatchUp) -> (Vec<(DateTime<Utc>, RunTrigger)>, Due) {
-    let due = due(&schedule(expression, "UTC"), at(until), at(now), TimeDelta::seconds(10), catch_up);
+fn due_at(expression: &str, until: &str, now: &str, catch_up: CatchUp) -> (Vec<(DateTime<Utc>, RunTrigger)>, DueRuns) {
+    let due = due_runs(&schedule(expression, "UTC"), at(until), at(now), TimeDelta::seconds(10), catch_up);
     (due.fire_times.iter().map(|fire| (fire.at, fire.trigger)).collect(), due)
 }
 
 #[test]
-fn what_is_due_now_runs_and_what_is_not_waits() {
+fn due_fire_times_run_and_future_ones_do_not() {
     let (fired, due) = due_at("* * * * *", "2026-01-01T11:59:30Z", "2026-01-01T12:00:00Z", CatchUp::Once);
     assert_eq!(fired, [(at("2026-01-01T12:00:00Z"), RunTrigger::Schedule)]);
     assert_eq!(due.next_run_at, Some(at("2026-01-01T12:01:00Z")));
@@ -218,7 +218,7 @@ fn what_is_due_now_runs_and_what_is_not_waits() {
 }
 
 #[test]
-fn downtime_is_caught_up_with_once_or_not_at_all() {
+fn missed_fire_times_get_one_run_or_none() {
     let (until, now) = ("2026-01-01T00:00:00Z", "2026-01-03T12:30:00Z");
     let (fired, due) = due_at("0 * * * *", until, now, CatchUp::Once);
     assert_eq!(fired, [(at("2026-01-03T12:00:00Z"), RunTrigger::CatchUp)]);
@@ -236,12 +236,12 @@ fn downtime_is_caught_up_with_once_or_not_at_all() {
 }
 
 #[test]
-fn a_clock_that_jumps_neither_doubles_nor_loses_fire_times() {
+fn clock_jumps_neither_repeat_nor_skip_fire_times() {
     // Forward by a day: one run for what was jumped over.
     let (fired, due_after) = due_at("0 3 * * *", "2026-01-01T03:00:00Z", "2026-01-02T18:00:00Z", CatchUp::Once);
     assert_eq!(fired, [(at("2026-01-02T03:00:00Z"), RunTrigger::CatchUp)]);
     // And back: nothing is run again, until the clock has come where it was.
-    let back = due(
+    let back = due_runs(
         &schedule("0 3 * * *", "UTC"),
         due_after.scheduled_until,
         at("2026-01-01T18:00:00Z"),
@@ -249,7 +249,7 @@ fn a_clock_that_jumps_neither_doubles_nor_loses_fire_times() {
         CatchUp::Once,
     );
     assert_eq!((back.fire_times.len(), back.next_run_at), (0, Some(at("2026-01-03T03:00:00Z"))));
-    let again = due(
+    let again = due_runs(
         &schedule("0 3 * * *", "UTC"),
         back.scheduled_until,
         at("2026-01-02T03:00:01Z"),
@@ -260,7 +260,7 @@ fn a_clock_that_jumps_neither_doubles_nor_loses_fire_times() {
 }
 
 #[test]
-fn a_wrong_field_is_named_with_what_it_takes() {
+fn invalid_field_is_named_with_its_values() {
     let check = |expression: &str, field: &str, text: &str, range: &str| {
         let error = Schedule::parse(expression, "UTC").map(drop).expect_err(expression).to_string();
         assert!(error.starts_with(&format!("`{text}` is not possible as {field} of")), "{expression}: {error}");
@@ -286,7 +286,7 @@ fn a_wrong_field_is_named_with_what_it_takes() {
 }
 
 #[test]
-fn the_forms_that_are_told_of_are_possible() {
+fn documented_field_values_are_valid() {
     for expression in [
         "0,30 10-20 */15 * * *",
         "0 6,18 1,15 4-9 MON-FRI",

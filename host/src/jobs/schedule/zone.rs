@@ -1,21 +1,21 @@
-//! Local times and instants around a change of the clock.
+//! Converts local times to instants around changes of the clock.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// No zone has moved its clock by more: Samoa left out a day.
+/// More than any zone has ever moved its clock: Samoa skipped a day.
 const WINDOW: TimeDelta = TimeDelta::hours(50);
 
-/// The instants that a local time names.
+/// The instants of a local time.
 pub(super) enum Instants {
     One(DateTime<Utc>),
-    /// The clock was put back: first and second pass.
+    /// The clock was set back: first and second pass.
     Two(DateTime<Utc>, DateTime<Utc>),
-    /// The clock was put forward over it.
+    /// The clock was set forward over it.
     Gap(Gap),
 }
 
-/// Local times that are left out.
+/// Local times that do not exist.
 pub(super) struct Gap {
     /// The first local time that doesn't exist.
     pub(super) local_start: NaiveDateTime,
@@ -25,10 +25,10 @@ pub(super) struct Gap {
     pub(super) end: DateTime<Utc>,
 }
 
-/// Local times that happen twice.
+/// Local times that occur twice.
 pub(super) struct Repeated {
     pub(super) local_start: NaiveDateTime,
-    /// Not part of it.
+    /// Exclusive.
     pub(super) local_end: NaiveDateTime,
     offset_before: TimeDelta,
     offset_after: TimeDelta,
@@ -61,7 +61,7 @@ pub(super) fn resolve(zone: Tz, local: NaiveDateTime) -> Instants {
     }
 }
 
-/// The repeated local times that an instant is in the first pass of.
+/// Returns the repeated local times if the instant is in their first pass.
 pub(super) fn first_pass_at(zone: Tz, at: DateTime<Utc>) -> Option<Repeated> {
     let local = at.with_timezone(&zone).naive_local();
     let Instants::Two(first, second) = resolve(zone, local) else { return None };
@@ -69,7 +69,7 @@ pub(super) fn first_pass_at(zone: Tz, at: DateTime<Utc>) -> Option<Repeated> {
     if at >= second {
         return None;
     }
-    // The clock is put back somewhere between the two.
+    // The clock is set back between the two.
     let change = first_instant(first, second, |at| offset(zone, at) != offset_before);
     let offset_after = offset(zone, change);
     Some(Repeated {
@@ -91,7 +91,8 @@ fn gap_at(zone: Tz, local: NaiveDateTime) -> Gap {
     }
 }
 
-/// The first whole second in `low..=high` for which `holds`; it holds from there on, and at `high`.
+/// Returns the first whole second in `low..=high` for which `holds` is true, by binary search. `holds` must be true at
+/// `high` and must not change back.
 fn first_instant(low: DateTime<Utc>, high: DateTime<Utc>, holds: impl Fn(DateTime<Utc>) -> bool) -> DateTime<Utc> {
     let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap_or(high);
     let (mut low, mut high_second) = (low.timestamp(), high.timestamp());

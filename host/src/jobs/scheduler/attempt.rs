@@ -1,63 +1,65 @@
-//! One run, from its claim to its outcome. Whatever the runner does, an outcome comes of it.
+//! One run, from its claim to its outcome. Every attempt has an outcome, whatever the runner does.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use api_types::{JobType, RunStatus};
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Shared,
-    finisher::Outcome,
-    live::{LiveRun, StopReason},
+    active_run::{ActiveRun, StopReason},
+    queries::{ClaimedRow, SCHEDULER_STOPPED},
+    state::{Outcome, SchedulerState},
 };
 use crate::jobs::{
-    LineLevel, RunCall, RunFailure, RunOutput, RunReport,
-    catalogue::sealed,
-    queries::ClaimedRow,
-    redact::Redactor,
-    runs::output::{RunLog, shortened},
+    LineLevel, Redactor, RunCall, RunFailure, RunOutput, RunReport,
+    catalogue::{http_params, open_secrets},
+    runs::{
+        log::store_log,
+        output::{RunLog, truncate},
+    },
 };
 
-/// What a runner gets to end by itself, after its time was up or it was told to stop; then it is dropped.
-pub(super) const GRACE: Duration = Duration::from_millis(200);
-/// How often a long log is put into storage while it grows.
+/// Time that a runner gets to end by itself after its timeout or a stop. Then its future is dropped.
+pub(super) const STOP_GRACE: Duration = Duration::from_millis(200);
+/// Interval at which a growing long log is put into the object store.
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_RESULT_BYTES: usize = 64 << 10;
 const MAX_ERROR_BYTES: usize = 4 << 10;
 
-/// A claimed run with everything that it takes; or why it can't be run.
-pub(super) struct Prepared {
+/// A claimed run with its call, or the reason why it can't be executed.
+pub(super) struct PreparedRun {
     id: Uuid,
-    live: Arc<LiveRun>,
+    run: Arc<ActiveRun>,
     call: Result<RunCall, String>,
 }
 
-/// Opens the run's secrets, and makes it known as running.
-pub(super) fn prepare(shared: &Shared, row: ClaimedRow) -> Prepared {
+/// Opens the run's secrets and registers the run as active.
+pub(super) fn prepare(state: &SchedulerState, row: ClaimedRow) -> PreparedRun {
     let (id, lease) = (row.id, row.lease_token);
     let job = row.job_id.map_or_else(|| "none".to_owned(), |job| job.to_string());
     let object_key = format!("logs/{job}/{id}.ndjson");
-    let call = call(shared, row).map_err(|error| {
-        tracing::error!(run = %id, %error, "a run's secrets can't be opened");
+    let call = build_call(state, row).map_err(|error| {
+        tracing::error!(run = %id, %error, "failed to open a run's secrets");
         format!("the job's secrets can't be opened: {error}")
     });
     let redactor = call.as_ref().map(|call| Redactor::new(&call.secrets)).unwrap_or_default();
-    let live = Arc::new(LiveRun::new(lease, Arc::new(RunLog::new(redactor, object_key))));
-    shared.live.insert(id, live.clone());
-    Prepared { id, live, call }
+    let run = Arc::new(ActiveRun::new(id, lease, Arc::new(RunLog::new(redactor, object_key))));
+    state.active_runs.insert(id, run.clone());
+    PreparedRun { id, run, call }
 }
 
-fn call(shared: &Shared, row: ClaimedRow) -> anyhow::Result<RunCall> {
+fn build_call(state: &SchedulerState, row: ClaimedRow) -> anyhow::Result<RunCall> {
     let (headers, body) = (row.http_headers_json.as_deref(), row.http_body_json.as_deref());
     let (secrets, header_names) = match row.job_id {
-        Some(job) => shared.jobs.open_secrets(job, headers, body)?,
+        Some(job) => open_secrets(&state.jobs.sealer, job, headers, body)?,
         None => Default::default(),
     };
-    let params = if row.job_type.as_deref() == Some("http") {
+    let params = if row.job_type == Some(JobType::Http) {
         let (url, method) = (row.http_url.as_deref().unwrap_or_default(), row.http_method.as_deref().unwrap_or("GET"));
-        sealed::http_params(url, method, &header_names, body.is_some(), row.timeout_ms)
+        http_params(url, method, &header_names, body.is_some(), row.timeout_ms)
     } else {
         row.params
     };
@@ -76,29 +78,29 @@ fn call(shared: &Shared, row: ClaimedRow) -> anyhow::Result<RunCall> {
     })
 }
 
-/// Runs it, and hands its outcome over. Its log is closed then.
-pub(super) async fn run(shared: &Shared, prepared: Prepared) {
-    let Prepared { id, live, call } = prepared;
+/// Executes the run, closes its log, and passes its outcome to the finisher.
+pub(super) async fn execute(state: &SchedulerState, prepared: PreparedRun) {
+    let PreparedRun { id, run, call } = prepared;
     let result = match call {
-        Ok(call) => execute(shared, &live, call).await,
+        Ok(call) => call_runner(state, &run, call).await,
         Err(message) => Err(RunFailure::Failed { message, details: None, retryable: false }),
     };
-    let outcome = outcome(id, live, result);
-    outcome.live.log.close();
-    shared.jobs.store_log(&outcome.live.log).await;
+    let outcome = outcome_of(id, run, result);
+    outcome.run.log.close();
+    store_log(&state.jobs.runs, &outcome.run.log).await;
     // The receiver lives as long as the scheduler.
-    let _ = shared.ended.send(outcome);
+    let _ = state.outcomes.send(outcome);
 }
 
-/// What a run tells, and since when it runs.
-struct Timed {
+/// Passes a run's output to its log, and records when its time limit starts.
+struct AttemptOutput {
     log: Arc<RunLog>,
-    begun: Notify,
+    started: Notify,
 }
 
-impl RunOutput for Timed {
-    fn begun(&self) {
-        self.begun.notify_one();
+impl RunOutput for AttemptOutput {
+    fn started(&self) {
+        self.started.notify_one();
     }
 
     fn log(&self, level: LineLevel, message: &str, fields: Value) {
@@ -106,28 +108,28 @@ impl RunOutput for Timed {
     }
 
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
-        self.log.progress(done, total, message);
+        self.log.set_progress(done, total, message);
     }
 }
 
-async fn execute(shared: &Shared, live: &LiveRun, call: RunCall) -> Result<RunReport, RunFailure> {
-    let timeout = call.timeout + GRACE;
-    let output = Arc::new(Timed { log: live.log.clone(), begun: Notify::new() });
-    let told: Arc<dyn RunOutput> = output.clone();
-    let running = AssertUnwindSafe(shared.jobs.runner.run(call, told, live.stop.clone())).catch_unwind();
+async fn call_runner(state: &SchedulerState, run: &ActiveRun, call: RunCall) -> Result<RunReport, RunFailure> {
+    let timeout = call.timeout + STOP_GRACE;
+    let output = Arc::new(AttemptOutput { log: run.log.clone(), started: Notify::new() });
+    let runner_output: Arc<dyn RunOutput> = output.clone();
+    let running = AssertUnwindSafe(state.jobs.runner.run(call, runner_output, run.stop.clone())).catch_unwind();
     let timed_out = async {
-        output.begun.notified().await;
+        output.started.notified().await;
         tokio::time::sleep(timeout).await;
     };
     let upload = async {
         loop {
             tokio::time::sleep(UPLOAD_INTERVAL).await;
-            shared.jobs.store_log(&live.log).await;
+            store_log(&state.jobs.runs, &run.log).await;
         }
     };
     let stopped = async {
-        live.stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        run.stop.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
     };
     tokio::select! {
         biased;
@@ -140,33 +142,31 @@ async fn execute(shared: &Shared, live: &LiveRun, call: RunCall) -> Result<RunRe
     }
 }
 
-fn outcome(id: Uuid, live: Arc<LiveRun>, result: Result<RunReport, RunFailure>) -> Outcome {
-    let reason = live.reason();
-    let (status, error_text, details, retryable) = match result {
-        Ok(report) => ("success", None, Some(report.result), false),
-        // Whatever it says when it is told to stop, that is why.
-        Err(_) if reason == Some(StopReason::Cancelled) => ("cancelled", None, None, false),
-        Err(_) if reason == Some(StopReason::LeaseLost) => {
-            ("fail", Some("its scheduler lost touch with the database".to_owned()), None, true)
+fn outcome_of(id: Uuid, run: Arc<ActiveRun>, result: Result<RunReport, RunFailure>) -> Outcome {
+    use RunStatus::{Cancelled, Fail, Success, Timeout};
+    let (status, error_text, details, retryable) = match (result, run.stop_reason()) {
+        (Ok(report), _) => (Success, None, Some(report.result), false),
+        // A run that was stopped failed for that reason, whatever error it returns.
+        (Err(_), Some(StopReason::Cancelled)) => (Cancelled, None, None, false),
+        (Err(_), Some(StopReason::LeaseLost)) => {
+            (Fail, Some("its scheduler lost the connection to the database".to_owned()), None, true)
         }
-        Err(_) if reason == Some(StopReason::SchedulerStopped) => {
-            ("fail", Some("its scheduler stopped".to_owned()), None, true)
-        }
-        Err(RunFailure::Cancelled) => ("cancelled", None, None, false),
-        Err(RunFailure::TimedOut) => ("timeout", Some("it took longer than its time limit".to_owned()), None, true),
-        Err(RunFailure::Failed { message, details, retryable }) => ("fail", Some(message), details, retryable),
+        (Err(_), Some(StopReason::SchedulerStopped)) => (Fail, Some(SCHEDULER_STOPPED.to_owned()), None, true),
+        (Err(RunFailure::Cancelled), None) => (Cancelled, None, None, false),
+        (Err(RunFailure::TimedOut), None) => (Timeout, Some("it exceeded its time limit".to_owned()), None, true),
+        (Err(RunFailure::Failed { message, details, retryable }), None) => (Fail, Some(message), details, retryable),
     };
-    let redactor = live.log.redactor();
-    let error_text = error_text.map(|text| shortened(redactor.text(&text), MAX_ERROR_BYTES));
+    let redactor = run.log.redactor();
+    let error_text = error_text.map(|text| truncate(redactor.text(&text), MAX_ERROR_BYTES));
     let http_status = details.as_ref().and_then(|details| details.get("httpStatus")).and_then(Value::as_i64);
     let result = details.filter(|details| !details.is_null()).map(|details| redactor.json(details));
     let fits = result.as_ref().is_none_or(|result| result.to_string().len() <= MAX_RESULT_BYTES);
     if !fits {
-        live.log.log(LineLevel::Warn, "the result is larger than 64 KiB and was left out", Value::Null);
+        run.log.log(LineLevel::Warn, "the result was dropped because it is larger than 64 KiB", Value::Null);
     }
     Outcome {
         id,
-        live,
+        run,
         status,
         retryable,
         http_status: http_status.and_then(|status| i32::try_from(status).ok()),

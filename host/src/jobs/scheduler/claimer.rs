@@ -1,106 +1,111 @@
-//! Who: claims queued runs, as many as there are turns free, and starts them.
+//! Claims queued runs, up to the number of free permits, and starts them.
 
 use std::{sync::Arc, time::Duration};
 
+use api_types::RunTrigger;
 use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
-use super::{PATIENCE, Shared, attempt};
-use crate::jobs::queries::{self, ClaimedRow};
+use super::{
+    attempt,
+    queries::{self, ClaimedRow},
+    state::{STATEMENT_TIMEOUT, SchedulerState, sleep_until_due},
+};
 
-/// Claimed in one round trip.
-const BATCH: usize = 256;
-/// While there is more to claim than there are turns, turns that become free one by one are used together.
-const GATHERING: Duration = Duration::from_millis(1);
-/// In case that a notification was lost.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// Runs claimed in one statement.
+const BATCH_SIZE: usize = 256;
+/// Time to collect more free permits while there are more queued runs than permits.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) async fn claim(shared: Arc<Shared>) {
-    // Dropped with this task, and the runs with it.
-    let mut runs = JoinSet::new();
-    let mut backlog = false;
+pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
+    // Dropped with this task, which ends the runs.
+    let mut attempts = JoinSet::new();
+    let mut has_backlog = false;
     loop {
-        while runs.try_join_next().is_some() {}
-        let mut turns = tokio::select! {
+        while attempts.try_join_next().is_some() {}
+        let mut permits = tokio::select! {
             biased;
-            () = shared.stopping.cancelled() => break,
-            turn = shared.turns.clone().acquire_owned() => match turn {
-                Ok(turn) => vec![turn],
+            () = state.stopping.cancelled() => break,
+            permit = state.run_permits.clone().acquire_owned() => match permit {
+                Ok(permit) => vec![permit],
                 Err(_) => break,
             },
         };
-        if backlog {
-            tokio::time::sleep(GATHERING).await;
+        if has_backlog {
+            tokio::time::sleep(COLLECT_INTERVAL).await;
         }
-        while turns.len() < BATCH
-            && let Ok(turn) = shared.turns.clone().try_acquire_owned()
+        while permits.len() < BATCH_SIZE
+            && let Ok(permit) = state.run_permits.clone().try_acquire_owned()
         {
-            turns.push(turn);
+            permits.push(permit);
         }
-        let asked = turns.len();
-        let sleep = match claim_some(&shared, asked).await {
+        let limit = permits.len();
+        let sleep = match claim_batch(&state, limit).await {
             Ok(claimed) => {
-                backlog = claimed.len() == asked;
-                start(&shared, &mut runs, claimed, turns);
-                if backlog {
+                has_backlog = claimed.len() == limit;
+                start_attempts(&state, &mut attempts, claimed, permits);
+                if has_backlog {
                     continue;
                 }
-                until_queued(&shared).await
+                time_until_queued(&state).await
             }
             Err(error) => {
-                tracing::warn!(%error, "queued runs could not be claimed; trying again");
-                drop(turns);
-                AFTER_ERROR
+                tracing::warn!(%error, "failed to claim queued runs; retrying");
+                drop(permits);
+                RETRY_INTERVAL
             }
         };
         tokio::select! {
-            () = shared.stopping.cancelled() => break,
-            () = shared.claim.notified() => {}
+            () = state.stopping.cancelled() => break,
+            () = state.wake_claimer.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
     }
-    // Whoever waits for the end may look again: the turns that were held for claiming are free.
-    shared.finished.notify_waiters();
-    while runs.join_next().await.is_some() {}
+    // The permits that this task held are free: `wait_until_idle` must check again.
+    state.run_finished.notify_waiters();
+    while attempts.join_next().await.is_some() {}
 }
 
-async fn claim_some(shared: &Shared, limit: usize) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+async fn claim_batch(state: &SchedulerState, limit: usize) -> Result<Vec<ClaimedRow>, sqlx::Error> {
     loop {
-        let claimed = shared.claiming.run(PATIENCE, async |connection| {
-            queries::claim(connection, &shared.worker, shared.jobs.config.lease, limit as i64).await
+        let claimed = state.claimer.run(STATEMENT_TIMEOUT, async |connection| {
+            queries::claim_runs(connection, &state.worker, state.jobs.runs.config.lease, limit as i64).await
         });
         match claimed.await {
-            // Another scheduler was faster with a run of the same job.
+            // Another scheduler claimed an exclusive run of the same job.
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
             claimed => return claimed,
         }
     }
 }
 
-fn start(shared: &Arc<Shared>, runs: &mut JoinSet<()>, claimed: Vec<ClaimedRow>, turns: Vec<OwnedSemaphorePermit>) {
-    for (row, turn) in claimed.into_iter().zip(turns) {
-        if let Some(at) = row.scheduled_for.filter(|_| row.trigger == "schedule") {
-            let late = (row.started_at - at).as_seconds_f64().max(0.0);
-            metrics::histogram!("atlashub_jobs_lateness_seconds").record(late);
+fn start_attempts(
+    state: &Arc<SchedulerState>,
+    attempts: &mut JoinSet<()>,
+    claimed: Vec<ClaimedRow>,
+    permits: Vec<OwnedSemaphorePermit>,
+) {
+    for (row, permit) in claimed.into_iter().zip(permits) {
+        if let Some(fire_at) = row.scheduled_for.filter(|_| row.trigger == RunTrigger::Schedule) {
+            let lateness = (row.started_at - fire_at).as_seconds_f64().max(0.0);
+            metrics::histogram!("atlashub_jobs_lateness_seconds").record(lateness);
         }
-        let shared = shared.clone();
-        // Before the task runs: whoever stops the scheduler, or cancels the run, must find it.
-        let prepared = attempt::prepare(&shared, row);
-        // Boxed: the runtime moves a task's state several times, and a run's is large.
-        runs.spawn(Box::pin(async move {
-            attempt::run(&shared, prepared).await;
-            drop(turn);
-            shared.finished.notify_waiters();
+        let state = state.clone();
+        // Registers the run before its task starts, so that stopping the scheduler or cancelling the run finds it.
+        let prepared = attempt::prepare(&state, row);
+        // Boxed, because the runtime moves a task's state several times and a run's is large.
+        attempts.spawn(Box::pin(async move {
+            attempt::execute(&state, prepared).await;
+            drop(permit);
+            state.run_finished.notify_waiters();
         }));
     }
-    shared.working.notify_one();
+    state.wake_output_writer.notify_one();
 }
 
-async fn until_queued(shared: &Shared) -> Duration {
-    match shared.claiming.run(PATIENCE, queries::seconds_until_queued).await {
-        Ok(seconds) => seconds.map_or(LONGEST_SLEEP, |seconds| {
-            Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SLEEP.as_secs_f64()) + 0.001)
-        }),
-        Err(_) => AFTER_ERROR,
+async fn time_until_queued(state: &SchedulerState) -> Duration {
+    match state.claimer.run(STATEMENT_TIMEOUT, queries::seconds_until_queued).await {
+        Ok(seconds) => sleep_until_due(seconds),
+        Err(_) => RETRY_INTERVAL,
     }
 }

@@ -1,47 +1,44 @@
-//! What others say: a schedule changed, there is work, a run is to be cancelled. Whatever is lost is found later by
-//! those who sleep no longer than half a minute.
+//! Listens to the messages of other nodes: a schedule changed, a run was queued, a run is to be cancelled. Lost
+//! messages do no harm, because the other tasks poll.
 
 use std::{sync::Arc, time::Duration};
 
 use sqlx::postgres::PgListener;
-use uuid::Uuid;
 
-use super::{Shared, live::StopReason};
-use crate::jobs::queries::CHANNEL;
+use super::{active_run::StopReason, state::SchedulerState};
+use crate::jobs::signals;
 
-const AFTER_ERROR: Duration = Duration::from_secs(1);
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(super) async fn listen(shared: Arc<Shared>) {
+pub(super) async fn listen(state: Arc<SchedulerState>) {
     loop {
-        if let Err(error) = listen_once(&shared).await {
-            tracing::debug!(%error, "listening for news of jobs was interrupted");
+        if let Err(error) = listen_until_disconnected(&state).await {
+            tracing::debug!(%error, "the listener for messages about jobs was disconnected; reconnecting");
         }
-        tokio::time::sleep(AFTER_ERROR).await;
+        tokio::time::sleep(RECONNECT_INTERVAL).await;
     }
 }
 
-/// Until the connection is lost.
-async fn listen_once(shared: &Shared) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(&shared.jobs.platform).await?;
-    listener.listen(CHANNEL).await?;
+async fn listen_until_disconnected(state: &SchedulerState) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(state.jobs.platform()).await?;
+    listener.listen(signals::CHANNEL).await?;
     loop {
-        // What was said while nobody listened.
-        shared.plan.notify_one();
-        shared.claim.notify_one();
-        shared.renew.notify_one();
+        // Messages may have been sent while nobody listened.
+        state.wake_planner.notify_one();
+        state.wake_claimer.notify_one();
+        state.wake_lease_renewer.notify_one();
         while let Some(notification) = listener.try_recv().await? {
-            hear(shared, notification.payload());
+            handle_message(state, notification.payload());
         }
     }
 }
 
-fn hear(shared: &Shared, payload: &str) {
-    match payload {
-        "jobs" => shared.plan.notify_one(),
-        "queued" => shared.claim.notify_one(),
+fn handle_message(state: &SchedulerState, message: &str) {
+    match message {
+        signals::JOBS_CHANGED => state.wake_planner.notify_one(),
+        signals::RUN_QUEUED => state.wake_claimer.notify_one(),
         other => {
-            let run = other.strip_prefix("cancel:").and_then(|id| id.parse::<Uuid>().ok());
-            if let Some(run) = run.and_then(|id| shared.live.get(&id)) {
+            if let Some(run) = signals::run_to_cancel(other).and_then(|id| state.active_runs.get(&id)) {
                 run.stop(StopReason::Cancelled);
             }
         }

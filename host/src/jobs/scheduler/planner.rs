@@ -1,104 +1,102 @@
-//! When: turns fire times into queued runs, and sleeps until the next one.
+//! Turns fire times into queued runs, and sleeps until the next fire time.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use api_types::RunStatus;
 use chrono::TimeDelta;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::{PATIENCE, Shared};
-use crate::jobs::{
-    Schedule, ScheduleError,
-    names::{parse_catch_up, trigger_text},
+use super::{
     queries::{self, DueJob, FiredRun, JobCursor},
-    schedule::due,
+    state::{STATEMENT_TIMEOUT, SchedulerState, sleep_until_due},
 };
+use crate::jobs::{Schedule, ScheduleError, schedule::due_runs};
 
-/// Jobs handled in one transaction: few enough that what is planned first starts while the rest is planned.
-const BATCH: i64 = 125;
-/// A fire time this old was missed, when a scheduler has just begun: had another one been there, it would have had it.
-const ON_TIME_AT_START: TimeDelta = TimeDelta::seconds(1);
-/// And while it runs: it may be slow, and Postgres away for a moment.
-const ON_TIME: TimeDelta = TimeDelta::seconds(10);
-/// In case that a notification was lost, or the clock was changed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// Due, and locked by another scheduler.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
-/// Beyond, they are read anew.
-const MOST_SCHEDULES: usize = 2000;
-const AFTER_ERROR: Duration = Duration::from_secs(1);
-/// How long a job whose schedule can't be read any more is left alone.
-const UNREADABLE: TimeDelta = TimeDelta::hours(1);
+/// Jobs planned in one transaction. Small, so that the first runs start while the next jobs are planned.
+const BATCH_SIZE: i64 = 125;
+/// Age at which a fire time counts as missed when the scheduler has just started: any other scheduler would have
+/// handled it on time.
+const MISSED_AFTER_AT_START: TimeDelta = TimeDelta::seconds(1);
+/// The same while the scheduler runs, when it can be slow or Postgres unavailable for a moment.
+const MISSED_AFTER: TimeDelta = TimeDelta::seconds(10);
+/// Sleep when a due job is locked by another scheduler.
+const MIN_SLEEP: Duration = Duration::from_millis(20);
+const MAX_CACHED_SCHEDULES: usize = 2000;
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Time until a job with an invalid schedule is tried again.
+const INVALID_SCHEDULE_INTERVAL: TimeDelta = TimeDelta::hours(1);
 
-/// Schedules as they were read, by expression and zone: many jobs have the same, and all are asked for again.
+/// Parsed schedules by expression and zone. Many jobs have the same schedule, and each is needed again.
 type Schedules = HashMap<(String, String), Result<Schedule, ScheduleError>>;
 
-pub(super) async fn plan(shared: Arc<Shared>) {
-    let mut on_time = ON_TIME_AT_START;
+pub(super) async fn plan_runs(state: Arc<SchedulerState>) {
+    let mut missed_after = MISSED_AFTER_AT_START;
     let mut schedules = Schedules::new();
-    while !shared.stopping.is_cancelled() {
-        let sleep = match pass(&shared, on_time, &mut schedules).await {
+    while !state.stopping.is_cancelled() {
+        let sleep = match plan_batch(&state, missed_after, &mut schedules).await {
             Ok(planned) => {
-                on_time = ON_TIME;
-                if planned == BATCH as usize {
+                missed_after = MISSED_AFTER;
+                if planned == BATCH_SIZE as usize {
                     continue;
                 }
-                until_due(&shared).await
+                time_until_due(&state).await
             }
             Err(error) => {
-                tracing::warn!(%error, "due jobs could not be queued; trying again");
-                AFTER_ERROR
+                tracing::warn!(%error, "failed to queue due jobs; retrying");
+                RETRY_INTERVAL
             }
         };
         tokio::select! {
-            () = shared.stopping.cancelled() => {}
-            () = shared.plan.notified() => {}
+            () = state.stopping.cancelled() => {}
+            () = state.wake_planner.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
     }
 }
 
-async fn until_due(shared: &Shared) -> Duration {
-    match shared.planning.run(PATIENCE, queries::seconds_until_due).await {
-        Ok(seconds) => seconds.map_or(LONGEST_SLEEP, |seconds| {
-            // Rounded up: to wake too early costs a round trip.
-            Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SLEEP.as_secs_f64()) + 0.001).max(SHORTEST_SLEEP)
-        }),
+async fn time_until_due(state: &SchedulerState) -> Duration {
+    match state.planner.run(STATEMENT_TIMEOUT, queries::seconds_until_due).await {
+        Ok(seconds) => sleep_until_due(seconds).max(MIN_SLEEP),
         Err(error) => {
-            tracing::warn!(%error, "the next due job could not be found out; trying again");
-            AFTER_ERROR
+            tracing::warn!(%error, "failed to read when the next job is due; retrying");
+            RETRY_INTERVAL
         }
     }
 }
 
-/// Queues what is due now; answers how many jobs were.
-async fn pass(shared: &Shared, on_time: TimeDelta, schedules: &mut Schedules) -> Result<usize, sqlx::Error> {
-    let (planned, counts) =
-        shared.planning.run(PATIENCE, async |connection| plan_due(connection, on_time, schedules).await).await?;
+/// Queues the runs that are due. Returns the number of jobs that were due.
+async fn plan_batch(
+    state: &SchedulerState,
+    missed_after: TimeDelta,
+    schedules: &mut Schedules,
+) -> Result<usize, sqlx::Error> {
+    let plan = async |connection: &mut PgConnection| plan_due_jobs(connection, missed_after, schedules).await;
+    let (planned, counts) = state.planner.run(STATEMENT_TIMEOUT, plan).await?;
     if planned > 0 {
-        shared.claim.notify_one();
+        state.wake_claimer.notify_one();
     }
     for (status, count) in counts {
-        if status == "skipped" {
-            metrics::counter!("atlashub_jobs_runs_total", "status" => "skipped").increment(count.unsigned_abs());
+        if status == RunStatus::Skipped {
+            metrics::counter!("atlashub_jobs_runs_total", "status" => status.as_str()).increment(count.unsigned_abs());
         }
     }
     Ok(planned)
 }
 
-/// In one transaction; answers also how many runs of each status there are now.
-async fn plan_due(
+/// Plans a batch of due jobs in one transaction. Returns the number of jobs, and of new runs by status.
+async fn plan_due_jobs(
     connection: &mut PgConnection,
-    on_time: TimeDelta,
+    missed_after: TimeDelta,
     schedules: &mut Schedules,
-) -> Result<(usize, Vec<(String, i64)>), sqlx::Error> {
+) -> Result<(usize, Vec<(RunStatus, i64)>), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let jobs = queries::due_jobs(&mut transaction, BATCH).await?;
+    let jobs = queries::lock_due_jobs(&mut transaction, BATCH_SIZE).await?;
     if jobs.is_empty() {
         transaction.rollback().await?;
         return Ok((0, Vec::new()));
     }
-    if schedules.len() > MOST_SCHEDULES {
+    if schedules.len() > MAX_CACHED_SCHEDULES {
         schedules.clear();
     }
     let (mut runs, mut cursors) = (Vec::new(), Vec::new());
@@ -106,36 +104,37 @@ async fn plan_due(
         let schedule = schedules
             .entry((job.schedule_cron.clone(), job.timezone.clone()))
             .or_insert_with(|| Schedule::parse(&job.schedule_cron, &job.timezone));
-        cursors.push(plan_job(job, schedule, on_time, &mut runs));
+        cursors.push(plan_job(job, schedule, missed_after, &mut runs));
     }
-    let counts = queries::record_due(&mut transaction, &runs, &cursors).await?;
+    let counts = queries::queue_due_runs(&mut transaction, &runs, &cursors).await?;
     transaction.commit().await?;
     Ok((jobs.len(), counts))
 }
 
+/// Appends a job's due runs to `runs`, and returns its new cursor.
 fn plan_job(
     job: &DueJob,
     schedule: &Result<Schedule, ScheduleError>,
-    on_time: TimeDelta,
+    missed_after: TimeDelta,
     runs: &mut Vec<FiredRun>,
 ) -> JobCursor {
     let schedule = match schedule {
         Ok(schedule) => schedule,
         Err(error) => {
-            tracing::error!(job = %job.id, %error, "a job's schedule can't be read; it does not run");
+            tracing::error!(job = %job.id, %error, "a job has an invalid schedule and does not run");
             return JobCursor {
                 id: job.id,
                 scheduled_until: job.scheduled_until,
-                next_run_at: Some(job.now + UNREADABLE),
+                next_run_at: Some(job.now + INVALID_SCHEDULE_INTERVAL),
             };
         }
     };
-    let due = due(schedule, job.scheduled_until, job.now, on_time, parse_catch_up(&job.catch_up));
+    let due = due_runs(schedule, job.scheduled_until, job.now, missed_after, job.catch_up);
     runs.extend(due.fire_times.iter().map(|fire| FiredRun {
         id: Uuid::now_v7(),
         job_id: job.id,
         fire_at: fire.at,
-        trigger: trigger_text(fire.trigger),
+        trigger: fire.trigger,
     }));
     JobCursor { id: job.id, scheduled_until: due.scheduled_until, next_run_at: due.next_run_at }
 }

@@ -1,29 +1,32 @@
-//! What is done now and then, in UTC: dead leases, a look whether the clock has jumped, old runs.
+//! Periodic work, in UTC: runs with expired leases, waking the planner after a change of the clock, retention.
 //!
-//! Only here is `tokio-cron-scheduler` used: it looks twice a second and knows no change of the clock, which is enough
-//! for this and for nothing that the owner schedules.
+//! This is the only use of `tokio-cron-scheduler`. It polls twice a second and does not handle changes of the clock,
+//! which is enough here, but not for jobs.
 
 use std::sync::{Arc, Weak};
 
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use super::{PATIENCE, Shared};
-use crate::jobs::queries;
+use super::{
+    queries,
+    state::{STATEMENT_TIMEOUT, SchedulerState},
+};
+use crate::jobs::runs::retention::apply_retention;
 
-const REAP: &str = "*/5 * * * * *";
-const RETAIN: &str = "40 17 * * * *";
-/// Runs taken for dead in one statement.
-const BATCH: i64 = 500;
+const EXPIRED_LEASES_SCHEDULE: &str = "*/5 * * * * *";
+const RETENTION_SCHEDULE: &str = "40 17 * * * *";
+/// Runs with an expired lease that are ended in one statement.
+const BATCH_SIZE: i64 = 500;
 
-/// The timer; ends when it is dropped.
+/// The timer of the sweeps. Dropping it stops them.
 pub(super) struct Sweeps(Option<JobScheduler>);
 
 impl Sweeps {
-    pub(super) async fn start(shared: &Arc<Shared>) -> Self {
-        match schedule(Arc::downgrade(shared)).await {
+    pub(super) async fn start(state: &Arc<SchedulerState>) -> Self {
+        match start_timer(Arc::downgrade(state)).await {
             Ok(timer) => Self(Some(timer)),
             Err(error) => {
-                tracing::error!(%error, "the sweeps of jobs could not be started: dead runs are not found");
+                tracing::error!(%error, "failed to start the sweeps of jobs; runs with expired leases will not end");
                 Self(None)
             }
         }
@@ -33,7 +36,7 @@ impl Sweeps {
         if let Some(mut timer) = self.0.take()
             && let Err(error) = timer.shutdown().await
         {
-            tracing::debug!(%error, "the sweeps of jobs did not stop in order");
+            tracing::debug!(%error, "failed to stop the sweeps of jobs");
         }
     }
 }
@@ -46,25 +49,25 @@ impl Drop for Sweeps {
     }
 }
 
-async fn schedule(shared: Weak<Shared>) -> Result<JobScheduler, JobSchedulerError> {
+async fn start_timer(state: Weak<SchedulerState>) -> Result<JobScheduler, JobSchedulerError> {
     let timer = JobScheduler::new().await?;
-    let reaping = shared.clone();
+    let lease_state = state.clone();
     timer
-        .add(Job::new_async(REAP, move |_, _| {
-            let shared = reaping.upgrade();
+        .add(Job::new_async(EXPIRED_LEASES_SCHEDULE, move |_, _| {
+            let state = lease_state.upgrade();
             Box::pin(async move {
-                if let Some(shared) = shared {
-                    reap(&shared).await;
+                if let Some(state) = state {
+                    end_expired_runs(&state).await;
                 }
             })
         })?)
         .await?;
     timer
-        .add(Job::new_async(RETAIN, move |_, _| {
-            let shared = shared.upgrade();
+        .add(Job::new_async(RETENTION_SCHEDULE, move |_, _| {
+            let state = state.upgrade();
             Box::pin(async move {
-                if let Some(shared) = shared {
-                    retain(&shared).await;
+                if let Some(state) = state {
+                    remove_old_data(&state).await;
                 }
             })
         })?)
@@ -73,30 +76,31 @@ async fn schedule(shared: Weak<Shared>) -> Result<JobScheduler, JobSchedulerErro
     Ok(timer)
 }
 
-/// Finds runs whose scheduler died, and wakes the planner: after a pause of the machine its sleep is too long.
-async fn reap(shared: &Shared) {
-    if shared.stopping.is_cancelled() {
+/// Ends runs whose scheduler crashed. Also wakes the planner, whose sleep is too long if the machine was suspended.
+async fn end_expired_runs(state: &SchedulerState) {
+    if state.stopping.is_cancelled() {
         return;
     }
-    match shared.writing.run(PATIENCE, async |connection| queries::reap(connection, BATCH).await).await {
+    let end = async |connection: &mut sqlx::PgConnection| queries::end_expired_runs(connection, BATCH_SIZE).await;
+    match state.writer.run(STATEMENT_TIMEOUT, end).await {
         Ok(ended) => {
             for row in &ended {
-                tracing::warn!(run = %row.id, job = row.job_name, retried = row.retried, "a run's scheduler stopped");
-                shared.announce(row);
+                tracing::warn!(run = %row.id, job = row.job_name, retried = row.retried, "the lease of a run expired");
+                state.report_ended(row);
             }
         }
-        Err(error) => tracing::warn!(%error, "runs of dead schedulers could not be looked for"),
+        Err(error) => tracing::warn!(%error, "failed to end runs with expired leases"),
     }
-    shared.plan.notify_one();
-    shared.claim.notify_one();
+    state.wake_planner.notify_one();
+    state.wake_claimer.notify_one();
 }
 
-async fn retain(shared: &Shared) {
-    if let Err(error) = shared.jobs.apply_retention().await {
-        tracing::warn!(%error, "old runs could not be removed");
+async fn remove_old_data(state: &SchedulerState) {
+    if let Err(error) = apply_retention(&state.jobs.runs).await {
+        tracing::warn!(%error, "failed to remove old runs");
     }
-    // A page an hour: what the plugin `cleanup` does not get to.
-    if let Err(error) = shared.jobs.remove_orphan_logs().await {
-        tracing::warn!(%error, "logs whose run is gone could not be removed");
+    // One page an hour, in addition to the plugin `cleanup`.
+    if let Err(error) = state.jobs.runs.remove_orphan_logs().await {
+        tracing::warn!(%error, "failed to remove logs without a run");
     }
 }

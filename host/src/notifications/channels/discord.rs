@@ -2,20 +2,20 @@ use api_types::NotificationEvent;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use super::{ChannelError, TIMEOUT, outcome};
+use super::{ChannelError, TIMEOUT, check_response};
 use crate::{
     config::Secret,
     egress::{Egress, EgressBody, EgressHeader, EgressRequest},
-    notifications::notification::{Message, cut},
+    notifications::notification::{Message, truncate},
 };
 
-// Discord's limits of one embed, in UTF-16 units: https://discord.com/developers/docs/resources/message#embed-object
-const MOST_TITLE: usize = 256;
-const MOST_DESCRIPTION: usize = 4096;
-const MOST_FIELDS: usize = 25;
-const MOST_FIELD_NAME: usize = 256;
-const MOST_FIELD_VALUE: usize = 1024;
-const MOST_IN_ALL: usize = 6000;
+// Discord's limits of an embed, in UTF-16 units: https://discord.com/developers/docs/resources/message#embed-object
+const MAX_TITLE_LENGTH: usize = 256;
+const MAX_DESCRIPTION_LENGTH: usize = 4096;
+const MAX_FIELDS: usize = 25;
+const MAX_FIELD_NAME_LENGTH: usize = 256;
+const MAX_FIELD_VALUE_LENGTH: usize = 1024;
+const MAX_TOTAL_LENGTH: usize = 6000;
 const FOOTER: &str = "AtlasHub";
 
 const GREEN: u32 = 0x2e_a0_43;
@@ -36,25 +36,25 @@ pub(super) async fn send(url: &Secret, message: &Message, egress: &Egress) -> Re
     request.timeout = TIMEOUT;
     request.max_bytes = 16 << 10;
     let response = egress.only(url.expose())?.send(request, &["*".to_owned()]).await?;
-    let said: Option<Value> = serde_json::from_slice(&response.body).ok();
-    let said = said.as_ref().and_then(|said| said["message"].as_str()).map(|said| cut(said, 200));
-    outcome(&response, said)
+    let body: Option<Value> = serde_json::from_slice(&response.body).ok();
+    let reason = body.as_ref().and_then(|body| body["message"].as_str()).map(|reason| truncate(reason, 200));
+    check_response(&response, reason)
 }
 
 fn embed(message: &Message) -> Value {
     let notification = &message.notification;
-    let title = cut(&message.headline(), MOST_TITLE);
-    let description = cut(&message.text(), MOST_DESCRIPTION);
+    let title = truncate(&message.headline(), MAX_TITLE_LENGTH);
+    let description = truncate(&message.text(), MAX_DESCRIPTION_LENGTH);
     let units = |text: &str| text.encode_utf16().count();
-    let mut room = MOST_IN_ALL - units(&title) - units(&description) - units(FOOTER);
+    let mut remaining = MAX_TOTAL_LENGTH - units(&title) - units(&description) - units(FOOTER);
     let mut fields = Vec::new();
-    for (name, value) in message.fields().into_iter().take(MOST_FIELDS) {
-        let (name, value) = (cut(name, MOST_FIELD_NAME), cut(value, MOST_FIELD_VALUE));
+    for (name, value) in message.fields().into_iter().take(MAX_FIELDS) {
+        let (name, value) = (truncate(name, MAX_FIELD_NAME_LENGTH), truncate(value, MAX_FIELD_VALUE_LENGTH));
         let size = units(&name) + units(&value);
-        if size > room {
+        if size > remaining {
             break;
         }
-        room -= size;
+        remaining -= size;
         fields.push(json!({ "name": name, "value": value, "inline": size < 60 }));
     }
     let mut embed = json!({
@@ -87,9 +87,10 @@ mod tests {
     use crate::notifications::Notification;
 
     #[test]
-    fn an_embed_stays_within_discords_limits() {
+    fn embed_stays_within_discords_limits() {
         let mut message = Message::test("x");
-        let mut notification = Notification::new(NotificationEvent::RunFailed, "t😀".repeat(400), "m😀".repeat(4000));
+        let (title, text) = ("t😀".repeat(400), "m😀".repeat(4000));
+        let mut notification = Notification::new(NotificationEvent::RunFailed, title, text);
         for number in 0..40 {
             notification = notification.with_field(format!("{number}").repeat(200), "v".repeat(3000));
         }

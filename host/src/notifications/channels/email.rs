@@ -20,17 +20,17 @@ use crate::{
     notifications::{notification::Message, settings::EmailSettings},
 };
 
-/// Mails the message as plain text. The server's certificate must be of a public authority, or of a trusted one.
+/// Sends the message as plain text. The server's certificate must be issued by a public or a configured authority.
 pub(super) async fn send(
     settings: &EmailSettings,
     message: &Message,
     trusted: &TrustedCertificates,
 ) -> Result<(), ChannelError> {
-    let mail =
-        mail(settings, message).map_err(|error| ChannelError::never(format!("No mail could be made: {error}.")))?;
+    let mail = mail(settings, message)
+        .map_err(|error| ChannelError::never(format!("The e-mail could not be created: {error}.")))?;
     let tls = || {
         tls_parameters(&settings.host, trusted)
-            .map_err(|error| ChannelError::later(format!("TLS can't be set up: {error}.")))
+            .map_err(|error| ChannelError::later(format!("TLS could not be set up: {error}.")))
     };
     let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
         .port(settings.port)
@@ -43,22 +43,22 @@ pub(super) async fn send(
     if let Some((username, password)) = &settings.credentials {
         transport = transport.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
     }
-    // The transport's own timeout is for each command; this one is for them all.
+    // The transport's own timeout applies to each command, this one to all together.
     let sent = tokio::time::timeout(TIMEOUT, transport.build().send(mail)).await;
     match sent {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
             let reason = tls_reason(&error)
                 .map_or_else(|| hide_password(&error.to_string(), settings), |reason| format!("TLS: {reason}"));
-            let text = format!("The mail server: {reason}.");
-            // What the server refuses for good, and what it can't do at all.
+            let text = format!("The mail server reported: {reason}.");
+            // A permanent refusal, or a feature that the server lacks.
             if error.is_permanent() || error.is_client() {
                 Err(ChannelError::never(text))
             } else {
                 Err(ChannelError::later(text))
             }
         }
-        Err(_) => Err(ChannelError::later(format!("The mail server didn't finish within {} s.", TIMEOUT.as_secs()))),
+        Err(_) => Err(ChannelError::later(format!("The mail server did not respond within {} s.", TIMEOUT.as_secs()))),
     }
 }
 
@@ -76,7 +76,7 @@ fn mail(settings: &EmailSettings, message: &Message) -> Result<lettre::Message, 
         .from(settings.from.clone())
         .mailbox(header::To::from(recipients))
         .subject(format!("[AtlasHub] {}", message.headline()))
-        // The same when it is tried again, so that mail programs show one.
+        // Stays the same on retries, so that mail programs show one message.
         .message_id(Some(format!("<{}@{}>", message.id, settings.from.email.domain())))
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
         .header(ContentType::TEXT_PLAIN)
@@ -91,7 +91,7 @@ fn text_of(message: &Message) -> String {
         text.push('\n');
     }
     for (name, value) in fields {
-        // Writing to a String does not fail.
+        // Writing to a `String` can't fail.
         let _ = writeln!(text, "{name}: {value}");
     }
     if let Some(link) = &message.notification.link {
@@ -101,12 +101,12 @@ fn text_of(message: &Message) -> String {
     text
 }
 
-/// A server may repeat what it was told.
+/// Removes the password from a server's reply, which may repeat its input.
 fn hide_password(text: &str, settings: &EmailSettings) -> String {
     let text = match &settings.credentials {
         Some((_, password)) if !password.expose().is_empty() => text.replace(password.expose(), "***"),
         _ => text.to_owned(),
     };
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    crate::notifications::notification::cut(one_line.trim_end_matches('.'), 300)
+    crate::notifications::notification::truncate(one_line.trim_end_matches('.'), 300)
 }

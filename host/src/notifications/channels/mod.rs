@@ -1,4 +1,4 @@
-//! How each kind of channel sends a message, once. Trying again is `delivery`'s.
+//! Sends a message to a channel, once. `delivery` retries.
 
 mod discord;
 mod email;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::{NotificationState, notification::Message, settings::Settings};
 use crate::egress::{EgressError, EgressResponse};
 
-/// Of one try, from the lookup of the name to the end of the answer.
+/// Time limit of one attempt, from name resolution to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Pauses that a channel asks for are kept within these.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// Bounds of the delay that a channel can ask for.
+const MIN_DELAY: Duration = Duration::from_millis(100);
+const MAX_DELAY: Duration = Duration::from_secs(3600);
 
-/// Why a message didn't get through. The text is for the owner, and holds no secret.
+/// Why a message could not be sent. The text is for the owner and contains no secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct ChannelError {
@@ -25,19 +25,19 @@ pub(super) struct ChannelError {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Retry {
-    /// It would fail the same way again.
+    /// A retry would fail in the same way.
     Never,
     Later,
-    /// The channel said when.
+    /// After a delay that the channel asked for.
     After(Duration),
 }
 
 impl ChannelError {
-    fn later(text: impl Into<String>) -> Self {
+    pub(super) fn later(text: impl Into<String>) -> Self {
         Self { text: text.into(), retry: Retry::Later }
     }
 
-    fn never(text: impl Into<String>) -> Self {
+    pub(super) fn never(text: impl Into<String>) -> Self {
         Self { text: text.into(), retry: Retry::Never }
     }
 }
@@ -52,7 +52,7 @@ impl From<EgressError> for ChannelError {
     }
 }
 
-/// Sends a message, at most once.
+/// Sends a message once.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,
@@ -65,29 +65,29 @@ pub(super) async fn send(
     }
 }
 
-/// What an HTTP receiver's answer means; `said` is what it gave as the reason.
-fn outcome(response: &EgressResponse, said: Option<String>) -> Result<(), ChannelError> {
-    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+/// Interprets the response of an HTTP receiver. `reason` is the receiver's error message.
+fn check_response(response: &EgressResponse, reason: Option<String>) -> Result<(), ChannelError> {
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let status = response.status;
     match status {
         200..=299 => Ok(()),
-        300..=399 => Err(ChannelError::never(format!("It answered {status}, a redirect; those are not followed."))),
+        300..=399 => Err(ChannelError::never(format!("It answered {status}, a redirect. Redirects are not followed."))),
         429 => {
             let text = "It answered 429: too many messages.".to_owned();
-            Err(ChannelError { text, retry: pause_of(response).map_or(Retry::Later, Retry::After) })
+            Err(ChannelError { text, retry: delay_of(response).map_or(Retry::Later, Retry::After) })
         }
-        408 | 425 | 500..=599 => Err(ChannelError::later(format!("It answered {status}{said}."))),
-        _ => Err(ChannelError::never(format!("It answered {status}{said}."))),
+        408 | 425 | 500..=599 => Err(ChannelError::later(format!("It answered {status}{reason}."))),
+        _ => Err(ChannelError::never(format!("It answered {status}{reason}."))),
     }
 }
 
-/// How long a 429 asks to wait: Discord's `retry_after` in the body, in seconds and exact, or the header.
-fn pause_of(response: &EgressResponse) -> Option<Duration> {
+/// Returns the delay that a 429 response asks for: Discord's `retry_after` in the body (in seconds), or the header.
+fn delay_of(response: &EgressResponse) -> Option<Duration> {
     let body: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
     let seconds = body.as_ref().and_then(|body| body["retry_after"].as_f64());
     let seconds = seconds.or_else(|| response.header("retry-after")?.trim().parse().ok())?;
-    let pause = Duration::try_from_secs_f64(seconds).ok()?;
-    Some(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+    let delay = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(delay.clamp(MIN_DELAY, MAX_DELAY))
 }
 
 #[cfg(test)]
@@ -95,12 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_says_whether_to_try_again() {
+    fn response_status_determines_the_retry() {
         let check = |status: u16, body: &'static str, header: Option<&str>, expected: Option<Retry>| {
             let headers = header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
             let body = bytes::Bytes::from_static(body.as_bytes());
             let response = EgressResponse { status, headers, body, truncated: false, final_url: String::new() };
-            assert_eq!(outcome(&response, None).err().map(|error| error.retry), expected, "{status} {header:?}");
+            assert_eq!(check_response(&response, None).err().map(|error| error.retry), expected, "{status} {header:?}");
         };
         let after = |seconds| Some(Retry::After(Duration::from_secs_f64(seconds)));
         check(204, "", None, None);

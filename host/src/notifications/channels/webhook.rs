@@ -3,15 +3,15 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{ChannelError, TIMEOUT, outcome};
+use super::{ChannelError, TIMEOUT, check_response};
 use crate::{
     config::Secret,
     egress::{Egress, EgressBody, EgressHeader, EgressRequest},
     notifications::notification::Message,
 };
 
-/// Posts the message as JSON. `x-atlashub-signature: t=<unix seconds>,v1=<hex>` is the HMAC-SHA256 of `<t>.<body>` under
-/// the channel's secret; the delivery's id stays the same when it is tried again.
+/// Posts the message as JSON. `x-atlashub-signature: t=<unix seconds>,v1=<hex>` is the HMAC-SHA256 of `<t>.<body>` with
+/// the channel's secret. The id of the delivery stays the same on retries.
 pub(super) async fn send(
     url: &Secret,
     secret: &Secret,
@@ -31,7 +31,7 @@ pub(super) async fn send(
     request.timeout = TIMEOUT;
     request.max_bytes = 0;
     let response = egress.only(url.expose())?.send(request, &["*".to_owned()]).await?;
-    outcome(&response, None)
+    check_response(&response, None)
 }
 
 fn body(message: &Message) -> serde_json::Value {
@@ -54,7 +54,7 @@ fn body(message: &Message) -> serde_json::Value {
 }
 
 fn signature(secret: &str, at: i64, body: &str) -> String {
-    // HMAC takes keys of any length: a longer one than the block is hashed first.
+    // HMAC hashes keys that are longer than a block.
     let mut block = zeroize::Zeroizing::new([0_u8; 64]);
     if secret.len() <= block.len() {
         block[..secret.len()].copy_from_slice(secret.as_bytes());
@@ -63,8 +63,7 @@ fn signature(secret: &str, at: i64, body: &str) -> String {
     }
     let mut mac = Hmac::<Sha256>::new(&(*block).into());
     mac.update(format!("{at}.{body}").as_bytes());
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={at},v1={hex}")
+    format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]
@@ -73,7 +72,7 @@ mod tests {
 
     /// Computed with `printf '1700000000.{}' | openssl dgst -sha256 -hmac <secret>`.
     #[test]
-    fn the_signature_is_what_openssl_says() {
+    fn signature_matches_openssl() {
         let check = |secret: &str, expected: &str| {
             assert_eq!(signature(secret, 1_700_000_000, "{}"), format!("t=1700000000,v1={expected}"));
         };

@@ -95,7 +95,8 @@ fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, 
 /// Without the secrets that went out with the request: a server that sends them back must not give them to the guest.
 fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
     let headers = response.headers.into_iter().map(|(name, value)| (name, redactor.text(&value))).collect();
-    let redacted = if response.truncated { redactor.cut_bytes(&response.body) } else { redactor.bytes(&response.body) };
+    let redacted =
+        if response.truncated { redactor.truncated_bytes(&response.body) } else { redactor.bytes(&response.body) };
     let body = match redacted {
         Cow::Owned(redacted) => redacted,
         Cow::Borrowed(_) => response.body.into(),

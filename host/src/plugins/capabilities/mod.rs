@@ -48,7 +48,7 @@ use super::{
     },
 };
 use crate::{
-    config::Secret, egress::Egress, jobs::JobsState, notifications::Notifier, object_store::ObjectStore,
+    config::Secret, egress::Egress, jobs::Runs, notifications::Notifier, object_store::ObjectStore,
     projects::Databases, storage::StorageState,
 };
 
@@ -64,7 +64,7 @@ pub struct Services {
     pub storage: StorageState,
     pub backups: Arc<dyn BackupCatalogue>,
     /// The history of runs, for what clears it away.
-    pub runs: JobsState,
+    pub runs: Runs,
     /// Names the master key that seals now.
     pub master_key_id: String,
 }
@@ -80,9 +80,9 @@ fn begin_call(accessor: &Accessor, bytes: usize) -> wasmtime::Result<Arc<RunScop
 
 /// Refuses a run that doesn't hold its lease any more: somebody else may have it. Every call that changes something of
 /// the platform asks for this right before it does, where the change can't be one transaction with
-/// [`JobsState::hold_lease`].
+/// [`Runs::lock_lease`].
 async fn check_lease(run: &RunScope) -> Result<(), CallError> {
-    if run.services.runs.lease_lasts(run.call.run_id, run.call.lease).await? {
+    if run.services.runs.lease_is_valid(run.call.run_id, run.call.lease).await? {
         return Ok(());
     }
     Err(CallError::new(ErrorCode::Conflict, "the run doesn't hold its lease any more, so nothing was changed"))

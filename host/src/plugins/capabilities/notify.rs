@@ -21,7 +21,7 @@ impl notify::HostWithStore<RunState> for Host {
         }
         // What is too long is cut there.
         let notification = Notification::new(api_types::NotificationEvent::Plugin, title, message)
-            .of_project(run.call.project.clone())
+            .with_project(run.call.project.clone())
             .with_field("plugin", &run.plugin)
             .with_field("job", &run.call.job)
             .with_field("run", run.call.run_id.to_string());

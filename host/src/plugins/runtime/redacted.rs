@@ -19,8 +19,8 @@ impl RedactedOutput {
 }
 
 impl RunOutput for RedactedOutput {
-    fn begun(&self) {
-        self.output.begun();
+    fn started(&self) {
+        self.output.started();
     }
 
     fn log(&self, level: LineLevel, message: &str, fields: Value) {

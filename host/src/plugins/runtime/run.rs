@@ -88,14 +88,14 @@ impl Runtime {
     ) -> Result<RunReport, RunFailure> {
         let limits = self.limits(&plugin.manifest);
         let wall = Duration::from_secs(u64::from(limits.wall_seconds));
-        let redactor = Arc::new(Redactor::of(call.secrets.iter().chain(&plugin.grants.secrets)));
+        let redactor = Arc::new(Redactor::from_secrets(call.secrets.iter().chain(&plugin.grants.secrets)));
         let output: Arc<dyn RunOutput> = Arc::new(RedactedOutput::new(output, Arc::clone(&redactor)));
         let places = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::Cancelled),
             places = self.places(plugin, &limits) => places,
         };
-        output.begun();
+        output.started();
         let timeout = call.timeout;
         let deadline = Instant::now() + wall.min(timeout);
         let attempt = self.attempt(plugin, call, limits, Arc::clone(&output), Arc::clone(&redactor), deadline);

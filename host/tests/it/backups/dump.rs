@@ -1,6 +1,6 @@
 //! Dumps: what comes out is the database, whole or not at all.
 
-use std::{path::Path, process::Command, time::Instant};
+use std::{path::Path, process::Command};
 
 use atlashub::{
     db::{
@@ -13,7 +13,7 @@ use atlashub::{
 use futures_util::StreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use crate::support::{PATIENCE, Postgres, TestApp, TestProject, bin_dir};
+use crate::support::{Postgres, TestApp, TestProject, bin_dir, eventually};
 
 /// More than any pipe or buffer on the way holds, and not to be compressed.
 pub(crate) const LARGE: &str =
@@ -104,19 +104,16 @@ pub(crate) fn dumpers(project: &TestProject) -> Vec<i32> {
 }
 
 pub(crate) async fn until_nobody_dumps(app: &TestApp, project: &TestProject) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("no dump is running", async || {
         let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
             .bind(format!("proj_{}_backup", project.id))
             .fetch_one(app.app.platform())
             .await
             .unwrap();
         let processes = dumpers(project);
-        if sessions == 0 && processes.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{sessions} sessions, processes {processes:?}");
-    }
+        sessions == 0 && processes.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

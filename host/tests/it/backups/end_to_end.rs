@@ -1,13 +1,11 @@
 //! Backups the whole way: asked for over HTTP or on the command line, run by a scheduler, made by the plugin in the binary.
 
-use std::time::Instant;
-
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
     backups::dump::{LARGE, dumpers, until_nobody_dumps},
-    support::{PATIENCE, ProgramVars, TestApp, TestProject},
+    support::{ProgramVars, TestApp, TestProject, eventually},
 };
 
 pub(crate) async fn begin(app: &TestApp, target: &str) -> String {
@@ -18,15 +16,12 @@ pub(crate) async fn begin(app: &TestApp, target: &str) -> String {
 
 /// The run, once it has ended.
 pub(crate) async fn ended(app: &TestApp, run: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the run has ended", async || {
         let (status, run) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
         assert_eq!(status, StatusCode::OK, "{run}");
-        if !run["finishedAt"].is_null() {
-            return run;
-        }
-        assert!(Instant::now() < deadline, "{run}");
-    }
+        (!run["finishedAt"].is_null()).then_some(run)
+    })
+    .await
 }
 
 pub(crate) async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
@@ -71,8 +66,7 @@ async fn a_cancelled_backup_leaves_nothing() {
     let mut locker = project.connect().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE large IN ACCESS EXCLUSIVE MODE").execute(&mut locker).await.unwrap();
     let run = begin(&app, &format!("project:{}", project.id)).await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the backup waits for the lock", async || {
         let waiting: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock')",
         )
@@ -80,11 +74,9 @@ async fn a_cancelled_backup_leaves_nothing() {
         .fetch_one(app.app.platform())
         .await
         .unwrap();
-        if waiting {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+        waiting
+    })
+    .await;
     let (status, answer) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
     assert!(status.is_success(), "{answer}");
     assert_eq!(ended(&app, &run).await["status"], "cancelled");

@@ -1,6 +1,6 @@
 //! Verifying backups: what was made can be restored, what was changed is found, and an archive can do no harm.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use atlashub::{db::restore::ScratchName, object_store::PLATFORM_BUCKET};
 use plugin_manifest::{Capability, Scope};
@@ -12,7 +12,7 @@ use crate::{
     backups::dump::LARGE,
     backups::end_to_end::{begin, ended, listed},
     backups::plugin::{grants, plugin_with},
-    support::{PATIENCE, Postgres, ProgramVars, TestApp, TestProject},
+    support::{Postgres, ProgramVars, TestApp, TestProject, eventually},
 };
 
 const THINGS: &str = "CREATE EXTENSION citext;
@@ -93,14 +93,11 @@ async fn scratches(app: &TestApp) -> Vec<String> {
 }
 
 async fn until_no_scratches(app: &TestApp) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("no scratch database is left", async || {
         let left = scratches(app).await;
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{left:?}");
-    }
+        left.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -240,8 +237,7 @@ async fn a_cancelled_verification_leaves_nothing() {
     project.sql(LARGE).await;
     let backup = backed_up(&app, &format!("project:{}", project.id)).await;
     let run = begin_verify(&app, &backup).await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the verification loops", async || {
         let looping: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE starts_with(datname, $1) AND query LIKE '%trap_index%')",
         )
@@ -249,11 +245,9 @@ async fn a_cancelled_verification_leaves_nothing() {
         .fetch_one(app.app.platform())
         .await
         .unwrap();
-        if looping {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+        looping
+    })
+    .await;
     // The role can log in nowhere else.
     let closed: bool = sqlx::query_scalar(
         "SELECT bool_and(NOT has_database_privilege(r.oid, d.oid, 'CONNECT')) FROM pg_roles r, pg_database d
@@ -291,10 +285,7 @@ async fn what_a_killed_process_left_is_swept_and_what_is_at_work_stays() {
     }
     // The app's own sweep may have been faster.
     app.app.backups().catalogue.remove_leftover_scratches().await.unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while scratches(&app).await.contains(&name(dead)) {
-        assert!(Instant::now() < deadline);
-    }
+    eventually("the scratch database is removed", async || !scratches(&app).await.contains(&name(dead))).await;
     assert_eq!(scratches(&app).await, [name(alive), name(alive)]);
 }
 

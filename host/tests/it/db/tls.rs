@@ -4,7 +4,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Authority, MailServer, MailTls, TestApp, WebAnswer, WebServer, until};
+use crate::support::{Authority, MailServer, MailTls, TestApp, WebAnswer, WebServer, eventually};
 
 /// A platform that may reach loopback, and trusts this authority.
 async fn app_that_trusts(authority: Option<&Authority>) -> TestApp {
@@ -29,7 +29,7 @@ async fn run_of_job(app: &TestApp, url: &str) -> Value {
         app.admin().post(&format!("/admin/v1/jobs/{}/run", job["id"].as_str().unwrap()), json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{run}");
     let path = format!("/admin/v1/runs/{}", run["runId"].as_str().unwrap());
-    until("the run's end", async || {
+    eventually("the run's end", async || {
         let (_, run) = app.admin().get(&path).await;
         (!run["finishedAt"].is_null()).then_some(run)
     })

@@ -1,6 +1,6 @@
 //! Sends the requests of `docs/USAGE.md` in order, compares the responses, and compiles and runs its TypeScript.
 
-use std::{fs, process::Command, time::Instant};
+use std::{fs, process::Command};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use crate::{
     docs::markdown::{Block, compare, fenced_blocks, find, read_document, workspace_root},
-    support::{Client, PATIENCE, TestApp, TestProject},
+    support::{Client, TestApp, TestProject, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,11 +122,11 @@ impl DocumentRunner {
 
     /// Waits until no backup is running: a dump locks the tables that the next statements change.
     async fn wait_for_backups(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let active = "SELECT count(*) FROM cron_job_runs WHERE plugin = 'backup' AND status IN ('queued', 'running')";
-        while sqlx::query_scalar::<_, i64>(active).fetch_one(&self.platform).await.unwrap() > 0 {
-            assert!(Instant::now() < deadline, "a backup is still running");
-        }
+        eventually("no backup is running", async || {
+            sqlx::query_scalar::<_, i64>(active).fetch_one(&self.platform).await.unwrap() == 0
+        })
+        .await;
     }
 
     async fn run_sql(&self, block: &Block) {

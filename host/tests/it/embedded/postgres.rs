@@ -18,7 +18,7 @@ use atlashub::{
 };
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{open_folder, until};
+use crate::support::{eventually, open_folder};
 
 fn temporary_folder() -> (tempfile::TempDir, DataFolder) {
     let root = open_folder();
@@ -91,7 +91,8 @@ async fn killed_server_is_restarted() {
     let first_pid = server_pid(&folder);
     nix::sys::signal::kill(first_pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     let url = postgres.url("platform");
-    let mut connection = until("Postgres is restarted", async || PgConnection::connect(url.expose()).await.ok()).await;
+    let mut connection =
+        eventually("Postgres is restarted", async || PgConnection::connect(url.expose()).await.ok()).await;
     let answer: i32 = sqlx::query_scalar("SELECT answer FROM kept").fetch_one(&mut connection).await.unwrap();
     assert_eq!(answer, 42);
     assert_ne!(server_pid(&folder), first_pid);
@@ -144,7 +145,8 @@ async fn server_that_outlived_its_parent_is_stopped_first() {
     let mut orphan = orphan.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let password = EmbeddedSecret::PostgresPassword.read(&folder).unwrap().unwrap();
     let url = format!("postgres://atlashub:{}@127.0.0.1:{port}/platform", password.expose());
-    let mut connection = until("Postgres accepts connections", async || PgConnection::connect(&url).await.ok()).await;
+    let mut connection =
+        eventually("Postgres accepts connections", async || PgConnection::connect(&url).await.ok()).await;
     sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
 
     // Waits for the child in the background; otherwise it would remain as a zombie process.

@@ -10,7 +10,7 @@ use nix::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{Client, ProgramVars, Serving, open_folder, until};
+use crate::support::{Client, ProgramVars, Serving, eventually, open_folder};
 
 fn admin(serving: &Serving, data: &Path) -> Client {
     let token = fs::read_to_string(data.join("secrets/admin-token")).unwrap();
@@ -23,7 +23,7 @@ fn postgres_pid(data: &Path) -> Pid {
 }
 
 async fn wait_until_gone(pid: Pid) {
-    until("the process has ended", async || (kill(pid, None) == Err(Errno::ESRCH)).then_some(())).await;
+    eventually("the process has ended", async || kill(pid, None) == Err(Errno::ESRCH)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Jobs as the owner makes, changes and removes them.
+//! Creating, changing and deleting jobs.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use atlashub::{config::Role, secrets::MasterKey};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestRunner, code, until};
+use crate::support::{TestApp, TestRunner, code, eventually};
 
 async fn start(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().runner(runner.node("a")).start().await
@@ -24,7 +24,7 @@ fn http_job() -> Value {
 const SECRETS: [&str; 3] = ["secret-of-the-header", "other-secret-value", "body-that-is-secret"];
 
 #[tokio::test]
-async fn a_job_is_made_shown_changed_and_removed() {
+async fn job_can_be_created_read_changed_and_deleted() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let project = app.create_project("Jobs").await;
@@ -59,7 +59,7 @@ async fn a_job_is_made_shown_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn lists_have_pages() {
+async fn job_and_run_lists_are_paged() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let mut made = Vec::new();
@@ -84,7 +84,7 @@ async fn lists_have_pages() {
 }
 
 #[tokio::test]
-async fn secrets_are_sealed_and_never_shown() {
+async fn job_secrets_are_sealed_and_never_returned() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let (_, job) = app.admin().post("/admin/v1/jobs", http_job()).await;
@@ -94,12 +94,12 @@ async fn secrets_are_sealed_and_never_shown() {
     let run = app.run_job(id).await;
     let run = app.until_run(&run, "success").await;
     assert_eq!(run["httpStatus"], 200);
-    // The plugin is told names; the runner has the values; what comes back is blanked out.
+    // Parameters contain only names, the runner receives the values, and results are redacted.
     assert_eq!(run["result"]["params"]["headers"], json!(["Authorization", "x-plain"]));
     assert_eq!(run["result"]["params"]["hasBody"], true);
     assert_eq!(run["result"]["secrets"], json!(["body", "header.authorization", "header.x-plain"]));
-    assert_eq!(run["result"]["told"], json!(["***", "***", "***"]));
-    let ran = runner.ran_of(id).remove(0).call;
+    assert_eq!(run["result"]["secretValues"], json!(["***", "***", "***"]));
+    let ran = runner.attempts_of(id).remove(0).call;
     assert_eq!(ran.secrets["header.authorization"].expose(), "Bearer secret-of-the-header");
     assert_eq!(ran.secrets["body"].expose(), "body-that-is-secret");
 
@@ -120,7 +120,7 @@ async fn secrets_are_sealed_and_never_shown() {
 }
 
 #[tokio::test]
-async fn headers_and_body_are_kept_replaced_and_removed() {
+async fn headers_and_body_can_be_kept_replaced_and_removed() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let (_, job) = app.admin().post("/admin/v1/jobs", http_job()).await;
@@ -135,7 +135,7 @@ async fn headers_and_body_are_kept_replaced_and_removed() {
     );
     let run = app.run_job(id).await;
     app.until_run(&run, "success").await;
-    let ran = runner.ran_of(id).remove(0).call;
+    let ran = runner.attempts_of(id).remove(0).call;
     assert_eq!(ran.secrets["header.authorization"].expose(), "Bearer secret-of-the-header");
     assert_eq!(ran.secrets["header.x-new"].expose(), "new-value");
     assert_eq!((ran.secrets.len(), &ran.params["hasBody"]), (2, &json!(false)));
@@ -144,7 +144,7 @@ async fn headers_and_body_are_kept_replaced_and_removed() {
 }
 
 #[tokio::test]
-async fn sealed_values_go_over_to_a_new_master_key() {
+async fn sealed_values_are_resealed_with_a_new_master_key() {
     let (old, new) = (MasterKey::generate(), MasterKey::generate());
     let runner = TestRunner::new();
     let before = TestApp::builder().runner(runner.node("a")).role(Role::Gateway).master_keys(&old, None).start().await;
@@ -161,11 +161,11 @@ async fn sealed_values_go_over_to_a_new_master_key() {
     let id = job["id"].as_str().unwrap();
     let run = after.run_job(id).await;
     after.until_run(&run, "success").await;
-    assert_eq!(runner.ran_of(id)[0].call.secrets["body"].expose(), "body-that-is-secret");
+    assert_eq!(runner.attempts_of(id)[0].call.secrets["body"].expose(), "body-that-is-secret");
 }
 
 #[tokio::test]
-async fn bad_jobs_are_refused_with_what_is_wrong() {
+async fn invalid_job_is_rejected_with_reason() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let check = async |change: Value, status: StatusCode, part: &str| {
@@ -206,7 +206,7 @@ async fn bad_jobs_are_refused_with_what_is_wrong() {
     check(json!({ "type": "http", "httpUrl": "https://user:pw@example.com" }), bad, "user or password").await;
     check(json!({ "type": "http", "httpMethod": "BREW" }), bad, "`httpMethod`").await;
     check(json!({ "type": "http", "httpBody": "x" }), bad, "no body").await;
-    check(json!({ "type": "http", "httpHeaders": { "a b": "x" } }), bad, "not a header's name").await;
+    check(json!({ "type": "http", "httpHeaders": { "a b": "x" } }), bad, "not a valid header name").await;
     check(json!({ "type": "http", "httpHeaders": { "a": "x\r\ny: z" } }), bad, "value of `a`").await;
     check(json!({ "type": "http", "httpHeaders": { "Host": "x" } }), bad, "set by the server").await;
     check(json!({ "type": "http", "httpHeaders": { "a": "x", "A": "y" } }), bad, "twice").await;
@@ -214,7 +214,7 @@ async fn bad_jobs_are_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn two_changes_at_once_do_not_undo_one_another() {
+async fn concurrent_changes_do_not_overwrite_each_other() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({})).await;
@@ -231,7 +231,7 @@ async fn two_changes_at_once_do_not_undo_one_another() {
 }
 
 #[tokio::test]
-async fn the_preview_says_what_a_schedule_means() {
+async fn cron_preview_returns_fire_times_and_description() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let ask = async |body: Value| app.admin().post("/admin/v1/cron/preview", body).await;
@@ -257,7 +257,7 @@ async fn the_preview_says_what_a_schedule_means() {
 }
 
 #[tokio::test]
-async fn a_removed_job_takes_its_running_run_with_it() {
+async fn deleting_a_job_cancels_its_running_run() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "hang": true } })).await;
@@ -265,13 +265,13 @@ async fn a_removed_job_takes_its_running_run_with_it() {
     app.until_run(&run, "running").await;
     assert_eq!(app.admin().delete(&format!("/admin/v1/jobs/{job}")).await.0, StatusCode::NO_CONTENT);
     assert_eq!(app.admin().get(&format!("/admin/v1/runs/{run}")).await.0, StatusCode::NOT_FOUND);
-    // Its turn is free again: another one, which needs all there are, gets through.
+    // The permit is free again: runs of another job, which need all permits, succeed.
     let other = app.create_job(json!({ "overlap": "allow" })).await;
     for _ in 0..20 {
         let run = app.run_job(&other).await;
         app.until_run(&run, "success").await;
     }
-    let actions = until("the entries", async || {
+    let actions = eventually("the entries", async || {
         let (_, page) = app.admin().get("/admin/v1/audit?action=job.*").await;
         let actions: Vec<String> =
             page["items"].as_array()?.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Fire times go by the database's clock, also where it is wrong or jumps.
+//! Fire times follow the database's clock, even if it is wrong or jumps.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::{
     jobs::schedulers::{GRACE, LEASE, fire_times},
-    support::{JobsNode, Postgres, TestApp, TestRunner, until},
+    support::{JobsNode, Postgres, TestApp, TestRunner, eventually},
 };
 
-/// A database whose clock a test can set: functions of its own come before those of Postgres.
+/// A database whose clock a test can set: its search path puts replacement functions before Postgres's own.
 struct Clock {
     database: String,
     platform: PgPool,
@@ -56,7 +56,7 @@ impl Clock {
 }
 
 #[tokio::test]
-async fn a_node_whose_clock_is_wrong_makes_jobs_by_the_databases() {
+async fn node_with_wrong_clock_follows_the_database_clock() {
     let runner = TestRunner::new();
     let clock = Clock::new().await;
     clock.put_forward("10 days").await;
@@ -80,7 +80,7 @@ async fn a_node_whose_clock_is_wrong_makes_jobs_by_the_databases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_jumps_neither_floods_nor_leaves_out() {
+async fn clock_jumps_neither_flood_nor_skip_fire_times() {
     let runner = TestRunner::new();
     let clock = Clock::new().await;
     let app = clock.gateway(&runner).await;
@@ -88,16 +88,16 @@ async fn a_clock_that_jumps_neither_floods_nor_leaves_out() {
     let (once, none) = (app.create_job(job("once")).await, app.create_job(job("none")).await);
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let ticks = async |job: &str, from: usize| {
-        until("it ticks", async || (runner.ran_of(job).len() >= from + 3).then_some(())).await;
+        eventually("it ticks", async || runner.attempts_of(job).len() >= from + 3).await;
     };
     for job in [&once, &none] {
         ticks(job, 0).await;
     }
 
-    // Three hours are more than ten thousand fire times.
-    let before = runner.ran_of(&once).len();
+    // Three hours contain more than ten thousand fire times.
+    let before = runner.attempts_of(&once).len();
     clock.put_forward("3 hours").await;
-    let caught_up = until("it is caught up with", async || {
+    let caught_up = eventually("it is caught up with", async || {
         let caught_up = |run: &&serde_json::Value| run["trigger"] == "catchUp" && run["status"] == "success";
         app.runs_of(&once).await.iter().find(caught_up).cloned()
     })
@@ -105,9 +105,9 @@ async fn a_clock_that_jumps_neither_floods_nor_leaves_out() {
     let latest: DateTime<Utc> = caught_up["scheduledFor"].as_str().unwrap().parse().unwrap();
     assert!(latest - Utc::now() > TimeDelta::hours(3) - TimeDelta::minutes(2), "the latest of them: {latest}");
     for job in [&once, &none] {
-        // Those of the last ten seconds are on time, and more than come by themselves while this looks.
+        // The fire times of the last ten seconds are on time; more than occur while this test polls.
         ticks(job, before + 12).await;
-        let times = fire_times(&runner.ran_of(job));
+        let times = fire_times(&runner.attempts_of(job));
         let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| gap.num_seconds() > 1).collect();
         assert_eq!(gaps.len(), 1, "one gap, where the clock jumped: {gaps:?}");
         assert!(times.len() < 200, "{} runs", times.len());
@@ -115,17 +115,17 @@ async fn a_clock_that_jumps_neither_floods_nor_leaves_out() {
     let caught_up = async |job: &str| app.runs_of(job).await.iter().filter(|run| run["trigger"] == "catchUp").count();
     assert_eq!((caught_up(&once).await, caught_up(&none).await), (1, 0));
 
-    // Put back, nothing fires twice: what had its turn waits until the clock is there again.
+    // When the clock is set back, nothing fires twice.
     clock.put_forward("-1 hour").await;
     let marker = app.create_job(job("once")).await;
     ticks(&marker, 0).await;
-    let waiting = runner.ran_of(&once).len();
+    let waiting = runner.attempts_of(&once).len();
     ticks(&marker, 3).await;
-    assert_eq!(runner.ran_of(&once).len(), waiting);
+    assert_eq!(runner.attempts_of(&once).len(), waiting);
     clock.put_forward("1 hour").await;
     ticks(&once, waiting).await;
     for job in [&once, &none, &marker] {
-        let times = fire_times(&runner.ran_of(job));
+        let times = fire_times(&runner.attempts_of(job));
         assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), times.len(), "none ran twice");
     }
     node.stop(GRACE).await;

@@ -1,13 +1,13 @@
-//! Jobs the whole way: over HTTP, by the real scheduler and the platform's own components, to a server that answers.
+//! Jobs end to end: the HTTP API, the real scheduler, first-party plugins, and a web server that receives the requests.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Postgres, ProgramVars, TestApp, WebAnswer, WebServer, until};
+use crate::support::{Client, Postgres, ProgramVars, TestApp, WebAnswer, WebServer, eventually};
 
-/// The run, once it has ended.
+/// Waits for the run to end and returns it.
 async fn ended(admin: &Client, run: &str) -> Value {
-    until("the run's end", async || {
+    eventually("the run's end", async || {
         let (status, run) = admin.get(&format!("/admin/v1/runs/{run}")).await;
         assert_eq!(status, StatusCode::OK, "{run}");
         (!run["finishedAt"].is_null()).then_some(run)
@@ -28,7 +28,7 @@ async fn begin(admin: &Client, job: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
+async fn http_job_sends_its_secrets_and_never_logs_them() {
     let server = WebServer::start(|request| match request.target.as_str() {
         "/fails" => WebAnswer::status(500),
         _ => WebAnswer::with(200, &[("content-type", "text/plain")], b"Bearer hunter2hunter2 was here"),
@@ -38,7 +38,8 @@ async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
         TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
     let admin = app.admin();
     let job = json!({
-        "name": "ping", "type": "http", "scheduleCron": "0 3 * * *", "httpUrl": server.url("/hook?a=1"), "httpMethod": "POST",
+        "name": "ping", "type": "http", "scheduleCron": "0 3 * * *", "httpUrl": server.url("/hook?a=1"),
+        "httpMethod": "POST",
         "httpHeaders": { "Authorization": "Bearer hunter2hunter2" }, "httpBody": "{\"password\":\"swordfish\"}",
     });
     let job = create(&admin, job).await;
@@ -51,13 +52,13 @@ async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
     assert_eq!((&ended_run["status"], &ended_run["httpStatus"]), (&json!("success"), &json!(200)), "{ended_run}");
     assert_eq!((&ended_run["plugin"], &ended_run["trigger"]), (&json!("http-job"), &json!("manual")));
 
-    // Neither what was sent nor what came back of it is told anywhere.
+    // Neither the request nor the response reveals a secret.
     let (_, log) = admin.get(&format!("/admin/v1/runs/{run}/log")).await;
     let (_, read) = admin.get(&format!("/admin/v1/jobs/{job}")).await;
     assert!(log["items"].as_array().is_some_and(|lines| !lines.is_empty()), "{log}");
-    for told in [&ended_run, &log, &read] {
-        assert!(!told.to_string().contains("hunter2"), "{told}");
-        assert!(!told.to_string().contains("swordfish"), "{told}");
+    for text in [&ended_run, &log, &read] {
+        assert!(!text.to_string().contains("hunter2"), "{text}");
+        assert!(!text.to_string().contains("swordfish"), "{text}");
     }
 
     let (status, _) = admin.patch(&format!("/admin/v1/jobs/{job}"), json!({ "httpUrl": server.url("/fails") })).await;
@@ -68,8 +69,8 @@ async fn an_http_job_sends_its_secrets_and_keeps_them_to_itself() {
 }
 
 #[tokio::test]
-async fn what_a_server_sends_back_of_an_http_job_is_blanked_out_whole() {
-    // The cut of the preview, at 4 KiB, goes through the second.
+async fn secrets_in_a_response_are_redacted_before_truncation() {
+    // The preview is truncated at 4 KiB, inside the second secret.
     let server = WebServer::start(|request| {
         let token = request.header("x-token").unwrap_or_default();
         let answer = match request.target.as_str() {
@@ -98,7 +99,7 @@ async fn what_a_server_sends_back_of_an_http_job_is_blanked_out_whole() {
 }
 
 #[tokio::test]
-async fn an_http_job_follows_redirects_and_fails_where_they_lead_nowhere() {
+async fn http_job_follows_redirects_and_fails_if_they_do_not_end() {
     let server = WebServer::start(|request| match request.target.as_str() {
         "/first" => WebAnswer::redirect(302, "/second"),
         "/second" => WebAnswer::redirect(307, "/gone"),
@@ -124,7 +125,7 @@ async fn an_http_job_follows_redirects_and_fails_where_they_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn an_http_job_reaches_no_host_that_is_not_allowed() {
+async fn http_job_to_a_forbidden_host_fails() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", "*").start().await;
     let job = json!({ "name": "inside", "type": "http", "scheduleCron": "@daily", "httpUrl": server.url("/") });
@@ -135,18 +136,19 @@ async fn an_http_job_reaches_no_host_that_is_not_allowed() {
 }
 
 #[tokio::test]
-async fn components_run_when_their_time_has_come() {
+async fn scheduled_plugin_jobs_run_when_due() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app =
         TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
     let admin = app.admin();
     let status = json!({
-        "name": "status", "type": "platform", "plugin": "migrations", "pluginJob": "status", "scheduleCron": "* * * * * *",
+        "name": "status", "type": "platform", "plugin": "migrations", "pluginJob": "status",
+        "scheduleCron": "* * * * * *",
     });
     let ping = json!({ "name": "ping", "type": "http", "scheduleCron": "* * * * * *", "httpUrl": server.url("/tick") });
     for job in [status, ping] {
         let job = create(&admin, job).await;
-        let run = until("it ran by itself", async || {
+        let run = eventually("it ran by itself", async || {
             let (_, page) = admin.get(&format!("/admin/v1/jobs/{job}/runs")).await;
             page["items"].as_array()?.iter().find(|run| run["status"] == "success").cloned()
         })
@@ -158,7 +160,7 @@ async fn components_run_when_their_time_has_come() {
 }
 
 #[tokio::test]
-async fn the_platforms_own_jobs_run() {
+async fn first_party_plugin_jobs_run() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let admin = app.admin();
     for (plugin, job) in [("cleanup", "cleanup"), ("migrations", "status"), ("migrations", "apply")] {
@@ -168,7 +170,7 @@ async fn the_platforms_own_jobs_run() {
         assert_eq!(run["status"], "success", "{run}");
         assert!(run["result"].is_object(), "{run}");
     }
-    // A job that names no time has its plugin's: a day for a backup, an hour where the plugin says nothing.
+    // The default time limit is the plugin's: a day for a backup, an hour if the plugin declares none.
     for (plugin, timeout_ms) in [("backup", 86_400_000), ("cleanup", 3_600_000)] {
         let job = json!({
             "name": "timed", "type": "platform", "plugin": plugin, "pluginJob": plugin, "scheduleCron": "@yearly",
@@ -178,7 +180,9 @@ async fn the_platforms_own_jobs_run() {
         assert_eq!((status, &job["timeoutMs"]), (StatusCode::CREATED, &json!(timeout_ms)), "{job}");
     }
     let (status, answer) = admin
-        .post("/admin/v1/jobs", json!({ "name": "x", "type": "platform", "plugin": "backup", "scheduleCron": "@daily", "params": { "target": 1 } }))
+        .post("/admin/v1/jobs", json!({
+            "name": "x", "type": "platform", "plugin": "backup", "scheduleCron": "@daily", "params": { "target": 1 },
+        }))
         .await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     let (status, answer) = admin
@@ -191,10 +195,10 @@ async fn the_platforms_own_jobs_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_whose_server_was_killed_is_marked_and_tried_again() {
+async fn run_of_a_killed_server_fails_and_is_retried() {
     let held = WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_vec());
     let held = std::sync::Mutex::new(Some(held));
-    // The first request is never answered to its end, those after it are.
+    // The first request gets an incomplete response, later ones a complete one.
     let server = WebServer::start(move |_| held.lock().unwrap().take().unwrap_or_else(|| WebAnswer::status(204))).await;
     let url = Postgres::shared().platform_database().await;
     let vars = ProgramVars::external(&url)
@@ -204,7 +208,8 @@ async fn a_run_whose_server_was_killed_is_marked_and_tried_again() {
     let serving = vars.serve(&[]);
     let admin = admin_of(&serving.admin_url);
     let job = json!({
-        "name": "slow", "type": "http", "scheduleCron": "@yearly", "httpUrl": server.url("/"), "retries": 2, "retryBackoffMs": 1,
+        "name": "slow", "type": "http", "scheduleCron": "@yearly", "httpUrl": server.url("/"), "retries": 2,
+        "retryBackoffMs": 1,
     });
     let job = create(&admin, job).await;
     let run = begin(&admin, &job).await;
@@ -216,7 +221,7 @@ async fn a_run_whose_server_was_killed_is_marked_and_tried_again() {
     let lost = ended(&admin, &run).await;
     assert_eq!(lost["status"], "fail", "{lost}");
     server.next().await;
-    let runs = until("the second attempt's end", async || {
+    let runs = eventually("the second attempt's end", async || {
         let (_, page) = admin.get(&format!("/admin/v1/jobs/{job}/runs")).await;
         let runs = page["items"].as_array().unwrap().clone();
         runs.iter().all(|run| !run["finishedAt"].is_null() && runs.len() == 2).then_some(runs)

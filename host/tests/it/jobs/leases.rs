@@ -1,4 +1,4 @@
-//! A run goes on only while nobody else may run it.
+//! A run continues only while it holds its lease.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     jobs::schedulers::{GRACE, LEASE, gateway},
-    support::{JobsNode, Postgres, Proxy, TestApp, TestRunner, until},
+    support::{JobsNode, Postgres, Proxy, TestApp, TestRunner, eventually},
 };
 
 async fn lease_until(app: &TestApp, run: &str) -> DateTime<Utc> {
@@ -20,57 +20,57 @@ async fn lease_until(app: &TestApp, run: &str) -> DateTime<Utc> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_stop_before_their_leases_are_over_when_postgres_falls_silent() {
+async fn runs_stop_before_their_leases_expire_when_postgres_stops_responding() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
     let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
     let node = JobsNode::start_on(&app, &url, &runner, "silent", Duration::from_secs(5)).await;
-    // The one has something to write all the time, and the other does not heed when it is told to stop.
+    // One run writes output all the time, the other ignores cancellation.
     let chatters = app.create_job(json!({ "params": { "chatter": true } })).await;
     let hangs = app.create_job(json!({ "params": { "hang": true, "stubborn": true } })).await;
     let runs = [app.run_job(&chatters).await, app.run_job(&hangs).await];
     for run in &runs {
         app.until_run(run, "running").await;
     }
-    until("it chatters", async || {
+    eventually("it chatters", async || {
         let (_, log) = app.admin().get(&format!("/admin/v1/runs/{}/log", runs[0])).await;
-        (!log["items"].as_array().unwrap().is_empty()).then_some(())
+        !log["items"].as_array().unwrap().is_empty()
     })
     .await;
     proxy.hush();
     for run in &runs {
-        let left = until("it is stopped", async || runner.left(run.parse().unwrap())).await;
+        let left = eventually("it is stopped", async || runner.dropped_at(run.parse().unwrap())).await;
         let until = lease_until(&app, run).await;
         assert!(left < until, "stopped at {left}, and the lease was over at {until}");
     }
-    // Well again, it tells how they ended.
+    // When Postgres responds again, the outcomes are recorded.
     proxy.mend().await;
     for run in &runs {
         let run = app.until_run(run, "fail").await;
-        assert_eq!(run["errorText"], "its scheduler lost touch with the database");
+        assert_eq!(run["errorText"], "its scheduler lost the connection to the database");
     }
     node.stop(GRACE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_of_one_run_does_not_keep_the_leases_of_others_from_being_renewed() {
+async fn locked_run_does_not_block_renewal_of_other_leases() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let node = JobsNode::start(&app, &runner, "a", Duration::from_secs(2)).await;
     let job = app.create_job(json!({ "overlap": "allow", "params": { "wait": true } })).await;
     let (writes, other) = (app.run_job(&job).await, app.run_job(&job).await);
-    until("they run", async || (runner.ran().len() == 2).then_some(())).await;
-    let lease = runner.ran().into_iter().find(|ran| ran.call.run_id.to_string() == writes).unwrap().call.lease;
+    eventually("they run", async || runner.attempts().len() == 2).await;
+    let lease = runner.attempts().into_iter().find(|ran| ran.call.run_id.to_string() == writes).unwrap().call.lease;
     let mut transaction = app.app.platform().begin().await.unwrap();
-    assert!(atlashub::jobs::JobsState::hold_lease(&mut transaction, writes.parse().unwrap(), lease).await.unwrap());
+    assert!(atlashub::jobs::Runs::lock_lease(&mut transaction, writes.parse().unwrap(), lease).await.unwrap());
     let before = lease_until(&app, &other).await;
-    until("the other is renewed", async || (lease_until(&app, &other).await > before).then_some(())).await;
+    eventually("the other is renewed", async || lease_until(&app, &other).await > before).await;
     transaction.commit().await.unwrap();
     let before = lease_until(&app, &writes).await;
-    until("it is renewed again", async || (lease_until(&app, &writes).await > before).then_some(())).await;
-    runner.open();
+    eventually("it is renewed again", async || lease_until(&app, &writes).await > before).await;
+    runner.open_gate();
     for run in [writes, other] {
         app.until_run(&run, "success").await;
     }
@@ -78,7 +78,7 @@ async fn a_transaction_of_one_run_does_not_keep_the_leases_of_others_from_being_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_have_stopped_before_a_scheduler_that_ends_gives_them_up() {
+async fn scheduler_shutdown_stops_runs_before_releasing_them() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
@@ -86,16 +86,16 @@ async fn runs_have_stopped_before_a_scheduler_that_ends_gives_them_up() {
     let stubborn = app.create_job(job).await;
     let heeds = app.create_job(json!({ "retries": 1, "overlap": "allow", "params": { "hang": true } })).await;
     let runs = [app.run_job(&stubborn).await, app.run_job(&heeds).await];
-    until("they run", async || (runner.ran().len() == 2).then_some(())).await;
+    eventually("they run", async || runner.attempts().len() == 2).await;
     node.stop(Duration::from_millis(100)).await;
     for (run, job) in runs.iter().zip([&stubborn, &heeds]) {
         let ended = app.run(run).await;
         assert_eq!((&ended["status"], &ended["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
-        let left = runner.left(run.parse().unwrap()).unwrap();
+        let left = runner.dropped_at(run.parse().unwrap()).unwrap();
         let finished: DateTime<Utc> = ended["finishedAt"].as_str().unwrap().parse().unwrap();
         assert!(left < finished, "given up at {finished}, and it went on until {left}");
         let next = app.runs_of(job).await.remove(0);
         assert_eq!((&next["status"], &next["attempt"]), (&json!("queued"), &json!(2)));
     }
-    assert_eq!(runner.ended().iter().filter(|ended| ended.will_retry).count(), 2, "each is told once");
+    assert_eq!(runner.ended().iter().filter(|ended| ended.will_retry).count(), 2, "each is reported once");
 }

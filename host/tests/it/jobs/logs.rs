@@ -1,4 +1,4 @@
-//! Logs of runs: kept, blanked out, followed.
+//! Logs of runs: storage, redaction, streaming.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{JobsNode, TestApp, TestRunner, until};
+use crate::support::{JobsNode, TestApp, TestRunner, eventually};
 
 async fn start(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().runner(runner.node("a")).start().await
@@ -19,7 +19,7 @@ async fn log(app: &TestApp, run: &str) -> Vec<Value> {
     body["items"].as_array().unwrap().clone()
 }
 
-/// Events of a log that is followed, as they come.
+/// The event stream of a followed log.
 struct Tail {
     body: std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
     text: String,
@@ -44,7 +44,7 @@ impl Tail {
         Self { body: Box::pin(response.bytes_stream()), text: String::new() }
     }
 
-    /// The next event; none at the end of the answer.
+    /// Waits for the next event. Returns none at the end of the response.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -70,7 +70,7 @@ impl Tail {
 }
 
 #[tokio::test]
-async fn lines_are_kept_with_level_and_time() {
+async fn log_lines_have_level_and_time() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "log": ["first", "nul \u{1}", "zwei\nZeilen ü"] } })).await;
@@ -88,13 +88,13 @@ async fn lines_are_kept_with_level_and_time() {
 }
 
 #[tokio::test]
-async fn a_long_log_is_in_storage_as_a_whole() {
+async fn long_log_is_stored_whole_in_the_object_store() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "lines": 1000 } })).await;
     let run = app.run_job(&job).await;
-    let told = app.until_run(&run, "success").await;
-    let key = told["logObjectKey"].as_str().unwrap();
+    let ended_run = app.until_run(&run, "success").await;
+    let key = ended_run["logObjectKey"].as_str().unwrap();
     assert_eq!(key, format!("logs/{job}/{run}.ndjson"));
     assert!(app.app.store().head(PLATFORM_BUCKET, key).await.unwrap().is_some());
     let in_row: i32 = sqlx::query_scalar("SELECT octet_length(log_text) FROM cron_job_runs")
@@ -114,13 +114,13 @@ async fn a_long_log_is_in_storage_as_a_whole() {
         count += 1;
     }
     assert_eq!(count, 1000);
-    // The log goes with its job.
+    // Deleting the job deletes the log.
     app.admin().delete(&format!("/admin/v1/jobs/{job}")).await;
     assert!(app.app.store().head(PLATFORM_BUCKET, key).await.unwrap().is_none());
 }
 
 #[tokio::test]
-async fn a_log_is_read_in_pages() {
+async fn log_is_paged() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     for lines in [5, 450] {
@@ -148,10 +148,10 @@ async fn a_log_is_read_in_pages() {
 }
 
 #[tokio::test]
-async fn secrets_are_blanked_out_of_logs_errors_and_results() {
+async fn secrets_are_redacted_from_logs_errors_and_results() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
-    let platform = app.create_job(json!({ "params": { "tellSecrets": true } })).await;
+    let platform = app.create_job(json!({ "params": { "logSecrets": true } })).await;
     let sealer = &app.app.projects().sealer;
     let platform_id: uuid::Uuid = platform.parse().unwrap();
     let headers = sealer
@@ -166,16 +166,16 @@ async fn secrets_are_blanked_out_of_logs_errors_and_results() {
         .await
         .unwrap();
     let run = app.run_job(&platform).await;
-    let told = app.until_run(&run, "success").await;
+    let ended_run = app.until_run(&run, "success").await;
     let lines = log(&app, &run).await;
     let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     assert_eq!(messages, ["body is ***", "header.x-key is ***"]);
     assert_eq!(lines[0]["fields"], json!({ "v": "***" }));
-    assert_eq!(told["progress"]["message"], "***");
+    assert_eq!(ended_run["progress"]["message"], "***");
 }
 
 #[tokio::test]
-async fn a_log_is_followed_until_its_end_on_another_node() {
+async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     let runner = TestRunner::new();
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await;
     let node = JobsNode::start(&app, &runner, "scheduler", Duration::from_secs(30)).await;
@@ -186,10 +186,10 @@ async fn a_log_is_followed_until_its_end_on_another_node() {
     assert_eq!((one.name.as_str(), &one.data["message"]), ("", &json!("one")));
     assert_eq!(tail.next().await.unwrap().data["message"], "two");
     assert_eq!(app.run(&run).await["status"], "running", "the lines came while it ran");
-    // Somebody else goes on where that one was.
+    // A second client resumes at the first one's position.
     let mut later = Tail::open(&app, &run, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["message"], "two");
-    runner.open();
+    runner.open_gate();
     for tail in [&mut tail, &mut later] {
         let end = tail.next().await.unwrap();
         assert_eq!((end.name.as_str(), &end.data["status"]), ("end", &json!("success")));
@@ -199,15 +199,15 @@ async fn a_log_is_followed_until_its_end_on_another_node() {
 }
 
 #[tokio::test]
-async fn followers_are_let_go_when_the_process_ends() {
+async fn log_streams_end_at_shutdown() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "log": ["one"], "wait": true } })).await;
     let run = app.run_job(&job).await;
     let mut tail = Tail::open(&app, &run, None).await;
     tail.next().await.unwrap();
-    app.app.jobs().close();
+    app.app.jobs().runs().close_log_streams();
     assert_eq!(tail.next().await, None);
-    runner.open();
-    until("it ends", async || (app.run(&run).await["status"] == "success").then_some(())).await;
+    runner.open_gate();
+    eventually("it ends", async || app.run(&run).await["status"] == "success").await;
 }

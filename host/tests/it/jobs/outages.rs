@@ -1,4 +1,4 @@
-//! Schedulers and a Postgres that goes away, restarts, or forgets to tell.
+//! Schedulers during outages and restarts of Postgres, and with lost notifications.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     jobs::schedulers::{GRACE, LEASE, fire_times, gateway},
-    support::{JobsNode, Postgres, Proxy, TestApp, TestRunner, until},
+    support::{JobsNode, Postgres, Proxy, TestApp, TestRunner, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schedulers_outlive_a_postgres_that_goes_away() {
+async fn schedulers_survive_a_postgres_outage() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
@@ -26,29 +26,29 @@ async fn schedulers_outlive_a_postgres_that_goes_away() {
     let node = JobsNode::start_on(&app, &url, &runner, "a", LEASE).await;
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let run = app.run_job(&waits).await;
-    until("it runs", async || (runner.ran().len() == 1).then_some(())).await;
+    eventually("it runs", async || runner.attempts().len() == 1).await;
     proxy.cut().await;
-    runner.open();
+    runner.open_gate();
     let ticks = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;
     proxy.mend().await;
-    // What ended while Postgres was away is told when it is back, and work goes on.
+    // Outcomes of the outage are recorded afterwards, and work continues.
     app.until_run(&run, "success").await;
-    until("it ticks", async || (runner.ran_of(&ticks).len() > 2).then_some(())).await;
+    eventually("it ticks", async || runner.attempts_of(&ticks).len() > 2).await;
     let by_hand = app.create_job(json!({})).await;
     let by_hand = app.run_job(&by_hand).await;
     app.until_run(&by_hand, "success").await;
-    let times = fire_times(&runner.ran_of(&ticks));
+    let times = fire_times(&runner.attempts_of(&ticks));
     assert_eq!(times.len(), times.iter().collect::<BTreeSet<_>>().len(), "none ran twice");
     node.stop(GRACE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_was_told_of_is_found() {
+async fn work_without_a_notification_is_found_by_polling() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let job = app.create_job(json!({ "params": { "hang": true } })).await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    // Written past every notification, as where one was lost.
+    // Inserted without a notification, as if it was lost.
     let run: Uuid = sqlx::query_scalar(
         "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, params, trigger)
          SELECT gen_random_uuid(), id, plugin, plugin_job, params, 'manual' FROM cron_jobs RETURNING id",
@@ -56,7 +56,7 @@ async fn what_nobody_was_told_of_is_found() {
     .fetch_one(app.app.platform())
     .await
     .unwrap();
-    until("it runs", async || (!runner.ran_of(&job).is_empty()).then_some(())).await;
+    eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
     sqlx::query("UPDATE cron_job_runs SET cancel_requested_at = now() WHERE id = $1")
         .bind(run)
         .execute(app.app.platform())
@@ -69,18 +69,18 @@ async fn what_nobody_was_told_of_is_found() {
         .execute(app.app.platform())
         .await
         .unwrap();
-    until("it is due", async || (!runner.ran_of(&due).is_empty()).then_some(())).await;
+    eventually("it is due", async || !runner.attempts_of(&due).is_empty()).await;
     node.stop(GRACE).await;
 }
 
 /// Id, job, fire time, attempt, status, error.
 type RunRow = (Uuid, Uuid, Option<DateTime<Utc>>, i32, String, Option<String>);
 
-/// Runs that wait when Postgres goes away.
+/// Runs that are queued when Postgres stops.
 const AT_ONCE: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schedulers_go_on_after_a_postgres_that_was_restarted() {
+async fn schedulers_continue_after_postgres_restarts() {
     let postgres = Postgres::start_durable();
     let runner = TestRunner::new();
     let app = TestApp::builder()
@@ -98,34 +98,34 @@ async fn schedulers_go_on_after_a_postgres_that_was_restarted() {
     }
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let held = app.run_job(&waits).await;
-    until("it runs", async || (runner.ran_of(&waits).len() == 1).then_some(())).await;
+    eventually("it runs", async || runner.attempts_of(&waits).len() == 1).await;
     let many = app.create_job(json!({ "overlap": "allow" })).await;
-    until("they tick", async || jobs.iter().all(|job| runner.ran_of(job).len() >= 3).then_some(())).await;
+    eventually("they tick", async || jobs.iter().all(|job| runner.attempts_of(job).len() >= 3)).await;
 
     for round in 1..=2 {
-        // Claims and ends are under way when it happens.
-        until("they are queued", async || queue_runs(&app, &many, AT_ONCE).await.ok()).await;
-        let begun = AT_ONCE * (round - 1) + 50;
-        until("some ran", async || (runner.ran_of(&many).len() >= begun).then_some(())).await;
+        // Postgres restarts while runs are being claimed and ended.
+        eventually("they are queued", async || queue_runs(&app, &many, AT_ONCE).await.ok()).await;
+        let expected = AT_ONCE * (round - 1) + 50;
+        eventually("some ran", async || runner.attempts_of(&many).len() >= expected).await;
         let postgres = &postgres;
         tokio::task::block_in_place(|| postgres.crash_and_restart());
         let back_at = Utc::now();
-        let after = |job: &String| fire_times(&runner.ran_of(job)).iter().filter(|at| **at > back_at).count();
-        until("they tick again", async || jobs.iter().all(|job| after(job) >= 3).then_some(())).await;
+        let after = |job: &String| fire_times(&runner.attempts_of(job)).iter().filter(|at| **at > back_at).count();
+        eventually("they tick again", async || jobs.iter().all(|job| after(job) >= 3)).await;
     }
 
-    // What ran over both restarts ends as it would have without them.
-    runner.open();
+    // A run that lasted over both restarts ends normally.
+    runner.open_gate();
     app.until_run(&held, "success").await;
     for job in &jobs {
         let path = format!("/admin/v1/jobs/{job}");
-        until("it is disabled", async || {
+        eventually("it is disabled", async || {
             let (status, _) = app.admin().patch(&path, json!({ "enabled": false })).await;
-            (status == StatusCode::OK).then_some(())
+            status == StatusCode::OK
         })
         .await;
     }
-    let rows = until("nothing runs or waits any more", async || {
+    let rows = eventually("nothing runs or waits any more", async || {
         let rows: Vec<RunRow> =
             sqlx::query_as("SELECT id, job_id, scheduled_for, attempt, status, error_text FROM cron_job_runs")
                 .fetch_all(app.app.platform())
@@ -139,7 +139,7 @@ async fn schedulers_go_on_after_a_postgres_that_was_restarted() {
     }
 
     let mut ran = BTreeMap::new();
-    for one in runner.ran() {
+    for one in runner.attempts() {
         *ran.entry(one.call.run_id).or_insert(0) += 1;
     }
     let twice: Vec<_> = ran.iter().filter(|(_, times)| **times > 1).collect();
@@ -149,8 +149,8 @@ async fn schedulers_go_on_after_a_postgres_that_was_restarted() {
         assert!(at.is_none() || known.insert((job, at, attempt)), "two runs of {job} for {at:?}, attempt {attempt}");
         match status.as_str() {
             "success" => assert!(ran.contains_key(id), "{id} is said to have run"),
-            // Its claim was lost with the connection, so that nobody ran it: found by its lease, and tried again where
-            // it has retries.
+            // The claim's response was lost with the connection, so nobody executed the run. It ends when its lease
+            // expires, and is retried if it has retries left.
             "fail" => {
                 assert_eq!(error.as_deref(), Some("its scheduler stopped"), "{id}");
                 assert!(!ran.contains_key(id), "{id} is said not to have run");
@@ -166,7 +166,7 @@ async fn schedulers_go_on_after_a_postgres_that_was_restarted() {
     assert_eq!(well, 2 * AT_ONCE, "none is lost");
 }
 
-/// Runs of a job that wait, each with a retry for every time that Postgres goes away.
+/// Queues runs of a job, each with one retry per restart of Postgres.
 async fn queue_runs(app: &TestApp, job: &str, count: usize) -> Result<(), sqlx::Error> {
     sqlx::query(
         "WITH queued AS (

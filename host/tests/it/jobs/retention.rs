@@ -1,4 +1,4 @@
-//! How long runs and their logs are kept.
+//! Retention of runs and their logs.
 
 use atlashub::jobs::PLATFORM_BUCKET;
 use serde_json::json;
@@ -14,7 +14,7 @@ async fn age(app: &TestApp, days: i32) {
 }
 
 #[tokio::test]
-async fn old_runs_go_with_their_logs_and_the_newest_of_each_job_stays() {
+async fn old_runs_and_logs_are_removed_except_the_newest_of_each_job() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
@@ -26,10 +26,10 @@ async fn old_runs_go_with_their_logs_and_the_newest_of_each_job_stays() {
     }
     let only = app.run_job(&quiet).await;
     app.until_run(&only, "success").await;
-    let jobs = app.app.jobs();
-    assert_eq!(jobs.remove_old_runs(30).await.unwrap().removed, 0);
+    let runs = app.app.jobs().runs();
+    assert_eq!(runs.remove_old_runs(30).await.unwrap().removed, 0);
     age(&app, 31).await;
-    let report = jobs.remove_old_runs(30).await.unwrap();
+    let report = runs.remove_old_runs(30).await.unwrap();
     assert_eq!((report.removed, report.more), (2, false));
     assert!(report.freed_bytes > 2 * 65_536, "{report:?}");
     assert_eq!((app.runs_of(&job).await.len(), app.runs_of(&quiet).await.len()), (1, 1));
@@ -39,7 +39,7 @@ async fn old_runs_go_with_their_logs_and_the_newest_of_each_job_stays() {
 }
 
 #[tokio::test]
-async fn a_job_keeps_no_more_runs_than_it_may() {
+async fn surplus_runs_of_a_job_are_removed() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let job = app.create_job(json!({})).await;
@@ -49,13 +49,13 @@ async fn a_job_keeps_no_more_runs_than_it_may() {
         app.until_run(&run, "success").await;
         runs.push(run);
     }
-    assert_eq!(app.app.jobs().remove_surplus_runs(2).await.unwrap().removed, 3);
+    assert_eq!(app.app.jobs().runs().remove_surplus_runs(2).await.unwrap().removed, 3);
     let left: Vec<_> = app.runs_of(&job).await.iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(left, [runs[4].clone(), runs[3].clone()]);
 }
 
 #[tokio::test]
-async fn what_was_skipped_drives_out_nothing_that_ran() {
+async fn skipped_runs_do_not_displace_other_runs() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let job = app.create_job(json!({})).await;
@@ -67,7 +67,8 @@ async fn what_was_skipped_drives_out_nothing_that_ran() {
     }
     sqlx::query(
         "INSERT INTO cron_job_runs (id, job_id, plugin, plugin_job, trigger, status, finished_at)
-         SELECT ('ffffffff-ffff-7fff-bfff-' || lpad(n::text, 12, '0'))::uuid, id, plugin, plugin_job, 'schedule', 'skipped',
+         SELECT ('ffffffff-ffff-7fff-bfff-' || lpad(n::text, 12, '0'))::uuid, id, plugin, plugin_job, 'schedule',
+             'skipped',
              now()
          FROM cron_jobs, generate_series(1, 10) n",
     )
@@ -83,10 +84,10 @@ async fn what_was_skipped_drives_out_nothing_that_ran() {
     let count = async |skipped: bool| {
         app.runs_of(&job).await.iter().filter(|run| (run["status"] == "skipped") == skipped).count()
     };
-    assert_eq!(app.app.jobs().remove_surplus_runs(2).await.unwrap().removed, 1 + 8);
+    assert_eq!(app.app.jobs().runs().remove_surplus_runs(2).await.unwrap().removed, 1 + 8);
     assert_eq!((count(false).await, count(true).await), (2, 2));
     age(&app, 31).await;
-    assert_eq!(app.app.jobs().remove_old_runs(30).await.unwrap().removed, 2);
+    assert_eq!(app.app.jobs().runs().remove_old_runs(30).await.unwrap().removed, 2);
     assert_eq!((count(false).await, count(true).await), (1, 1));
     assert_eq!(last_run().await["id"], ran[2]);
     sqlx::query("DELETE FROM cron_job_runs WHERE status <> 'skipped'").execute(app.app.platform()).await.unwrap();
@@ -94,7 +95,7 @@ async fn what_was_skipped_drives_out_nothing_that_ran() {
 }
 
 #[tokio::test]
-async fn logs_whose_run_is_gone_are_found() {
+async fn orphaned_logs_are_removed() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
@@ -108,18 +109,19 @@ async fn logs_whose_run_is_gone_are_found() {
         .unwrap();
     let kept = app.run_job(&job).await;
     let kept = app.until_run(&kept, "success").await["logObjectKey"].as_str().unwrap().to_owned();
-    // Young logs may belong to runs that are being written, and are left alone.
-    while app.app.jobs().remove_orphan_logs().await.unwrap().more {}
+    // Young logs are kept, because they may belong to runs whose row is not visible yet.
+    while app.app.jobs().runs().remove_orphan_logs().await.unwrap().more {}
     assert!(store.head(PLATFORM_BUCKET, &key).await.unwrap().is_some());
     let soon = chrono::Utc::now() + chrono::TimeDelta::hours(1);
-    let report = app.app.jobs().remove_orphan_logs_below(&format!("logs/{job}/"), soon, 1000, &mut None).await.unwrap();
+    let report =
+        app.app.jobs().runs().remove_orphan_logs_below(&format!("logs/{job}/"), soon, 1000, &mut None).await.unwrap();
     assert_eq!((report.removed, report.more), (1, false));
     assert!(store.head(PLATFORM_BUCKET, &key).await.unwrap().is_none());
     assert!(store.head(PLATFORM_BUCKET, &kept).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn logs_whose_run_is_gone_are_found_behind_those_that_stay() {
+async fn orphaned_logs_are_found_after_pages_without_any() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let job = app.create_job(json!({ "params": { "lines": 400 } })).await;
@@ -136,9 +138,9 @@ async fn logs_whose_run_is_gone_are_found_behind_those_that_stay() {
         .await
         .unwrap();
     let soon = chrono::Utc::now() + chrono::TimeDelta::hours(1);
-    // One log a page: three pages have nothing to remove.
+    // One log per page: three pages contain nothing to remove.
     let below = format!("logs/{job}/");
-    let report = app.app.jobs().remove_orphan_logs_below(&below, soon, 1, &mut None).await.unwrap();
+    let report = app.app.jobs().runs().remove_orphan_logs_below(&below, soon, 1, &mut None).await.unwrap();
     assert_eq!((report.removed, report.more), (1, false));
     let store = app.app.store();
     assert!(store.head(PLATFORM_BUCKET, &keys[3]).await.unwrap().is_none());

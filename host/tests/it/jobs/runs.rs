@@ -1,4 +1,4 @@
-//! One run: how it begins, what becomes of it, and who may stop it.
+//! Single runs: start, retries, time limit, cancellation.
 
 use std::{
     sync::Arc,
@@ -9,14 +9,14 @@ use atlashub::{config::Role, jobs::NewRun};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{JobsNode, TestApp, TestRunner, code, until};
+use crate::support::{JobsNode, TestApp, TestRunner, code, eventually};
 
 async fn start(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().runner(runner.node("a")).start().await
 }
 
 #[tokio::test]
-async fn a_run_by_hand_is_in_the_history() {
+async fn manual_run_is_in_the_history() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job =
@@ -36,7 +36,7 @@ async fn a_run_by_hand_is_in_the_history() {
 }
 
 #[tokio::test]
-async fn work_without_a_job_is_a_run_like_any_other() {
+async fn run_without_a_job_is_executed_and_listed() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let new = NewRun {
@@ -46,48 +46,48 @@ async fn work_without_a_job_is_a_run_like_any_other() {
         project_id: Some("someproject".to_owned()),
         timeout: Duration::from_secs(5),
     };
-    let run = app.app.jobs().begin_run(&new).await.unwrap().to_string();
+    let run = app.app.jobs().start_run(&new).await.unwrap().to_string();
     let run = app.until_run(&run, "success").await;
     assert_eq!(
         (&run["jobId"], &run["projectId"], &run["pluginJob"]),
         (&Value::Null, &json!("someproject"), &json!("work"))
     );
-    assert_eq!(runner.ran()[0].call.timeout, Duration::from_secs(5));
-    let refused = app.app.jobs().begin_run(&NewRun { plugin: "nobody".to_owned(), ..new }).await.unwrap_err();
+    assert_eq!(runner.attempts()[0].call.timeout, Duration::from_secs(5));
+    let refused = app.app.jobs().start_run(&NewRun { plugin: "nobody".to_owned(), ..new }).await.unwrap_err();
     assert_eq!(refused.code().as_str(), "unprocessable");
 }
 
 #[tokio::test]
-async fn a_failed_run_is_tried_again_as_often_as_it_may() {
+async fn failed_run_is_retried_up_to_the_limit() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "retries": 3, "params": { "failTimes": 2 } })).await;
     let first = app.run_job(&job).await;
-    let runs = until("three attempts", async || {
+    let runs = eventually("three attempts", async || {
         let runs = app.runs_of(&job).await;
         (runs[0]["status"] == "success").then_some(runs)
     })
     .await;
-    let told: Vec<_> = runs
+    let reported: Vec<_> = runs
         .iter()
         .map(|run| {
             (run["status"].as_str().unwrap(), run["trigger"].as_str().unwrap(), run["attempt"].as_i64().unwrap())
         })
         .collect();
-    assert_eq!(told, [("success", "retry", 3), ("fail", "retry", 2), ("fail", "manual", 1)]);
+    assert_eq!(reported, [("success", "retry", 3), ("fail", "retry", 2), ("fail", "manual", 1)]);
     assert_eq!((&runs[2]["id"], &runs[2]["errorText"]), (&json!(first), &json!("not yet")));
 
     let job =
         app.create_job(json!({ "retries": 1, "params": { "fail": "no", "details": { "httpStatus": 503 } } })).await;
     app.run_job(&job).await;
-    let runs = until("two attempts", async || {
+    let runs = eventually("two attempts", async || {
         let runs = app.runs_of(&job).await;
         (runs.len() == 2 && runs[0]["status"] == "fail").then_some(runs)
     })
     .await;
     assert_eq!((&runs[0]["errorText"], &runs[0]["httpStatus"]), (&json!("no"), &json!(503)));
 
-    // What can't get better is not tried again.
+    // A failure that is not retryable is not retried.
     let job = app.create_job(json!({ "retries": 5, "params": { "fail": "refused", "final": true } })).await;
     let run = app.run_job(&job).await;
     app.until_run(&run, "fail").await;
@@ -98,14 +98,14 @@ async fn a_failed_run_is_tried_again_as_often_as_it_may() {
 }
 
 #[tokio::test]
-async fn the_pause_before_a_retry_doubles() {
+async fn retry_delay_doubles_with_each_attempt() {
     let runner = TestRunner::new();
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
     let job = app.create_job(json!({ "retries": 9, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;
     let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
     app.run_job(&job).await;
     for attempt in 1..=3 {
-        let hours: f64 = until("the next attempt", async || {
+        let hours: f64 = eventually("the next attempt", async || {
             sqlx::query_scalar(
                 "SELECT extract(epoch FROM not_before - now())::float8 / 3600 FROM cron_job_runs
                  WHERE attempt = $1 AND status = 'queued'",
@@ -128,7 +128,7 @@ async fn the_pause_before_a_retry_doubles() {
 }
 
 #[tokio::test]
-async fn a_run_that_takes_too_long_is_stopped() {
+async fn run_that_exceeds_its_time_limit_is_stopped() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     for params in [json!({ "hang": true }), json!({ "hang": true, "stubborn": true })] {
@@ -140,7 +140,7 @@ async fn a_run_that_takes_too_long_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_that_run_alone() {
+async fn panic_ends_only_its_own_run() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "panic": true } })).await;
@@ -153,18 +153,18 @@ async fn a_panic_ends_that_run_alone() {
 }
 
 #[tokio::test]
-async fn a_run_is_cancelled_at_once_from_any_node() {
+async fn run_can_be_cancelled_immediately_from_any_node() {
     let runner = TestRunner::new();
-    // Without a scheduler: what it is told has to travel.
+    // This node has no scheduler, so the cancellation must reach another node.
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await;
     let node = JobsNode::start(&app, &runner, "scheduler", Duration::from_secs(3600)).await;
-    // Found without being told, each would wait for the next look at the leases, five seconds after the last.
+    // Without the notification, each would wait up to five seconds for the next renewal of leases.
     let mut waited = Duration::ZERO;
     for stubborn in [false, true, false, true, false] {
         let params = json!({ "hang": true, "stubborn": stubborn });
         let job = app.create_job(json!({ "retries": 3, "params": params })).await;
         let run = app.run_job(&job).await;
-        until("it runs", async || (!runner.ran_of(&job).is_empty()).then_some(())).await;
+        eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
         let asked = Instant::now();
         let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
@@ -174,12 +174,12 @@ async fn a_run_is_cancelled_at_once_from_any_node() {
         assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"));
         assert_eq!(app.runs_of(&job).await.len(), 1, "a cancelled run is not tried again");
     }
-    assert!(waited < Duration::from_secs(15), "not told, but found: {waited:?}");
+    assert!(waited < Duration::from_secs(15), "found by polling instead of the notification: {waited:?}");
     node.stop(Duration::from_secs(1)).await;
 }
 
 #[tokio::test]
-async fn a_run_that_waits_is_cancelled_before_it_begins() {
+async fn queued_run_can_be_cancelled_before_it_starts() {
     let runner = TestRunner::new();
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
     let job = app.create_job(json!({})).await;
@@ -189,22 +189,22 @@ async fn a_run_that_waits_is_cancelled_before_it_begins() {
     let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
     let marker = app.run_job(&job).await;
     app.until_run(&marker, "success").await;
-    assert_eq!(runner.ran().len(), 1);
+    assert_eq!(runner.attempts().len(), 1);
     node.stop(Duration::from_secs(1)).await;
     let (status, _) = app.admin().post("/admin/v1/runs/00000000-0000-7000-8000-000000000000/cancel", json!({})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn runs_of_a_job_wait_their_turn_unless_they_may_overlap() {
+async fn runs_of_a_job_overlap_only_if_allowed() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     for (overlap, together) in [("queue", 1), ("skip", 1), ("allow", 3)] {
         let runner_params = json!({ "overlap": overlap, "params": { "hang": true } });
         let job = app.create_job(runner_params).await;
         let runs = [app.run_job(&job).await, app.run_job(&job).await, app.run_job(&job).await];
-        until("they run", async || (runner.ran_of(&job).len() == together).then_some(())).await;
-        // One after the other, in the order in which they were asked for.
+        eventually("they run", async || runner.attempts_of(&job).len() == together).await;
+        // One after the other, in the order of the requests.
         for (number, run) in runs.iter().enumerate() {
             app.until_run(run, "running").await;
             let running = app.runs_of(&job).await.iter().filter(|run| run["status"] == "running").count();
@@ -216,7 +216,7 @@ async fn runs_of_a_job_wait_their_turn_unless_they_may_overlap() {
 }
 
 #[tokio::test]
-async fn disabling_a_job_cancels_what_it_has_queued() {
+async fn disabling_a_job_cancels_its_queued_runs() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "retries": 3, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;
@@ -229,23 +229,23 @@ async fn disabling_a_job_cancels_what_it_has_queued() {
 }
 
 #[tokio::test]
-async fn observers_hear_of_ends_with_what_was_before() {
+async fn observer_receives_ended_runs_with_previous_status() {
     let runner = TestRunner::new();
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
     let node = JobsNode::start(&app, &runner, "b", Duration::from_secs(30)).await;
     let job = app.create_job(json!({ "retries": 1, "params": { "fail": "broken" } })).await;
     app.run_job(&job).await;
-    until("both attempts", async || (runner.ended().len() == 2).then_some(())).await;
+    eventually("both attempts", async || runner.ended().len() == 2).await;
     app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "params": {} })).await;
     app.run_job(&job).await;
-    until("the third", async || (runner.ended().len() == 3).then_some(())).await;
-    let told: Vec<_> = runner
+    eventually("the third", async || runner.ended().len() == 3).await;
+    let reported: Vec<_> = runner
         .ended()
         .iter()
         .map(|ended| (format!("{:?}", ended.status), ended.will_retry, ended.previous_status.map(|s| format!("{s:?}"))))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("Fail".to_owned(), true, None),
             ("Fail".to_owned(), false, None),
@@ -256,16 +256,16 @@ async fn observers_hear_of_ends_with_what_was_before() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_place_is_no_run_time() {
+async fn waiting_for_a_permit_does_not_count_as_run_time() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let late = app.create_job(json!({ "timeoutMs": 500, "params": { "late": true } })).await;
     let hanging = app.create_job(json!({ "timeoutMs": 500, "params": { "hang": true, "stubborn": true } })).await;
     let late = app.run_job(&late).await;
     app.until_run(&late, "running").await;
-    // By the time that the one that came later has used up its own, the other would have too.
+    // When the later run exceeds its limit, the first one would have exceeded its own as well.
     let hanging = app.run_job(&hanging).await;
     app.until_run(&hanging, "timeout").await;
-    runner.open();
+    runner.open_gate();
     app.until_run(&late, "success").await;
 }

@@ -1,24 +1,26 @@
-//! What holds when there are several schedulers, or one dies or is told to stop.
+//! Several schedulers, and schedulers that crash or shut down.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use atlashub::{config::Role, jobs::JobsState};
+use atlashub::{config::Role, jobs::Runs};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{ADMIN_TOKEN, Client, JobsNode, Postgres, ProgramVars, Proxy, Ran, TestApp, TestRunner, until};
+use crate::support::{
+    ADMIN_TOKEN, Attempt, Client, JobsNode, Postgres, ProgramVars, Proxy, TestApp, TestRunner, eventually,
+};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-/// The API without a scheduler of its own.
+/// An app with the API but without a scheduler.
 pub(crate) async fn gateway(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await
 }
 
-/// Fire times that ran, each as often as it did.
-pub(crate) fn fire_times(ran: &[Ran]) -> Vec<DateTime<Utc>> {
+/// Returns the number of runs per fire time.
+pub(crate) fn fire_times(ran: &[Attempt]) -> Vec<DateTime<Utc>> {
     let mut times: Vec<_> = ran.iter().filter_map(|ran| ran.call.scheduled_for).collect();
     times.sort();
     times
@@ -37,7 +39,7 @@ async fn three_schedulers_run_every_fire_time_exactly_once() {
         JobsNode::start(&app, &runner, "b", LEASE).await,
         JobsNode::start(&app, &runner, "c", LEASE).await,
     ];
-    until("each job ran five times", async || jobs.iter().all(|job| runner.ran_of(job).len() >= 5).then_some(())).await;
+    eventually("each job ran five times", async || jobs.iter().all(|job| runner.attempts_of(job).len() >= 5)).await;
     for job in &jobs {
         app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
     }
@@ -45,19 +47,19 @@ async fn three_schedulers_run_every_fire_time_exactly_once() {
         node.stop(GRACE).await;
     }
     for job in &jobs {
-        let times = fire_times(&runner.ran_of(job));
+        let times = fire_times(&runner.attempts_of(job));
         for pair in times.windows(2) {
-            assert_eq!(pair[1] - pair[0], TimeDelta::seconds(1), "neither twice nor left out");
+            assert_eq!(pair[1] - pair[0], TimeDelta::seconds(1), "no fire time runs twice or is skipped");
         }
         let runs = app.runs_of(job).await;
         assert!(runs.iter().filter(|run| run["status"] == "success").count() == times.len(), "{runs:?}");
     }
-    let nodes: BTreeSet<_> = runner.ran().iter().map(|ran| ran.node).collect();
+    let nodes: BTreeSet<_> = runner.attempts().iter().map(|ran| ran.node).collect();
     assert!(nodes.len() > 1, "the work is shared: {nodes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_jobs_that_are_due_at_once_all_run_once() {
+async fn thousand_jobs_due_at_once_each_run_once() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let due = (Utc::now() + TimeDelta::seconds(3)).with_nanosecond(0).unwrap();
@@ -71,12 +73,12 @@ async fn a_thousand_jobs_that_are_due_at_once_all_run_once() {
     .await
     .unwrap();
     let nodes = [JobsNode::start(&app, &runner, "a", LEASE).await, JobsNode::start(&app, &runner, "b", LEASE).await];
-    until("all ran", async || (runner.ended().len() >= 1000).then_some(())).await;
+    eventually("all ran", async || runner.ended().len() >= 1000).await;
     for node in nodes {
         node.stop(GRACE).await;
     }
-    let jobs: BTreeSet<_> = runner.ran().iter().map(|ran| ran.call.job_id).collect();
-    assert_eq!((runner.ran().len(), jobs.len()), (1000, 1000));
+    let jobs: BTreeSet<_> = runner.attempts().iter().map(|ran| ran.call.job_id).collect();
+    assert_eq!((runner.attempts().len(), jobs.len()), (1000, 1000));
     let (successes, middle, late): (i64, f64, f64) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE status = 'success'),
              percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - scheduled_for)),
@@ -91,20 +93,20 @@ async fn a_thousand_jobs_that_are_due_at_once_all_run_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_whose_scheduler_was_killed_is_marked_and_tried_again() {
+async fn run_of_a_killed_scheduler_fails_and_is_retried() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let killed = JobsNode::start(&app, &runner, "killed", Duration::from_secs(1)).await;
     let again = app.create_job(json!({ "retries": 1, "params": { "wait": true } })).await;
     let once = app.create_job(json!({ "params": { "wait": true } })).await;
     let runs = [app.run_job(&again).await, app.run_job(&once).await];
-    until("they run", async || (runner.ran().len() == 2).then_some(())).await;
-    let lease = runner.ran_of(&again)[0].call.lease;
+    eventually("they run", async || runner.attempts().len() == 2).await;
+    let lease = runner.attempts_of(&again)[0].call.lease;
     assert!(holds(&app, &runs[0], lease).await);
     killed.kill();
-    runner.open();
+    runner.open_gate();
     let survivor = JobsNode::start(&app, &runner, "survivor", LEASE).await;
-    let history = until("the second attempt", async || {
+    let history = eventually("the second attempt", async || {
         let history = app.runs_of(&again).await;
         (history[0]["status"] == "success").then_some(history)
     })
@@ -113,41 +115,41 @@ async fn a_run_whose_scheduler_was_killed_is_marked_and_tried_again() {
     assert_eq!((&history[1]["status"], &history[1]["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
     let lost = app.until_run(&runs[1], "fail").await;
     assert_eq!((&lost["errorText"], app.runs_of(&once).await.len()), (&json!("its scheduler stopped"), 1));
-    assert_eq!(runner.ran_of(&again)[1].node, "survivor");
-    // Whoever still believes to have it can write nothing any more.
+    assert_eq!(runner.attempts_of(&again)[1].node, "survivor");
+    // The previous holder of the lease can no longer write.
     assert!(!holds(&app, &runs[0], lease).await);
     survivor.stop(GRACE).await;
 }
 
 async fn holds(app: &TestApp, run: &str, lease: Uuid) -> bool {
     let mut transaction = app.app.platform().begin().await.unwrap();
-    JobsState::hold_lease(&mut transaction, run.parse().unwrap(), lease).await.unwrap()
+    Runs::lock_lease(&mut transaction, run.parse().unwrap(), lease).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() {
+async fn outcome_after_a_lost_lease_changes_nothing() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
-    // Cut off from Postgres, but alive.
+    // Disconnected from Postgres, but running.
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
     let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
     let cut = JobsNode::start_on(&app, &url, &runner, "cut", Duration::from_secs(1)).await;
     let job = app.create_job(json!({ "retries": 1, "params": { "wait": true, "stubborn": true } })).await;
     let run = app.run_job(&job).await;
-    until("it runs", async || (runner.ran().len() == 1).then_some(())).await;
+    eventually("it runs", async || runner.attempts().len() == 1).await;
     proxy.cut().await;
     let other = JobsNode::start(&app, &runner, "other", LEASE).await;
     app.until_run(&run, "fail").await;
-    until("another node runs it", async || (runner.ran().len() == 2).then_some(())).await;
-    runner.open();
-    let history = until("the second attempt", async || {
+    eventually("another node runs it", async || runner.attempts().len() == 2).await;
+    runner.open_gate();
+    let history = eventually("the second attempt", async || {
         let history = app.runs_of(&job).await;
         (history[0]["status"] == "success").then_some(history)
     })
     .await;
     proxy.mend().await;
-    // The node that was cut off is well again, and what it had is still as it was.
+    // The disconnected node is connected again, and the run it lost is unchanged.
     let marker = app.create_job(json!({ "params": { "log": ["after"] } })).await;
     other.stop(GRACE).await;
     let marker = app.run_job(&marker).await;
@@ -158,17 +160,17 @@ async fn an_outcome_that_comes_after_the_lease_was_lost_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheduler_that_is_told_to_stop_finishes_or_gives_up_what_it_has() {
+async fn stopping_scheduler_finishes_or_releases_its_runs() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let node = JobsNode::start(&app, &runner, "first", LEASE).await;
     let hangs = app.create_job(json!({ "retries": 1, "params": { "hang": true } })).await;
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let (hanging, waiting) = (app.run_job(&hangs).await, app.run_job(&waits).await);
-    until("they run", async || (runner.ran().len() == 2).then_some(())).await;
-    runner.open();
+    eventually("they run", async || runner.attempts().len() == 2).await;
+    runner.open_gate();
     node.stop(Duration::from_millis(500)).await;
-    // At once, not when the lease runs out.
+    // Immediately, not when the lease expires.
     assert_eq!(app.run(&waiting).await["status"], "success");
     let given_up = app.run(&hanging).await;
     assert_eq!((&given_up["status"], &given_up["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
@@ -183,7 +185,7 @@ async fn a_scheduler_that_is_told_to_stop_finishes_or_gives_up_what_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_leaves_work_to_the_scheduler() {
+async fn gateway_does_not_execute_runs() {
     let url = Postgres::shared().platform_database().await;
     let vars = ProgramVars::external(&url);
     let gateway = vars.serve(&["--role", "gateway"]);
@@ -201,12 +203,12 @@ async fn a_gateway_leaves_work_to_the_scheduler() {
     let path = format!("/admin/v1/runs/{run}");
     assert_eq!(admin.get(&path).await.1["status"], "queued");
     let scheduler = vars.serve(&["--role", "scheduler"]);
-    let told = until("the scheduler took it", async || {
-        let (_, told) = admin.get(&path).await;
-        (told["status"] == "fail").then_some(told)
+    let failed_run = eventually("the scheduler took it", async || {
+        let (_, failed_run) = admin.get(&path).await;
+        (failed_run["status"] == "fail").then_some(failed_run)
     })
     .await;
-    assert!(told["errorText"].as_str().unwrap().contains("`nobody`"), "{told}");
+    assert!(failed_run["errorText"].as_str().unwrap().contains("`nobody`"), "{failed_run}");
     let worker: String = sqlx::query_scalar("SELECT worker FROM cron_job_runs WHERE id = $1")
         .bind(run)
         .fetch_one(&platform)
@@ -218,7 +220,7 @@ async fn a_gateway_leaves_work_to_the_scheduler() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_runs_at_once_than_there_are_turns() {
+async fn concurrent_runs_are_limited_to_the_configured_number() {
     let runner = TestRunner::new();
     let app = TestApp::builder()
         .role(Role::Gateway)
@@ -232,10 +234,10 @@ async fn no_more_runs_at_once_than_there_are_turns() {
         runs.push(app.run_job(&job).await);
     }
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    until("two run", async || (runner.ran().len() == 2).then_some(())).await;
+    eventually("two run", async || runner.attempts().len() == 2).await;
     let running = app.runs_of(&job).await.iter().filter(|run| run["status"] == "running").count();
     assert_eq!(running, 2);
-    runner.open();
+    runner.open_gate();
     for run in runs {
         app.until_run(&run, "success").await;
     }

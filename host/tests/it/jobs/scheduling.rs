@@ -1,4 +1,4 @@
-//! When jobs run: what is missed, what overlaps, what is paused.
+//! Scheduling: missed fire times, overlap, disabled jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,20 +8,20 @@ use uuid::Uuid;
 
 use crate::{
     jobs::schedulers::{GRACE, LEASE, fire_times, gateway},
-    support::{JobsNode, TestRunner, until},
+    support::{JobsNode, TestRunner, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_is_caught_up_with_once_or_not_at_all() {
+async fn missed_fire_times_get_one_run_or_none() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let once = app.create_job(json!({ "scheduleCron": "0 * * * *" })).await;
     let none = app.create_job(json!({ "scheduleCron": "0 * * * *", "catchUp": "none" })).await;
     for job in [&once, &none] {
-        app.pretend_handled(job, "3 days").await;
+        app.rewind_schedule(job, "3 days").await;
     }
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    let run = until("it is caught up with", async || {
+    let run = eventually("it is caught up with", async || {
         let runs = app.runs_of(&once).await;
         runs.first().filter(|run| run["status"] == "success").cloned()
     })
@@ -29,7 +29,7 @@ async fn what_was_missed_is_caught_up_with_once_or_not_at_all() {
     assert_eq!(run["trigger"], "catchUp");
     let missed: DateTime<Utc> = run["scheduledFor"].as_str().unwrap().parse().unwrap();
     assert!(Utc::now() - missed < TimeDelta::hours(1) && missed.minute() == 0, "the latest of them: {missed}");
-    let left: i64 = until("the other is handled", async || {
+    let left: i64 = eventually("the other is handled", async || {
         sqlx::query_scalar("SELECT count(*) FROM cron_jobs WHERE next_run_at <= now()")
             .fetch_optional(app.app.platform())
             .await
@@ -42,7 +42,7 @@ async fn what_was_missed_is_caught_up_with_once_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_still_runs_when_it_is_due_is_skipped_queued_or_joined() {
+async fn overlap_setting_skips_queues_or_allows_runs() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let mut jobs = BTreeMap::new();
@@ -54,52 +54,55 @@ async fn a_job_that_still_runs_when_it_is_due_is_skipped_queued_or_joined() {
     let statuses = async |overlap: &str, status: &str| {
         app.runs_of(&jobs[overlap]).await.iter().filter(|run| run["status"] == status).count()
     };
-    until("three fire times", async || (runner.ran_of(&jobs["allow"]).len() >= 3).then_some(())).await;
-    until("skipped", async || (statuses("skip", "skipped").await >= 2).then_some(())).await;
-    until("queued", async || (statuses("queue", "queued").await >= 2).then_some(())).await;
+    eventually("three fire times", async || runner.attempts_of(&jobs["allow"]).len() >= 3).await;
+    eventually("skipped", async || statuses("skip", "skipped").await >= 2).await;
+    eventually("queued", async || statuses("queue", "queued").await >= 2).await;
     assert_eq!((statuses("skip", "running").await, statuses("skip", "queued").await), (1, 0));
     assert_eq!(statuses("queue", "running").await, 1);
     let skipped = app.runs_of(&jobs["skip"]).await[0].clone();
-    assert_eq!(skipped["errorText"], "the run before was still going");
+    assert_eq!(skipped["errorText"], "the previous run had not ended");
     assert!(skipped["finishedAt"].is_string() && skipped["startedAt"].is_null());
-    assert_eq!((runner.ran_of(&jobs["skip"]).len(), runner.ran_of(&jobs["queue"]).len()), (1, 1));
-    runner.open();
-    until("the queue is worked off", async || (runner.ran_of(&jobs["queue"]).len() >= 3).then_some(())).await;
-    let times = fire_times(&runner.ran_of(&jobs["queue"]));
+    assert_eq!((runner.attempts_of(&jobs["skip"]).len(), runner.attempts_of(&jobs["queue"]).len()), (1, 1));
+    runner.open_gate();
+    eventually("the queue is worked off", async || runner.attempts_of(&jobs["queue"]).len() >= 3).await;
+    let times = fire_times(&runner.attempts_of(&jobs["queue"]));
     assert_eq!(times.len(), times.iter().collect::<BTreeSet<_>>().len());
     node.stop(GRACE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_job_does_not_run_and_a_changed_schedule_counts_from_now() {
+async fn disabled_job_does_not_run_and_new_schedule_starts_now() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let job = app.create_job(json!({ "scheduleCron": "* * * * * *", "enabled": false })).await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let marker = app.create_job(json!({ "scheduleCron": "* * * * * *" })).await;
-    until("time goes by", async || (runner.ran_of(&marker).len() >= 2).then_some(())).await;
-    assert_eq!(runner.ran_of(&job).len(), 0);
+    eventually("time goes by", async || runner.attempts_of(&marker).len() >= 2).await;
+    assert_eq!(runner.attempts_of(&job).len(), 0);
     let enabled_at = Utc::now();
     let path = format!("/admin/v1/jobs/{job}");
     app.admin().patch(&path, json!({ "enabled": true })).await;
-    until("it runs", async || (!runner.ran_of(&job).is_empty()).then_some(())).await;
+    eventually("it runs", async || !runner.attempts_of(&job).is_empty()).await;
     assert!(
-        fire_times(&runner.ran_of(&job))[0] > enabled_at - TimeDelta::seconds(1),
+        fire_times(&runner.attempts_of(&job))[0] > enabled_at - TimeDelta::seconds(1),
         "the pause is not caught up with"
     );
     let (_, changed) = app.admin().patch(&path, json!({ "scheduleCron": "0 0 1 1 *" })).await;
     assert!(changed["nextRuns"][0].as_str().unwrap().contains("-01-01T00:00:00"));
-    let due: bool = sqlx::query_scalar("SELECT next_run_at > now() + interval '1 minute' OR extract(month FROM now()) = 1 FROM cron_jobs WHERE id = $1")
-        .bind(job.parse::<Uuid>().unwrap())
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
+    let due: bool = sqlx::query_scalar(
+        "SELECT next_run_at > now() + interval '1 minute' OR extract(month FROM now()) = 1
+         FROM cron_jobs WHERE id = $1",
+    )
+    .bind(job.parse::<Uuid>().unwrap())
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
     assert!(due);
     node.stop(GRACE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_does_not_grow_without_end() {
+async fn queued_runs_of_a_job_are_limited() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let job = app.create_job(json!({ "scheduleCron": "* * * * *", "overlap": "queue" })).await;
@@ -111,17 +114,18 @@ async fn a_queue_does_not_grow_without_end() {
     .execute(app.app.platform())
     .await
     .unwrap();
-    app.pretend_handled(&job, "10 minutes").await;
+    app.rewind_schedule(&job, "10 minutes").await;
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
-    let skipped =
-        until("it is skipped", async || app.runs_of(&job).await.into_iter().find(|run| run["status"] == "skipped"))
-            .await;
-    assert_eq!(skipped["errorText"], "too many runs of the job are waiting");
+    let skipped = eventually("it is skipped", async || {
+        app.runs_of(&job).await.into_iter().find(|run| run["status"] == "skipped")
+    })
+    .await;
+    assert_eq!(skipped["errorText"], "too many runs of the job are queued");
     node.stop(GRACE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retries_are_part_of_the_run_that_others_wait_for_or_are_skipped_for() {
+async fn pending_retries_count_as_running_for_overlap() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
     let job = |overlap: &str| {
@@ -133,16 +137,16 @@ async fn retries_are_part_of_the_run_that_others_wait_for_or_are_skipped_for() {
     let (queues, skips) = (app.create_job(job("queue")).await, app.create_job(job("skip")).await);
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let ran = |job: &str| -> Vec<_> {
-        runner.ran_of(job).iter().map(|ran| (ran.call.scheduled_for.unwrap(), ran.call.attempt)).collect()
+        runner.attempts_of(job).iter().map(|ran| (ran.call.scheduled_for.unwrap(), ran.call.attempt)).collect()
     };
-    until("both had two turns", async || (ran(&queues).len() >= 4 && ran(&skips).len() >= 4).then_some(())).await;
+    eventually("both had two turns", async || ran(&queues).len() >= 4 && ran(&skips).len() >= 4).await;
     for job in [&queues, &skips] {
         app.admin().patch(&format!("/admin/v1/jobs/{job}"), json!({ "enabled": false })).await;
         for pair in ran(job)[..4].chunks(2) {
             assert_eq!((pair[0].0, pair[0].1, pair[1].1), (pair[1].0, 1, 2), "{:?}", ran(job));
         }
     }
-    assert!(ran(&queues)[2].0 - ran(&queues)[0].0 == TimeDelta::seconds(1), "none is left out");
+    assert!(ran(&queues)[2].0 - ran(&queues)[0].0 == TimeDelta::seconds(1), "no fire time is skipped");
     let left_out = app.runs_of(&skips).await.iter().filter(|run| run["status"] == "skipped").count();
     assert!(left_out >= 2, "{left_out}");
     node.stop(GRACE).await;

@@ -1,11 +1,11 @@
-//! Headers and bodies of jobs under a master key that changes, and where it was lost.
+//! Sealed headers and bodies of jobs when the master key changes or is lost.
 
 use atlashub::{config::Role, secrets::MasterKey};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{TestApp, TestRunner, code, until};
+use crate::support::{TestApp, TestRunner, code, eventually};
 
 fn http_job(name: &str) -> Value {
     json!({
@@ -20,11 +20,11 @@ async fn create(app: &TestApp, job: Value) -> String {
     job["id"].as_str().unwrap().to_owned()
 }
 
-/// What the newest run of a job was given.
+/// Returns the secrets of a job's newest run.
 async fn secrets(app: &TestApp, runner: &TestRunner, job: &str) -> Vec<(String, String)> {
     let run = app.run_job(job).await;
     app.until_run(&run, "success").await;
-    let call = runner.ran_of(job).pop().unwrap().call;
+    let call = runner.attempts_of(job).pop().unwrap().call;
     call.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
 }
 
@@ -33,7 +33,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_job_whose_headers_cant_be_opened_is_shown_and_can_be_mended() {
+async fn job_with_unreadable_headers_is_listed_and_can_be_repaired() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let (broken, whole) = (create(&app, http_job("broken")).await, create(&app, http_job("whole")).await);
@@ -47,10 +47,10 @@ async fn a_job_whose_headers_cant_be_opened_is_shown_and_can_be_mended() {
     let items = list["items"].as_array().unwrap();
     let of = |id: &str| items.iter().find(|job| job["id"] == id).unwrap();
     assert_eq!(of(&broken)["httpHeaders"], json!({}));
-    assert_eq!(of(&broken)["problem"], "The job's headers can't be opened with the master key in use.");
+    assert_eq!(of(&broken)["problem"], "The job's headers can't be opened with the current master key.");
     assert_eq!((&of(&whole)["httpHeaders"], &of(&whole)["problem"]), (&json!({ "authorization": null }), &Value::Null));
 
-    // It can be switched off and renamed; but not run, and nothing of the headers can be kept.
+    // The job can be disabled and renamed, but not run, and no header value can be kept.
     let path = format!("/admin/v1/jobs/{broken}");
     let (status, changed) = app.admin().patch(&path, json!({ "enabled": false, "name": "still broken" })).await;
     assert_eq!((status, &changed["enabled"]), (StatusCode::OK, &json!(false)), "{changed}");
@@ -73,7 +73,7 @@ async fn a_job_whose_headers_cant_be_opened_is_shown_and_can_be_mended() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_sent_back_as_it_was_shown_stays() {
+async fn body_placeholder_keeps_the_stored_body() {
     let runner = TestRunner::new();
     let app = TestApp::builder().runner(runner.node("a")).start().await;
     let job = create(&app, http_job("job")).await;
@@ -90,7 +90,7 @@ async fn a_body_that_is_sent_back_as_it_was_shown_stays() {
 }
 
 #[tokio::test]
-async fn a_change_does_not_bring_back_what_was_sealed_anew_meanwhile() {
+async fn concurrent_change_does_not_undo_resealing() {
     let (old, new) = (MasterKey::generate(), MasterKey::generate());
     let runner = TestRunner::new();
     let before = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).master_keys(&old, None).start().await;
@@ -99,12 +99,12 @@ async fn a_change_does_not_bring_back_what_was_sealed_anew_meanwhile() {
     let node =
         TestApp::builder().role(Role::Gateway).database_url(&database).master_keys(&new, Some(&old)).start().await;
     let platform = node.app.platform();
-    // The change reads the job, and waits for its row, which the rotation has.
+    // The change reads the job, then waits for the row, which the rotation has locked.
     let mut rotation = platform.begin().await.unwrap();
     sqlx::query("SELECT FROM cron_jobs FOR UPDATE").execute(&mut *rotation).await.unwrap();
     let (admin, path) = (before.admin(), format!("/admin/v1/jobs/{job}"));
     let change = tokio::spawn(async move { admin.patch(&path, json!({ "name": "renamed" })).await });
-    until("it waits", async || {
+    eventually("it waits", async || {
         let waiting: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
                             AND wait_event_type = 'Lock' AND query LIKE 'UPDATE cron_jobs%')",
@@ -112,24 +112,25 @@ async fn a_change_does_not_bring_back_what_was_sealed_anew_meanwhile() {
         .fetch_one(platform)
         .await
         .unwrap();
-        waiting.then_some(())
+        waiting
     })
     .await;
     let (headers, body): (Vec<u8>, Vec<u8>) =
         sqlx::query_as("SELECT http_headers_json, http_body_json FROM cron_jobs").fetch_one(platform).await.unwrap();
     let sealer = &node.app.projects().sealer;
     let id: Uuid = job.parse().unwrap();
-    let anew = |sealed: &[u8], identity: &str| sealer.seal(&sealer.open(sealed, identity).unwrap(), identity).unwrap();
+    let reseal =
+        |sealed: &[u8], identity: &str| sealer.seal(&sealer.open(sealed, identity).unwrap(), identity).unwrap();
     sqlx::query("UPDATE cron_jobs SET http_headers_json = $1, http_body_json = $2")
-        .bind(anew(&headers, &atlashub::jobs::job_headers_identity(id)))
-        .bind(anew(&body, &atlashub::jobs::job_body_identity(id)))
+        .bind(reseal(&headers, &atlashub::jobs::job_headers_identity(id)))
+        .bind(reseal(&body, &atlashub::jobs::job_body_identity(id)))
         .execute(&mut *rotation)
         .await
         .unwrap();
     rotation.commit().await.unwrap();
     assert_eq!(change.await.unwrap().0, StatusCode::OK);
 
-    // The old key is needed no more.
+    // The previous key is no longer needed.
     let after =
         TestApp::builder().runner(runner.node("b")).database_url(&database).master_keys(&new, None).start().await;
     let expected = [pair("body", "first-body"), pair("header.authorization", "Bearer first-value")];

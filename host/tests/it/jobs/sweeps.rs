@@ -1,4 +1,4 @@
-//! What the platform clears away, piece by piece.
+//! Sweeps that remove old data in batches.
 
 use atlashub::{
     backups::{IncompleteReport, remove_incomplete_below},
@@ -28,7 +28,7 @@ async fn paths(app: &TestApp, project: &TestProject) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn unused_uploads_go_and_used_ones_stay() {
+async fn expired_uploads_are_removed_and_used_ones_kept() {
     let app = TestApp::start().await;
     let project = app.create_project("unused").await;
     project.secret().sign("never.txt", json!({})).await;
@@ -42,7 +42,7 @@ async fn unused_uploads_go_and_used_ones_stay() {
 }
 
 #[tokio::test]
-async fn what_is_larger_than_its_url_allowed_goes() {
+async fn objects_larger_than_their_upload_url_allows_are_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("oversize").await;
     let signed = project.secret().sign("large.txt", json!({ "maxSize": 3 })).await;
@@ -61,7 +61,7 @@ async fn what_is_larger_than_its_url_allowed_goes() {
 }
 
 #[tokio::test]
-async fn records_of_objects_that_are_gone_go_also_long_after() {
+async fn metadata_of_missing_objects_is_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("orphans").await;
     for path in ["gone.txt", "there.txt"] {
@@ -78,7 +78,7 @@ async fn records_of_objects_that_are_gone_go_also_long_after() {
 }
 
 #[tokio::test]
-async fn keys_go_when_they_ended_long_ago() {
+async fn keys_that_ended_long_ago_are_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("old keys").await;
     let create = async |name: &str| {
@@ -98,7 +98,7 @@ async fn keys_go_when_they_ended_long_ago() {
     .execute(app.app.platform())
     .await
     .unwrap();
-    // One at a time: a piece is never larger than asked for.
+    // A sweep removes no more than the requested number.
     assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
     assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
     assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 0);
@@ -112,7 +112,7 @@ async fn keys_go_when_they_ended_long_ago() {
 }
 
 #[tokio::test]
-async fn audit_entries_go_when_they_are_old() {
+async fn old_audit_entries_are_removed() {
     let app = TestApp::start().await;
     for action in ["test.old", "test.new"] {
         audit::record(app.app.platform(), &NewAuditEntry::new("system", action)).await.unwrap();
@@ -131,7 +131,7 @@ async fn audit_entries_go_when_they_are_old() {
 }
 
 #[tokio::test]
-async fn halves_of_backups_go_when_they_are_old() {
+async fn old_incomplete_backups_are_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("halves").await;
     let whole = store_backup(&app, &project, 3).await;
@@ -143,7 +143,7 @@ async fn halves_of_backups_go_when_they_are_old() {
         key
     };
     let gone = [put("no-manifest.dump").await, put("no-dump.json").await];
-    // Of a run that is not over yet.
+    // Belongs to a run that has not ended.
     let run = Uuid::now_v7();
     sqlx::query(
         "INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger, status, lease_token, lease_until, started_at)
@@ -155,7 +155,7 @@ async fn halves_of_backups_go_when_they_are_old() {
     .unwrap();
     let mut stay = vec![put(&format!("20260101T000000Z-{run}.dump")).await, put("notes.txt").await];
     stay.extend([whole.object_key, whole.manifest_key]);
-    // In the list, so that it is the owner's to remove: its manifest alone was removed by hand.
+    // Only its manifest was removed. It is still in the catalogue, so only the owner may remove it.
     let listed = store_backup(&app, &project, 2).await;
     let (status, _) = app.admin().get("/admin/v1/backups").await;
     assert_eq!(status, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Channels of notifications: made, changed, tested and removed, with secrets that nobody reads back.
+//! Notification channels: creating, changing, testing and deleting them, and their secrets.
 
 use atlashub::{notifications::NotificationState, secrets::MasterKey};
 use axum::extract::FromRef as _;
@@ -6,25 +6,26 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    notifications::delivery::{app_for, create_channel, until},
-    support::{MailServer, TestApp, WebAnswer, WebServer},
+    notifications::delivery::{app_for, create_channel},
+    support::{MailServer, TestApp, WebAnswer, WebServer, eventually},
 };
 
 const SECRET: &str = "a-secret-of-the-test";
 
 fn webhook(url: &str) -> Value {
-    json!({ "name": "Hook", "kind": "webhook", "events": ["runFailed", "diskLow", "runFailed"], "url": url, "secret": SECRET })
+    let events = ["runFailed", "diskLow", "runFailed"];
+    json!({ "name": "Hook", "kind": "webhook", "events": events, "url": url, "secret": SECRET })
 }
 
 #[tokio::test]
-async fn a_channel_is_made_read_changed_and_removed() {
+async fn channel_can_be_created_read_changed_and_deleted() {
     let app = app_for("").await;
     let admin = app.admin();
     let (status, made) =
         admin.post("/admin/v1/notifications", webhook("https://hooks.example/secret-path?token=x")).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!((&made["events"], &made["enabled"]), (&json!(["runFailed", "diskLow"]), &json!(true)));
-    // What is a secret reads as nothing that could be used.
+    // Secrets are returned in an unusable form.
     assert_eq!((&made["url"], &made["secret"]), (&json!("https://hooks.example"), &json!("***")));
     assert_eq!((&made["lastSentAt"], &made["lastError"]), (&Value::Null, &Value::Null));
     let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
@@ -36,7 +37,9 @@ async fn a_channel_is_made_read_changed_and_removed() {
     assert_eq!((&changed["url"], &changed["events"]), (&made["url"], &made["events"]));
 
     for number in 0..3 {
-        create_channel(&app, json!({ "name": format!("D{number}"), "kind": "discord", "events": ["plugin"], "url": "https://discord.com/api/webhooks/1/x" })).await;
+        let url = "https://discord.com/api/webhooks/1/x";
+        let name = format!("D{number}");
+        create_channel(&app, json!({ "name": name, "kind": "discord", "events": ["plugin"], "url": url })).await;
     }
     let (_, first) = admin.get("/admin/v1/notifications?limit=3").await;
     let cursor = first["nextCursor"].as_str().unwrap();
@@ -66,9 +69,12 @@ async fn a_channel_is_made_read_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn what_can_not_work_is_refused_with_the_reason() {
+async fn invalid_channel_is_rejected_with_reason() {
     let app = app_for("").await;
-    let email = json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": "mail.example", "from": "a@b.example", "to": ["c@d.example"] });
+    let email = json!({
+        "name": "M", "kind": "email", "events": ["plugin"], "host": "mail.example", "from": "a@b.example",
+        "to": ["c@d.example"],
+    });
     let discord =
         json!({ "name": "D", "kind": "discord", "events": ["plugin"], "url": "https://discord.com/api/webhooks/1/x" });
     let hook = webhook("https://a.example/");
@@ -118,7 +124,7 @@ async fn what_can_not_work_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn the_test_button_tells_what_came_of_it() {
+async fn channel_test_returns_the_result() {
     let server = WebServer::start(|request| match request.target.as_str() {
         "/gone" => WebAnswer::with(404, &[], b"{\"message\": \"Unknown Webhook\"}"),
         "/moved" => WebAnswer::redirect(302, "https://elsewhere.example/"),
@@ -135,7 +141,7 @@ async fn the_test_button_tells_what_came_of_it() {
     let mut well = webhook(&server.url("/well"));
     well["enabled"] = false.into();
     let (tested, shown) = test(&create_channel(&app, well).await).await;
-    assert_eq!(tested, json!({ "delivered": true, "error": null }), "also where it is switched off");
+    assert_eq!(tested, json!({ "delivered": true, "error": null }), "also if the channel is disabled");
     assert!(shown["lastSentAt"].is_string() && shown["lastError"].is_null(), "{shown}");
     let received = server.next().await;
     assert_eq!((received.header("x-atlashub-event"), &received.json()["event"]), (Some("test"), &json!("test")));
@@ -146,8 +152,8 @@ async fn the_test_button_tells_what_came_of_it() {
     assert_eq!(tested, json!({ "delivered": false, "error": "It answered 404: Unknown Webhook." }));
     assert_eq!(shown["lastError"], tested["error"]);
     let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
-    assert_eq!(tested["error"], "It answered 302, a redirect; those are not followed.");
-    // Private, and the list says nothing of it.
+    assert_eq!(tested["error"], "It answered 302, a redirect. Redirects are not followed.");
+    // A private address that is not in the allowlist.
     let other = WebServer::start(|_| WebAnswer::status(204)).await;
     let (tested, _) = test(&create_channel(&app, webhook(&other.url("/secret-path"))).await).await;
     let error = tested["error"].as_str().unwrap();
@@ -157,13 +163,15 @@ async fn the_test_button_tells_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn secrets_are_kept_when_left_out_and_sealed_at_rest() {
+async fn omitted_channel_secrets_are_kept_and_sealed_at_rest() {
     let mail_server = MailServer::start(|_| None).await;
     let app = app_for("").await;
     let made = create_channel(
         &app,
-        json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": "127.0.0.1", "port": mail_server.address.port(), "tls": "none",
-            "username": "hub", "password": "hunter2-of-mail", "from": "Hub <hub@a.example>", "to": ["owner@b.example"] }),
+        json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": "127.0.0.1",
+            "port": mail_server.address.port(), "tls": "none",
+            "username": "hub", "password": "hunter2-of-mail", "from": "Hub <hub@a.example>",
+            "to": ["owner@b.example"] }),
     )
     .await;
     assert_eq!((&made["username"], &made["password"]), (&json!("hub"), &json!("***")));
@@ -175,7 +183,7 @@ async fn secrets_are_kept_when_left_out_and_sealed_at_rest() {
     };
     let known = Some(("hub".to_owned(), "hunter2-of-mail".to_owned()));
     assert_eq!(credentials().await, known);
-    // Left out, or sent back as it is shown.
+    // Omitted, or sent back in the returned form.
     for change in
         [json!({ "from": "hub2@a.example" }), json!({ "username": "hub", "password": "***" }), json!({ "name": "N" })]
     {
@@ -186,7 +194,8 @@ async fn secrets_are_kept_when_left_out_and_sealed_at_rest() {
     assert_eq!(credentials().await.unwrap().1, "changed-hunter2");
 
     let rows: Vec<String> = sqlx::query_scalar(
-        "SELECT encode(sealed, 'escape') FROM notification_channels UNION ALL SELECT c::text FROM notification_channels c
+        "SELECT encode(sealed, 'escape') FROM notification_channels
+         UNION ALL SELECT c::text FROM notification_channels c
          UNION ALL SELECT a::text FROM audit_logs a",
     )
     .fetch_all(app.app.platform())
@@ -201,7 +210,7 @@ async fn secrets_are_kept_when_left_out_and_sealed_at_rest() {
 }
 
 #[tokio::test]
-async fn channels_follow_a_new_master_key() {
+async fn channels_are_resealed_with_a_new_master_key() {
     let (old, new) = (MasterKey::generate(), MasterKey::generate());
     let before = TestApp::builder().master_keys(&old, None).start().await;
     create_channel(&before, webhook("https://a.example/")).await;
@@ -215,14 +224,14 @@ async fn channels_follow_a_new_master_key() {
         app.admin().get("/admin/v1/notifications").await.1["items"][0].clone()
     };
     assert_eq!(shown(&new).await["url"], "https://a.example");
-    // The old key alone opens nothing any more, and the list says so.
+    // The previous key alone opens nothing, and the list shows that.
     let late = shown(&old).await;
     assert_eq!(late.get("url"), None);
     assert!(late["lastError"].as_str().unwrap().contains("master key"), "{late}");
 }
 
 #[tokio::test]
-async fn a_disk_that_is_nearly_full_is_told_of_once_until_it_has_room() {
+async fn low_disk_is_reported_once_until_it_recovers() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;
     create_channel(&app, webhook(&server.url("/"))).await;
@@ -233,10 +242,10 @@ async fn a_disk_that_is_nearly_full_is_told_of_once_until_it_has_room() {
         sqlx::query_scalar("SELECT count(*) FROM notification_conditions").fetch_one(app.app.platform()).await.unwrap()
     };
     watch(100).check_now().await.unwrap();
-    let told = server.next().await.json();
-    assert_eq!((&told["event"], &told["title"]), (&json!("diskLow"), &json!("The disk is nearly full")));
-    assert!(told["fields"][0]["value"].as_str().unwrap().contains("GiB"), "{told}");
-    // Still full, also for a process that knows nothing of it.
+    let message = server.next().await.json();
+    assert_eq!((&message["event"], &message["title"]), (&json!("diskLow"), &json!("The disk is nearly full")));
+    assert!(message["fields"][0]["value"].as_str().unwrap().contains("GiB"), "{message}");
+    // Still low, also for a new process.
     watch(100).check_now().await.unwrap();
     assert_eq!(conditions().await, 1);
     watch(0).check_now().await.unwrap();
@@ -253,5 +262,5 @@ async fn a_disk_that_is_nearly_full_is_told_of_once_until_it_has_room() {
             .await
             .unwrap()
     };
-    until("it is told of again", async || sum().await == 2).await;
+    eventually("the low disk is reported again", async || sum().await == 2).await;
 }

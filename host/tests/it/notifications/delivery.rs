@@ -1,4 +1,4 @@
-//! Notifications on their way: delivered, signed, and never in each other's way.
+//! Delivery of notifications over each kind of channel.
 
 use std::{
     sync::{
@@ -15,11 +15,11 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::{MailServer, PATIENCE, TestApp, WebAnswer, WebRequest, WebServer};
+use crate::support::{MailServer, TestApp, WebAnswer, WebRequest, WebServer, eventually};
 
 pub(crate) const SECRET: &str = "a-secret-of-the-test";
 
-/// A platform that may reach these private hosts, and says nothing of its own.
+/// An app that can reach these private hosts and sends no notifications by itself.
 pub async fn app_for(allowed_hosts: &str) -> TestApp {
     TestApp::builder()
         .var("ATLASHUB_HTTP_ALLOWED_HOSTS", allowed_hosts)
@@ -34,15 +34,6 @@ pub async fn create_channel(app: &TestApp, body: Value) -> Value {
     channel
 }
 
-/// Asks until it is so.
-pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::task::yield_now().await;
-    }
-}
-
 pub(crate) async fn create_webhook(app: &TestApp, url: &str) -> Value {
     let events = ["runFailed", "runRecovered", "backupDone", "backupFailed", "pluginRejected", "diskLow", "plugin"];
     create_channel(app, json!({ "name": "Hook", "kind": "webhook", "events": events, "url": url, "secret": SECRET }))
@@ -53,7 +44,7 @@ pub(crate) fn failed(title: &str) -> Notification {
     Notification::new(NotificationEvent::RunFailed, title, "It ended with status 500.")
 }
 
-/// State, occurrences, tries and error of each delivery, in the order they are due.
+/// Returns state, occurrences, attempts and error of each delivery, in the order of their due times.
 pub(crate) async fn deliveries(app: &TestApp) -> Vec<(String, i32, i32, Option<String>)> {
     sqlx::query_as("SELECT state, occurrences, attempts, error FROM notification_deliveries ORDER BY due_at, first_at")
         .fetch_all(app.app.platform())
@@ -77,18 +68,19 @@ pub(crate) fn assert_signed(request: &WebRequest) {
 }
 
 #[tokio::test]
-async fn a_webhook_gets_what_it_wants_signed() {
+async fn webhook_receives_subscribed_events_with_signature() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;
     let project = app.create_project("Shop").await;
     let channel = create_channel(
         &app,
-        json!({ "name": "H", "kind": "webhook", "events": ["runFailed"], "url": server.url("/hook?x=1"), "secret": SECRET }),
+        json!({ "name": "H", "kind": "webhook", "events": ["runFailed"], "url": server.url("/hook?x=1"),
+            "secret": SECRET }),
     )
     .await;
     app.app.notifier().notify(Notification::new(NotificationEvent::BackupDone, "Not wanted", ""));
     let mut notification =
-        failed("Job \"nightly\" failed").of_project(Some(project.id.clone())).with_field("attempt", "3");
+        failed("Job \"nightly\" failed").with_project(Some(project.id.clone())).with_field("attempt", "3");
     notification.link = Some("https://hub.example/runs/1".into());
     app.app.notifier().notify(notification);
     let request = server.next().await;
@@ -101,7 +93,7 @@ async fn a_webhook_gets_what_it_wants_signed() {
     assert_eq!((&body["projectId"], &body["projectName"]), (&json!(project.id), &json!("Shop")));
     assert_eq!(body["fields"], json!([{ "name": "attempt", "value": "3" }]));
     assert_eq!((&body["occurrences"], &body["link"]), (&json!(1), &json!("https://hub.example/runs/1")));
-    until("it is on record", async || states(&app).await == ["sent"]).await;
+    eventually("the delivery is recorded", async || states(&app).await == ["sent"]).await;
     let path = format!("/admin/v1/notifications/{}", channel["id"].as_str().unwrap());
     let shown = app.admin().get(&path).await.1;
     assert!(shown["lastSentAt"].is_string() && shown["lastError"].is_null(), "{shown}");
@@ -109,7 +101,7 @@ async fn a_webhook_gets_what_it_wants_signed() {
 }
 
 #[tokio::test]
-async fn discord_is_given_the_time_it_asks_for() {
+async fn discord_rate_limit_delays_the_retry() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let server = WebServer::start(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
@@ -135,16 +127,17 @@ async fn discord_is_given_the_time_it_asks_for() {
     let embed = &body["embeds"][0];
     assert_eq!((&embed["title"], &embed["description"]), (&json!("Job failed"), &json!("It ended with status 500.")));
     assert_eq!(embed["fields"], json!([{ "name": "attempt", "value": "1", "inline": true }]));
-    until("it is on record", async || deliveries(&app).await == [("sent".to_owned(), 1, 1, None)]).await;
+    eventually("the delivery is recorded", async || deliveries(&app).await == [("sent".to_owned(), 1, 1, None)]).await;
     assert_eq!(server.count(), 2);
 }
 
 #[tokio::test]
-async fn mail_is_sent_as_plain_text() {
+async fn email_is_sent_as_plain_text() {
     let server = MailServer::start(|to| (to == "gone@b.example").then(|| "550 no such user here".to_owned())).await;
     let app = app_for("").await;
     let channel = |to: &[&str], tls: &str| {
-        json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost", "port": server.address.port(), "tls": tls,
+        json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost",
+            "port": server.address.port(), "tls": tls,
             "username": "hub", "password": "hunter2", "from": "AtlasHub <hub@a.example>", "to": to })
     };
     let made = create_channel(&app, channel(&["one@b.example", "Two <two@b.example>"], "none")).await;
@@ -165,7 +158,7 @@ async fn mail_is_sent_as_plain_text() {
         assert!(headers.lines().any(|line| line == header), "{header}: {headers}");
     }
     assert!(body.starts_with("First line\n.second line\n\nattempt: 3\n\nhttps://hub.example/runs/1\n"), "{body}");
-    until("it is on record", async || states(&app).await == ["sent"]).await;
+    eventually("the delivery is recorded", async || states(&app).await == ["sent"]).await;
 
     let test = async |id: &Value| {
         let path = format!("/admin/v1/notifications/{}/test", id.as_str().unwrap());
@@ -174,7 +167,7 @@ async fn mail_is_sent_as_plain_text() {
     let refused = create_channel(&app, channel(&["gone@b.example"], "none")).await;
     let error = test(&refused["id"]).await;
     assert!(error.contains("550") && error.contains("no such user here"), "{error}");
-    // A server without STARTTLS gets neither password nor mail.
+    // A server without STARTTLS receives neither the password nor the message.
     let before = server.commands().len();
     let secured = create_channel(&app, channel(&["one@b.example"], "starttls")).await;
     let error = test(&secured["id"]).await;
@@ -185,7 +178,7 @@ async fn mail_is_sent_as_plain_text() {
 }
 
 #[tokio::test]
-async fn a_channel_that_hangs_or_fails_is_in_nobodys_way() {
+async fn hanging_or_failing_channel_does_not_delay_others() {
     let hanging = WebServer::start(|_| WebAnswer::Silence(Vec::new())).await;
     let failing = WebServer::start(|_| WebAnswer::status(503)).await;
     let working = WebServer::start(|_| WebAnswer::status(204)).await;
@@ -194,14 +187,14 @@ async fn a_channel_that_hangs_or_fails_is_in_nobodys_way() {
         create_webhook(&app, &server.url("/")).await;
     }
     for number in 0..30 {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         app.app.notifier().notify(failed(&format!("Job {number} failed")));
-        assert!(begun.elapsed() < Duration::from_secs(1), "it doesn't wait for anybody");
+        assert!(started_at.elapsed() < Duration::from_secs(1), "`notify` does not wait");
     }
     for _ in 0..30 {
         working.next().await;
     }
-    // One at a time to each: what is for the one that hangs waits behind its first.
+    // A channel sends one message at a time, so the hanging one has sent only its first.
     hanging.next().await;
     assert!(hanging.count() < 30);
     failing.next().await;

@@ -1,11 +1,8 @@
-//! Notifications that are folded, tried again, given up, or delivered by another node than the one that said them.
+//! Merging, retries, limits, and delivery by several nodes.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use api_types::NotificationEvent;
@@ -15,28 +12,31 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use crate::{
-    notifications::delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states, until},
-    support::{ADMIN_TOKEN, Client, PATIENCE, Postgres, ProgramVars, TestApp, WebAnswer, WebServer},
+    notifications::delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states},
+    support::{ADMIN_TOKEN, Client, PATIENCE, Postgres, ProgramVars, TestApp, WebAnswer, WebServer, eventually},
 };
 
-/// As if the time until the next try, or the next message, had passed.
+/// Makes all pending deliveries due.
 async fn make_due(app: &TestApp) {
-    sqlx::raw_sql("UPDATE notification_deliveries SET due_at = now() WHERE state = 'pending'; UPDATE notification_channels SET busy_until = NULL WHERE claim IS NULL")
-        .execute(app.app.platform())
-        .await
-        .unwrap();
-    app.app.notifier().wake();
+    sqlx::raw_sql(
+        "UPDATE notification_deliveries SET due_at = now() WHERE state = 'pending';
+         UPDATE notification_channels SET busy_until = NULL WHERE claim IS NULL",
+    )
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+    app.app.notifier().wake_delivery();
 }
 
 #[tokio::test]
-async fn repeats_are_folded_into_one_message_that_counts_them() {
+async fn repeated_notifications_are_merged_with_a_count() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;
     create_webhook(&app, &server.url("/")).await;
     let notifier = app.app.notifier();
     notifier.notify(failed("Job failed"));
     assert_eq!(server.next().await.json()["occurrences"], 1);
-    until("it is on record", async || states(&app).await == ["sent"]).await;
+    eventually("the delivery is recorded", async || states(&app).await == ["sent"]).await;
     for number in 0..5 {
         notifier.notify(Notification::new(
             NotificationEvent::RunFailed,
@@ -44,22 +44,28 @@ async fn repeats_are_folded_into_one_message_that_counts_them() {
             format!("for the {number}. time"),
         ));
     }
-    // Another title, another event and another project are something else.
+    // Notifications with another title, event or project are not merged.
     notifier.notify(failed("Another job failed"));
     notifier.notify(Notification::new(NotificationEvent::RunRecovered, "Job failed", ""));
-    notifier.notify(failed("Job failed").of_project(Some("p1234567".into())));
+    notifier.notify(failed("Job failed").with_project(Some("p1234567".into())));
     let mut others: Vec<Value> = Vec::new();
     for _ in 0..3 {
         others.push(server.next().await.json());
     }
     assert!(others.iter().all(|other| other["occurrences"] == 1), "{others:?}");
-    until("the rest waits", async || states(&app).await.iter().filter(|state| *state == "sent").count() == 4).await;
+    eventually("the repeated one is pending", async || {
+        states(&app).await.iter().filter(|state| *state == "sent").count() == 4
+    })
+    .await;
     let waiting = deliveries(&app).await.pop().unwrap();
     assert_eq!((waiting.0.as_str(), waiting.1), ("pending", 5));
-    let minutes: f64 = sqlx::query_scalar("SELECT extract(epoch FROM max(due_at) - now())::float8 / 60 FROM notification_deliveries WHERE state = 'pending'")
-        .fetch_one(app.app.platform())
-        .await
-        .unwrap();
+    let minutes: f64 = sqlx::query_scalar(
+        "SELECT extract(epoch FROM max(due_at) - now())::float8 / 60
+         FROM notification_deliveries WHERE state = 'pending'",
+    )
+    .fetch_one(app.app.platform())
+    .await
+    .unwrap();
     assert!((8.0..=10.0).contains(&minutes), "{minutes}");
     make_due(&app).await;
     let body = server.next().await.json();
@@ -72,7 +78,7 @@ async fn repeats_are_folded_into_one_message_that_counts_them() {
 }
 
 #[tokio::test]
-async fn what_fails_is_tried_again_and_given_up_in_the_end() {
+async fn failed_delivery_is_retried_up_to_the_limit() {
     let broken = Arc::new(AtomicBool::new(true));
     let (seen, app_broken) = (broken.clone(), broken.clone());
     let server =
@@ -83,7 +89,7 @@ async fn what_fails_is_tried_again_and_given_up_in_the_end() {
     app.app.notifier().notify(failed("First"));
     let first = server.next().await;
     let after_one = async |tries: i32| {
-        until("the try is on record", async || {
+        eventually("the attempt is recorded", async || {
             deliveries(&app).await.last()
                 == Some(&("pending".to_owned(), 1, tries, Some("It answered 500.".to_owned())))
         })
@@ -95,8 +101,8 @@ async fn what_fails_is_tried_again_and_given_up_in_the_end() {
     app_broken.store(false, Ordering::SeqCst);
     make_due(&app).await;
     let second = server.next().await;
-    assert_eq!(first.json()["id"], second.json()["id"], "the receiver can tell that it is the same");
-    until("it got through", async || states(&app).await == ["sent"]).await;
+    assert_eq!(first.json()["id"], second.json()["id"], "the id of the delivery stays the same");
+    eventually("the message was sent", async || states(&app).await == ["sent"]).await;
     assert_eq!(app.admin().get(&path).await.1["lastError"], Value::Null);
 
     app_broken.store(true, Ordering::SeqCst);
@@ -109,9 +115,9 @@ async fn what_fails_is_tried_again_and_given_up_in_the_end() {
         .unwrap();
     make_due(&app).await;
     server.next().await;
-    until("it is given up", async || states(&app).await == ["sent", "failed"]).await;
+    eventually("the delivery failed", async || states(&app).await == ["sent", "failed"]).await;
 
-    // What waits for a channel that is switched off is given up as well.
+    // Pending deliveries of a disabled channel fail.
     app.app.notifier().notify(failed("Third"));
     server.next().await;
     after_one(1).await;
@@ -123,7 +129,7 @@ async fn what_fails_is_tried_again_and_given_up_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_channel_that_never_works_fills_nothing_up() {
+async fn pending_deliveries_of_a_failing_channel_are_limited() {
     let app = app_for("").await;
     let channel = create_webhook(&app, "http://127.0.0.1:1/").await;
     sqlx::query(
@@ -134,7 +140,7 @@ async fn a_channel_that_never_works_fills_nothing_up() {
     .execute(app.app.platform())
     .await
     .unwrap();
-    // Held back, so that nothing is given up meanwhile.
+    // Delayed, so that no delivery fails meanwhile.
     sqlx::raw_sql("UPDATE notification_channels SET busy_until = now() + interval '1 hour'")
         .execute(app.app.platform())
         .await
@@ -152,7 +158,7 @@ async fn a_channel_that_never_works_fills_nothing_up() {
 }
 
 #[tokio::test]
-async fn each_is_delivered_by_one_node() {
+async fn each_notification_is_delivered_by_one_node() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;
     let mut nodes = Vec::new();
@@ -169,7 +175,7 @@ async fn each_is_delivered_by_one_node() {
     }
     for number in 0..10 {
         for node in nodes.iter().chain([&app]) {
-            // Three nodes say the same: one message, or one and a count.
+            // Three nodes send the same notification: it is merged.
             node.app.notifier().notify(failed(&format!("Job {number} failed")));
         }
     }
@@ -185,7 +191,7 @@ async fn each_is_delivered_by_one_node() {
         .unwrap()
     };
     assert_eq!(total().await.0, 90, "nothing is lost");
-    until("all that is due is sent", async || {
+    eventually("all due deliveries are sent", async || {
         let due: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM notification_deliveries WHERE state = 'pending' AND due_at <= now()",
         )
@@ -205,7 +211,7 @@ async fn each_is_delivered_by_one_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_a_crash_cut_off_is_made_after_the_next_start() {
+async fn delivery_interrupted_by_a_crash_is_retried_after_restart() {
     let hangs = Arc::new(AtomicBool::new(true));
     let seen = hangs.clone();
     let server = WebServer::start(move |_| match seen.load(Ordering::SeqCst) {
@@ -226,7 +232,7 @@ async fn a_delivery_that_a_crash_cut_off_is_made_after_the_next_start() {
     assert_eq!(admin.post("/admin/v1/notifications", channel).await.0, StatusCode::CREATED);
     program.kill();
 
-    // The disk is always fuller than this: it has something to say at once.
+    // The disk is always fuller than this threshold, so a notification is sent immediately.
     let program = serve("100").await;
     let cut_off = server.next().await;
     program.kill();
@@ -236,7 +242,7 @@ async fn a_delivery_that_a_crash_cut_off_is_made_after_the_next_start() {
         .await
         .unwrap();
     assert_eq!((state.as_str(), in_flight), ("pending", true));
-    // As if the time of the dead process's claim had passed.
+    // As if the claim of the killed process had expired.
     let passed = "UPDATE notification_channels SET busy_until = now()";
     assert_eq!(sqlx::query(passed).execute(&mut connection).await.unwrap().rows_affected(), 1);
     hangs.store(false, Ordering::SeqCst);
@@ -245,15 +251,12 @@ async fn a_delivery_that_a_crash_cut_off_is_made_after_the_next_start() {
     let made = server.next().await;
     assert_signed(&made);
     assert_eq!(made.json()["id"], cut_off.json()["id"]);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the delivery is recorded as sent", async || {
         let state: String =
             sqlx::query_scalar("SELECT state FROM notification_deliveries").fetch_one(&mut connection).await.unwrap();
-        if state == "sent" {
-            break;
-        }
-        assert!(Instant::now() < deadline, "still {state}");
-    }
+        state == "sent"
+    })
+    .await;
     drop(program);
     assert_eq!(server.count(), 2);
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Store, until};
+use crate::support::{Store, eventually};
 
 /// Creates a new bucket.
 async fn create_bucket() -> (ObjectStore, String) {
@@ -35,7 +35,7 @@ async fn count_unfinished_uploads(bucket: &str) -> usize {
 }
 
 async fn wait_until_no_upload_is_unfinished(bucket: &str) {
-    until("no upload is unfinished", async || (count_unfinished_uploads(bucket).await == 0).then_some(())).await;
+    eventually("no upload is unfinished", async || count_unfinished_uploads(bucket).await == 0).await;
 }
 
 #[tokio::test]

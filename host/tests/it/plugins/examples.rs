@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 use crate::{
     notifications::delivery::create_channel,
     support::{
-        TestApp, WebAnswer, WebServer,
+        TestApp, WebAnswer, WebServer, eventually,
         guests::built,
         plugin_files::{Author, PluginFolder, approve, until_state},
-        until,
     },
 };
 
@@ -49,7 +48,7 @@ async fn create_job(app: &TestApp, plugin: &str, job: &str, params: Value) -> St
 /// Runs a job and returns its result.
 async fn run_job(app: &TestApp, job: &str) -> Value {
     let run = app.run_job(job).await;
-    let run = until("the run finishes", async || {
+    let run = eventually("the run finishes", async || {
         let run = app.run(&run).await;
         (!run["finishedAt"].is_null()).then_some(run)
     })

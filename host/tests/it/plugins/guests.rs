@@ -1,7 +1,7 @@
 //! Guests written with the SDK, in the real runtime: what they can do, and how those end that misbehave. The components
 //! are built by `cargo xtask plugin testing`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
     config::Secret,
@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    PATIENCE, Store, TestApp, TestProject, WebAnswer, WebServer,
+    Store, TestApp, TestProject, WebAnswer, WebServer, eventually,
     guests::{GuestRun, built, call},
 };
 
@@ -87,10 +87,7 @@ impl Platform {
 
     /// Until no upload is under way and nothing has come of it.
     async fn until_nothing_is_left(&self, key: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.unfinished_uploads().await > 0 {
-            assert!(Instant::now() < deadline, "an upload is left");
-        }
+        eventually("no upload is left", async || self.unfinished_uploads().await == 0).await;
         assert_eq!(self.app.app.store().head(&self.bucket(), key).await.unwrap(), None);
     }
 
@@ -110,11 +107,7 @@ impl Platform {
     }
 
     async fn until_dumpers(&self, expected: usize) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.dumpers() != expected {
-            assert!(Instant::now() < deadline, "{} processes of pg_dump", self.dumpers());
-            tokio::task::yield_now().await;
-        }
+        eventually(&format!("{expected} processes of pg_dump"), async || self.dumpers() == expected).await;
     }
 
     /// Rows that keep pg_dump busy: more than any pipe or buffer on the way holds, and not to be compressed.
@@ -312,7 +305,7 @@ async fn a_run_that_ends_in_an_exchange_closes_its_connection() {
             guest.cancel.cancel();
         });
         assert_eq!(outcome, Err(RunFailure::Cancelled), "{path}");
-        server.until_left().await;
+        server.until_disconnected().await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Dumps and objects through a real component: within the grant, whole or not at all.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
     jobs::RunFailure,
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     backups::dump::{LARGE, dumpers, restored, until_nobody_dumps},
-    support::{PATIENCE, Store, TestApp, TestProject, guests::GuestRun},
+    support::{Store, TestApp, TestProject, eventually, guests::GuestRun},
 };
 
 /// A component that `cargo xtask plugin testing` built.
@@ -72,16 +72,13 @@ fn key(project: &TestProject, name: &str) -> String {
 /// Neither an object nor parts of one.
 async fn until_nothing_is_left(bucket: &str, key: &str) {
     let client = Store::shared().client();
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("no object or upload is left", async || {
         let objects = client.list_objects_v2().bucket(bucket).prefix(key).send().await.unwrap();
         let uploads = client.list_multipart_uploads().bucket(bucket).prefix(key).send().await.unwrap();
         let (objects, uploads) = (objects.contents.unwrap_or_default(), uploads.uploads.unwrap_or_default());
-        if objects.is_empty() && uploads.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{objects:?} {uploads:?}");
-    }
+        objects.is_empty() && uploads.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -160,19 +157,16 @@ async fn a_cancelled_dump_leaves_nothing() {
     let cancel = guest.cancel.clone();
     let running = tokio::spawn(async move { guest.run().await });
     // It waits for the lock.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the backup waits for the lock", async || {
         let waiting: i64 =
             sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'")
                 .bind(format!("proj_{}_backup", project.id))
                 .fetch_one(app.app.platform())
                 .await
                 .unwrap();
-        if waiting > 0 {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+        waiting > 0
+    })
+    .await;
     cancel.cancel();
     assert_eq!(running.await.unwrap(), Err(RunFailure::Cancelled));
     until_nobody_dumps(&app, &project).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject};
+use crate::support::{TestApp, TestProject, eventually};
 
 /// Busy for as long as it is let.
 const ENDLESS: &str = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";
@@ -22,8 +22,7 @@ async fn run(app: &TestApp, project: &TestProject, body: Value) -> Value {
 
 /// Waits until so many statements of the owner's run in the project's database.
 pub(crate) async fn wait_for_statements(app: &TestApp, project: &str, wanted: i64) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    eventually("the number of running statements", async || {
         let running: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND usename = $1 || '_owner' AND state = 'active'",
         )
@@ -31,11 +30,9 @@ pub(crate) async fn wait_for_statements(app: &TestApp, project: &str, wanted: i6
         .fetch_one(app.app.platform())
         .await
         .unwrap();
-        if running == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{running} statements run, not {wanted}");
-    }
+        running == wanted
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -89,19 +86,16 @@ async fn every_run_has_a_connection_of_its_own_that_is_closed() {
     run(&app, &project, json!({"sql": "SET search_path = pg_catalog"})).await;
     let path = run(&app, &project, json!({"sql": "SHOW search_path"})).await;
     assert_eq!(path["rows"], json!([["public"]]));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    eventually("the connections are closed", async || {
         let open: i64 =
             sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND strpos(query, 'own') > 0")
                 .bind(format!("proj_{}_owner", project.id))
                 .fetch_one(app.app.platform())
                 .await
                 .unwrap();
-        if open == 0 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{open} connections stay open");
-    }
+        open == 0
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -82,14 +82,11 @@ async fn answer(response: reqwest::Response) -> (StatusCode, Value) {
     (status, json)
 }
 
-/// Asks again until the answer has this status, and gives its body: for what is seen within a second.
+/// Repeats a request until the response has this status, and returns its body.
 pub async fn until_status(status: StatusCode, request: impl AsyncFn() -> (StatusCode, Value)) -> Value {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let (answered, body) = request().await;
-        if answered == status {
-            return body;
-        }
-        assert!(std::time::Instant::now() < deadline, "still {answered}: {body}");
-    }
+    super::eventually(&format!("a response with status {status}"), async || {
+        let (received, body) = request().await;
+        (received == status).then_some(body)
+    })
+    .await
 }

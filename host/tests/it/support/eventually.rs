@@ -1,17 +1,45 @@
+//! Waiting for a condition. Every test that polls uses [`eventually`].
+
 use std::time::{Duration, Instant};
 
-/// How long [`eventually`] waits, well above what a loaded machine needs.
-const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(15);
 
-/// Calls `poll` until it returns a value. Panics if that takes longer than a minute.
-pub async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + EVENTUALLY_TIMEOUT;
+/// Result of a probe: a `bool`, or an `Option` with the value that the test waits for.
+pub trait ProbeResult {
+    type Value;
+
+    /// Returns the value if the condition holds.
+    fn into_value(self) -> Option<Self::Value>;
+}
+
+impl ProbeResult for bool {
+    type Value = ();
+
+    fn into_value(self) -> Option<()> {
+        self.then_some(())
+    }
+}
+
+impl<T> ProbeResult for Option<T> {
+    type Value = T;
+
+    fn into_value(self) -> Option<T> {
+        self
+    }
+}
+
+/// Calls `probe` until it returns true or a value, and returns the value.
+///
+/// # Panics
+/// Panics with `condition` if that takes more than 60 seconds.
+pub async fn eventually<P: ProbeResult>(condition: &str, mut probe: impl AsyncFnMut() -> P) -> P::Value {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        if let Some(value) = poll().await {
+        if let Some(value) = probe().await.into_value() {
             return value;
         }
-        assert!(Instant::now() < deadline, "timed out waiting: {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for: {condition}");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

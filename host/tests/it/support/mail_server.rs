@@ -1,4 +1,5 @@
-//! A small SMTP server (RFC 5321, with AUTH PLAIN of RFC 4954 and STARTTLS of RFC 3207) that records what it is told.
+//! A small SMTP server (RFC 5321, with AUTH PLAIN of RFC 4954 and STARTTLS of RFC 3207) that records messages and
+//! commands.
 
 use std::{
     net::SocketAddr,
@@ -16,30 +17,30 @@ use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
-/// A mail that was taken.
+/// A received message.
 #[derive(Debug, Clone, Default)]
 pub struct Mail {
-    /// It came over TLS.
+    /// The message was received over TLS.
     pub encrypted: bool,
-    /// User and password that it was sent with.
+    /// User and password of the session.
     pub credentials: Option<(String, String)>,
     pub from: String,
     pub to: Vec<String>,
-    /// Headers and body, without the dots that the protocol adds.
+    /// Headers and body, without the protocol's dot stuffing.
     pub data: String,
 }
 
-/// How a server speaks TLS.
+/// How the server uses TLS.
 #[derive(Clone)]
 pub enum MailTls {
     None,
-    /// Where the client asks for it.
+    /// On request of the client.
     Starttls(TlsAcceptor),
     /// From the first byte.
     Wrapped(TlsAcceptor),
 }
 
-/// Listens until it is dropped.
+/// A running server. Dropping it stops it.
 pub struct MailServer {
     pub address: SocketAddr,
     mails: tokio::sync::Mutex<mpsc::UnboundedReceiver<Mail>>,
@@ -48,12 +49,12 @@ pub struct MailServer {
 }
 
 impl MailServer {
-    /// `refuse` gives the answer to a recipient that the server doesn't want.
+    /// Starts a server. `refuse` returns the reply for recipients that the server rejects.
     pub async fn start(refuse: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::start_with(MailTls::None, refuse).await
     }
 
-    /// Takes every recipient.
+    /// Starts a server with TLS that accepts every recipient.
     pub async fn start_tls(tls: MailTls) -> Self {
         Self::start_with(tls, |_| None).await
     }
@@ -63,14 +64,14 @@ impl MailServer {
         let address = listener.local_addr().expect("address");
         let (sender, receiver) = mpsc::unbounded_channel();
         let commands = Arc::new(Mutex::new(Vec::new()));
-        let (told, refuse) = (commands.clone(), Arc::new(refuse));
+        let (recorded, refuse) = (commands.clone(), Arc::new(refuse));
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (sender, told, refuse, tls) = (sender.clone(), told.clone(), refuse.clone(), tls.clone());
+                let (sender, recorded, refuse, tls) = (sender.clone(), recorded.clone(), refuse.clone(), tls.clone());
                 tokio::spawn(async move {
-                    // A client that goes away ends its session alone.
-                    let session = Session { mails: &sender, commands: &told, refuse: &*refuse };
-                    let _ = session.whole(Box::new(stream), tls).await;
+                    // A client that disconnects ends only its own session.
+                    let session = Session { mails: &sender, commands: &recorded, refuse: &*refuse };
+                    let _ = session.run(Box::new(stream), tls).await;
                 });
             }
         });
@@ -79,10 +80,10 @@ impl MailServer {
 
     pub async fn next(&self) -> Mail {
         let next = async { self.mails.lock().await.recv().await.expect("the server runs") };
-        tokio::time::timeout(PATIENCE, next).await.expect("a mail comes")
+        tokio::time::timeout(PATIENCE, next).await.expect("a message arrives")
     }
 
-    /// Everything that clients said outside of mails.
+    /// Returns all commands of clients, without message data.
     pub fn commands(&self) -> Vec<String> {
         self.commands.lock().expect("commands").clone()
     }
@@ -105,7 +106,7 @@ struct Session<'a, R> {
 }
 
 impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
-    async fn whole(&self, stream: Box<dyn Stream>, tls: MailTls) -> std::io::Result<()> {
+    async fn run(&self, stream: Box<dyn Stream>, tls: MailTls) -> std::io::Result<()> {
         const GREETING: &[u8] = b"220 mail.test ESMTP\r\n";
         match tls {
             MailTls::None => self.part(stream, GREETING, false, None).await.map(drop),
@@ -187,14 +188,14 @@ impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
     }
 }
 
-/// None where the client went away.
+/// Returns none if the client disconnected.
 async fn next_line(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Option<String>> {
     let mut line = String::new();
     let length = stream.read_line(&mut line).await?;
     Ok((length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Of `PLAIN <base64 of NUL user NUL password>`.
+/// Parses `PLAIN <base64 of NUL user NUL password>`.
 fn plain_credentials(rest: &str) -> Option<(String, String)> {
     let decoded = base64::engine::general_purpose::STANDARD.decode(rest.strip_prefix("PLAIN ")?).ok()?;
     let text = String::from_utf8(decoded).ok()?;

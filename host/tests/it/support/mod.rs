@@ -27,7 +27,7 @@ pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, free_port};
 pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
 pub use proxy::Proxy;
-pub use runner::{JobsNode, Ran, TestRunner, until};
+pub use runner::{Attempt, JobsNode, TestRunner};
 pub use store::Store;
 pub use uploads::{Uploads, code, must_send, path_of, raw, send, upload_request};
 pub use web_server::{WebAnswer, WebRequest, WebServer};

@@ -112,21 +112,17 @@ impl PluginFolder {
     }
 }
 
-/// Asks until the plugin is as wanted.
-pub async fn until_plugin(admin: &Client, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+/// Waits until the plugin matches `condition`, and returns it.
+pub async fn until_plugin(admin: &Client, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
     let path = format!("/admin/v1/plugins/{name}");
-    let deadline = std::time::Instant::now() + super::PATIENCE;
-    loop {
+    super::eventually(&format!("the expected state of plugin {name}"), async || {
         let (_, plugin) = admin.get(&path).await;
-        if wanted(&plugin) {
-            return plugin;
-        }
-        assert!(std::time::Instant::now() < deadline, "still {plugin}");
-        tokio::task::yield_now().await;
-    }
+        condition(&plugin).then_some(plugin)
+    })
+    .await
 }
 
-/// Asks until the plugin is in this state.
+/// Waits until the plugin is in this state, and returns it.
 pub async fn until_state(admin: &Client, name: &str, state: &str) -> Value {
     until_plugin(admin, name, |plugin| plugin["state"] == state).await
 }

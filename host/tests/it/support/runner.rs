@@ -1,43 +1,41 @@
-//! A runner of the tests' own: its jobs do what their parameters say, and it keeps a record of what ran.
+//! A job runner for tests. A job's parameters determine what its runs do, and the runner records all attempts.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use atlashub::{
     config::JobsConfig,
     db,
     jobs::{
-        JobRunner, JobsState, LineLevel, RunCall, RunEnded, RunFailure, RunObserver, RunOutput, RunRefusal, RunReport,
+        JobRunner, Jobs, LineLevel, RunCall, RunEnded, RunFailure, RunObserver, RunOutput, RunRefusal, RunReport, Runs,
         Scheduler,
     },
     projects::Projects,
 };
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::TestApp;
+use super::{TestApp, eventually};
 
-/// One attempt as the runner saw it.
+/// An attempt that the runner executed.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct Attempt {
     pub call: RunCall,
-    /// Which node ran it.
+    /// The node that executed it.
     pub node: &'static str,
 }
 
-/// What its nodes ran, and a gate that jobs can be told to wait at.
+/// Records the attempts of all nodes. It also has a gate that jobs with `wait` wait at.
 #[derive(Default)]
 pub struct TestRunner {
-    ran: Mutex<Vec<Ran>>,
+    attempts: Mutex<Vec<Attempt>>,
     ended: Mutex<Vec<RunEnded>>,
-    left: Mutex<Vec<(Uuid, DateTime<Utc>)>>,
-    open: Mutex<bool>,
+    dropped: Mutex<Vec<(Uuid, DateTime<Utc>)>>,
+    is_open: Mutex<bool>,
     gate: Notify,
 }
 
@@ -51,34 +49,37 @@ impl TestRunner {
         Arc::new(NodeRunner { node, record: self.clone() })
     }
 
-    pub fn ran(&self) -> Vec<Ran> {
-        self.ran.lock().expect("lock").clone()
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.attempts.lock().clone()
     }
 
-    pub fn ran_of(&self, job: &str) -> Vec<Ran> {
-        self.ran().into_iter().filter(|ran| ran.call.job_id.is_some_and(|id| id.to_string() == job)).collect()
+    pub fn attempts_of(&self, job: &str) -> Vec<Attempt> {
+        self.attempts()
+            .into_iter()
+            .filter(|attempt| attempt.call.job_id.is_some_and(|id| id.to_string() == job))
+            .collect()
     }
 
-    /// What observers were told.
+    /// Returns the ended runs that observers were notified of.
     pub fn ended(&self) -> Vec<RunEnded> {
-        self.ended.lock().expect("lock").clone()
+        self.ended.lock().clone()
     }
 
-    /// When a run was last left, of itself or not: nothing of it goes on since.
-    pub fn left(&self, run: Uuid) -> Option<DateTime<Utc>> {
-        self.left.lock().expect("lock").iter().rev().find(|(left, _)| *left == run).map(|(_, at)| *at)
+    /// Returns when the future of a run was last dropped. Nothing of the run continues after that.
+    pub fn dropped_at(&self, run: Uuid) -> Option<DateTime<Utc>> {
+        self.dropped.lock().iter().rev().find(|(dropped, _)| *dropped == run).map(|(_, at)| *at)
     }
 
-    /// Lets jobs that wait go on, now and later.
-    pub fn open(&self) {
-        *self.open.lock().expect("lock") = true;
+    /// Opens the gate, for waiting and future runs.
+    pub fn open_gate(&self) {
+        *self.is_open.lock() = true;
         self.gate.notify_waiters();
     }
 
-    async fn wait(&self) {
+    async fn wait_at_gate(&self) {
         loop {
             let opened = self.gate.notified();
-            if *self.open.lock().expect("lock") {
+            if *self.is_open.lock() {
                 return;
             }
             opened.await;
@@ -88,7 +89,7 @@ impl TestRunner {
 
 impl RunObserver for TestRunner {
     fn run_ended(&self, ended: &RunEnded) {
-        self.ended.lock().expect("lock").push(ended.clone());
+        self.ended.lock().push(ended.clone());
     }
 }
 
@@ -121,13 +122,13 @@ impl JobRunner for NodeRunner {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        self.record.ran.lock().expect("lock").push(Ran { call: call.clone(), node: self.node });
-        let _leaving = Leaving { record: &self.record, run: call.run_id };
+        self.record.attempts.lock().push(Attempt { call: call.clone(), node: self.node });
+        let _drop_record = DropRecord { record: &self.record, run: call.run_id };
         if call.params["late"] == true {
-            // As one that waits for another run of its plugin to end.
-            self.record.wait().await;
+            // Like a run that waits for another run of its plugin.
+            self.record.wait_at_gate().await;
         }
-        output.begun();
+        output.started();
         tokio::select! {
             result = self.work(&call, &*output) => result,
             () = cancel.cancelled(), if call.params["stubborn"] != true => Err(RunFailure::Cancelled),
@@ -136,15 +137,15 @@ impl JobRunner for NodeRunner {
     }
 }
 
-/// Dropped with the run.
-struct Leaving<'a> {
+/// Records when a run's future is dropped.
+struct DropRecord<'a> {
     record: &'a TestRunner,
     run: Uuid,
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for DropRecord<'_> {
     fn drop(&mut self) {
-        self.record.left.lock().expect("lock").push((self.run, Utc::now()));
+        self.record.dropped.lock().push((self.run, Utc::now()));
     }
 }
 
@@ -157,7 +158,7 @@ impl NodeRunner {
         for line in 0..params["lines"].as_u64().unwrap_or(0) {
             output.log(LineLevel::Debug, &format!("line {line} {}", "x".repeat(200)), Value::Null);
         }
-        if params["tellSecrets"] == true {
+        if params["logSecrets"] == true {
             for (name, secret) in &call.secrets {
                 output.log(LineLevel::Warn, &format!("{name} is {}", secret.expose()), json!({ "v": secret.expose() }));
                 output.progress(1, Some(2), secret.expose());
@@ -173,12 +174,12 @@ impl NodeRunner {
             }
         }
         if params["wait"] == true {
-            self.record.wait().await;
+            self.record.wait_at_gate().await;
         }
         if params["hang"] == true {
             std::future::pending::<()>().await;
         }
-        assert!(params["panic"] != true, "as the job was told to");
+        assert!(params["panic"] != true, "requested by the parameters");
         let failing = params["failTimes"].as_u64().is_some_and(|times| u64::from(call.attempt) <= times);
         if failing || params["fail"].is_string() {
             return Err(RunFailure::Failed {
@@ -188,17 +189,17 @@ impl NodeRunner {
             });
         }
         let secrets: Vec<&String> = call.secrets.keys().collect();
-        let told: Vec<&str> = call.secrets.values().map(|secret| secret.expose()).collect();
+        let values: Vec<&str> = call.secrets.values().map(|secret| secret.expose()).collect();
         Ok(RunReport {
             result: match params["url"].is_string() {
-                true => json!({ "httpStatus": 200, "params": params, "secrets": secrets, "told": told }),
+                true => json!({ "httpStatus": 200, "params": params, "secrets": secrets, "secretValues": values }),
                 false => params.get("result").cloned().unwrap_or(json!({ "attempt": call.attempt })),
             },
         })
     }
 }
 
-/// A scheduler of its own on an app's database, as another node would be.
+/// A second node: a separate scheduler on the database of an app.
 pub struct JobsNode {
     scheduler: Option<Scheduler>,
 }
@@ -208,7 +209,7 @@ impl JobsNode {
         Self::start_on(app, app.services.database_url.expose(), runner, node, lease).await
     }
 
-    /// With another way to the database.
+    /// Like `start`, with another database URL.
     pub async fn start_on(
         app: &TestApp,
         database_url: &str,
@@ -218,43 +219,26 @@ impl JobsNode {
     ) -> Self {
         let platform = db::platform::connect(database_url, 12).expect("a pool");
         let config = JobsConfig { lease, ..app.app.config().jobs.clone() };
-        let state = JobsState::new(
-            platform.clone(),
-            app.app.projects().sealer.clone(),
-            app.app.store().clone(),
-            Projects::new(platform),
-            runner.node(node),
-            config,
-        );
-        let scheduler = Scheduler::start(state, Some(runner.clone())).await;
+        let runs = Runs::new(platform.clone(), app.app.store().clone(), config);
+        let sealer = app.app.projects().sealer.clone();
+        let jobs = Jobs::new(runs, sealer, Projects::new(platform), runner.node(node));
+        let scheduler = Scheduler::start(jobs, Some(runner.clone())).await;
         Self { scheduler: Some(scheduler) }
     }
 
-    /// In order.
+    /// Shuts the node down.
     pub async fn stop(mut self, grace: Duration) {
         self.scheduler.take().expect("a scheduler").stop(grace).await;
     }
 
-    /// As `kill -9` does: nothing is written any more.
+    /// Kills the node: it writes nothing more.
     pub fn kill(mut self) {
         drop(self.scheduler.take());
     }
 }
 
-/// Asks again until there is an answer.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
-}
-
 impl TestApp {
-    /// Makes a job of the tests' plugin, with a schedule that is far away; answers its id.
+    /// Creates a job of the test plugin with a distant fire time, and returns its id.
     pub async fn create_job(&self, extra: Value) -> String {
         let mut job = json!({
             "name": "job", "type": "platform", "plugin": "test", "scheduleCron": "0 0 1 1 *", "retryBackoffMs": 1,
@@ -265,7 +249,7 @@ impl TestApp {
         body["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Runs a job by hand; answers the run's id.
+    /// Starts a run of a job, and returns the run's id.
     pub async fn run_job(&self, job: &str) -> String {
         let (status, body) = self.admin().post(&format!("/admin/v1/jobs/{job}/run"), json!({})).await;
         assert_eq!(status, reqwest::StatusCode::ACCEPTED, "{body}");
@@ -278,23 +262,23 @@ impl TestApp {
         body
     }
 
-    /// The run, once it has this status.
+    /// Waits until a run has this status, and returns the run.
     pub async fn until_run(&self, run: &str, status: &str) -> Value {
-        until(&format!("run {run} is {status}"), async || {
+        eventually(&format!("run {run} is {status}"), async || {
             let run = self.run(run).await;
             (run["status"] == status).then_some(run)
         })
         .await
     }
 
-    /// The newest run first.
+    /// Returns the runs of a job, newest first.
     pub async fn runs_of(&self, job: &str) -> Vec<Value> {
         let (_, body) = self.admin().get(&format!("/admin/v1/jobs/{job}/runs?limit=200")).await;
         body["items"].as_array().expect("runs").clone()
     }
 
-    /// Moves a job's schedule back, as if it had last been handled then.
-    pub async fn pretend_handled(&self, job: &str, ago: &str) {
+    /// Sets a job's position in its fire times to `ago`, as if no scheduler had run since.
+    pub async fn rewind_schedule(&self, job: &str, ago: &str) {
         sqlx::query(
             "UPDATE cron_jobs SET scheduled_until = now() - $2::text::interval, next_run_at = now() - $2::text::interval
              WHERE id = $1",

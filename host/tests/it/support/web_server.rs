@@ -1,4 +1,4 @@
-//! An HTTP server on loopback that records what it is sent, and answers well or badly.
+//! An HTTP server on loopback that records requests and sends configurable, also invalid, responses.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
-/// One request, as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct WebRequest {
     pub method: String,
@@ -38,11 +38,11 @@ impl WebRequest {
 }
 
 pub enum WebAnswer {
-    /// Bytes of a whole answer.
+    /// The bytes of a complete response.
     Whole(Vec<u8>),
-    /// Bytes, and then the same few again for as long as anybody reads.
+    /// Bytes, followed by an endless repetition of a chunk.
     Endless(Vec<u8>),
-    /// Bytes, and then silence.
+    /// Bytes, after which the connection stays open.
     Silence(Vec<u8>),
 }
 
@@ -65,13 +65,13 @@ impl WebAnswer {
     }
 }
 
-/// Listens until it is dropped.
+/// A running server. Dropping it stops it.
 pub struct WebServer {
     pub address: SocketAddr,
     scheme: &'static str,
     received: Mutex<mpsc::UnboundedReceiver<WebRequest>>,
     count: Arc<AtomicUsize>,
-    /// One permit for each client that left a silence.
+    /// One permit for each client that closed a connection that was kept open.
     left: Arc<Semaphore>,
     accepting: JoinHandle<()>,
 }
@@ -85,7 +85,7 @@ impl WebServer {
         Self::start_with(address, None, answer).await
     }
 
-    /// Over TLS alone. A client that gives up before its first request is not counted.
+    /// Starts a server with TLS. Clients that disconnect before their first request are not counted.
     pub async fn start_tls(
         acceptor: TlsAcceptor,
         answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static,
@@ -120,7 +120,7 @@ impl WebServer {
                     };
                     match acceptor {
                         None => serve(stream, answer, &leaving).await,
-                        // A client that doesn't like the certificate goes away.
+                        // A client that rejects the certificate disconnects.
                         Some(acceptor) => {
                             if let Ok(stream) = acceptor.accept(stream).await {
                                 serve(stream, answer, &leaving).await;
@@ -137,24 +137,24 @@ impl WebServer {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    /// An entry of the allowlist that reaches it.
+    /// Returns an allowlist entry for this server.
     pub fn entry(&self) -> String {
         format!("{}+private", self.address)
     }
 
-    /// The next request that nobody asked for yet.
+    /// Waits for the next request.
     pub async fn next(&self) -> WebRequest {
         let next = async { self.received.lock().await.recv().await.expect("the server runs") };
         tokio::time::timeout(PATIENCE, next).await.expect("a request comes")
     }
 
-    /// Until a client that was answered with silence has closed its connection; each is told once.
-    pub async fn until_left(&self) {
+    /// Waits until a client has closed a connection that was kept open. Each is reported once.
+    pub async fn until_disconnected(&self) {
         let left = tokio::time::timeout(PATIENCE, self.left.acquire()).await.expect("the client leaves");
         left.expect("never closed").forget();
     }
 
-    /// Requests so far.
+    /// Returns the number of requests.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
@@ -166,7 +166,7 @@ impl Drop for WebServer {
     }
 }
 
-/// One request on a connection.
+/// Handles one request on a connection.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     answer: impl FnOnce(WebRequest) -> WebAnswer,
@@ -184,7 +184,7 @@ async fn serve(
         }
         WebAnswer::Silence(bytes) => {
             let _ = stream.write_all(&bytes).await;
-            // Until the client goes away.
+            // Waits until the client disconnects.
             let _ = stream.read(&mut [0; 1]).await;
             left.add_permits(1);
         }

@@ -1,0 +1,318 @@
+//! Lists, creates, changes and deletes jobs.
+
+use std::collections::BTreeMap;
+
+use api_types::{CatchUp, CreateJob, Job, JobType, Overlap, Page, Run, UpdateJob};
+use chrono::Utc;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    queries::{self, JobFilter, JobRow, JobUpdate},
+    sealed::{self, Headers, UnreadableHeaders},
+    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
+};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    http::PageRequest,
+    jobs::{
+        Jobs, PLATFORM_BUCKET, RunRefusal,
+        runs::queries::{self as run_queries, RunRow},
+    },
+};
+
+/// Number of upcoming fire times in the response.
+const SHOWN_FIRE_TIMES: usize = 5;
+const DEFAULT_TIMEOUT_MS: i32 = 60_000;
+const DEFAULT_BACKOFF_MS: i32 = 1000;
+/// Stands for a stored body in responses.
+const HIDDEN: &str = "***";
+
+pub(super) async fn list_jobs(jobs: &Jobs, filter: &JobFilter, request: &PageRequest<Uuid>) -> ApiResult<Page<Job>> {
+    let rows = queries::list_jobs(jobs.platform(), filter, request.after, request.fetch()).await?;
+    let page = request.page(rows, |row| row.id);
+    let ids: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
+    let mut last_runs: BTreeMap<Uuid, Run> = run_queries::last_runs(jobs.platform(), &ids)
+        .await?
+        .into_iter()
+        .filter_map(|run| Some((run.job_id?, run.into_wire())))
+        .collect();
+    let items = page.items.into_iter().map(|row| to_wire(jobs, &row, last_runs.remove(&row.id))).collect();
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+pub(super) async fn get_job(jobs: &Jobs, id: Uuid) -> ApiResult<Job> {
+    let row = find_job(jobs, id).await?;
+    let last_run = run_queries::last_runs(jobs.platform(), &[id]).await?.pop().map(RunRow::into_wire);
+    Ok(to_wire(jobs, &row, last_run))
+}
+
+pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
+    validation::check_new(&new)?;
+    let timezone = new.timezone.clone().unwrap_or_else(|| "UTC".to_owned());
+    let schedule = validation::parse_schedule(&new.schedule_cron, &timezone)?;
+    if let Some(project) = &new.project_id {
+        jobs.projects.get(project).await.map_err(|error| match error.code() {
+            Code::NotFound => ApiError::invalid("`projectId`: no such project."),
+            _ => error,
+        })?;
+    }
+    let (id, now) = (Uuid::now_v7(), queries::current_time(jobs.platform()).await?);
+    let headers: Headers = new
+        .http_headers
+        .iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.clone(), Zeroizing::new(value.clone()?))))
+        .collect();
+    let body = new.http_body.as_deref().filter(|body| !body.is_empty());
+    let enabled = new.enabled.unwrap_or(true);
+    let mut row = JobRow {
+        id,
+        project_id: new.project_id.clone(),
+        name: new.name.trim().to_owned(),
+        job_type: new.r#type,
+        schedule_cron: new.schedule_cron.trim().to_owned(),
+        timezone,
+        http_url: new.http_url.clone(),
+        http_method: (new.r#type == JobType::Http)
+            .then(|| new.http_method.clone().unwrap_or_else(|| "GET".to_owned()).to_ascii_uppercase()),
+        http_headers_json: sealed::seal_headers(&jobs.sealer, id, &headers)?,
+        http_body_json: body.map(|body| sealed::seal_body(&jobs.sealer, id, body)).transpose()?,
+        plugin: new.plugin.clone(),
+        plugin_job: new.plugin_job.clone(),
+        params: new.params.clone().unwrap_or_else(|| json!({})),
+        enabled,
+        timeout_ms: timeout_ms(jobs, &new).await,
+        retries: new.retries.unwrap_or(0),
+        retry_backoff_ms: new.retry_backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS),
+        overlap: new.overlap.unwrap_or(Overlap::Skip),
+        catch_up: new.catch_up.unwrap_or(CatchUp::Once),
+        scheduled_until: now,
+        next_run_at: schedule.next_after(now).filter(|_| enabled),
+        created_at: now,
+        updated_at: now,
+    };
+    check_work(jobs, &mut row, body, headers.keys().cloned().collect()).await?;
+    queries::insert_job(jobs.platform(), &row).await?;
+    Ok(to_wire(jobs, &row, None))
+}
+
+/// Returns the new job's time limit. The default of a platform job is its plugin's maximum duration, because a backup
+/// takes longer than an HTTP request.
+async fn timeout_ms(jobs: &Jobs, new: &CreateJob) -> i32 {
+    let max_duration = match (new.timeout_ms, &new.plugin) {
+        (Some(timeout), _) => return timeout,
+        (None, Some(plugin)) if new.r#type == JobType::Platform => jobs.runner.max_duration(plugin).await,
+        (None, _) => None,
+    };
+    max_duration.map_or(DEFAULT_TIMEOUT_MS, |duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX))
+}
+
+/// Changes the given fields of a job.
+pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiResult<Job> {
+    let mut row = find_job(jobs, id).await?;
+    let (read_at, was_enabled) = (row.updated_at, row.enabled);
+    validation::check_change(row.job_type, &change)?;
+    let schedule_changed = change.schedule_cron.as_ref().is_some_and(|cron| cron.trim() != row.schedule_cron)
+        || change.timezone.as_ref().is_some_and(|zone| *zone != row.timezone)
+        || change.enabled.is_some_and(|enabled| enabled != row.enabled);
+    // Headers that can't be opened are an error only if the change needs their values.
+    let mut headers = sealed::read_headers(&jobs.sealer, &row);
+    if let Some(changed) = &change.http_headers {
+        let merged = merge_headers(&headers, changed)?;
+        row.http_headers_json = sealed::seal_headers(&jobs.sealer, id, &merged)?;
+        headers = Ok(merged);
+    }
+    // Clients that send back what they read keep the stored body.
+    let body = change.http_body.as_deref().filter(|body| *body != HIDDEN);
+    if body.is_none() && change.http_body.is_some() && row.http_body_json.is_none() {
+        return Err(ApiError::invalid(format!("`httpBody`: `{HIDDEN}` keeps the stored body, but none is stored.")));
+    }
+    if let Some(body) = body {
+        row.http_body_json = if body.is_empty() { None } else { Some(sealed::seal_body(&jobs.sealer, id, body)?) };
+    }
+    apply_change(&mut row, &change);
+    if schedule_changed {
+        let schedule = validation::parse_schedule(&row.schedule_cron, &row.timezone)?;
+        row.scheduled_until = queries::current_time(jobs.platform()).await?;
+        row.next_run_at = schedule.next_after(row.scheduled_until).filter(|_| row.enabled);
+    }
+    let work_changed = change.http_url.is_some()
+        || change.http_method.is_some()
+        || change.http_headers.is_some()
+        || body.is_some()
+        || change.plugin.is_some()
+        || change.plugin_job.is_some()
+        || change.params.is_some();
+    // A job whose plugin can't run can still be renamed and disabled.
+    if work_changed || (row.enabled && !was_enabled) {
+        check_work(jobs, &mut row, body, headers?.keys().cloned().collect()).await?;
+    }
+    let update =
+        JobUpdate { read_at, schedule: schedule_changed, headers: change.http_headers.is_some(), body: body.is_some() };
+    if !queries::update_job(jobs.platform(), &row, update).await? {
+        find_job(jobs, id).await?;
+        return Err(ApiError::new(Code::Conflict, "The job was changed by another request at the same time.")
+            .with_hint("Read the job again and repeat the change."));
+    }
+    if was_enabled && !row.enabled {
+        run_queries::cancel_queued_runs(jobs.platform(), id).await?;
+    }
+    get_job(jobs, id).await
+}
+
+/// Deletes a job with its history, and cancels its running runs.
+pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<()> {
+    for run in run_queries::running_runs(jobs.platform(), id).await? {
+        run_queries::cancel_run(jobs.platform(), run).await?;
+    }
+    if !queries::delete_job(jobs.platform(), id).await? {
+        return Err(ApiError::not_found("job"));
+    }
+    // The sweep of orphaned logs removes what this fails to remove.
+    if let Err(error) = jobs.runs.store.delete_prefix(PLATFORM_BUCKET, &format!("logs/{id}/")).await {
+        tracing::warn!(job = %id, %error, "failed to remove the logs of a deleted job; a sweep will retry");
+    }
+    Ok(())
+}
+
+pub(super) async fn find_job(jobs: &Jobs, id: Uuid) -> ApiResult<JobRow> {
+    queries::get_job(jobs.platform(), id).await?.ok_or_else(|| ApiError::not_found("job"))
+}
+
+/// Checks that the runner can run the job, and sets the name of the plugin's job.
+pub(super) async fn check_work(
+    jobs: &Jobs,
+    row: &mut JobRow,
+    new_body: Option<&str>,
+    header_names: Vec<String>,
+) -> ApiResult<()> {
+    match row.job_type {
+        JobType::Http => {
+            let url =
+                row.http_url.as_deref().ok_or_else(|| ApiError::invalid("A job of type `http` needs `httpUrl`."))?;
+            let method = row.http_method.as_deref().unwrap_or("GET");
+            let has_body = row.http_body_json.is_some();
+            validation::check_request(url, method, new_body, has_body)?;
+            let params = sealed::http_params(url, method, &header_names, has_body, row.timeout_ms);
+            check_plugin_job(jobs, HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await.map(drop)
+        }
+        JobType::Platform => {
+            let plugin = row.plugin.as_deref().filter(|plugin| !plugin.is_empty());
+            let plugin = plugin.ok_or_else(|| ApiError::invalid("A job of type `platform` needs `plugin`."))?;
+            let job = row.plugin_job.clone().unwrap_or_default();
+            row.plugin_job = Some(check_plugin_job(jobs, plugin, &job, &row.params).await?);
+            Ok(())
+        }
+    }
+}
+
+/// Checks that the runner can run a plugin's job with these parameters, and returns the job's name.
+pub(super) async fn check_plugin_job(jobs: &Jobs, plugin: &str, job: &str, params: &Value) -> ApiResult<String> {
+    jobs.runner.check(plugin, job, params).await.map_err(|refusal| {
+        let message = to_sentence(&refusal.to_string());
+        match refusal {
+            RunRefusal::UnknownPlugin { .. } => ApiError::new(Code::Unprocessable, message)
+                .with_hint("`GET /admin/v1/plugins` lists all plugins, and why a plugin is not running."),
+            RunRefusal::UnknownJob { known, .. } => {
+                ApiError::new(Code::Unprocessable, message).with_details(json!({ "jobs": known }))
+            }
+            RunRefusal::Params { problems } => {
+                let problems: Vec<Value> =
+                    problems.iter().map(|(pointer, problem)| json!({ "path": pointer, "message": problem })).collect();
+                ApiError::invalid(message).with_details(json!({ "problems": problems }))
+            }
+        }
+    })
+}
+
+fn to_wire(jobs: &Jobs, row: &JobRow, last_run: Option<Run>) -> Job {
+    let (headers, problem) = match sealed::header_names(&jobs.sealer, row) {
+        Ok(headers) => (headers, None),
+        Err(unreadable) => (Vec::new(), Some(unreadable.to_string())),
+    };
+    let next_runs = match validation::parse_schedule(&row.schedule_cron, &row.timezone) {
+        Ok(schedule) if row.enabled => schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES),
+        _ => Vec::new(),
+    };
+    Job {
+        id: row.id.to_string(),
+        project_id: row.project_id.clone(),
+        name: row.name.clone(),
+        r#type: row.job_type,
+        schedule_cron: row.schedule_cron.clone(),
+        timezone: row.timezone.clone(),
+        enabled: row.enabled,
+        timeout_ms: row.timeout_ms,
+        retries: row.retries,
+        retry_backoff_ms: row.retry_backoff_ms,
+        overlap: row.overlap,
+        catch_up: row.catch_up,
+        http_url: row.http_url.clone(),
+        http_method: row.http_method.clone(),
+        http_headers: headers.into_iter().map(|name| (name, None)).collect(),
+        http_body: row.http_body_json.as_ref().map(|_| HIDDEN.to_owned()),
+        plugin: row.plugin.clone(),
+        plugin_job: row.plugin_job.clone(),
+        params: row.params.clone(),
+        next_runs,
+        last_run,
+        problem,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+/// Returns the new set of headers. A null value keeps the stored value of that name, compared without case.
+fn merge_headers(
+    stored: &Result<Headers, UnreadableHeaders>,
+    changed: &BTreeMap<String, Option<String>>,
+) -> ApiResult<Headers> {
+    let mut merged = Headers::new();
+    for (name, value) in changed {
+        let value = match value {
+            Some(value) => Zeroizing::new(value.clone()),
+            None => stored
+                .as_ref()
+                .map_err(|unreadable| *unreadable)?
+                .iter()
+                .find(|(stored_name, _)| stored_name.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.clone())
+                .ok_or_else(|| ApiError::invalid(format!("`httpHeaders`: `{name}` has no stored value to keep.")))?,
+        };
+        merged.insert(name.clone(), value);
+    }
+    Ok(merged)
+}
+
+fn apply_change(row: &mut JobRow, change: &UpdateJob) {
+    fn set<T: Clone>(field: &mut T, value: Option<&T>) {
+        if let Some(value) = value {
+            field.clone_from(value);
+        }
+    }
+    set(&mut row.name, change.name.as_ref().map(|name| name.trim().to_owned()).as_ref());
+    set(&mut row.schedule_cron, change.schedule_cron.as_ref().map(|cron| cron.trim().to_owned()).as_ref());
+    set(&mut row.timezone, change.timezone.as_ref());
+    set(&mut row.enabled, change.enabled.as_ref());
+    set(&mut row.timeout_ms, change.timeout_ms.as_ref());
+    set(&mut row.retries, change.retries.as_ref());
+    set(&mut row.retry_backoff_ms, change.retry_backoff_ms.as_ref());
+    set(&mut row.overlap, change.overlap.as_ref());
+    set(&mut row.catch_up, change.catch_up.as_ref());
+    set(&mut row.params, change.params.as_ref());
+    row.http_url = change.http_url.clone().or(row.http_url.take());
+    row.http_method = change.http_method.as_ref().map(|method| method.to_ascii_uppercase()).or(row.http_method.take());
+    if change.plugin.is_some() && change.plugin_job.is_none() {
+        row.plugin_job = None;
+    }
+    row.plugin = change.plugin.clone().or(row.plugin.take());
+    row.plugin_job = change.plugin_job.clone().or(row.plugin_job.take());
+}
+
+fn to_sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first: String = characters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str())
+}

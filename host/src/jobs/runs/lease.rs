@@ -1,0 +1,25 @@
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::queries;
+use crate::{error::ApiResult, jobs::Runs};
+
+impl Runs {
+    /// Returns whether the run holds its lease at this moment.
+    ///
+    /// For work on behalf of a run that can't be one transaction. Work that follows immediately is fenced in practice:
+    /// the run is stopped before the lease that was seen expires.
+    ///
+    /// # Errors
+    /// 503 if Postgres is not available.
+    pub async fn lease_is_valid(&self, run: Uuid, lease: Uuid) -> ApiResult<bool> {
+        Ok(queries::lease_is_valid(&self.platform, run, lease).await?)
+    }
+
+    /// Returns whether the run holds its lease. If so, nobody can take the lease away before the transaction ends.
+    ///
+    /// For a transaction that writes on behalf of a run. It must be short, because the lease is not renewed meanwhile.
+    pub async fn lock_lease(transaction: &mut PgConnection, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
+        queries::lock_lease(transaction, run, lease).await
+    }
+}

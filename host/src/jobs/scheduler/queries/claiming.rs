@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use api_types::{JobType, RunTrigger};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A claimed run, with the columns of its job that it needs.
+#[derive(Debug, sqlx::FromRow)]
+pub(in crate::jobs::scheduler) struct ClaimedRow {
+    pub id: Uuid,
+    pub lease_token: Uuid,
+    pub job_id: Option<Uuid>,
+    pub project_id: Option<String>,
+    pub plugin: String,
+    pub plugin_job: String,
+    pub params: Value,
+    pub attempt: i32,
+    pub trigger: RunTrigger,
+    pub scheduled_for: Option<DateTime<Utc>>,
+    pub started_at: DateTime<Utc>,
+    pub timeout_ms: i32,
+    pub job_type: Option<JobType>,
+    pub http_url: Option<String>,
+    pub http_method: Option<String>,
+    /// Sealed.
+    pub http_headers_json: Option<Vec<u8>>,
+    /// Sealed.
+    pub http_body_json: Option<Vec<u8>>,
+}
+
+/// Claims up to `limit` due runs, longest due first, but never two exclusive runs of a job.
+///
+/// Exclusive runs of a job take turns in the order of their fire times; manual runs count from when they are due. A run
+/// waits for earlier runs that are due. The run of a fire time also waits for the retry of an earlier fire time that is
+/// not due yet.
+///
+/// `attempt > 0` matches the condition of `cron_job_runs_queued_idx`.
+///
+/// # Errors
+/// A unique violation if another scheduler claimed an exclusive run of the same job at the same time. Nothing is
+/// claimed then; a second call claims the rest.
+pub(in crate::jobs::scheduler) async fn claim_runs(
+    connection: &mut PgConnection,
+    worker: &str,
+    lease: Duration,
+    limit: i64,
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    sqlx::query_as(
+        "WITH candidates AS MATERIALIZED (
+             SELECT r.id, r.job_id FROM cron_job_runs r
+             WHERE r.status = 'queued' AND r.attempt > 0 AND r.not_before <= now()
+               AND (NOT r.exclusive
+                    OR (NOT EXISTS (SELECT 1 FROM cron_job_runs o
+                                    WHERE o.job_id = r.job_id AND o.status = 'running' AND o.exclusive)
+                        AND NOT EXISTS (SELECT 1 FROM cron_job_runs o
+                                        WHERE o.job_id = r.job_id AND o.status = 'queued' AND o.exclusive
+                                          AND (coalesce(o.scheduled_for, o.not_before), o.id)
+                                              < (coalesce(r.scheduled_for, r.not_before), r.id)
+                                          AND (o.not_before <= now()
+                                               OR (o.scheduled_for IS NOT NULL AND r.scheduled_for IS NOT NULL)))))
+             ORDER BY r.not_before, r.id
+             LIMIT $1
+             FOR UPDATE OF r SKIP LOCKED
+         )
+         UPDATE cron_job_runs r SET
+             status = 'running', started_at = clock_timestamp(), worker = $2, lease_token = gen_random_uuid(),
+             lease_until = clock_timestamp() + make_interval(secs => $3)
+         FROM candidates c LEFT JOIN cron_jobs j ON j.id = c.job_id
+         WHERE r.id = c.id
+         RETURNING r.id, r.lease_token, r.job_id, r.project_id, r.plugin, r.plugin_job, r.params, r.attempt, r.trigger,
+             r.scheduled_for, r.started_at, r.timeout_ms, j.type AS job_type, j.http_url, j.http_method,
+             j.http_headers_json, j.http_body_json",
+    )
+    .bind(limit)
+    .bind(worker)
+    .bind(lease.as_secs_f64())
+    .fetch_all(connection)
+    .await
+}
+
+/// Returns the seconds until the next queued run is due that is not due yet, or none.
+pub(in crate::jobs::scheduler) async fn seconds_until_queued(
+    connection: &mut PgConnection,
+) -> Result<Option<f64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT extract(epoch FROM min(not_before) - clock_timestamp())::float8
+         FROM cron_job_runs WHERE status = 'queued' AND attempt > 0 AND not_before > now()",
+    )
+    .fetch_one(connection)
+    .await
+}
