@@ -1,13 +1,13 @@
-//! Postgres array literals (`{"a","b"}`), so that a list of any length is one parameter.
+//! Postgres array literals (`{"a","b"}`). They pass a list of any length as one parameter.
 
 use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 
-/// Postgres's own limit.
+/// Postgres's limit.
 const MAX_DIMENSIONS: usize = 6;
 
-/// One dimension of values, each quoted.
+/// Returns a one-dimensional array; every value is quoted.
 pub(super) fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
     let mut literal = String::with_capacity(2 + values.iter().map(|value| value.len() + 3).sum::<usize>());
     literal.push('{');
@@ -21,8 +21,7 @@ pub(super) fn from_texts(values: &[Cow<'_, str>]) -> Arc<str> {
     literal.into()
 }
 
-/// The literal for a JSON array of scalars, nulls and arrays; `None` when the text is no such thing.
-/// Numbers keep every digit.
+/// Converts a JSON array of scalars, nulls and arrays. Numbers keep every digit. Returns `None` for any other text.
 pub(super) fn from_json(json: &str) -> Option<Arc<str>> {
     let mut literal = String::with_capacity(json.len() + 2);
     push_array(&mut literal, json, 1)?;
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn json_arrays() {
+    fn json_arrays_are_converted() {
         let check = |json: &str, expected: Option<&str>| assert_eq!(from_json(json).as_deref(), expected, "{json}");
         check(r#"["a","b,c"]"#, Some(r#"{"a","b,c"}"#));
         check("[1, 2.50, 9007199254740993, null, true]", Some("{1,2.50,9007199254740993,NULL,true}"));

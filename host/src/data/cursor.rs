@@ -1,6 +1,6 @@
-//! Keyset cursors: where a page ended, as the text of its last row's key. They hold nothing that the page did not.
+//! Keyset cursors: the key of a page's last row, encoded as text. A cursor holds nothing that the page does not.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{ApiError, ApiResult, Code};
 
-use super::{
-    plan::OrderTerm,
-    request::{Direction, Nulls},
-};
+use super::request::{Direction, Nulls};
 
-/// Names one table and ordering, so that a cursor is refused by another.
+/// Identifies a table and an order, so that a cursor is rejected with any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSignature(String);
 
@@ -24,30 +21,25 @@ struct Cursor<'c> {
     #[serde(rename = "o")]
     order: String,
     #[serde(rename = "k", borrow)]
-    key: Vec<Option<std::borrow::Cow<'c, str>>>,
+    key: Vec<Option<Cow<'c, str>>>,
 }
 
 impl OrderSignature {
-    /// Of the columns that decide the order.
-    pub fn of(table: &str, order: &[OrderTerm<'_>]) -> Self {
+    /// Creates the signature of an order by these columns.
+    pub(super) fn new<'n>(table: &str, order: impl IntoIterator<Item = (&'n str, Direction, Nulls)>) -> Self {
         let mut hash = Sha256::new();
         hash.update(table);
-        for term in order {
-            // Names have no NUL, so it separates.
+        for (column, direction, nulls) in order {
+            // Names contain no NUL, so it separates them.
             hash.update([0]);
-            hash.update(term.column.ident.name());
-            hash.update([0, u8::from(term.direction == Direction::Desc), u8::from(term.nulls == Nulls::First)]);
+            hash.update(column);
+            hash.update([0, u8::from(direction == Direction::Desc), u8::from(nulls == Nulls::First)]);
         }
-        let mut hex = String::with_capacity(12);
-        for byte in &hash.finalize()[..6] {
-            // Writing to a String can't fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        Self(hex::encode(&hash.finalize()[..6]))
     }
 }
 
-/// The cursor of a row, from its key's values in JSON; `None` when one of them is an array or object.
+/// Encodes the cursor of a row from the JSON values of its key. Returns `None` if one is an array or object.
 pub(super) fn encode(signature: &OrderSignature, values: &[&RawValue]) -> Option<String> {
     let key = values
         .iter()
@@ -64,30 +56,34 @@ pub(super) fn encode(signature: &OrderSignature, values: &[&RawValue]) -> Option
     encode_texts(signature, key)
 }
 
-/// The cursor of a row from its key's values as Postgres writes them.
-pub(super) fn encode_texts(signature: &OrderSignature, key: Vec<Option<std::borrow::Cow<'_, str>>>) -> Option<String> {
+/// Encodes the cursor of a row from the values of its key as Postgres writes them.
+pub(super) fn encode_texts(signature: &OrderSignature, key: Vec<Option<Cow<'_, str>>>) -> Option<String> {
     let json = serde_json::to_vec(&Cursor { order: signature.0.clone(), key }).ok()?;
     Some(URL_SAFE_NO_PAD.encode(json))
 }
 
-/// The key's values, if the cursor belongs to this order.
+/// Returns the values of the key.
+///
+/// # Errors
+///
+/// `invalid_cursor` if the text is not a cursor, or the cursor belongs to another table or order.
 pub(super) fn decode(cursor: &str, signature: &OrderSignature, terms: usize) -> ApiResult<Vec<Option<Arc<str>>>> {
-    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
-    let Cursor { order, key } = serde_json::from_slice(&json).map_err(|_| invalid())?;
+    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid_cursor())?;
+    let Cursor { order, key } = serde_json::from_slice(&json).map_err(|_| invalid_cursor())?;
     if order != signature.0 {
         return Err(ApiError::new(Code::InvalidCursor, "The cursor belongs to another table or order.")
-            .with_hint("Keep `order` the same over all pages, or start again without `after`."));
+            .with_hint("Use the same `order` for all pages, or start again without `after`."));
     }
     if key.len() != terms || key.iter().flatten().any(|value| value.contains('\0')) {
-        return Err(invalid());
+        return Err(invalid_cursor());
     }
     Ok(key.into_iter().map(|value| value.map(Arc::from)).collect())
 }
 
-/// For a text that is no cursor of ours.
-pub(super) fn invalid() -> ApiError {
+/// The error for a text that is not a cursor.
+pub(super) fn invalid_cursor() -> ApiError {
     ApiError::new(Code::InvalidCursor, "`after` is not a cursor of this list.")
-        .with_hint("Use `page.nextCursor` of the page before as it is, or start again without `after`.")
+        .with_hint("Send `page.nextCursor` of the previous page unchanged, or start again without `after`.")
 }
 
 #[cfg(test)]
@@ -99,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn values_keep_their_text() {
+    fn values_round_trip_through_a_cursor() {
         let row = r#"[12345678901234567890.10, "a\n\"é", null, true, "2024-01-01T00:00:00+00:00"]"#;
         let values: Vec<&RawValue> = serde_json::from_str(row).unwrap();
         let cursor = encode(&signature("s"), &values).unwrap();
@@ -115,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_cursors_are_refused() {
+    fn malformed_and_foreign_cursors_are_rejected() {
         let check = |cursor: &str| {
             assert_eq!(decode(cursor, &signature("s"), 1).unwrap_err().code(), Code::InvalidCursor, "{cursor}");
         };

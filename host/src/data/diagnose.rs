@@ -1,6 +1,6 @@
-//! Finding the column that a value did not fit, after Postgres refused a write without naming it.
+//! Finds the column of an invalid value, after Postgres rejected a write without naming one.
 //!
-//! Runs on the error path only, and reads nothing but the values that the client sent.
+//! Runs only after such a failure, and reads nothing but the values that the client sent.
 
 use std::sync::Arc;
 
@@ -10,102 +10,99 @@ use crate::{db::DbError, error::ApiError};
 
 use super::{
     errors,
-    execute::{DataService, Identity},
+    execute::Executor,
     plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan},
     render::{MAX_AFFECTED_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
 };
 
-/// A value was refused, and not one that stood alone in a parameter.
-pub(super) fn is_unnamed_value(error: &DbError) -> bool {
-    error.as_db_error().is_some_and(|refusal| {
-        refusal.code().code().starts_with("22")
-            && errors::unreadable_parameter(error).is_none()
-            && !refusal.message().contains(MAX_AFFECTED_MARKER)
+/// Returns the error for the invalid value of a failed insert, if that is why it failed and the column is found.
+pub(super) async fn invalid_insert_value(
+    executor: Executor<'_>,
+    error: &DbError,
+    plan: &InsertPlan<'_>,
+    request: &InsertRequest<'_>,
+) -> Option<ApiError> {
+    if !is_invalid_value(error) {
+        return None;
+    }
+    let unstorable = plan.groups.iter().find_map(|group| {
+        group.positions.iter().find_map(|position| unstorable_text(&group.columns, &request.rows[*position]))
+    });
+    if unstorable.is_some() {
+        return unstorable;
+    }
+    for group in &plan.groups {
+        let rows = match (&group.rows, group.positions.first()) {
+            (GroupRows::Many(json), _) => json.clone(),
+            (GroupRows::One(_), Some(position)) => format!("[{}]", request.rows[*position].json).into(),
+            (GroupRows::One(_) | GroupRows::Defaults { .. }, _) => continue,
+        };
+        if let Some(found) = invalid_column(executor, &group.columns, &rows).await {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// Returns the error for the invalid value of a failed update, if that is why it failed and the column is found.
+pub(super) async fn invalid_update_value(
+    executor: Executor<'_>,
+    error: &DbError,
+    plan: &UpdatePlan<'_>,
+    request: &UpdateRequest<'_>,
+) -> Option<ApiError> {
+    if !is_invalid_value(error) {
+        return None;
+    }
+    let columns: Vec<ColumnRef<'_>> = plan.values.iter().map(|(column, _)| *column).collect();
+    match unstorable_text(&columns, &request.values) {
+        Some(found) => Some(found),
+        None => invalid_column(executor, &columns, &format!("[{}]", request.values.json).into()).await,
+    }
+}
+
+/// A value was rejected, but not as the only value of a parameter, so its column is not known yet.
+fn is_invalid_value(error: &DbError) -> bool {
+    error.as_db_error().is_some_and(|postgres_error| {
+        postgres_error.code().code().starts_with("22")
+            && errors::invalid_parameter(error).is_none()
+            && !postgres_error.message().contains(MAX_AFFECTED_MARKER)
     })
 }
 
-impl DataService {
-    pub(super) async fn find_bad_insert(
-        &self,
-        identity: Identity<'_>,
-        plan: &InsertPlan<'_>,
-        request: &InsertRequest<'_>,
-    ) -> Option<ApiError> {
-        if let Some(named) = plan.groups.iter().find_map(|group| {
-            group.positions.iter().find_map(|place| unstorable_text(&group.columns, &request.rows[*place]))
-        }) {
-            return Some(named);
-        }
-        for group in &plan.groups {
-            let rows = match (&group.rows, group.positions.first()) {
-                (GroupRows::Many(json), _) => json.clone(),
-                (GroupRows::One(_), Some(place)) => format!("[{}]", request.rows[*place].json).into(),
-                (GroupRows::One(_) | GroupRows::Defaults { .. }, _) => continue,
-            };
-            if let Some(named) = self.find_bad_column(identity, &group.columns, &rows).await {
-                return Some(named);
-            }
-        }
-        None
-    }
-
-    pub(super) async fn find_bad_update(
-        &self,
-        identity: Identity<'_>,
-        plan: &UpdatePlan<'_>,
-        request: &UpdateRequest<'_>,
-    ) -> Option<ApiError> {
-        let columns: Vec<ColumnRef<'_>> = plan.values.iter().map(|(column, _)| *column).collect();
-        match unstorable_text(&columns, &request.values) {
-            Some(named) => Some(named),
-            None => self.find_bad_column(identity, &columns, &format!("[{}]", request.values.json).into()).await,
+/// Bisects the columns until one is left.
+async fn invalid_column(executor: Executor<'_>, columns: &[ColumnRef<'_>], rows: &Arc<str>) -> Option<ApiError> {
+    let mut suspects = columns;
+    let mut reason = rejection_reason(executor, suspects, rows).await?;
+    while suspects.len() > 1 {
+        let (first, second) = suspects.split_at(suspects.len() / 2);
+        match rejection_reason(executor, first, rows).await {
+            Some(first_reason) => (suspects, reason) = (first, first_reason),
+            None => (suspects, reason) = (second, rejection_reason(executor, second, rows).await?),
         }
     }
-
-    /// Halves the columns until one is left.
-    async fn find_bad_column(
-        &self,
-        identity: Identity<'_>,
-        columns: &[ColumnRef<'_>],
-        rows: &Arc<str>,
-    ) -> Option<ApiError> {
-        let mut suspects = columns;
-        let mut refusal = self.refusal_of(identity, suspects, rows).await?;
-        while suspects.len() > 1 {
-            let (first, second) = suspects.split_at(suspects.len() / 2);
-            match self.refusal_of(identity, first, rows).await {
-                Some(found) => (suspects, refusal) = (first, found),
-                None => (suspects, refusal) = (second, self.refusal_of(identity, second, rows).await?),
-            }
-        }
-        let column = suspects.first()?.column;
-        Some(errors::bad_value(&refusal, &column.name, &column.data_type))
-    }
-
-    /// What Postgres says to the values of these columns alone, if it refuses them.
-    async fn refusal_of(&self, identity: Identity<'_>, columns: &[ColumnRef<'_>], rows: &Arc<str>) -> Option<String> {
-        let check = render_value_check(columns, rows.clone());
-        match self.fetch(identity, &check.statement).await {
-            Ok(_) => None,
-            Err(error) => {
-                let refusal = error.as_db_error()?;
-                let is_value = refusal.code().code().starts_with("22");
-                is_value.then(|| refusal.message().to_owned())
-            }
-        }
-    }
+    Some(errors::invalid_value(suspects.first()?.column, &reason))
 }
 
-/// JSON may hold a NUL, or half a surrogate pair; Postgres refuses the whole text of rows for it.
+/// Returns Postgres's message if it rejects the values of these columns alone.
+async fn rejection_reason(executor: Executor<'_>, columns: &[ColumnRef<'_>], rows: &Arc<str>) -> Option<String> {
+    let check = render_value_check(columns, rows.clone());
+    let error = executor.fetch(&check.statement).await.err()?;
+    let postgres_error = error.as_db_error()?;
+    let is_value = postgres_error.code().code().starts_with("22");
+    is_value.then(|| postgres_error.message().to_owned())
+}
+
+/// Returns the error for a text with a NUL or half a surrogate pair. JSON can hold these; Postgres rejects the whole
+/// parameter because of them.
 fn unstorable_text(columns: &[ColumnRef<'_>], row: &Row<'_>) -> Option<ApiError> {
-    let is_bad = |json: &str| {
+    let is_unstorable = |json: &str| {
         json.contains("\\u") && serde_json::from_str::<Value>(json).map_or(true, |value| contains_nul(&value))
     };
-    let (key, _) = row.cells.iter().find(|(_, value)| is_bad(value.get()))?;
+    let (key, _) = row.cells.iter().find(|(_, value)| is_unstorable(value.get()))?;
     let column = columns.iter().find(|column| column.column.name == *key)?.column;
-    let refusal = "it can't hold a NUL character or half a surrogate pair";
-    Some(errors::bad_value(refusal, &column.name, &column.data_type))
+    Some(errors::invalid_value(column, "the value contains a NUL character or half a surrogate pair"))
 }
 
 fn contains_nul(value: &Value) -> bool {

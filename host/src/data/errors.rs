@@ -1,10 +1,11 @@
-//! Refusals of Postgres → answers. Every mapping is written by hand; what is not here is an opaque 500.
+//! Maps errors of Postgres to API errors. Every mapping is written by hand; an SQLSTATE without one becomes an opaque
+//! 500.
 //!
-//! Postgres's own wording reaches a client only where it can speak of nothing but what this client sent: a
-//! parameter. Elsewhere it may quote rows that the client can't see.
+//! Postgres's own message is passed on only where it can describe nothing but a value that this client sent. Elsewhere
+//! it may quote rows that the client can't see.
 
 use serde_json::json;
-use tokio_postgres::error::DbError as Refusal;
+use tokio_postgres::error::DbError as PostgresError;
 
 use crate::{
     db::DbError,
@@ -13,42 +14,44 @@ use crate::{
 
 use super::{
     cursor,
+    message::shortened,
     render::{MAX_AFFECTED_MARKER, Origin},
-    schema::{Evidence, Schema, TypeClass},
+    schema::{Column, RefreshReason, Schema, TypeClass},
 };
 
-/// What is known about a refused statement.
-pub(super) struct Refused<'a> {
+/// What is known about a failed statement.
+pub(super) struct StatementContext<'a> {
     pub(super) schema: &'a Schema,
     pub(super) table: &'a str,
+    /// Where the statement's parameters come from.
     pub(super) origins: &'a [Origin<'a>],
 }
 
-impl Refused<'_> {
-    fn limits_affected(&self) -> bool {
+impl StatementContext<'_> {
+    fn has_max_affected(&self) -> bool {
         self.origins.iter().any(|origin| matches!(origin, Origin::MaxAffected))
     }
 }
 
-/// Whether the schema the statement was planned by may be out of date.
-pub(super) fn evidence(error: &DbError) -> Option<Evidence> {
+/// Returns why a newer schema might make the statement succeed, if it might.
+pub(super) fn refresh_reason(error: &DbError) -> Option<RefreshReason> {
     match error.as_db_error()?.code().code() {
         // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
         // prepared statement; no such conflict target; wrong object type; always generated.
         "42P01" | "42703" | "42704" | "42883" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809" | "428C9" => {
-            Some(Evidence::Refused)
+            Some(RefreshReason::StatementRejected)
         }
-        // A grant may be new, or gone.
-        "42501" => Some(Evidence::UnknownName),
+        // A privilege may have been granted or revoked.
+        "42501" => Some(RefreshReason::UnknownName),
         _ => None,
     }
 }
 
-/// The answer for a statement that did not succeed.
-pub(super) fn api_error(error: DbError, refused: &Refused<'_>) -> ApiError {
+/// Converts the error of a statement.
+pub(super) fn api_error(error: DbError, context: &StatementContext<'_>) -> ApiError {
     match error.as_db_error() {
-        Some(refusal) => {
-            let mapped = map(refusal, refused);
+        Some(postgres_error) => {
+            let mapped = map_postgres_error(postgres_error, context);
             match mapped {
                 Some(mapped) => mapped.with_cause(error),
                 None => ApiError::internal(error),
@@ -58,63 +61,65 @@ pub(super) fn api_error(error: DbError, refused: &Refused<'_>) -> ApiError {
     }
 }
 
-/// Number of the parameter that Postgres could not read, if that is what failed.
-pub(super) fn unreadable_parameter(error: &DbError) -> Option<usize> {
+/// Returns the number of the parameter that Postgres could not parse, if that is why the statement failed.
+pub(super) fn invalid_parameter(error: &DbError) -> Option<usize> {
     parameter_number(error.as_db_error()?)
 }
 
-fn map(refusal: &Refusal, refused: &Refused<'_>) -> Option<ApiError> {
-    let code = refusal.code().code();
-    if let Some(number) = parameter_number(refusal) {
-        return Some(bad_parameter(refusal, refused.origins.get(number.wrapping_sub(1))));
+fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
+    let code = error.code().code();
+    if let Some(number) = parameter_number(error) {
+        return Some(invalid_parameter_error(error, context.origins.get(number.wrapping_sub(1))));
     }
-    let table = refused.table;
+    let table = context.table;
     Some(match code {
-        "22P02" if refused.limits_affected() && refusal.message().contains(MAX_AFFECTED_MARKER) => {
-            too_many_affected(refusal)
+        "22P02" if context.has_max_affected() && error.message().contains(MAX_AFFECTED_MARKER) => {
+            max_affected_exceeded(error)
         }
-        "23505" => constraint(refusal, refused, Code::UniqueViolation, "A row with the same key exists"),
+        "23505" => constraint_violation(error, context, Code::UniqueViolation, "A row with the same key exists"),
         "23503" | "23001" => {
-            let what = if refusal.message().starts_with("update or delete") || code == "23001" {
-                "Other rows refer to this one"
+            let message = if error.message().starts_with("update or delete") || code == "23001" {
+                "Other rows refer to this row"
             } else {
-                "The row refers to one that does not exist"
+                "The row refers to a row that does not exist"
             };
-            constraint(refusal, refused, Code::ForeignKeyViolation, what)
+            constraint_violation(error, context, Code::ForeignKeyViolation, message)
         }
-        "23502" => not_null(refusal, refused),
-        "23514" => constraint(refusal, refused, Code::CheckViolation, "A value fails a check"),
-        "23P01" => constraint(refusal, refused, Code::CheckViolation, "The row collides with another one"),
-        "44000" => ApiError::new(Code::CheckViolation, format!("The row would not be visible in the view `{table}`.")),
+        "23502" => not_null_violation(error, context),
+        "23514" => constraint_violation(error, context, Code::CheckViolation, "A value violates a check"),
+        "23P01" => constraint_violation(error, context, Code::CheckViolation, "The row conflicts with another row"),
+        "44000" => {
+            ApiError::new(Code::CheckViolation, format!("The row does not match the condition of the view `{table}`."))
+        }
         _ if code.starts_with("23") => {
-            constraint(refusal, refused, Code::ConstraintViolation, "The change breaks a constraint")
+            constraint_violation(error, context, Code::ConstraintViolation, "The change violates a constraint")
         }
-        "21000" => ApiError::new(Code::Conflict, "Two rows of the request have the same key, so only one could stay.")
-            .with_hint("Send each key once."),
-        // Raised by the owner's own functions, so the words are for the client.
-        "P0001" => raised(refusal),
-        // The request asks more of a row than fits.
+        "21000" => {
+            ApiError::new(Code::Conflict, "Two rows of the request have the same key.").with_hint("Send each key once.")
+        }
+        // Raised by the owner's own functions, so the message is meant for the client.
+        "P0001" => raised_exception(error),
         "22001" => ApiError::new(Code::InvalidValue, "A text is longer than its column allows."),
-        "22003" => ApiError::new(Code::InvalidValue, "A number is out of its column's range."),
-        "22012" => ApiError::new(Code::InvalidValue, "A division by zero came up."),
-        _ if code.starts_with("22") => {
-            ApiError::new(Code::InvalidValue, "A value does not have the form that its type needs.")
-        }
-        "42501" => not_permitted(refusal, table),
-        "25006" => ApiError::new(Code::Unprocessable, "The database takes no writes at present."),
+        "22003" => ApiError::new(Code::InvalidValue, "A number is out of the range of its column."),
+        "22012" => ApiError::new(Code::InvalidValue, "The request caused a division by zero."),
+        _ if code.starts_with("22") => ApiError::new(Code::InvalidValue, "A value is not valid for its type."),
+        "42501" => permission_denied(error, table),
+        "25006" => ApiError::new(Code::Unprocessable, "The database is currently read-only."),
         "40001" | "40P01" | "55P03" => {
-            ApiError::new(Code::Conflict, "Another change of the same rows was in the way; nothing was changed.")
+            ApiError::new(Code::Conflict, "Another request is changing the same rows. Nothing was changed.")
                 .with_hint("Send the request again.")
         }
-        "55000" => ApiError::new(Code::Unprocessable, format!("`{table}` can't be used in this way as it stands.")),
-        "428C9" => ApiError::new(Code::InvalidValue, "A generated column can't be given a value; leave it out."),
+        "55000" => {
+            ApiError::new(Code::Unprocessable, format!("`{table}` is not in a state that allows this operation."))
+        }
+        "428C9" => ApiError::new(Code::InvalidValue, "A generated column can't be set. Omit it."),
         "42883" | "42804" | "42846" | "42725" | "42P18" | "42P22" => {
-            ApiError::invalid("A filter or ordering does not suit the type of its column.")
+            ApiError::invalid("A filter or `order` does not support the type of its column.")
                 .with_details(json!({ "sqlState": code }))
         }
         "0A000" => ApiError::new(Code::Unprocessable, "Postgres does not support this on this table or view.")
             .with_details(json!({ "sqlState": code })),
-        _ if code.starts_with("54") => ApiError::new(Code::Unprocessable, "The request asks for too much at once.")
+        _ if code.starts_with("54") => ApiError::new(Code::Unprocessable, "The request exceeds a limit of Postgres.")
             .with_hint("Use fewer filters, columns or rows."),
         "57014" => DbError::Timeout.into(),
         "53300" | "53200" => DbError::Overloaded.into(),
@@ -126,103 +131,142 @@ fn map(refusal: &Refusal, refused: &Refused<'_>) -> Option<ApiError> {
     })
 }
 
-/// `unnamed portal parameter $2 = '…'` or `portal "x" parameter $2`, as Postgres says where it was.
-fn parameter_number(refusal: &Refusal) -> Option<usize> {
-    let line = refusal
+/// Parses Postgres's error context: `unnamed portal parameter $2 = '…'` or `portal "x" parameter $2`.
+fn parameter_number(error: &PostgresError) -> Option<usize> {
+    let line = error
         .where_()?
         .lines()
         .find(|line| line.starts_with("unnamed portal parameter $") || line.starts_with("portal \""))?;
     let (_, after) = line.split_once("parameter $")?;
-    let digits = after.find(|character: char| !character.is_ascii_digit()).unwrap_or(after.len());
-    after[..digits].parse().ok()
+    leading_number(after)
 }
 
-fn bad_parameter(refusal: &Refusal, origin: Option<&Origin<'_>>) -> ApiError {
+fn leading_number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+fn invalid_parameter_error(error: &PostgresError, origin: Option<&Origin<'_>>) -> ApiError {
     match origin {
         Some(Origin::Column(column)) => {
-            let error = bad_value(refusal.message(), &column.name, &column.data_type);
-            if column.class == TypeClass::Time && refusal.message().contains(' ') {
-                error.with_hint("In a query string, write + as %2B.")
+            let mapped = invalid_value(column, error.message());
+            // An unescaped `+` in a query string is a space.
+            if column.class == TypeClass::Time && error.message().contains(' ') {
+                mapped.with_hint("In a query string, write + as %2B.")
             } else {
-                error
+                mapped
             }
         }
-        Some(Origin::Cursor) => cursor::invalid(),
+        Some(Origin::Cursor) => cursor::invalid_cursor(),
         Some(Origin::Offset) => ApiError::invalid("`offset` is out of range."),
         Some(Origin::MaxAffected) => ApiError::invalid("`maxAffected` is out of range."),
         Some(Origin::Rows) | None => {
-            ApiError::new(Code::InvalidValue, format!("Postgres can't read the values: {}.", refusal.message()))
+            ApiError::new(Code::InvalidValue, format!("Postgres could not read the values: {}.", error.message()))
         }
     }
 }
 
-/// The answer once it is known which column a value did not fit.
-pub(super) fn bad_value(refusal_message: &str, column: &str, data_type: &str) -> ApiError {
-    ApiError::new(Code::InvalidValue, format!("Column `{column}` is of type {data_type}: {refusal_message}."))
-        .with_details(json!({ "column": column, "type": data_type }))
+/// The error for a value that its column's type rejects. `reason` is Postgres's message, or one like it.
+pub(super) fn invalid_value(column: &Column, reason: &str) -> ApiError {
+    let reason = shorter_reason(reason).unwrap_or_else(|| reason.to_owned());
+    ApiError::new(Code::InvalidValue, format!("Column `{}` expects {}: {reason}.", column.name, column.data_type))
+        .with_details(json!({ "column": column.name, "type": column.data_type }))
 }
 
-fn too_many_affected(refusal: &Refusal) -> ApiError {
-    let count: Option<u64> = refusal.message().split_once(MAX_AFFECTED_MARKER).and_then(|(_, rest)| {
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
-        rest[..digits].parse().ok()
-    });
-    let message = match count {
-        Some(count) => format!("{count} rows match, more than `maxAffected` allows; nothing was changed."),
-        None => "More rows match than `maxAffected` allows; nothing was changed.".to_owned(),
-    };
-    let error = ApiError::new(Code::MaxAffectedExceeded, message);
-    match count {
-        Some(count) => error.with_details(json!({ "matched": count })),
-        None => error,
+/// Rewords Postgres's most common messages, which repeat the type: `invalid input syntax for type bigint: "one"`.
+fn shorter_reason(message: &str) -> Option<String> {
+    let quoted = |text: &str| Some(shortened(text.strip_prefix('"')?.strip_suffix('"')?).into_owned());
+    if let Some(rest) = message.strip_prefix("invalid input syntax for type ") {
+        let (type_name, value) = rest.split_once(": ")?;
+        return Some(format!("`{}` is not a valid {type_name}", quoted(value)?));
+    }
+    if let Some(rest) = message.strip_prefix("invalid input value for enum ") {
+        let (_, value) = rest.split_once(": ")?;
+        return Some(format!("`{}` is not a value of this enum", quoted(value)?));
+    }
+    let (value, _) = message.strip_prefix("value ")?.split_once(" is out of range for type ")?;
+    Some(format!("`{}` is out of range", quoted(value)?))
+}
+
+fn max_affected_exceeded(error: &PostgresError) -> ApiError {
+    let matched: Option<u64> =
+        error.message().split_once(MAX_AFFECTED_MARKER).and_then(|(_, rest)| leading_number(rest));
+    match matched {
+        Some(matched) => ApiError::new(
+            Code::MaxAffectedExceeded,
+            format!("{matched} rows match, more than `maxAffected` allows. Nothing was changed."),
+        )
+        .with_details(json!({ "matched": matched })),
+        None => {
+            ApiError::new(Code::MaxAffectedExceeded, "More rows match than `maxAffected` allows. Nothing was changed.")
+        }
     }
 }
 
-fn constraint(refusal: &Refusal, refused: &Refused<'_>, code: Code, what: &str) -> ApiError {
-    let Some(name) = refusal.constraint() else { return ApiError::new(code, format!("{what}.")) };
-    // A trigger may break a constraint of a table that the client can't see: then the name is all it learns.
-    let broken = refusal.table().filter(|_| refusal.schema() == Some("public")).unwrap_or_default();
-    let columns: Option<Vec<&str>> = refused.schema.table(broken).and_then(|table| {
-        table.key_column_names(name).or_else(|| {
-            let key = refused.schema.foreign_key(&table.name, name)?;
+fn constraint_violation(error: &PostgresError, context: &StatementContext<'_>, code: Code, message: &str) -> ApiError {
+    let Some(constraint) = error.constraint() else { return ApiError::new(code, format!("{message}.")) };
+    // A trigger may violate a constraint of a table that the client can't see. Then only the name is passed on.
+    let table = error.table().filter(|_| error.schema() == Some("public")).unwrap_or_default();
+    let columns: Option<Vec<&str>> = context.schema.table(table).and_then(|table| {
+        table.key_column_names(constraint).or_else(|| {
+            let key = context.schema.foreign_key(&table.name, constraint)?;
             Some(table.column_names(&key.columns))
         })
     });
-    let of = match &columns {
+    let column_list = match &columns {
         Some(columns) => format!(" ({})", columns.join(", ")),
         None => String::new(),
     };
-    ApiError::new(code, format!("{what}: constraint `{name}`{of}."))
-        .with_details(json!({ "constraint": name, "columns": columns }))
+    ApiError::new(code, format!("{message}: constraint `{constraint}`{column_list}."))
+        .with_details(json!({ "constraint": constraint, "columns": columns }))
 }
 
-fn not_null(refusal: &Refusal, refused: &Refused<'_>) -> ApiError {
-    let visible = refusal.table().and_then(|table| refused.schema.table(table));
-    let (Some(column), Some(table)) = (refusal.column(), visible) else {
-        return ApiError::new(Code::NotNullViolation, "A column that needs a value has none.");
+fn not_null_violation(error: &PostgresError, context: &StatementContext<'_>) -> ApiError {
+    let visible = error.table().and_then(|table| context.schema.table(table));
+    let (Some(column), Some(table)) = (error.column(), visible) else {
+        return ApiError::new(Code::NotNullViolation, "A required column has no value.");
     };
-    ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{}` needs a value.", table.name))
+    ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{}` must not be null.", table.name))
         .with_details(json!({ "column": column }))
 }
 
-fn not_permitted(refusal: &Refusal, table: &str) -> ApiError {
-    if refusal.message().contains("row-level security") {
+fn permission_denied(error: &PostgresError, table: &str) -> ApiError {
+    if error.message().contains("row-level security") {
         return ApiError::new(
             Code::Forbidden,
             format!("A row-level security policy of `{table}` does not allow this."),
         )
         .with_hint(
-            "A row may be written only if a policy for it holds; with returning=minimal it need not be readable.",
+            "To write a row, a policy must allow the write. To return it, a policy must also allow reading it; \
+             with returning=minimal it need not.",
         );
     }
     ApiError::new(Code::Forbidden, format!("This key may not do this on `{table}`."))
 }
 
-fn raised(refusal: &Refusal) -> ApiError {
-    let error = ApiError::invalid(refusal.message().to_owned())
-        .with_details(json!({ "sqlState": "P0001", "detail": refusal.detail() }));
-    match refusal.hint() {
-        Some(hint) => error.with_hint(hint.to_owned()),
-        None => error,
+fn raised_exception(error: &PostgresError) -> ApiError {
+    let mapped = ApiError::invalid(error.message().to_owned())
+        .with_details(json!({ "sqlState": "P0001", "detail": error.detail() }));
+    match error.hint() {
+        Some(hint) => mapped.with_hint(hint.to_owned()),
+        None => mapped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_reasons_are_reworded() {
+        let check = |message: &str, expected: Option<&str>| {
+            assert_eq!(shorter_reason(message).as_deref(), expected, "{message}");
+        };
+        check("invalid input syntax for type bigint: \"one\"", Some("`one` is not a valid bigint"));
+        check("invalid input syntax for type numeric: \"a: b\"", Some("`a: b` is not a valid numeric"));
+        check("invalid input value for enum mood: \"angry\"", Some("`angry` is not a value of this enum"));
+        check("value \"99999999999\" is out of range for type integer", Some("`99999999999` is out of range"));
+        check("malformed array literal: \"{a\"", None);
+        check("invalid input syntax for type json", None);
     }
 }

@@ -1,18 +1,18 @@
-//! Cutting rows out of the text of a JSON array that Postgres made, without parsing what is in them.
+//! Cuts rows out of the text of a JSON array that Postgres produced, without parsing the rows.
 
-/// What `json_agg` writes between rows.
+/// The text that `json_agg` writes between rows.
 const SEPARATOR: &[u8] = b", \n ";
 
-/// How the rows of an array are told apart.
+/// How the rows of an array are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// [`SEPARATOR`] stands between rows and nowhere else.
+    /// [`SEPARATOR`] occurs between rows and nowhere else.
     LinePerRow,
-    /// Anything that is valid JSON.
+    /// Any valid JSON.
     Any,
 }
 
-/// The elements of `[…]`, as they are.
+/// Returns the elements of `[…]`, unchanged.
 pub(super) fn elements(array: &str) -> Vec<&str> {
     let inner = array.trim().strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or("");
     let mut elements = Vec::new();
@@ -31,38 +31,38 @@ pub(super) fn elements(array: &str) -> Vec<&str> {
     elements
 }
 
-/// An array without its last element.
+/// Returns an array without its last element.
 pub(super) fn without_last(array: &str, layout: Layout) -> String {
     let end = last_comma(array, layout).unwrap_or(1);
     format!("{}]", &array[..end])
 }
 
-/// The last element of an array.
+/// Returns the last element of an array.
 pub(super) fn last(array: &str, layout: Layout) -> Option<&str> {
     let start = last_comma(array, layout).map_or(1, |comma| comma + 1);
     let element = array.get(start..array.len().checked_sub(1)?)?.trim();
     (!element.is_empty()).then_some(element)
 }
 
-/// Where the comma before the last element is.
+/// Returns the position of the comma before the last element.
 fn last_comma(array: &str, layout: Layout) -> Option<usize> {
     let bytes = array.as_bytes();
     match layout {
         Layout::LinePerRow => {
-            // A row has no raw line feed, so the last one there is belongs to a separator.
+            // A row has no raw line feed, so the last one belongs to a separator.
             let line_feed = bytes.iter().rposition(|byte| *byte == b'\n')?;
             let start = line_feed.checked_sub(2)?;
             bytes[start..].starts_with(SEPARATOR).then_some(start)
         }
         Layout::Any => {
             let mut scanner = DepthScanner { depth: -1, ..DepthScanner::default() };
-            let mut found = None;
+            let mut comma = None;
             for (position, byte) in bytes.iter().enumerate() {
                 if scanner.step(*byte) == Step::TopLevelComma {
-                    found = Some(position);
+                    comma = Some(position);
                 }
             }
-            found
+            comma
         }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_row_is_cut() {
+    fn last_row_is_split_off() {
         let check = |array: &str, layout: Layout, rest: &str, last_row: Option<&str>| {
             assert_eq!(without_last(array, layout), rest, "{array}");
             assert_eq!(last(array, layout), last_row, "{array}");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_told_apart() {
+    fn array_is_split_into_elements() {
         let check = |array: &str, expected: &[&str]| assert_eq!(elements(array), expected, "{array}");
         check("[{\"a\":1}, \n {\"a\":\",\"}]", &["{\"a\":1}", "{\"a\":\",\"}"]);
         check("[[1,2],[3], \"x\"]", &["[1,2]", "[3]", "\"x\""]);

@@ -1,59 +1,52 @@
-//! Public CRUD: `/v1/db`.
+//! Rows over HTTP: `/v1/db` for apps, and the same operations for the owner on the admin surface.
 //!
-//! A request runs through stages, each with one input and one output and each able to say no:
-//! [`request`] knows HTTP's query syntax and JSON, [`plan`] knows the [`schema`], [`render`] makes the one statement,
-//! [`execute`] alone holds a connection, [`respond`] passes Postgres's JSON on. No row becomes a Rust value, no
-//! identifier reaches SQL but as a quoted name found in the schema, no value but as a parameter.
+//! [`pipeline`] takes a request through five stages. Each has one input type and one output type, and each can reject
+//! the request:
 //!
-//! Not here: keys, roles' grants and rate limits (in front of it), DDL (impossible from here), schemas but `public`.
-
-pub mod request;
-pub mod schema;
-
-pub mod plan;
-pub mod render;
-
-mod execute;
-mod respond;
-
-mod array_literal;
-mod cursor;
-mod diagnose;
-mod errors;
-mod json_rows;
+//! 1. [`request`] parses the query string and the JSON body. It knows no schema.
+//! 2. [`plan`] resolves every name against the [`schema`].
+//! 3. [`render`] turns the plan into one SQL statement with parameters.
+//! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.
+//! 5. [`respond`] builds the response body from the JSON that Postgres returns.
+//!
+//! No row becomes a Rust value. Identifiers reach SQL only as quoted names found in the schema, values only as
+//! parameters.
+//!
+//! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and schemas other
+//! than `public`.
 
 mod admin_routes;
 mod routes;
+mod table_request;
+
+pub mod pipeline;
+
+pub mod request;
+
+mod limits;
+pub mod plan;
+pub mod schema;
+
+pub mod render;
+
+pub mod execute;
+
+pub mod respond;
+
+mod diagnose;
+mod errors;
+
+mod array_literal;
+mod cursor;
+mod json_rows;
+mod message;
 
 #[cfg(test)]
 mod tests;
 
 pub use admin_routes::admin_router;
-pub use execute::{DataService, Identity};
-pub use respond::JsonAnswer;
+pub use execute::Identity;
+pub use limits::DataLimits;
+pub use pipeline::DataService;
+pub use respond::RowsResponse;
 pub use routes::router;
-
-use crate::config::LimitsConfig;
-
-/// Numbers that the configuration may set.
-#[derive(Debug, Clone, Copy)]
-pub struct DataLimits {
-    /// Rows of a page when the request does not say.
-    pub default_limit: u64,
-    /// Most rows of a page, and of an embedded array.
-    pub max_limit: u64,
-    /// Most rows of one insert.
-    pub max_insert_rows: usize,
-}
-
-impl Default for DataLimits {
-    fn default() -> Self {
-        Self { default_limit: 100, max_limit: 1000, max_insert_rows: 10_000 }
-    }
-}
-
-impl From<&LimitsConfig> for DataLimits {
-    fn from(config: &LimitsConfig) -> Self {
-        Self { default_limit: config.rows_default.into(), max_limit: config.rows_max.into(), ..Self::default() }
-    }
-}

@@ -1,4 +1,4 @@
-//! Last stage: what Postgres answered → the body, its bytes passed on as they are.
+//! Last stage: builds the response body. The JSON that Postgres returns is copied unchanged.
 
 use std::{borrow::Cow, collections::BTreeMap, error::Error, fmt::Write as _};
 
@@ -16,50 +16,27 @@ use tokio_postgres::{
 use super::{
     cursor,
     json_rows::{self, Layout},
-    plan::{Answer, Conflict, InsertGroup, InsertPlan, Keyset, ReadPlan, Target},
-    render::{AnswerForm, MAX_RETURNED_ROWS},
+    plan::{ChangePlan, Conflict, InsertGroup, InsertPlan, Keyset, ReadPlan, WriteOutput},
+    render::{MAX_RETURNED_ROWS, ResultShape, change_result_shape, insert_result_shape},
     request::Count,
 };
 
-/// A finished answer.
+/// A successful response: status and JSON body.
 #[derive(Debug)]
-pub struct JsonAnswer {
+pub struct RowsResponse {
     pub status: StatusCode,
     pub body: String,
 }
 
-impl IntoResponse for JsonAnswer {
+impl IntoResponse for RowsResponse {
     fn into_response(self) -> Response {
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         (self.status, content_type, self.body).into_response()
     }
 }
 
-/// JSON as Postgres wrote it; `json` has no other form on the wire.
-struct JsonText<'a>(&'a str);
-
-impl<'a> FromSql<'a> for JsonText<'a> {
-    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        Ok(Self(std::str::from_utf8(raw)?))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSON || *ty == Type::TEXT
-    }
-}
-
-fn json_column(row: &Row, position: usize) -> anyhow::Result<Option<&str>> {
-    let json: Option<JsonText<'_>> = row.try_get(position).context("a JSON column has another type")?;
-    Ok(json.map(|json| json.0))
-}
-
-fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
-    let count: i64 = row.try_get(position).context("a count column has another type")?;
-    Ok(count.unsigned_abs())
-}
-
-/// `{"rows":[…],"page":{…}}`. `estimate` is the planner's, if one was asked for.
-pub(super) fn read_answer(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u64>) -> anyhow::Result<JsonAnswer> {
+/// Builds `{"rows":[…],"page":{…}}`. `estimate` is the planner's number of rows, if the request asked for it.
+pub(super) fn read_response(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u64>) -> anyhow::Result<RowsResponse> {
     let page = if plan.single { single_page(plan, rows)? } else { array_page(plan, rows)? };
     let mut body = String::with_capacity(page.rows.len() + 160);
     body.push_str("{\"rows\":");
@@ -74,13 +51,13 @@ pub(super) fn read_answer(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u6
         (false, _) => write!(body, ",\"nextOffset\":null"),
     };
     let seen = plan.offset + page.row_count;
-    // Once a page is the last one the total is known, unless the offset lies beyond the end.
-    let is_end = !page.has_more && plan.after.is_none() && plan.limit > 0 && (page.row_count > 0 || plan.offset == 0);
+    // On the last page the total is known, unless the offset is beyond the last row.
+    let is_last = !page.has_more && plan.after.is_none() && plan.limit > 0 && (page.row_count > 0 || plan.offset == 0);
     match (page.total, estimate) {
         (Some(total), _) => {
             let _ = write!(body, ",\"total\":{total}");
         }
-        (None, Some(_)) if is_end => {
+        (None, Some(_)) if is_last => {
             let _ = write!(body, ",\"total\":{seen}");
         }
         (None, Some(estimate)) => {
@@ -96,7 +73,7 @@ pub(super) fn read_answer(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u6
         };
     }
     body.push_str("}}");
-    Ok(JsonAnswer { status: StatusCode::OK, body })
+    Ok(RowsResponse { status: StatusCode::OK, body })
 }
 
 struct Page<'a> {
@@ -119,8 +96,9 @@ fn single_page<'a>(plan: &ReadPlan<'_>, rows: &'a [Row]) -> anyhow::Result<Page<
     })
 }
 
+/// Reads the columns that [`render_read`](super::render::render_read) documents.
 fn array_page<'a>(plan: &ReadPlan<'_>, rows: &'a [Row]) -> anyhow::Result<Page<'a>> {
-    let row = rows.first().context("a read answered no row")?;
+    let row = rows.first().context("a read returned no row")?;
     let array = json_column(row, 0)?.unwrap_or("[]");
     let fetched = count_column(row, 1)?;
     let mut next_column = 2;
@@ -135,75 +113,58 @@ fn array_page<'a>(plan: &ReadPlan<'_>, rows: &'a [Row]) -> anyhow::Result<Page<'
     let layout = if plan.line_per_row { Layout::LinePerRow } else { Layout::Any };
     let array = if has_more { Cow::Owned(json_rows::without_last(array, layout)) } else { Cow::Borrowed(array) };
     let next_cursor = match &plan.keyset {
-        Some(keyset) if has_more => next_cursor(keyset, &array, layout, row, next_column)?,
+        Some(keyset) if has_more => next_cursor(keyset, &array, layout, |term| text_column(row, next_column + term))?,
         _ => None,
     };
     Ok(Page { rows: array, row_count: fetched.min(plan.limit), has_more, total, next_cursor })
 }
 
-fn next_cursor(
+/// Builds the cursor of the last row in `array`. `term_text` returns the text of an order term that is not selected.
+fn next_cursor<'r>(
     keyset: &Keyset<'_>,
     array: &str,
     layout: Layout,
-    row: &Row,
-    first_key_column: usize,
+    term_text: impl Fn(usize) -> anyhow::Result<Option<Cow<'r, str>>>,
 ) -> anyhow::Result<Option<String>> {
     let Some(members) = &keyset.members else {
-        let texts = (0..keyset.terms)
-            .map(|position| {
-                let text: Option<&str> = row.try_get(first_key_column + position).context("a key column is no text")?;
-                Ok(text.map(Cow::Borrowed))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let texts = (0..keyset.terms).map(term_text).collect::<anyhow::Result<Vec<_>>>()?;
         return Ok(cursor::encode_texts(&keyset.signature, texts));
     };
     let last = json_rows::last(array, layout).context("a full page has no last row")?;
-    let last: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(last).context("a row is no JSON object")?;
+    let last: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(last).context("a row is not a JSON object")?;
     let values: Option<Vec<&RawValue>> = members.iter().map(|member| last.get(*member).copied()).collect();
     let values = values.context("a row lacks a selected member")?;
     Ok(cursor::encode(&keyset.signature, &values))
 }
 
-/// Rows that are one JSON object each → an array.
-fn row_array(rows: &[Row]) -> anyhow::Result<String> {
-    let mut array = String::from("[");
-    for (position, row) in rows.iter().enumerate() {
-        if position > 0 {
-            array.push(',');
-        }
-        array.push_str(json_column(row, 0)?.unwrap_or("null"));
-    }
-    array.push(']');
-    Ok(array)
-}
-
-/// 201 `{"rows":[…],"count":n}`.
-pub(super) fn insert_answer(plan: &InsertPlan<'_>, rows: &[Row]) -> anyhow::Result<JsonAnswer> {
-    let (array, count) = match (plan.answer_form(), &plan.returning) {
-        (AnswerForm::RowEach, Answer::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
-        (AnswerForm::RowEach, Answer::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
-        (AnswerForm::Groups, _) => {
-            let row = rows.first().context("an insert answered no row")?;
-            in_order_of_request(&plan.groups, plan.conflict.as_ref(), row)?
+/// Builds 201 `{"rows":[…],"count":n}`.
+pub(super) fn insert_response(plan: &InsertPlan<'_>, rows: &[Row]) -> anyhow::Result<RowsResponse> {
+    let (array, count) = match (insert_result_shape(plan), &plan.output) {
+        (ResultShape::RowPerWrite, WriteOutput::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
+        (ResultShape::RowPerWrite, WriteOutput::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
+        (ResultShape::ArrayPerGroup, _) => {
+            let row = rows.first().context("an insert returned no row")?;
+            rows_in_request_order(&plan.groups, plan.conflict.as_ref(), row)?
         }
     };
     let mut body = String::with_capacity(array.len() + 64);
     let _ = write!(body, "{{\"rows\":{array},\"count\":{count}");
-    if let Answer::Count { forced: true } = plan.returning {
+    if let WriteOutput::Count { unreadable: true } = plan.output {
         body.push_str(",\"returning\":\"minimal\"");
     }
     body.push('}');
-    Ok(JsonAnswer { status: StatusCode::CREATED, body })
+    Ok(RowsResponse { status: StatusCode::CREATED, body })
 }
 
-fn in_order_of_request<'r>(
+/// Merges the arrays of the groups, and returns the total number of rows.
+fn rows_in_request_order<'r>(
     groups: &[InsertGroup<'_>],
     conflict: Option<&Conflict<'_>>,
     row: &'r Row,
 ) -> anyhow::Result<(Cow<'r, str>, u64)> {
     let mut arrays = Vec::with_capacity(groups.len());
     let mut total = 0;
-    // A conflict or a trigger may have left rows out.
+    // A conflict or a trigger may have skipped rows. Then it is unknown which position a returned row had.
     let mut complete = conflict.is_none();
     for (number, group) in groups.iter().enumerate() {
         let array = json_column(row, 2 * number)?.unwrap_or("[]");
@@ -220,54 +181,57 @@ fn in_order_of_request<'r>(
         let elements = json_rows::elements(array);
         complete &= elements.len() == group.positions.len();
         rows.extend(
-            elements.into_iter().enumerate().map(|(at, row)| (group.positions.get(at).copied().unwrap_or(at), row)),
+            elements
+                .into_iter()
+                .enumerate()
+                .map(|(index, row)| (group.positions.get(index).copied().unwrap_or(index), row)),
         );
     }
     if complete {
-        rows.sort_by_key(|(place, _)| *place);
+        rows.sort_by_key(|(position, _)| *position);
     }
     let rows: Vec<&str> = rows.into_iter().map(|(_, row)| row).collect();
     Ok((Cow::Owned(format!("[{}]", rows.join(","))), total))
 }
 
-/// What an update or delete answers when rows are not asked for.
+/// The body of an update or delete that returns no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WithoutRows {
+pub(super) enum EmptyOutput {
     /// `{"rows":[],"count":n}`
     EmptyRows,
     /// `{"count":n}`
-    CountAlone,
+    CountOnly,
 }
 
-/// 200 `{"rows":[…],"count":n}`, for an update or delete.
-pub(super) fn change_answer(
-    target: &Target<'_>,
+/// Builds 200 `{"rows":[…],"count":n}` for an update or delete.
+pub(super) fn change_response(
+    change: &ChangePlan<'_>,
     rows: &[Row],
-    without_rows: WithoutRows,
-) -> anyhow::Result<JsonAnswer> {
-    let (array, count) = match (target.answer_form(), &target.returning) {
-        (AnswerForm::RowEach, Answer::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
-        (AnswerForm::RowEach, Answer::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
-        (AnswerForm::Groups, _) => {
-            let row = rows.first().context("a write answered no row")?;
+    empty_output: EmptyOutput,
+) -> anyhow::Result<RowsResponse> {
+    let (array, count) = match (change_result_shape(change), &change.output) {
+        (ResultShape::RowPerWrite, WriteOutput::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
+        (ResultShape::RowPerWrite, WriteOutput::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
+        (ResultShape::ArrayPerGroup, _) => {
+            let row = rows.first().context("a write returned no row")?;
             (Cow::Borrowed(json_column(row, 0)?.unwrap_or("[]")), count_column(row, 1)?)
         }
     };
     let mut body = String::with_capacity(array.len() + 64);
-    let _ = match (&target.returning, without_rows) {
-        (Answer::Count { .. }, WithoutRows::CountAlone) => write!(body, "{{\"count\":{count}"),
+    let _ = match (&change.output, empty_output) {
+        (WriteOutput::Count { .. }, EmptyOutput::CountOnly) => write!(body, "{{\"count\":{count}"),
         _ => write!(body, "{{\"rows\":{array},\"count\":{count}"),
     };
-    match target.returning {
-        Answer::Count { forced: true } => body.push_str(",\"returning\":\"minimal\""),
-        Answer::Rows(_) if count > MAX_RETURNED_ROWS => body.push_str(",\"rowsCapped\":true"),
-        Answer::Count { .. } | Answer::Rows(_) => {}
+    match change.output {
+        WriteOutput::Count { unreadable: true } => body.push_str(",\"returning\":\"minimal\""),
+        WriteOutput::Rows(_) if count > MAX_RETURNED_ROWS => body.push_str(",\"rowsCapped\":true"),
+        WriteOutput::Count { .. } | WriteOutput::Rows(_) => {}
     }
     body.push('}');
-    Ok(JsonAnswer { status: StatusCode::OK, body })
+    Ok(RowsResponse { status: StatusCode::OK, body })
 }
 
-/// The row estimate in the answer of `EXPLAIN (FORMAT JSON)`.
+/// Reads the estimated number of rows from the result of `EXPLAIN (FORMAT JSON)`.
 pub(super) fn estimated_rows(rows: &[Row]) -> anyhow::Result<u64> {
     #[derive(serde::Deserialize)]
     struct Explained {
@@ -279,8 +243,50 @@ pub(super) fn estimated_rows(rows: &[Row]) -> anyhow::Result<u64> {
         #[serde(rename = "Plan Rows")]
         rows: f64,
     }
-    let row = rows.first().context("EXPLAIN answered no row")?;
-    let json = json_column(row, 0)?.context("EXPLAIN answered null")?;
-    let [Explained { plan }] = serde_json::from_str::<[Explained; 1]>(json).context("EXPLAIN answered another form")?;
+    let row = rows.first().context("EXPLAIN returned no row")?;
+    let json = json_column(row, 0)?.context("EXPLAIN returned null")?;
+    let [Explained { plan }] =
+        serde_json::from_str::<[Explained; 1]>(json).context("EXPLAIN returned an unexpected format")?;
     Ok(plan.rows.max(0.0) as u64)
+}
+
+/// Joins rows that are one JSON object each to an array.
+fn row_array(rows: &[Row]) -> anyhow::Result<String> {
+    let mut array = String::from("[");
+    for (position, row) in rows.iter().enumerate() {
+        if position > 0 {
+            array.push(',');
+        }
+        array.push_str(json_column(row, 0)?.unwrap_or("null"));
+    }
+    array.push(']');
+    Ok(array)
+}
+
+/// JSON as Postgres writes it. The binary and text formats of `json` are the same.
+struct JsonText<'a>(&'a str);
+
+impl<'a> FromSql<'a> for JsonText<'a> {
+    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(std::str::from_utf8(raw)?))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSON || *ty == Type::TEXT
+    }
+}
+
+fn json_column(row: &Row, position: usize) -> anyhow::Result<Option<&str>> {
+    let json: Option<JsonText<'_>> = row.try_get(position).context("a JSON column has another type")?;
+    Ok(json.map(|json| json.0))
+}
+
+fn text_column(row: &Row, position: usize) -> anyhow::Result<Option<Cow<'_, str>>> {
+    let text: Option<&str> = row.try_get(position).context("a text column has another type")?;
+    Ok(text.map(Cow::Borrowed))
+}
+
+fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
+    let count: i64 = row.try_get(position).context("a count column has another type")?;
+    Ok(count.unsigned_abs())
 }

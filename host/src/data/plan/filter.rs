@@ -1,76 +1,19 @@
-use std::sync::Arc;
-
 use crate::{
     data::{
         array_literal,
-        request::{Condition, Filter, Join, Operator, shortened},
-        schema::{Comparable, SqlType, Table, TypeClass},
+        message::shortened,
+        request::{Condition, Filter, Operator},
+        schema::{Comparable, Table, TypeClass},
     },
     error::{ApiError, ApiResult, Code},
 };
 
-use super::resolve::{ColumnRef, readable_column};
+use super::{
+    model::{Cast, ColumnRef, IsValue, Predicate, SqlOperator, Test},
+    resolve::readable_column,
+};
 
-/// A condition all of whose names exist and whose comparison its column's type has.
-#[derive(Debug, Clone)]
-pub enum Predicate<'p> {
-    Test { column: ColumnRef<'p>, negated: bool, test: Test<'p> },
-    Group { join: Join, negated: bool, predicates: Vec<Predicate<'p>> },
-}
-
-/// What a column's value is held against.
-#[derive(Debug, Clone)]
-pub enum Test<'p> {
-    /// `column operator $n::type`
-    Compare {
-        operator: SqlOperator,
-        cast: Cast<'p>,
-        value: Arc<str>,
-    },
-    /// `column = ANY ($n::type[])`
-    AnyOf {
-        list: Arc<str>,
-    },
-    Is(IsValue),
-    /// `column @@ websearch_to_tsquery($n)`
-    Search {
-        text: Arc<str>,
-    },
-}
-
-/// What a parameter is cast to.
-#[derive(Debug, Clone, Copy)]
-pub enum Cast<'p> {
-    To(&'p SqlType),
-    Text,
-    TextArray,
-}
-
-/// Operators as Postgres spells them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SqlOperator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Like,
-    CaseInsensitiveLike,
-    Contains,
-    ContainedBy,
-    Overlaps,
-    HasAnyKey,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IsValue {
-    Null,
-    True,
-    False,
-    Unknown,
-}
-
+/// Resolves the columns of conditions, and checks that their types support the operators.
 pub(super) fn plan_conditions<'p>(table: &'p Table, conditions: &'p [Condition]) -> ApiResult<Vec<Predicate<'p>>> {
     conditions
         .iter()
@@ -89,15 +32,19 @@ fn plan_filter<'p>(table: &'p Table, filter: &'p Filter) -> ApiResult<Predicate<
     let (_, column) = readable_column(table, &filter.column)?;
     let class = &column.column.class;
     let to_column = Cast::To(&column.column.base_type);
-    let comparison = |operator, needed: Comparable| {
-        if column.column.comparable < needed {
-            return Err(unsuited(filter, column, "this type has no such comparison; is and not.is work"));
+    let comparison = |operator, required: Comparable| {
+        if column.column.comparable < required {
+            return Err(unsupported(
+                filter,
+                column,
+                "the type does not support this comparison. Supported: is, not.is",
+            ));
         }
         Ok(Test::Compare { operator, cast: to_column, value: filter.value.clone() })
     };
     let pattern = |operator| match class {
         TypeClass::Text => Ok(Test::Compare { operator, cast: Cast::Text, value: filter.value.clone() }),
-        _ => Err(unsuited(filter, column, "it works on text columns")),
+        _ => Err(unsupported(filter, column, "it requires a text column")),
     };
     let test = match filter.operator {
         Operator::Eq => comparison(SqlOperator::Equal, Comparable::Equality)?,
@@ -109,9 +56,9 @@ fn plan_filter<'p>(table: &'p Table, filter: &'p Filter) -> ApiResult<Predicate<
         Operator::Like => pattern(SqlOperator::Like)?,
         Operator::Ilike => pattern(SqlOperator::CaseInsensitiveLike)?,
         Operator::In => match class {
-            TypeClass::Array => return Err(unsuited(filter, column, "use cs, cd or ov for arrays")),
+            TypeClass::Array => return Err(unsupported(filter, column, "for arrays, use cs, cd or ov")),
             _ if column.column.comparable == Comparable::No => {
-                return Err(unsuited(filter, column, "this type has no equality"));
+                return Err(unsupported(filter, column, "the type does not support equality"));
             }
             _ => Test::AnyOf { list: filter.value.clone() },
         },
@@ -121,7 +68,7 @@ fn plan_filter<'p>(table: &'p Table, filter: &'p Filter) -> ApiResult<Predicate<
         Operator::Ov => plan_containment(filter, column, SqlOperator::Overlaps)?,
         Operator::Fts => match class {
             TypeClass::Text | TypeClass::TsVector => Test::Search { text: filter.value.clone() },
-            _ => return Err(unsuited(filter, column, "it works on text and tsvector columns")),
+            _ => return Err(unsupported(filter, column, "it requires a text or tsvector column")),
         },
     };
     Ok(Predicate::Test { column, negated: filter.negated, test })
@@ -145,7 +92,7 @@ fn plan_is<'p>(filter: &Filter, column: ColumnRef<'p>) -> ApiResult<Test<'p>> {
         }
     };
     if value != IsValue::Null && column.column.class != TypeClass::Boolean {
-        return Err(unsuited(filter, column, "only is.…=null works on a column that is not boolean"));
+        return Err(unsupported(filter, column, "a column that is not boolean only supports the value null"));
     }
     Ok(Test::Is(value))
 }
@@ -158,7 +105,7 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
             ApiError::new(
                 Code::InvalidValue,
                 format!(
-                    "`{}.{}` needs an array, as {{a,b}} or [\"a\",\"b\"].",
+                    "`{}.{}` requires an array, for example {{a,b}} or [\"a\",\"b\"].",
                     filter.operator.name(),
                     column.column.name
                 ),
@@ -166,7 +113,7 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
         })
     };
     let (operator, cast, value) = match &column.column.class {
-        // `[2:3]={a,b}` is an array literal too.
+        // `[2:3]={a,b}` is an array literal, not JSON.
         TypeClass::Array if value.starts_with('[') && !value.contains("]={") => (operator, to_column, from_json()?),
         TypeClass::Array => (operator, to_column, value.clone()),
         TypeClass::Jsonb if operator == SqlOperator::Overlaps => {
@@ -184,23 +131,23 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
             };
             (operator, cast, value.clone())
         }
-        _ => return Err(unsuited(filter, column, "it works on arrays, jsonb and ranges")),
+        _ => return Err(unsupported(filter, column, "it requires an array, jsonb or range column")),
     };
     Ok(Test::Compare { operator, cast, value })
 }
 
-fn unsuited(filter: &Filter, column: ColumnRef<'_>, why: &str) -> ApiError {
+fn unsupported(filter: &Filter, column: ColumnRef<'_>, reason: &str) -> ApiError {
     ApiError::invalid(format!(
-        "`{}` can't be used on column `{}` of type {}: {why}.",
+        "`{}` can't be used on column `{}` of type {}: {reason}.",
         filter.operator.name(),
         column.column.name,
         column.column.data_type
     ))
 }
 
-/// Whether the conditions allow one row at most: they fix every column of some unique key.
-pub(super) fn pins_unique_key(table: &Table, predicates: &[Predicate<'_>]) -> bool {
-    let pinned = |position: &usize| {
+/// Returns whether at most one row can match, because the conditions fix every column of a unique key.
+pub(super) fn fixes_unique_key(table: &Table, predicates: &[Predicate<'_>]) -> bool {
+    let is_fixed = |position: &usize| {
         predicates.iter().any(|predicate| match predicate {
             Predicate::Test { column, negated: false, test: Test::Compare { operator: SqlOperator::Equal, .. } } => {
                 std::ptr::eq(column.column, &table.columns[*position])
@@ -208,5 +155,5 @@ pub(super) fn pins_unique_key(table: &Table, predicates: &[Predicate<'_>]) -> bo
             _ => false,
         })
     };
-    table.unique_keys.iter().any(|key| key.columns.iter().all(pinned))
+    table.unique_keys.iter().any(|key| key.columns.iter().all(is_fixed))
 }

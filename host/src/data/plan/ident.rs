@@ -1,7 +1,9 @@
 use std::fmt;
 
-/// A name that the planner found in the schema, or accepted as the name of an output. Only the planner makes one,
-/// and the only way into SQL is quoted, so no text of a client's can be anything but a name.
+/// A name that the planner found in the schema or accepted as an alias.
+///
+/// Only the planner can create one, and SQL gets it only in quotes. So a client's text can't become anything but a
+/// name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QuotedIdent<'p>(&'p str);
 
@@ -10,12 +12,12 @@ impl<'p> QuotedIdent<'p> {
         Self(name)
     }
 
-    /// The name itself, for JSON and messages.
+    /// Returns the unquoted name, for JSON and messages.
     pub fn name(self) -> &'p str {
         self.0
     }
 
-    /// Appends `"name"` with its quotes doubled.
+    /// Appends `"name"`; quotes in the name are doubled.
     pub fn push_to(self, sql: &mut String) {
         sql.push('"');
         for (position, part) in self.0.split('"').enumerate() {
@@ -41,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_are_doubled() {
+    fn quotes_in_names_are_doubled() {
         let check = |name: &str, expected: &str| assert_eq!(format!("{:?}", QuotedIdent::new(name)), expected);
         check("id", "\"id\"");
         check("select", "\"select\"");

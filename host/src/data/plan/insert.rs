@@ -4,7 +4,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     data::{
-        request::{InsertRequest, Resolution, Returning, Row, shortened},
+        message::{name_list, shortened},
+        request::{InsertRequest, Resolution, Returning, Row},
         schema::{Schema, Table},
     },
     error::{ApiError, ApiResult},
@@ -12,109 +13,46 @@ use crate::{
 
 use super::{
     ident::QuotedIdent,
-    resolve::{self, ColumnRef, forbidden, listed, unknown_column},
-    write::{Answer, CellValue, cell_value, forbidden_column, plan_answer, require_accepts, writable_column},
+    model::{CellValue, ColumnRef, Conflict, GroupRows, InsertGroup, InsertPlan},
+    resolve::{self, forbidden, forbidden_column, unknown_column},
+    write::{cell_value, plan_output, unsupported_write, writable_column},
 };
 
-/// Most sets of keys that the rows of one request may have.
-const MAX_SHAPES: usize = 50;
+/// Maximum number of different sets of keys in the rows of one request.
+const MAX_KEY_SETS: usize = 50;
 
-/// An insert all of whose names exist and may be written.
-#[derive(Debug)]
-pub struct InsertPlan<'p> {
-    pub table: QuotedIdent<'p>,
-    /// Rows by the set of their keys.
-    pub groups: Vec<InsertGroup<'p>>,
-    pub conflict: Option<Conflict<'p>>,
-    pub returning: Answer<'p>,
-    pub row_count: usize,
-}
-
-/// Rows that have the same keys.
-#[derive(Debug)]
-pub struct InsertGroup<'p> {
-    /// In the table's order; empty when the rows are all defaults.
-    pub columns: Vec<ColumnRef<'p>>,
-    pub rows: GroupRows<'p>,
-    /// Places of the rows in the request.
-    pub positions: Vec<usize>,
-}
-
-#[derive(Debug)]
-pub enum GroupRows<'p> {
-    /// So many rows without a key; `column` can be named to write them.
-    Defaults { count: usize, column: Option<ColumnRef<'p>> },
-    /// One row, each value a parameter of its own.
-    One(Vec<CellValue>),
-    /// A JSON array of the rows, one parameter.
-    Many(Arc<str>),
-}
-
-/// `ON CONFLICT`.
-#[derive(Debug)]
-pub struct Conflict<'p> {
-    /// Empty means any key.
-    pub columns: Vec<ColumnRef<'p>>,
-    pub resolution: Resolution,
-}
-
-/// Resolves an insert against the schema.
+/// Plans an insert.
 pub fn plan_insert<'p>(
     schema: &'p Schema,
     table_name: &str,
     request: &'p InsertRequest<'_>,
 ) -> ApiResult<InsertPlan<'p>> {
     let table = resolve::table(schema, table_name)?;
-    require_accepts(table, table.accepts.insert, "insert into")?;
+    if !table.accepts.insert {
+        return Err(unsupported_write(table, "insert into"));
+    }
     if !table.can_insert && !table.columns.iter().any(|column| column.can_insert) {
         return Err(forbidden(table, "insert into"));
     }
     let groups = plan_groups(table, request)?;
     let conflict = plan_conflict(table, request, &groups)?;
-    let default_answer = Returning::Representation;
     Ok(InsertPlan {
         table: QuotedIdent::new(&table.name),
         groups,
         conflict,
-        returning: plan_answer(schema, table, &request.select, request.returning, default_answer)?,
+        output: plan_output(schema, table, &request.select, request.returning, Returning::Representation)?,
         row_count: request.rows.len(),
     })
 }
 
+/// Groups the rows by their set of keys.
 fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResult<Vec<InsertGroup<'p>>> {
-    // (columns, places of the rows), in order of first appearance.
-    let mut shapes: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
-    let mut last_keys: &[(Cow<'_, str>, &RawValue)] = &[];
-    let mut last_shape = None;
-    for (place, row) in request.rows.iter().enumerate() {
-        let like_last = last_keys.len() == row.cells.len() && last_keys.iter().zip(&row.cells).all(|(a, b)| a.0 == b.0);
-        let shape = match last_shape {
-            Some(shape) if like_last => shape,
-            _ => {
-                let columns = row_columns(table, row)?;
-                match shapes.iter().position(|(seen, _)| *seen == columns) {
-                    Some(shape) => shape,
-                    None if shapes.len() == MAX_SHAPES => {
-                        return Err(ApiError::invalid(format!(
-                            "The rows have more than {MAX_SHAPES} different sets of keys; send them in several requests."
-                        )));
-                    }
-                    None => {
-                        shapes.push((columns, Vec::new()));
-                        shapes.len() - 1
-                    }
-                }
-            }
-        };
-        (last_keys, last_shape) = (&row.cells, Some(shape));
-        shapes[shape].1.push(place);
-    }
-    let all_alike = shapes.len() == 1;
-    shapes
+    let key_sets = key_sets(table, &request.rows)?;
+    let is_only_group = key_sets.len() == 1;
+    key_sets
         .into_iter()
-        .map(|(columns, positions)| {
-            let columns: Vec<ColumnRef<'p>> =
-                columns.into_iter().map(|position| ColumnRef::at(table, position)).collect();
+        .map(|KeySet { columns, positions }| {
+            let columns = column_refs(table, &columns);
             let rows = match positions.as_slice() {
                 _ if columns.is_empty() => GroupRows::Defaults {
                     count: positions.len(),
@@ -122,22 +60,61 @@ fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResul
                         .find(|position| table.columns[*position].can_insert)
                         .map(|position| ColumnRef::at(table, position)),
                 },
-                [place] => GroupRows::One(row_values(&columns, &request.rows[*place])?),
-                _ if all_alike => GroupRows::Many(request.rows_json.into()),
-                places => GroupRows::Many(joined_rows(request, places)),
+                [position] => GroupRows::One(row_values(&columns, &request.rows[*position])?),
+                _ if is_only_group => GroupRows::Many(request.rows_json.into()),
+                positions => GroupRows::Many(json_array(request, positions)),
             };
             Ok(InsertGroup { columns, rows, positions })
         })
         .collect()
 }
 
-/// Positions of a row's columns, ascending.
+/// A set of columns, and the positions of the rows that have exactly these.
+struct KeySet {
+    columns: Vec<usize>,
+    positions: Vec<usize>,
+}
+
+/// Returns the key sets in the order of their first row.
+fn key_sets(table: &Table, rows: &[Row<'_>]) -> ApiResult<Vec<KeySet>> {
+    let mut key_sets: Vec<KeySet> = Vec::new();
+    // Consecutive rows mostly have the same keys, so the previous row's set is tried first.
+    let mut previous: Option<(&[(Cow<'_, str>, &RawValue)], usize)> = None;
+    for (position, row) in rows.iter().enumerate() {
+        let same_keys = |cells: &[(Cow<'_, str>, &RawValue)]| {
+            cells.len() == row.cells.len() && cells.iter().zip(&row.cells).all(|(left, right)| left.0 == right.0)
+        };
+        let index = match previous {
+            Some((cells, index)) if same_keys(cells) => index,
+            _ => {
+                let columns = row_columns(table, row)?;
+                match key_sets.iter().position(|set| set.columns == columns) {
+                    Some(index) => index,
+                    None if key_sets.len() == MAX_KEY_SETS => {
+                        return Err(ApiError::invalid(format!(
+                            "The rows have more than {MAX_KEY_SETS} different sets of keys. Send them in several requests."
+                        )));
+                    }
+                    None => {
+                        key_sets.push(KeySet { columns, positions: Vec::new() });
+                        key_sets.len() - 1
+                    }
+                }
+            }
+        };
+        previous = Some((&row.cells, index));
+        key_sets[index].positions.push(position);
+    }
+    Ok(key_sets)
+}
+
+/// Returns the positions of a row's columns, ascending.
 fn row_columns(table: &Table, row: &Row<'_>) -> ApiResult<Vec<usize>> {
     let mut columns = Vec::with_capacity(row.cells.len());
     for (key, _) in &row.cells {
         let (position, column) = writable_column(table, key)?;
         if !column.column.can_insert {
-            return Err(forbidden_column(table, column, "insert into"));
+            return Err(forbidden_column(table, column.column, "insert into"));
         }
         columns.push(position);
     }
@@ -155,12 +132,13 @@ fn row_values(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<Vec<CellVal
         .collect()
 }
 
-fn joined_rows(request: &InsertRequest<'_>, places: &[usize]) -> Arc<str> {
-    let mut json =
-        String::with_capacity(2 + places.iter().map(|place| request.rows[*place].json.len() + 1).sum::<usize>());
-    for (position, place) in places.iter().enumerate() {
-        json.push(if position == 0 { '[' } else { ',' });
-        json.push_str(request.rows[*place].json);
+/// Joins the JSON of some rows to an array.
+fn json_array(request: &InsertRequest<'_>, positions: &[usize]) -> Arc<str> {
+    let rows = || positions.iter().map(|position| request.rows[*position].json);
+    let mut json = String::with_capacity(2 + rows().map(|row| row.len() + 1).sum::<usize>());
+    for (index, row) in rows().enumerate() {
+        json.push(if index == 0 { '[' } else { ',' });
+        json.push_str(row);
     }
     json.push(']');
     json.into()
@@ -179,7 +157,7 @@ fn plan_conflict<'p>(
                 let primary = table.primary_key().filter(|key| !key.deferrable);
                 let primary = primary.ok_or_else(|| {
                     ApiError::invalid(format!(
-                        "`resolution=merge` needs `onConflict`, since `{}` has no primary key.",
+                        "`resolution=merge` requires `onConflict`, because `{}` has no primary key.",
                         table.name
                     ))
                 })?;
@@ -187,12 +165,12 @@ fn plan_conflict<'p>(
             }
         };
     }
-    let mut wanted = Vec::with_capacity(request.on_conflict.len());
+    let mut target = Vec::with_capacity(request.on_conflict.len());
     for name in &request.on_conflict {
-        wanted.push(table.column_position(name).ok_or_else(|| unknown_column(table, name))?);
+        target.push(table.column_position(name).ok_or_else(|| unknown_column(table, name))?);
     }
     let same_columns =
-        |columns: &[usize]| columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column));
+        |columns: &[usize]| columns.len() == target.len() && columns.iter().all(|column| target.contains(column));
     let Some(key) = table.unique_keys.iter().find(|key| !key.deferrable && same_columns(&key.columns)) else {
         let keys: Vec<String> = table
             .unique_keys
@@ -202,27 +180,30 @@ fn plan_conflict<'p>(
             .collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         return Err(ApiError::invalid(format!(
-            "`onConflict={}` is not a unique key of `{}`; there are {}.",
+            "`onConflict={}` is not a unique key of `{}`. Supported: {}.",
             shortened(&request.on_conflict.join(",")),
             table.name,
-            listed(&keys, "none")
+            name_list(&keys)
         )));
     };
     match request.resolution.unwrap_or(Resolution::Merge) {
         Resolution::Merge => merge(table, &key.columns, groups).map(Some),
-        Resolution::Ignore => Ok(Some(Conflict { columns: refs(table, &key.columns), resolution: Resolution::Ignore })),
+        Resolution::Ignore => {
+            Ok(Some(Conflict { columns: column_refs(table, &key.columns), resolution: Resolution::Ignore }))
+        }
     }
 }
 
+/// Plans an upsert that updates existing rows. The role must be allowed to update every column sent.
 fn merge<'p>(table: &'p Table, key: &[usize], groups: &[InsertGroup<'_>]) -> ApiResult<Conflict<'p>> {
     for group in groups {
         if let Some(column) = group.columns.iter().find(|column| !column.column.can_update) {
-            return Err(forbidden_column(table, *column, "update"));
+            return Err(forbidden_column(table, column.column, "update"));
         }
     }
-    Ok(Conflict { columns: refs(table, key), resolution: Resolution::Merge })
+    Ok(Conflict { columns: column_refs(table, key), resolution: Resolution::Merge })
 }
 
-fn refs<'p>(table: &'p Table, positions: &[usize]) -> Vec<ColumnRef<'p>> {
+fn column_refs<'p>(table: &'p Table, positions: &[usize]) -> Vec<ColumnRef<'p>> {
     positions.iter().map(|position| ColumnRef::at(table, *position)).collect()
 }

@@ -1,18 +1,30 @@
-//! Second stage: a request → a plan, against one schema. Every name is resolved here or the request ends with an
-//! error that names it; nothing here holds a connection.
+//! Second stage: turns a request into a plan. Every name is resolved against the schema; an unknown one ends the
+//! request with an error that names it. Nothing here has a connection.
+//!
+//! [`model`] defines the plans. [`read`], [`insert`] and [`change`] (update, delete) make them; [`write`] is what
+//! inserts and changes share. [`filter`] and [`output`] plan conditions and selected columns. [`resolve`] looks up
+//! names, and only here a name becomes a [`QuotedIdent`].
 
-mod filter;
-mod ident;
+mod model;
+
+mod change;
 mod insert;
-mod output;
 mod read;
-mod resolve;
+
 mod write;
 
-pub use filter::{Cast, IsValue, Predicate, SqlOperator, Test};
+mod filter;
+mod output;
+
+mod ident;
+mod resolve;
+
+pub use change::{plan_delete, plan_update};
 pub use ident::QuotedIdent;
-pub use insert::{Conflict, GroupRows, InsertGroup, InsertPlan, plan_insert};
-pub use output::{EmbedPlan, EmbedShape, Output};
-pub use read::{Keyset, OrderTerm, ReadPlan, plan_read};
-pub use resolve::ColumnRef;
-pub use write::{Answer, Answered, CellValue, DeletePlan, Target, UpdatePlan, plan_delete, plan_update};
+pub use insert::plan_insert;
+pub use model::{
+    Cast, CellValue, ChangePlan, ColumnRef, Conflict, DeletePlan, EmbedPlan, EmbedShape, GroupRows, InsertGroup,
+    InsertPlan, IsValue, Keyset, OrderTerm, Output, Predicate, ReadPlan, ReturnedRows, SqlOperator, Test, UpdatePlan,
+    WriteOutput,
+};
+pub use read::plan_read;

@@ -1,6 +1,7 @@
 use crate::{
     data::{
-        request::{Embed, SelectItem, shortened},
+        message::{name_list, shortened},
+        request::{Embed, SelectItem},
         schema::{ForeignKey, Schema, Table},
     },
     error::{ApiError, ApiResult, Code},
@@ -8,57 +9,23 @@ use crate::{
 
 use super::{
     ident::QuotedIdent,
-    resolve::{ColumnRef, forbidden, listed, readable_column},
+    model::{ColumnRef, EmbedPlan, EmbedShape, Output},
+    resolve::{forbidden, readable_column},
 };
 
-/// Postgres cuts longer names off.
+/// Postgres truncates longer names.
 const MAX_NAME_BYTES: usize = 63;
-
-/// One member of each answered row.
-#[derive(Debug, Clone)]
-pub enum Output<'p> {
-    Column { column: ColumnRef<'p>, name: QuotedIdent<'p> },
-    Embed(EmbedPlan<'p>),
-}
-
-/// A table reached over a foreign key.
-#[derive(Debug, Clone)]
-pub struct EmbedPlan<'p> {
-    pub name: QuotedIdent<'p>,
-    pub table: QuotedIdent<'p>,
-    pub outputs: Vec<Output<'p>>,
-    /// Pairs of the embedded table's column and the embedding table's.
-    pub on: Vec<(QuotedIdent<'p>, QuotedIdent<'p>)>,
-    pub shape: EmbedShape<'p>,
-}
-
-#[derive(Debug, Clone)]
-pub enum EmbedShape<'p> {
-    /// At most one row: an object, or null.
-    Object,
-    /// An array of at most `limit`, in the order of the primary key as far as there is one.
-    Array { order: Vec<QuotedIdent<'p>>, limit: u64 },
-}
-
-impl<'p> Output<'p> {
-    /// The member's name in the JSON.
-    pub fn name(&self) -> &'p str {
-        match self {
-            Self::Column { name, .. } => name.name(),
-            Self::Embed(embed) => embed.name.name(),
-        }
-    }
-}
 
 /// Whether a select may embed other tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Embedding {
-    /// With at most so many rows in an embedded array.
+    /// `limit` is the maximum number of rows in an embedded array.
     Allowed { limit: u64 },
-    /// A write answers its own table's rows.
-    Refused,
+    /// The request is a write, which returns rows of its own table only.
+    NotAllowed,
 }
 
+/// Resolves the items of a `select`.
 pub(super) fn plan_outputs<'p>(
     schema: &'p Schema,
     table: &'p Table,
@@ -88,9 +55,9 @@ pub(super) fn plan_outputs<'p>(
             }
             SelectItem::Embed(embed) => match embedding {
                 Embedding::Allowed { limit } => outputs.push(Output::Embed(plan_embed(schema, table, embed, limit)?)),
-                Embedding::Refused => {
+                Embedding::NotAllowed => {
                     return Err(ApiError::invalid(format!(
-                        "`{}` can't be embedded in the answer of a write; read it with a GET.",
+                        "`{}` can't be embedded in the response of a write. Read it with GET.",
                         shortened(&embed.table)
                     )));
                 }
@@ -101,8 +68,8 @@ pub(super) fn plan_outputs<'p>(
         return Ok(outputs);
     }
     match repeated_name(&outputs) {
-        Some(name) => Err(ApiError::invalid(format!("`select` gives two members the name `{name}`."))
-            .with_hint("Rename one, as in alias:column.")),
+        Some(name) => Err(ApiError::invalid(format!("`select` contains the name `{name}` twice."))
+            .with_hint("Rename one of them, as in alias:column.")),
         None => Ok(outputs),
     }
 }
@@ -123,7 +90,7 @@ fn output_name(alias: &str) -> ApiResult<QuotedIdent<'_>> {
     Ok(QuotedIdent::new(alias))
 }
 
-/// A foreign key seen from the embedding table.
+/// A foreign key between the embedding and the embedded table.
 #[derive(Clone, Copy)]
 enum Relation<'p> {
     /// The embedding table refers to the embedded one.
@@ -152,8 +119,8 @@ fn plan_embed<'p>(
         return Err(ApiError::new(
             Code::Forbidden,
             format!(
-                "This key may not read the columns of `{}`, over which `{}` would be embedded.",
-                key.name, target.name
+                "To embed `{}`, this key would have to read the columns of foreign key `{}`, which it may not.",
+                target.name, key.name
             ),
         ));
     }
@@ -187,10 +154,10 @@ fn plan_embed<'p>(
     })
 }
 
-/// The one foreign key between the two tables that fits the hint.
+/// Returns the foreign key between the two tables that matches the hint.
 ///
-/// A hint names a referring column or the constraint. In a table that refers to itself a column follows the
-/// reference, and the constraint leads back.
+/// A hint is the name of a referring column or of the constraint. If a table refers to itself, the column stands for
+/// the referenced row, and the constraint for the referring rows.
 fn find_relation<'p>(
     schema: &'p Schema,
     parent: &Table,
@@ -210,7 +177,7 @@ fn find_relation<'p>(
     if relations.is_empty() {
         return Err(unrelated(schema, parent, &target.name));
     }
-    let fits = |relation: &&Relation<'p>| {
+    let matches_hint = |relation: &&Relation<'p>| {
         let Some(hint) = hint else { return true };
         let (key, referring) = match relation {
             Relation::Forward(key) => (key, parent),
@@ -223,30 +190,30 @@ fn find_relation<'p>(
             _ => by_column || key.name == hint,
         }
     };
-    let fitting: Vec<&Relation<'p>> = relations.iter().filter(fits).collect();
-    match fitting.as_slice() {
+    let matching: Vec<&Relation<'p>> = relations.iter().filter(matches_hint).collect();
+    match matching.as_slice() {
         [relation] => Ok(**relation),
         _ => {
             let choices: Vec<String> =
-                relations.iter().map(|relation| choice(parent, target, relation, to_itself)).collect();
-            let message = match (fitting.len(), hint) {
+                relations.iter().map(|relation| unambiguous_item(parent, target, relation, to_itself)).collect();
+            let message = match (matching.len(), hint) {
                 (0, Some(hint)) => format!(
-                    "No foreign key between `{}` and `{}` has the column or name `{}`.",
+                    "No foreign key between `{}` and `{}` has the name or column `{}`.",
                     parent.name,
                     target.name,
                     shortened(hint)
                 ),
-                _ => format!("`{}` and `{}` are related in more than one way.", parent.name, target.name),
+                _ => format!("`{}` and `{}` are related by more than one foreign key.", parent.name, target.name),
             };
             Err(ApiError::new(Code::UnknownRelation, message)
-                .with_hint(format!("Write one of {}.", choices.join(", ")))
+                .with_hint(format!("Use one of {}.", choices.join(", ")))
                 .with_details(serde_json::json!({ "choices": choices })))
         }
     }
 }
 
-/// How to ask for this relation and no other.
-fn choice(parent: &Table, target: &Table, relation: &Relation<'_>, to_itself: bool) -> String {
+/// Returns the `select` item that chooses this relation.
+fn unambiguous_item(parent: &Table, target: &Table, relation: &Relation<'_>, to_itself: bool) -> String {
     let hint = match relation {
         Relation::Forward(key) if to_itself || key.columns.len() == 1 => &parent.columns[key.columns[0]].name,
         Relation::Forward(key) | Relation::Backward(key) => &key.name,
@@ -254,7 +221,7 @@ fn choice(parent: &Table, target: &Table, relation: &Relation<'_>, to_itself: bo
     format!("{}!{hint}(…)", target.name)
 }
 
-fn unrelated(schema: &Schema, parent: &Table, wanted: &str) -> ApiError {
+fn unrelated(schema: &Schema, parent: &Table, embedded: &str) -> ApiError {
     let mut related: Vec<&str> = schema
         .foreign_keys
         .iter()
@@ -269,20 +236,20 @@ fn unrelated(schema: &Schema, parent: &Table, wanted: &str) -> ApiError {
     let error = ApiError::new(
         Code::UnknownRelation,
         format!(
-            "No foreign key leads from `{}` to a table `{}`; there are keys to {}.",
+            "No foreign key connects `{}` to a table `{}`. Tables related to `{}`: {}.",
             parent.name,
-            shortened(wanted),
-            listed(&related, "none")
+            shortened(embedded),
+            parent.name,
+            name_list(&related)
         ),
     );
-    let joined = |between: &&str| {
-        let reaches = |from: &str, to: &str| {
-            schema.foreign_keys.iter().any(|key| key.table == from && key.references_table == to)
-        };
-        reaches(between, &parent.name) && reaches(between, wanted)
+    let is_join_table = |table: &&str| {
+        let refers_to =
+            |to: &str| schema.foreign_keys.iter().any(|key| key.table == **table && key.references_table == to);
+        refers_to(&parent.name) && refers_to(embedded)
     };
-    match related.iter().find(|between| joined(between)) {
-        Some(between) => error.with_hint(format!("Go through the table between them: {between}({wanted}(…)).")),
+    match related.iter().find(|table| is_join_table(table)) {
+        Some(table) => error.with_hint(format!("Embed through the join table: {table}({embedded}(…)).")),
         None => error,
     }
 }

@@ -1,24 +1,14 @@
-//! Names of a request → things of the schema, or an error that names the unknown one and lists those there are.
+//! Looks up names in the schema. The error for an unknown name lists the known ones.
 
 use crate::{
     data::{
-        request::shortened,
+        message::{name_list, shortened},
         schema::{Column, Schema, Table},
     },
     error::{ApiError, ApiResult, Code},
 };
 
-use super::ident::QuotedIdent;
-
-/// Most names in a message.
-const LISTED: usize = 30;
-
-/// A column together with the right to write its name into SQL.
-#[derive(Debug, Clone, Copy)]
-pub struct ColumnRef<'p> {
-    pub ident: QuotedIdent<'p>,
-    pub column: &'p Column,
-}
+use super::{ident::QuotedIdent, model::ColumnRef};
 
 impl<'p> ColumnRef<'p> {
     pub(super) fn at(table: &'p Table, position: usize) -> Self {
@@ -27,18 +17,19 @@ impl<'p> ColumnRef<'p> {
     }
 }
 
+/// Returns a table by name.
 pub(super) fn table<'p>(schema: &'p Schema, name: &str) -> ApiResult<&'p Table> {
     schema.table(name).ok_or_else(|| {
         let names: Vec<&str> = schema.sorted_tables().into_iter().map(|table| table.name.as_str()).collect();
         ApiError::new(
             Code::UnknownTable,
-            format!("There is no table `{}`; this key can see {}.", shortened(name), listed(&names, "none")),
+            format!("Unknown table `{}`. Tables that this key can access: {}.", shortened(name), name_list(&names)),
         )
-        .with_hint("Names are case-sensitive. A new table is for the secret key alone until it is exposed.")
+        .with_hint("Names are case-sensitive. Until a table is exposed, only the secret key can access it.")
     })
 }
 
-/// A column by name and position, whatever the role may do with it.
+/// Returns a column and its position, regardless of the role's privileges.
 pub(super) fn column<'p>(table: &'p Table, name: &str) -> ApiResult<(usize, &'p Column)> {
     match table.column_position(name) {
         Some(position) => Ok((position, &table.columns[position])),
@@ -46,14 +37,11 @@ pub(super) fn column<'p>(table: &'p Table, name: &str) -> ApiResult<(usize, &'p 
     }
 }
 
-/// A column that the role may read.
+/// Returns a column that the role may read, and its position.
 pub(super) fn readable_column<'p>(table: &'p Table, name: &str) -> ApiResult<(usize, ColumnRef<'p>)> {
     let (position, column) = column(table, name)?;
     if !column.can_select {
-        return Err(ApiError::new(
-            Code::Forbidden,
-            format!("This key may not read column `{}` of `{}`.", column.name, table.name),
-        ));
+        return Err(forbidden_column(table, column, "read"));
     }
     Ok((position, ColumnRef::at(table, position)))
 }
@@ -62,19 +50,19 @@ pub(super) fn unknown_column(table: &Table, name: &str) -> ApiError {
     let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
     ApiError::new(
         Code::UnknownColumn,
-        format!("`{}` has no column `{}`; there are {}.", table.name, shortened(name), listed(&names, "none")),
+        format!("`{}` has no column `{}`. Columns: {}.", table.name, shortened(name), name_list(&names)),
     )
 }
 
-pub(super) fn forbidden(table: &Table, act: &str) -> ApiError {
-    ApiError::new(Code::Forbidden, format!("This key may not {act} `{}`.", table.name))
+/// The error for an operation that the role may not perform on the table.
+pub(super) fn forbidden(table: &Table, operation: &str) -> ApiError {
+    ApiError::new(Code::Forbidden, format!("This key may not {operation} `{}`.", table.name))
 }
 
-/// `a, b and 3 more`.
-pub(in crate::data) fn listed(names: &[&str], none: &str) -> String {
-    match names.len() {
-        0 => none.to_owned(),
-        count if count > LISTED => format!("{} and {} more", names[..LISTED].join(", "), count - LISTED),
-        _ => names.join(", "),
-    }
+/// The error for an operation that the role may not perform on the column.
+pub(super) fn forbidden_column(table: &Table, column: &Column, operation: &str) -> ApiError {
+    ApiError::new(
+        Code::Forbidden,
+        format!("This key may not {operation} column `{}` of `{}`.", column.name, table.name),
+    )
 }

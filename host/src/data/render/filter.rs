@@ -4,89 +4,86 @@ use crate::data::{
     schema::TypeClass,
 };
 
-use super::{Alias, Origin, Writer};
+use super::writer::{Alias, Origin, SqlWriter};
 
-impl<'p> Writer<'p> {
-    /// ` WHERE …`, or nothing.
-    pub(super) fn where_all(&mut self, alias: Alias, predicates: &[Predicate<'p>]) {
-        if predicates.is_empty() {
-            return;
-        }
-        self.push(" WHERE ");
-        self.joined(predicates, " AND ", |writer, predicate| writer.predicate(alias, predicate));
+/// Writes ` WHERE …`, or nothing if there are no predicates.
+pub(super) fn write_where<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicates: &[Predicate<'p>]) {
+    if predicates.is_empty() {
+        return;
     }
+    sql.push(" WHERE ");
+    sql.joined(predicates, " AND ", |sql, predicate| write_predicate(sql, alias, predicate));
+}
 
-    pub(super) fn predicate(&mut self, alias: Alias, predicate: &Predicate<'p>) {
-        match predicate {
-            Predicate::Group { join, negated, predicates } => {
-                self.push(if *negated { "NOT (" } else { "(" });
-                let separator = match join {
-                    Join::And => " AND ",
-                    Join::Or => " OR ",
-                };
-                self.joined(predicates, separator, |writer, predicate| writer.predicate(alias, predicate));
-                self.push(")");
+fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predicate<'p>) {
+    match predicate {
+        Predicate::Group { join, negated, predicates } => {
+            sql.push(if *negated { "NOT (" } else { "(" });
+            let separator = match join {
+                Join::And => " AND ",
+                Join::Or => " OR ",
+            };
+            sql.joined(predicates, separator, |sql, predicate| write_predicate(sql, alias, predicate));
+            sql.push(")");
+        }
+        Predicate::Test { column, negated, test } => {
+            if *negated {
+                sql.push("NOT (");
             }
-            Predicate::Test { column, negated, test } => {
-                if *negated {
-                    self.push("NOT (");
+            // A text column must be converted to a tsvector.
+            let is_text_search = matches!(test, Test::Search { .. }) && column.column.class == TypeClass::Text;
+            if is_text_search {
+                sql.push("to_tsvector(");
+            }
+            sql.qualified(alias, column.ident);
+            if is_text_search {
+                sql.push(")");
+            }
+            match test {
+                Test::Compare { operator, cast, value } => {
+                    sql.push(operator_sql(*operator));
+                    sql.param(Some(value.clone()), *cast, Origin::Column(column.column));
                 }
-                // Only a text column is turned into a tsvector on the way.
-                let searched_text = matches!(test, Test::Search { .. }) && column.column.class == TypeClass::Text;
-                if searched_text {
-                    self.push("to_tsvector(");
+                Test::AnyOf { list } => {
+                    sql.push(" = ANY (");
+                    sql.untyped_param(Some(list.clone()), Origin::Column(column.column));
+                    sql.push("::");
+                    sql.sql_type(&column.column.base_type);
+                    sql.push("[])");
                 }
-                self.qualified(alias, column.ident);
-                if searched_text {
-                    self.push(")");
+                Test::Is(value) => sql.push(match value {
+                    IsValue::Null => " IS NULL",
+                    IsValue::True => " IS TRUE",
+                    IsValue::False => " IS FALSE",
+                    IsValue::Unknown => " IS UNKNOWN",
+                }),
+                Test::Search { text } => {
+                    sql.push(" @@ websearch_to_tsquery(");
+                    sql.untyped_param(Some(text.clone()), Origin::Column(column.column));
+                    sql.push("::text)");
                 }
-                match test {
-                    Test::Compare { operator, cast, value } => {
-                        self.push(operator.spaced());
-                        self.param(Some(value.clone()), *cast, Origin::Column(column.column));
-                    }
-                    Test::AnyOf { list } => {
-                        self.push(" = ANY (");
-                        self.bare_param(Some(list.clone()), Origin::Column(column.column));
-                        self.push("::");
-                        self.sql_type(&column.column.base_type);
-                        self.push("[])");
-                    }
-                    Test::Is(value) => self.push(match value {
-                        IsValue::Null => " IS NULL",
-                        IsValue::True => " IS TRUE",
-                        IsValue::False => " IS FALSE",
-                        IsValue::Unknown => " IS UNKNOWN",
-                    }),
-                    Test::Search { text } => {
-                        self.push(" @@ websearch_to_tsquery(");
-                        self.bare_param(Some(text.clone()), Origin::Column(column.column));
-                        self.push("::text)");
-                    }
-                }
-                if *negated {
-                    self.push(")");
-                }
+            }
+            if *negated {
+                sql.push(")");
             }
         }
     }
 }
 
-impl SqlOperator {
-    const fn spaced(self) -> &'static str {
-        match self {
-            Self::Equal => " = ",
-            Self::NotEqual => " <> ",
-            Self::Less => " < ",
-            Self::LessOrEqual => " <= ",
-            Self::Greater => " > ",
-            Self::GreaterOrEqual => " >= ",
-            Self::Like => " LIKE ",
-            Self::CaseInsensitiveLike => " ILIKE ",
-            Self::Contains => " @> ",
-            Self::ContainedBy => " <@ ",
-            Self::Overlaps => " && ",
-            Self::HasAnyKey => " ?| ",
-        }
+/// Returns the operator's SQL, with spaces around it.
+const fn operator_sql(operator: SqlOperator) -> &'static str {
+    match operator {
+        SqlOperator::Equal => " = ",
+        SqlOperator::NotEqual => " <> ",
+        SqlOperator::Less => " < ",
+        SqlOperator::LessOrEqual => " <= ",
+        SqlOperator::Greater => " > ",
+        SqlOperator::GreaterOrEqual => " >= ",
+        SqlOperator::Like => " LIKE ",
+        SqlOperator::CaseInsensitiveLike => " ILIKE ",
+        SqlOperator::Contains => " @> ",
+        SqlOperator::ContainedBy => " <@ ",
+        SqlOperator::Overlaps => " && ",
+        SqlOperator::HasAnyKey => " ?| ",
     }
 }

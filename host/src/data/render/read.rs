@@ -5,71 +5,75 @@ use crate::data::{
     request::{Count, Direction, Nulls},
 };
 
-use super::{Alias, Kind, Origin, Rendered, Writer};
+use super::{
+    filter::write_where,
+    writer::{Alias, Origin, Rendered, SqlWriter, StatementKind},
+};
 
-/// A skip this long makes Postgres read that many rows.
-const LONG_OFFSET: u64 = 1000;
+/// Offset above which a read counts as heavy: Postgres reads every skipped row.
+const HEAVY_OFFSET: u64 = 1000;
 
-/// Columns of the answer of [`render_read`]'s statement:
-/// - a plan that is `single`: each row is one JSON object;
-/// - else one row: the JSON array of up to `limit + 1` rows (null for none), their number, then the exact total if
-///   wanted, then, when the keyset's members are not all selected, the text of each term in row number `limit`.
+/// Renders a read. The result of its statement is:
+/// - for a `single` plan, rows of one JSON object each;
+/// - otherwise one row: the JSON array of up to `limit + 1` rows (null if there are none); their number; the exact
+///   total if requested; and, unless all members of the keyset are selected, the text of each term in row `limit`.
 pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
-    let mut writer = Writer::new();
+    let mut sql = SqlWriter::new();
     if plan.single {
-        writer.push("SELECT row_to_json(r.*) FROM (SELECT ");
-        writer.outputs(Alias::ROOT, &plan.outputs, &mut 0);
-        writer.from(plan);
-        writer.where_all(Alias::ROOT, &plan.filter);
-        writer.push(") r");
-        return writer.finish(Kind::READ);
+        sql.push("SELECT row_to_json(r.*) FROM (SELECT ");
+        write_outputs(&mut sql, Alias::ROOT, &plan.outputs, &mut 0);
+        write_from(&mut sql, plan);
+        write_where(&mut sql, Alias::ROOT, &plan.filter);
+        sql.push(") r");
+        return sql.finish(StatementKind::READ);
     }
-    let hidden_keys = plan.keyset.as_ref().filter(|keyset| keyset.members.is_none());
-    let hidden_terms = hidden_keys.map_or(&[][..], |keyset| &plan.order[..keyset.terms]);
-    writer.push("SELECT json_agg(r.");
-    writer.push(if hidden_terms.is_empty() { "*), count(*)" } else { "json), count(*)" });
+    let unselected = plan.keyset.as_ref().filter(|keyset| keyset.members.is_none());
+    let unselected_terms = unselected.map_or(&[][..], |keyset| &plan.order[..keyset.terms]);
+    sql.push("SELECT json_agg(r.");
+    sql.push(if unselected_terms.is_empty() { "*), count(*)" } else { "json), count(*)" });
     if plan.count == Count::Exact {
-        writer.push(", (SELECT count(*)");
-        writer.from(plan);
-        writer.where_all(Alias::ROOT, &plan.filter);
-        writer.push(")");
+        sql.push(", (SELECT count(*)");
+        write_from(&mut sql, plan);
+        write_where(&mut sql, Alias::ROOT, &plan.filter);
+        sql.push(")");
     }
-    for position in 0..hidden_terms.len() {
-        writer.push(", (array_agg(r.k");
-        writer.number(position as u64);
-        writer.push("))[");
-        writer.number(plan.limit);
-        writer.push("]");
+    for position in 0..unselected_terms.len() {
+        sql.push(", (array_agg(r.k");
+        sql.number(position as u64);
+        sql.push("))[");
+        sql.number(plan.limit);
+        sql.push("]");
     }
-    writer.push(" FROM (SELECT ");
-    if hidden_terms.is_empty() {
-        writer.outputs(Alias::ROOT, &plan.outputs, &mut 0);
+    sql.push(" FROM (SELECT ");
+    if unselected_terms.is_empty() {
+        write_outputs(&mut sql, Alias::ROOT, &plan.outputs, &mut 0);
     } else {
-        // The rows' JSON must not have the keys in it, so it is made beside them.
-        writer.push("(SELECT row_to_json(r.*) FROM (SELECT ");
-        writer.outputs(Alias::ROOT, &plan.outputs, &mut 0);
-        writer.push(") r) AS json");
-        for (position, term) in hidden_terms.iter().enumerate() {
-            writer.push(", ");
-            writer.qualified(Alias::ROOT, term.column.ident);
-            writer.push("::text AS k");
-            writer.number(position as u64);
+        // The rows' JSON must not contain the key columns, so it is a separate column.
+        sql.push("(SELECT row_to_json(r.*) FROM (SELECT ");
+        write_outputs(&mut sql, Alias::ROOT, &plan.outputs, &mut 0);
+        sql.push(") r) AS json");
+        for (position, term) in unselected_terms.iter().enumerate() {
+            sql.push(", ");
+            sql.qualified(Alias::ROOT, term.column.ident);
+            sql.push("::text AS k");
+            sql.number(position as u64);
         }
     }
-    writer.page(plan);
-    writer.push(") r");
-    writer.finish(Kind { heavy: is_heavy(plan), ..Kind::READ })
+    write_page(&mut sql, plan);
+    sql.push(") r");
+    sql.finish(StatementKind { heavy: is_heavy(plan), ..StatementKind::READ })
 }
 
-/// The planner's estimate of all pages together, as `EXPLAIN`'s JSON.
+/// Renders the `EXPLAIN` whose JSON contains the estimated number of rows over all pages.
 pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
-    let mut writer = Writer::new();
-    writer.push("EXPLAIN (FORMAT JSON) SELECT 1");
-    writer.from(plan);
-    writer.where_all(Alias::ROOT, &plan.filter);
-    writer.finish(Kind::READ)
+    let mut sql = SqlWriter::new();
+    sql.push("EXPLAIN (FORMAT JSON) SELECT 1");
+    write_from(&mut sql, plan);
+    write_where(&mut sql, Alias::ROOT, &plan.filter);
+    sql.finish(StatementKind::READ)
 }
 
+/// Returns whether the read probably takes long: it may scan the table, or counts or skips many rows.
 fn is_heavy(plan: &ReadPlan<'_>) -> bool {
     fn scans(predicate: &Predicate<'_>) -> bool {
         match predicate {
@@ -92,7 +96,7 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
         }
     }
     plan.count == Count::Exact
-        || plan.offset > LONG_OFFSET
+        || plan.offset > HEAVY_OFFSET
         || plan.filter.iter().any(scans)
         || plan.outputs.iter().any(|output| match output {
             Output::Embed(embed) => matches!(embed.shape, EmbedShape::Array { .. }),
@@ -100,164 +104,165 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
         })
 }
 
-impl<'p> Writer<'p> {
-    fn from(&mut self, plan: &ReadPlan<'p>) {
-        self.push(" FROM ");
-        self.table(plan.table);
-        self.push(" AS t");
-    }
+fn write_from<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    sql.push(" FROM ");
+    sql.table(plan.table);
+    sql.push(" AS t");
+}
 
-    /// From `FROM` to `OFFSET`.
-    fn page(&mut self, plan: &ReadPlan<'p>) {
-        self.from(plan);
-        self.where_all(Alias::ROOT, &plan.filter);
-        if let (Some(after), Some(keyset)) = (&plan.after, &plan.keyset) {
-            self.push(if plan.filter.is_empty() { " WHERE " } else { " AND " });
-            self.keyset(&plan.order[..keyset.terms], after);
+/// Writes the statement from `FROM` to `OFFSET`.
+fn write_page<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    write_from(sql, plan);
+    write_where(sql, Alias::ROOT, &plan.filter);
+    if let (Some(after), Some(keyset)) = (&plan.after, &plan.keyset) {
+        sql.push(if plan.filter.is_empty() { " WHERE " } else { " AND " });
+        write_keyset(sql, &plan.order[..keyset.terms], after);
+    }
+    write_order(sql, &plan.order);
+    sql.push(" LIMIT ");
+    // One row more than the limit shows whether there is a next page.
+    sql.number(if plan.limit == 0 { 0 } else { plan.limit + 1 });
+    if plan.offset > 0 {
+        sql.push(" OFFSET ");
+        sql.untyped_param(Some(plan.offset.to_string().into()), Origin::Offset);
+        sql.push("::int8");
+    }
+}
+
+fn write_order<'p>(sql: &mut SqlWriter<'p>, order: &[OrderTerm<'p>]) {
+    if order.is_empty() {
+        return;
+    }
+    sql.push(" ORDER BY ");
+    sql.joined(order, ", ", |sql, term| {
+        sql.qualified(Alias::ROOT, term.column.ident);
+        if term.direction == Direction::Desc {
+            sql.push(" DESC");
         }
-        self.order(&plan.order);
-        self.push(" LIMIT ");
-        // One more tells whether there is a next page.
-        self.number(if plan.limit == 0 { 0 } else { plan.limit + 1 });
-        if plan.offset > 0 {
-            self.push(" OFFSET ");
-            self.bare_param(Some(plan.offset.to_string().into()), Origin::Offset);
-            self.push("::int8");
-        }
-    }
-
-    fn order(&mut self, order: &[OrderTerm<'p>]) {
-        if order.is_empty() {
-            return;
-        }
-        self.push(" ORDER BY ");
-        self.joined(order, ", ", |writer, term| {
-            writer.qualified(Alias::ROOT, term.column.ident);
-            if term.direction == Direction::Desc {
-                writer.push(" DESC");
-            }
-            // Left out where it changes nothing, for an index of another null order serves all the same.
-            if !term.column.column.not_null && term.nulls != term.direction.default_nulls() {
-                writer.push(match term.nulls {
-                    Nulls::First => " NULLS FIRST",
-                    Nulls::Last => " NULLS LAST",
-                });
-            }
-        });
-    }
-
-    pub(super) fn outputs(&mut self, alias: Alias, outputs: &[Output<'p>], embeds: &mut usize) {
-        self.joined(outputs, ", ", |writer, output| match output {
-            Output::Column { column, name } => {
-                writer.qualified(alias, column.ident);
-                if *name != column.ident {
-                    writer.push(" AS ");
-                    writer.ident(*name);
-                }
-            }
-            Output::Embed(embed) => writer.embed(alias, embed, embeds),
-        });
-    }
-
-    /// A subquery for each row.
-    fn embed(&mut self, parent: Alias, embed: &EmbedPlan<'p>, embeds: &mut usize) {
-        *embeds += 1;
-        let alias = Alias(*embeds);
-        self.push(match embed.shape {
-            EmbedShape::Object => "(SELECT row_to_json(r.*) FROM (SELECT ",
-            EmbedShape::Array { .. } => "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT ",
-        });
-        self.outputs(alias, &embed.outputs, embeds);
-        self.push(" FROM ");
-        self.table(embed.table);
-        self.push(" AS ");
-        self.alias(alias);
-        self.push(" WHERE ");
-        self.joined(&embed.on, " AND ", |writer, (own, parents)| {
-            writer.qualified(alias, *own);
-            writer.push(" = ");
-            writer.qualified(parent, *parents);
-        });
-        match &embed.shape {
-            EmbedShape::Object => self.push(" LIMIT 1"),
-            EmbedShape::Array { order, limit } => {
-                if !order.is_empty() {
-                    self.push(" ORDER BY ");
-                    self.joined(order, ", ", |writer, column| writer.qualified(alias, *column));
-                }
-                self.push(" LIMIT ");
-                self.number(*limit);
-            }
-        }
-        self.push(") r) AS ");
-        self.ident(embed.name);
-    }
-
-    /// True for the rows after the one whose key these are.
-    fn keyset(&mut self, terms: &[OrderTerm<'p>], values: &[Option<Arc<str>>]) {
-        let plain = |term: &OrderTerm<'p>| term.column.column.not_null && term.direction == terms[0].direction;
-        if terms.iter().all(plain) {
-            let row = terms.len() > 1;
-            self.push(if row { "(" } else { "" });
-            self.joined(terms, ", ", |writer, term| writer.qualified(Alias::ROOT, term.column.ident));
-            self.push(match (row, terms[0].direction) {
-                (true, Direction::Asc) => ") > (",
-                (true, Direction::Desc) => ") < (",
-                (false, Direction::Asc) => " > ",
-                (false, Direction::Desc) => " < ",
+        // Omitted where it changes nothing, so that an index with another order of nulls can be used.
+        if !term.column.column.not_null && term.nulls != term.direction.default_nulls() {
+            sql.push(match term.nulls {
+                Nulls::First => " NULLS FIRST",
+                Nulls::Last => " NULLS LAST",
             });
-            self.joined(terms.iter().zip(values), ", ", |writer, (term, value)| writer.key_param(term, value));
-            self.push(if row { ")" } else { "" });
-            return;
         }
-        // One alternative for each term: equal before it, beyond in it.
-        self.push("(");
-        let mut written = false;
-        for (position, (term, value)) in terms.iter().zip(values).enumerate() {
-            if value.is_none() && term.nulls == Nulls::Last {
-                continue; // Nothing comes after null.
-            }
-            self.push(if written { " OR (" } else { "(" });
-            written = true;
-            for (equal_term, equal_value) in terms.iter().zip(values).take(position) {
-                self.qualified(Alias::ROOT, equal_term.column.ident);
-                match equal_value {
-                    Some(_) => {
-                        self.push(" = ");
-                        self.key_param(equal_term, equal_value);
-                    }
-                    None => self.push(" IS NULL"),
-                }
-                self.push(" AND ");
-            }
-            self.beyond(term, value);
-            self.push(")");
-        }
-        self.push(if written { ")" } else { "false)" });
-    }
+    });
+}
 
-    fn beyond(&mut self, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
-        if value.is_none() {
-            self.qualified(Alias::ROOT, term.column.ident);
-            self.push(" IS NOT NULL");
-            return;
+/// Writes the list of outputs. `embeds` counts the embedded tables of the statement, to number their aliases.
+pub(super) fn write_outputs<'p>(sql: &mut SqlWriter<'p>, alias: Alias, outputs: &[Output<'p>], embeds: &mut usize) {
+    sql.joined(outputs, ", ", |sql, output| match output {
+        Output::Column { column, name } => {
+            sql.qualified(alias, column.ident);
+            if *name != column.ident {
+                sql.push(" AS ");
+                sql.ident(*name);
+            }
         }
-        let nulls_follow = !term.column.column.not_null && term.nulls == Nulls::Last;
-        self.push(if nulls_follow { "(" } else { "" });
-        self.qualified(Alias::ROOT, term.column.ident);
-        self.push(match term.direction {
-            Direction::Asc => " > ",
-            Direction::Desc => " < ",
+        Output::Embed(embed) => write_embed(sql, alias, embed, embeds),
+    });
+}
+
+/// Writes an embedded table as a subquery.
+fn write_embed<'p>(sql: &mut SqlWriter<'p>, parent: Alias, embed: &EmbedPlan<'p>, embeds: &mut usize) {
+    *embeds += 1;
+    let alias = Alias(*embeds);
+    sql.push(match embed.shape {
+        EmbedShape::Object => "(SELECT row_to_json(r.*) FROM (SELECT ",
+        EmbedShape::Array { .. } => "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT ",
+    });
+    write_outputs(sql, alias, &embed.outputs, embeds);
+    sql.push(" FROM ");
+    sql.table(embed.table);
+    sql.push(" AS ");
+    sql.alias(alias);
+    sql.push(" WHERE ");
+    sql.joined(&embed.on, " AND ", |sql, (column, parent_column)| {
+        sql.qualified(alias, *column);
+        sql.push(" = ");
+        sql.qualified(parent, *parent_column);
+    });
+    match &embed.shape {
+        EmbedShape::Object => sql.push(" LIMIT 1"),
+        EmbedShape::Array { order, limit } => {
+            if !order.is_empty() {
+                sql.push(" ORDER BY ");
+                sql.joined(order, ", ", |sql, column| sql.qualified(alias, *column));
+            }
+            sql.push(" LIMIT ");
+            sql.number(*limit);
+        }
+    }
+    sql.push(") r) AS ");
+    sql.ident(embed.name);
+}
+
+/// Writes the condition that a row comes after the row with these key values.
+fn write_keyset<'p>(sql: &mut SqlWriter<'p>, terms: &[OrderTerm<'p>], values: &[Option<Arc<str>>]) {
+    // A row comparison is possible only without nulls and with one direction.
+    let is_comparable = |term: &OrderTerm<'p>| term.column.column.not_null && term.direction == terms[0].direction;
+    if terms.iter().all(is_comparable) {
+        let is_row = terms.len() > 1;
+        sql.push(if is_row { "(" } else { "" });
+        sql.joined(terms, ", ", |sql, term| sql.qualified(Alias::ROOT, term.column.ident));
+        sql.push(match (is_row, terms[0].direction) {
+            (true, Direction::Asc) => ") > (",
+            (true, Direction::Desc) => ") < (",
+            (false, Direction::Asc) => " > ",
+            (false, Direction::Desc) => " < ",
         });
-        self.key_param(term, value);
-        if nulls_follow {
-            self.push(" OR ");
-            self.qualified(Alias::ROOT, term.column.ident);
-            self.push(" IS NULL)");
+        sql.joined(terms.iter().zip(values), ", ", |sql, (term, value)| write_key_param(sql, term, value));
+        sql.push(if is_row { ")" } else { "" });
+        return;
+    }
+    // One alternative for each term: the previous terms are equal, and this one is greater.
+    sql.push("(");
+    let mut is_first = true;
+    for (position, (term, value)) in terms.iter().zip(values).enumerate() {
+        if value.is_none() && term.nulls == Nulls::Last {
+            continue; // Nothing sorts after null.
         }
+        sql.push(if is_first { "(" } else { " OR (" });
+        is_first = false;
+        for (equal_term, equal_value) in terms.iter().zip(values).take(position) {
+            sql.qualified(Alias::ROOT, equal_term.column.ident);
+            match equal_value {
+                Some(_) => {
+                    sql.push(" = ");
+                    write_key_param(sql, equal_term, equal_value);
+                }
+                None => sql.push(" IS NULL"),
+            }
+            sql.push(" AND ");
+        }
+        write_after(sql, term, value);
+        sql.push(")");
     }
+    sql.push(if is_first { "false)" } else { ")" });
+}
 
-    fn key_param(&mut self, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
-        self.param(value.clone(), Cast::To(&term.column.column.base_type), Origin::Cursor);
+/// Writes the condition that the term's column sorts after the value.
+fn write_after<'p>(sql: &mut SqlWriter<'p>, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
+    if value.is_none() {
+        sql.qualified(Alias::ROOT, term.column.ident);
+        sql.push(" IS NOT NULL");
+        return;
     }
+    let nulls_follow = !term.column.column.not_null && term.nulls == Nulls::Last;
+    sql.push(if nulls_follow { "(" } else { "" });
+    sql.qualified(Alias::ROOT, term.column.ident);
+    sql.push(match term.direction {
+        Direction::Asc => " > ",
+        Direction::Desc => " < ",
+    });
+    write_key_param(sql, term, value);
+    if nulls_follow {
+        sql.push(" OR ");
+        sql.qualified(Alias::ROOT, term.column.ident);
+        sql.push(" IS NULL)");
+    }
+}
+
+fn write_key_param<'p>(sql: &mut SqlWriter<'p>, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
+    sql.param(value.clone(), Cast::To(&term.column.column.base_type), Origin::Cursor);
 }

@@ -2,290 +2,293 @@ use std::sync::Arc;
 
 use crate::data::{
     plan::{
-        Answer, Answered, Cast, CellValue, ColumnRef, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, Output,
-        QuotedIdent, Target, UpdatePlan,
+        Cast, CellValue, ChangePlan, ColumnRef, Conflict, DeletePlan, GroupRows, InsertGroup, InsertPlan, QuotedIdent,
+        ReturnedRows, UpdatePlan, WriteOutput,
     },
     request::Resolution,
 };
 
-use super::{Alias, Kind, Origin, Rendered, Writer};
+use super::{
+    filter::write_where,
+    read::write_outputs,
+    writer::{Alias, Origin, Rendered, SqlWriter, StatementKind},
+};
 
-/// In the message by which a statement says that it met too many rows, before their number.
+/// Marks the error of a statement that affected more rows than `maxAffected`. Their number follows.
 pub const MAX_AFFECTED_MARKER: &str = "atlashub_max_affected:";
 
-/// Most rows that an update or delete answers; the count is of all.
+/// Maximum number of rows that an update or delete returns. The count includes all.
 pub const MAX_RETURNED_ROWS: u64 = 10_000;
 
-/// Inserts with more rows than this run on a connection of their own.
-const BULK_ROWS: usize = 100;
+/// Number of rows above which an insert counts as heavy.
+const HEAVY_INSERT_ROWS: usize = 100;
 
-/// How a write's answer comes back.
+/// The shape of a write's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerForm {
-    /// One row for each row written: its JSON object, or a number where none is wanted.
-    RowEach,
-    /// One row with, for each group of rows, a JSON array (null for none, or none wanted) and the number written.
-    Groups,
+pub enum ResultShape {
+    /// One row for each row written: its JSON object, or a number if no rows are returned.
+    RowPerWrite,
+    /// One row with two columns for each group of rows: a JSON array (null if empty, or if no rows are returned) and
+    /// the number of rows written.
+    ArrayPerGroup,
 }
 
-impl InsertPlan<'_> {
-    pub fn answer_form(&self) -> AnswerForm {
-        match self.groups.as_slice() {
-            [InsertGroup { rows: GroupRows::One(_) | GroupRows::Defaults { count: 1, .. }, .. }] => AnswerForm::RowEach,
-            _ => AnswerForm::Groups,
+/// Returns the shape of an insert's result.
+pub fn insert_result_shape(plan: &InsertPlan<'_>) -> ResultShape {
+    match plan.groups.as_slice() {
+        [InsertGroup { rows: GroupRows::One(_) | GroupRows::Defaults { count: 1, .. }, .. }] => {
+            ResultShape::RowPerWrite
         }
+        _ => ResultShape::ArrayPerGroup,
     }
 }
 
-impl Target<'_> {
-    pub fn answer_form(&self) -> AnswerForm {
-        match (self.single, self.max_affected) {
-            (true, None | Some(1..)) => AnswerForm::RowEach,
-            _ => AnswerForm::Groups,
-        }
+/// Returns the shape of an update's or delete's result.
+pub fn change_result_shape(change: &ChangePlan<'_>) -> ResultShape {
+    match (change.single, change.max_affected) {
+        (true, None | Some(1..)) => ResultShape::RowPerWrite,
+        _ => ResultShape::ArrayPerGroup,
     }
 }
 
-/// The statement of an insert; all groups in one, so that all or nothing happens.
+/// Renders an insert. All groups are in one statement, so that either all rows are inserted or none.
 pub fn render_insert<'p>(plan: &InsertPlan<'p>) -> Rendered<'p> {
-    let mut writer = Writer::new();
-    let one_shape = plan.groups.len() == 1;
-    if plan.answer_form() == AnswerForm::RowEach {
-        writer.joined(&plan.groups, "", |writer, group| writer.insert(plan, group));
-        writer.returning_rows(&plan.returning);
-        return writer.finish(Kind::WRITE);
+    let mut sql = SqlWriter::new();
+    let is_one_group = plan.groups.len() == 1;
+    if insert_result_shape(plan) == ResultShape::RowPerWrite {
+        sql.joined(&plan.groups, "", |sql, group| write_insert(sql, plan, group));
+        write_returning_rows(&mut sql, &plan.output);
+        return sql.finish(StatementKind::WRITE);
     }
-    writer.push("WITH ");
-    writer.joined(plan.groups.iter().enumerate(), ", ", |writer, (number, group)| {
-        writer.group_name(number);
-        writer.push(" AS (");
-        writer.insert(plan, group);
-        writer.returning_columns(&plan.returning);
-        writer.push(")");
+    sql.push("WITH ");
+    sql.joined(plan.groups.iter().enumerate(), ", ", |sql, (number, group)| {
+        write_group_name(sql, number);
+        sql.push(" AS (");
+        write_insert(sql, plan, group);
+        write_returning_columns(sql, &plan.output);
+        sql.push(")");
     });
-    writer.push(" SELECT ");
-    writer.joined(0..plan.groups.len(), ", ", |writer, number| {
-        match plan.returning {
-            Answer::Rows(_) => {
-                writer.push("(SELECT json_agg(");
-                writer.group_name(number);
-                writer.push(".*) FROM ");
-                writer.group_name(number);
-                writer.push(")");
+    sql.push(" SELECT ");
+    sql.joined(0..plan.groups.len(), ", ", |sql, number| {
+        match plan.output {
+            WriteOutput::Rows(_) => {
+                sql.push("(SELECT json_agg(");
+                write_group_name(sql, number);
+                sql.push(".*) FROM ");
+                write_group_name(sql, number);
+                sql.push(")");
             }
-            Answer::Count { .. } => writer.push("NULL::json"),
+            WriteOutput::Count { .. } => sql.push("NULL::json"),
         }
-        writer.push(", (SELECT count(*) FROM ");
-        writer.group_name(number);
-        writer.push(")");
+        sql.push(", (SELECT count(*) FROM ");
+        write_group_name(sql, number);
+        sql.push(")");
     });
-    // Many rows of defaults are written out one by one.
-    let repeatable = one_shape && !matches!(plan.groups[0].rows, GroupRows::Defaults { .. });
-    writer.finish(Kind { cacheable: repeatable, heavy: plan.row_count > BULK_ROWS, ..Kind::WRITE })
+    // Several rows of defaults are written out one by one, so their number is part of the text.
+    let is_reusable = is_one_group && !matches!(plan.groups[0].rows, GroupRows::Defaults { .. });
+    sql.finish(StatementKind {
+        cacheable: is_reusable,
+        heavy: plan.row_count > HEAVY_INSERT_ROWS,
+        ..StatementKind::WRITE
+    })
 }
 
-/// The statement of an update.
+/// Renders an update.
 pub fn render_update<'p>(plan: &UpdatePlan<'p>) -> Rendered<'p> {
-    let mut writer = Writer::new();
-    writer.change(&plan.target, |writer| {
-        writer.push("UPDATE ");
-        writer.table(plan.table);
-        writer.push(" AS t SET ");
-        writer.joined(&plan.values, ", ", |writer, (column, value)| {
-            writer.ident(column.ident);
-            writer.push(" = ");
-            writer.cell(*column, value);
+    let mut sql = SqlWriter::new();
+    write_change(&mut sql, &plan.change, |sql| {
+        sql.push("UPDATE ");
+        sql.table(plan.table);
+        sql.push(" AS t SET ");
+        sql.joined(&plan.values, ", ", |sql, (column, value)| {
+            sql.ident(column.ident);
+            sql.push(" = ");
+            write_cell(sql, *column, value);
         });
     });
-    writer.finish(Kind { heavy: !plan.target.single, ..Kind::WRITE })
+    sql.finish(StatementKind { heavy: !plan.change.single, ..StatementKind::WRITE })
 }
 
-/// The statement of a delete.
+/// Renders a delete.
 pub fn render_delete<'p>(plan: &DeletePlan<'p>) -> Rendered<'p> {
-    let mut writer = Writer::new();
-    writer.change(&plan.target, |writer| {
-        writer.push("DELETE FROM ");
-        writer.table(plan.table);
-        writer.push(" AS t");
+    let mut sql = SqlWriter::new();
+    write_change(&mut sql, &plan.change, |sql| {
+        sql.push("DELETE FROM ");
+        sql.table(plan.table);
+        sql.push(" AS t");
     });
-    writer.finish(Kind { heavy: !plan.target.single, ..Kind::WRITE })
+    sql.finish(StatementKind { heavy: !plan.change.single, ..StatementKind::WRITE })
 }
 
-/// Reads the rows' values of these columns as the table declares them, and writes nothing.
+/// Renders a read that converts the rows' values of these columns to the columns' types.
 pub fn render_value_check<'p>(columns: &[ColumnRef<'p>], rows: Arc<str>) -> Rendered<'p> {
-    let mut writer = Writer::new();
-    writer.push("SELECT ");
-    writer.joined(columns, ", ", |writer, column| {
-        writer.push("count(x.");
-        writer.ident(column.ident);
-        writer.push(")");
+    let mut sql = SqlWriter::new();
+    sql.push("SELECT ");
+    sql.joined(columns, ", ", |sql, column| {
+        sql.push("count(x.");
+        sql.ident(column.ident);
+        sql.push(")");
     });
-    writer.push(" FROM json_to_recordset(");
-    writer.bare_param(Some(rows), Origin::Rows);
-    writer.push("::json) AS x(");
-    writer.joined(columns, ", ", |writer, column| {
-        writer.ident(column.ident);
-        writer.push(" ");
-        writer.declared_type(*column);
+    sql.push(" FROM json_to_recordset(");
+    sql.untyped_param(Some(rows), Origin::Rows);
+    sql.push("::json) AS x(");
+    sql.joined(columns, ", ", |sql, column| {
+        sql.ident(column.ident);
+        sql.push(" ");
+        sql.declared_type(*column);
     });
-    writer.push(")");
-    writer.finish(Kind { cacheable: false, ..Kind::READ })
+    sql.push(")");
+    sql.finish(StatementKind { cacheable: false, ..StatementKind::READ })
 }
 
-impl<'p> Writer<'p> {
-    /// `g0`, `g1`, …
-    fn group_name(&mut self, number: usize) {
-        self.push("g");
-        self.number(number as u64);
-    }
+/// Writes the name of a group's subquery: `g0`, `g1`, ….
+fn write_group_name<'p>(sql: &mut SqlWriter<'p>, number: usize) {
+    sql.push("g");
+    sql.number(number as u64);
+}
 
-    /// An update or delete up to its `WHERE`, completed as its target wants it.
-    fn change(&mut self, target: &Target<'p>, statement: impl FnOnce(&mut Self)) {
-        if target.answer_form() == AnswerForm::RowEach {
-            statement(self);
-            self.where_all(Alias::ROOT, &target.filter);
-            self.returning_rows(&target.returning);
-            return;
-        }
-        self.push("WITH g0 AS (");
-        statement(self);
-        self.where_all(Alias::ROOT, &target.filter);
-        self.returning_columns(&target.returning);
-        self.push(") SELECT ");
-        if let Answer::Rows(_) = target.returning {
-            self.push("(SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT ");
-            self.number(MAX_RETURNED_ROWS);
-            self.push(") r)");
-        } else {
-            self.push("NULL::json");
-        }
-        self.push(", count(*)");
-        if let Some(max_affected) = target.max_affected {
-            // The cast of a text that is no number fails, and with it the whole statement.
-            self.push(", CASE WHEN count(*) > ");
-            self.bare_param(Some(max_affected.to_string().into()), Origin::MaxAffected);
-            self.push("::int8 THEN ('");
-            self.push(MAX_AFFECTED_MARKER);
-            self.push("' || count(*))::int4 END");
-        }
-        self.push(" FROM g0");
+/// Writes an update or delete. `statement` writes its part before the `WHERE`.
+fn write_change<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>, statement: impl FnOnce(&mut SqlWriter<'p>)) {
+    if change_result_shape(change) == ResultShape::RowPerWrite {
+        statement(sql);
+        write_where(sql, Alias::ROOT, &change.filter);
+        write_returning_rows(sql, &change.output);
+        return;
     }
+    sql.push("WITH g0 AS (");
+    statement(sql);
+    write_where(sql, Alias::ROOT, &change.filter);
+    write_returning_columns(sql, &change.output);
+    sql.push(") SELECT ");
+    if let WriteOutput::Rows(_) = change.output {
+        sql.push("(SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT ");
+        sql.number(MAX_RETURNED_ROWS);
+        sql.push(") r)");
+    } else {
+        sql.push("NULL::json");
+    }
+    sql.push(", count(*)");
+    if let Some(max_affected) = change.max_affected {
+        // Casting a text that is not a number fails, and the whole statement with it.
+        sql.push(", CASE WHEN count(*) > ");
+        sql.untyped_param(Some(max_affected.to_string().into()), Origin::MaxAffected);
+        sql.push("::int8 THEN ('");
+        sql.push(MAX_AFFECTED_MARKER);
+        sql.push("' || count(*))::int4 END");
+    }
+    sql.push(" FROM g0");
+}
 
-    /// ` RETURNING` one value for each row.
-    fn returning_rows(&mut self, answer: &Answer<'p>) {
-        self.push(" RETURNING ");
-        match answer {
-            Answer::Count { .. } => self.push("1"),
-            Answer::Rows(Answered { whole_row: true, .. }) => self.push("row_to_json(t.*)"),
-            Answer::Rows(Answered { outputs, .. }) => {
-                self.push("(SELECT row_to_json(r.*) FROM (SELECT ");
-                self.returned(outputs);
-                self.push(") r)");
-            }
+/// Writes ` RETURNING` with one value for each row.
+fn write_returning_rows<'p>(sql: &mut SqlWriter<'p>, output: &WriteOutput<'p>) {
+    sql.push(" RETURNING ");
+    match output {
+        WriteOutput::Count { .. } => sql.push("1"),
+        WriteOutput::Rows(ReturnedRows { whole_row: true, .. }) => sql.push("row_to_json(t.*)"),
+        WriteOutput::Rows(ReturnedRows { outputs, .. }) => {
+            sql.push("(SELECT row_to_json(r.*) FROM (SELECT ");
+            write_outputs(sql, Alias::ROOT, outputs, &mut 0);
+            sql.push(") r)");
         }
     }
+}
 
-    /// ` RETURNING` the columns, for a query around it.
-    fn returning_columns(&mut self, answer: &Answer<'p>) {
-        self.push(" RETURNING ");
-        match answer {
-            Answer::Count { .. } => self.push("1"),
-            Answer::Rows(answered) => self.returned(&answered.outputs),
+/// Writes ` RETURNING` with the columns, for an enclosing query.
+fn write_returning_columns<'p>(sql: &mut SqlWriter<'p>, output: &WriteOutput<'p>) {
+    sql.push(" RETURNING ");
+    match output {
+        WriteOutput::Count { .. } => sql.push("1"),
+        WriteOutput::Rows(rows) => write_outputs(sql, Alias::ROOT, &rows.outputs, &mut 0),
+    }
+}
+
+fn write_insert<'p>(sql: &mut SqlWriter<'p>, plan: &InsertPlan<'p>, group: &InsertGroup<'p>) {
+    sql.push("INSERT INTO ");
+    sql.table(plan.table);
+    sql.push(" AS t ");
+    match &group.rows {
+        GroupRows::Defaults { count: 1, .. } | GroupRows::Defaults { column: None, .. } => {
+            sql.push("DEFAULT VALUES");
+        }
+        GroupRows::Defaults { count, column: Some(column) } => {
+            sql.push("(");
+            sql.ident(column.ident);
+            sql.push(") VALUES ");
+            sql.joined(0..*count, ", ", |sql, _| sql.push("(DEFAULT)"));
+        }
+        GroupRows::One(values) => {
+            write_column_list(sql, &group.columns);
+            sql.push(" VALUES (");
+            sql.joined(group.columns.iter().zip(values), ", ", |sql, (column, value)| {
+                write_cell(sql, *column, value);
+            });
+            sql.push(")");
+        }
+        GroupRows::Many(json) => {
+            write_column_list(sql, &group.columns);
+            sql.push(" SELECT ");
+            sql.joined(&group.columns, ", ", |sql, column| {
+                sql.push("x.");
+                sql.ident(column.ident);
+            });
+            sql.push(" FROM json_to_recordset(");
+            sql.untyped_param(Some(json.clone()), Origin::Rows);
+            sql.push("::json) AS x(");
+            sql.joined(&group.columns, ", ", |sql, column| {
+                sql.ident(column.ident);
+                sql.push(" ");
+                sql.sql_type(&column.column.base_type);
+            });
+            sql.push(")");
         }
     }
-
-    fn returned(&mut self, outputs: &[Output<'p>]) {
-        self.outputs(Alias::ROOT, outputs, &mut 0);
+    if let Some(conflict) = &plan.conflict {
+        write_conflict(sql, conflict, &group.columns);
     }
+}
 
-    fn insert(&mut self, plan: &InsertPlan<'p>, group: &InsertGroup<'p>) {
-        self.push("INSERT INTO ");
-        self.table(plan.table);
-        self.push(" AS t ");
-        match &group.rows {
-            GroupRows::Defaults { count: 1, .. } | GroupRows::Defaults { column: None, .. } => {
-                self.push("DEFAULT VALUES");
-            }
-            GroupRows::Defaults { count, column: Some(column) } => {
-                self.push("(");
-                self.ident(column.ident);
-                self.push(") VALUES ");
-                self.joined(0..*count, ", ", |writer, _| writer.push("(DEFAULT)"));
-            }
-            GroupRows::One(values) => {
-                self.column_list(&group.columns);
-                self.push(" VALUES (");
-                self.joined(group.columns.iter().zip(values), ", ", |writer, (column, value)| {
-                    writer.cell(*column, value);
-                });
-                self.push(")");
-            }
-            GroupRows::Many(json) => {
-                self.column_list(&group.columns);
-                self.push(" SELECT ");
-                self.joined(&group.columns, ", ", |writer, column| {
-                    writer.push("x.");
-                    writer.ident(column.ident);
-                });
-                self.push(" FROM json_to_recordset(");
-                self.bare_param(Some(json.clone()), Origin::Rows);
-                self.push("::json) AS x(");
-                self.joined(&group.columns, ", ", |writer, column| {
-                    writer.ident(column.ident);
-                    writer.push(" ");
-                    writer.sql_type(&column.column.base_type);
-                });
-                self.push(")");
-            }
-        }
-        if let Some(conflict) = &plan.conflict {
-            self.conflict(conflict, &group.columns);
-        }
+fn write_column_list<'p>(sql: &mut SqlWriter<'p>, columns: &[ColumnRef<'p>]) {
+    sql.push("(");
+    sql.joined(columns, ", ", |sql, column| sql.ident(column.ident));
+    sql.push(")");
+}
+
+fn write_conflict<'p>(sql: &mut SqlWriter<'p>, conflict: &Conflict<'p>, columns: &[ColumnRef<'p>]) {
+    sql.push(" ON CONFLICT ");
+    if !conflict.columns.is_empty() {
+        write_column_list(sql, &conflict.columns);
     }
-
-    fn column_list(&mut self, columns: &[ColumnRef<'p>]) {
-        self.push("(");
-        self.joined(columns, ", ", |writer, column| writer.ident(column.ident));
-        self.push(")");
+    if conflict.resolution == Resolution::Ignore {
+        sql.push(" DO NOTHING");
+        return;
     }
-
-    fn conflict(&mut self, conflict: &Conflict<'p>, columns: &[ColumnRef<'p>]) {
-        self.push(" ON CONFLICT ");
-        if !conflict.columns.is_empty() {
-            self.column_list(&conflict.columns);
-        }
-        if conflict.resolution == Resolution::Ignore {
-            self.push(" DO NOTHING");
-            return;
-        }
-        self.push(" DO UPDATE SET ");
-        let in_key = |column: &ColumnRef<'p>| conflict.columns.iter().any(|key| key.ident == column.ident);
-        let mut changed: Vec<QuotedIdent<'p>> =
-            columns.iter().filter(|column| !in_key(column)).map(|column| column.ident).collect();
-        if changed.is_empty() {
-            // Nothing to change, and the row is to be answered all the same.
-            changed.extend(conflict.columns.first().map(|column| column.ident));
-        }
-        self.joined(changed, ", ", |writer, column| {
-            writer.ident(column);
-            writer.push(" = EXCLUDED.");
-            writer.ident(column);
-        });
+    sql.push(" DO UPDATE SET ");
+    let is_key = |column: &ColumnRef<'p>| conflict.columns.iter().any(|key| key.ident == column.ident);
+    let mut assigned: Vec<QuotedIdent<'p>> =
+        columns.iter().filter(|column| !is_key(column)).map(|column| column.ident).collect();
+    if assigned.is_empty() {
+        // Nothing changes, but only an updated row is returned.
+        assigned.extend(conflict.columns.first().map(|column| column.ident));
     }
+    sql.joined(assigned, ", ", |sql, column| {
+        sql.ident(column);
+        sql.push(" = EXCLUDED.");
+        sql.ident(column);
+    });
+}
 
-    fn cell(&mut self, column: ColumnRef<'p>, value: &CellValue) {
-        let origin = Origin::Column(column.column);
-        let to_column = Cast::To(&column.column.base_type);
-        match value {
-            CellValue::Null => self.param(None::<Arc<str>>, to_column, origin),
-            CellValue::Text(text) => self.param(Some(text.clone()), to_column, origin),
-            CellValue::Json(json) => {
-                self.push("(SELECT x.v FROM json_to_record(");
-                self.bare_param(Some(json.clone()), origin);
-                self.push("::json) AS x(v ");
-                self.sql_type(&column.column.base_type);
-                self.push("))");
-            }
+fn write_cell<'p>(sql: &mut SqlWriter<'p>, column: ColumnRef<'p>, value: &CellValue) {
+    let origin = Origin::Column(column.column);
+    let to_column = Cast::To(&column.column.base_type);
+    match value {
+        CellValue::Null => sql.param(None::<Arc<str>>, to_column, origin),
+        CellValue::Text(text) => sql.param(Some(text.clone()), to_column, origin),
+        CellValue::Json(json) => {
+            sql.push("(SELECT x.v FROM json_to_record(");
+            sql.untyped_param(Some(json.clone()), origin);
+            sql.push("::json) AS x(v ");
+            sql.sql_type(&column.column.base_type);
+            sql.push("))");
         }
     }
 }

@@ -1,20 +1,20 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    data::array_literal,
+    data::{array_literal, message::shortened},
     error::{ApiError, ApiResult, Code},
 };
 
-use super::{query::shortened, text::Scanner};
+use super::scanner::Scanner;
 
-/// Most filters in one request, nested ones counted.
+/// Maximum number of filters in one request, including nested ones.
 const MAX_FILTERS: usize = 100;
-/// Deepest nesting of `or(…)` and `and(…)`.
+/// Maximum nesting depth of `or(…)` and `and(…)`.
 const MAX_DEPTH: usize = 5;
-/// Most values in one `in.` list.
-const MAX_LIST: usize = 1000;
+/// Maximum number of values in the list of an `in`.
+const MAX_LIST_VALUES: usize = 1000;
 
-/// One condition as the client wrote it; nothing in it is known to exist.
+/// One condition of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     Filter(Filter),
@@ -47,15 +47,15 @@ pub struct Filter {
 
 macro_rules! operators {
     ($($variant:ident $name:literal)*) => {
-        /// What a filter compares by.
+        /// The operator of a filter.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Operator { $($variant,)* }
 
         impl Operator {
-            /// Every operator there is.
+            /// Every operator.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// As written in a request.
+            /// The operator's text in a request.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -72,10 +72,17 @@ operators! {
     Cs "cs" Cd "cd" Ov "ov" Fts "fts"
 }
 
-/// Collects the filters of one request under its limits.
+/// Parses the filters of one request and enforces the limits.
 pub(super) struct FilterParser {
     conditions: Vec<Condition>,
     count: usize,
+}
+
+/// Whether a parameter has the form of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ParsedParameter {
+    Filter,
+    NotAFilter,
 }
 
 impl FilterParser {
@@ -87,70 +94,74 @@ impl FilterParser {
         self.conditions
     }
 
-    /// Takes one parameter; false when its name has not the form of a filter.
-    pub(super) fn take(&mut self, key: &str, value: &str) -> ApiResult<bool> {
+    /// Parses one parameter and keeps its condition.
+    pub(super) fn parse_parameter(&mut self, key: &str, value: &str) -> ApiResult<ParsedParameter> {
         let (negated, rest) = strip_not(key);
         if let Some(join) = join_named(rest) {
             let mut scanner = Scanner::new(value);
             let group = self.group(&mut scanner, join, negated, 1)?;
             if !scanner.is_done() {
-                return Err(malformed(key, value, "there is text after the closing parenthesis"));
+                return Err(invalid_filter(key, value, "there is text after the closing parenthesis"));
             }
             self.conditions.push(Condition::Group(group));
-            return Ok(true);
+            return Ok(ParsedParameter::Filter);
         }
-        let Some((operator, column)) = rest.split_once('.') else { return Ok(false) };
+        let Some((operator, column)) = rest.split_once('.') else { return Ok(ParsedParameter::NotAFilter) };
         let Some(operator) = Operator::from_name(operator) else { return Err(unknown_operator(operator)) };
         if column.is_empty() {
-            return Err(ApiError::invalid(format!("The filter `{key}` names no column.")));
+            return Err(ApiError::invalid(format!(
+                "The filter `{key}` has no column. Write it as operator.column=value."
+            )));
         }
-        self.count_one()?;
+        self.count_filter()?;
         let value = match operator {
-            Operator::In => array_literal::from_texts(&list(column, value)?),
+            Operator::In => array_literal::from_texts(&parse_list(column, value)?),
             _ => value.into(),
         };
         self.conditions.push(Condition::Filter(Filter { negated, operator, column: column.to_owned(), value }));
-        Ok(true)
+        Ok(ParsedParameter::Filter)
     }
 
-    fn count_one(&mut self) -> ApiResult<()> {
+    fn count_filter(&mut self) -> ApiResult<()> {
         self.count += 1;
         if self.count > MAX_FILTERS {
-            return Err(ApiError::invalid(format!("A request may have at most {MAX_FILTERS} filters.")));
+            return Err(ApiError::invalid(format!("A request can have at most {MAX_FILTERS} filters.")));
         }
         Ok(())
     }
 
-    /// `(item,item,…)`, the scanner standing on the parenthesis.
+    /// Parses `(item,item,…)`. The scanner must be at the parenthesis.
     fn group(&mut self, scanner: &mut Scanner<'_>, join: Join, negated: bool, depth: usize) -> ApiResult<Group> {
-        let whole = *scanner;
-        let wrong = |why: &str| malformed(join.name(), whole.rest(), why);
+        let start = *scanner;
+        let invalid = |reason: &str| invalid_filter(join.name(), start.rest(), reason);
         if depth > MAX_DEPTH {
-            return Err(ApiError::invalid(format!("`or` and `and` may be nested at most {MAX_DEPTH} deep.")));
+            return Err(ApiError::invalid(format!("`or` and `and` can be nested at most {MAX_DEPTH} levels deep.")));
         }
         if !scanner.eat("(") {
-            return Err(wrong("it must begin with a parenthesis, as in or=(eq.a:1,gt.b:2)"));
+            return Err(invalid("it must start with a parenthesis, as in or=(eq.a:1,gt.b:2)"));
         }
         let mut conditions = Vec::new();
         loop {
             scanner.skip_spaces();
-            conditions.push(self.item(scanner, depth, &wrong)?);
+            conditions.push(self.item(scanner, depth, &invalid)?);
             scanner.skip_spaces();
             if scanner.eat(")") {
                 return Ok(Group { join, negated, conditions });
             }
             if !scanner.eat(",") {
-                return Err(wrong("a comma or closing parenthesis is missing; quote values that contain , ( ) or \""));
+                return Err(invalid(
+                    "a comma or closing parenthesis is missing. Quote values that contain , ( ) or \"",
+                ));
             }
         }
     }
 
-    /// `[not.]operator.column:value`, `[not.]or(…)` or `[not.]and(…)`.
+    /// Parses `[not.]operator.column:value`, `[not.]or(…)` or `[not.]and(…)`.
     fn item(
         &mut self,
         scanner: &mut Scanner<'_>,
         depth: usize,
-        wrong: &impl Fn(&str) -> ApiError,
+        invalid: &impl Fn(&str) -> ApiError,
     ) -> ApiResult<Condition> {
         let negated = scanner.eat("not.");
         for join in [Join::Or, Join::And] {
@@ -162,28 +173,32 @@ impl FilterParser {
         }
         let operator_name = scanner.take_until(|character| matches!(character, '.' | ',' | '(' | ')' | ':'));
         if !scanner.eat(".") {
-            return Err(wrong("each condition is written operator.column:value"));
+            return Err(invalid("each condition must have the form operator.column:value"));
         }
         let operator = Operator::from_name(operator_name).ok_or_else(|| unknown_operator(operator_name))?;
         let column = match scanner.peek() {
-            Some('"') => scanner.quoted().ok_or_else(|| wrong("a closing quote is missing"))?,
+            Some('"') => scanner.quoted().ok_or_else(|| invalid("a closing quote is missing"))?,
             _ => scanner.take_until(|character| matches!(character, ':' | ',' | '(' | ')')).to_owned(),
         };
         if column.is_empty() || !scanner.eat(":") {
-            return Err(wrong("each condition is written operator.column:value"));
+            return Err(invalid("each condition must have the form operator.column:value"));
         }
-        self.count_one()?;
+        self.count_filter()?;
         let value: Arc<str> = match (operator, scanner.peek()) {
             (Operator::In, Some('(')) => {
                 let listed = scanner.balanced();
                 let inner = listed
                     .strip_prefix('(')
                     .and_then(|inner| inner.strip_suffix(')'))
-                    .ok_or_else(|| wrong("the list of an `in` is not closed"))?;
-                array_literal::from_texts(&list(&column, inner)?)
+                    .ok_or_else(|| invalid("the list of an `in` has no closing parenthesis"))?;
+                array_literal::from_texts(&parse_list(&column, inner)?)
             }
-            (Operator::In, _) => return Err(wrong("the list of an `in` needs parentheses here, as in in.id:(1,2,3)")),
-            (_, Some('"')) => scanner.quoted().ok_or_else(|| wrong("a closing quote is missing"))?.into(),
+            (Operator::In, _) => {
+                return Err(invalid(
+                    "inside `or` and `and`, the list of an `in` must be in parentheses, as in in.id:(1,2,3)",
+                ));
+            }
+            (_, Some('"')) => scanner.quoted().ok_or_else(|| invalid("a closing quote is missing"))?.into(),
             _ => scanner.balanced().into(),
         };
         Ok(Condition::Filter(Filter { negated, operator, column, value }))
@@ -214,8 +229,8 @@ fn strip_not(key: &str) -> (bool, &str) {
     }
 }
 
-/// Comma-separated values, each as it is or quoted. An empty text is an empty list.
-fn list<'v>(column: &str, value: &'v str) -> ApiResult<Vec<Cow<'v, str>>> {
+/// Parses comma-separated values, each of which may be quoted. An empty text is an empty list.
+fn parse_list<'v>(column: &str, value: &'v str) -> ApiResult<Vec<Cow<'v, str>>> {
     let mut scanner = Scanner::new(value);
     let mut values = Vec::new();
     if scanner.is_done() {
@@ -225,35 +240,35 @@ fn list<'v>(column: &str, value: &'v str) -> ApiResult<Vec<Cow<'v, str>>> {
         values.push(match scanner.peek() {
             Some('"') => {
                 let Some(quoted) = scanner.quoted() else {
-                    return Err(malformed(&format!("in.{column}"), value, "a closing quote is missing"));
+                    return Err(invalid_filter(&format!("in.{column}"), value, "a closing quote is missing"));
                 };
                 Cow::Owned(quoted)
             }
             _ => Cow::Borrowed(scanner.take_until(|character| character == ',')),
         });
-        if values.len() > MAX_LIST {
-            return Err(ApiError::invalid(format!("`in.{column}` lists more than {MAX_LIST} values.")));
+        if values.len() > MAX_LIST_VALUES {
+            return Err(ApiError::invalid(format!("`in.{column}` has more than {MAX_LIST_VALUES} values.")));
         }
         if scanner.is_done() {
             return Ok(values);
         }
         if !scanner.eat(",") {
-            return Err(malformed(&format!("in.{column}"), value, "a comma must follow a quoted value"));
+            return Err(invalid_filter(&format!("in.{column}"), value, "a comma must follow a quoted value"));
         }
     }
 }
 
-fn malformed(key: &str, value: &str, why: &str) -> ApiError {
-    ApiError::invalid(format!("`{}={}` can't be read: {why}.", shortened(key), shortened(value)))
+fn invalid_filter(key: &str, value: &str, reason: &str) -> ApiError {
+    ApiError::invalid(format!("Invalid `{}={}`: {reason}.", shortened(key), shortened(value)))
 }
 
 fn unknown_operator(name: &str) -> ApiError {
     let names: Vec<&str> = Operator::ALL.iter().map(|operator| operator.name()).collect();
     ApiError::new(
         Code::UnknownOperator,
-        format!("There is no operator `{}`; there are {}.", shortened(name), names.join(", ")),
+        format!("Unknown operator `{}`. Supported: {}.", shortened(name), names.join(", ")),
     )
-    .with_hint("A filter is written operator.column=value; `not.` may stand before the operator.")
+    .with_hint("Write a filter as operator.column=value. To negate it, put `not.` before the operator.")
 }
 
 #[cfg(test)]
@@ -262,9 +277,9 @@ mod tests {
 
     fn parse(key: &str, value: &str) -> Result<String, String> {
         let mut parser = FilterParser::new();
-        match parser.take(key, value) {
-            Ok(true) => Ok(parser.finish().iter().map(show).collect::<Vec<_>>().join(" ")),
-            Ok(false) => Err("no filter".to_owned()),
+        match parser.parse_parameter(key, value) {
+            Ok(ParsedParameter::Filter) => Ok(parser.finish().iter().map(show).collect::<Vec<_>>().join(" ")),
+            Ok(ParsedParameter::NotAFilter) => Err("not a filter".to_owned()),
             Err(error) => Err(error.message().to_owned()),
         }
     }
@@ -288,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_parsed() {
         let check = |key: &str, value: &str, expected: &str| {
             assert_eq!(parse(key, value).unwrap(), expected, "{key}={value}");
         };
@@ -316,25 +331,25 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_filters_are_rejected() {
         let check = |key: &str, value: &str, expected: &str| {
             let message = parse(key, value).unwrap_err();
             assert!(message.contains(expected), "{key}={value}: {message}");
         };
-        check("price", "1", "no filter");
-        check("equals.id", "1", "no operator `equals`; there are eq, neq");
-        check("not.equals.id", "1", "no operator `equals`");
-        check("eq.", "1", "names no column");
+        check("price", "1", "not a filter");
+        check("equals.id", "1", "Unknown operator `equals`. Supported: eq, neq");
+        check("not.equals.id", "1", "Unknown operator `equals`");
+        check("eq.", "1", "has no column");
         check("in.name", "\"a", "closing quote");
         check("in.name", "\"a\"b", "comma must follow");
-        check("or", "eq.a:1", "must begin with a parenthesis");
+        check("or", "eq.a:1", "must start with a parenthesis");
         check("or", "()", "operator.column:value");
         check("or", "(eq.a:1", "comma or closing parenthesis is missing");
         check("or", "(eq.a:1))", "after the closing parenthesis");
         check("or", "(eq.a=1)", "operator.column:value");
         check("or", "(eq.a:1,)", "operator.column:value");
-        check("or", "(xx.a:1)", "no operator `xx`");
-        check("or", "(in.a:1,2)", "needs parentheses");
+        check("or", "(xx.a:1)", "Unknown operator `xx`");
+        check("or", "(in.a:1,2)", "must be in parentheses");
         check("or", "(or(or(or(or(or(eq.a:1))))))", "nested at most 5");
         check("in.id", &vec!["1"; 1001].join(","), "more than 1000");
         let many = format!("({})", vec!["eq.a:1"; 101].join(","));

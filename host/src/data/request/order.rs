@@ -1,16 +1,19 @@
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    data::message::shortened,
+    error::{ApiError, ApiResult},
+};
 
-use super::{query::shortened, select::name, text::Scanner};
+use super::scanner::Scanner;
 
-/// Most columns in one `order`.
-const MAX_ORDER: usize = 16;
+/// Maximum number of columns in `order`.
+const MAX_ORDER_COLUMNS: usize = 16;
 
 /// One column of `order`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderItem {
     pub column: String,
     pub direction: Direction,
-    /// `None` is Postgres's default: last when ascending, first when descending.
+    /// `None` means Postgres's default: last if ascending, first if descending.
     pub nulls: Option<Nulls>,
 }
 
@@ -20,17 +23,28 @@ pub enum Direction {
     Desc,
 }
 
+impl Direction {
+    /// Returns where Postgres sorts nulls by default.
+    pub const fn default_nulls(self) -> Nulls {
+        match self {
+            Self::Asc => Nulls::Last,
+            Self::Desc => Nulls::First,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nulls {
     First,
     Last,
 }
 
-/// `a.asc,b.desc.nullslast,"odd.name"`.
+/// Parses `a.asc,b.desc.nullslast,"odd.name"`.
 pub(super) fn parse_order(text: &str) -> ApiResult<Vec<OrderItem>> {
-    let wrong = |why: &str| {
-        ApiError::invalid(format!("`order={}` can't be read: {why}.", shortened(text)))
-            .with_hint("Order is written column.asc or column.desc, with .nullsfirst or .nullslast after it if wanted.")
+    let invalid = |reason: &str| {
+        ApiError::invalid(format!("Invalid `order={}`: {reason}.", shortened(text))).with_hint(
+            "Write each column as column.asc or column.desc, optionally followed by .nullsfirst or .nullslast.",
+        )
     };
     let mut scanner = Scanner::new(text);
     let mut items: Vec<OrderItem> = Vec::new();
@@ -38,26 +52,30 @@ pub(super) fn parse_order(text: &str) -> ApiResult<Vec<OrderItem>> {
         scanner.skip_spaces();
         let quoted = scanner.peek() == Some('"');
         let item = if quoted {
-            let column = name(&mut scanner, |_| true).map_err(wrong)?;
+            let column = scanner.name(|_| true).map_err(invalid)?;
             let suffix = scanner.take_until(|character| character == ',').trim_end();
             match split_suffix(suffix) {
                 ("", direction, nulls) => OrderItem { column, direction, nulls },
-                _ => return Err(wrong("after a quoted name come .asc, .desc, .nullsfirst, .nullslast or a comma")),
+                _ => {
+                    return Err(invalid(
+                        "after a quoted name, only .asc, .desc, .nullsfirst, .nullslast or a comma is allowed",
+                    ));
+                }
             }
         } else {
-            let whole = name(&mut scanner, |character| character == ',').map_err(wrong)?;
+            let whole = scanner.name(|character| character == ',').map_err(invalid)?;
             let (column, direction, nulls) = split_suffix(&whole);
             if column.is_empty() {
-                return Err(wrong("a name is missing"));
+                return Err(invalid("a name is missing"));
             }
             OrderItem { column: column.to_owned(), direction, nulls }
         };
-        if items.iter().any(|seen| seen.column == item.column) {
-            return Err(wrong("it names a column twice"));
+        if items.iter().any(|other| other.column == item.column) {
+            return Err(invalid("it contains a column twice"));
         }
         items.push(item);
-        if items.len() > MAX_ORDER {
-            return Err(ApiError::invalid(format!("`order` names more than {MAX_ORDER} columns.")));
+        if items.len() > MAX_ORDER_COLUMNS {
+            return Err(ApiError::invalid(format!("`order` contains more than {MAX_ORDER_COLUMNS} columns.")));
         }
         if !scanner.eat(",") {
             return Ok(items);
@@ -65,7 +83,7 @@ pub(super) fn parse_order(text: &str) -> ApiResult<Vec<OrderItem>> {
     }
 }
 
-/// Cuts `.asc`, `.desc`, `.nullsfirst`, `.nullslast` off the end, in that order.
+/// Splits off `.asc` or `.desc`, followed by `.nullsfirst` or `.nullslast`.
 fn split_suffix(text: &str) -> (&str, Direction, Option<Nulls>) {
     let (rest, nulls) = if let Some(rest) = text.strip_suffix(".nullsfirst") {
         (rest, Some(Nulls::First))
@@ -88,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items() {
+    fn order_items_are_parsed() {
         let check = |input: &str, expected: &str| {
             let shown: Vec<String> = parse_order(input)
                 .unwrap()
@@ -106,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_orders_are_rejected() {
         for bad in ["", "a,", ",a", ".desc", "\"a", "\"a\"x", "a,a.desc", "\"\""] {
             assert!(parse_order(bad).is_err(), "{bad}");
         }

@@ -2,32 +2,39 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    data::message::shortened,
+    error::{ApiError, ApiResult},
+};
 
-use super::filter::{Condition, FilterParser};
+use super::{
+    filter::{Condition, FilterParser, ParsedParameter},
+    select::{SelectItem, parse_select},
+};
 
-/// Longest query string taken, in bytes.
+/// Maximum length of a query string.
 const MAX_QUERY_BYTES: usize = 64 * 1024;
 
-/// Parameters that are no filters; everything else is `operator.column=value`.
+/// Parameters that are not filters. Every other parameter is a filter, `operator.column=value`.
 const RESERVED: [&str; 10] =
     ["select", "limit", "offset", "order", "count", "after", "returning", "onConflict", "resolution", "maxAffected"];
 
-/// A query string taken apart: its conditions, and the reserved parameters that this method knows.
+/// A query string, split into its conditions and the reserved parameters.
 pub(super) struct QueryParts<'q> {
     pub(super) conditions: Vec<Condition>,
     reserved: Vec<(&'static str, Cow<'q, str>)>,
 }
 
-/// Whether a method takes filters.
+/// Whether a request may have filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filters {
     Allowed,
-    Refused,
+    NotAllowed,
 }
 
 impl<'q> QueryParts<'q> {
-    pub(super) fn parse(query: &'q str, known: &'static [&'static str], filters: Filters) -> ApiResult<Self> {
+    /// Splits a raw query string. `supported` lists the reserved parameters that the request may have.
+    pub(super) fn parse(query: &'q str, supported: &'static [&'static str], filters: Filters) -> ApiResult<Self> {
         if query.len() > MAX_QUERY_BYTES {
             return Err(ApiError::invalid(format!("The query string is longer than {MAX_QUERY_BYTES} bytes.")));
         }
@@ -36,50 +43,62 @@ impl<'q> QueryParts<'q> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (key, value) = (decode(key)?, decode(value)?);
-            match known.iter().find(|name| **name == key) {
-                Some(name) if reserved.iter().any(|(seen, _)| seen == name) => {
+            match supported.iter().find(|name| **name == key) {
+                Some(name) if reserved.iter().any(|(other, _)| other == name) => {
                     return Err(ApiError::invalid(format!("The parameter `{name}` is given twice.")));
                 }
                 Some(name) => reserved.push((name, value)),
-                None if RESERVED.contains(&key.as_ref()) => return Err(unknown_parameter(&key, known, filters)),
-                None if filters == Filters::Allowed => {
-                    if !parser.take(&key, &value)? {
-                        return Err(unknown_parameter(&key, known, filters));
+                None => {
+                    let is_filter = filters == Filters::Allowed
+                        && !RESERVED.contains(&key.as_ref())
+                        && parser.parse_parameter(&key, &value)? == ParsedParameter::Filter;
+                    if !is_filter {
+                        return Err(unknown_parameter(&key, supported, filters));
                     }
                 }
-                None => return Err(unknown_parameter(&key, known, filters)),
             }
         }
         Ok(Self { conditions: parser.finish(), reserved })
     }
 
+    /// Removes and returns a parameter.
     pub(super) fn take(&mut self, name: &str) -> Option<Cow<'q, str>> {
-        let position = self.reserved.iter().position(|(seen, _)| *seen == name)?;
+        let position = self.reserved.iter().position(|(other, _)| *other == name)?;
         Some(self.reserved.swap_remove(position).1)
     }
 
-    /// A whole number from 0.
+    /// Removes `select` and parses it. The default is `*`.
+    pub(super) fn take_select(&mut self) -> ApiResult<Vec<SelectItem>> {
+        match self.take("select") {
+            Some(select) => parse_select(&select),
+            None => Ok(vec![SelectItem::All]),
+        }
+    }
+
+    /// Removes a parameter and parses it as a whole number.
     pub(super) fn take_number(&mut self, name: &str) -> ApiResult<Option<u64>> {
         let Some(value) = self.take(name) else { return Ok(None) };
         // Postgres counts rows in int8.
         match value.parse::<u64>() {
             Ok(number) if i64::try_from(number).is_ok() => Ok(Some(number)),
-            _ => {
-                Err(ApiError::invalid(format!("`{name}` must be a whole number from 0, not `{}`.", shortened(&value))))
-            }
+            _ => Err(ApiError::invalid(format!(
+                "`{name}` must be a whole number from 0 to {}, not `{}`.",
+                i64::MAX,
+                shortened(&value)
+            ))),
         }
     }
 
-    /// One word of a list.
-    pub(super) fn take_word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> ApiResult<Option<T>> {
+    /// Removes a parameter and parses it as one of the given texts.
+    pub(super) fn take_choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> ApiResult<Option<T>> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        match words.iter().find(|(word, _)| *word == value) {
-            Some((_, meaning)) => Ok(Some(*meaning)),
+        match choices.iter().find(|(text, _)| *text == value) {
+            Some((_, choice)) => Ok(Some(*choice)),
             None => {
-                let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                let texts: Vec<&str> = choices.iter().map(|(text, _)| *text).collect();
                 Err(ApiError::invalid(format!(
                     "`{name}` must be one of {}, not `{}`.",
-                    allowed.join(", "),
+                    texts.join(", "),
                     shortened(&value)
                 )))
             }
@@ -87,21 +106,19 @@ impl<'q> QueryParts<'q> {
     }
 }
 
-fn unknown_parameter(key: &str, known: &[&str], filters: Filters) -> ApiError {
+fn unknown_parameter(key: &str, supported: &[&str], filters: Filters) -> ApiError {
     let key = shortened(key);
-    let error = ApiError::invalid(match known {
-        [] => format!("There is no parameter `{key}` here."),
-        _ => format!("There is no parameter `{key}` here; there are {}.", known.join(", ")),
-    });
+    let error = ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", supported.join(", ")));
     match filters {
         Filters::Allowed => error.with_hint(format!(
-            "A filter is written operator.column=value, for example `eq.{key}=…`; alternatives are written or=(eq.a:1,gt.b:2)."
+            "Write a filter as operator.column=value, for example `eq.{key}=…`, and alternatives as \
+             or=(eq.a:1,gt.b:2)."
         )),
-        Filters::Refused => error,
+        Filters::NotAllowed => error,
     }
 }
 
-/// Percent-decoding as forms do it: `+` is a space.
+/// Decodes percent-encoding as in HTML forms: `+` is a space.
 fn decode(text: &str) -> ApiResult<Cow<'_, str>> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return Ok(Cow::Borrowed(text));
@@ -110,15 +127,7 @@ fn decode(text: &str) -> ApiResult<Cow<'_, str>> {
     match percent_decode(spaced.as_bytes()).decode_utf8() {
         Ok(decoded) if decoded.contains('\0') => Err(ApiError::invalid("The query string contains a NUL character.")),
         Ok(decoded) => Ok(Cow::Owned(decoded.into_owned())),
-        Err(_) => Err(ApiError::invalid("The query string is not UTF-8 when percent-decoded.")),
-    }
-}
-
-/// At most 80 characters of a client's text, for a message.
-pub(in crate::data) fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
+        Err(_) => Err(ApiError::invalid("The query string is not valid UTF-8 after percent-decoding.")),
     }
 }
 
@@ -127,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decodes_as_forms_do() {
+    fn text_is_decoded_as_in_forms() {
         let check = |input: &str, expected: &str| assert_eq!(decode(input).unwrap(), expected);
         check("plain", "plain");
         check("a+b%2Bc", "a b+c");
@@ -138,19 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn reserved_parameters_once_and_only_where_known() {
+    fn repeated_and_unsupported_parameters_are_rejected() {
         let check = |query: &str, expected: &str| {
             let error = QueryParts::parse(query, &["limit", "select"], Filters::Allowed).err().unwrap();
             assert!(error.message().contains(expected), "{query}: {}", error.message());
         };
         check("limit=1&limit=2", "`limit` is given twice");
-        check("maxAffected=1", "no parameter `maxAffected` here; there are limit, select");
-        check("price=eq.10", "no parameter `price`");
-        let mut parts = QueryParts::parse("&limit=12&select=*&", &["limit", "select"], Filters::Refused).unwrap();
+        check("maxAffected=1", "Unknown parameter `maxAffected`. Supported: limit, select.");
+        check("price=eq.10", "Unknown parameter `price`");
+        let mut parts = QueryParts::parse("&limit=12&select=*&", &["limit", "select"], Filters::NotAllowed).unwrap();
         assert_eq!(parts.take_number("limit").unwrap(), Some(12));
         assert_eq!(parts.take_number("limit").unwrap(), None);
         for bad in ["limit=-1", "limit=x", "limit=", "limit=18446744073709551615", "limit=1.5"] {
-            let mut parts = QueryParts::parse(bad, &["limit"], Filters::Refused).unwrap();
+            let mut parts = QueryParts::parse(bad, &["limit"], Filters::NotAllowed).unwrap();
             assert!(parts.take_number("limit").is_err(), "{bad}");
         }
     }

@@ -1,10 +1,13 @@
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    data::message::shortened,
+    error::{ApiError, ApiResult},
+};
 
-use super::{query::shortened, text::Scanner};
+use super::scanner::Scanner;
 
-/// Deepest embedding: a table within a table within the one asked for.
+/// Maximum depth of embedded tables.
 const MAX_EMBED_DEPTH: usize = 2;
-/// Most embedded tables in one request.
+/// Maximum number of embedded tables in one request.
 const MAX_EMBEDS: usize = 20;
 
 /// One item of `select`.
@@ -18,41 +21,42 @@ pub enum SelectItem {
     Embed(Embed),
 }
 
-/// A table to follow a foreign key to.
+/// A table to embed along a foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Embed {
     pub table: String,
     pub alias: Option<String>,
+    /// The column or constraint that chooses the foreign key.
     pub hint: Option<String>,
     pub items: Vec<SelectItem>,
 }
 
-/// `*`, `a,b`, `alias:col,"odd name",authors(id,name)`.
+/// Parses `*`, `a,b`, `alias:col,"odd name",authors(id,name)`.
 pub(super) fn parse_select(text: &str) -> ApiResult<Vec<SelectItem>> {
-    let mut parser = SelectParser { scanner: Scanner::new(text), embeds: 0, whole: text };
+    let mut parser = SelectParser { scanner: Scanner::new(text), embeds: 0, text };
     let items = parser.items(0)?;
     if !parser.scanner.is_done() {
-        return Err(parser.wrong("there is a closing parenthesis too many"));
+        return Err(parser.invalid("there is an extra closing parenthesis"));
     }
     Ok(items)
 }
 
-/// `a,b`: names alone, as `onConflict` takes them.
+/// Parses a list of names, `a,b`, as in `onConflict`.
 pub(super) fn parse_names(parameter: &str, text: &str) -> ApiResult<Vec<String>> {
-    let wrong = |why: &str| ApiError::invalid(format!("`{parameter}={}` can't be read: {why}.", shortened(text)));
+    let invalid = |reason: &str| ApiError::invalid(format!("Invalid `{parameter}={}`: {reason}.", shortened(text)));
     let mut scanner = Scanner::new(text);
     let mut names: Vec<String> = Vec::new();
     loop {
-        let name = name(&mut scanner, |character| character == ',').map_err(wrong)?;
+        let name = scanner.name(|character| character == ',').map_err(invalid)?;
         if names.contains(&name) {
-            return Err(wrong("it names a column twice"));
+            return Err(invalid("it contains a column twice"));
         }
         names.push(name);
         if scanner.is_done() {
             return Ok(names);
         }
         if !scanner.eat(",") {
-            return Err(wrong("a comma must follow a quoted name"));
+            return Err(invalid("a comma must follow a quoted name"));
         }
     }
 }
@@ -60,7 +64,7 @@ pub(super) fn parse_names(parameter: &str, text: &str) -> ApiResult<Vec<String>>
 struct SelectParser<'a> {
     scanner: Scanner<'a>,
     embeds: usize,
-    whole: &'a str,
+    text: &'a str,
 }
 
 impl SelectParser<'_> {
@@ -89,14 +93,13 @@ impl SelectParser<'_> {
         if !self.scanner.eat("(") {
             return match hint {
                 None => Ok(SelectItem::Column { column: name, alias }),
-                Some(_) => {
-                    Err(self
-                        .wrong("`!` stands between a table to embed and its columns, as in authors!author_id(name)"))
-                }
+                Some(_) => Err(self.invalid(
+                    "`!` is only allowed between an embedded table and its columns, as in authors!author_id(name)",
+                )),
             };
         }
         if depth == MAX_EMBED_DEPTH {
-            return Err(ApiError::invalid(format!("Tables can be embedded {MAX_EMBED_DEPTH} deep, not deeper.")));
+            return Err(ApiError::invalid(format!("Tables can be embedded at most {MAX_EMBED_DEPTH} levels deep.")));
         }
         self.embeds += 1;
         if self.embeds > MAX_EMBEDS {
@@ -104,32 +107,18 @@ impl SelectParser<'_> {
         }
         let items = self.items(depth + 1)?;
         if !self.scanner.eat(")") {
-            return Err(self.wrong("a closing parenthesis is missing"));
+            return Err(self.invalid("a closing parenthesis is missing"));
         }
         Ok(SelectItem::Embed(Embed { table: name, alias, hint, items }))
     }
 
     fn name(&mut self) -> ApiResult<String> {
         let stop = |character| matches!(character, ',' | '(' | ')' | ':' | '!');
-        name(&mut self.scanner, stop).map_err(|why| self.wrong(why))
+        self.scanner.name(stop).map_err(|reason| self.invalid(reason))
     }
 
-    fn wrong(&self, why: &str) -> ApiError {
-        ApiError::invalid(format!("`select={}` can't be read: {why}.", shortened(self.whole)))
-    }
-}
-
-/// A name as it is, with the spaces around it cut, or quoted.
-pub(super) fn name(scanner: &mut Scanner<'_>, stop: impl Fn(char) -> bool) -> Result<String, &'static str> {
-    scanner.skip_spaces();
-    if scanner.peek() == Some('"') {
-        let name = scanner.quoted().ok_or("a closing quote is missing")?;
-        scanner.skip_spaces();
-        return if name.is_empty() { Err("a name is missing") } else { Ok(name) };
-    }
-    match scanner.take_until(stop).trim_end() {
-        "" => Err("a name is missing"),
-        name => Ok(name.to_owned()),
+    fn invalid(&self, reason: &str) -> ApiError {
+        ApiError::invalid(format!("Invalid `select={}`: {reason}.", shortened(self.text)))
     }
 }
 
@@ -153,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn items() {
+    fn select_items_are_parsed() {
         let check = |input: &str, expected: &str| assert_eq!(show(&parse_select(input).unwrap()), expected, "{input}");
         check("*", "*");
         check("a,b", "<a> <b>");
@@ -167,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_selects_are_rejected() {
         let check = |input: &str, expected: &str| {
             let error = parse_select(input).unwrap_err();
             assert!(error.message().contains(expected), "{input}: {}", error.message());
@@ -178,15 +167,15 @@ mod tests {
         check("a:", "a name is missing");
         check("a()", "a name is missing");
         check("a(b", "closing parenthesis is missing");
-        check("a)", "too many");
+        check("a)", "extra closing parenthesis");
         check("\"a", "closing quote");
-        check("a!b", "`!` stands between");
-        check("a(b(c(d)))", "2 deep");
+        check("a!b", "`!` is only allowed between");
+        check("a(b(c(d)))", "2 levels deep");
         check(&vec!["a(b)"; 21].join(","), "at most 20");
     }
 
     #[test]
-    fn names() {
+    fn name_lists_are_parsed() {
         assert_eq!(parse_names("onConflict", r#"a, "b,c""#).unwrap(), ["a", "b,c"]);
         for bad in ["", "a,", "a,a", "\"a\"b"] {
             assert!(parse_names("onConflict", bad).is_err(), "{bad}");

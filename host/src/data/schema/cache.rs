@@ -1,3 +1,5 @@
+//! Caches the schemas in use.
+
 use std::{
     sync::{
         Arc,
@@ -17,45 +19,46 @@ use super::{
     load::{LoadError, fingerprint, load},
 };
 
-/// How old a schema may be before a request looks whether it changed.
-const FRESH: Duration = Duration::from_secs(1);
-/// How old it may be for requests that meet another one looking.
-const USABLE_DURING_CHECK: Duration = Duration::from_secs(2);
-/// Requests that name unknown things look at most this often.
-const EARLIEST_RECHECK: Duration = Duration::from_millis(100);
-/// Projects kept; beyond it, idle ones go.
+/// Age at which a request checks whether the schema changed.
+const CHECK_AGE: Duration = Duration::from_secs(1);
+/// Maximum age of a schema that is used while another request checks it.
+const MAX_AGE_DURING_CHECK: Duration = Duration::from_secs(2);
+/// Minimum interval between checks due to unknown names.
+const MIN_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// Maximum number of cached projects. When it is reached, idle projects are evicted.
 const MAX_PROJECTS: usize = 256;
-const IDLE: Duration = Duration::from_secs(600);
+/// Time without a request after which a project is idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The schemas in use, each checked against the catalogue at most once a second and only while requests come.
+/// The schemas in use. Each is checked against the catalogue at most once a second, and only while there are requests.
 ///
-/// A stale schema is never unsafe: Postgres checks names, types and privileges itself at every statement.
+/// A stale schema is safe: Postgres checks names, types and privileges for every statement.
 pub struct SchemaCache {
     pools: ProjectPools,
     projects: DashMap<Box<str>, Arc<Entry>>,
-    /// Times are milliseconds since then.
+    /// Times are in milliseconds since this instant.
     epoch: Instant,
 }
 
 #[derive(Default)]
 struct Entry {
-    /// By `DbRole as usize`.
+    /// Indexed by `DbRole as usize`.
     schemas: [ArcSwapOption<Schema>; DbRole::ALL.len()],
     /// The newest fingerprint known.
     version: ArcSwap<String>,
     checked_at: AtomicU64,
     used_at: AtomicU64,
-    /// Held by the one request that asks the catalogue.
+    /// Held by the request that queries the catalogue.
     check: Mutex<()>,
 }
 
-/// Why a request wants a newer schema.
+/// The reason why a request asks for a newer schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// A client named something unknown; it may simply not exist.
+pub enum RefreshReason {
+    /// The request uses an unknown name. It may not exist at all, so checks for this reason are rate-limited.
     UnknownName,
-    /// Postgres refused a statement that fitted the schema.
-    Refused,
+    /// Postgres rejected a statement that was valid for the schema.
+    StatementRejected,
 }
 
 impl SchemaCache {
@@ -63,51 +66,51 @@ impl SchemaCache {
         Self { pools, projects: DashMap::new(), epoch: Instant::now() }
     }
 
-    /// The schema as the role sees it, at most about a second old.
+    /// Returns the schema as the role sees it. It is at most about a second old.
     pub async fn get(&self, project: &str, role: DbRole) -> Result<Arc<Schema>, LoadError> {
         let entry = self.entry(project);
         if let Some(schema) = entry.current(role) {
             let age = self.age(&entry);
-            if age < FRESH {
+            if age < CHECK_AGE {
                 return Ok(schema);
             }
-            if age < USABLE_DURING_CHECK {
+            if age < MAX_AGE_DURING_CHECK {
                 return match entry.check.try_lock() {
-                    Ok(guard) => self.check(&entry, project, role, FRESH, guard).await,
+                    Ok(guard) => self.check(&entry, project, role, CHECK_AGE, guard).await,
                     Err(_) => Ok(schema),
                 };
             }
         }
         let guard = entry.check.lock().await;
-        self.check(&entry, project, role, FRESH, guard).await
+        self.check(&entry, project, role, CHECK_AGE, guard).await
     }
 
-    /// A schema newer than `seen`, if there is one.
+    /// Returns a schema newer than `seen`, if there is one.
     pub async fn newer(
         &self,
         project: &str,
         role: DbRole,
         seen: &Schema,
-        evidence: Evidence,
+        reason: RefreshReason,
     ) -> Result<Option<Arc<Schema>>, LoadError> {
         let entry = self.entry(project);
         let arrived = self.now();
         let guard = entry.check.lock().await;
-        let max_age = match evidence {
-            // Somebody looked since: what they found is new enough for this request, too.
-            Evidence::UnknownName if entry.checked_at.load(Ordering::Relaxed) > arrived => EARLIEST_RECHECK,
-            // Too soon to look again: the name may be new all the same, so the request waits for its turn.
-            Evidence::UnknownName => {
-                tokio::time::sleep(EARLIEST_RECHECK.saturating_sub(self.age(&entry))).await;
+        let max_age = match reason {
+            // Another request checked in the meantime; its result is new enough.
+            RefreshReason::UnknownName if entry.checked_at.load(Ordering::Relaxed) > arrived => MIN_RECHECK_INTERVAL,
+            // The last check may be too recent to know the name: wait until the next one is allowed.
+            RefreshReason::UnknownName => {
+                tokio::time::sleep(MIN_RECHECK_INTERVAL.saturating_sub(self.age(&entry))).await;
                 Duration::ZERO
             }
-            Evidence::Refused => Duration::ZERO,
+            RefreshReason::StatementRejected => Duration::ZERO,
         };
         let schema = self.check(&entry, project, role, max_age, guard).await?;
         Ok((schema.version != seen.version).then_some(schema))
     }
 
-    /// Drops what is known of a project that was deleted or replaced.
+    /// Drops the schemas of a project that was deleted or replaced.
     pub fn forget(&self, project: &str) {
         self.projects.remove(project);
     }
@@ -125,14 +128,14 @@ impl SchemaCache {
             if self.age(entry) < max_age {
                 return Ok(schema);
             }
-            let found = fingerprint(&self.pools, project).await;
-            // Also after a failure, so that not every request of an outage waits for a check of its own.
+            let version = fingerprint(&self.pools, project).await;
+            // Also after a failure, so that during an outage not every request waits for a check.
             entry.checked_at.store(started, Ordering::Relaxed);
-            match found {
+            match version {
                 Ok(version) if version == schema.version => return Ok(schema),
                 Ok(version) => entry.version.store(Arc::new(version)),
                 Err(error) => {
-                    tracing::warn!(project, %error, "schema not checked; going on with the last one");
+                    tracing::warn!(project, %error, "could not check the schema; using the cached one");
                     return Ok(schema);
                 }
             }
@@ -145,30 +148,30 @@ impl SchemaCache {
     }
 
     fn entry(&self, project: &str) -> Arc<Entry> {
-        let found = self.projects.get(project).map(|entry| entry.value().clone());
-        let entry = found.unwrap_or_else(|| {
-            self.make_room();
+        let existing = self.projects.get(project).map(|entry| entry.value().clone());
+        let entry = existing.unwrap_or_else(|| {
+            self.evict_if_full();
             self.projects.entry(project.into()).or_default().value().clone()
         });
         entry.used_at.store(self.now(), Ordering::Relaxed);
         entry
     }
 
-    fn make_room(&self) {
+    fn evict_if_full(&self) {
         if self.projects.len() < MAX_PROJECTS {
             return;
         }
-        let idle_before = self.now().saturating_sub(IDLE.as_millis() as u64);
+        let idle_before = self.now().saturating_sub(IDLE_TIMEOUT.as_millis() as u64);
         self.projects.retain(|_, entry| entry.used_at.load(Ordering::Relaxed) >= idle_before);
         if self.projects.len() < MAX_PROJECTS {
             return;
         }
-        let longest_unused = self
+        let least_recently_used = self
             .projects
             .iter()
             .min_by_key(|entry| entry.used_at.load(Ordering::Relaxed))
             .map(|entry| entry.key().clone());
-        if let Some(project) = longest_unused {
+        if let Some(project) = least_recently_used {
             self.projects.remove(&project);
         }
     }
@@ -183,7 +186,7 @@ impl SchemaCache {
 }
 
 impl Entry {
-    /// The role's schema unless something is known to have changed since.
+    /// Returns the role's schema, unless a newer version is known.
     fn current(&self, role: DbRole) -> Option<Arc<Schema>> {
         self.schemas[role as usize].load_full().filter(|schema| schema.version == **self.version.load())
     }

@@ -1,5 +1,5 @@
--- Changes whenever a table, column, privilege, key or view of schema `public` changes: each catalogue row's
--- creating transaction, summed. Run once a second for every project in use, so it must stay cheap.
+-- A text that changes whenever a table, column, privilege, key or view of schema `public` changes. It sums up the
+-- transaction that created each catalogue row. Runs once a second for every project in use, so it must stay cheap.
 SELECT concat_ws('.',
     (SELECT concat_ws('.', count(*), sum(hashint8((c.xmin::text::int8 << 32) | c.oid::int8)::int8))
      FROM pg_catalog.pg_class c

@@ -1,45 +1,43 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+//! Queries Postgres's catalogue for the schema.
+
+use std::sync::{Arc, LazyLock};
 
 use anyhow::Context;
-use api_types::TableKind;
-use serde::Deserialize;
 
 use crate::db::{DbError, DbRole, ProjectPools, Statement};
 
-use super::{Accepts, Column, Comparable, ForeignKey, Generated, Schema, SqlType, Table, TypeClass, UniqueKey};
+use super::{Schema, catalogue::from_catalogue_json};
 
 static FINGERPRINT: LazyLock<Arc<str>> = LazyLock::new(|| include_str!("fingerprint.sql").into());
 static LOAD: LazyLock<Arc<str>> = LazyLock::new(|| {
     include_str!("load.sql").replace("/*fingerprint*/", concat!("\n", include_str!("fingerprint.sql"))).into()
 });
 
-/// Changes whenever a [`Schema`] of the project might.
+/// Returns a text that changes whenever a [`Schema`] of the project might have changed.
 pub(super) async fn fingerprint(pools: &ProjectPools, project: &str) -> Result<String, LoadError> {
-    single_text(pools, project, &Statement::new(FINGERPRINT.clone())).await
+    fetch_text(pools, project, &Statement::new(FINGERPRINT.clone())).await
 }
 
-/// What `role` may see, read over the app role's connections.
+/// Loads the schema as `role` sees it, over the connections of the app role.
 pub(super) async fn load(pools: &ProjectPools, project: &str, role: DbRole) -> Result<Schema, LoadError> {
     let mut statement = Statement::new(LOAD.clone());
     statement.push(Some(format!("proj_{project}_{}", role.suffix())));
-    let json = single_text(pools, project, &statement).await?;
+    let json = fetch_text(pools, project, &statement).await?;
     Ok(from_catalogue_json(&json)?)
 }
 
-async fn single_text(pools: &ProjectPools, project: &str, statement: &Statement) -> Result<String, LoadError> {
+async fn fetch_text(pools: &ProjectPools, project: &str, statement: &Statement) -> Result<String, LoadError> {
     let rows = pools.fetch(project, DbRole::App, statement).await?;
-    let row = rows.first().context("the catalogue query answered no row")?;
-    Ok(row.try_get::<_, String>(0).context("the catalogue query did not answer a text")?)
+    let row = rows.first().context("the catalogue query returned no row")?;
+    Ok(row.try_get::<_, String>(0).context("the catalogue query did not return text")?)
 }
 
-/// Why the schema could not be read.
+/// A schema could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The catalogue has content that this version does not know.
     #[error(transparent)]
     Unreadable(#[from] anyhow::Error),
 }
@@ -48,269 +46,7 @@ impl From<LoadError> for crate::error::ApiError {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Db(error) => error.into(),
-            LoadError::Unreadable(cause) => Self::internal(cause.context("the project's schema could not be read")),
+            LoadError::Unreadable(cause) => Self::internal(cause.context("loading the project's schema")),
         }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Catalogue {
-    version: String,
-    types: Vec<CatalogueType>,
-    tables: Vec<CatalogueTable>,
-    columns: Vec<CatalogueColumn>,
-    keys: Vec<CatalogueKey>,
-    foreign_keys: Vec<CatalogueForeignKey>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CatalogueType {
-    oid: u32,
-    name: String,
-    /// Bare name of a type of `pg_catalog`, else empty.
-    builtin: String,
-    json_cast: bool,
-    kind: char,
-    category: char,
-    base: u32,
-    not_null: bool,
-    has_default: bool,
-    element: u32,
-    range: u32,
-    subtype: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CatalogueTable {
-    oid: u32,
-    name: String,
-    kind: char,
-    /// Bits as `pg_relation_is_updatable` numbers them.
-    writes: u32,
-    select: bool,
-    insert: bool,
-    update: bool,
-    delete: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CatalogueColumn {
-    table: u32,
-    number: i16,
-    name: String,
-    #[serde(rename = "type")]
-    type_oid: u32,
-    data_type: String,
-    not_null: bool,
-    has_default: bool,
-    identity: String,
-    generated: String,
-    select: bool,
-    insert: bool,
-    update: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CatalogueKey {
-    table: u32,
-    name: String,
-    columns: Vec<i16>,
-    primary: bool,
-    deferrable: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CatalogueForeignKey {
-    name: String,
-    table: u32,
-    columns: Vec<i16>,
-    references_table: u32,
-    references_columns: Vec<i16>,
-}
-
-/// Builds a schema from the answer of `load.sql`.
-pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema> {
-    let catalogue: Catalogue = serde_json::from_str(json).context("the answer of load.sql has another form")?;
-    let types: HashMap<u32, CatalogueType> = catalogue.types.into_iter().map(|found| (found.oid, found)).collect();
-    let mut tables: HashMap<u32, (Table, bool)> = catalogue
-        .tables
-        .into_iter()
-        .map(|table| {
-            let privileged = table.select || table.insert || table.update || table.delete;
-            (table.oid, (empty_table(table), privileged))
-        })
-        .collect();
-    // Column numbers of the catalogue → positions among the visible ones.
-    let mut positions: HashMap<(u32, i16), usize> = HashMap::new();
-    for column in catalogue.columns {
-        let Some((table, privileged)) = tables.get_mut(&column.table) else { continue };
-        if !(column.select || column.insert || column.update) {
-            table.has_hidden_columns = true;
-            continue;
-        }
-        *privileged = true;
-        positions.insert((column.table, column.number), table.columns.len());
-        table.columns.push(visible_column(column, &types)?);
-    }
-    tables.retain(|_, (_, privileged)| *privileged);
-    let visible = |table: u32, numbers: &[i16]| -> Option<Vec<usize>> {
-        numbers.iter().map(|number| positions.get(&(table, *number)).copied()).collect()
-    };
-    for key in catalogue.keys {
-        if let (Some((table, _)), Some(columns)) = (tables.get_mut(&key.table), visible(key.table, &key.columns)) {
-            table.unique_keys.push(UniqueKey {
-                name: key.name,
-                columns,
-                primary: key.primary,
-                deferrable: key.deferrable,
-            });
-        }
-    }
-    let foreign_keys = catalogue
-        .foreign_keys
-        .into_iter()
-        .filter_map(|key| {
-            Some(ForeignKey {
-                columns: visible(key.table, &key.columns)?,
-                references_columns: visible(key.references_table, &key.references_columns)?,
-                table: tables.get(&key.table)?.0.name.clone(),
-                references_table: tables.get(&key.references_table)?.0.name.clone(),
-                name: key.name,
-            })
-        })
-        .collect();
-    Ok(Schema {
-        version: catalogue.version,
-        tables: tables.into_values().map(|(table, _)| (table.name.clone(), table)).collect(),
-        foreign_keys,
-    })
-}
-
-fn empty_table(table: CatalogueTable) -> Table {
-    let accepts = |command: u32| table.writes & (1 << command) != 0;
-    Table {
-        kind: match table.kind {
-            'v' => TableKind::View,
-            'm' => TableKind::MaterializedView,
-            'f' => TableKind::ForeignTable,
-            _ => TableKind::Table,
-        },
-        columns: Vec::new(),
-        has_hidden_columns: false,
-        unique_keys: Vec::new(),
-        can_insert: table.insert,
-        can_update: table.update,
-        can_delete: table.delete,
-        // CMD_UPDATE is 2, CMD_INSERT 3, CMD_DELETE 4.
-        accepts: Accepts { insert: accepts(3), update: accepts(2), delete: accepts(4) },
-        name: table.name,
-    }
-}
-
-fn visible_column(column: CatalogueColumn, types: &HashMap<u32, CatalogueType>) -> anyhow::Result<Column> {
-    let mut found = type_of(types, column.type_oid)?;
-    let (mut not_null, mut has_default) = (column.not_null, column.has_default);
-    while found.kind == 'd' {
-        not_null |= found.not_null;
-        has_default |= found.has_default;
-        found = type_of(types, found.base)?;
-    }
-    let class = type_class(types, found)?;
-    Ok(Column {
-        name: column.name,
-        data_type: column.data_type,
-        base_type: SqlType(found.name.clone()),
-        single_line: is_single_line(types, found)?,
-        comparable: comparable(types, found)?,
-        class,
-        not_null,
-        has_default: has_default || !column.identity.is_empty() || !column.generated.is_empty(),
-        generated: match (column.generated.as_str(), column.identity.as_str()) {
-            ("", "a") => Generated::AlwaysIdentity,
-            ("", _) => Generated::No,
-            _ => Generated::Stored,
-        },
-        can_select: column.select,
-        can_insert: column.insert,
-        can_update: column.update,
-    })
-}
-
-fn type_of(types: &HashMap<u32, CatalogueType>, oid: u32) -> anyhow::Result<&CatalogueType> {
-    types.get(&oid).with_context(|| format!("load.sql left out type {oid}"))
-}
-
-fn type_class(types: &HashMap<u32, CatalogueType>, found: &CatalogueType) -> anyhow::Result<TypeClass> {
-    Ok(match (found.kind, found.category, found.builtin.as_str()) {
-        ('r' | 'm', ..) => TypeClass::Range {
-            range: SqlType(type_of(types, found.range)?.name.clone()),
-            element: SqlType(type_of(types, found.subtype)?.name.clone()),
-        },
-        ('c', ..) => TypeClass::Composite,
-        (_, 'A', _) => TypeClass::Array,
-        (_, _, "json") => TypeClass::Json,
-        (_, _, "jsonb") => TypeClass::Jsonb,
-        (_, _, "tsvector") => TypeClass::TsVector,
-        (_, _, "bool") => TypeClass::Boolean,
-        (_, 'S', _) => TypeClass::Text,
-        (_, 'D', _) => TypeClass::Time,
-        _ => TypeClass::Other,
-    })
-}
-
-/// Postgres writes values of these types as a number, a word or a string with its line feeds escaped.
-fn is_single_line(types: &HashMap<u32, CatalogueType>, found: &CatalogueType) -> anyhow::Result<bool> {
-    Ok(match (found.category, found.kind) {
-        ('A', _) => is_single_line(types, type_of(types, found.element)?)?,
-        (_, 'b' | 'e' | 'r' | 'm') => !found.json_cast && found.builtin.as_str() != "json",
-        _ => false,
-    })
-}
-
-fn comparable(types: &HashMap<u32, CatalogueType>, found: &CatalogueType) -> anyhow::Result<Comparable> {
-    if found.category == 'A' {
-        return comparable(types, type_of(types, found.element)?);
-    }
-    Ok(match found.builtin.as_str() {
-        "json" | "xml" | "point" | "polygon" => Comparable::No,
-        "line" | "lseg" | "path" | "box" | "circle" | "xid" | "cid" | "aclitem" => Comparable::Equality,
-        _ => Comparable::Ordered,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hidden_columns_hide_their_keys() {
-        let schema = from_catalogue_json(
-            r#"{"version":"1","types":[{"oid":20,"name":"pg_catalog.int8","builtin":"int8","jsonCast":false,"kind":"b",
-                "category":"N","base":0,"notNull":false,"hasDefault":false,"element":0,"range":0,"subtype":0},
-                {"oid":99,"name":"public.\"Odd\"","builtin":"","jsonCast":false,"kind":"d",
-                "category":"N","base":20,"notNull":true,"hasDefault":false,"element":0,"range":0,"subtype":0}],
-              "tables":[{"oid":1,"name":"a","kind":"r","writes":28,"select":false,"insert":false,"update":false,"delete":false},
-                        {"oid":2,"name":"hidden","kind":"r","writes":28,"select":false,"insert":false,"update":false,"delete":false}],
-              "columns":[{"table":1,"number":1,"name":"id","type":20,"dataType":"bigint","notNull":true,"hasDefault":false,
-                "identity":"a","generated":"","select":false,"insert":false,"update":false},
-               {"table":1,"number":3,"name":"v","type":99,"dataType":"\"Odd\"","notNull":false,"hasDefault":false,
-                "identity":"","generated":"","select":true,"insert":false,"update":false}],
-              "keys":[{"table":1,"name":"a_pkey","columns":[1],"primary":true,"deferrable":false},
-                      {"table":1,"name":"a_v_key","columns":[3],"primary":false,"deferrable":false}],
-              "foreignKeys":[]}"#,
-        )
-        .unwrap();
-        assert!(schema.table("hidden").is_none());
-        let table = schema.table("a").unwrap();
-        assert!(table.has_hidden_columns && table.primary_key().is_none());
-        assert_eq!(table.unique_keys[0].columns, [0]);
-        let column = &table.columns[0];
-        assert_eq!((column.base_type.as_str(), column.not_null), ("pg_catalog.int8", true));
     }
 }

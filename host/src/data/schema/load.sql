@@ -1,4 +1,4 @@
--- Everything of schema `public` that role $1 holds a privilege on, as one JSON text. Read by `load.rs`.
+-- Everything in schema `public` on which role $1 has a privilege, as one JSON text. Parsed by `catalogue.rs`.
 WITH RECURSIVE rel AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relkind,
            has_table_privilege($1::name, c.oid, 'SELECT') AS can_select,
@@ -78,6 +78,6 @@ SELECT json_build_object(
         FROM pg_catalog.pg_constraint k
         WHERE k.contype = 'f'
           AND k.conrelid IN (SELECT oid FROM rel) AND k.confrelid IN (SELECT oid FROM rel)
-          -- A reference to a partitioned table is repeated for each of its partitions.
+          -- Postgres repeats a reference to a partitioned table for each of its partitions.
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid))
 )::text

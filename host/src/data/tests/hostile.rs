@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::{delete, insert, read, update};
 
-/// Text that tries to be SQL, JSON, a filter or a cursor.
+/// Text that looks like SQL, JSON, a filter or a cursor.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -20,9 +20,9 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// SQL with every quoted name and quoted text cut out: what is left must be of our own making.
-fn skeleton(sql: &str) -> String {
-    let mut left = String::new();
+/// Returns the SQL without the quoted names.
+fn without_names(sql: &str) -> String {
+    let mut rest = String::new();
     let mut characters = sql.chars().peekable();
     while let Some(character) = characters.next() {
         if character == '"' {
@@ -33,18 +33,19 @@ fn skeleton(sql: &str) -> String {
                     }
                     Some('"') => break,
                     Some(_) => {}
-                    None => panic!("a name is not closed: {sql}"),
+                    None => panic!("unclosed name: {sql}"),
                 }
             }
         } else {
-            left.push(character);
+            rest.push(character);
         }
     }
-    left
+    rest
 }
 
-fn is_ours(sql: &str) -> bool {
-    skeleton(sql)
+/// Returns whether the SQL outside of quoted names contains only characters that the renderer writes.
+fn is_well_formed(sql: &str) -> bool {
+    without_names(sql)
         .chars()
         .all(|character| character.is_ascii_alphanumeric() || " (),.*:$=<>[]@&?|'_".contains(character))
 }
@@ -53,7 +54,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn values_never_change_the_sql(value in hostile()) {
+    fn hostile_values_do_not_change_the_sql(value in hostile()) {
         let value = value.replace('\0', "");
         let sql = |value: &str| {
             let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
@@ -63,14 +64,14 @@ proptest! {
             );
             read("books", &query).unwrap()
         };
-        let (benign, tried) = (sql("a"), sql(&value));
-        prop_assert_eq!(&benign.text, &tried.text);
-        prop_assert_eq!(tried.params[0].as_deref(), Some(value.as_str()));
-        prop_assert_eq!(tried.params[3].as_deref(), Some(value.as_str()));
+        let (benign, attempted) = (sql("a"), sql(&value));
+        prop_assert_eq!(&benign.text, &attempted.text);
+        prop_assert_eq!(attempted.params[0].as_deref(), Some(value.as_str()));
+        prop_assert_eq!(attempted.params[3].as_deref(), Some(value.as_str()));
     }
 
     #[test]
-    fn no_query_leaves_the_quotes(
+    fn hostile_queries_stay_inside_quotes(
         table in prop_oneof![Just("books".to_owned()), hostile()], key in hostile(), value in hostile(),
         select in hostile(), order in hostile(), after in hostile(),
     ) {
@@ -88,13 +89,13 @@ proptest! {
         ];
         for query in queries {
             for rendered in [read(&table, &query), delete(&table, &query)].into_iter().flatten() {
-                prop_assert!(is_ours(&rendered.text), "{}", rendered.text);
+                prop_assert!(is_well_formed(&rendered.text), "{}", rendered.text);
             }
         }
     }
 
     #[test]
-    fn no_body_leaves_the_quotes(key in hostile(), value in hostile(), text in hostile()) {
+    fn hostile_bodies_stay_inside_quotes(key in hostile(), value in hostile(), text in hostile()) {
         let row = serde_json::json!({ "title": value, &key: text });
         let bodies = [
             serde_json::json!({ "rows": [row, { "title": value }] }).to_string(),
@@ -104,23 +105,23 @@ proptest! {
         ];
         for body in bodies {
             if let Ok(rendered) = insert("books", &format!("onConflict={}", encoded(&key)), &body) {
-                prop_assert!(is_ours(&rendered.text), "{}", rendered.text);
+                prop_assert!(is_well_formed(&rendered.text), "{}", rendered.text);
             }
             if let Ok(rendered) = insert("books", "", &body) {
-                prop_assert!(is_ours(&rendered.text), "{}", rendered.text);
+                prop_assert!(is_well_formed(&rendered.text), "{}", rendered.text);
             }
         }
         let body = serde_json::json!({ "values": { "title": value } }).to_string();
         let benign = update("books", "eq.id=1", r#"{"values":{"title":"a"}}"#).unwrap();
-        if let Ok(tried) = update("books", "eq.id=1", &body) {
-            prop_assert_eq!(&benign.text, &tried.text);
+        if let Ok(attempted) = update("books", "eq.id=1", &body) {
+            prop_assert_eq!(&benign.text, &attempted.text);
         }
     }
 }
 
 #[test]
-fn the_check_itself_finds_what_escapes() {
-    assert!(is_ours("SELECT \"a;\"\"b\" FROM t"));
-    assert!(!is_ours("SELECT \"a\"; DROP TABLE t"));
-    assert!(!is_ours("SELECT 1 -- \"a\""));
+fn check_detects_text_outside_of_quotes() {
+    assert!(is_well_formed("SELECT \"a;\"\"b\" FROM t"));
+    assert!(!is_well_formed("SELECT \"a\"; DROP TABLE t"));
+    assert!(!is_well_formed("SELECT 1 -- \"a\""));
 }

@@ -1,4 +1,4 @@
-//! Requests against one made-up schema: from the query string to SQL, without a database.
+//! Requests against a fixed schema: from the query string to SQL, without a database.
 
 mod hostile;
 mod reads;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{db::Statement, error::ApiError};
 
-/// Types of the fixture: oid, qualified name, bare built-in name, kind, category, element or subtype, range, base.
+/// Types of the fixture: oid, qualified name, built-in name, kind, category, element or subtype, range.
 const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
     (16, "pg_catalog.bool", "bool", 'b', 'B', 0, 0),
     (20, "pg_catalog.int8", "int8", 'b', 'N', 0, 0),
@@ -35,11 +35,11 @@ const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
     (9000, "public.mood", "", 'e', 'E', 0, 0),
 ];
 
-/// Name, type's oid, declared type, marks.
+/// Name, oid of the type, declared type, flags.
 type ColumnLine = (&'static str, u32, &'static str, &'static str);
 
-/// One line a column: name, type's oid, declared type, marks: `!` not null, `d` default, `a` identity always,
-/// `g` generated, `-` not readable, `r` read only.
+/// Name, kind and columns of each table. Flags of a column: `!` not null, `d` default, `a` always-generated identity,
+/// `g` generated, `-` not readable, `r` read-only.
 const TABLES: &[(&str, char, &[ColumnLine])] = &[
     ("authors", 'r', &[("id", 20, "bigint", "!a"), ("name", 25, "text", "!"), ("boss_id", 20, "bigint", "")]),
     (
@@ -72,11 +72,11 @@ const TABLES: &[(&str, char, &[ColumnLine])] = &[
 ];
 
 pub(super) fn schema() -> &'static Schema {
-    static SCHEMA: LazyLock<Schema> = LazyLock::new(make_schema);
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(build_schema);
     &SCHEMA
 }
 
-fn make_schema() -> Schema {
+fn build_schema() -> Schema {
     let types: Vec<Value> = TYPES
         .iter()
         .map(|(oid, name, builtin, kind, category, part, range)| {
@@ -92,23 +92,27 @@ fn make_schema() -> Schema {
         let writes = if *kind == 'v' { 0 } else { 28 };
         tables.push(json!({ "oid": table, "name": name, "kind": kind, "writes": writes,
             "select": false, "insert": false, "update": false, "delete": true }));
-        for (number, (name, type_oid, data_type, marks)) in table_columns.iter().enumerate() {
-            let marked = |mark: char| marks.contains(mark);
+        for (number, (name, type_oid, data_type, flags)) in table_columns.iter().enumerate() {
+            let has_flag = |flag: char| flags.contains(flag);
             columns.push(
                 json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
-                "notNull": marked('!'), "hasDefault": marked('d'), "identity": if marked('a') { "a" } else { "" },
-                "generated": if marked('g') { "s" } else { "" },
-                "select": !marked('-'), "insert": !marked('r'), "update": !marked('r') }),
+                "notNull": has_flag('!'), "hasDefault": has_flag('d'), "identity": if has_flag('a') { "a" } else { "" },
+                "generated": if has_flag('g') { "s" } else { "" },
+                "select": !has_flag('-'), "insert": !has_flag('r'), "update": !has_flag('r') }),
             );
         }
     }
     let key = |table: usize, name: &str, columns: &[i16], primary: bool| json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false });
-    let reference = |name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]| json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns });
+    let reference = |name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]| {
+        json!({ "name": name, "table": table, "columns": columns, "referencesTable": to,
+            "referencesColumns": to_columns })
+    };
     let catalogue = json!({
         "version": "1", "types": types, "tables": tables, "columns": columns,
         "keys": [
-            key(0, "authors_pkey", &[1], true), key(0, "authors_name_key", &[2], false), key(1, "books_pkey", &[1], true),
-            key(1, "books_code_key", &[12], false), key(4, "cities_pkey", &[1, 2], true), key(6, "profiles_pkey", &[1], true),
+            key(0, "authors_pkey", &[1], true), key(0, "authors_name_key", &[2], false),
+            key(1, "books_pkey", &[1], true), key(1, "books_code_key", &[12], false),
+            key(4, "cities_pkey", &[1, 2], true), key(6, "profiles_pkey", &[1], true),
         ],
         "foreignKeys": [
             reference("books_author_id_fkey", 1, &[2], 0, &[1]), reference("books_editor_id_fkey", 1, &[3], 0, &[1]),
@@ -143,8 +147,8 @@ pub(super) fn delete(table: &str, query: &str) -> Result<Statement, ApiError> {
     Ok(render_delete(&plan_delete(schema, table, &request)?).statement)
 }
 
-/// SQL and parameters on one line.
-pub(super) fn shown(statement: &Statement) -> String {
+/// Returns SQL and parameters on one line.
+pub(super) fn sql_and_params(statement: &Statement) -> String {
     let params: Vec<&str> = statement.params.iter().map(|param| param.as_deref().unwrap_or("NULL")).collect();
     match params.is_empty() {
         true => statement.text.to_string(),
@@ -152,7 +156,7 @@ pub(super) fn shown(statement: &Statement) -> String {
     }
 }
 
-/// `code: message`
-pub(super) fn told(error: &ApiError) -> String {
+/// Returns `code: message`.
+pub(super) fn code_and_message(error: &ApiError) -> String {
     format!("{}: {}", error.code().as_str(), error.message())
 }

@@ -1,9 +1,9 @@
-use super::{read, schema, shown, told};
+use super::{code_and_message, read, schema, sql_and_params};
 
 #[test]
-fn filters_become_sql() {
+fn filters_are_rendered_as_sql() {
     let check = |query: &str, expected: &str| {
-        let sql = shown(&read("books", &format!("select=id&{query}")).unwrap());
+        let sql = sql_and_params(&read("books", &format!("select=id&{query}")).unwrap());
         let (_, condition) = sql.split_once(" WHERE ").unwrap();
         let condition = condition.replace(" LIMIT 101) r", "");
         assert_eq!(condition, expected, "{query}");
@@ -40,15 +40,16 @@ fn filters_become_sql() {
 }
 
 #[test]
-fn reads_become_sql() {
-    let check =
-        |table: &str, query: &str, expected: &str| assert_eq!(shown(&read(table, query).unwrap()), expected, "{query}");
+fn reads_are_rendered_as_sql() {
+    let check = |table: &str, query: &str, expected: &str| {
+        assert_eq!(sql_and_params(&read(table, query).unwrap()), expected, "{query}")
+    };
     check(
         "authors",
         "",
         "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" AS t LIMIT 101) r",
     );
-    // At most one row: no aggregate.
+    // At most one row, so no aggregate.
     check(
         "authors",
         "select=name&eq.id=7&limit=1",
@@ -84,9 +85,9 @@ fn reads_become_sql() {
 }
 
 #[test]
-fn embeds_become_subqueries() {
+fn embedded_tables_are_rendered_as_subqueries() {
     let check = |table: &str, query: &str, expected: &str| {
-        let sql = shown(&read(table, query).unwrap());
+        let sql = sql_and_params(&read(table, query).unwrap());
         assert_eq!(sql, format!("SELECT json_agg(r.*), count(*) FROM (SELECT {expected} LIMIT 101) r"), "{query}");
     };
     check(
@@ -109,14 +110,14 @@ fn embeds_become_subqueries() {
          \"public\".\"streets\" AS t1 WHERE t1.\"country\" = t.\"country\" AND t1.\"city\" = t.\"name\" LIMIT 1000) r) AS \"streets\" \
          FROM \"public\".\"cities\" AS t",
     );
-    // A reference that is itself unique leads back to one row.
+    // If the referring column is unique, at most one row refers back.
     check(
         "authors",
         "select=profiles(bio)",
         "(SELECT row_to_json(r.*) FROM (SELECT t1.\"bio\" FROM \"public\".\"profiles\" AS t1 WHERE t1.\"author_id\" = t.\"id\" LIMIT 1) r) \
          AS \"profiles\" FROM \"public\".\"authors\" AS t",
     );
-    // To itself: the column follows the reference, the constraint leads back.
+    // A table that refers to itself: the column stands for the referenced row, the constraint for the referring rows.
     check(
         "authors",
         "select=boss:authors!boss_id(name)",
@@ -132,10 +133,10 @@ fn embeds_become_subqueries() {
 }
 
 #[test]
-fn cursors_become_conditions() {
+fn cursors_are_rendered_as_conditions() {
     let check = |table: &str, order: &str, key: &[Option<&str>], expected: &str| {
         let query = format!("select=*&order={order}&limit=2&after={}", cursor(table, order, key));
-        let sql = shown(&read(table, &query).unwrap());
+        let sql = sql_and_params(&read(table, &query).unwrap());
         let condition = sql.split_once(" WHERE ").unwrap().1.split_once(" ORDER BY ").unwrap().0;
         let params = sql.split_once(" -- ").unwrap().1;
         assert_eq!(format!("{condition} -- {params}"), expected, "{order}");
@@ -184,33 +185,37 @@ fn cursor(table: &str, order: &str, key: &[Option<&str>]) -> String {
 }
 
 #[test]
-fn refusals_name_what_is_wrong() {
+fn errors_name_the_invalid_part() {
     let check = |table: &str, query: &str, expected: &str| {
-        let message = told(&read(table, query).unwrap_err());
+        let message = code_and_message(&read(table, query).unwrap_err());
         assert!(message.contains(expected), "{table}?{query}: {message}");
     };
-    check("nothing", "", "unknown_table: There is no table `nothing`; this key can see authors, books, cities,");
+    check(
+        "nothing",
+        "",
+        "unknown_table: Unknown table `nothing`. Tables that this key can access: authors, books, cities,",
+    );
     check("Authors", "", "unknown_table");
-    check("authors", "select=nam", "unknown_column: `authors` has no column `nam`; there are id, name, boss_id.");
+    check("authors", "select=nam", "unknown_column: `authors` has no column `nam`. Columns: id, name, boss_id.");
     check("authors", "eq.nam=1", "unknown_column");
     check("authors", "order=nam", "unknown_column");
     check("authors", "or=(eq.nam:1)", "unknown_column");
     check("secrets", "", "forbidden: This key may not read `secrets`");
-    check("authors", "select=name,name", "two members the name `name`");
-    check("authors", "select=*,x:id,x:name", "two members the name `x`");
+    check("authors", "select=name,name", "the name `name` twice");
+    check("authors", "select=*,x:id,x:name", "the name `x` twice");
     check("authors", &format!("select={}:id", "x".repeat(64)), "longer than 63 bytes");
     check("books", "eq.raw={}", "`eq` can't be used on column `raw` of type json");
     check("books", "eq.place=1,2", "`eq` can't be used on column `place`");
     check("books", "order=place", "`order` can't use column `place`");
-    check("books", "like.id=1", "`like` can't be used on column `id` of type bigint: it works on text");
-    check("books", "cs.title=a", "it works on arrays, jsonb and ranges");
-    check("books", "cs.tags=[1", "invalid_value: `cs.tags` needs an array");
-    check("books", "in.tags=a", "use cs, cd or ov for arrays");
-    check("books", "fts.id=a", "works on text and tsvector");
+    check("books", "like.id=1", "`like` can't be used on column `id` of type bigint: it requires a text column");
+    check("books", "cs.title=a", "it requires an array, jsonb or range column");
+    check("books", "cs.tags=[1", "invalid_value: `cs.tags` requires an array");
+    check("books", "in.tags=a", "for arrays, use cs, cd or ov");
+    check("books", "fts.id=a", "requires a text or tsvector column");
     check("books", "is.id=nothing", "must be one of null, true, false, unknown");
-    check("books", "is.title=true", "only is.…=null works");
-    check("books", "after=x", "`after` needs an `order` that contains a unique key of `books`; its keys are (id).");
-    check("books", "after=x&order=code", "`after` needs an `order`");
+    check("books", "is.title=true", "only supports the value null");
+    check("books", "after=x", "`after` requires an `order` that contains a unique key of `books`. Unique keys: (id).");
+    check("books", "after=x&order=code", "`after` requires an `order`");
     check("books", "after=x&order=id", "invalid_cursor");
     check("books", "after=x&order=id&offset=1", "can't be used together");
     check("authors", &format!("order=id&after={}", cursor("authors", "id", &[None])), "invalid_cursor");
@@ -219,27 +224,31 @@ fn refusals_name_what_is_wrong() {
         &format!("order=id.desc&after={}", cursor("authors", "id", &[Some("1")])),
         "another table or order",
     );
-    check("books", "select=authors(name)", "unknown_relation: `books` and `authors` are related in more than one way");
-    check("books", "select=authors!nothing(name)", "has the column or name `nothing`");
+    check(
+        "books",
+        "select=authors(name)",
+        "unknown_relation: `books` and `authors` are related by more than one foreign key",
+    );
+    check("books", "select=authors!nothing(name)", "has the name or column `nothing`");
     check(
         "books",
         "select=streets(id)",
-        "No foreign key leads from `books` to a table `streets`; there are keys to authors.",
+        "No foreign key connects `books` to a table `streets`. Tables related to `books`: authors.",
     );
-    check("streets", "select=nothing(id)", "there are keys to cities");
+    check("streets", "select=nothing(id)", "Tables related to `streets`: cities.");
     check("authors", "select=profiles(nothing)", "`profiles` has no column `nothing`");
 }
 
 #[test]
-fn ambiguity_tells_the_choices() {
+fn ambiguous_embed_lists_the_choices() {
     let choices = |table: &str, query: &str| read(table, query).unwrap_err().hint().unwrap().to_owned();
-    assert_eq!(choices("books", "select=authors(name)"), "Write one of authors!author_id(…), authors!editor_id(…).");
+    assert_eq!(choices("books", "select=authors(name)"), "Use one of authors!author_id(…), authors!editor_id(…).");
     assert_eq!(
         choices("authors", "select=books(id)"),
-        "Write one of books!books_author_id_fkey(…), books!books_editor_id_fkey(…)."
+        "Use one of books!books_author_id_fkey(…), books!books_editor_id_fkey(…)."
     );
     assert_eq!(
         choices("authors", "select=authors(id)"),
-        "Write one of authors!boss_id(…), authors!authors_boss_id_fkey(…)."
+        "Use one of authors!boss_id(…), authors!authors_boss_id_fkey(…)."
     );
 }

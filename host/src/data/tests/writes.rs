@@ -1,11 +1,11 @@
-use super::{delete, insert, shown, told, update};
+use super::{code_and_message, delete, insert, sql_and_params, update};
 
 #[test]
-fn inserts_become_sql() {
+fn inserts_are_rendered_as_sql() {
     let check = |table: &str, query: &str, body: &str, expected: &str| {
-        assert_eq!(shown(&insert(table, query, body).unwrap()), expected, "{query} {body}");
+        assert_eq!(sql_and_params(&insert(table, query, body).unwrap()), expected, "{query} {body}");
     };
-    // One row: its values as parameters; keys in the table's order, whatever the request's.
+    // One row: each value is a parameter; columns are in the table's order, not the request's.
     check(
         "authors",
         "",
@@ -35,7 +35,7 @@ fn inserts_become_sql() {
         "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"id\") VALUES (DEFAULT), (DEFAULT) RETURNING 1) \
          SELECT NULL::json, (SELECT count(*) FROM g0)",
     );
-    // Rows alike: the array as it came.
+    // All rows have the same keys: the array is passed on unchanged.
     check(
         "authors",
         "select=name",
@@ -44,7 +44,7 @@ fn inserts_become_sql() {
          x(\"name\" pg_catalog.text) RETURNING t.\"name\") SELECT (SELECT json_agg(g0.*) FROM g0), (SELECT count(*) FROM g0) \
          -- [{\"name\":\"a\"}, {\"name\":\"b\"}]",
     );
-    // Rows with different keys: a part of the statement for each set.
+    // Rows with different keys: a subquery for each set of keys.
     check(
         "authors",
         "returning=minimal",
@@ -57,7 +57,7 @@ fn inserts_become_sql() {
 }
 
 #[test]
-fn upserts_become_sql() {
+fn upserts_are_rendered_as_sql() {
     let check = |query: &str, body: &str, expected: &str| {
         let sql = insert("authors", &format!("returning=minimal&{query}"), body).unwrap().text.to_string();
         let conflict = sql.split_once(" ON CONFLICT ").unwrap().1.split_once(" RETURNING").unwrap().0;
@@ -76,75 +76,81 @@ fn upserts_become_sql() {
 }
 
 #[test]
-fn changes_become_sql() {
+fn updates_and_deletes_are_rendered_as_sql() {
     let check = |sql: String, expected: &str| assert_eq!(sql, expected);
     check(
-        shown(&update("authors", "eq.id=1", r#"{"values":{"name":"x","boss_id":null}}"#).unwrap()),
+        sql_and_params(&update("authors", "eq.id=1", r#"{"values":{"name":"x","boss_id":null}}"#).unwrap()),
         "UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text, \"boss_id\" = $2::pg_catalog.int8 \
          WHERE t.\"id\" = $3::pg_catalog.int8 RETURNING row_to_json(t.*) -- x | NULL | 1",
     );
     check(
-        shown(&update("authors", "gt.id=1&maxAffected=3&select=id", r#"{"values":{"name":"x"}}"#).unwrap()),
+        sql_and_params(&update("authors", "gt.id=1&maxAffected=3&select=id", r#"{"values":{"name":"x"}}"#).unwrap()),
         "WITH g0 AS (UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text WHERE t.\"id\" > $2::pg_catalog.int8 \
          RETURNING t.\"id\") SELECT (SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT 10000) r), count(*), CASE WHEN count(*) > \
          $3::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- x | 1 | 3",
     );
     check(
-        shown(&delete("authors", "eq.id=1&maxAffected=1").unwrap()),
+        sql_and_params(&delete("authors", "eq.id=1&maxAffected=1").unwrap()),
         "DELETE FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 RETURNING 1 -- 1",
     );
     check(
-        shown(&delete("authors", "eq.id=1&maxAffected=0").unwrap()),
+        sql_and_params(&delete("authors", "eq.id=1&maxAffected=0").unwrap()),
         "WITH g0 AS (DELETE FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 RETURNING 1) SELECT NULL::json, \
          count(*), CASE WHEN count(*) > $2::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- 1 | 0",
     );
 }
 
 #[test]
-fn refusals_name_what_is_wrong() {
+fn errors_of_writes_name_the_invalid_part() {
     let check = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
-    let inserted = |table: &str, query: &str, body: &str| told(&insert(table, query, body).unwrap_err());
+    let inserted = |table: &str, query: &str, body: &str| code_and_message(&insert(table, query, body).unwrap_err());
     check(
         inserted("authors", "", r#"{"rows":[{"name":"a"},{"nam":1}]}"#),
         "unknown_column: `authors` has no column `nam`",
     );
     check(
         inserted("authors", "", r#"{"rows":[{"id":1}]}"#),
-        "invalid_value: Column `id` is an identity that is always generated",
+        "invalid_value: Column `id` can't be set: it is an identity column that is always generated",
     );
-    check(inserted("books", "", r#"{"rows":[{"words":"a"}]}"#), "Column `words` is computed from other columns");
+    check(
+        inserted("books", "", r#"{"rows":[{"words":"a"}]}"#),
+        "Column `words` can't be set: it is computed from other columns",
+    );
     check(inserted("books", "", r#"{"rows":[{"title":"\ud800"}]}"#), "invalid_value: Column `title`");
     check(
         inserted("titles", "", r#"{"rows":[{"title":"a"}]}"#),
-        "unprocessable: `titles` is a view that one can't insert into",
+        "unprocessable: Can't insert into `titles`: the view does not support it",
     );
     check(
         inserted("authors", "onConflict=boss_id", r#"{"rows":[{"name":"a"}]}"#),
-        "`onConflict=boss_id` is not a unique key of `authors`; there are onConflict=id, onConflict=name.",
+        "`onConflict=boss_id` is not a unique key of `authors`. Supported: onConflict=id, onConflict=name.",
     );
     check(inserted("authors", "onConflict=nothing", r#"{"rows":[{"name":"a"}]}"#), "unknown_column");
     check(inserted("streets", "resolution=merge", r#"{"rows":[{"id":1}]}"#), "`streets` has no primary key");
     check(
         inserted("authors", "select=books!author_id(id)", r#"{"rows":[{"name":"a"}]}"#),
-        "can't be embedded in the answer of a write",
+        "can't be embedded in the response of a write",
     );
     check(
         inserted("secrets", "returning=representation", r#"{"rows":[{"note":"a"}]}"#),
         "forbidden: This key may not read `secrets`",
     );
-    check(told(&update("titles", "eq.title=a", r#"{"values":{"title":"a"}}"#).unwrap_err()), "unprocessable");
-    check(told(&update("authors", "eq.id=1", r#"{"values":{"id":2}}"#).unwrap_err()), "always generated");
-    check(told(&delete("secrets", "eq.id=1").unwrap_err()), "forbidden: This key may not read column `id`");
+    check(
+        code_and_message(&update("titles", "eq.title=a", r#"{"values":{"title":"a"}}"#).unwrap_err()),
+        "unprocessable",
+    );
+    check(code_and_message(&update("authors", "eq.id=1", r#"{"values":{"id":2}}"#).unwrap_err()), "always generated");
+    check(code_and_message(&delete("secrets", "eq.id=1").unwrap_err()), "forbidden: This key may not read column `id`");
 }
 
 #[test]
-fn rows_that_cannot_be_read_are_counted() {
+fn insert_of_unreadable_rows_returns_the_count() {
     let sql = insert("secrets", "", r#"{"rows":[{"note":"a"}]}"#).unwrap().text.to_string();
     assert!(sql.ends_with(" RETURNING 1"), "{sql}");
 }
 
 #[test]
-fn many_sets_of_keys_are_refused() {
+fn too_many_key_sets_are_rejected() {
     let columns = ["title", "price", "code", "mood", "editor_id", "active"];
     let rows: Vec<String> = (0..60)
         .map(|bits: usize| {
@@ -158,5 +164,5 @@ fn many_sets_of_keys_are_refused() {
         })
         .collect();
     let body = format!("{{\"rows\":[{}]}}", rows.join(","));
-    assert!(told(&insert("books", "", &body).unwrap_err()).contains("more than 50 different sets of keys"));
+    assert!(code_and_message(&insert("books", "", &body).unwrap_err()).contains("more than 50 different sets of keys"));
 }

@@ -162,7 +162,7 @@ async fn policies_decide_over_rows() {
     let service = DataService::from_ref(&app.app);
     let claims = json!({ "sub": USER, "role": "member" }).to_string();
     let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims) };
-    let body = |answer: atlashub::data::JsonAnswer| serde_json::from_str::<Value>(&answer.body).unwrap();
+    let body = |answer: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&answer.body).unwrap();
     let read = body(service.read(user, "todos", "select=text&order=id&count=estimated").await.unwrap());
     assert_eq!(read["rows"], json!([{ "text": "mine" }, { "text": "for all" }]));
     let inserted = service.insert(user, "todos", "select=user_id", br#"{"rows":[{"text":"new"}]}"#).await.unwrap();

@@ -167,7 +167,7 @@ async fn a_signed_in_users_request_survives_a_change_too() {
     let service = DataService::from_ref(&app.app);
     let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}") };
     let body =
-        |answer: atlashub::data::JsonAnswer| serde_json::from_str::<Value>(&answer.body).unwrap()["rows"].clone();
+        |answer: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&answer.body).unwrap()["rows"].clone();
     assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "a": "x" }]));
     project.sql("alter table t drop column a, add b int default 2").await;
     assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "b": 2 }]));

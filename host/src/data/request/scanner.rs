@@ -1,53 +1,71 @@
-//! Cursor over the small languages inside query parameters: names, quoted texts, lists.
+//! A cursor over the text of one query parameter. It reads names, quoted texts and lists.
 
-/// Where in a parameter the parser is. All positions are byte offsets on character boundaries.
+/// A position in a parameter. Positions are byte offsets on character boundaries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
-    at: usize,
+    position: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, position: 0 }
     }
 
     pub(super) fn rest(&self) -> &'a str {
-        &self.text[self.at..]
+        &self.text[self.position..]
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.at == self.text.len()
+        self.position == self.text.len()
     }
 
     pub(super) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 
-    /// Steps over `wanted` if it comes next.
-    pub(super) fn eat(&mut self, wanted: &str) -> bool {
-        let found = self.rest().starts_with(wanted);
-        if found {
-            self.at += wanted.len();
+    /// Skips `expected` if it comes next, and returns whether it did.
+    pub(super) fn eat(&mut self, expected: &str) -> bool {
+        let is_next = self.rest().starts_with(expected);
+        if is_next {
+            self.position += expected.len();
         }
-        found
+        is_next
     }
 
     pub(super) fn skip_spaces(&mut self) {
         let rest = self.rest();
-        self.at += rest.len() - rest.trim_start().len();
+        self.position += rest.len() - rest.trim_start().len();
     }
 
-    /// Takes everything up to the first character that `stop` accepts, or to the end.
+    /// Reads up to the first character that `stop` accepts, or to the end.
     pub(super) fn take_until(&mut self, stop: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let length = rest.find(stop).unwrap_or(rest.len());
-        self.at += length;
+        self.position += length;
         &rest[..length]
     }
 
-    /// A `"quoted text"`: a backslash takes the next character as it is, a doubled quote is one quote.
-    /// `None` when the closing quote is missing; the scanner must stand on the opening one.
+    /// Reads a name: unquoted up to `stop`, without the spaces around it, or quoted.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is no name.
+    pub(super) fn name(&mut self, stop: impl Fn(char) -> bool) -> Result<String, &'static str> {
+        self.skip_spaces();
+        if self.peek() == Some('"') {
+            let name = self.quoted().ok_or("a closing quote is missing")?;
+            self.skip_spaces();
+            return if name.is_empty() { Err("a name is missing") } else { Ok(name) };
+        }
+        match self.take_until(stop).trim_end() {
+            "" => Err("a name is missing"),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    /// Reads a `"quoted text"`. A backslash escapes the next character; a doubled quote is one quote. The scanner must
+    /// be at the opening quote. Returns `None` if the closing quote is missing.
     pub(super) fn quoted(&mut self) -> Option<String> {
         let mut characters = self.rest().char_indices().skip(1).peekable();
         let mut unquoted = String::new();
@@ -59,7 +77,7 @@ impl<'a> Scanner<'a> {
                     unquoted.push('"');
                 }
                 '"' => {
-                    self.at += offset + 1;
+                    self.position += offset + 1;
                     return Some(unquoted);
                 }
                 other => unquoted.push(other),
@@ -68,8 +86,8 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// An unquoted value inside a list: ends at a comma or closing bracket that no opening bracket or quote
-    /// of its own encloses, so that `{a,b}`, `[1,5)` and `("x,y")` stay whole.
+    /// Reads an unquoted value inside a list. It ends at a comma or closing bracket outside of the value's own brackets
+    /// and quotes, so that `{a,b}`, `[1,5)` and `("x,y")` stay whole.
     pub(super) fn balanced(&mut self) -> &'a str {
         let rest = self.rest();
         let mut depth = 0_usize;
@@ -91,7 +109,7 @@ impl<'a> Scanner<'a> {
                 _ => {}
             }
         }
-        self.at += end;
+        self.position += end;
         &rest[..end]
     }
 }
@@ -101,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quoted_texts() {
+    fn quoted_texts_are_unescaped() {
         let check = |input: &str, expected: Option<&str>, rest: &str| {
             let mut scanner = Scanner::new(input);
             assert_eq!(scanner.quoted().as_deref(), expected, "{input}");
@@ -119,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_values() {
+    fn values_end_outside_of_their_brackets() {
         let check = |input: &str, expected: &str| {
             assert_eq!(Scanner::new(input).balanced(), expected, "{input}");
         };

@@ -1,0 +1,212 @@
+//! Takes a request through all stages: parse, plan, render, execute, respond.
+//!
+//! Planning uses a cached schema. If a failure may be due to a change of the schema, the request is planned and run
+//! once more with a newer one.
+
+use std::{future::Future, sync::Arc};
+
+use tokio_postgres::Row;
+
+use crate::{
+    db::{DbError, ProjectPools},
+    error::{ApiError, ApiResult, Code},
+};
+
+use super::{
+    DataLimits, diagnose,
+    errors::{self, StatementContext},
+    execute::{Executor, Identity},
+    plan::{plan_delete, plan_insert, plan_read, plan_update},
+    render::{Rendered, render_delete, render_estimate, render_insert, render_read, render_update},
+    request::{Count, DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
+    respond::{self, EmptyOutput, RowsResponse},
+    schema::{RefreshReason, Schema, SchemaCache},
+};
+
+/// Reads and writes rows on behalf of an [`Identity`].
+#[derive(Clone)]
+pub struct DataService {
+    pools: ProjectPools,
+    schemas: Arc<SchemaCache>,
+    limits: DataLimits,
+}
+
+impl DataService {
+    pub fn new(pools: ProjectPools, limits: DataLimits) -> Self {
+        Self { schemas: Arc::new(SchemaCache::new(pools.clone())), pools, limits }
+    }
+
+    /// Returns the schema cache. Its entry for a project must be dropped when the project is deleted or its database
+    /// replaced.
+    pub fn schemas(&self) -> &SchemaCache {
+        &self.schemas
+    }
+
+    /// Describes the tables that the role can access.
+    pub async fn tables(&self, identity: Identity<'_>) -> ApiResult<api_types::Tables> {
+        Ok(self.schemas.get(identity.project, identity.role).await?.describe())
+    }
+
+    /// Handles a `GET` of rows. `query` is the raw query string.
+    pub async fn read(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
+        let request = &ReadRequest::parse(query)?;
+        let attempt = |schema| async move { read(&self.attempt(identity, table, schema), request, &self.limits).await };
+        self.run_with_schema(identity, attempt).await
+    }
+
+    /// Handles a `POST` of rows.
+    pub async fn insert(
+        &self,
+        identity: Identity<'_>,
+        table: &str,
+        query: &str,
+        body: &[u8],
+    ) -> ApiResult<RowsResponse> {
+        let request = &InsertRequest::parse(query, body, self.limits.max_insert_rows)?;
+        let attempt = |schema| async move { insert(&self.attempt(identity, table, schema), request).await };
+        self.run_with_schema(identity, attempt).await
+    }
+
+    /// Handles a `PATCH` of rows.
+    pub async fn update(
+        &self,
+        identity: Identity<'_>,
+        table: &str,
+        query: &str,
+        body: &[u8],
+    ) -> ApiResult<RowsResponse> {
+        let request = &UpdateRequest::parse(query, body)?;
+        let attempt = |schema| async move { update(&self.attempt(identity, table, schema), request).await };
+        self.run_with_schema(identity, attempt).await
+    }
+
+    /// Handles a `DELETE` of rows.
+    pub async fn delete(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
+        let request = &DeleteRequest::parse(query)?;
+        let attempt = |schema| async move { delete(&self.attempt(identity, table, schema), request).await };
+        self.run_with_schema(identity, attempt).await
+    }
+
+    fn attempt<'a>(&'a self, identity: Identity<'a>, table: &'a str, schema: Arc<Schema>) -> Attempt<'a> {
+        Attempt { executor: Executor { pools: &self.pools, identity }, table, schema }
+    }
+
+    /// Runs an attempt with the cached schema. If it fails in a way that a newer schema might fix, and there is a
+    /// newer schema, runs it once more with that.
+    async fn run_with_schema<F>(
+        &self,
+        identity: Identity<'_>,
+        attempt: impl Fn(Arc<Schema>) -> F,
+    ) -> ApiResult<RowsResponse>
+    where
+        F: Future<Output = Result<RowsResponse, Failure>>,
+    {
+        let schema = self.schemas.get(identity.project, identity.role).await?;
+        let failure = match attempt(schema.clone()).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+        let Some(reason) = failure.refresh else { return Err(failure.error) };
+        match self.schemas.newer(identity.project, identity.role, &schema, reason).await? {
+            Some(newer) => attempt(newer).await.map_err(|failure| failure.error),
+            None => Err(failure.error),
+        }
+    }
+}
+
+/// The context of one attempt at a request.
+struct Attempt<'a> {
+    executor: Executor<'a>,
+    table: &'a str,
+    schema: Arc<Schema>,
+}
+
+/// A failed attempt.
+struct Failure {
+    error: ApiError,
+    /// Set if a newer schema might make the request succeed.
+    refresh: Option<RefreshReason>,
+}
+
+/// A planning error. The request may use a name that is newer than the schema.
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let refresh = match error.code() {
+            Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation | Code::Forbidden => {
+                Some(RefreshReason::UnknownName)
+            }
+            _ => None,
+        };
+        Self { error, refresh }
+    }
+}
+
+/// A result of Postgres that could not be read.
+impl From<anyhow::Error> for Failure {
+    fn from(cause: anyhow::Error) -> Self {
+        Self { error: ApiError::internal(cause), refresh: None }
+    }
+}
+
+async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits) -> Result<RowsResponse, Failure> {
+    let plan = plan_read(&attempt.schema, attempt.table, request, limits)?;
+    let rendered = render_read(&plan);
+    if plan.count != Count::Estimated {
+        let rows = fetch(attempt, &rendered).await?;
+        return Ok(respond::read_response(&plan, &rows, None)?);
+    }
+    let estimate = render_estimate(&plan);
+    let (rows, estimate) = tokio::try_join!(fetch(attempt, &rendered), fetch(attempt, &estimate))?;
+    Ok(respond::read_response(&plan, &rows, Some(respond::estimated_rows(&estimate)?))?)
+}
+
+async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<RowsResponse, Failure> {
+    let plan = plan_insert(&attempt.schema, attempt.table, request)?;
+    let rendered = render_insert(&plan);
+    match attempt.executor.fetch(&rendered.statement).await {
+        Ok(rows) => Ok(respond::insert_response(&plan, &rows)?),
+        Err(error) => {
+            let invalid_value = diagnose::invalid_insert_value(attempt.executor, &error, &plan, request).await;
+            Err(statement_failure(attempt, &rendered, error, invalid_value))
+        }
+    }
+}
+
+async fn update(attempt: &Attempt<'_>, request: &UpdateRequest<'_>) -> Result<RowsResponse, Failure> {
+    let plan = plan_update(&attempt.schema, attempt.table, request)?;
+    let rendered = render_update(&plan);
+    match attempt.executor.fetch(&rendered.statement).await {
+        Ok(rows) => Ok(respond::change_response(&plan.change, &rows, EmptyOutput::EmptyRows)?),
+        Err(error) => {
+            let invalid_value = diagnose::invalid_update_value(attempt.executor, &error, &plan, request).await;
+            Err(statement_failure(attempt, &rendered, error, invalid_value))
+        }
+    }
+}
+
+async fn delete(attempt: &Attempt<'_>, request: &DeleteRequest) -> Result<RowsResponse, Failure> {
+    let plan = plan_delete(&attempt.schema, attempt.table, request)?;
+    let rows = fetch(attempt, &render_delete(&plan)).await?;
+    Ok(respond::change_response(&plan.change, &rows, EmptyOutput::CountOnly)?)
+}
+
+async fn fetch(attempt: &Attempt<'_>, rendered: &Rendered<'_>) -> Result<Vec<Row>, Failure> {
+    let result = attempt.executor.fetch(&rendered.statement).await;
+    result.map_err(|error| statement_failure(attempt, rendered, error, None))
+}
+
+/// The failure of a statement. `invalid_value` names the column of an invalid value, if that was found out.
+fn statement_failure(
+    attempt: &Attempt<'_>,
+    rendered: &Rendered<'_>,
+    error: DbError,
+    invalid_value: Option<ApiError>,
+) -> Failure {
+    let refresh = errors::refresh_reason(&error);
+    let context = StatementContext { schema: &attempt.schema, table: attempt.table, origins: &rendered.origins };
+    let error = match invalid_value {
+        Some(invalid_value) => invalid_value.with_cause(error),
+        None => errors::api_error(error, &context),
+    };
+    Failure { error, refresh }
+}

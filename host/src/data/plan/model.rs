@@ -1,0 +1,248 @@
+//! The plans. All their names exist in the schema, and the role may use them as planned.
+
+use std::sync::Arc;
+
+use crate::data::{
+    cursor::OrderSignature,
+    request::{Count, Direction, Join, Nulls, Resolution},
+    schema::{Column, SqlType},
+};
+
+use super::ident::QuotedIdent;
+
+/// A column with its quoted name.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnRef<'p> {
+    pub ident: QuotedIdent<'p>,
+    pub column: &'p Column,
+}
+
+/// A planned `GET`.
+#[derive(Debug)]
+pub struct ReadPlan<'p> {
+    pub table: QuotedIdent<'p>,
+    pub outputs: Vec<Output<'p>>,
+    /// Joined by AND.
+    pub filter: Vec<Predicate<'p>>,
+    pub order: Vec<OrderTerm<'p>>,
+    /// Set if the order contains a unique key, so that a cursor can mark the end of a page.
+    pub keyset: Option<Keyset<'p>>,
+    /// Values of the keyset's columns in the last row of the previous page.
+    pub after: Option<Vec<Option<Arc<str>>>>,
+    pub limit: u64,
+    /// Whether the request asked for more than the maximum limit.
+    pub limit_capped: bool,
+    pub offset: u64,
+    pub count: Count,
+    /// Whether at most one row can match: the filter fixes a unique key, and nothing is skipped.
+    pub single: bool,
+    /// Whether `, \n ` occurs between the rows in the JSON array and nowhere else.
+    pub line_per_row: bool,
+}
+
+/// One member of each returned row.
+#[derive(Debug, Clone)]
+pub enum Output<'p> {
+    Column { column: ColumnRef<'p>, name: QuotedIdent<'p> },
+    Embed(EmbedPlan<'p>),
+}
+
+impl<'p> Output<'p> {
+    /// Returns the name of the member in the JSON.
+    pub fn name(&self) -> &'p str {
+        match self {
+            Self::Column { name, .. } => name.name(),
+            Self::Embed(embed) => embed.name.name(),
+        }
+    }
+}
+
+/// A table embedded along a foreign key.
+#[derive(Debug, Clone)]
+pub struct EmbedPlan<'p> {
+    pub name: QuotedIdent<'p>,
+    pub table: QuotedIdent<'p>,
+    pub outputs: Vec<Output<'p>>,
+    /// Equal columns: the embedded table's, then the embedding table's.
+    pub on: Vec<(QuotedIdent<'p>, QuotedIdent<'p>)>,
+    pub shape: EmbedShape<'p>,
+}
+
+#[derive(Debug, Clone)]
+pub enum EmbedShape<'p> {
+    /// At most one row: an object or null.
+    Object,
+    /// An array of at most `limit` rows, ordered by the readable columns of the primary key.
+    Array { order: Vec<QuotedIdent<'p>>, limit: u64 },
+}
+
+/// One column of the order. Postgres's defaults are made explicit.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderTerm<'p> {
+    pub column: ColumnRef<'p>,
+    pub direction: Direction,
+    pub nulls: Nulls,
+}
+
+/// How to encode and decode the cursors of an order.
+#[derive(Debug)]
+pub struct Keyset<'p> {
+    /// The number of leading order terms that contain a unique key.
+    pub terms: usize,
+    pub signature: OrderSignature,
+    /// The members of a row's JSON that hold the terms. `None` if a term is not selected.
+    pub members: Option<Vec<&'p str>>,
+}
+
+/// A condition. Its comparison is supported by the type of its column.
+#[derive(Debug, Clone)]
+pub enum Predicate<'p> {
+    Test { column: ColumnRef<'p>, negated: bool, test: Test<'p> },
+    Group { join: Join, negated: bool, predicates: Vec<Predicate<'p>> },
+}
+
+/// A test of a column's value.
+#[derive(Debug, Clone)]
+pub enum Test<'p> {
+    /// `column operator $n::type`
+    Compare {
+        operator: SqlOperator,
+        cast: Cast<'p>,
+        value: Arc<str>,
+    },
+    /// `column = ANY ($n::type[])`
+    AnyOf {
+        list: Arc<str>,
+    },
+    Is(IsValue),
+    /// `column @@ websearch_to_tsquery($n)`
+    Search {
+        text: Arc<str>,
+    },
+}
+
+/// The type that a parameter is cast to.
+#[derive(Debug, Clone, Copy)]
+pub enum Cast<'p> {
+    To(&'p SqlType),
+    Text,
+    TextArray,
+}
+
+/// The operators of Postgres that filters use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SqlOperator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Like,
+    CaseInsensitiveLike,
+    Contains,
+    ContainedBy,
+    Overlaps,
+    HasAnyKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsValue {
+    Null,
+    True,
+    False,
+    Unknown,
+}
+
+/// A planned insert.
+#[derive(Debug)]
+pub struct InsertPlan<'p> {
+    pub table: QuotedIdent<'p>,
+    /// The rows, grouped by their set of keys.
+    pub groups: Vec<InsertGroup<'p>>,
+    pub conflict: Option<Conflict<'p>>,
+    pub output: WriteOutput<'p>,
+    pub row_count: usize,
+}
+
+/// Rows that have the same keys.
+#[derive(Debug)]
+pub struct InsertGroup<'p> {
+    /// In the table's order. Empty if the rows are `{}`.
+    pub columns: Vec<ColumnRef<'p>>,
+    pub rows: GroupRows<'p>,
+    /// Positions of the rows in the request.
+    pub positions: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub enum GroupRows<'p> {
+    /// `count` rows of defaults. To write several at once, SQL must name a `column`.
+    Defaults { count: usize, column: Option<ColumnRef<'p>> },
+    /// One row; each value is a parameter.
+    One(Vec<CellValue>),
+    /// A JSON array of rows; one parameter.
+    Many(Arc<str>),
+}
+
+/// `ON CONFLICT`.
+#[derive(Debug)]
+pub struct Conflict<'p> {
+    /// Empty means any unique key.
+    pub columns: Vec<ColumnRef<'p>>,
+    pub resolution: Resolution,
+}
+
+/// A planned update.
+#[derive(Debug)]
+pub struct UpdatePlan<'p> {
+    pub table: QuotedIdent<'p>,
+    pub values: Vec<(ColumnRef<'p>, CellValue)>,
+    pub change: ChangePlan<'p>,
+}
+
+/// A planned delete.
+#[derive(Debug)]
+pub struct DeletePlan<'p> {
+    pub table: QuotedIdent<'p>,
+    pub change: ChangePlan<'p>,
+}
+
+/// What updates and deletes have in common: the affected rows and the output.
+#[derive(Debug)]
+pub struct ChangePlan<'p> {
+    pub filter: Vec<Predicate<'p>>,
+    /// Whether at most one row can match, because the filter fixes a unique key.
+    pub single: bool,
+    pub max_affected: Option<u64>,
+    pub output: WriteOutput<'p>,
+}
+
+/// A value as a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CellValue {
+    Null,
+    /// Text for the type's input function.
+    Text(Arc<str>),
+    /// JSON that Postgres must convert to an array or composite.
+    Json(Arc<str>),
+}
+
+/// What a write returns.
+#[derive(Debug)]
+pub enum WriteOutput<'p> {
+    /// Only the number of rows. `unreadable` is true if the request did not ask for this, but the role can't read the
+    /// rows.
+    Count {
+        unreadable: bool,
+    },
+    Rows(ReturnedRows<'p>),
+}
+
+/// The members of each returned row.
+#[derive(Debug)]
+pub struct ReturnedRows<'p> {
+    pub outputs: Vec<Output<'p>>,
+    /// Whether the outputs are all columns of the table under their own names.
+    pub whole_row: bool,
+}

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+
+use crate::{
+    data::{
+        plan::{Cast, ColumnRef, QuotedIdent},
+        schema::{Column, SqlType},
+    },
+    db::Statement,
+};
+
+/// A statement, and the origins of its parameters.
+#[derive(Debug, Clone)]
+pub struct Rendered<'p> {
+    pub statement: Statement,
+    /// The origin of parameter `$n` is at index n - 1.
+    pub origins: Vec<Origin<'p>>,
+}
+
+/// What a parameter holds. Errors use it to name the parameter.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'p> {
+    /// A value to store in this column, or to compare it with.
+    Column(&'p Column),
+    /// A value of the cursor.
+    Cursor,
+    Offset,
+    MaxAffected,
+    /// Rows as one JSON text.
+    Rows,
+}
+
+/// How a connection should run a statement; see the fields of [`Statement`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StatementKind {
+    pub(super) cacheable: bool,
+    pub(super) writes: bool,
+    pub(super) heavy: bool,
+}
+
+impl StatementKind {
+    pub(super) const READ: Self = Self { cacheable: true, writes: false, heavy: false };
+    pub(super) const WRITE: Self = Self { cacheable: true, writes: true, heavy: false };
+}
+
+/// The alias of a table in one statement: `t`, `t1`, `t2`, ….
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Alias(pub(super) usize);
+
+impl Alias {
+    pub(super) const ROOT: Self = Self(0);
+}
+
+/// Builds the text and the parameters of a statement.
+pub(super) struct SqlWriter<'p> {
+    sql: String,
+    params: Vec<Option<Arc<str>>>,
+    origins: Vec<Origin<'p>>,
+}
+
+impl<'p> SqlWriter<'p> {
+    pub(super) fn new() -> Self {
+        Self { sql: String::with_capacity(512), params: Vec::new(), origins: Vec::new() }
+    }
+
+    pub(super) fn finish(self, kind: StatementKind) -> Rendered<'p> {
+        let StatementKind { cacheable, writes, heavy } = kind;
+        Rendered {
+            statement: Statement { text: self.sql.into(), params: self.params, cacheable, writes, heavy },
+            origins: self.origins,
+        }
+    }
+
+    /// Writes fixed SQL.
+    pub(super) fn push(&mut self, sql: &'static str) {
+        self.sql.push_str(sql);
+    }
+
+    /// Writes `"name"`.
+    pub(super) fn ident(&mut self, name: QuotedIdent<'_>) {
+        name.push_to(&mut self.sql);
+    }
+
+    /// Writes `"public"."name"`.
+    pub(super) fn table(&mut self, name: QuotedIdent<'_>) {
+        self.push("\"public\".");
+        self.ident(name);
+    }
+
+    /// Writes `alias."name"`.
+    pub(super) fn qualified(&mut self, alias: Alias, name: QuotedIdent<'_>) {
+        self.alias(alias);
+        self.sql.push('.');
+        self.ident(name);
+    }
+
+    pub(super) fn alias(&mut self, alias: Alias) {
+        self.sql.push('t');
+        if alias.0 > 0 {
+            self.number(alias.0 as u64);
+        }
+    }
+
+    /// Writes a number without allocating.
+    pub(super) fn number(&mut self, number: u64) {
+        let mut buffer = [0_u8; 20];
+        let mut start = buffer.len();
+        let mut rest = number;
+        loop {
+            start -= 1;
+            buffer[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.sql.extend(buffer[start..].iter().map(|digit| char::from(*digit)));
+    }
+
+    pub(super) fn sql_type(&mut self, sql_type: &SqlType) {
+        self.sql.push_str(sql_type.as_str());
+    }
+
+    /// Writes the column's type with its modifier and domain, as the catalogue's `format_type` returned it.
+    pub(super) fn declared_type(&mut self, column: ColumnRef<'_>) {
+        self.sql.push_str(&column.column.data_type);
+    }
+
+    /// Adds a parameter and writes `$n`.
+    pub(super) fn untyped_param(&mut self, value: Option<Arc<str>>, origin: Origin<'p>) {
+        self.params.push(value);
+        self.origins.push(origin);
+        self.sql.push('$');
+        self.number(self.params.len() as u64);
+    }
+
+    /// Adds a parameter and writes `$n::type`.
+    pub(super) fn param(&mut self, value: Option<Arc<str>>, cast: Cast<'_>, origin: Origin<'p>) {
+        self.untyped_param(value, origin);
+        self.push("::");
+        match cast {
+            Cast::To(sql_type) => self.sql_type(sql_type),
+            Cast::Text => self.push("text"),
+            Cast::TextArray => self.push("text[]"),
+        }
+    }
+
+    /// Writes items with `separator` between them.
+    pub(super) fn joined<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        separator: &'static str,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
+        for (position, item) in items.into_iter().enumerate() {
+            if position > 0 {
+                self.push(separator);
+            }
+            write(self, item);
+        }
+    }
+}

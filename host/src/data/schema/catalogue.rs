@@ -1,0 +1,278 @@
+//! Converts the result of `load.sql` to a [`Schema`].
+
+use std::collections::HashMap;
+
+use anyhow::{Context, bail};
+use api_types::TableKind;
+use serde::Deserialize;
+
+use super::{AcceptedWrites, Column, Comparable, ForeignKey, Generated, Schema, SqlType, Table, TypeClass, UniqueKey};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Catalogue {
+    version: String,
+    types: Vec<CatalogueType>,
+    tables: Vec<CatalogueTable>,
+    columns: Vec<CatalogueColumn>,
+    keys: Vec<CatalogueKey>,
+    foreign_keys: Vec<CatalogueForeignKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CatalogueType {
+    oid: u32,
+    name: String,
+    /// Unquoted name of a type of `pg_catalog`; empty for other types.
+    builtin: String,
+    json_cast: bool,
+    kind: char,
+    category: char,
+    base: u32,
+    not_null: bool,
+    has_default: bool,
+    element: u32,
+    range: u32,
+    subtype: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CatalogueTable {
+    oid: u32,
+    name: String,
+    kind: char,
+    /// Supported writes as a bit set, as `pg_relation_is_updatable` returns it.
+    writes: u32,
+    select: bool,
+    insert: bool,
+    update: bool,
+    delete: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CatalogueColumn {
+    table: u32,
+    number: i16,
+    name: String,
+    #[serde(rename = "type")]
+    type_oid: u32,
+    data_type: String,
+    not_null: bool,
+    has_default: bool,
+    identity: String,
+    generated: String,
+    select: bool,
+    insert: bool,
+    update: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CatalogueKey {
+    table: u32,
+    name: String,
+    columns: Vec<i16>,
+    primary: bool,
+    deferrable: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CatalogueForeignKey {
+    name: String,
+    table: u32,
+    columns: Vec<i16>,
+    references_table: u32,
+    references_columns: Vec<i16>,
+}
+
+/// Builds a schema from the JSON that `load.sql` returns.
+pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema> {
+    let catalogue: Catalogue = serde_json::from_str(json).context("load.sql returned an unexpected format")?;
+    let types: HashMap<u32, CatalogueType> =
+        catalogue.types.into_iter().map(|data_type| (data_type.oid, data_type)).collect();
+    let mut tables: HashMap<u32, (Table, bool)> = catalogue
+        .tables
+        .into_iter()
+        .map(|table| {
+            let privileged = table.select || table.insert || table.update || table.delete;
+            Ok((table.oid, (table_without_columns(table)?, privileged)))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    // From the catalogue's column number to the position among the visible columns.
+    let mut positions: HashMap<(u32, i16), usize> = HashMap::new();
+    for column in catalogue.columns {
+        let Some((table, privileged)) = tables.get_mut(&column.table) else { continue };
+        if !(column.select || column.insert || column.update) {
+            table.has_hidden_columns = true;
+            continue;
+        }
+        *privileged = true;
+        positions.insert((column.table, column.number), table.columns.len());
+        table.columns.push(visible_column(column, &types)?);
+    }
+    tables.retain(|_, (_, privileged)| *privileged);
+    let visible = |table: u32, numbers: &[i16]| -> Option<Vec<usize>> {
+        numbers.iter().map(|number| positions.get(&(table, *number)).copied()).collect()
+    };
+    for key in catalogue.keys {
+        if let (Some((table, _)), Some(columns)) = (tables.get_mut(&key.table), visible(key.table, &key.columns)) {
+            table.unique_keys.push(UniqueKey {
+                name: key.name,
+                columns,
+                primary: key.primary,
+                deferrable: key.deferrable,
+            });
+        }
+    }
+    let foreign_keys = catalogue
+        .foreign_keys
+        .into_iter()
+        .filter_map(|key| {
+            Some(ForeignKey {
+                columns: visible(key.table, &key.columns)?,
+                references_columns: visible(key.references_table, &key.references_columns)?,
+                table: tables.get(&key.table)?.0.name.clone(),
+                references_table: tables.get(&key.references_table)?.0.name.clone(),
+                name: key.name,
+            })
+        })
+        .collect();
+    Ok(Schema {
+        version: catalogue.version,
+        tables: tables.into_values().map(|(table, _)| (table.name.clone(), table)).collect(),
+        foreign_keys,
+    })
+}
+
+fn table_without_columns(table: CatalogueTable) -> anyhow::Result<Table> {
+    let accepts = |command: u32| table.writes & (1 << command) != 0;
+    Ok(Table {
+        kind: match table.kind {
+            'r' | 'p' => TableKind::Table,
+            'v' => TableKind::View,
+            'm' => TableKind::MaterializedView,
+            'f' => TableKind::ForeignTable,
+            other => bail!("table `{}` has the unknown kind `{other}`", table.name),
+        },
+        columns: Vec::new(),
+        has_hidden_columns: false,
+        unique_keys: Vec::new(),
+        can_insert: table.insert,
+        can_update: table.update,
+        can_delete: table.delete,
+        // CMD_UPDATE is 2, CMD_INSERT 3, CMD_DELETE 4.
+        accepts: AcceptedWrites { insert: accepts(3), update: accepts(2), delete: accepts(4) },
+        name: table.name,
+    })
+}
+
+fn visible_column(column: CatalogueColumn, types: &HashMap<u32, CatalogueType>) -> anyhow::Result<Column> {
+    let mut base_type = type_by_oid(types, column.type_oid)?;
+    let (mut not_null, mut has_default) = (column.not_null, column.has_default);
+    // A domain adds its constraints to those of its base type.
+    while base_type.kind == 'd' {
+        not_null |= base_type.not_null;
+        has_default |= base_type.has_default;
+        base_type = type_by_oid(types, base_type.base)?;
+    }
+    let generated = match (column.generated.as_str(), column.identity.as_str()) {
+        ("", "a") => Generated::AlwaysIdentity,
+        ("", "" | "d") => Generated::No,
+        // Stored, and (from Postgres 18) virtual.
+        ("s" | "v", _) => Generated::Computed,
+        (generated, identity) => {
+            bail!("column `{}` has the unknown generation `{generated}` or identity `{identity}`", column.name)
+        }
+    };
+    Ok(Column {
+        name: column.name,
+        data_type: column.data_type,
+        base_type: SqlType::from_catalogue(&base_type.name),
+        single_line: is_single_line(types, base_type)?,
+        comparable: comparable(types, base_type)?,
+        class: type_class(types, base_type)?,
+        not_null,
+        has_default: has_default || !column.identity.is_empty() || !column.generated.is_empty(),
+        generated,
+        can_select: column.select,
+        can_insert: column.insert,
+        can_update: column.update,
+    })
+}
+
+fn type_by_oid(types: &HashMap<u32, CatalogueType>, oid: u32) -> anyhow::Result<&CatalogueType> {
+    types.get(&oid).with_context(|| format!("load.sql did not return type {oid}"))
+}
+
+fn type_class(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<TypeClass> {
+    Ok(match (data_type.kind, data_type.category, data_type.builtin.as_str()) {
+        ('r' | 'm', ..) => TypeClass::Range {
+            range: SqlType::from_catalogue(&type_by_oid(types, data_type.range)?.name),
+            element: SqlType::from_catalogue(&type_by_oid(types, data_type.subtype)?.name),
+        },
+        ('c', ..) => TypeClass::Composite,
+        (_, 'A', _) => TypeClass::Array,
+        (_, _, "json") => TypeClass::Json,
+        (_, _, "jsonb") => TypeClass::Jsonb,
+        (_, _, "tsvector") => TypeClass::TsVector,
+        (_, _, "bool") => TypeClass::Boolean,
+        (_, 'S', _) => TypeClass::Text,
+        (_, 'D', _) => TypeClass::Time,
+        _ => TypeClass::Other,
+    })
+}
+
+/// Returns whether the JSON of these values is a number, a keyword, or a string with escaped line feeds.
+fn is_single_line(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<bool> {
+    Ok(match (data_type.category, data_type.kind) {
+        ('A', _) => is_single_line(types, type_by_oid(types, data_type.element)?)?,
+        (_, 'b' | 'e' | 'r' | 'm') => !data_type.json_cast && data_type.builtin.as_str() != "json",
+        _ => false,
+    })
+}
+
+fn comparable(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<Comparable> {
+    if data_type.category == 'A' {
+        return comparable(types, type_by_oid(types, data_type.element)?);
+    }
+    Ok(match data_type.builtin.as_str() {
+        "json" | "xml" | "point" | "polygon" => Comparable::No,
+        "line" | "lseg" | "path" | "box" | "circle" | "xid" | "cid" | "aclitem" => Comparable::Equality,
+        _ => Comparable::Ordered,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_hidden_columns_are_omitted() {
+        let schema = from_catalogue_json(
+            r#"{"version":"1","types":[{"oid":20,"name":"pg_catalog.int8","builtin":"int8","jsonCast":false,"kind":"b",
+                "category":"N","base":0,"notNull":false,"hasDefault":false,"element":0,"range":0,"subtype":0},
+                {"oid":99,"name":"public.\"Odd\"","builtin":"","jsonCast":false,"kind":"d",
+                "category":"N","base":20,"notNull":true,"hasDefault":false,"element":0,"range":0,"subtype":0}],
+              "tables":[{"oid":1,"name":"a","kind":"r","writes":28,"select":false,"insert":false,"update":false,"delete":false},
+                        {"oid":2,"name":"hidden","kind":"r","writes":28,"select":false,"insert":false,"update":false,"delete":false}],
+              "columns":[{"table":1,"number":1,"name":"id","type":20,"dataType":"bigint","notNull":true,"hasDefault":false,
+                "identity":"a","generated":"","select":false,"insert":false,"update":false},
+               {"table":1,"number":3,"name":"v","type":99,"dataType":"\"Odd\"","notNull":false,"hasDefault":false,
+                "identity":"","generated":"","select":true,"insert":false,"update":false}],
+              "keys":[{"table":1,"name":"a_pkey","columns":[1],"primary":true,"deferrable":false},
+                      {"table":1,"name":"a_v_key","columns":[3],"primary":false,"deferrable":false}],
+              "foreignKeys":[]}"#,
+        )
+        .unwrap();
+        assert!(schema.table("hidden").is_none());
+        let table = schema.table("a").unwrap();
+        assert!(table.has_hidden_columns && table.primary_key().is_none());
+        assert_eq!(table.unique_keys[0].columns, [0]);
+        let column = &table.columns[0];
+        assert_eq!((column.base_type.as_str(), column.not_null), ("pg_catalog.int8", true));
+    }
+}

@@ -1,0 +1,176 @@
+use std::{collections::HashMap, fmt};
+
+use api_types::TableKind;
+
+/// The tables, views, columns and keys on which a role has a privilege.
+#[derive(Debug, Default)]
+pub struct Schema {
+    /// Changes whenever anything in the schema might have changed.
+    pub version: String,
+    pub(super) tables: HashMap<String, Table>,
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A table or view.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub name: String,
+    pub kind: TableKind,
+    /// The columns on which the role has a privilege, in the table's order.
+    pub columns: Vec<Column>,
+    /// Whether there are columns on which the role has no privilege.
+    pub has_hidden_columns: bool,
+    /// Unique keys whose columns are all visible.
+    pub unique_keys: Vec<UniqueKey>,
+    pub can_insert: bool,
+    pub can_update: bool,
+    pub can_delete: bool,
+    pub accepts: AcceptedWrites,
+}
+
+/// The writes that a relation supports for any role. A table supports all; a view those that its definition or its
+/// triggers allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedWrites {
+    pub insert: bool,
+    pub update: bool,
+    pub delete: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    /// The type as Postgres writes it, with its modifier: `numeric(10,2)`.
+    pub data_type: String,
+    /// The type that parameters are cast to.
+    pub base_type: SqlType,
+    pub class: TypeClass,
+    /// Whether the column's JSON never contains a raw line feed.
+    pub single_line: bool,
+    pub comparable: Comparable,
+    pub not_null: bool,
+    pub has_default: bool,
+    pub generated: Generated,
+    pub can_select: bool,
+    pub can_insert: bool,
+    pub can_update: bool,
+}
+
+/// The quoted, schema-qualified name of a type, without modifier. For a domain it is the base type. Only the
+/// catalogue makes one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SqlType(String);
+
+/// The kind of a column's values, as far as filters distinguish them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TypeClass {
+    Text,
+    Boolean,
+    Time,
+    Json,
+    Jsonb,
+    TsVector,
+    Array,
+    /// A range or multirange: `range` is the range type, `element` the type of its bounds.
+    Range {
+        range: SqlType,
+        element: SqlType,
+    },
+    Composite,
+    Other,
+}
+
+/// The comparisons that a type supports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Comparable {
+    No,
+    Equality,
+    Ordered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generated {
+    /// An ordinary column, or an identity column that accepts a given value.
+    No,
+    AlwaysIdentity,
+    /// Computed from other columns.
+    Computed,
+}
+
+#[derive(Debug, Clone)]
+pub struct UniqueKey {
+    /// Name of the constraint, or of the index if there is no constraint.
+    pub name: String,
+    /// Positions in `Table::columns`, in key order.
+    pub columns: Vec<usize>,
+    pub primary: bool,
+    /// A deferrable key can't be the conflict target of an upsert.
+    pub deferrable: bool,
+}
+
+/// A foreign key between two visible tables over visible columns.
+#[derive(Debug, Clone)]
+pub struct ForeignKey {
+    pub name: String,
+    pub table: String,
+    /// Positions in the columns of `table`.
+    pub columns: Vec<usize>,
+    pub references_table: String,
+    /// Positions in the columns of `references_table`.
+    pub references_columns: Vec<usize>,
+}
+
+impl Schema {
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)
+    }
+
+    /// Returns the tables, sorted by name.
+    pub fn sorted_tables(&self) -> Vec<&Table> {
+        let mut tables: Vec<&Table> = self.tables.values().collect();
+        tables.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+        tables
+    }
+
+    /// Returns the foreign key of a table with this constraint name.
+    pub fn foreign_key(&self, table: &str, constraint: &str) -> Option<&ForeignKey> {
+        self.foreign_keys.iter().find(|key| key.table == table && key.name == constraint)
+    }
+}
+
+impl Table {
+    pub fn column_position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    pub fn primary_key(&self) -> Option<&UniqueKey> {
+        self.unique_keys.iter().find(|key| key.primary)
+    }
+
+    /// Returns the names of a constraint's columns, if it is a unique key of this table.
+    pub fn key_column_names(&self, constraint: &str) -> Option<Vec<&str>> {
+        let key = self.unique_keys.iter().find(|key| key.name == constraint)?;
+        Some(self.column_names(&key.columns))
+    }
+
+    pub fn column_names(&self, positions: &[usize]) -> Vec<&str> {
+        positions.iter().map(|position| self.columns[*position].name.as_str()).collect()
+    }
+}
+
+impl SqlType {
+    /// Wraps a name that the catalogue has already quoted.
+    pub(super) fn from_catalogue(quoted_name: &str) -> Self {
+        Self(quoted_name.to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SqlType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
