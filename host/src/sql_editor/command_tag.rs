@@ -1,8 +1,8 @@
 use pg_query::protobuf::ObjectType;
 use serde_json::Value;
 
-/// The command tag of a statement, as `psql` would print it, without counts. The client library does not
-/// hand the server's tag on.
+/// Returns the command tag of a statement without counts, as `psql` prints it. The client library does not expose
+/// the server's tag.
 pub(super) fn command_tag(kind: &str, node: &Value) -> String {
     let object = |field: &str| {
         node[field]
@@ -39,7 +39,7 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
         }
         "RenameStmt" => {
             let renamed = object("rename_type");
-            // A column or constraint is renamed by altering what it belongs to.
+            // Renaming a column or constraint alters its table.
             match renamed.as_str() {
                 "COLUMN" | "TABLE CONSTRAINT" => format!("ALTER {}", object("relation_type")),
                 _ => format!("ALTER {renamed}"),
@@ -57,7 +57,7 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
         }
         "VariableShowStmt" => "SHOW".to_owned(),
         "LockStmt" => "LOCK TABLE".to_owned(),
-        other => spaced(other.strip_suffix("Stmt").unwrap_or(other)),
+        other => words_of(other.strip_suffix("Stmt").unwrap_or(other)),
     }
 }
 
@@ -71,8 +71,8 @@ fn object_name(object: ObjectType) -> String {
     }
 }
 
-/// `CreateSchema` → `CREATE SCHEMA`.
-fn spaced(name: &str) -> String {
+/// Converts `CreateSchema` to `CREATE SCHEMA`.
+fn words_of(name: &str) -> String {
     let mut tag = String::with_capacity(name.len() + 4);
     for c in name.chars() {
         if c.is_ascii_uppercase() && !tag.is_empty() {

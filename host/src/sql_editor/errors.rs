@@ -1,49 +1,64 @@
+//! What can fail in the editor, and its API errors.
+
 use serde_json::json;
 use tokio_postgres::error::{DbError as PostgresError, ErrorPosition, SqlState};
 
-use super::statement::Unreadable;
 use crate::{
     db::DbError,
     error::{ApiError, Code},
 };
 
-/// Why a statement gave no result.
+/// Why a text does not run. Nothing was sent to Postgres.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rejection {
+    /// The text has only blanks and comments.
+    Empty,
+    /// The text has more than one statement.
+    SeveralStatements(usize),
+    /// The editor does not run this kind of statement. `what` names it; `instead` says what to do.
+    NotSupported { what: String, instead: &'static str },
+    /// The parser's message.
+    Syntax(String),
+}
+
+/// Why a statement has no result.
 #[derive(Debug)]
 pub(super) enum Failure {
     Postgres {
         error: tokio_postgres::Error,
-        /// Characters that were put before the submitted text.
+        /// Number of characters that were sent before the submitted text.
         offset: u32,
     },
-    /// A statement of the editor's own failed, for no reason that lies in the submitted text.
-    Own(tokio_postgres::Error),
+    /// A statement of the editor itself failed; the submitted text is not the reason.
+    Internal(tokio_postgres::Error),
     Timeout,
-    /// The text has `$1`.
+    /// The text has parameters such as `$1`.
     Parameters,
-    /// The server reads the text, the grammar here does not.
+    /// Postgres accepts the text, but the parser in this version does not.
     UnknownGrammar,
 }
 
 impl Failure {
-    /// An error while the submitted statement runs in a way that gives it no position: from a cursor, at COMMIT.
+    /// An error whose position does not refer to the submitted text: of `FETCH`, of `COMMIT`.
     pub(super) fn postgres(error: tokio_postgres::Error) -> Self {
         Self::Postgres { error, offset: u32::MAX }
     }
 
-    /// An error of the submitted text, which ran with `prefix` before it.
+    /// An error of the submitted text, which was sent after `prefix`.
     pub(super) fn statement(error: tokio_postgres::Error, prefix: &str) -> Self {
         Self::Postgres { error, offset: prefix.chars().count() as u32 }
     }
 
+    /// Converts the failure. `sql` is the submitted text, to find the line of an error.
     pub(super) fn into_api_error(self, sql: &str) -> ApiError {
         match self {
             Self::Timeout => timed_out(),
-            Self::Own(error) => DbError::from(error).into(),
+            Self::Internal(error) => DbError::from(error).into(),
             Self::Parameters => ApiError::new(Code::SqlRefused, "The statement has parameters such as `$1`.")
                 .with_hint("Write the values into the statement."),
             Self::UnknownGrammar => ApiError::new(
                 Code::SqlRefused,
-                "The statement is written in a way that is newer than the grammar of this version of AtlasHub.",
+                "The statement uses syntax that this version of AtlasHub does not know yet.",
             ),
             Self::Postgres { error, offset } => match error.as_db_error() {
                 Some(reported) => reported_error(reported, offset, sql),
@@ -54,8 +69,8 @@ impl Failure {
 }
 
 fn timed_out() -> ApiError {
-    ApiError::new(Code::Timeout, "The statement ran for five seconds and was stopped.")
-        .with_hint("Ask for less, or add an index; EXPLAIN shows what takes the time.")
+    ApiError::new(Code::Timeout, "The statement exceeded its time limit of 5 seconds and was stopped.")
+        .with_hint("Request fewer rows, or add an index. EXPLAIN shows which part is slow.")
 }
 
 fn reported_error(error: &PostgresError, offset: u32, sql: &str) -> ApiError {
@@ -82,25 +97,26 @@ fn reported_error(error: &PostgresError, offset: u32, sql: &str) -> ApiError {
         "where": error.where_(),
         "constraint": error.constraint(),
     });
-    let answer = ApiError::new(Code::SqlError, error.message().to_owned()).with_details(details);
+    let mapped = ApiError::new(Code::SqlError, error.message().to_owned()).with_details(details);
     match error.hint() {
-        Some(hint) => answer.with_hint(hint.to_owned()),
-        None => answer,
+        Some(hint) => mapped.with_hint(hint.to_owned()),
+        None => mapped,
     }
 }
 
-/// For texts that never reach Postgres.
-pub(super) fn unreadable(reason: Unreadable) -> ApiError {
-    match reason {
-        Unreadable::Empty => ApiError::invalid("`sql` has no statement."),
-        Unreadable::Several(count) => {
-            ApiError::new(Code::SqlRefused, format!("The text has {count} statements; the editor runs one at a time."))
-                .with_hint("Run them one after the other, or select the one to run.")
+impl Rejection {
+    pub(super) fn into_api_error(self) -> ApiError {
+        match self {
+            Self::Empty => ApiError::invalid("`sql` contains no statement."),
+            Self::SeveralStatements(count) => ApiError::new(
+                Code::SqlRefused,
+                format!("The text contains {count} statements. The SQL editor runs one at a time."),
+            )
+            .with_hint("Run them one after the other, or select the one to run."),
+            Self::NotSupported { what, instead } => {
+                ApiError::new(Code::SqlRefused, format!("The SQL editor does not run {what}.")).with_hint(instead)
+            }
+            Self::Syntax(message) => ApiError::new(Code::SqlError, message),
         }
-        Unreadable::Refused { what, instead } => {
-            let verb = if what.ends_with(',') { "can't be run" } else { "is not run" };
-            ApiError::new(Code::SqlRefused, format!("{what} {verb} by the SQL editor.")).with_hint(instead)
-        }
-        Unreadable::Syntax(message) => ApiError::new(Code::SqlError, message),
     }
 }

@@ -1,31 +1,37 @@
-//! The SQL editor: one statement, in one project's database, as `proj_<id>_owner`.
+//! The SQL editor: runs one statement in one project's database, as `proj_<id>_owner`.
 //!
-//! What keeps a statement inside its project is that role's privileges. Reading the text first is a courtesy
-//! that answers early and in words ([`refusals`] says what is left out). Not here: saved queries and history
-//! (the dashboard's), import and export (`transfers`), the tables' rows (`data`).
+//! The privileges of that role are what confines a statement to its project. Checking the text first only gives
+//! earlier and clearer errors; [`restrictions`] lists what the editor rejects.
+//!
+//! [`statement`] parses the text ([`syntax_tree`], [`command_tag`]), [`restrictions`] checks it, [`session`] runs it,
+//! and [`result_rows`] collects its rows as JSON [`values`]. [`errors`] maps what can fail.
+//!
+//! Not here: saved queries and history (in the dashboard), import and export (`transfers`), rows of tables (`data`).
+
+mod routes;
 
 mod statement;
-mod syntax_tree;
 
 mod command_tag;
-mod refusals;
+mod syntax_tree;
+
+mod restrictions;
 
 mod session;
 
-mod answer;
-mod errors;
+mod result_rows;
 mod values;
 
-mod routes;
+mod errors;
 
 use crate::db::ProjectPools;
 
 pub(crate) use routes::*;
 
-/// What the editor needs of the process.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct SqlEditorState {
     pub pools: ProjectPools,
-    /// `CREATE EXTENSION` is let through; Postgres still allows the trusted ones alone.
+    /// Whether `CREATE EXTENSION` may run. Postgres allows it only for trusted extensions.
     pub allow_create_extension: bool,
 }

@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::{
     SqlEditorState,
-    errors::unreadable,
+    errors::Rejection,
+    restrictions::Permissions,
     session::{self, Run},
-    statement::{Permissions, Unreadable, read_statement},
+    statement::parse_statement,
 };
 use crate::{
     db::DbRole,
@@ -15,12 +16,14 @@ use crate::{
     projects::AdminProject,
 };
 
+/// Rows returned if the request has no `maxRows`.
 const DEFAULT_ROWS: u32 = 1000;
 const MAX_ROWS: u32 = 5000;
 
-/// Runs one SQL statement in the project's database, as the owner of its schema.
+/// Run a SQL statement
 ///
-/// The statement has five seconds and a connection of its own; at most 5000 rows are answered.
+/// Runs one statement in the project's database, as the owner of its schema. It runs on a separate connection, for at
+/// most 5 seconds. At most 5000 rows are returned.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql",
@@ -29,9 +32,9 @@ const MAX_ROWS: u32 = 5000;
     request_body = RunSql,
     responses(
         (status = 200, body = SqlResult),
-        (status = 400, description = "`sql_error` with the position, or `sql_refused`", body = ErrorBody),
+        (status = 400, description = "`sql_error` with the position of the error, or `sql_refused`", body = ErrorBody),
         (status = 404, body = ErrorBody),
-        (status = 504, description = "Stopped after five seconds", body = ErrorBody),
+        (status = 504, description = "The statement was stopped after 5 seconds", body = ErrorBody),
     )
 )]
 pub(crate) async fn run_sql(
@@ -44,22 +47,22 @@ pub(crate) async fn run_sql(
         return Err(ApiError::invalid(format!("`maxRows` must be from 1 to {MAX_ROWS}.")));
     }
     if request.sql.contains('\0') {
-        return Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not take."));
+        return Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support."));
     }
     let permissions = Permissions { create_extension: state.allow_create_extension };
     let sql = request.sql.clone();
-    let read = tokio::task::spawn_blocking(move || read_statement(&sql, permissions))
+    let parsed = tokio::task::spawn_blocking(move || parse_statement(&sql, permissions))
         .await
-        .map_err(|error| ApiError::internal(anyhow::Error::new(error).context("reading a statement")))?;
-    let statement = match read {
+        .map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing a statement")))?;
+    let statement = match parsed {
         Ok(statement) => Some(statement),
-        // The server tells better what is wrong with the text, and where.
-        Err(Unreadable::Syntax(_)) => None,
-        Err(reason) => return Err(unreadable(reason)),
+        // Postgres gives a better message, and the position.
+        Err(Rejection::Syntax(_)) => None,
+        Err(rejection) => return Err(rejection.into_api_error()),
     };
     if request.explain && statement.as_ref().is_some_and(|statement| !statement.explainable) {
-        return Err(ApiError::new(Code::SqlRefused, "There is no plan for this kind of statement.")
-            .with_hint("EXPLAIN takes SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS."));
+        return Err(ApiError::new(Code::SqlRefused, "EXPLAIN does not support this kind of statement.")
+            .with_hint("Supported: SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS."));
     }
     let client = state.pools.exclusive(&project.id, DbRole::Owner).await?;
     let run = Run {

@@ -1,13 +1,13 @@
-//! One statement on a connection of its own.
+//! Runs one statement on a separate connection.
 //!
-//! Rows come by the simple query protocol, since only it answers every type in Postgres's own text: with the
-//! extended protocol the client library asks for binary values, and could turn only the types it knows into
-//! text. The types come from preparing the same text first, which also makes the server's parser confirm that
-//! it is one statement, and gives errors of syntax and names with their exact position before anything ran.
+//! Rows are fetched with the simple query protocol, because only it returns every type in Postgres's text format. (With
+//! the extended protocol the client library requests binary values, and can convert only the types it knows.) The types
+//! of the columns come from preparing the same text first. That also makes Postgres confirm that it is one statement,
+//! and reports syntax errors and unknown names with their exact position before anything runs.
 //!
-//! The protocol has no limit on rows. A plain query therefore runs through a cursor and is fetched in batches,
-//! until the answer is full. A change runs to its end, whatever part of its rows is shown: stopping it would
-//! undo it. Neither holds more than the answer in memory, as what is not kept is read and let go row by row.
+//! The simple query protocol has no row limit. So a plain query runs through a cursor and is fetched in batches until
+//! the result is full. A change runs to its end, because stopping it would undo it; its excess rows are read and
+//! dropped one by one. In both cases only the returned rows are held in memory.
 
 use std::{
     pin::pin,
@@ -20,81 +20,87 @@ use tokio::time::timeout;
 use tokio_postgres::{SimpleQueryMessage, types::Type};
 
 use super::{
-    answer::Answer,
     errors::Failure,
-    statement::{Statement, Way},
+    result_rows::ResultRows,
+    statement::{FetchMode, Statement},
 };
 use crate::db::ExclusiveClient;
 
-/// What Postgres gives a statement.
+/// The time limit of a statement in Postgres.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// When the host stops it: a statement can lift Postgres's limit with `set_config`, not this one.
+/// The time limit of a run in the host. A statement can lift Postgres's limit with `set_config`, but not this one.
 const HOST_TIMEOUT: Duration = Duration::from_millis(5250);
-/// Rows fetched from a cursor at a time.
-const BATCH: usize = 200;
-const CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
+/// Rows per fetch from a cursor.
+const BATCH_ROWS: usize = 200;
+/// Precedes a query that runs through a cursor.
+const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 
-/// What to run, and how much of it to show.
+/// How often a statement is cancelled before its connection is closed.
+const MAX_CANCEL_ATTEMPTS: usize = 10;
+const CANCEL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A statement to run, and how.
 pub(super) struct Run {
     pub(super) sql: String,
-    /// None where the grammar here can't read the text: the server says what is wrong with it.
+    /// `None` if the parser here rejects the text. Then Postgres's own error is reported.
     pub(super) statement: Option<Statement>,
     pub(super) read_only: bool,
     pub(super) explain: bool,
     pub(super) max_rows: usize,
 }
 
-/// Runs the statement, for at most [`HOST_TIMEOUT`]. Dropping the future stops the statement in Postgres.
+/// Runs the statement, for at most [`HOST_TIMEOUT`]. Dropping the future cancels the statement in Postgres.
 pub(super) async fn run(client: ExclusiveClient, run: &Run) -> Result<SqlResult, Failure> {
-    let session = Session(Some(client));
-    let Some(client) = session.0.as_ref() else { return Err(Failure::Timeout) };
+    let guard = CancelOnDrop(Some(client));
+    let Some(client) = guard.0.as_ref() else { return Err(Failure::Timeout) };
     match timeout(HOST_TIMEOUT, execute(client, run)).await {
         Ok(outcome) => {
-            session.close();
+            guard.disarm();
             outcome
         }
         Err(_elapsed) => Err(Failure::Timeout),
     }
 }
 
-/// The connection while a statement may be running on it. Dropped, it stops the statement first.
-struct Session(Option<ExclusiveClient>);
+/// A connection on which a statement may be running. Dropping it cancels the statement before closing the connection.
+struct CancelOnDrop(Option<ExclusiveClient>);
 
-impl Session {
-    /// Nothing runs any more.
-    fn close(mut self) {
+impl CancelOnDrop {
+    /// Closes the connection without cancelling, because the statement has ended.
+    fn disarm(mut self) {
         drop(self.0.take());
     }
 }
 
-impl Drop for Session {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(client) = self.0.take() {
-            tokio::spawn(stop(client));
+            tokio::spawn(cancel(client));
         }
     }
 }
 
-/// Cancels until the connection answers again: a request to cancel that overtakes its statement is lost.
-async fn stop(client: ExclusiveClient) {
-    for _ in 0..10 {
+/// Cancels until the connection responds again. A cancel request that arrives before its statement has no effect, so
+/// it is repeated.
+async fn cancel(client: ExclusiveClient) {
+    for _ in 0..MAX_CANCEL_ATTEMPTS {
         client.cancel().await;
-        if timeout(Duration::from_millis(500), client.simple_query("")).await.is_ok() {
+        if timeout(CANCEL_RESPONSE_TIMEOUT, client.simple_query("")).await.is_ok() {
             return;
         }
     }
-    tracing::warn!("a statement of the SQL editor did not stop when cancelled; its connection is closed");
+    tracing::warn!("could not cancel a statement of the SQL editor; closing its connection");
 }
 
 async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failure> {
     client
         .batch_execute(&format!(
-            // A plan for all rows, as EXPLAIN shows it, not for the first tenth.
+            // Plan the cursor for all rows, as EXPLAIN does, instead of for the first tenth.
             "SET statement_timeout = {}; SET cursor_tuple_fraction = 1",
             STATEMENT_TIMEOUT.as_millis()
         ))
         .await
-        .map_err(Failure::Own)?;
+        .map_err(Failure::Internal)?;
     let explain = if run.explain { "EXPLAIN (FORMAT JSON) " } else { "" };
     let text = format!("{explain}{}", run.sql);
     let prepared = client.prepare(&text).await.map_err(|error| Failure::statement(error, explain))?;
@@ -103,31 +109,31 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
         return Err(Failure::Parameters);
     }
     let types: Vec<Type> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
-    let mut answer = Answer::new(run.max_rows, types);
-    answer.columns = columns(client, &prepared).await?;
-    // What preparing had to say is said again when running.
+    let mut result = ResultRows::new(run.max_rows, types);
+    result.columns = describe_columns(client, &prepared).await?;
+    // Running repeats the notices of preparing.
     client.take_notices();
 
     let started = Instant::now();
     let begin = if run.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
-    let row_count = if statement.way == Way::Cursor && !run.explain {
+    let row_count = if statement.fetch_mode == FetchMode::Cursor && !run.explain {
         client.batch_execute(begin).await.map_err(Failure::postgres)?;
-        let prefix_and_text = format!("{CURSOR}{}", run.sql);
-        client.batch_execute(&prefix_and_text).await.map_err(|error| Failure::statement(error, CURSOR))?;
-        fetch(client, &mut answer).await?;
+        let prefix_and_text = format!("{DECLARE_CURSOR}{}", run.sql);
+        client.batch_execute(&prefix_and_text).await.map_err(|error| Failure::statement(error, DECLARE_CURSOR))?;
+        fetch(client, &mut result).await?;
         client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
-        answer.rows.len() as u64
+        result.rows.len() as u64
     } else {
-        // A transaction of ours only where it is asked for: some statements (VACUUM, CREATE INDEX
-        // CONCURRENTLY, procedures that commit) refuse to run inside one.
+        // A transaction only if requested: some statements (VACUUM, CREATE INDEX CONCURRENTLY, procedures that commit)
+        // fail inside one.
         if run.read_only {
             client.batch_execute(begin).await.map_err(Failure::postgres)?;
         }
-        let affected = collect(client, &text, &mut answer).await.map_err(|error| Failure::statement(error, explain))?;
+        let affected = collect(client, &text, &mut result).await.map_err(|error| Failure::statement(error, explain))?;
         if run.read_only {
             client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
         }
-        if answer.columns.is_empty() { affected.unwrap_or(0) } else { answer.seen.max(affected.unwrap_or(0)) }
+        if result.columns.is_empty() { affected.unwrap_or(0) } else { result.received.max(affected.unwrap_or(0)) }
     };
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
 
@@ -136,37 +142,37 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
         .into_iter()
         .map(|notice| SqlNotice { severity: notice.severity, message: notice.message })
         .collect();
-    notices.extend(answer.cut_by_size.then(Answer::size_notice));
+    notices.extend(result.truncated_by_size.then(ResultRows::size_notice));
     Ok(SqlResult {
-        columns: answer.columns,
-        rows: answer.rows,
+        columns: result.columns,
+        rows: result.rows,
         row_count,
-        truncated: answer.truncated,
+        truncated: result.truncated,
         duration_ms,
         notices,
         command: if run.explain { "EXPLAIN".to_owned() } else { statement.command.clone() },
     })
 }
 
-/// Fetches from the cursor until it ends or the answer is full.
-async fn fetch(client: &ExclusiveClient, answer: &mut Answer) -> Result<(), Failure> {
+/// Fetches from the cursor until it ends or the result is full.
+async fn fetch(client: &ExclusiveClient, result: &mut ResultRows) -> Result<(), Failure> {
     loop {
-        // One more than is shown, to learn whether there are more.
-        let batch = BATCH.min(answer.room() + 1);
-        let before = answer.seen;
+        // One row more than is returned, to detect whether there are more.
+        let batch = BATCH_ROWS.min(result.remaining() + 1);
+        let previously_received = result.received;
         let fetch = format!("FETCH FORWARD {batch} FROM atlashub_editor");
-        collect(client, &fetch, answer).await.map_err(Failure::postgres)?;
-        if answer.truncated || answer.seen - before < batch as u64 {
+        collect(client, &fetch, result).await.map_err(Failure::postgres)?;
+        if result.truncated || result.received - previously_received < batch as u64 {
             return Ok(());
         }
     }
 }
 
-/// Runs the text and adds its rows to the answer; the count of its command tag.
+/// Runs the text, adds its rows to the result, and returns the count in its command tag.
 async fn collect(
     client: &ExclusiveClient,
     text: &str,
-    answer: &mut Answer,
+    result: &mut ResultRows,
 ) -> Result<Option<u64>, tokio_postgres::Error> {
     let mut messages = pin!(client.simple_query_raw(text).await?);
     let mut affected = None;
@@ -174,8 +180,8 @@ async fn collect(
     while let Some(message) = messages.try_next().await? {
         match message {
             SimpleQueryMessage::RowDescription(_) => results += 1,
-            // A rewrite rule may add results of its own; the statement's are the first.
-            SimpleQueryMessage::Row(row) if results <= 1 => answer.add(&row),
+            // A rewrite rule may add results. The first one is the statement's.
+            SimpleQueryMessage::Row(row) if results <= 1 => result.add(&row),
             SimpleQueryMessage::CommandComplete(count) => affected = affected.or(Some(count)),
             _ => {}
         }
@@ -183,8 +189,11 @@ async fn collect(
     Ok(affected)
 }
 
-/// Names and types of the result, types as Postgres writes them: `numeric(10,2)`, `text[]`.
-async fn columns(client: &ExclusiveClient, prepared: &tokio_postgres::Statement) -> Result<Vec<SqlColumn>, Failure> {
+/// Returns names and types of the result's columns. Types are written as in Postgres: `numeric(10,2)`, `text[]`.
+async fn describe_columns(
+    client: &ExclusiveClient,
+    prepared: &tokio_postgres::Statement,
+) -> Result<Vec<SqlColumn>, Failure> {
     if prepared.columns().is_empty() {
         return Ok(Vec::new());
     }
@@ -197,10 +206,11 @@ async fn columns(client: &ExclusiveClient, prepared: &tokio_postgres::Statement)
         })
         .collect();
     let lookup = format!(
-        "SELECT pg_catalog.format_type(c.type, c.modifier) FROM (VALUES {}) AS c (number, type, modifier) ORDER BY number",
+        "SELECT pg_catalog.format_type(c.type, c.modifier)
+         FROM (VALUES {}) AS c (number, type, modifier) ORDER BY number",
         values.join(", ")
     );
-    let messages = client.simple_query(&lookup).await.map_err(Failure::Own)?;
+    let messages = client.simple_query(&lookup).await.map_err(Failure::Internal)?;
     let mut names = messages.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
         _ => None,

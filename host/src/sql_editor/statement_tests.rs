@@ -1,61 +1,61 @@
 use super::*;
 
-fn read(sql: &str) -> Result<Statement, Unreadable> {
-    read_statement(sql, Permissions::default())
+fn parse(sql: &str) -> Result<Statement, Rejection> {
+    parse_statement(sql, Permissions::default())
 }
 
-fn refusal(sql: &str) -> String {
-    match read(sql) {
-        Err(Unreadable::Refused { what, .. }) => what,
+fn rejected_part(sql: &str) -> String {
+    match parse(sql) {
+        Err(Rejection::NotSupported { what, .. }) => what,
         other => panic!("{sql}: {other:?}"),
     }
 }
 
 #[test]
-fn statements_are_told_apart_by_the_grammar() {
+fn statements_are_counted_by_the_grammar() {
     for (sql, expected) in [
-        ("", Err(Unreadable::Empty)),
-        (" ; ;; ", Err(Unreadable::Empty)),
-        ("-- nothing\n/* at all */", Err(Unreadable::Empty)),
-        ("SELECT 1; SELECT 2", Err(Unreadable::Several(2))),
-        ("SELECT 1; SELECT 2; DROP TABLE x;", Err(Unreadable::Several(3))),
+        ("", Err(Rejection::Empty)),
+        (" ; ;; ", Err(Rejection::Empty)),
+        ("-- nothing\n/* at all */", Err(Rejection::Empty)),
+        ("SELECT 1; SELECT 2", Err(Rejection::SeveralStatements(2))),
+        ("SELECT 1; SELECT 2; DROP TABLE x;", Err(Rejection::SeveralStatements(3))),
         ("SELECT ';' -- ; \n", Ok("SELECT")),
         ("SELECT $$;$$, ';''' ;", Ok("SELECT")),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END", Ok("CREATE FUNCTION")),
     ] {
         match expected {
-            Ok(command) => assert_eq!(read(sql).unwrap().command, command, "{sql}"),
-            Err(error) => assert_eq!(read(sql).unwrap_err(), error, "{sql}"),
+            Ok(command) => assert_eq!(parse(sql).unwrap().command, command, "{sql}"),
+            Err(error) => assert_eq!(parse(sql).unwrap_err(), error, "{sql}"),
         }
     }
-    assert!(matches!(read("SELEC 1"), Err(Unreadable::Syntax(_))));
-    assert!(matches!(read("SELECT 1; SELEC 2"), Err(Unreadable::Syntax(_))));
-    assert!(matches!(read("SELECT '\0'"), Err(Unreadable::Syntax(_))));
+    assert!(matches!(parse("SELEC 1"), Err(Rejection::Syntax(_))));
+    assert!(matches!(parse("SELECT 1; SELEC 2"), Err(Rejection::Syntax(_))));
+    assert!(matches!(parse("SELECT '\0'"), Err(Rejection::Syntax(_))));
 }
 
 #[test]
-fn only_plain_queries_go_through_a_cursor() {
-    for (sql, way) in [
-        ("SELECT 1", Way::Cursor),
-        ("(SELECT 1) UNION ALL SELECT 2 ORDER BY 1", Way::Cursor),
-        ("VALUES (1), (2)", Way::Cursor),
-        ("TABLE items", Way::Cursor),
-        ("WITH a AS (SELECT 1) SELECT * FROM a", Way::Cursor),
-        ("SELECT * FROM items FOR UPDATE", Way::Cursor),
-        ("WITH a AS (DELETE FROM items RETURNING *) SELECT * FROM a", Way::Whole),
-        ("WITH a AS (INSERT INTO items DEFAULT VALUES RETURNING *) SELECT * FROM a", Way::Whole),
-        ("SELECT 1 INTO copied", Way::Whole),
-        ("SELECT 1 AS a INTO copied UNION SELECT 2", Way::Whole),
-        ("UPDATE items SET a = 1 RETURNING *", Way::Whole),
-        ("EXPLAIN SELECT 1", Way::Whole),
-        ("SHOW timezone", Way::Whole),
+fn only_plain_queries_use_a_cursor() {
+    for (sql, fetch_mode) in [
+        ("SELECT 1", FetchMode::Cursor),
+        ("(SELECT 1) UNION ALL SELECT 2 ORDER BY 1", FetchMode::Cursor),
+        ("VALUES (1), (2)", FetchMode::Cursor),
+        ("TABLE items", FetchMode::Cursor),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", FetchMode::Cursor),
+        ("SELECT * FROM items FOR UPDATE", FetchMode::Cursor),
+        ("WITH a AS (DELETE FROM items RETURNING *) SELECT * FROM a", FetchMode::Whole),
+        ("WITH a AS (INSERT INTO items DEFAULT VALUES RETURNING *) SELECT * FROM a", FetchMode::Whole),
+        ("SELECT 1 INTO copied", FetchMode::Whole),
+        ("SELECT 1 AS a INTO copied UNION SELECT 2", FetchMode::Whole),
+        ("UPDATE items SET a = 1 RETURNING *", FetchMode::Whole),
+        ("EXPLAIN SELECT 1", FetchMode::Whole),
+        ("SHOW timezone", FetchMode::Whole),
     ] {
-        assert_eq!(read(sql).unwrap().way, way, "{sql}");
+        assert_eq!(parse(sql).unwrap().fetch_mode, fetch_mode, "{sql}");
     }
 }
 
 #[test]
-fn commands_are_named_as_postgres_does() {
+fn commands_have_postgres_names() {
     for (sql, command) in [
         ("INSERT INTO a VALUES (1)", "INSERT"),
         ("CREATE TABLE a (b int)", "CREATE TABLE"),
@@ -87,12 +87,12 @@ fn commands_are_named_as_postgres_does() {
         ("NOTIFY changes", "NOTIFY"),
         ("MERGE INTO a USING b ON a.i = b.i WHEN MATCHED THEN DO NOTHING", "MERGE"),
     ] {
-        assert_eq!(read(sql).unwrap().command, command, "{sql}");
+        assert_eq!(parse(sql).unwrap().command, command, "{sql}");
     }
 }
 
 #[test]
-fn what_the_editor_is_not_for_is_refused_wherever_it_stands() {
+fn unsupported_parts_are_rejected_anywhere_in_a_statement() {
     for (sql, what) in [
         ("COPY a TO PROGRAM 'id'", "COPY … PROGRAM"),
         ("COPY a FROM '/etc/passwd'", "COPY with a server file"),
@@ -110,10 +110,10 @@ fn what_the_editor_is_not_for_is_refused_wherever_it_stands() {
         ("SELECT set_config('role', 'postgres', false)", "set_config('role', …)"),
         ("SELECT pg_catalog.set_config('ROLE'::text, 'x', true)", "set_config('role', …)"),
         ("SELECT set_config(setting_name => 'role', new_value => 'x', is_local => true)", "set_config('role', …)"),
-        ("BEGIN", "Transaction control"),
-        ("COMMIT", "Transaction control"),
-        ("ROLLBACK", "Transaction control"),
-        ("SAVEPOINT a", "Transaction control"),
+        ("BEGIN", "transaction control statements"),
+        ("COMMIT", "transaction control statements"),
+        ("ROLLBACK", "transaction control statements"),
+        ("SAVEPOINT a", "transaction control statements"),
         ("SET TRANSACTION READ WRITE", "SET TRANSACTION"),
         ("CREATE ROLE x", "CREATE ROLE"),
         ("CREATE USER x", "CREATE ROLE"),
@@ -121,7 +121,7 @@ fn what_the_editor_is_not_for_is_refused_wherever_it_stands() {
         ("ALTER USER x RENAME TO y", "ALTER ROLE"),
         ("ALTER ROLE x SET work_mem = '1GB'", "ALTER ROLE"),
         ("DROP ROLE x", "DROP ROLE"),
-        ("GRANT a TO b", "Granting a role to a role"),
+        ("GRANT a TO b", "GRANT of a role to a role"),
         ("DROP OWNED BY CURRENT_USER", "DROP OWNED"),
         ("REASSIGN OWNED BY a TO b", "REASSIGN OWNED"),
         ("CREATE DATABASE x", "CREATE DATABASE"),
@@ -131,43 +131,43 @@ fn what_the_editor_is_not_for_is_refused_wherever_it_stands() {
         ("CREATE TABLESPACE x LOCATION '/tmp'", "CREATE TABLESPACE"),
         ("DROP TABLESPACE x", "DROP TABLESPACE"),
         ("LISTEN x", "LISTEN"),
-        ("SELECT pg_sleep(1)", "The function pg_sleep()"),
-        ("SELECT PG_SLEEP(1)", "The function pg_sleep()"),
-        ("SELECT pg_catalog.pg_sleep_for('1s')", "The function pg_sleep_for()"),
-        ("SELECT * FROM pg_ls_dir('.')", "The function pg_ls_dir()"),
-        ("SELECT pg_read_file('/etc/passwd')", "The function pg_read_file()"),
-        ("SELECT lo_import('/etc/passwd')", "The function lo_import()"),
-        ("SELECT pg_terminate_backend(1)", "The function pg_terminate_backend()"),
-        ("SELECT * FROM dblink('', '') AS t(a int)", "The function dblink()"),
-        ("SELECT public.dblink_connect('')", "The function dblink_connect()"),
-        // Wherever it stands.
-        ("WITH a AS (SELECT pg_sleep(1)) SELECT * FROM a", "The function pg_sleep()"),
-        ("SELECT 1 LIMIT (SELECT 1 FROM pg_sleep(9))", "The function pg_sleep()"),
-        ("SELECT 1 OFFSET length(pg_read_file('a'))", "The function pg_read_file()"),
-        ("SELECT count(*) FILTER (WHERE pg_sleep(1) IS NULL) FROM a", "The function pg_sleep()"),
-        ("SELECT 1 FROM a JOIN LATERAL pg_sleep(1) ON true", "The function pg_sleep()"),
-        ("INSERT INTO a VALUES (pg_sleep(1))", "The function pg_sleep()"),
-        ("INSERT INTO a VALUES (1) ON CONFLICT DO UPDATE SET b = pg_sleep(1)", "The function pg_sleep()"),
-        ("DELETE FROM a RETURNING pg_sleep(1)", "The function pg_sleep()"),
-        ("CREATE TABLE a (b text DEFAULT pg_read_file('x'))", "The function pg_read_file()"),
-        ("CREATE VIEW a AS SELECT pg_sleep(1)", "The function pg_sleep()"),
-        ("EXPLAIN ANALYZE SELECT pg_sleep(1)", "The function pg_sleep()"),
-        ("PREPARE a AS SELECT pg_sleep(1)", "The function pg_sleep()"),
-        ("CALL pg_sleep(1)", "The function pg_sleep()"),
-        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(1)'", "The function pg_sleep()"),
+        ("SELECT pg_sleep(1)", "the function pg_sleep()"),
+        ("SELECT PG_SLEEP(1)", "the function pg_sleep()"),
+        ("SELECT pg_catalog.pg_sleep_for('1s')", "the function pg_sleep_for()"),
+        ("SELECT * FROM pg_ls_dir('.')", "the function pg_ls_dir()"),
+        ("SELECT pg_read_file('/etc/passwd')", "the function pg_read_file()"),
+        ("SELECT lo_import('/etc/passwd')", "the function lo_import()"),
+        ("SELECT pg_terminate_backend(1)", "the function pg_terminate_backend()"),
+        ("SELECT * FROM dblink('', '') AS t(a int)", "the function dblink()"),
+        ("SELECT public.dblink_connect('')", "the function dblink_connect()"),
+        // In any part of a statement.
+        ("WITH a AS (SELECT pg_sleep(1)) SELECT * FROM a", "the function pg_sleep()"),
+        ("SELECT 1 LIMIT (SELECT 1 FROM pg_sleep(9))", "the function pg_sleep()"),
+        ("SELECT 1 OFFSET length(pg_read_file('a'))", "the function pg_read_file()"),
+        ("SELECT count(*) FILTER (WHERE pg_sleep(1) IS NULL) FROM a", "the function pg_sleep()"),
+        ("SELECT 1 FROM a JOIN LATERAL pg_sleep(1) ON true", "the function pg_sleep()"),
+        ("INSERT INTO a VALUES (pg_sleep(1))", "the function pg_sleep()"),
+        ("INSERT INTO a VALUES (1) ON CONFLICT DO UPDATE SET b = pg_sleep(1)", "the function pg_sleep()"),
+        ("DELETE FROM a RETURNING pg_sleep(1)", "the function pg_sleep()"),
+        ("CREATE TABLE a (b text DEFAULT pg_read_file('x'))", "the function pg_read_file()"),
+        ("CREATE VIEW a AS SELECT pg_sleep(1)", "the function pg_sleep()"),
+        ("EXPLAIN ANALYZE SELECT pg_sleep(1)", "the function pg_sleep()"),
+        ("PREPARE a AS SELECT pg_sleep(1)", "the function pg_sleep()"),
+        ("CALL pg_sleep(1)", "the function pg_sleep()"),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(1)'", "the function pg_sleep()"),
         (
             "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT pg_sleep(1); END",
-            "The function pg_sleep()",
+            "the function pg_sleep()",
         ),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ COPY a TO PROGRAM 'id' $$", "COPY … PROGRAM"),
-        ("CREATE SCHEMA s CREATE VIEW v AS SELECT pg_sleep(1)", "The function pg_sleep()"),
+        ("CREATE SCHEMA s CREATE VIEW v AS SELECT pg_sleep(1)", "the function pg_sleep()"),
     ] {
-        assert_eq!(refusal(sql), what, "{sql}");
+        assert_eq!(rejected_part(sql), what, "{sql}");
     }
 }
 
 #[test]
-fn ordinary_work_is_not_refused() {
+fn ordinary_statements_are_accepted() {
     for sql in [
         "SELECT set_config('app.user', 'x', true)",
         "SET statement_timeout = 0",
@@ -184,33 +184,36 @@ fn ordinary_work_is_not_refused() {
         "EXPLAIN (ANALYZE, BUFFERS) SELECT 1",
         "NOTIFY changes, 'x'",
     ] {
-        assert!(read(sql).is_ok(), "{sql}: {:?}", read(sql));
+        assert!(parse(sql).is_ok(), "{sql}: {:?}", parse(sql));
     }
-    let allowed = read_statement("CREATE EXTENSION citext", Permissions { create_extension: true });
+    let allowed = parse_statement("CREATE EXTENSION citext", Permissions { create_extension: true });
     assert_eq!(allowed.unwrap().command, "CREATE EXTENSION");
 }
 
 #[test]
-fn a_statement_too_deep_for_the_tree_is_read_by_its_words() {
+fn too_deep_statement_is_classified_by_tokens() {
     let sum = format!("SELECT {}", vec!["1"; 500].join(" + "));
-    assert_eq!(read(&sum).unwrap(), Statement { command: "SELECT".into(), way: Way::Cursor, explainable: true });
-    assert_eq!(refusal(&format!("{sum} + length(pg_read_file('x'))")), "The function pg_read_file()");
-    assert_eq!(refusal(&format!("{sum} + pg_catalog.\"pg_sleep\" (1)")), "The function pg_sleep()");
-    assert!(refusal(&format!("CREATE VIEW a AS {sum}")).contains("nested this deep"));
+    assert_eq!(
+        parse(&sum).unwrap(),
+        Statement { command: "SELECT".into(), fetch_mode: FetchMode::Cursor, explainable: true }
+    );
+    assert_eq!(rejected_part(&format!("{sum} + length(pg_read_file('x'))")), "the function pg_read_file()");
+    assert_eq!(rejected_part(&format!("{sum} + pg_catalog.\"pg_sleep\" (1)")), "the function pg_sleep()");
+    assert!(rejected_part(&format!("CREATE VIEW a AS {sum}")).contains("nested this deep"));
     let written = format!("WITH a AS (DELETE FROM b) {sum}");
-    assert_eq!(read(&written).unwrap().way, Way::Whole);
+    assert_eq!(parse(&written).unwrap().fetch_mode, FetchMode::Whole);
 }
 
 #[test]
-fn a_long_insert_is_read_by_its_words() {
+fn long_insert_is_classified_by_tokens() {
     let rows = vec!["(1, 'some text of a row')"; 20_000].join(", ");
     let insert = format!("/* seed */ INSERT INTO a VALUES {rows}");
-    assert_eq!(read(&insert).unwrap().command, "INSERT");
-    assert_eq!(read(&format!("{insert}; SELECT 1")).unwrap_err(), Unreadable::Several(2));
-    assert_eq!(refusal(&format!("{insert}, (1, pg_read_file('x'))")), "The function pg_read_file()");
-    // Brackets and operators by the hundred thousand neither overflow the stack nor the decoder.
+    assert_eq!(parse(&insert).unwrap().command, "INSERT");
+    assert_eq!(parse(&format!("{insert}; SELECT 1")).unwrap_err(), Rejection::SeveralStatements(2));
+    assert_eq!(rejected_part(&format!("{insert}, (1, pg_read_file('x'))")), "the function pg_read_file()");
+    // Hundreds of thousands of brackets or operators overflow neither the stack nor the decoder.
     let brackets = format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000));
-    assert!(matches!(read(&brackets), Ok(_) | Err(Unreadable::Syntax(_))));
+    assert!(matches!(parse(&brackets), Ok(_) | Err(Rejection::Syntax(_))));
     let operators = format!("SELECT 1{}", "+1".repeat(400_000));
-    assert!(matches!(read(&operators), Ok(_) | Err(Unreadable::Syntax(_))));
+    assert!(matches!(parse(&operators), Ok(_) | Err(Rejection::Syntax(_))));
 }

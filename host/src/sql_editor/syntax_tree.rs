@@ -1,14 +1,15 @@
-//! Postgres's parse tree as JSON, in which every node is reached the same way.
+//! Postgres's parse tree as JSON, so that every node can be visited in the same way.
 //!
-//! The typed tree's own iterator leaves out whole clauses (`LIMIT`, column defaults, function bodies); here
-//! nothing is left out, since each field of each node is an entry of an object.
+//! The iterator of the typed tree skips whole clauses (`LIMIT`, column defaults, function bodies). In JSON every field
+//! of every node is a member of an object, so nothing is skipped.
 
 use serde_json::Value;
 
+/// The tree of one text.
 pub(super) struct SyntaxTree(pub(super) Value);
 
 impl SyntaxTree {
-    /// Kind and fields of the first statement.
+    /// Returns kind and fields of the first statement.
     pub(super) fn statement(&self) -> Option<(&str, &Value)> {
         kind_of(&self.0["stmts"][0]["stmt"])
     }
@@ -18,7 +19,7 @@ impl SyntaxTree {
         walk(&self.0, visit);
     }
 
-    /// A part of the statement changes rows, for example in a `WITH`.
+    /// Returns whether any part of the statement changes rows, for example in a `WITH`.
     pub(super) fn writes_data(&self) -> bool {
         let mut writes = false;
         self.walk(&mut |name, _| {
@@ -43,19 +44,19 @@ fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&'a str, &'a Value)) {
     }
 }
 
-/// Kind and fields of a node, which is `{"node": {"<kind>": {…}}}`.
+/// Returns kind and fields of a node, which has the form `{"node": {"<kind>": {…}}}`.
 pub(super) fn kind_of(node: &Value) -> Option<(&str, &Value)> {
     node["node"].as_object()?.iter().next().map(|(kind, fields)| (kind.as_str(), fields))
 }
 
-/// The texts of a list of names: `pg_catalog.pg_sleep` is two.
+/// Returns the parts of a qualified name: two for `pg_catalog.pg_sleep`.
 pub(super) fn names(list: &Value) -> Vec<&str> {
     list.as_array()
         .map(|items| items.iter().filter_map(|item| kind_of(item)?.1["sval"].as_str()).collect())
         .unwrap_or_default()
 }
 
-/// The text of a literal.
+/// Returns the text of a string literal, also inside a cast or a named argument.
 pub(super) fn string_constant(node: &Value) -> Option<&str> {
     match kind_of(node)? {
         ("AConst", constant) => constant["val"]["Sval"]["sval"].as_str(),

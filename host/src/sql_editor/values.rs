@@ -1,12 +1,13 @@
-//! Postgres's text of a value → JSON, without losing anything.
+//! Converts Postgres's text of a value to JSON without loss.
 
 use serde_json::{Number, Value};
 use tokio_postgres::types::{Kind, Type};
 
-/// Integers up to this fit a double with all their neighbours.
+/// Integers up to this magnitude are exact as a double.
 const EXACT_INTEGER: i64 = 1 << 53;
 
-/// Numbers that a double keeps exactly, booleans and JSON as such; everything else as Postgres's text.
+/// Converts booleans, JSON, and numbers that are exact as a double. Every other value becomes a string with Postgres's
+/// text.
 pub(super) fn json_value(data_type: &Type, text: &str) -> Value {
     let converted = match base_type(data_type) {
         &Type::BOOL => match text {
@@ -35,18 +36,18 @@ fn integer(text: &str) -> Option<Value> {
     (-EXACT_INTEGER..=EXACT_INTEGER).contains(&value).then(|| value.into())
 }
 
-/// A decimal that comes back the same from a double. `NaN` and the infinities stay text.
+/// Converts a decimal if a double preserves it. `NaN` and the infinities stay text.
 fn numeric(text: &str) -> Option<Value> {
     if !text.contains(['.', 'e', 'E']) {
         return integer(text);
     }
     let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-    let same = significant(text)? == significant(&value.to_string())?;
-    same.then(|| Number::from_f64(value).map(Value::Number)).flatten()
+    let is_exact = significant_digits(text)? == significant_digits(&value.to_string())?;
+    is_exact.then(|| Number::from_f64(value).map(Value::Number)).flatten()
 }
 
-/// Sign, digits and place of the point, without zeros that mean nothing.
-fn significant(text: &str) -> Option<(bool, String, i32)> {
+/// Returns the sign, the digits without leading and trailing zeros, and the position of the decimal point.
+fn significant_digits(text: &str) -> Option<(bool, String, i32)> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -66,29 +67,29 @@ fn significant(text: &str) -> Option<(bool, String, i32)> {
     Some((negative, digits, point - i32::try_from(leading).ok()?))
 }
 
-/// No number in the JSON text would change on its way through a double.
+/// Returns whether every number in the JSON text is exact as a double.
 fn numbers_are_exact(json: &str) -> bool {
     let bytes = json.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
+    let mut index = 0;
+    while index < bytes.len() {
+        match bytes[index] {
             b'"' => {
-                at += 1;
-                while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                index += 1;
+                while index < bytes.len() && bytes[index] != b'"' {
+                    index += if bytes[index] == b'\\' { 2 } else { 1 };
                 }
-                at += 1;
+                index += 1;
             }
             b'-' | b'0'..=b'9' => {
-                let start = at;
-                while at < bytes.len() && matches!(bytes[at], b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9') {
-                    at += 1;
+                let start = index;
+                while index < bytes.len() && matches!(bytes[index], b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9') {
+                    index += 1;
                 }
-                if numeric(&json[start..at]).is_none() {
+                if numeric(&json[start..index]).is_none() {
                     return false;
                 }
             }
-            _ => at += 1,
+            _ => index += 1,
         }
     }
     true
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_keep_what_they_are() {
+    fn values_convert_without_loss() {
         for (data_type, text, expected) in [
             (Type::BOOL, "t", json!(true)),
             (Type::BOOL, "f", json!(false)),
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn json_nested_too_deep_for_the_reader_stays_text() {
+    fn json_beyond_the_parsers_depth_stays_text() {
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         assert_eq!(json_value(&Type::JSONB, &deep), json!(deep));
     }

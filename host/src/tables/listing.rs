@@ -1,3 +1,5 @@
+//! Lists tables with their exposure.
+
 use api_types::AdminTable;
 
 use crate::{
@@ -5,13 +7,15 @@ use crate::{
     error::{ApiError, ApiResult},
 };
 
-/// One JSON array of [`AdminTable`], made by Postgres. `$1` is one table's name or null for all, `$2` and `$3`
-/// are the roles of the publishable key and of
-/// signed-in users, `$4` is the last name of the page before, `$5` the most tables to answer.
-const LIST: &str = r#"
+/// Returns one JSON array of [`AdminTable`].
+///
+/// `$1`: a table's name, or null for all · `$2`, `$3`: the roles of publishable keys and of signed-in users ·
+/// `$4`: the last name of the previous page · `$5`: maximum number of tables
+const LIST_TABLES: &str = r#"
 SELECT coalesce(json_agg(json_build_object(
     'name', c.relname,
-    'kind', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' WHEN 'f' THEN 'foreign_table' ELSE 'table' END,
+    'kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view'
+                           WHEN 'm' THEN 'materialized_view' WHEN 'f' THEN 'foreign_table' END,
     'columns', (
         SELECT coalesce(json_agg(json_build_object(
             'name', a.attname,
@@ -27,11 +31,15 @@ SELECT coalesce(json_agg(json_build_object(
     'foreignKeys', (
         SELECT coalesce(json_agg(json_build_object(
             'name', f.conname,
-            'columns', (SELECT json_agg(a.attname ORDER BY k.position) FROM unnest(f.conkey) WITH ORDINALITY AS k (attnum, position)
+            'columns', (SELECT json_agg(a.attname ORDER BY k.position)
+                        FROM unnest(f.conkey) WITH ORDINALITY AS k (attnum, position)
                         JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum),
-            'referencesTable', CASE WHEN r.relnamespace = c.relnamespace THEN r.relname ELSE rn.nspname || '.' || r.relname END,
-            'referencesColumns', (SELECT json_agg(a.attname ORDER BY k.position) FROM unnest(f.confkey) WITH ORDINALITY AS k (attnum, position)
-                        JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)) ORDER BY f.conname), '[]'::json)
+            'referencesTable', CASE WHEN r.relnamespace = c.relnamespace THEN r.relname
+                                    ELSE rn.nspname || '.' || r.relname END,
+            'referencesColumns', (SELECT json_agg(a.attname ORDER BY k.position)
+                        FROM unnest(f.confkey) WITH ORDINALITY AS k (attnum, position)
+                        JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)
+            ) ORDER BY f.conname), '[]'::json)
         FROM pg_constraint f JOIN pg_class r ON r.oid = f.confrelid JOIN pg_namespace rn ON rn.oid = r.relnamespace
         WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0),
     'exposure', json_build_object(
@@ -41,7 +49,8 @@ SELECT coalesce(json_agg(json_build_object(
                          WHEN has_table_privilege($3, c.oid, 'SELECT') THEN 'read' ELSE 'none' END),
     'rowLevelSecurity', c.relrowsecurity,
     'forceRowLevelSecurity', c.relforcerowsecurity,
-    'policies', (SELECT coalesce(json_agg(p.polname ORDER BY p.polname), '[]'::json) FROM pg_policy p WHERE p.polrelid = c.oid),
+    'policies', (SELECT coalesce(json_agg(p.polname ORDER BY p.polname), '[]'::json)
+                 FROM pg_policy p WHERE p.polrelid = c.oid),
     'estimatedRows', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
     'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
     'comment', obj_description(c.oid, 'pg_class')) ORDER BY c.relname), '[]'::json)::text
@@ -52,16 +61,23 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', '
     SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
       AND ($4::text IS NULL OR relname > $4) ORDER BY relname LIMIT $5::bigint)"#;
 
-/// Which tables to list, in the order of their names.
+/// Which tables to list. They are sorted by name.
 #[derive(Default)]
 pub(super) struct Listing<'a> {
+    /// Only this table.
     pub name: Option<&'a str>,
+    /// Only tables after this name.
     pub after: Option<&'a str>,
     pub limit: Option<i64>,
 }
 
-pub(super) async fn tables(pools: &ProjectPools, project: &str, listing: Listing<'_>) -> ApiResult<Vec<AdminTable>> {
-    let mut statement = Statement::new(LIST);
+/// Returns the tables.
+pub(super) async fn list_tables(
+    pools: &ProjectPools,
+    project: &str,
+    listing: Listing<'_>,
+) -> ApiResult<Vec<AdminTable>> {
+    let mut statement = Statement::new(LIST_TABLES);
     statement.push(listing.name);
     statement.push(Some(format!("proj_{project}_anon")));
     statement.push(Some(format!("proj_{project}_user")));

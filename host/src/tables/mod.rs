@@ -1,16 +1,20 @@
-//! The owner's view of a project's tables: what there is, and to whom it is open.
+//! The owner's view of a project's tables, and their exposure to publishable keys and signed-in users.
 //!
-//! The catalogue's grants are the one truth: nothing about exposure is kept anywhere else. Not here: rows (`data`).
+//! Exposure is stored only as grants in the project's database. [`listing`] reads tables and grants, [`exposure`]
+//! changes the grants.
+//!
+//! Not here: rows (`data`).
+
+mod routes;
 
 mod exposure;
 mod listing;
-mod routes;
 
 use crate::db::ProjectPools;
 
 pub(crate) use routes::*;
 
-/// What the routes need.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct TablesState {
     pub pools: ProjectPools,

@@ -11,7 +11,9 @@ use crate::{
     projects::AdminProject,
 };
 
-/// Tables and views of schema `public` by name, with their exposure.
+/// List tables with their exposure
+///
+/// Returns the tables and views of schema `public`, sorted by name.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables", tag = "tables",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<AdminTable>), (status = 404, body = ErrorBody)))]
@@ -22,11 +24,13 @@ pub(crate) async fn list_tables(
 ) -> ApiResult<ApiJson<Page<AdminTable>>> {
     let request = PageRequest::<String>::parse(&query)?;
     let listing = Listing { after: request.after.as_deref(), limit: Some(request.fetch()), ..Listing::default() };
-    let tables = listing::tables(&state.pools, &project.id, listing).await?;
+    let tables = listing::list_tables(&state.pools, &project.id, listing).await?;
     Ok(ApiJson(request.page(tables, |table| table.table.name.clone())))
 }
 
-/// Opens or closes a table to publishable keys and to signed-in users.
+/// Set the exposure of a table
+///
+/// Sets which access publishable keys and signed-in users have to a table. What the request omits stays unchanged.
 #[utoipa::path(put, path = "/admin/v1/projects/{project}/tables/{table}/exposure", tag = "tables",
     params(("project" = String, Path), ("table" = String, Path)), request_body = UpdateTableExposure,
     responses((status = 200, body = AdminTable), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
@@ -36,14 +40,14 @@ pub(crate) async fn update_exposure(
     ApiPath((_, name)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<UpdateTableExposure>,
 ) -> ApiResult<ApiJson<AdminTable>> {
-    let table = one_table(&state, &project.id, &name).await?;
+    let table = find_table(&state, &project.id, &name).await?;
     exposure::update(&state.pools, &project.id, &table, &request).await?;
-    Ok(ApiJson(one_table(&state, &project.id, &name).await?))
+    Ok(ApiJson(find_table(&state, &project.id, &name).await?))
 }
 
-async fn one_table(state: &TablesState, project: &str, name: &str) -> ApiResult<AdminTable> {
-    listing::tables(&state.pools, project, Listing { name: Some(name), ..Listing::default() })
+async fn find_table(state: &TablesState, project: &str, name: &str) -> ApiResult<AdminTable> {
+    listing::list_tables(&state.pools, project, Listing { name: Some(name), ..Listing::default() })
         .await?
         .pop()
-        .ok_or_else(|| ApiError::new(Code::UnknownTable, format!("There is no table `{name}` in schema public.")))
+        .ok_or_else(|| ApiError::new(Code::UnknownTable, format!("Unknown table `{name}` in schema `public`.")))
 }

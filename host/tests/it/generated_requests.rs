@@ -1,5 +1,5 @@
-//! Requests that Schemathesis makes up from the OpenAPI document: whatever comes, nothing answers 5xx.
-//! Its lane is `cargo xtask test --schemathesis`.
+//! Requests that Schemathesis generates from the OpenAPI document: none may return 5xx. Run by
+//! `cargo xtask test --schemathesis`.
 
 #![cfg(feature = "schemathesis")]
 
@@ -8,9 +8,9 @@ use std::{path::Path, process::Command};
 use crate::support::{ADMIN_TOKEN, TestApp};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_made_up_request_gets_a_server_error() {
+async fn generated_requests_never_return_a_server_error() {
     let app = TestApp::start().await;
-    let project = app.create_project("Made up").await;
+    let project = app.create_project("Generated").await;
     project
         .sql(
             "CREATE TABLE items (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, price numeric,
@@ -25,14 +25,14 @@ async fn no_made_up_request_gets_a_server_error() {
     ];
     for (prefix, url, header) in surfaces {
         let document = folder.path().join(format!("{}.json", prefix.trim_matches('/')));
-        std::fs::write(&document, document_of(prefix, &project.id)).unwrap();
+        std::fs::write(&document, openapi_of(prefix, &project.id)).unwrap();
         let status = tokio::task::spawn_blocking(move || schemathesis(&document, &url, &header)).await.unwrap();
-        assert!(status, "Schemathesis found something under {prefix}; see its report above");
+        assert!(status, "Schemathesis found a server error under {prefix}; see its report above");
     }
 }
 
-/// The operations of one surface, with the path parameters that a request can't make up set to what exists.
-fn document_of(prefix: &str, project: &str) -> String {
+/// Returns the OpenAPI document of one surface. Path parameters that can't be guessed are set to existing resources.
+fn openapi_of(prefix: &str, project: &str) -> String {
     let mut document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     let paths = document["paths"].as_object_mut().unwrap();
     paths.retain(|path, _| path.starts_with(prefix));

@@ -1,6 +1,4 @@
-use std::{borrow::Cow, sync::Arc};
-
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
 use crate::{
     data::{
@@ -79,20 +77,18 @@ struct KeySet {
 fn key_sets(table: &Table, rows: &[Row<'_>]) -> ApiResult<Vec<KeySet>> {
     let mut key_sets: Vec<KeySet> = Vec::new();
     // Consecutive rows mostly have the same keys, so the previous row's set is tried first.
-    let mut previous: Option<(&[(Cow<'_, str>, &RawValue)], usize)> = None;
+    let mut previous: Option<(&Row<'_>, usize)> = None;
     for (position, row) in rows.iter().enumerate() {
-        let same_keys = |cells: &[(Cow<'_, str>, &RawValue)]| {
-            cells.len() == row.cells.len() && cells.iter().zip(&row.cells).all(|(left, right)| left.0 == right.0)
-        };
         let index = match previous {
-            Some((cells, index)) if same_keys(cells) => index,
+            Some((previous_row, index)) if have_same_keys(previous_row, row) => index,
             _ => {
                 let columns = row_columns(table, row)?;
                 match key_sets.iter().position(|set| set.columns == columns) {
                     Some(index) => index,
                     None if key_sets.len() == MAX_KEY_SETS => {
                         return Err(ApiError::invalid(format!(
-                            "The rows have more than {MAX_KEY_SETS} different sets of keys. Send them in several requests."
+                            "The rows have more than {MAX_KEY_SETS} different sets of keys. Send them in several \
+                             requests."
                         )));
                     }
                     None => {
@@ -102,10 +98,15 @@ fn key_sets(table: &Table, rows: &[Row<'_>]) -> ApiResult<Vec<KeySet>> {
                 }
             }
         };
-        previous = Some((&row.cells, index));
+        previous = Some((row, index));
         key_sets[index].positions.push(position);
     }
     Ok(key_sets)
+}
+
+/// Returns whether two rows have the same keys in the same order.
+fn have_same_keys(left: &Row<'_>, right: &Row<'_>) -> bool {
+    left.cells.len() == right.cells.len() && left.cells.iter().zip(&right.cells).all(|(left, right)| left.0 == right.0)
 }
 
 /// Returns the positions of a row's columns, ascending.

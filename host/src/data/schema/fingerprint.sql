@@ -6,7 +6,8 @@ SELECT concat_ws('.',
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'public'),
     (SELECT n.xmin FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'),
-    (SELECT concat_ws('.', count(*), sum(hashint8((a.xmin::text::int8 << 32) | (a.attrelid::int8 # (a.attnum::int8 << 20)))::int8))
+    (SELECT concat_ws('.', count(*),
+        sum(hashint8((a.xmin::text::int8 << 32) | (a.attrelid::int8 # (a.attnum::int8 << 20)))::int8))
      FROM pg_catalog.pg_class c
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0

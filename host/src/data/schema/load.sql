@@ -10,7 +10,8 @@ WITH RECURSIVE rel AS MATERIALIZED (
     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND has_schema_privilege($1::name, n.oid, 'USAGE')
 ), att AS MATERIALIZED (
-    SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated,
+    SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity,
+    a.attgenerated,
            r.can_select OR has_column_privilege($1::name, a.attrelid, a.attnum, 'SELECT') AS can_select,
            r.can_insert OR has_column_privilege($1::name, a.attrelid, a.attnum, 'INSERT') AS can_insert,
            r.can_update OR has_column_privilege($1::name, a.attrelid, a.attnum, 'UPDATE') AS can_update
@@ -58,17 +59,20 @@ SELECT json_build_object(
             'table', a.attrelid::int8, 'number', a.attnum, 'name', a.attname,
             'type', a.atttypid::int8, 'dataType', format_type(a.atttypid, a.atttypmod),
             'notNull', a.attnotnull, 'hasDefault', a.atthasdef, 'identity', a.attidentity, 'generated', a.attgenerated,
-            'select', a.can_select, 'insert', a.can_insert, 'update', a.can_update) ORDER BY a.attrelid, a.attnum), '[]')
+            'select', a.can_select, 'insert', a.can_insert, 'update', a.can_update) ORDER BY a.attrelid, a.attnum),
+            '[]')
         FROM att a),
     'keys', (
         SELECT coalesce(json_agg(json_build_object(
             'table', i.indrelid::int8,
             'name', coalesce(k.conname, ic.relname), 'columns', (i.indkey::int2[])[0:i.indnkeyatts - 1],
-            'primary', i.indisprimary, 'deferrable', NOT i.indimmediate) ORDER BY i.indisprimary DESC, ic.relname), '[]')
+            'primary', i.indisprimary, 'deferrable', NOT i.indimmediate) ORDER BY i.indisprimary DESC, ic.relname),
+            '[]')
         FROM rel r
         JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
         JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
-        LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
+        LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+        AND k.contype IN ('p', 'u')
         WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
           AND NOT i.indisexclusion),
     'foreignKeys', (
@@ -79,5 +83,6 @@ SELECT json_build_object(
         WHERE k.contype = 'f'
           AND k.conrelid IN (SELECT oid FROM rel) AND k.confrelid IN (SELECT oid FROM rel)
           -- Postgres repeats a reference to a partitioned table for each of its partitions.
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid))
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid
+          AND p.conrelid = k.conrelid))
 )::text

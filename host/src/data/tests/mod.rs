@@ -102,11 +102,6 @@ fn build_schema() -> Schema {
             );
         }
     }
-    let key = |table: usize, name: &str, columns: &[i16], primary: bool| json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false });
-    let reference = |name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]| {
-        json!({ "name": name, "table": table, "columns": columns, "referencesTable": to,
-            "referencesColumns": to_columns })
-    };
     let catalogue = json!({
         "version": "1", "types": types, "tables": tables, "columns": columns,
         "keys": [
@@ -121,6 +116,14 @@ fn build_schema() -> Schema {
         ],
     });
     from_catalogue_json(&catalogue.to_string()).unwrap()
+}
+
+fn key(table: usize, name: &str, columns: &[i16], primary: bool) -> Value {
+    json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false })
+}
+
+fn reference(name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]) -> Value {
+    json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns })
 }
 
 pub(super) fn read(table: &str, query: &str) -> Result<Statement, ApiError> {

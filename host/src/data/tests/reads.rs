@@ -34,48 +34,58 @@ fn filters_are_rendered_as_sql() {
     check("eq.details={}", "t.\"details\" = $1::pg_catalog.jsonb -- {}");
     check(
         "or=(eq.title:a,and(gt.price:1,not.or(is.mood:null,in.code:(x,y))))&eq.active=true",
-        "(t.\"title\" = $1::pg_catalog.text OR (t.\"price\" > $2::pg_catalog.\"numeric\" AND NOT (t.\"mood\" IS NULL OR \
-         t.\"code\" = ANY ($3::pg_catalog.bpchar[])))) AND t.\"active\" = $4::pg_catalog.bool -- a | 1 | {\"x\",\"y\"} | true",
+        "(t.\"title\" = $1::pg_catalog.text OR (t.\"price\" > $2::pg_catalog.\"numeric\" AND NOT (t.\"mood\" IS NULL \
+         OR \
+         t.\"code\" = ANY ($3::pg_catalog.bpchar[])))) AND t.\"active\" = $4::pg_catalog.bool -- a | 1 | \
+         {\"x\",\"y\"} | true",
     );
 }
 
 #[test]
 fn reads_are_rendered_as_sql() {
     let check = |table: &str, query: &str, expected: &str| {
-        assert_eq!(sql_and_params(&read(table, query).unwrap()), expected, "{query}")
+        assert_eq!(sql_and_params(&read(table, query).unwrap()), expected, "{query}");
     };
     check(
         "authors",
         "",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" AS t LIMIT 101) r",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" \
+         AS t LIMIT 101) r",
     );
     // At most one row, so no aggregate.
     check(
         "authors",
         "select=name&eq.id=7&limit=1",
-        "SELECT row_to_json(r.*) FROM (SELECT t.\"name\" FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8) r -- 7",
+        "SELECT row_to_json(r.*) FROM (SELECT t.\"name\" FROM \"public\".\"authors\" AS t WHERE t.\"id\" = \
+         $1::pg_catalog.int8) r -- 7",
     );
     check(
         "cities",
         "select=rank&eq.name=a&eq.country=b",
-        "SELECT row_to_json(r.*) FROM (SELECT t.\"rank\" FROM \"public\".\"cities\" AS t WHERE t.\"name\" = $1::pg_catalog.text AND t.\"country\" = $2::pg_catalog.text) r -- a | b",
+        "SELECT row_to_json(r.*) FROM (SELECT t.\"rank\" FROM \"public\".\"cities\" AS t WHERE t.\"name\" = \
+         $1::pg_catalog.text AND t.\"country\" = $2::pg_catalog.text) r -- a | b",
     );
     check(
         "odd \"table",
         "select=r,x:select",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"r\", t.\"select\" AS \"x\" FROM \"public\".\"odd \"\"table\" AS t LIMIT 101) r",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"r\", t.\"select\" AS \"x\" FROM \"public\".\"odd \"\"table\" \
+         AS t LIMIT 101) r",
     );
     check(
         "authors",
         "select=id&order=boss_id.desc.nullslast,name&limit=5&offset=10&count=exact",
-        "SELECT json_agg(r.json), count(*), (SELECT count(*) FROM \"public\".\"authors\" AS t), (array_agg(r.k0))[5], (array_agg(r.k1))[5] \
-         FROM (SELECT (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) AS json, t.\"boss_id\"::text AS k0, t.\"name\"::text AS k1 \
-         FROM \"public\".\"authors\" AS t ORDER BY t.\"boss_id\" DESC NULLS LAST, t.\"name\" LIMIT 6 OFFSET $1::int8) r -- 10",
+        "SELECT json_agg(r.json), count(*), (SELECT count(*) FROM \"public\".\"authors\" AS t), (array_agg(r.k0))[5], \
+         (array_agg(r.k1))[5] \
+         FROM (SELECT (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) AS json, t.\"boss_id\"::text AS k0, \
+         t.\"name\"::text AS k1 \
+         FROM \"public\".\"authors\" AS t ORDER BY t.\"boss_id\" DESC NULLS LAST, t.\"name\" LIMIT 6 OFFSET $1::int8) \
+         r -- 10",
     );
     check(
         "authors",
         "select=id&order=id.desc.nullslast&limit=2",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t ORDER BY t.\"id\" DESC LIMIT 3) r",
+        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t ORDER BY t.\"id\" DESC \
+         LIMIT 3) r",
     );
     check(
         "authors",
@@ -93,41 +103,49 @@ fn embedded_tables_are_rendered_as_subqueries() {
     check(
         "books",
         "select=id,author:authors!author_id(name)",
-        "t.\"id\", (SELECT row_to_json(r.*) FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"id\" = t.\"author_id\" LIMIT 1) r) \
+        "t.\"id\", (SELECT row_to_json(r.*) FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE \
+         t1.\"id\" = t.\"author_id\" LIMIT 1) r) \
          AS \"author\" FROM \"public\".\"books\" AS t",
     );
     check(
         "authors",
         "select=books!books_editor_id_fkey(id)",
-        "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"id\" FROM \"public\".\"books\" AS t1 WHERE t1.\"editor_id\" = t.\"id\" \
+        "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"id\" FROM \"public\".\"books\" AS t1 WHERE \
+         t1.\"editor_id\" = t.\"id\" \
          ORDER BY t1.\"id\" LIMIT 1000) r) AS \"books\" FROM \"public\".\"authors\" AS t",
     );
     check(
         "cities",
         "select=name,streets(id,cities(rank))",
-        "t.\"name\", (SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"id\", (SELECT row_to_json(r.*) FROM (SELECT t2.\"rank\" FROM \
-         \"public\".\"cities\" AS t2 WHERE t2.\"country\" = t1.\"country\" AND t2.\"name\" = t1.\"city\" LIMIT 1) r) AS \"cities\" FROM \
-         \"public\".\"streets\" AS t1 WHERE t1.\"country\" = t.\"country\" AND t1.\"city\" = t.\"name\" LIMIT 1000) r) AS \"streets\" \
+        "t.\"name\", (SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"id\", (SELECT row_to_json(r.*) FROM \
+         (SELECT t2.\"rank\" FROM \
+         \"public\".\"cities\" AS t2 WHERE t2.\"country\" = t1.\"country\" AND t2.\"name\" = t1.\"city\" LIMIT 1) r) \
+         AS \"cities\" FROM \
+         \"public\".\"streets\" AS t1 WHERE t1.\"country\" = t.\"country\" AND t1.\"city\" = t.\"name\" LIMIT 1000) \
+         r) AS \"streets\" \
          FROM \"public\".\"cities\" AS t",
     );
     // If the referring column is unique, at most one row refers back.
     check(
         "authors",
         "select=profiles(bio)",
-        "(SELECT row_to_json(r.*) FROM (SELECT t1.\"bio\" FROM \"public\".\"profiles\" AS t1 WHERE t1.\"author_id\" = t.\"id\" LIMIT 1) r) \
+        "(SELECT row_to_json(r.*) FROM (SELECT t1.\"bio\" FROM \"public\".\"profiles\" AS t1 WHERE t1.\"author_id\" = \
+         t.\"id\" LIMIT 1) r) \
          AS \"profiles\" FROM \"public\".\"authors\" AS t",
     );
     // A table that refers to itself: the column stands for the referenced row, the constraint for the referring rows.
     check(
         "authors",
         "select=boss:authors!boss_id(name)",
-        "(SELECT row_to_json(r.*) FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"id\" = t.\"boss_id\" LIMIT 1) r) \
+        "(SELECT row_to_json(r.*) FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"id\" = \
+         t.\"boss_id\" LIMIT 1) r) \
          AS \"boss\" FROM \"public\".\"authors\" AS t",
     );
     check(
         "authors",
         "select=team:authors!authors_boss_id_fkey(name)",
-        "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE t1.\"boss_id\" = t.\"id\" \
+        "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT t1.\"name\" FROM \"public\".\"authors\" AS t1 WHERE \
+         t1.\"boss_id\" = t.\"id\" \
          ORDER BY t1.\"id\" LIMIT 1000) r) AS \"team\" FROM \"public\".\"authors\" AS t",
     );
 }
@@ -153,13 +171,15 @@ fn cursors_are_rendered_as_conditions() {
         "cities",
         "country.desc,name",
         &[Some("a"), Some("b")],
-        "((t.\"country\" < $1::pg_catalog.text) OR (t.\"country\" = $2::pg_catalog.text AND t.\"name\" > $3::pg_catalog.text)) -- a | a | b",
+        "((t.\"country\" < $1::pg_catalog.text) OR (t.\"country\" = $2::pg_catalog.text AND t.\"name\" > \
+         $3::pg_catalog.text)) -- a | a | b",
     );
     check(
         "authors",
         "boss_id,id",
         &[Some("1"), Some("2")],
-        "(((t.\"boss_id\" > $1::pg_catalog.int8 OR t.\"boss_id\" IS NULL)) OR (t.\"boss_id\" = $2::pg_catalog.int8 AND t.\"id\" > $3::pg_catalog.int8)) -- 1 | 1 | 2",
+        "(((t.\"boss_id\" > $1::pg_catalog.int8 OR t.\"boss_id\" IS NULL)) OR (t.\"boss_id\" = $2::pg_catalog.int8 \
+         AND t.\"id\" > $3::pg_catalog.int8)) -- 1 | 1 | 2",
     );
     check(
         "authors",

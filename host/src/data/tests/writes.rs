@@ -10,16 +10,20 @@ fn inserts_are_rendered_as_sql() {
         "authors",
         "",
         r#"{"rows":[{"boss_id":12345678901234567890,"name":"a\"b"}]}"#,
-        "INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES ($1::pg_catalog.text, $2::pg_catalog.int8) \
+        "INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES ($1::pg_catalog.text, \
+         $2::pg_catalog.int8) \
          RETURNING row_to_json(t.*) -- a\"b | 12345678901234567890",
     );
     check(
         "books",
         "select=id&returning=representation",
         r#"{"rows":[{"author_id":1,"title":null,"tags":["a"],"details":{"a": 1.0},"raw":"x","active":true}]}"#,
-        "INSERT INTO \"public\".\"books\" AS t (\"author_id\", \"title\", \"tags\", \"details\", \"raw\", \"active\") VALUES \
-         ($1::pg_catalog.int8, $2::pg_catalog.text, (SELECT x.v FROM json_to_record($3::json) AS x(v pg_catalog._text)), \
-         $4::pg_catalog.jsonb, $5::pg_catalog.json, $6::pg_catalog.bool) RETURNING (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) \
+        "INSERT INTO \"public\".\"books\" AS t (\"author_id\", \"title\", \"tags\", \"details\", \"raw\", \"active\") \
+         VALUES \
+         ($1::pg_catalog.int8, $2::pg_catalog.text, (SELECT x.v FROM json_to_record($3::json) AS x(v \
+         pg_catalog._text)), \
+         $4::pg_catalog.jsonb, $5::pg_catalog.json, $6::pg_catalog.bool) RETURNING (SELECT row_to_json(r.*) FROM \
+         (SELECT t.\"id\") r) \
          -- 1 | NULL | {\"v\":[\"a\"]} | {\"a\": 1.0} | \"x\" | true",
     );
     check(
@@ -40,8 +44,10 @@ fn inserts_are_rendered_as_sql() {
         "authors",
         "select=name",
         r#"{"rows": [{"name":"a"}, {"name":"b"}] }"#,
-        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM json_to_recordset($1::json) AS \
-         x(\"name\" pg_catalog.text) RETURNING t.\"name\") SELECT (SELECT json_agg(g0.*) FROM g0), (SELECT count(*) FROM g0) \
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM \
+         json_to_recordset($1::json) AS \
+         x(\"name\" pg_catalog.text) RETURNING t.\"name\") SELECT (SELECT json_agg(g0.*) FROM g0), (SELECT count(*) \
+         FROM g0) \
          -- [{\"name\":\"a\"}, {\"name\":\"b\"}]",
     );
     // Rows with different keys: a subquery for each set of keys.
@@ -49,9 +55,12 @@ fn inserts_are_rendered_as_sql() {
         "authors",
         "returning=minimal",
         r#"{"rows":[{"name":"a"},{"name":"b","boss_id":null},{"name":"c"}]}"#,
-        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM json_to_recordset($1::json) AS \
-         x(\"name\" pg_catalog.text) RETURNING 1), g1 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES \
-         ($2::pg_catalog.text, $3::pg_catalog.int8) RETURNING 1) SELECT NULL::json, (SELECT count(*) FROM g0), NULL::json, \
+        "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM \
+         json_to_recordset($1::json) AS \
+         x(\"name\" pg_catalog.text) RETURNING 1), g1 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\", \
+         \"boss_id\") VALUES \
+         ($2::pg_catalog.text, $3::pg_catalog.int8) RETURNING 1) SELECT NULL::json, (SELECT count(*) FROM g0), \
+         NULL::json, \
          (SELECT count(*) FROM g1) -- [{\"name\":\"a\"},{\"name\":\"c\"}] | b | NULL",
     );
 }
@@ -85,8 +94,10 @@ fn updates_and_deletes_are_rendered_as_sql() {
     );
     check(
         sql_and_params(&update("authors", "gt.id=1&maxAffected=3&select=id", r#"{"values":{"name":"x"}}"#).unwrap()),
-        "WITH g0 AS (UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text WHERE t.\"id\" > $2::pg_catalog.int8 \
-         RETURNING t.\"id\") SELECT (SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT 10000) r), count(*), CASE WHEN count(*) > \
+        "WITH g0 AS (UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text WHERE t.\"id\" > \
+         $2::pg_catalog.int8 \
+         RETURNING t.\"id\") SELECT (SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT 10000) r), count(*), CASE WHEN \
+         count(*) > \
          $3::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- x | 1 | 3",
     );
     check(
@@ -95,8 +106,10 @@ fn updates_and_deletes_are_rendered_as_sql() {
     );
     check(
         sql_and_params(&delete("authors", "eq.id=1&maxAffected=0").unwrap()),
-        "WITH g0 AS (DELETE FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 RETURNING 1) SELECT NULL::json, \
-         count(*), CASE WHEN count(*) > $2::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- 1 | 0",
+        "WITH g0 AS (DELETE FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 RETURNING 1) SELECT \
+         NULL::json, \
+         count(*), CASE WHEN count(*) > $2::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- 1 | \
+         0",
     );
 }
 

@@ -1,4 +1,4 @@
-//! Who may see and do what: exposure, column grants, row-level security, projects apart.
+//! Access to rows: exposure, column grants, row-level security, separation of projects.
 
 use atlashub::{
     data::{DataService, Identity},
@@ -12,10 +12,11 @@ use crate::support::{Client, TestApp, until_status};
 
 const USER: &str = "00000000-0000-4000-8000-000000000001";
 
-async fn check(client: &Client, method: Method, path: &str, body: Option<Value>, status: u16, code: &str) -> Value {
-    let (found, answer) = client.send(method, path, body).await;
-    assert_eq!((found.as_u16(), answer["error"]["code"].as_str().unwrap_or("")), (status, code), "{path}: {answer}");
-    answer
+/// Sends a request and checks status and code of the error. Returns the response's body.
+async fn check(client: &Client, method: Method, path: &str, body: Option<Value>, expected: (u16, &str)) -> Value {
+    let (status, response) = client.send(method, path, body).await;
+    assert_eq!((status.as_u16(), response["error"]["code"].as_str().unwrap_or("")), expected, "{path}: {response}");
+    response
 }
 
 #[tokio::test]
@@ -31,28 +32,27 @@ async fn the_publishable_key_sees_only_what_is_exposed() {
         .await;
     let publishable = project.publishable();
     let row = || Some(json!({ "rows": [{ "name": "b" }] }));
-    let answer = check(&publishable, Method::GET, "/v1/db/items", None, 404, "unknown_table").await;
-    assert!(!answer.to_string().contains("hidden"), "{answer}");
+    let response = check(&publishable, Method::GET, "/v1/db/items", None, (404, "unknown_table")).await;
+    assert!(!response.to_string().contains("hidden"), "{response}");
     assert_eq!(publishable.get("/v1/db/tables").await.1, json!({ "tables": [] }));
     assert_eq!(project.secret().get("/v1/db/tables").await.1["tables"].as_array().unwrap().len(), 2);
 
     project.expose("items", "read", "none").await;
-    // A name that was not found is looked for again.
+    // An unknown name makes the schema cache check for a newer schema.
     let body = until_status(StatusCode::OK, async || publishable.get("/v1/db/items").await).await;
     assert_eq!(body["rows"], json!([{ "id": 1, "name": "a" }]), "{body}");
-    check(&publishable, Method::POST, "/v1/db/items", row(), 403, "forbidden").await;
+    check(&publishable, Method::POST, "/v1/db/items", row(), (403, "forbidden")).await;
     check(
         &publishable,
         Method::PATCH,
         "/v1/db/items?eq.id=1",
         Some(json!({ "values": { "name": "x" } })),
-        403,
-        "forbidden",
+        (403, "forbidden"),
     )
     .await;
-    check(&publishable, Method::DELETE, "/v1/db/items?eq.id=1", None, 403, "forbidden").await;
-    check(&publishable, Method::GET, "/v1/db/hidden", None, 404, "unknown_table").await;
-    check(&publishable, Method::GET, "/v1/db/items?select=hidden(id)", None, 400, "unknown_relation").await;
+    check(&publishable, Method::DELETE, "/v1/db/items?eq.id=1", None, (403, "forbidden")).await;
+    check(&publishable, Method::GET, "/v1/db/hidden", None, (404, "unknown_table")).await;
+    check(&publishable, Method::GET, "/v1/db/items?select=hidden(id)", None, (400, "unknown_relation")).await;
     let (_, tables) = publishable.get("/v1/db/tables").await;
     assert_eq!(tables["tables"].as_array().unwrap().len(), 1);
     assert_eq!(tables["tables"][0]["name"], "items");
@@ -61,13 +61,13 @@ async fn the_publishable_key_sees_only_what_is_exposed() {
     let body = until_status(StatusCode::CREATED, async || publishable.post("/v1/db/items", row().unwrap()).await).await;
     assert_eq!(body["rows"], json!([{ "id": 2, "name": "b" }]), "{body}");
     project.expose("items", "none", "none").await;
-    // The grant is gone in Postgres, whatever is remembered here.
+    // Postgres enforces the grant, even if the schema cache is stale.
     let (status, _) = publishable.get("/v1/db/items").await;
     assert!(status == StatusCode::FORBIDDEN || status == StatusCode::NOT_FOUND, "{status}");
 }
 
 #[tokio::test]
-async fn column_grants_are_kept_to() {
+async fn column_grants_are_enforced() {
     let app = TestApp::start().await;
     let project = app.create_project("columns").await;
     project
@@ -80,17 +80,18 @@ async fn column_grants_are_kept_to() {
     let anon = format!("proj_{}_anon", project.id);
     project
         .sql(&format!(
-            "grant select (id, name), insert (id, name, email), update (name) on people to {anon}; grant insert on inbox to {anon}"
+            "grant select (id, name), insert (id, name, email), update (name) on people to {anon}; grant insert on \
+             inbox to {anon}"
         ))
         .await;
     let publishable = project.publishable();
     let (_, body) = publishable.get("/v1/db/people").await;
     assert_eq!(body["rows"], json!([{ "id": 1, "name": "a" }]));
-    check(&publishable, Method::GET, "/v1/db/people?select=email", None, 403, "forbidden").await;
-    check(&publishable, Method::GET, "/v1/db/people?eq.email=a@b", None, 403, "forbidden").await;
-    check(&publishable, Method::GET, "/v1/db/people?order=email", None, 403, "forbidden").await;
-    let answer = check(&publishable, Method::GET, "/v1/db/people?select=note", None, 400, "unknown_column").await;
-    assert!(answer["error"]["message"].as_str().unwrap().ends_with("there are id, name, email."), "{answer}");
+    check(&publishable, Method::GET, "/v1/db/people?select=email", None, (403, "forbidden")).await;
+    check(&publishable, Method::GET, "/v1/db/people?eq.email=a@b", None, (403, "forbidden")).await;
+    check(&publishable, Method::GET, "/v1/db/people?order=email", None, (403, "forbidden")).await;
+    let response = check(&publishable, Method::GET, "/v1/db/people?select=note", None, (400, "unknown_column")).await;
+    assert!(response["error"]["message"].as_str().unwrap().ends_with("Columns: id, name, email."), "{response}");
     let (status, body) =
         publishable.post("/v1/db/people", json!({ "rows": [{ "id": 2, "name": "b", "email": "c@d" }] })).await;
     assert_eq!((status, &body["rows"]), (StatusCode::CREATED, &json!([{ "id": 2, "name": "b" }])), "{body}");
@@ -99,8 +100,7 @@ async fn column_grants_are_kept_to() {
         Method::POST,
         "/v1/db/people",
         Some(json!({ "rows": [{ "note": "x" }] })),
-        400,
-        "unknown_column",
+        (400, "unknown_column"),
     )
     .await;
     let (status, body) = publishable.patch("/v1/db/people?eq.id=1", json!({ "values": { "name": "z" } })).await;
@@ -110,12 +110,11 @@ async fn column_grants_are_kept_to() {
         Method::PATCH,
         "/v1/db/people?eq.id=1",
         Some(json!({ "values": { "email": "z" } })),
-        403,
-        "forbidden",
+        (403, "forbidden"),
     )
     .await;
-    check(&publishable, Method::DELETE, "/v1/db/people?eq.id=1", None, 403, "forbidden").await;
-    // A letter box: what goes in can't be read, and the answer says so.
+    check(&publishable, Method::DELETE, "/v1/db/people?eq.id=1", None, (403, "forbidden")).await;
+    // Insert without read: the rows are not returned, and the response says so.
     let (status, body) =
         publishable.post("/v1/db/inbox", json!({ "rows": [{ "text": "hello" }, { "text": "again" }] })).await;
     assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [], "count": 2, "returning": "minimal" })));
@@ -124,20 +123,20 @@ async fn column_grants_are_kept_to() {
         Method::POST,
         "/v1/db/inbox?returning=representation",
         Some(json!({ "rows": [{ "text": "x" }] })),
-        403,
-        "forbidden",
+        (403, "forbidden"),
     )
     .await;
-    check(&publishable, Method::GET, "/v1/db/inbox", None, 403, "forbidden").await;
+    check(&publishable, Method::GET, "/v1/db/inbox", None, (403, "forbidden")).await;
 }
 
 #[tokio::test]
-async fn policies_decide_over_rows() {
+async fn row_level_security_policies_are_enforced() {
     let app = TestApp::start().await;
     let project = app.create_project("policies").await;
     project
         .sql(
-            "create table todos (id int generated always as identity primary key, user_id uuid default auth.uid(), text text, shared boolean default false);
+            "create table todos (id int generated always as identity primary key, user_id uuid default auth.uid(),
+            text text, shared boolean default false);
              alter table todos enable row level security;
              create policy own on todos using (user_id = auth.uid()) with check (user_id = auth.uid());
              create policy shared on todos for select using (shared);",
@@ -145,7 +144,8 @@ async fn policies_decide_over_rows() {
         .await;
     project.expose("todos", "write", "write").await;
     let secret = project.secret();
-    let rows = json!({ "rows": [{ "user_id": USER, "text": "mine" }, { "user_id": null, "text": "for all", "shared": true }] });
+    let rows = json!({ "rows": [{ "user_id": USER, "text": "mine" }, { "user_id": null, "text": "for all",
+        "shared": true }] });
     assert_eq!(secret.post("/v1/db/todos", rows).await.0, StatusCode::CREATED);
     assert_eq!(
         secret.get("/v1/db/todos?select=text&order=id").await.1["rows"],
@@ -154,15 +154,15 @@ async fn policies_decide_over_rows() {
     let publishable = project.publishable();
     assert_eq!(publishable.get("/v1/db/todos?select=text").await.1["rows"], json!([{ "text": "for all" }]));
     let refused = Some(json!({ "rows": [{ "text": "x" }] }));
-    let answer = check(&publishable, Method::POST, "/v1/db/todos", refused, 403, "forbidden").await;
-    assert!(answer["error"]["message"].as_str().unwrap().contains("row-level security"), "{answer}");
+    let response = check(&publishable, Method::POST, "/v1/db/todos", refused, (403, "forbidden")).await;
+    assert!(response["error"]["message"].as_str().unwrap().contains("row-level security"), "{response}");
     assert_eq!(publishable.delete("/v1/db/todos?gt.id=0").await.1, json!({ "count": 0 }));
 
-    // A signed-in user, as the gate would let one through.
+    // A signed-in user, as the gate would authenticate one.
     let service = DataService::from_ref(&app.app);
     let claims = json!({ "sub": USER, "role": "member" }).to_string();
     let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims) };
-    let body = |answer: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&answer.body).unwrap();
+    let body = |response: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&response.body).unwrap();
     let read = body(service.read(user, "todos", "select=text&order=id&count=estimated").await.unwrap());
     assert_eq!(read["rows"], json!([{ "text": "mine" }, { "text": "for all" }]));
     let inserted = service.insert(user, "todos", "select=user_id", br#"{"rows":[{"text":"new"}]}"#).await.unwrap();
@@ -176,14 +176,14 @@ async fn policies_decide_over_rows() {
     let deleted = service.delete(user, "todos", "gt.id=0&maxAffected=2").await.unwrap();
     assert_eq!(body(deleted), json!({ "count": 2 }));
     assert_eq!(secret.get("/v1/db/todos?select=text").await.1["rows"], json!([{ "text": "for all" }]));
-    // Claims of one request are gone with it.
+    // The claims of a request do not affect the next one.
     let other = Identity { claims: Some("{}"), ..user };
     let read = body(service.read(other, "todos", "select=text").await.unwrap());
     assert_eq!(read["rows"], json!([{ "text": "for all" }]));
 }
 
 #[tokio::test]
-async fn projects_are_apart() {
+async fn projects_do_not_see_each_others_tables() {
     let app = TestApp::start().await;
     let (one, two) = (app.create_project("one").await, app.create_project("two").await);
     one.sql("create table items (id int primary key, one text)").await;
@@ -191,6 +191,6 @@ async fn projects_are_apart() {
     two.sql("create table only_two (id int primary key)").await;
     one.secret().post("/v1/db/items", json!({ "rows": [{ "id": 1, "one": "x" }] })).await;
     assert_eq!(two.secret().get("/v1/db/items").await.1["rows"], json!([]));
-    check(&one.secret(), Method::GET, "/v1/db/items?select=two", None, 400, "unknown_column").await;
-    check(&one.secret(), Method::GET, "/v1/db/only_two", None, 404, "unknown_table").await;
+    check(&one.secret(), Method::GET, "/v1/db/items?select=two", None, (400, "unknown_column")).await;
+    check(&one.secret(), Method::GET, "/v1/db/only_two", None, (404, "unknown_table")).await;
 }

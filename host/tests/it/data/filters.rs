@@ -1,4 +1,4 @@
-//! Every filter against a real server, and what hostile ones can't do.
+//! Every filter against a real database, and hostile filters and names.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -6,21 +6,27 @@ use serde_json::json;
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn every_operator_filters() {
+async fn every_operator_selects_the_matching_rows() {
     let app = TestApp::start().await;
     let project = app.create_project("filters").await;
     project
         .sql(
             "create type mood as enum ('sad', 'ok', 'happy');
              create domain positive as int check (value > 0);
-             create table t (id int primary key, name text, code char(5), price numeric, tags text[], grid int[], details jsonb, raw json,
-                span int4range, days daterange, seen timestamptz, active bool, mood mood, size positive, words tsvector, bin bytea, place point);
+             create table t (id int primary key, name text, code char(5), price numeric, tags text[], grid int[],
+                 details jsonb, raw json,
+                span int4range, days daterange, seen timestamptz, active bool, mood mood, size positive,
+                words tsvector, bin bytea, place point);
              insert into t values
-                (1, 'apple', 'ab', 1.5, '{red,\"a,b\"}', '{{1,2},{3,4}}', '{\"k\": 1, \"l\": [1, 2]}', '{\"a\":1}', '[1,5)', '[2024-01-01,2024-02-01)',
+                (1, 'apple', 'ab', 1.5, '{red,\"a,b\"}', '{{1,2},{3,4}}', '{\"k\": 1, \"l\": [1, 2]}', '{\"a\":1}',
+                    '[1,5)', '[2024-01-01,2024-02-01)',
                     '2024-01-01T10:00:00Z', true, 'sad', 3, to_tsvector('big red'), '\\x01ff', '(1,2)'),
-                (2, 'Banana (big)', 'abcde', 2, '{yellow}', null, '{\"k\": 2}', null, '[10,20)', null, '2024-06-01T00:00:00Z', false, 'ok', 4, null, null, null),
-                (3, 'a,b:c\"d\\e', null, null, '{}', '{}', '[\"x\", \"y\"]', null, 'empty', null, null, null, 'happy', null, null, null, null),
-                (4, '100% 50_50', 'x', 1e20, null, null, 'null', null, null, null, 'infinity', true, null, null, null, null, null);",
+                (2, 'Banana (big)', 'abcde', 2, '{yellow}', null, '{\"k\": 2}', null, '[10,20)', null,
+                    '2024-06-01T00:00:00Z', false, 'ok', 4, null, null, null),
+                (3, 'a,b:c\"d\\e', null, null, '{}', '{}', '[\"x\", \"y\"]', null, 'empty', null, null, null, 'happy',
+                    null, null, null, null),
+                (4, '100% 50_50', 'x', 1e20, null, null, 'null', null, null, null, 'infinity', true, null, null, null,
+                    null, null);",
         )
         .await;
     let secret = project.secret();
@@ -56,13 +62,13 @@ async fn every_operator_filters() {
     check("is.active=false", &[2]).await;
     check("is.active=unknown", &[3]).await;
     check("not.is.active=true", &[2, 3]).await;
-    // char(5) is padded, and a longer text is not cut to fit.
+    // char(5) is padded, and a longer value is not truncated.
     check("eq.code=ab", &[1]).await;
     check("eq.code=abcdefgh", &[]).await;
     check("in.code=ab,x", &[1, 4]).await;
     check("eq.mood=ok", &[2]).await;
     check("gt.mood=sad", &[2, 3]).await;
-    // A domain's check is not the filter's.
+    // The check of a domain does not apply to filter values.
     check("eq.size=-1", &[]).await;
     check("eq.size=3", &[1]).await;
     check("eq.seen=2024-01-01T12:00:00%2B02:00", &[1]).await;
@@ -99,30 +105,32 @@ async fn every_operator_filters() {
     let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
     check(&format!("in.id={}", many.join(",")), &[1, 2, 3, 4]).await;
 
-    let refused = async |query: &str, code: &str, part: &str| {
+    let check_error = async |query: &str, code: &str, part: &str| {
         let (status, body) = secret.get(&format!("/v1/db/t?{query}")).await;
         assert_eq!((status, body["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some(code)), "{query}: {body}");
         assert!(body["error"]["message"].as_str().unwrap().contains(part), "{query}: {body}");
     };
-    refused("eq.raw={}", "invalid_request", "`raw` of type json").await;
-    refused("eq.place=(1,2)", "invalid_request", "`place`").await;
-    refused("eq.mood=angry", "invalid_value", "Column `mood` is of type mood").await;
-    refused("cs.tags={a", "invalid_value", "`tags`").await;
-    refused("cs.details={a", "invalid_value", "`details`").await;
-    refused("eq.span=[5,1)", "invalid_value", "`span`").await;
-    refused("in.mood=sad,angry", "invalid_value", "`mood`").await;
-    refused("or=(eq.id:1", "invalid_request", "parenthesis").await;
-    refused("eq.id=1%00", "invalid_request", "NUL").await;
-    refused("eq.name=%ff", "invalid_request", "UTF-8").await;
+    check_error("eq.raw={}", "invalid_request", "`raw` of type json").await;
+    check_error("eq.place=(1,2)", "invalid_request", "`place`").await;
+    check_error("eq.mood=angry", "invalid_value", "Column `mood` expects mood: `angry` is not a value of this enum.")
+        .await;
+    check_error("cs.tags={a", "invalid_value", "`tags`").await;
+    check_error("cs.details={a", "invalid_value", "`details`").await;
+    check_error("eq.span=[5,1)", "invalid_value", "`span`").await;
+    check_error("in.mood=sad,angry", "invalid_value", "`mood`").await;
+    check_error("or=(eq.id:1", "invalid_request", "parenthesis").await;
+    check_error("eq.id=1%00", "invalid_request", "NUL").await;
+    check_error("eq.name=%ff", "invalid_request", "UTF-8").await;
 }
 
 #[tokio::test]
-async fn odd_names_are_names_and_nothing_else() {
+async fn names_with_special_characters_are_only_names() {
     let app = TestApp::start().await;
     let project = app.create_project("odd").await;
     project
         .sql(
-            r#"create table "odd ""table; --" ("select" int primary key, "a b" text, "Größe,n" int, "x""y" int, "r" int, "t" int, "g0" int,
+            r#"create table "odd ""table; --" ("select" int primary key, "a b" text, "Größe,n" int, "x""y" int,
+                "r" int, "t" int, "g0" int,
                 "json" int, "a.b:c!(d)" text);
                create table "ПРИВЕТ/1" (id int primary key, "id""; drop table victims; --" int);
                create table victims (id int primary key);
@@ -131,7 +139,8 @@ async fn odd_names_are_names_and_nothing_else() {
         .await;
     let secret = project.secret();
     let table = "/v1/db/odd%20%22table;%20--";
-    let row = json!({ "select": 1, "a b": "x", "Größe,n": 2, "x\"y": 3, "r": 4, "t": 5, "g0": 6, "json": 7, "a.b:c!(d)": "z" });
+    let row = json!({ "select": 1, "a b": "x", "Größe,n": 2, "x\"y": 3, "r": 4, "t": 5, "g0": 6, "json": 7,
+        "a.b:c!(d)": "z" });
     let (status, body) =
         secret.post(table, json!({ "rows": [row, { "select": 2, "r": 1 }, { "select": 3, "r": 1 }] })).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");

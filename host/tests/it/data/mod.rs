@@ -1,4 +1,4 @@
-//! Rows over the public API: reads, writes, filters, types, access.
+//! Rows over the public API.
 
 pub mod access;
 pub mod filters;

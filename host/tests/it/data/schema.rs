@@ -1,4 +1,4 @@
-//! The schema as the API tells it, and its changes while requests come.
+//! The schema as the API describes it, and schema changes during requests.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use crate::support::{Client, TestApp, until_status};
 
 #[tokio::test]
-async fn tables_are_described() {
+async fn tables_endpoint_describes_tables_and_columns() {
     let app = TestApp::start().await;
     let project = app.create_project("described").await;
     project
         .sql(
             "create schema other; create table other.nothing (id int primary key);
              create table authors (id bigint generated always as identity primary key, name varchar(40) not null);
-             create table books (a int, b int, author_id bigint references authors, title text default 'x', price numeric(10, 2)[], seen timestamptz not null,
+             create table books (a int, b int, author_id bigint references authors, title text default 'x',
+                 price numeric(10, 2)[], seen timestamptz not null,
                 owner int references other.nothing, primary key (b, a));
              create view titles as select title from books;
              create materialized view frozen as select title from books;
@@ -41,12 +42,14 @@ async fn tables_are_described() {
         tables[0],
         json!({ "name": "authors", "kind": "table", "primaryKey": ["id"], "foreignKeys": [], "columns": [
             { "name": "id", "type": "bigint", "nullable": false, "hasDefault": true, "primaryKey": true },
-            { "name": "name", "type": "character varying(40)", "nullable": false, "hasDefault": false, "primaryKey": false }] })
+            { "name": "name", "type": "character varying(40)", "nullable": false, "hasDefault": false,
+                "primaryKey": false }] })
     );
     assert_eq!(tables[1]["primaryKey"], json!(["b", "a"]));
     assert_eq!(
         tables[1]["foreignKeys"],
-        json!([{ "name": "books_author_id_fkey", "columns": ["author_id"], "referencesTable": "authors", "referencesColumns": ["id"] }])
+        json!([{ "name": "books_author_id_fkey", "columns": ["author_id"], "referencesTable": "authors",
+            "referencesColumns": ["id"] }])
     );
     assert_eq!(tables[1]["columns"][4]["type"], "numeric(10,2)[]");
     let (status, body) =
@@ -55,8 +58,8 @@ async fn tables_are_described() {
     assert_eq!(project.secret().get("/v1/db/events_2024?select=n").await.1["rows"], json!([{ "n": 1 }]));
 }
 
-/// Waits until the description of the tables has the column. Asking for the column itself would make the schema be
-/// read at once.
+/// Waits until the description of the tables includes the column. Selecting the column itself would refresh the schema
+/// cache at once.
 async fn until_listed(client: &Client, column: &str) {
     until_status(StatusCode::OK, async || {
         let (status, body) = client.get("/v1/db/tables").await;
@@ -67,7 +70,7 @@ async fn until_listed(client: &Client, column: &str) {
 }
 
 #[tokio::test]
-async fn changes_are_seen() {
+async fn schema_changes_take_effect() {
     let app = TestApp::start().await;
     let project = app.create_project("changing").await;
     let secret = project.secret();
@@ -78,14 +81,14 @@ async fn changes_are_seen() {
     };
     let (status, _) = secret.get("/v1/db/t").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    // What was not there before is looked for at once.
+    // An unknown name makes the schema cache check at once.
     project.sql("create table t (id int primary key, a text); insert into t values (1, 'x')").await;
     let body = until_status(StatusCode::OK, async || secret.get("/v1/db/t").await).await;
     assert_eq!(body["rows"], json!([{ "id": 1, "a": "x" }]));
     project.sql("alter table t add b int default 5").await;
     let body = until_status(StatusCode::OK, async || secret.get("/v1/db/t?select=b").await).await;
     assert_eq!(body["rows"], json!([{ "b": 5 }]));
-    // Statements that were prepared for what is gone are planned anew.
+    // Statements prepared for the previous schema are planned again.
     assert_eq!(rows("/v1/db/t?eq.id=1").await, json!([{ "id": 1, "a": "x", "b": 5 }]));
     project.sql("alter table t drop column a").await;
     assert_eq!(rows("/v1/db/t?eq.id=1").await, json!([{ "id": 1, "b": 5 }]));
@@ -101,7 +104,7 @@ async fn changes_are_seen() {
     assert_eq!(rows("/v1/db/u?eq.id=2").await, json!([{ "id": "2", "c": 6 }]));
     project.sql("drop table u; create type mood as enum ('ok'); create table u (id int primary key, m mood)").await;
     assert_eq!(rows("/v1/db/u").await, json!([]));
-    // A change that no statement stumbles over is seen within a second.
+    // A change that makes no statement fail takes effect within a second.
     project.sql("alter table u add d int").await;
     until_listed(&secret, "d").await;
     let (_, body) = secret.post("/v1/db/u", json!({ "rows": [{ "id": 1, "m": "ok" }] })).await;
@@ -118,7 +121,7 @@ async fn changes_are_seen() {
 }
 
 #[tokio::test]
-async fn many_requests_at_once_survive_a_change() {
+async fn concurrent_reads_survive_schema_changes() {
     let app = TestApp::start().await;
     let project = app.create_project("busy").await;
     project
@@ -153,7 +156,7 @@ async fn many_requests_at_once_survive_a_change() {
 }
 
 #[tokio::test]
-async fn a_signed_in_users_request_survives_a_change_too() {
+async fn requests_of_signed_in_users_survive_schema_changes() {
     use atlashub::{
         data::{DataService, Identity},
         db::DbRole,
@@ -167,17 +170,17 @@ async fn a_signed_in_users_request_survives_a_change_too() {
     let service = DataService::from_ref(&app.app);
     let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}") };
     let body =
-        |answer: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&answer.body).unwrap()["rows"].clone();
+        |response: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&response.body).unwrap()["rows"].clone();
     assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "a": "x" }]));
     project.sql("alter table t drop column a, add b int default 2").await;
     assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "b": 2 }]));
     project.sql("alter table t alter b type text").await;
     assert_eq!(body(service.read(user, "t", "eq.b=2").await.unwrap()), json!([{ "id": 1, "b": "2" }]));
     project.sql("alter table t rename b to c").await;
-    // Names that are not found are looked for again, but not at every request.
+    // Unknown names make the schema cache check, but not for every request.
     let inserted = until_status(StatusCode::CREATED, async || {
         match service.insert(user, "t", "", br#"{"rows":[{"id":2,"c":"y"}]}"#).await {
-            Ok(answer) => (StatusCode::CREATED, body(answer)),
+            Ok(response) => (StatusCode::CREATED, body(response)),
             Err(error) => (error.status(), json!(error.message())),
         }
     })

@@ -1,4 +1,4 @@
-//! Values come back as they went in, to the last digit.
+//! Values are returned exactly as they were written.
 
 use reqwest::{Method, StatusCode};
 
@@ -10,11 +10,14 @@ const TYPES: &str = "
     create domain email as text check (value like '%@%');
     create domain big as numeric(40, 10);
     create table t (
-        id int generated always as identity, i8 int8, n numeric, n2 numeric(40, 10), f8 float8, f4 float4, tz timestamptz, ts timestamp, d date, tm time, iv interval, b bytea,
-        u uuid, j json, jb jsonb, ta text[], ia int8[], na numeric[], ga int[], ja jsonb[], m mood, ma mood[], p pair, e email, g big,
-        r int4range, mr int8multirange, c char(5), vc varchar(3), bo bool, x text, ip inet, bi bit(3), mo money, xm xml, pt point);";
+        id int generated always as identity, i8 int8, n numeric, n2 numeric(40, 10), f8 float8, f4 float4,
+        tz timestamptz, ts timestamp, d date, tm time, iv interval, b bytea,
+        u uuid, j json, jb jsonb, ta text[], ia int8[], na numeric[], ga int[], ja jsonb[], m mood, ma mood[], p pair,
+        e email, g big,
+        r int4range, mr int8multirange, c char(5), vc varchar(3), bo bool, x text, ip inet, bi bit(3), mo money,
+        xm xml, pt point);";
 
-/// The value as JSON in a request, and as it must come back.
+/// Column, value as JSON in the request, and expected value in the response.
 const VALUES: &[(&str, &str, &str)] = &[
     ("i8", "9223372036854775807", "9223372036854775807"),
     ("i8", "\"-9223372036854775808\"", "-9223372036854775808"),
@@ -95,7 +98,7 @@ async fn values_round_trip_exactly() {
         (response.status(), response.text().await.unwrap())
     };
     for (column, sent, expected) in VALUES {
-        // Alone: its own parameter. With others: part of one JSON parameter.
+        // A single row is sent with a parameter per value; several rows are one JSON parameter.
         let path = format!("/v1/db/t?select={column}");
         let (status, body) = send(Method::POST, &path, format!("{{\"rows\":[{{\"{column}\":{sent}}}]}}")).await;
         assert_eq!(status, StatusCode::CREATED, "{column} {sent}: {body}");
@@ -121,7 +124,7 @@ async fn values_round_trip_exactly() {
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_type_names_its_column() {
+async fn value_of_wrong_type_is_rejected_with_its_column() {
     let app = TestApp::start().await;
     let project = app.create_project("wrong").await;
     project.sql(TYPES).await;
@@ -170,13 +173,13 @@ async fn a_value_of_the_wrong_type_names_its_column() {
             (Method::PATCH, "/v1/db/t?is.bo=true", format!("{{\"values\":{row}}}")),
         ] {
             project.sql("truncate t; insert into t (bo) values (true)").await;
-            let (status, answer) = send(method, path, body.clone()).await;
+            let (status, response) = send(method, path, body.clone()).await;
             assert_eq!(
-                (status, answer["error"]["code"].as_str()),
+                (status, response["error"]["code"].as_str()),
                 (StatusCode::BAD_REQUEST, Some("invalid_value")),
-                "{body}: {answer}"
+                "{body}: {response}"
             );
-            let message = answer["error"]["message"].as_str().unwrap();
+            let message = response["error"]["message"].as_str().unwrap();
             assert!(message.contains(&format!("`{column}`")), "{body}: {message}");
             let (_, left) = secret.get("/v1/db/t?select=bo").await;
             assert_eq!(left["rows"], serde_json::json!([{ "bo": true }]), "{body}");

@@ -1,4 +1,4 @@
-//! The SQL editor's limits: time, rows, bytes; what a client that goes away leaves behind; read-only and plans.
+//! Limits of the SQL editor: time, rows, bytes. Cancellation, read-only mode, plans, notices.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, TestProject, eventually};
 
-/// Busy for as long as it is let.
+/// A statement that runs until it is cancelled.
 const ENDLESS: &str = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";
 
 async fn send(app: &TestApp, project: &TestProject, body: Value) -> (StatusCode, Value) {
@@ -20,27 +20,28 @@ async fn run(app: &TestApp, project: &TestProject, body: Value) -> Value {
     answer
 }
 
-/// Waits until so many statements of the owner's run in the project's database.
-pub(crate) async fn wait_for_statements(app: &TestApp, project: &str, wanted: i64) {
-    eventually("the number of running statements", async || {
+/// Waits until this number of statements run as the owner in the project's database.
+pub(crate) async fn wait_for_statements(app: &TestApp, project: &str, count: i64) {
+    eventually(&format!("{count} statements run"), async || {
         let running: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND usename = $1 || '_owner' AND state = 'active'",
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = $1 AND usename = $1 || '_owner' AND state = 'active'",
         )
         .bind(format!("proj_{project}"))
         .fetch_one(app.app.platform())
         .await
         .unwrap();
-        running == wanted
+        (running == count).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn five_seconds_are_all_there_is() {
+async fn statement_is_stopped_after_five_seconds() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({"sql": "CREATE TABLE t (id bigint)"})).await;
-    // The cursor's first batch lifts Postgres's limit for those after it.
+    // The first batch of the cursor lifts Postgres's time limit for the following ones.
     let lifted = "SELECT CASE WHEN g < 500 THEN set_config('statement_timeout', '0', false)::bigint \
                   ELSE (SELECT count(*) FROM (SELECT generate_series(1, 100000000000 + g)) AS s) END \
                   FROM generate_series(1, 1000) AS g /* lifted */";
@@ -63,7 +64,7 @@ async fn five_seconds_are_all_there_is() {
 }
 
 #[tokio::test]
-async fn a_statement_ends_with_its_client() {
+async fn statement_is_cancelled_when_its_client_disconnects() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = format!("{ENDLESS} /* abandoned */");
@@ -73,11 +74,11 @@ async fn a_statement_ends_with_its_client() {
     let abandoned = Instant::now();
     waiting.abort();
     wait_for_statements(&app, &project.id, 0).await;
-    assert!(abandoned.elapsed() < Duration::from_secs(4), "stopped by its time limit: {:?}", abandoned.elapsed());
+    assert!(abandoned.elapsed() < Duration::from_secs(4), "stopped only by its time limit: {:?}", abandoned.elapsed());
 }
 
 #[tokio::test]
-async fn every_run_has_a_connection_of_its_own_that_is_closed() {
+async fn every_run_uses_a_new_connection_and_closes_it() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let pid = json!({"sql": "SELECT pg_backend_pid() /* own */"});
@@ -86,20 +87,20 @@ async fn every_run_has_a_connection_of_its_own_that_is_closed() {
     run(&app, &project, json!({"sql": "SET search_path = pg_catalog"})).await;
     let path = run(&app, &project, json!({"sql": "SHOW search_path"})).await;
     assert_eq!(path["rows"], json!([["public"]]));
-    eventually("the connections are closed", async || {
+    eventually("all connections are closed", async || {
         let open: i64 =
             sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND strpos(query, 'own') > 0")
                 .bind(format!("proj_{}_owner", project.id))
                 .fetch_one(app.app.platform())
                 .await
                 .unwrap();
-        open == 0
+        (open == 0).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn rows_and_bytes_are_cut_and_it_is_said() {
+async fn rows_beyond_the_limits_are_truncated_and_reported() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let series = |count: u32| format!("SELECT g FROM generate_series(1, {count}) AS g");
@@ -112,14 +113,14 @@ async fn rows_and_bytes_are_cut_and_it_is_said() {
         (json!({"sql": series(0)}), 0, false),
         (json!({"sql": series(200), "maxRows": 200}), 200, false),
         (json!({"sql": series(201), "maxRows": 200}), 200, true),
-        // Only what is shown is computed.
+        // Only the returned rows are computed.
         (json!({"sql": "SELECT generate_series(1, 100000000000)", "maxRows": 300}), 300, true),
     ] {
         let answer = run(&app, &project, body.clone()).await;
         assert_eq!(answer["rows"].as_array().unwrap().len(), rows, "{body}");
         assert_eq!((&answer["truncated"], &answer["rowCount"]), (&json!(truncated), &json!(rows)), "{body}");
     }
-    // A change runs whole, whatever part of its rows is shown.
+    // A change runs to its end even if only a part of its rows is returned.
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
     let insert = json!({"sql": format!("INSERT INTO t {} RETURNING id", series(3000)), "maxRows": 5});
     let answer = run(&app, &project, insert).await;
@@ -134,7 +135,7 @@ async fn rows_and_bytes_are_cut_and_it_is_said() {
 }
 
 #[tokio::test]
-async fn read_only_changes_nothing() {
+async fn read_only_run_rejects_changes() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
@@ -158,7 +159,7 @@ async fn read_only_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_plan_is_shown_without_running() {
+async fn explain_returns_the_plan_without_running() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({"sql": "CREATE TABLE t (id int)"})).await;
@@ -172,7 +173,7 @@ async fn a_plan_is_shown_without_running() {
 }
 
 #[tokio::test]
-async fn notices_are_passed_on() {
+async fn notices_are_returned() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let answer = run(&app, &project, json!({"sql": "DROP TABLE IF EXISTS nothing"})).await;

@@ -1,4 +1,4 @@
-//! The SQL editor: what runs, what it answers, what it refuses, and how far its role reaches.
+//! The SQL editor: results, errors, rejected statements, and the privileges of its role.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn statements_of_every_kind_run() {
 }
 
 #[tokio::test]
-async fn values_come_as_what_they_are() {
+async fn values_are_returned_as_typed_json() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, "CREATE TYPE mood AS ENUM ('sad', 'ok')").await;
@@ -77,7 +77,7 @@ async fn values_come_as_what_they_are() {
         ("9007199254740993::int8", "bigint", json!("9007199254740993")),
         ("9007199254740991::int8", "bigint", json!(9_007_199_254_740_991_i64)),
         ("12.5::numeric(10,2)", "numeric(10,2)", json!(12.5)),
-        // Postgres tells of a domain's values as of its base type.
+        // Postgres reports the base type of a domain.
         ("12.5::price", "numeric(10,2)", json!(12.5)),
         ("123456789012345678901234567890.5::numeric", "numeric", json!("123456789012345678901234567890.5")),
         ("'NaN'::numeric", "numeric", json!("NaN")),
@@ -125,7 +125,7 @@ async fn values_come_as_what_they_are() {
 }
 
 #[tokio::test]
-async fn an_error_says_where() {
+async fn sql_error_reports_position_and_line() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, "CREATE TABLE items (id int PRIMARY KEY)").await;
@@ -169,7 +169,7 @@ async fn an_error_says_where() {
 }
 
 #[tokio::test]
-async fn one_statement_at_a_time_and_of_the_right_kind() {
+async fn unsupported_statements_are_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     for (sql, status, code, part) in [
@@ -177,7 +177,7 @@ async fn one_statement_at_a_time_and_of_the_right_kind() {
         (" -- nothing\n;", 400, "invalid_request", "no statement"),
         ("SELECT 1; SELECT 2; SELECT 3", 400, "sql_refused", "3 statements"),
         ("SELECT $1::int", 400, "sql_refused", "parameters"),
-        ("BEGIN", 400, "sql_refused", "Transaction control"),
+        ("BEGIN", 400, "sql_refused", "transaction control"),
         ("COPY pg_class TO '/tmp/x'", 400, "sql_refused", "server file"),
         ("COPY pg_class TO PROGRAM 'id'", 400, "sql_refused", "PROGRAM"),
         ("COPY pg_class TO STDOUT", 400, "sql_refused", "COPY"),
@@ -215,20 +215,20 @@ async fn one_statement_at_a_time_and_of_the_right_kind() {
 }
 
 #[tokio::test]
-async fn extensions_can_be_allowed() {
+async fn create_extension_can_be_allowed() {
     let app = TestApp::builder().var("ATLASHUB_SQL_CREATE_EXTENSION", "true").start().await;
     let project = app.create_project("Shop").await;
     assert_eq!(run(&app, &project, "CREATE EXTENSION citext").await["command"], "CREATE EXTENSION");
-    // Postgres still allows those alone that it trusts.
+    // Postgres allows only trusted extensions.
     let (status, code, error) = fail(&app, &project, "CREATE EXTENSION dblink").await;
     assert_eq!((status, &*code), (400, "sql_error"), "{error}");
 }
 
 #[tokio::test]
-async fn the_roles_privileges_are_the_boundary() {
+async fn role_privileges_stop_dynamic_sql() {
     let app = TestApp::start().await;
     let (project, other) = (app.create_project("One").await, app.create_project("Two").await);
-    // What the parse can't see: text that is put together at run time.
+    // SQL that is built at run time, which the parser can't check.
     run(
         &app,
         &project,
@@ -262,7 +262,7 @@ async fn the_roles_privileges_are_the_boundary() {
         let sqlstate = error["details"]["sqlstate"].as_str().unwrap();
         assert!(["42501", "0A000", "0LP01", "58P01", "25001", "22023"].contains(&sqlstate), "{code}: {error}");
     }
-    // Its own password a role may change; the platform sets it back at the next refused login.
+    // A role may change its own password. The platform resets it when the next login fails.
     run(&app, &project, "SELECT run('ALTER ROLE CURRENT_USER PASSWORD ''mine''')").await;
     assert_eq!(run(&app, &project, "SELECT 1").await["rows"], json!([[1]]));
 }

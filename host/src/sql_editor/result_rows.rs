@@ -4,50 +4,53 @@ use tokio_postgres::{SimpleQueryRow, types::Type};
 
 use super::values::json_value;
 
-/// Bytes of values in one answer.
-const MAX_BYTES: usize = 8 << 20;
+/// Maximum size of the values in one response.
+const MAX_VALUE_BYTES: usize = 8 << 20;
 
-/// The part of a result that is shown, bounded in rows and bytes.
-pub(super) struct Answer {
+/// The rows of a result that are returned, limited in number and size.
+pub(super) struct ResultRows {
     pub(super) columns: Vec<SqlColumn>,
     pub(super) rows: Vec<Vec<Value>>,
-    /// Rows that came, shown or not.
-    pub(super) seen: u64,
+    /// Number of rows received, whether returned or not.
+    pub(super) received: u64,
+    /// Whether rows were dropped because of a limit.
     pub(super) truncated: bool,
-    pub(super) cut_by_size: bool,
+    /// Whether that limit was the size.
+    pub(super) truncated_by_size: bool,
     types: Vec<Type>,
     max_rows: usize,
     bytes: usize,
 }
 
-impl Answer {
+impl ResultRows {
     pub(super) fn new(max_rows: usize, types: Vec<Type>) -> Self {
         Self {
             columns: Vec::new(),
             rows: Vec::new(),
-            seen: 0,
+            received: 0,
             truncated: false,
-            cut_by_size: false,
+            truncated_by_size: false,
             types,
             max_rows,
             bytes: 0,
         }
     }
 
-    /// Rows that still fit.
-    pub(super) fn room(&self) -> usize {
+    /// Returns how many more rows fit.
+    pub(super) fn remaining(&self) -> usize {
         self.max_rows - self.rows.len()
     }
 
+    /// Adds a row, or drops it if a limit is reached.
     pub(super) fn add(&mut self, row: &SimpleQueryRow) {
-        self.seen += 1;
+        self.received += 1;
         if self.truncated {
             return;
         }
         let size: usize = (0..row.len()).map(|column| row.get(column).map_or(4, str::len)).sum();
         self.bytes += size;
-        self.cut_by_size = self.bytes > MAX_BYTES;
-        self.truncated = self.cut_by_size || self.room() == 0;
+        self.truncated_by_size = self.bytes > MAX_VALUE_BYTES;
+        self.truncated = self.truncated_by_size || self.remaining() == 0;
         if self.truncated {
             return;
         }
@@ -59,10 +62,11 @@ impl Answer {
         self.rows.push((0..row.len()).map(value).collect());
     }
 
+    /// The notice for a result that is truncated by size.
     pub(super) fn size_notice() -> SqlNotice {
         SqlNotice {
             severity: "WARNING".to_owned(),
-            message: format!("The rows were cut where the answer reached {} MiB.", MAX_BYTES >> 20),
+            message: format!("The rows were truncated because the response reached {} MiB.", MAX_VALUE_BYTES >> 20),
         }
     }
 }

@@ -1,0 +1,192 @@
+//! Rejects what the editor does not run, anywhere in a statement.
+//!
+//! This only gives earlier and clearer errors. It is not a security boundary: SQL built at run time and plpgsql bodies
+//! are not checked. The boundary is the privileges of `proj_<id>_owner`.
+
+use pg_query::protobuf::{ObjectType, VariableSetKind};
+use serde_json::Value;
+
+use super::{
+    errors::Rejection,
+    syntax_tree::{SyntaxTree, kind_of, names, string_constant},
+};
+
+const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
+const TRANSACTIONS: &str =
+    "Each run is one statement in its own transaction. To combine changes, write them as one statement with WITH.";
+const SERVER: &str = "It affects the whole server, not only this project.";
+const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
+
+/// What the configuration allows in addition.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Permissions {
+    pub(super) create_extension: bool,
+}
+
+/// Checks every node of the tree.
+pub(super) fn check(tree: &SyntaxTree, permissions: Permissions) -> Result<(), Rejection> {
+    let mut rejection = None;
+    tree.walk(&mut |name, value| {
+        if rejection.is_none() {
+            rejection = check_node(name, value, permissions);
+        }
+    });
+    rejection.map_or(Ok(()), Err)
+}
+
+fn check_node(name: &str, value: &Value, permissions: Permissions) -> Option<Rejection> {
+    let reject = |what: &str, instead| Some(Rejection::NotSupported { what: what.to_owned(), instead });
+    match name {
+        "CopyStmt" => check_copy(value),
+        "DoStmt" => reject("DO", "Put the code into a function, or write it as one SQL statement."),
+        "CreateExtensionStmt" if !permissions.create_extension => reject(
+            "CREATE EXTENSION",
+            "Set ATLASHUB_SQL_CREATE_EXTENSION=true to allow it for extensions that Postgres trusts.",
+        ),
+        "AlterSystemStmt" => reject("ALTER SYSTEM", SERVER),
+        "LoadStmt" => reject("LOAD", FILES),
+        "TransactionStmt" => reject("transaction control statements", TRANSACTIONS),
+        "VariableSetStmt" => check_variable(value),
+        "CreateRoleStmt" => reject("CREATE ROLE", ROLES),
+        "AlterRoleStmt" | "AlterRoleSetStmt" => reject("ALTER ROLE", ROLES),
+        "DropRoleStmt" => reject("DROP ROLE", ROLES),
+        "GrantRoleStmt" => reject("GRANT of a role to a role", ROLES),
+        "DropOwnedStmt" => reject("DROP OWNED", ROLES),
+        "ReassignOwnedStmt" => reject("REASSIGN OWNED", ROLES),
+        "CreatedbStmt" => reject("CREATE DATABASE", "Create a project instead; every project has its own database."),
+        "DropdbStmt" => reject("DROP DATABASE", "Delete the project instead."),
+        "AlterDatabaseStmt" | "AlterDatabaseSetStmt" | "AlterDatabaseRefreshCollStmt" => {
+            reject("ALTER DATABASE", SERVER)
+        }
+        "CreateTableSpaceStmt" => reject("CREATE TABLESPACE", SERVER),
+        "DropTableSpaceStmt" => reject("DROP TABLESPACE", SERVER),
+        "AlterTableSpaceOptionsStmt" => reject("ALTER TABLESPACE", SERVER),
+        "ListenStmt" | "UnlistenStmt" => {
+            reject("LISTEN", "The connection is closed after the statement, so no notification could arrive.")
+        }
+        "RenameStmt" => check_rename(value),
+        "FuncCall" | "funccall" => check_call(value),
+        "CreateFunctionStmt" => check_sql_body(value, permissions),
+        _ => None,
+    }
+}
+
+fn check_copy(copy: &Value) -> Option<Rejection> {
+    let what = if copy["is_program"] == true {
+        "COPY … PROGRAM"
+    } else if copy["filename"].as_str().is_some_and(|name| !name.is_empty()) {
+        "COPY with a server file"
+    } else {
+        "COPY"
+    };
+    let instead = match what {
+        "COPY" => "The editor has no stream to copy through. Use import and export instead.",
+        _ => FILES,
+    };
+    Some(Rejection::NotSupported { what: what.to_owned(), instead })
+}
+
+fn check_variable(set: &Value) -> Option<Rejection> {
+    let name = set["name"].as_str().unwrap_or_default();
+    let kind = set["kind"].as_i64().and_then(|kind| VariableSetKind::try_from(kind as i32).ok());
+    let verb = if kind == Some(VariableSetKind::VarReset) { "RESET" } else { "SET" };
+    let what = match name {
+        "role" => format!("{verb} ROLE"),
+        "session_authorization" => format!("{verb} SESSION AUTHORIZATION"),
+        // SET TRANSACTION, SET SESSION CHARACTERISTICS.
+        "TRANSACTION" | "SESSION CHARACTERISTICS" => {
+            return Some(Rejection::NotSupported { what: "SET TRANSACTION".to_owned(), instead: TRANSACTIONS });
+        }
+        _ => return None,
+    };
+    Some(Rejection::NotSupported { what, instead: "The editor always runs as the project's owner role." })
+}
+
+fn check_rename(rename: &Value) -> Option<Rejection> {
+    let object = rename["rename_type"].as_i64().and_then(|kind| ObjectType::try_from(kind as i32).ok())?;
+    let (what, instead) = match object {
+        ObjectType::ObjectRole => ("ALTER ROLE", ROLES),
+        ObjectType::ObjectDatabase => ("ALTER DATABASE", SERVER),
+        ObjectType::ObjectTablespace => ("ALTER TABLESPACE", SERVER),
+        _ => return None,
+    };
+    Some(Rejection::NotSupported { what: what.to_owned(), instead })
+}
+
+fn check_call(call: &Value) -> Option<Rejection> {
+    let names = names(&call["funcname"]);
+    let name = *names.last()?;
+    // A function in another schema is the owner's own and may have any name.
+    if names.len() > 1 && names[names.len() - 2] != "pg_catalog" && !name.starts_with("dblink") {
+        return None;
+    }
+    if is_rejected_function(name) {
+        return Some(rejected_function(name));
+    }
+    let setting = (name == "set_config").then(|| string_constant(&call["args"][0])).flatten()?;
+    matches!(setting.to_ascii_lowercase().as_str(), "role" | "session_authorization").then(|| Rejection::NotSupported {
+        what: format!("set_config('{}', …)", setting.to_ascii_lowercase()),
+        instead: "The editor always runs as the project's owner role.",
+    })
+}
+
+/// Returns whether the function reads server files, sleeps, or acts on other sessions.
+pub(super) fn is_rejected_function(name: &str) -> bool {
+    matches!(
+        name,
+        "pg_read_file"
+            | "pg_read_binary_file"
+            | "pg_stat_file"
+            | "pg_current_logfile"
+            | "lo_import"
+            | "lo_export"
+            | "pg_reload_conf"
+            | "pg_rotate_logfile"
+            | "pg_terminate_backend"
+            | "pg_cancel_backend"
+            | "pg_promote"
+            | "pg_switch_wal"
+            | "pg_backup_start"
+            | "pg_backup_stop"
+    ) || ["pg_sleep", "pg_ls_", "pg_file_", "dblink"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The rejection of a function call.
+pub(super) fn rejected_function(name: &str) -> Rejection {
+    let instead = match name {
+        name if name.starts_with("pg_sleep") => {
+            "A statement has a time limit of 5 seconds. To run something later, use a job."
+        }
+        name if name.starts_with("dblink") => "The editor can access only this project's database.",
+        "pg_terminate_backend" | "pg_cancel_backend" => "It affects other sessions.",
+        "set_config" => "Use SET as a separate statement.",
+        "pg_reload_conf" | "pg_rotate_logfile" | "pg_promote" | "pg_switch_wal" => SERVER,
+        _ => FILES,
+    };
+    Rejection::NotSupported { what: format!("the function {name}()"), instead }
+}
+
+/// Checks the statements in the body of `CREATE FUNCTION … LANGUAGE sql AS '…'`. (`BEGIN ATOMIC` bodies are part of
+/// the tree.)
+fn check_sql_body(function: &Value, permissions: Permissions) -> Option<Rejection> {
+    let mut is_sql = false;
+    let mut bodies = Vec::new();
+    for option in function["options"].as_array()? {
+        let (_, element) = kind_of(option)?;
+        match element["defname"].as_str() {
+            Some("language") => {
+                is_sql = kind_of(&element["arg"])
+                    .and_then(|(_, text)| text["sval"].as_str())
+                    .is_some_and(|language| language.eq_ignore_ascii_case("sql"));
+            }
+            Some("as") => bodies = kind_of(&element["arg"]).map(|(_, list)| names(&list["items"])).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    if !is_sql {
+        return None;
+    }
+    let parsed = pg_query::parse(bodies.first()?, 0).ok()?;
+    let tree = SyntaxTree(serde_json::to_value(&parsed.protobuf).ok()?);
+    check(&tree, permissions).err()
+}
