@@ -36,7 +36,8 @@ struct Document;
 /// `/v1`, behind the API key.
 fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .merge(data::router())
+        .routes(routes!(data::list_tables))
+        .routes(routes!(data::list_rows, data::insert_rows, data::update_rows, data::delete_rows))
         .routes(routes!(storage_public::sign_upload))
         .routes(routes!(storage_public::complete_upload))
         .routes(routes!(storage_public::abort_upload))
@@ -60,7 +61,9 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(projects::rotate_key))
         .routes(routes!(tables::list_tables))
         .routes(routes!(tables::update_exposure))
-        .merge(data::admin_router())
+        .routes(routes!(
+            data::list_table_rows, data::insert_table_rows, data::update_table_rows, data::delete_table_rows
+        ))
         .routes(routes!(sql_editor::run_sql))
         .routes(routes!(storage_admin::list_buckets, storage_admin::create_bucket))
         .routes(routes!(storage_admin::get_bucket, storage_admin::update_bucket, storage_admin::delete_bucket))

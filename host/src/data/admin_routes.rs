@@ -1,27 +1,12 @@
 //! The owner's access to rows: the requests and responses of `/v1/db`, without row-level security.
 
 use api_types::ErrorBody;
-use axum::extract::FromRef;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    DataService, RowsResponse,
+    RowsResponse,
     table_request::{JsonBytes, TableRequest},
 };
-use crate::{
-    error::ApiResult,
-    projects::{AdminProject, Projects},
-};
-
-/// Returns the routes for rows on the admin surface.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    DataService: FromRef<S>,
-    Projects: FromRef<S>,
-{
-    OpenApiRouter::new().routes(routes!(list_table_rows, insert_table_rows, update_table_rows, delete_table_rows))
-}
+use crate::{error::ApiResult, projects::AdminProject};
 
 /// List rows of a table
 ///
@@ -37,7 +22,7 @@ where
         (status = 404, body = ErrorBody),
     ),
 )]
-async fn list_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsResponse> {
+pub(crate) async fn list_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsResponse> {
     request.read().await
 }
 
@@ -57,7 +42,10 @@ async fn list_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsR
         (status = 409, body = ErrorBody),
     ),
 )]
-async fn insert_table_rows(request: TableRequest<AdminProject>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
+pub(crate) async fn insert_table_rows(
+    request: TableRequest<AdminProject>,
+    JsonBytes(body): JsonBytes,
+) -> ApiResult<RowsResponse> {
     request.insert(&body).await
 }
 
@@ -77,7 +65,10 @@ async fn insert_table_rows(request: TableRequest<AdminProject>, JsonBytes(body):
         (status = 409, body = ErrorBody),
     ),
 )]
-async fn update_table_rows(request: TableRequest<AdminProject>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
+pub(crate) async fn update_table_rows(
+    request: TableRequest<AdminProject>,
+    JsonBytes(body): JsonBytes,
+) -> ApiResult<RowsResponse> {
     request.update(&body).await
 }
 
@@ -96,6 +87,6 @@ async fn update_table_rows(request: TableRequest<AdminProject>, JsonBytes(body):
         (status = 409, body = ErrorBody),
     ),
 )]
-async fn delete_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsResponse> {
+pub(crate) async fn delete_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsResponse> {
     request.delete().await
 }

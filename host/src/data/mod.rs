@@ -44,9 +44,10 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use admin_routes::admin_router;
 pub use execute::Identity;
 pub use limits::DataLimits;
 pub use pipeline::DataService;
 pub use respond::RowsResponse;
-pub use routes::router;
+
+pub(crate) use admin_routes::*;
+pub(crate) use routes::*;

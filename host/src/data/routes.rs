@@ -1,7 +1,6 @@
 //! `/v1/db`, for callers with an API key.
 
-use axum::extract::{FromRef, State};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use axum::extract::State;
 
 use api_types::{ErrorBody, Tables};
 
@@ -11,15 +10,6 @@ use super::{
     DataService, RowsResponse,
     table_request::{JsonBytes, RowsCaller, TableRequest},
 };
-
-/// Returns the routes for rows on the public surface.
-pub fn router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    DataService: FromRef<S>,
-{
-    OpenApiRouter::new().routes(routes!(list_tables)).routes(routes!(list_rows, insert_rows, update_rows, delete_rows))
-}
 
 /// List tables
 ///
@@ -34,7 +24,7 @@ where
         (status = 503, body = ErrorBody, description = "The database can't be reached"),
     ),
 )]
-async fn list_tables(State(service): State<DataService>, caller: Caller) -> ApiResult<ApiJson<Tables>> {
+pub(crate) async fn list_tables(State(service): State<DataService>, caller: Caller) -> ApiResult<ApiJson<Tables>> {
     service.tables(caller.identity()).await.map(ApiJson)
 }
 
@@ -78,7 +68,7 @@ async fn list_tables(State(service): State<DataService>, caller: Caller) -> ApiR
         (status = 504, body = ErrorBody, description = "The query exceeded its time limit"),
     ),
 )]
-async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsResponse> {
+pub(crate) async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsResponse> {
     request.read().await
 }
 
@@ -112,7 +102,7 @@ async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsResponse> {
         (status = 422, body = ErrorBody, description = "The view does not support inserts"),
     ),
 )]
-async fn insert_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
+pub(crate) async fn insert_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
     request.insert(&body).await
 }
 
@@ -141,7 +131,7 @@ async fn insert_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) 
         (status = 413, body = ErrorBody), (status = 415, body = ErrorBody), (status = 422, body = ErrorBody),
     ),
 )]
-async fn update_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
+pub(crate) async fn update_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
     request.update(&body).await
 }
 
@@ -168,6 +158,6 @@ async fn update_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) 
         (status = 422, body = ErrorBody),
     ),
 )]
-async fn delete_rows(request: TableRequest<Caller>) -> ApiResult<RowsResponse> {
+pub(crate) async fn delete_rows(request: TableRequest<Caller>) -> ApiResult<RowsResponse> {
     request.delete().await
 }

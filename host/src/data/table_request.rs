@@ -17,7 +17,7 @@ use crate::{
 use super::{DataService, Identity, RowsResponse};
 
 /// A request for the rows of one table, from either surface.
-pub(super) struct TableRequest<C> {
+pub(crate) struct TableRequest<C> {
     service: DataService,
     caller: C,
     table: String,
@@ -89,7 +89,7 @@ where
 }
 
 /// An unparsed JSON body, so that numbers keep every digit.
-pub(super) struct JsonBytes(pub(super) Bytes);
+pub(crate) struct JsonBytes(pub(super) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for JsonBytes {
     type Rejection = ApiError;
