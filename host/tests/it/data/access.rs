@@ -20,7 +20,7 @@ async fn check(client: &Client, method: Method, path: &str, body: Option<Value>,
 }
 
 #[tokio::test]
-async fn the_publishable_key_sees_only_what_is_exposed() {
+async fn publishable_key_accesses_only_exposed_tables() {
     let app = TestApp::start().await;
     let project = app.create_project("exposure").await;
     project
