@@ -44,7 +44,7 @@ impl<C: RowsCaller> TableRequest<C> {
 }
 
 /// Who reads or writes rows on a surface.
-pub(super) trait RowsCaller {
+pub(crate) trait RowsCaller {
     /// Returns the project and the role that the caller's statements run as.
     fn identity(&self) -> Identity<'_>;
 }
