@@ -12,6 +12,7 @@ use crate::{
 
 pub use plugin_manifest::{Capability, Limits, Scope};
 
+// `print_manifest` natively, and `run_exported` in a component.
 pub use backend::exports::*;
 
 /// Identifies a run.
