@@ -1,73 +1,81 @@
-//! What `s3s` leaves to others: checks before it, repairs after it.
+//! Checks on requests and corrections of responses that the `s3s` crate leaves to its users.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
-use s3s::{Body, S3Result, s3_error};
+use s3s::{Body, S3Error, S3Result, s3_error};
 
-/// `x-amz-` headers that a client may add to a URL that was signed without them: they restrict
-/// the request or say nothing.
-const HARMLESS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"];
+/// `x-amz-` headers that a client may add to a presigned URL without having signed them. They either restrict the
+/// request or have no effect.
+const ALLOWED_UNSIGNED_HEADERS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"];
 
-/// Refuses what would widen a signature.
+/// Rejects requests whose headers would extend what their signature permits.
 ///
-/// `s3s` does not ask whether the `x-amz-` headers of a request were signed. Whoever holds a URL
-/// for one upload could add `x-amz-copy-source` to it and take a copy of any object of any bucket.
-/// S3 refuses such requests, and so does this. Signature version 2 is refused altogether.
+/// `s3s` does not check whether the `x-amz-` headers of a presigned request were signed. The holder of a URL for one
+/// upload could otherwise add `x-amz-copy-source` and copy any object of any bucket. S3 rejects such requests too.
+/// Signature version 2 is rejected as well.
 pub(crate) fn check_request<B>(request: &Request<B>) -> S3Result<()> {
-    let outdated =
+    let is_version_2 =
         request.headers().get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
-    let mut presigned = false;
+    let mut is_presigned = false;
     let mut signed_headers = None;
     for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
         match name.as_ref() {
-            "Signature" => return Err(s3_error!(AccessDenied, "sign with signature version 4")),
-            "X-Amz-Signature" => presigned = true,
-            // Given twice, s3s refuses it.
+            "Signature" => return Err(version_2_error()),
+            "X-Amz-Signature" => is_presigned = true,
+            // s3s rejects a request that has this parameter twice.
             "X-Amz-SignedHeaders" => signed_headers = Some(value),
             _ => {}
         }
     }
-    if outdated {
-        return Err(s3_error!(AccessDenied, "sign with signature version 4"));
+    if is_version_2 {
+        return Err(version_2_error());
     }
-    if presigned {
-        return check_signed(request.headers(), &signed_headers.unwrap_or(Cow::Borrowed("")));
+    if is_presigned {
+        return check_signed_headers(request.headers(), &signed_headers.unwrap_or(Cow::Borrowed("")));
     }
     Ok(())
 }
 
-fn check_signed(headers: &HeaderMap, signed: &str) -> S3Result<()> {
+fn version_2_error() -> S3Error {
+    s3_error!(AccessDenied, "Signature version 2 is not supported. Use version 4.")
+}
+
+fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> S3Result<()> {
     let unsigned = headers.keys().map(HeaderName::as_str).find(|name| {
-        name.starts_with("x-amz-") && !HARMLESS.contains(name) && !signed.split(';').any(|signed| signed == *name)
+        name.starts_with("x-amz-")
+            && !ALLOWED_UNSIGNED_HEADERS.contains(name)
+            && !signed_headers.split(';').any(|signed| signed == *name)
     });
     match unsigned {
         None => Ok(()),
-        Some(name) => Err(s3_error!(AccessDenied, "the header {} was sent but not signed", name)),
+        Some(name) => Err(s3_error!(AccessDenied, "The header `{}` was sent but not signed.", name)),
     }
 }
 
-/// Makes a response fit for browsers and XML parsers.
-pub(crate) fn repair_response(response: &mut http::Response<Body>) {
-    // Objects are other people's files: a browser must not guess that one is a page.
+/// Corrects a response for browsers and XML parsers.
+pub(crate) fn fix_response(response: &mut http::Response<Body>) {
+    // Objects are uploaded by users, so a browser must not guess that one of them is an HTML page.
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Objects are streams, which have no bytes yet; what has them is a document of this server's.
+    // Only XML documents made by this server have their bytes in memory; objects are streamed.
     let is_xml = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/xml");
-    if is_xml && let Some(escaped) = response.body().bytes().as_deref().and_then(escape_controls) {
+    if is_xml && let Some(escaped) = response.body().bytes().as_deref().and_then(escape_control_characters) {
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(Bytes::from(escaped));
     }
-    // RFC 9110, section 15.4.5: without a body.
+    // A 304 response has no body (RFC 9110, section 15.4.5).
     if response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().remove(header::CONTENT_TYPE);
         *response.body_mut() = Body::empty();
     }
 }
 
-/// Keys may hold control characters, which `s3s` writes into XML as they are and which end the
-/// parsing of a whole listing. As references, as S3 writes them, common clients read them.
-fn escape_controls(xml: &[u8]) -> Option<Vec<u8>> {
+/// Replaces control characters by character references; returns `None` if there are none.
+///
+/// Keys may contain control characters. `s3s` writes them into XML as they are, which makes a whole listing
+/// unparsable. S3 writes references, which common clients accept.
+fn escape_control_characters(xml: &[u8]) -> Option<Vec<u8>> {
     if !xml.iter().any(|byte| *byte < b' ') {
         return None;
     }
@@ -86,13 +94,13 @@ fn escape_controls(xml: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn check(query: &str, header: &str, allowed: bool) {
+    fn check(query: &str, header: &str, is_allowed: bool) {
         let request = Request::builder().uri(format!("http://localhost/b/k?{query}")).header(header, "AWS x").body(());
-        assert_eq!(check_request(&request.unwrap()).is_ok(), allowed, "{query} {header}");
+        assert_eq!(check_request(&request.unwrap()).is_ok(), is_allowed, "{query} {header}");
     }
 
     #[test]
-    fn requests() {
+    fn unsigned_headers_and_version_2_signatures_are_rejected() {
         check("", "x-amz-copy-source", true);
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host", "x-amz-copy-source", false);
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host%3Bx-amz-copy-source", "x-amz-copy-source", true);
@@ -104,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn controls() {
-        assert_eq!(escape_controls(b"<a>b</a>"), None);
-        assert_eq!(escape_controls(b"<a>\x01\r</a>"), Some(b"<a>&#x1;&#xd;</a>".to_vec()));
+    fn control_characters_become_references() {
+        assert_eq!(escape_control_characters(b"<a>b</a>"), None);
+        assert_eq!(escape_control_characters(b"<a>\x01\r</a>"), Some(b"<a>&#x1;&#xd;</a>".to_vec()));
     }
 }

@@ -1,50 +1,25 @@
-//! An S3 server over plain files, for installations without an S3 of their own.
+//! An S3 server that stores objects in plain files. AtlasHub runs it when no external S3 is configured.
 //!
-//! What it promises:
-//! - A request that was answered with success survives a crash: blob and metadata are
-//!   flushed to the disk before the answer, and one rename of the metadata file is the commit.
-//! - An upload that fails (cut off, wrong length, wrong digest, failed precondition) changes nothing.
-//! - A reader keeps the object it started with, whatever happens to the key meanwhile.
+//! Guarantees:
+//! - A request that was answered with success survives a crash. Blob and metadata are flushed to disk before the
+//!   response is sent, and a single rename of the metadata file is the commit.
+//! - A failed upload (connection lost, wrong length, wrong digest, failed precondition) changes nothing.
+//! - A reader keeps the object that it opened, even if the key is overwritten or deleted meanwhile.
 //!
-//! Map: [`serve`] is HTTP around the `s3s` service, `guard` is what `s3s` leaves unchecked,
-//! `ops` translates S3 operations, `store` is the files and the index and knows no HTTP.
+//! Modules in reading order: `config`, `server` (HTTP and connections), `guard` (checks that the `s3s` crate does not
+//! make), `ops` (S3 operations), `store` (files and index; knows nothing about HTTP).
 //!
-//! Deliberately absent: versions, ACLs, tags, encryption, lifecycle rules, object locks. A request
-//! that asks for one of them is refused rather than half obeyed.
+//! Deliberately absent: versions, ACLs, tags, encryption, lifecycle rules and object locks. A request that asks for
+//! one of them is rejected instead of being partly obeyed.
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod guard;
 mod ops;
 mod server;
 mod store;
 
+pub use config::Config;
 pub use server::serve;
 pub use store::{OpenError, Store};
-
-use std::fmt;
-use std::path::PathBuf;
-
-/// What the server needs to know besides the [`Store`].
-#[derive(Clone)]
-pub struct Config {
-    /// Folder of the store, as given to [`Store::open`].
-    pub root: PathBuf,
-    /// The only access key that may sign requests.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: String,
-    /// Region that buckets report, such as `us-east-1`. Signatures for other regions are accepted.
-    pub region: String,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Config")
-            .field("root", &self.root)
-            .field("access_key", &self.access_key)
-            .field("region", &self.region)
-            .finish_non_exhaustive()
-    }
-}

@@ -1,4 +1,4 @@
-//! HTTP around the operations.
+//! HTTP: accepts connections, answers CORS preflights, and passes requests through `guard` to `s3s`.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -22,30 +22,33 @@ use tokio::net::TcpListener;
 use tower::Layer as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use crate::config::Config;
+use crate::guard;
 use crate::ops::Operations;
-use crate::{Config, Store, guard};
+use crate::store::Store;
 
-/// A form is held in memory while it is checked.
-const MAX_FORM_FILE: u64 = 64 * 1024 * 1024;
-const MAX_FORM_FIELDS: usize = 256 * 1024;
-/// A listing of 1000 keys to delete, each of 1024 bytes and escaped, fits well.
-const MAX_XML: usize = 8 * 1024 * 1024;
-/// Clocks of machines without a battery are far off: as long as a signed URL is valid.
+/// Largest file in a form upload. The whole form is held in memory while it is checked.
+const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_FORM_FIELD_BYTES: usize = 256 * 1024;
+/// Largest XML body. A request to delete 1000 keys of 1024 bytes each, escaped, fits.
+const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
+/// How far the clock of the signer may be off. Machines without a clock battery can be off by minutes.
 const MAX_CLOCK_SKEW_SECONDS: u32 = 3600;
-/// For the head of a request; also ends idle connections.
+/// Time within which the head of a request must arrive. It also closes idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// For requests in flight once a shutdown was asked for.
+/// Time that open requests have to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a connection could not be accepted.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Serves S3 on `listener` until `shutdown` resolves, then lets the requests in flight finish for up
-/// to 30 seconds. Path-style addresses, HTTP/1.1, no TLS: it is meant for loopback or behind a proxy.
+/// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
-/// Every request must be signed (version 4) with the key pair of `config`, else it is answered with 403.
-/// CORS preflights are answered here, for any origin.
+/// It supports path-style addresses over HTTP/1.1 without TLS, and is meant for loopback or for use behind a proxy.
+/// Every request must be signed (version 4) with the key pair of `config`; others are answered with 403. CORS
+/// preflights are answered for any origin.
 ///
 /// # Errors
-/// When `config.root` is not the folder of `store`, or the configuration is refused. Connections
-/// that fail are logged, they don't end the server.
+/// Fails if `config.root` is not the folder of `store`. Connections that fail are logged and don't end the server.
 pub async fn serve(
     listener: TcpListener,
     store: Store,
@@ -55,10 +58,10 @@ pub async fn serve(
     if store.root() != config.root {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "the store was opened on another folder than config.root",
+            "the store was opened on a different folder than `config.root`",
         ));
     }
-    let service = cors().layer(Guarded { inner: s3_service(store, config) });
+    let service = cors_layer().layer(Guarded { inner: s3_service(store, config) });
     let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -71,14 +74,14 @@ pub async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Mostly too many open files: give the others time to close some.
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                // Usually too many open files: give other connections time to close some.
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
         };
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
+            tracing::debug!(%error, "could not set TCP_NODELAY");
         }
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -87,13 +90,13 @@ pub async fn serve(
         let connection = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended early");
+                tracing::debug!(%error, "connection failed");
             }
         });
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests were cut off at shutdown");
+        tracing::warn!(connections = connections.len(), "closed connections with open requests at shutdown");
     }
     connections.shutdown().await;
     Ok(())
@@ -102,21 +105,21 @@ pub async fn serve(
 fn s3_service(store: Store, config: Config) -> S3Service {
     let mut limits = S3Config::default();
     limits.presigned_url_max_skew_time_secs = MAX_CLOCK_SKEW_SECONDS;
-    limits.post_object_max_file_size = MAX_FORM_FILE;
-    limits.form_max_field_size = MAX_FORM_FIELDS;
-    limits.form_max_fields_size = MAX_FORM_FIELDS;
+    limits.post_object_max_file_size = MAX_FORM_FILE_BYTES;
+    limits.form_max_field_size = MAX_FORM_FIELD_BYTES;
+    limits.form_max_fields_size = MAX_FORM_FIELD_BYTES;
     limits.form_max_parts = 100;
-    limits.xml_max_body_size = MAX_XML;
+    limits.xml_max_body_size = MAX_XML_BYTES;
     let mut builder = S3ServiceBuilder::new(Operations { store, region: config.region });
     builder.set_auth(SimpleAuth::from_single(config.access_key, config.secret_key));
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     builder.build()
 }
 
-/// Any origin: what protects an object is the signature, which no browser adds by itself.
-fn cors() -> CorsLayer {
+/// Allows any origin. Objects are protected by signatures, which a browser never adds by itself.
+fn cors_layer() -> CorsLayer {
     let exposed = [
-        // Everything, for browsers that know the star; the rest by name.
+        // Browsers that don't support `*` need the names.
         HeaderName::from_static("*"),
         header::ETAG,
         header::CONTENT_LENGTH,
@@ -132,23 +135,23 @@ fn cors() -> CorsLayer {
         .allow_methods([Method::GET, Method::PUT, Method::POST, Method::HEAD, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(exposed))
-        // Pages on the internet ask a loopback address for this before the rest.
+        // Browsers ask for this permission before a page from the internet may send requests to loopback.
         .allow_private_network(true)
         .max_age(Duration::from_secs(3600))
 }
 
-/// [`guard`] around `s3s`.
+/// The `s3s` service with the checks and corrections of [`guard`].
 #[derive(Clone)]
 struct Guarded {
     inner: S3Service,
 }
 
-type Answer = Result<Response<Body>, Infallible>;
+type ServiceResult = Result<Response<Body>, Infallible>;
 
 impl tower::Service<Request<Incoming>> for Guarded {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Answer>, BoxFuture<'static, Answer>>;
+    type Future = Either<Ready<ServiceResult>, BoxFuture<'static, ServiceResult>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -156,21 +159,21 @@ impl tower::Service<Request<Incoming>> for Guarded {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         if let Err(error) = guard::check_request(&request) {
-            return Either::Left(ready(Ok(refusal(error))));
+            return Either::Left(ready(Ok(error_response(error))));
         }
-        let answer = tower::Service::call(&mut self.inner, request);
+        let response = tower::Service::call(&mut self.inner, request);
         Either::Right(Box::pin(async move {
-            let mut response = answer.await.unwrap_or_else(|error| {
-                tracing::error!(?error, "a request could not be answered");
-                refusal(s3_error!(InternalError))
+            let mut response = response.await.unwrap_or_else(|error| {
+                tracing::error!(?error, "request failed");
+                error_response(s3_error!(InternalError))
             });
-            guard::repair_response(&mut response);
+            guard::fix_response(&mut response);
             Ok(response)
         }))
     }
 }
 
-fn refusal(error: S3Error) -> Response<Body> {
+fn error_response(error: S3Error) -> Response<Body> {
     error.to_http_response().unwrap_or_else(|_| {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;

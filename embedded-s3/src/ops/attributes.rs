@@ -1,4 +1,4 @@
-//! Headers that an object keeps, and those that would promise what this server can't do.
+//! Headers that are stored with an object, checks for unsupported features, and conversions to the types of `s3s`.
 
 use http::{HeaderName, HeaderValue};
 use s3s::dto::{ETag, Metadata, Timestamp};
@@ -7,15 +7,15 @@ use time::OffsetDateTime;
 
 use crate::store::{Attributes, Etag, system_time};
 
-/// User metadata, names and values, as in S3.
-const MAX_USER_METADATA: usize = 2 * 1024;
-/// Each of the other headers.
-const MAX_HEADER: usize = 2 * 1024;
-/// A key, in bytes of UTF-8.
-const MAX_KEY: usize = 1024;
+/// Most bytes of user metadata, names and values together, as in S3.
+const MAX_USER_METADATA_BYTES: usize = 2 * 1024;
+/// Most bytes of each other header.
+const MAX_HEADER_BYTES: usize = 2 * 1024;
+/// Most bytes of a key in UTF-8, as in S3.
+const MAX_KEY_BYTES: usize = 1024;
 
-/// Attributes as the various operations carry them.
-pub(super) struct GivenAttributes {
+/// Attributes of a request, not validated yet.
+pub(super) struct RequestAttributes {
     pub content_type: Option<String>,
     pub cache_control: Option<String>,
     pub content_disposition: Option<String>,
@@ -25,10 +25,10 @@ pub(super) struct GivenAttributes {
     pub metadata: Option<Metadata>,
 }
 
-/// Collects the attributes of any input that has them under their usual names.
-macro_rules! given_attributes {
+/// Takes the attributes out of any input type of `s3s` that has these fields.
+macro_rules! request_attributes {
     ($input:expr) => {
-        $crate::ops::attributes::GivenAttributes {
+        $crate::ops::attributes::RequestAttributes {
             content_type: $input.content_type.take(),
             cache_control: $input.cache_control.take(),
             content_disposition: $input.content_disposition.take(),
@@ -39,10 +39,10 @@ macro_rules! given_attributes {
         }
     };
 }
-pub(super) use given_attributes;
+pub(super) use request_attributes;
 
-/// Refuses, on any input that creates an object, what would otherwise be silently ignored.
-macro_rules! refuse_unsupported {
+/// Rejects an input that creates an object if it asks for a feature that would otherwise be silently ignored.
+macro_rules! reject_unsupported {
     ($input:expr) => {{
         let input = &$input;
         let encryption = input.sse_customer_algorithm.is_some()
@@ -56,7 +56,7 @@ macro_rules! refuse_unsupported {
                 || input.grant_full_control.is_some()
                 || input.grant_read_acp.is_some()
                 || input.grant_write_acp.is_some();
-        $crate::ops::attributes::refuse(&[
+        $crate::ops::attributes::reject_features(&[
             (encryption, "server-side encryption"),
             (lock, "object locks"),
             (acl, "ACLs"),
@@ -65,71 +65,75 @@ macro_rules! refuse_unsupported {
         ])
     }};
 }
-pub(super) use refuse_unsupported;
+pub(super) use reject_unsupported;
 
-pub(super) fn refuse(asked: &[(bool, &str)]) -> S3Result<()> {
-    match asked.iter().find(|(asked, _)| *asked) {
-        Some((_, feature)) => Err(s3_error!(NotImplemented, "this server has no {}", feature)),
+/// Rejects the request if one of the features is requested. Each is a flag and the name of the feature.
+pub(super) fn reject_features(features: &[(bool, &str)]) -> S3Result<()> {
+    match features.iter().find(|(is_requested, _)| *is_requested) {
+        Some((_, feature)) => Err(s3_error!(NotImplemented, "This server does not support {}.", feature)),
         None => Ok(()),
     }
 }
 
-/// There are no versions, and to answer for another one would be wrong.
-pub(super) fn refuse_version(version: Option<&str>) -> S3Result<()> {
+/// Rejects a request for a specific version, because no versions are kept.
+pub(super) fn reject_version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null") => Ok(()),
-        Some(_) => Err(s3_error!(NoSuchVersion, "this server keeps no versions")),
+        Some(_) => Err(s3_error!(NoSuchVersion, "This server does not keep versions.")),
     }
 }
 
-/// Keys in a path are checked by `s3s`; those in forms and documents are not.
+/// Checks the length of a key. `s3s` checks keys in paths, but not in forms and XML documents.
 pub(super) fn check_key(key: &str) -> S3Result<()> {
     match key.len() {
-        0 => Err(s3_error!(InvalidArgument, "the key is empty")),
-        1..=MAX_KEY => Ok(()),
-        _ => Err(s3_error!(KeyTooLongError, "the key is longer than {} bytes", MAX_KEY)),
+        0 => Err(s3_error!(InvalidArgument, "The key is empty.")),
+        1..=MAX_KEY_BYTES => Ok(()),
+        _ => Err(s3_error!(KeyTooLongError, "The key is longer than {} bytes.", MAX_KEY_BYTES)),
     }
 }
 
-impl GivenAttributes {
-    /// Checks that each can be sent back as a header later.
-    pub(super) fn into_attributes(self) -> S3Result<Attributes> {
+impl RequestAttributes {
+    /// Validates that each attribute can be sent as a header later.
+    pub(super) fn validate(self) -> S3Result<Attributes> {
         let attributes = Attributes {
-            content_type: checked("content-type", self.content_type)?,
-            cache_control: checked("cache-control", self.cache_control)?,
-            content_disposition: checked("content-disposition", self.content_disposition)?,
-            content_encoding: checked("content-encoding", self.content_encoding.as_deref().and_then(without_framing))?,
-            content_language: checked("content-language", self.content_language)?,
+            content_type: checked_header("content-type", self.content_type)?,
+            cache_control: checked_header("cache-control", self.cache_control)?,
+            content_disposition: checked_header("content-disposition", self.content_disposition)?,
+            content_encoding: checked_header(
+                "content-encoding",
+                self.content_encoding.as_deref().and_then(without_aws_chunked),
+            )?,
+            content_language: checked_header("content-language", self.content_language)?,
             expires: self.expires.map(|expires| OffsetDateTime::from(expires).unix_timestamp()),
             user: self.metadata.unwrap_or_default().into_iter().collect(),
         };
         let size: usize = attributes.user.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if size > MAX_USER_METADATA {
-            return Err(s3_error!(MetadataTooLarge, "user metadata is limited to {} bytes", MAX_USER_METADATA));
+        if size > MAX_USER_METADATA_BYTES {
+            return Err(s3_error!(MetadataTooLarge, "User metadata is limited to {} bytes.", MAX_USER_METADATA_BYTES));
         }
         for (name, value) in &attributes.user {
-            let sendable =
+            let is_valid_header =
                 HeaderName::try_from(format!("x-amz-meta-{name}")).is_ok() && !value.contains(char::is_control);
-            if !sendable {
-                return Err(s3_error!(InvalidArgument, "user metadata {:?} can't be sent as a header", name));
+            if !is_valid_header {
+                return Err(s3_error!(InvalidArgument, "User metadata {:?} cannot be sent as a header.", name));
             }
         }
         Ok(attributes)
     }
 }
 
-fn checked(name: &str, value: Option<String>) -> S3Result<Option<String>> {
+fn checked_header(name: &str, value: Option<String>) -> S3Result<Option<String>> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    if value.len() > MAX_HEADER || HeaderValue::try_from(value.as_str()).is_err() {
-        return Err(s3_error!(InvalidArgument, "{} can't be sent as a header", name));
+    if value.len() > MAX_HEADER_BYTES || HeaderValue::try_from(value.as_str()).is_err() {
+        return Err(s3_error!(InvalidArgument, "The value of {} cannot be sent as a header.", name));
     }
     Ok(Some(value))
 }
 
-/// `aws-chunked` describes how the upload was framed, not the object.
-fn without_framing(encoding: &str) -> Option<String> {
+/// Removes `aws-chunked` from a content encoding. It describes how the upload was framed, not the object.
+fn without_aws_chunked(encoding: &str) -> Option<String> {
     let kept: Vec<&str> =
         encoding.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
     (!kept.is_empty()).then(|| kept.join(","))
@@ -139,7 +143,7 @@ pub(super) fn to_etag(etag: Etag) -> ETag {
     ETag::Strong(etag.to_string())
 }
 
-/// Milliseconds since 1970 as S3 sends them.
+/// Converts milliseconds since 1970.
 pub(super) fn to_timestamp(milliseconds: u64) -> Timestamp {
     system_time(milliseconds).into()
 }
@@ -153,7 +157,7 @@ pub(super) fn to_metadata(attributes: &Attributes) -> Option<Metadata> {
     (!user.is_empty()).then(|| user.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-/// A size or position as the protocol's signed number.
+/// Converts a size or position to the signed integer that `s3s` uses.
 pub(super) fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,13 +1,14 @@
-//! Buckets and their few settings.
+//! Creating, deleting and listing buckets, and their settings.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
 use super::attributes::to_timestamp;
+use crate::store;
 
-/// The region that S3 calls by no name.
-const UNNAMED_REGION: &str = "us-east-1";
+/// Region for which S3 returns an empty location constraint.
+const DEFAULT_REGION: &str = "us-east-1";
 
 pub(super) async fn create_bucket(
     operations: &Operations,
@@ -15,14 +16,14 @@ pub(super) async fn create_bucket(
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let input = request.input;
     if input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(s3_error!(NotImplemented, "this server has no object locks"));
+        return Err(s3_error!(NotImplemented, "This server does not support object locks."));
     }
-    // It becomes the name of a folder, so this does not rely on the check of the request's path.
+    // The name becomes the name of a folder, so don't rely on the checks that s3s makes on the path.
     if !s3s::path::check_bucket_name(&input.bucket) {
         return Err(s3_error!(InvalidBucketName));
     }
     let location = format!("/{}", input.bucket);
-    operations.store.create_bucket(input.bucket).await?;
+    store::create_bucket(&operations.store, input.bucket).await?;
     Ok(S3Response::new(CreateBucketOutput { location: Some(location) }))
 }
 
@@ -31,7 +32,7 @@ pub(super) async fn delete_bucket(
     request: S3Request<DeleteBucketInput>,
 ) -> S3Result<S3Response<DeleteBucketOutput>> {
     let bucket = operations.store.bucket(&request.input.bucket)?;
-    operations.store.delete_bucket(bucket).await?;
+    store::delete_bucket(&operations.store, bucket).await?;
     Ok(S3Response::with_status(DeleteBucketOutput::default(), http::StatusCode::NO_CONTENT))
 }
 
@@ -69,11 +70,11 @@ pub(super) async fn get_bucket_location(
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
     operations.store.bucket(&request.input.bucket)?;
     let region = &operations.region;
-    let location_constraint = (region != UNNAMED_REGION).then(|| BucketLocationConstraint::from(region.clone()));
+    let location_constraint = (region != DEFAULT_REGION).then(|| BucketLocationConstraint::from(region.clone()));
     Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))
 }
 
-/// Answers that versioning was never enabled, which clients ask before they delete.
+/// Reports that versioning was never enabled. Clients ask for this before they delete objects.
 pub(super) async fn get_bucket_versioning(
     operations: &Operations,
     request: S3Request<GetBucketVersioningInput>,
@@ -82,16 +83,16 @@ pub(super) async fn get_bucket_versioning(
     Ok(S3Response::new(GetBucketVersioningOutput::default()))
 }
 
-/// Keeps the rules so that they can be read back. They change nothing: every origin is answered
-/// by the CORS layer around the server, since what protects an object is the signature.
+/// Stores the rules so that they can be read back. They have no effect: the CORS layer of the server allows every
+/// origin, because objects are protected by signatures.
 pub(super) async fn put_bucket_cors(
     operations: &Operations,
     request: S3Request<PutBucketCorsInput>,
 ) -> S3Result<S3Response<PutBucketCorsOutput>> {
     let bucket = operations.store.bucket(&request.input.bucket)?;
     let cors = serde_json::to_value(&request.input.cors_configuration)
-        .map_err(|error| s3_error!(error, InvalidRequest, "the CORS configuration can't be kept"))?;
-    operations.store.set_bucket_cors(bucket, Some(cors)).await?;
+        .map_err(|error| s3_error!(error, InvalidRequest, "The CORS configuration cannot be stored."))?;
+    store::set_bucket_cors(&operations.store, bucket, Some(cors)).await?;
     Ok(S3Response::new(PutBucketCorsOutput::default()))
 }
 
@@ -100,9 +101,9 @@ pub(super) async fn get_bucket_cors(
     request: S3Request<GetBucketCorsInput>,
 ) -> S3Result<S3Response<GetBucketCorsOutput>> {
     let bucket = operations.store.bucket(&request.input.bucket)?;
-    let none = || s3_error!(NoSuchCORSConfiguration, "the bucket has no CORS configuration");
-    let cors = operations.store.bucket_cors(&bucket).ok_or_else(none)?;
-    let cors: CORSConfiguration = serde_json::from_value(cors).map_err(|_| none())?;
+    let not_configured = || s3_error!(NoSuchCORSConfiguration, "The bucket has no CORS configuration.");
+    let cors = store::bucket_cors(&bucket).ok_or_else(not_configured)?;
+    let cors: CORSConfiguration = serde_json::from_value(cors).map_err(|_| not_configured())?;
     Ok(S3Response::new(GetBucketCorsOutput { cors_rules: Some(cors.cors_rules) }))
 }
 
@@ -111,6 +112,6 @@ pub(super) async fn delete_bucket_cors(
     request: S3Request<DeleteBucketCorsInput>,
 ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
     let bucket = operations.store.bucket(&request.input.bucket)?;
-    operations.store.set_bucket_cors(bucket, None).await?;
+    store::set_bucket_cors(&operations.store, bucket, None).await?;
     Ok(S3Response::with_status(DeleteBucketCorsOutput::default(), http::StatusCode::NO_CONTENT))
 }

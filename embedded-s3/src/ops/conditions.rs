@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::attributes::{to_etag, to_timestamp};
 use crate::store::{Object, WriteConditions};
 
-/// Conditions on reading an object.
+/// Preconditions of a read.
 #[derive(Debug, Default)]
 pub(super) struct ReadConditions {
     pub if_match: Option<ETagCondition>,
@@ -17,28 +17,49 @@ pub(super) struct ReadConditions {
     pub if_unmodified_since: Option<Timestamp>,
 }
 
+/// Takes the preconditions out of an input type of `s3s`. `copy_source` selects those on the source of a copy.
+macro_rules! read_conditions {
+    ($input:expr) => {
+        $crate::ops::conditions::ReadConditions {
+            if_match: $input.if_match.take(),
+            if_none_match: $input.if_none_match.take(),
+            if_modified_since: $input.if_modified_since.take(),
+            if_unmodified_since: $input.if_unmodified_since.take(),
+        }
+    };
+    (copy_source $input:expr) => {
+        $crate::ops::conditions::ReadConditions {
+            if_match: $input.copy_source_if_match.take(),
+            if_none_match: $input.copy_source_if_none_match.take(),
+            if_modified_since: $input.copy_source_if_modified_since.take(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.take(),
+        }
+    };
+}
+pub(super) use read_conditions;
+
 impl ReadConditions {
-    /// An ETag condition makes the date condition beside it void.
+    /// Checks the conditions. An ETag condition overrides the date condition of the same kind.
     pub(super) fn check(&self, object: &Object) -> S3Result<()> {
         match (&self.if_match, &self.if_unmodified_since) {
-            (Some(condition), _) if !matches(condition, object) => return Err(failed()),
-            (None, Some(date)) if modified_since(object, date) => return Err(failed()),
+            (Some(condition), _) if !matches_etag(condition, object) => return Err(precondition_failed()),
+            (None, Some(date)) if is_modified_since(object, date) => return Err(precondition_failed()),
             _ => {}
         }
         match (&self.if_none_match, &self.if_modified_since) {
-            (Some(condition), _) if matches(condition, object) => Err(not_modified(object)),
-            (None, Some(date)) if !modified_since(object, date) => Err(not_modified(object)),
+            (Some(condition), _) if matches_etag(condition, object) => Err(not_modified(object)),
+            (None, Some(date)) if !is_modified_since(object, date) => Err(not_modified(object)),
             _ => Ok(()),
         }
     }
 
-    /// For the source of a copy, where "not modified" is a failed precondition as well.
+    /// Checks conditions on the source of a copy, for which "not modified" is a failed precondition too.
     pub(super) fn check_source(&self, object: &Object) -> S3Result<()> {
-        self.check(object).map_err(|_| failed())
+        self.check(object).map_err(|_| precondition_failed())
     }
 }
 
-/// Conditions on changing an object. `If-None-Match` with an ETag is refused, as S3 does.
+/// Converts the preconditions of a write. `If-None-Match` with an ETag is rejected, as S3 does.
 pub(super) fn write_conditions(
     if_match: Option<ETagCondition>,
     if_none_match: Option<&ETagCondition>,
@@ -47,7 +68,7 @@ pub(super) fn write_conditions(
         None => false,
         Some(ETagCondition::Any) => true,
         Some(ETagCondition::ETag(_)) => {
-            return Err(s3_error!(NotImplemented, "If-None-Match takes only * when an object is written"));
+            return Err(s3_error!(NotImplemented, "If-None-Match supports only `*` when an object is written."));
         }
     };
     let must_exist = if_match.as_ref().is_some_and(ETagCondition::is_any);
@@ -55,32 +76,32 @@ pub(super) fn write_conditions(
     Ok(WriteConditions { must_not_exist, must_exist, etag })
 }
 
-/// Whether `If-Range` lets a range be answered with a range.
-pub(super) fn range_holds(headers: &HeaderMap, object: &Object) -> bool {
+/// Returns whether `If-Range` permits a partial response.
+pub(super) fn permits_partial_response(headers: &HeaderMap, object: &Object) -> bool {
     let Some(value) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) else {
         return true;
     };
     match Timestamp::parse(TimestampFormat::HttpDate, value) {
-        Ok(date) => !modified_since(object, &date),
+        Ok(date) => !is_modified_since(object, &date),
         Err(_) => value.trim_matches('"') == object.etag.to_string(),
     }
 }
 
-fn matches(condition: &ETagCondition, object: &Object) -> bool {
+fn matches_etag(condition: &ETagCondition, object: &Object) -> bool {
     condition.as_etag().is_none_or(|etag| etag.value() == object.etag.to_string())
 }
 
-/// HTTP dates have whole seconds.
-fn modified_since(object: &Object, date: &Timestamp) -> bool {
+/// Compares in whole seconds, because HTTP dates have no fractions.
+fn is_modified_since(object: &Object, date: &Timestamp) -> bool {
     let date = OffsetDateTime::from(date.clone()).unix_timestamp();
     OffsetDateTime::from(to_timestamp(object.modified_ms)).unix_timestamp() > date
 }
 
-fn failed() -> S3Error {
-    s3_error!(PreconditionFailed, "a precondition of the request does not hold")
+fn precondition_failed() -> S3Error {
+    s3_error!(PreconditionFailed, "A precondition of the request does not hold.")
 }
 
-/// 304 says which version the client has.
+/// Returns a 304 response with the validators of the current object.
 fn not_modified(object: &Object) -> S3Error {
     let mut headers = HeaderMap::new();
     if let Ok(etag) = to_etag(object.etag).to_http_header() {

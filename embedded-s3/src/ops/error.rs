@@ -1,4 +1,4 @@
-//! From the store's errors to S3's. Internals are logged here and never reach a client.
+//! Maps errors of the store to S3 errors. Internal errors are logged here and not shown to clients.
 
 use http::StatusCode;
 use s3s::{S3Error, S3ErrorCode, s3_error};
@@ -20,16 +20,16 @@ impl From<StoreError> for S3Error {
             StoreError::SizeMismatch { .. } => S3ErrorCode::InvalidRequest,
             StoreError::Io(source) if source.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::error!(error = %source, "the disk is full");
-                let mut full = s3_error!(InternalError, "there is no space left for this object");
-                full.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
-                return full;
+                let mut error = s3_error!(InternalError, "There is no space left for this object.");
+                error.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
+                return error;
             }
             StoreError::Io(source) => {
-                tracing::error!(error = %source, "storage failed");
-                return s3_error!(InternalError, "the storage could not be read or written");
+                tracing::error!(error = %source, "the storage folder could not be read or written");
+                return s3_error!(InternalError, "The storage could not be read or written.");
             }
             StoreError::Interrupted => {
-                return s3_error!(InternalError, "the request was interrupted");
+                return s3_error!(InternalError, "The request was interrupted.");
             }
         };
         S3Error::with_message(code, error.to_string())
@@ -44,15 +44,15 @@ impl From<IngestError> for S3Error {
             IngestError::TooLarge => S3ErrorCode::EntityTooLarge,
             IngestError::Digest(_) => S3ErrorCode::BadDigest,
             IngestError::Stalled => S3ErrorCode::RequestTimeout,
-            // The types of these errors are private to s3s, their texts are all there is.
+            // The types of these errors are private to s3s, so they can only be recognized by their texts.
             IngestError::Body(ref source) => match source.to_string() {
                 text if text.contains("Sha256Mismatch") => {
-                    return s3_error!(BadDigest, "the body does not have the x-amz-content-sha256 that was declared");
+                    return s3_error!(BadDigest, "The body does not match the declared x-amz-content-sha256.");
                 }
                 text if text.contains("SignatureMismatch") => {
-                    return s3_error!(SignatureDoesNotMatch, "a chunk of the body has a wrong signature");
+                    return s3_error!(SignatureDoesNotMatch, "A chunk of the body has a wrong signature.");
                 }
-                _ => return s3_error!(IncompleteBody, "the body ended early or is malformed"),
+                _ => return s3_error!(IncompleteBody, "The body ended early or is malformed."),
             },
         };
         S3Error::with_message(code, error.to_string())

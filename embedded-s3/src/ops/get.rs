@@ -1,6 +1,6 @@
 //! Reading objects.
 
-use std::ops::Range as Span;
+use std::ops::Range as ByteRange;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -8,119 +8,95 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
-use super::attributes::{refuse_version, to_etag, to_expires, to_i64, to_metadata, to_timestamp};
-use super::conditions::{ReadConditions, range_holds};
+use super::attributes::{reject_version, to_etag, to_expires, to_i64, to_metadata, to_timestamp};
+use super::conditions::{permits_partial_response, read_conditions};
 use crate::store::{self, Object, StoreError};
 
-/// What S3 says of an object that came without a type.
-const DEFAULT_TYPE: &str = "binary/octet-stream";
+/// Type of an object that was uploaded without one, as in S3.
+const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
-/// The bytes that a request wants, and how to say so.
+/// The requested bytes of an object, and the headers that describe them.
 struct Selection {
-    span: Span<u64>,
+    range: ByteRange<u64>,
     content_range: Option<String>,
     parts_count: Option<i32>,
+}
+
+/// Builds the output of GET and HEAD, whose types have the same fields.
+macro_rules! object_output {
+    ($output:ident { $($field:ident: $value:expr)? }, $object:expr, $selection:expr) => {{
+        let attributes = &$object.attributes;
+        $output {
+            accept_ranges: Some("bytes".to_owned()),
+            cache_control: attributes.cache_control.clone(),
+            content_disposition: attributes.content_disposition.clone(),
+            content_encoding: attributes.content_encoding.clone(),
+            content_language: attributes.content_language.clone(),
+            content_length: Some(to_i64($selection.range.end - $selection.range.start)),
+            content_range: $selection.content_range,
+            content_type: Some(attributes.content_type.clone().unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned())),
+            e_tag: Some(to_etag($object.etag)),
+            expires: to_expires(attributes.expires),
+            last_modified: Some(to_timestamp($object.modified_ms)),
+            metadata: to_metadata(attributes),
+            parts_count: $selection.parts_count,
+            $($field: $value,)?
+            ..Default::default()
+        }
+    }};
 }
 
 pub(super) async fn get_object(
     operations: &Operations,
     request: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
-    let S3Request { input, headers, .. } = request;
-    refuse_version(input.version_id.as_deref())?;
-    let object = find(operations, &input.bucket, &input.key)?;
-    let conditions = ReadConditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
-    };
-    conditions.check(&object)?;
-    let selection = select(&object, input.range, input.part_number, &headers)?;
-    let length = selection.span.end - selection.span.start;
-    let body = store::read(Arc::clone(&object), selection.span).await.map_err(S3Error::from)?;
-    let attributes = &object.attributes;
-    let output = GetObjectOutput {
-        accept_ranges: Some("bytes".to_owned()),
-        body: Some(body),
-        cache_control: attributes.cache_control.clone(),
-        content_disposition: attributes.content_disposition.clone(),
-        content_encoding: attributes.content_encoding.clone(),
-        content_language: attributes.content_language.clone(),
-        content_length: Some(to_i64(length)),
-        content_range: selection.content_range,
-        content_type: Some(attributes.content_type.clone().unwrap_or_else(|| DEFAULT_TYPE.to_owned())),
-        e_tag: Some(to_etag(object.etag)),
-        expires: to_expires(attributes.expires),
-        last_modified: Some(to_timestamp(object.modified_ms)),
-        metadata: to_metadata(attributes),
-        parts_count: selection.parts_count,
-        ..Default::default()
-    };
-    Ok(S3Response::new(output))
+    let S3Request { mut input, headers, .. } = request;
+    reject_version(input.version_id.as_deref())?;
+    let object = find_object(operations, &input.bucket, &input.key)?;
+    read_conditions!(input).check(&object)?;
+    let selection = select_bytes(&object, input.range, input.part_number, &headers)?;
+    let body = store::read(Arc::clone(&object), selection.range.clone()).await.map_err(S3Error::from)?;
+    Ok(S3Response::new(object_output!(GetObjectOutput { body: Some(body) }, object, selection)))
 }
 
 pub(super) async fn head_object(
     operations: &Operations,
     request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
-    let S3Request { input, headers, .. } = request;
-    refuse_version(input.version_id.as_deref())?;
-    let object = find(operations, &input.bucket, &input.key)?;
-    let conditions = ReadConditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
-    };
-    conditions.check(&object)?;
-    let selection = select(&object, input.range, input.part_number, &headers)?;
-    let attributes = &object.attributes;
-    let partial = selection.content_range.is_some();
-    let output = HeadObjectOutput {
-        accept_ranges: Some("bytes".to_owned()),
-        cache_control: attributes.cache_control.clone(),
-        content_disposition: attributes.content_disposition.clone(),
-        content_encoding: attributes.content_encoding.clone(),
-        content_language: attributes.content_language.clone(),
-        content_length: Some(to_i64(selection.span.end - selection.span.start)),
-        content_range: selection.content_range,
-        content_type: Some(attributes.content_type.clone().unwrap_or_else(|| DEFAULT_TYPE.to_owned())),
-        e_tag: Some(to_etag(object.etag)),
-        expires: to_expires(attributes.expires),
-        last_modified: Some(to_timestamp(object.modified_ms)),
-        metadata: to_metadata(attributes),
-        parts_count: selection.parts_count,
-        ..Default::default()
-    };
-    let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    Ok(S3Response::with_status(output, status))
+    let S3Request { mut input, headers, .. } = request;
+    reject_version(input.version_id.as_deref())?;
+    let object = find_object(operations, &input.bucket, &input.key)?;
+    read_conditions!(input).check(&object)?;
+    let selection = select_bytes(&object, input.range, input.part_number, &headers)?;
+    let status = if selection.content_range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    Ok(S3Response::with_status(object_output!(HeadObjectOutput {}, object, selection), status))
 }
 
-pub(super) fn find(operations: &Operations, bucket: &str, key: &str) -> S3Result<Arc<Object>> {
+pub(super) fn find_object(operations: &Operations, bucket: &str, key: &str) -> S3Result<Arc<Object>> {
     let bucket = operations.store.bucket(bucket)?;
     Ok(bucket.object(key).ok_or(StoreError::NoSuchKey)?)
 }
 
-fn select(object: &Object, range: Option<Range>, part: Option<i32>, headers: &HeaderMap) -> S3Result<Selection> {
+fn select_bytes(object: &Object, range: Option<Range>, part: Option<i32>, headers: &HeaderMap) -> S3Result<Selection> {
     let size = object.size;
-    let (span, parts_count) = match (range, part) {
+    let (range, parts_count) = match (range, part) {
         (Some(_), Some(_)) => {
-            return Err(s3_error!(InvalidRequest, "Range and partNumber exclude each other"));
+            return Err(s3_error!(InvalidRequest, "Range and partNumber cannot be combined."));
         }
-        (None, Some(number)) => (span_of_part(object, number)?, i32::try_from(object.etag.parts).ok()),
-        (Some(range), None) if range_holds(headers, object) => (span_of(range, size)?, None),
+        (None, Some(number)) => (part_range(object, number)?, i32::try_from(object.etag.parts).ok()),
+        (Some(range), None) if permits_partial_response(headers, object) => (resolve_range(range, size)?, None),
         _ => {
-            return Ok(Selection { span: 0..size, content_range: None, parts_count: None });
+            return Ok(Selection { range: 0..size, content_range: None, parts_count: None });
         }
     };
-    let content_range = (!span.is_empty()).then(|| format!("bytes {}-{}/{size}", span.start, span.end - 1));
-    Ok(Selection { span, content_range, parts_count: parts_count.filter(|count| *count > 0) })
+    let content_range = (!range.is_empty()).then(|| format!("bytes {}-{}/{size}", range.start, range.end - 1));
+    Ok(Selection { range, content_range, parts_count: parts_count.filter(|count| *count > 0) })
 }
 
-pub(super) fn span_of(range: Range, size: u64) -> S3Result<Span<u64>> {
-    range.check(size).ok().filter(|span| !span.is_empty()).ok_or_else(|| {
-        let mut error = s3_error!(InvalidRange, "the object has {} bytes", size);
+/// Resolves a requested range against the size of the object.
+pub(super) fn resolve_range(range: Range, size: u64) -> S3Result<ByteRange<u64>> {
+    range.check(size).ok().filter(|range| !range.is_empty()).ok_or_else(|| {
+        let mut error = s3_error!(InvalidRange, "The range is outside of the object, which has {} bytes.", size);
         if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {
             error.set_headers(HeaderMap::from_iter([(header::CONTENT_RANGE, value)]));
         }
@@ -128,9 +104,9 @@ pub(super) fn span_of(range: Range, size: u64) -> S3Result<Span<u64>> {
     })
 }
 
-/// An object that was uploaded in one go has one part.
-fn span_of_part(object: &Object, number: i32) -> S3Result<Span<u64>> {
-    let invalid = || s3_error!(InvalidRange, "the object has no part {}", number);
+/// Returns the bytes of a part. An object that was not uploaded in parts has one part.
+fn part_range(object: &Object, number: i32) -> S3Result<ByteRange<u64>> {
+    let invalid = || s3_error!(InvalidRange, "The object has no part {}.", number);
     let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(invalid)?;
     let blob = object.blobs.get(index).ok_or_else(invalid)?;
     let start: u64 = object.blobs.iter().take(index).map(|blob| blob.size).sum();

@@ -9,10 +9,10 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
 use super::attributes::{to_etag, to_i64, to_timestamp};
-use crate::store::{self, Page, Position, group_of};
+use crate::store::{self, Page, Position, common_prefix};
 
-/// Entries of a page, at most.
-pub(super) const MAX_PAGE: i32 = 1000;
+/// Largest page size, as in S3.
+const MAX_PAGE_SIZE: i32 = 1000;
 
 pub(super) async fn list_objects_v2(
     operations: &Operations,
@@ -22,12 +22,14 @@ pub(super) async fn list_objects_v2(
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
     let max_keys = page_size(input.max_keys)?;
+    let limit = usize::try_from(max_keys).unwrap_or_default();
     let start = match (&input.continuation_token, &input.start_after) {
         (Some(token), _) => Some(decode_token(token)?),
-        (None, Some(key)) => Some(position(key, prefix, delimiter)),
+        (None, Some(key)) => Some(marker_position(key, prefix, delimiter)),
         (None, None) => None,
     };
-    let page = list(operations, &input.bucket, prefix, delimiter, start.as_ref(), max_keys)?;
+    let bucket = operations.store.bucket(&input.bucket)?;
+    let page = bucket.with_objects(|objects| store::list_page(objects, prefix, delimiter, start.as_ref(), limit));
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let Contents { objects, prefixes, next } = encoder.contents(page, input.fetch_owner == Some(true));
     Ok(S3Response::new(ListObjectsV2Output {
@@ -55,14 +57,16 @@ pub(super) async fn list_objects(
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
     let max_keys = page_size(input.max_keys)?;
+    let limit = usize::try_from(max_keys).unwrap_or_default();
     let marker = input.marker.as_deref().unwrap_or_default();
-    let start = (!marker.is_empty()).then(|| position(marker, prefix, delimiter));
-    let page = list(operations, &input.bucket, prefix, delimiter, start.as_ref(), max_keys)?;
+    let start = (!marker.is_empty()).then(|| marker_position(marker, prefix, delimiter));
+    let bucket = operations.store.bucket(&input.bucket)?;
+    let page = bucket.with_objects(|objects| store::list_page(objects, prefix, delimiter, start.as_ref(), limit));
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let Contents { objects, prefixes, next } = encoder.contents(page, true);
     Ok(S3Response::new(ListObjectsOutput {
         is_truncated: Some(next.is_some()),
-        next_marker: next.map(|(Position::AfterKey(text) | Position::AfterGroup(text))| encoder.encode(&text)),
+        next_marker: next.map(|(Position::AfterKey(text) | Position::AfterPrefix(text))| encoder.encode(&text)),
         contents: (!objects.is_empty()).then_some(objects),
         common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
         prefix: Some(encoder.encode(prefix)),
@@ -75,38 +79,25 @@ pub(super) async fn list_objects(
     }))
 }
 
-pub(super) fn page_size(asked: Option<i32>) -> S3Result<i32> {
-    match asked {
-        None => Ok(MAX_PAGE),
-        Some(number @ 0..) => Ok(number.min(MAX_PAGE)),
-        Some(_) => Err(s3_error!(InvalidArgument, "the size of a page can't be negative")),
+pub(super) fn page_size(requested: Option<i32>) -> S3Result<i32> {
+    match requested {
+        None => Ok(MAX_PAGE_SIZE),
+        Some(number @ 0..) => Ok(number.min(MAX_PAGE_SIZE)),
+        Some(_) => Err(s3_error!(InvalidArgument, "The page size cannot be negative.")),
     }
 }
 
-/// A marker that names a common prefix stands behind all of it.
-pub(super) fn position(marker: &str, prefix: &str, delimiter: Option<&str>) -> Position {
-    let group = marker.starts_with(prefix).then(|| group_of(marker, prefix, delimiter)).flatten();
-    if group == Some(marker) { Position::AfterGroup(marker.to_owned()) } else { Position::AfterKey(marker.to_owned()) }
+/// Returns the position after a marker. A marker that is a common prefix stands for all keys that begin with it.
+pub(super) fn marker_position(marker: &str, prefix: &str, delimiter: Option<&str>) -> Position {
+    let group = marker.starts_with(prefix).then(|| common_prefix(marker, prefix, delimiter)).flatten();
+    if group == Some(marker) { Position::AfterPrefix(marker.to_owned()) } else { Position::AfterKey(marker.to_owned()) }
 }
 
-fn list(
-    operations: &Operations,
-    bucket: &str,
-    prefix: &str,
-    delimiter: Option<&str>,
-    start: Option<&Position>,
-    max_keys: i32,
-) -> S3Result<Page<Arc<store::Object>>> {
-    let limit = usize::try_from(max_keys).unwrap_or_default();
-    let bucket = operations.store.bucket(bucket)?;
-    Ok(bucket.with_objects(|objects| store::page(objects, prefix, delimiter, start, limit)))
-}
-
-/// Opaque to clients, and safe in a URL and in XML whatever the key.
+/// Encodes a position as a continuation token. Base64 keeps it safe in URLs and XML whatever the key.
 fn encode_token(position: &Position) -> String {
     let text = match position {
         Position::AfterKey(key) => format!("k{key}"),
-        Position::AfterGroup(group) => format!("g{group}"),
+        Position::AfterPrefix(prefix) => format!("g{prefix}"),
     };
     BASE64_URL_SAFE_NO_PAD.encode(text)
 }
@@ -115,10 +106,12 @@ fn decode_token(token: &str) -> S3Result<Position> {
     let text = BASE64_URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let position = text.as_deref().and_then(|text| match text.split_at_checked(1)? {
         ("k", key) => Some(Position::AfterKey(key.to_owned())),
-        ("g", group) => Some(Position::AfterGroup(group.to_owned())),
+        ("g", prefix) => Some(Position::AfterPrefix(prefix.to_owned())),
         _ => None,
     });
-    position.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of this server's"))
+    position.ok_or_else(|| {
+        s3_error!(InvalidArgument, "The continuation token is invalid. Pass the token of the previous page.")
+    })
 }
 
 struct Contents {
@@ -127,26 +120,26 @@ struct Contents {
     next: Option<Position>,
 }
 
-/// Writes keys as they are or, where the client asked, percent-encoded.
+/// Returns keys unchanged or, if the client asked for it, percent-encoded.
 pub(super) struct Encoder {
-    url: bool,
+    is_url: bool,
 }
 
 impl Encoder {
     pub(super) fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
         match encoding.map(EncodingType::as_str) {
-            None => Ok(Self { url: false }),
-            Some(EncodingType::URL) => Ok(Self { url: true }),
-            Some(_) => Err(s3_error!(InvalidArgument, "the encoding type is url or absent")),
+            None => Ok(Self { is_url: false }),
+            Some(EncodingType::URL) => Ok(Self { is_url: true }),
+            Some(_) => Err(s3_error!(InvalidArgument, "The encoding type must be `url` or absent.")),
         }
     }
 
     pub(super) fn encode(&self, text: &str) -> String {
-        if self.url { urlencoding::encode(text).replace("%2F", "/") } else { text.to_owned() }
+        if self.is_url { urlencoding::encode(text).replace("%2F", "/") } else { text.to_owned() }
     }
 
-    pub(super) fn prefixes(&self, groups: &[String]) -> Vec<CommonPrefix> {
-        groups.iter().map(|group| CommonPrefix { prefix: Some(self.encode(group)) }).collect()
+    pub(super) fn prefixes(&self, prefixes: &[String]) -> Vec<CommonPrefix> {
+        prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(self.encode(prefix)) }).collect()
     }
 
     fn contents(&self, page: Page<Arc<store::Object>>, with_owner: bool) -> Contents {
@@ -159,11 +152,11 @@ impl Encoder {
             owner: with_owner.then(owner),
             ..Default::default()
         });
-        Contents { objects: objects.collect(), prefixes: self.prefixes(&page.groups), next: page.next }
+        Contents { objects: objects.collect(), prefixes: self.prefixes(&page.common_prefixes), next: page.next }
     }
 }
 
-/// There is one user.
+/// Returns the owner of all buckets and objects. There is only one user.
 pub(super) fn owner() -> Owner {
     Owner { display_name: Some("owner".to_owned()), id: Some("owner".to_owned()) }
 }

@@ -1,6 +1,11 @@
-//! S3 operations on the store. One file per kind; this one is the list of what there is.
+//! The S3 operations, translated to calls of the store. This file lists the supported ones; `s3s` answers all others
+//! with 501.
 //!
-//! Everything that `s3s` knows and that is not here is answered with 501.
+//! Modules: [`bucket`], [`put`], [`get`], [`copy`], [`delete`], [`list`], [`multipart`] and [`multipart_list`] hold the
+//! handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and [`error`] (error mapping) are shared.
+//!
+//! The handlers import [`Operations`] from here, and the table below names them: a list of handlers and its state, like
+//! a router, is the one import circle of this crate.
 
 mod attributes;
 mod bucket;
@@ -19,14 +24,14 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::store::Store;
 
-/// The `s3s` face of a store.
+/// State of all handlers; implements the trait [`S3`] of `s3s`.
 #[derive(Debug)]
 pub(crate) struct Operations {
     pub store: Store,
     pub region: String,
 }
 
-/// `s3s` calls each operation by name: this hands it on to the function that does it.
+/// Implements [`S3`], which has a method per operation, by calling the handler named in the table.
 macro_rules! operations {
     ($($name:ident: $input:ty => $output:ty, $function:path;)*) => {
         #[async_trait::async_trait]
@@ -59,11 +64,14 @@ operations! {
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput, delete::delete_objects;
     list_objects: ListObjectsInput => ListObjectsOutput, list::list_objects;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output, list::list_objects_v2;
-    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput, multipart::create_multipart_upload;
+    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
+        multipart::create_multipart_upload;
     upload_part: UploadPartInput => UploadPartOutput, multipart::upload_part;
     upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, copy::upload_part_copy;
-    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput, multipart::complete_multipart_upload;
+    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput,
+        multipart::complete_multipart_upload;
     abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput, multipart::abort_multipart_upload;
     list_parts: ListPartsInput => ListPartsOutput, multipart_list::list_parts;
-    list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput, multipart_list::list_multipart_uploads;
+    list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput,
+        multipart_list::list_multipart_uploads;
 }

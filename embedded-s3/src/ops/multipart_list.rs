@@ -1,11 +1,11 @@
-//! Listing uploads and their parts.
+//! Listing open uploads and their parts.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
 use super::attributes::{to_etag, to_i64, to_timestamp};
-use super::list::{Encoder, owner, page_size, position};
+use super::list::{Encoder, marker_position, owner, page_size};
 use crate::store::{self, Position};
 
 pub(super) async fn list_parts(
@@ -13,13 +13,13 @@ pub(super) async fn list_parts(
     request: S3Request<ListPartsInput>,
 ) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
-    let upload = operations.store.upload(&input.bucket, &input.key, &input.upload_id)?;
+    let upload = store::find_upload(&operations.store, &input.bucket, &input.key, &input.upload_id)?;
     let max_parts = page_size(input.max_parts)?;
     let marker = input.part_number_marker.unwrap_or(0);
     if marker < 0 {
-        return Err(s3_error!(InvalidArgument, "part-number-marker can't be negative"));
+        return Err(s3_error!(InvalidArgument, "part-number-marker cannot be negative."));
     }
-    let mut rest = upload.parts().into_iter().filter(|part| i32::from(part.number) > marker);
+    let mut rest = store::list_parts(&upload).into_iter().filter(|part| i32::from(part.number) > marker);
     let parts: Vec<_> = rest.by_ref().take(usize::try_from(max_parts).unwrap_or_default()).collect();
     let last = parts.last().map(|part| i32::from(part.number));
     let is_truncated = last.is_some() && rest.next().is_some();
@@ -56,10 +56,10 @@ pub(super) async fn list_multipart_uploads(
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
     let max_uploads = page_size(input.max_uploads)?;
-    let start = start_of(input.key_marker.as_deref(), input.upload_id_marker.as_deref(), prefix, delimiter);
-    let all = operations.store.uploads(&input.bucket);
+    let start = start_position(input.key_marker.as_deref(), input.upload_id_marker.as_deref(), prefix, delimiter);
+    let all = store::list_uploads(&operations.store, &input.bucket);
     let limit = usize::try_from(max_uploads).unwrap_or_default();
-    let page = store::page(&all, prefix, delimiter, start.as_ref(), limit);
+    let page = store::list_page(&all, prefix, delimiter, start.as_ref(), limit);
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let uploads: Vec<MultipartUpload> = page
         .entries
@@ -78,10 +78,10 @@ pub(super) async fn list_multipart_uploads(
             Some((key, id)) => (Some(encoder.encode(key)), Some(id.to_owned())),
             None => (None, None),
         },
-        Some(Position::AfterGroup(group)) => (Some(encoder.encode(&group)), None),
+        Some(Position::AfterPrefix(prefix)) => (Some(encoder.encode(&prefix)), None),
         None => (None, None),
     };
-    let prefixes = encoder.prefixes(&page.groups);
+    let prefixes = encoder.prefixes(&page.common_prefixes);
     Ok(S3Response::new(ListMultipartUploadsOutput {
         uploads: (!uploads.is_empty()).then_some(uploads),
         common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
@@ -99,11 +99,12 @@ pub(super) async fn list_multipart_uploads(
     }))
 }
 
-/// Entries are named `key NUL id`. A key alone stands behind all of its uploads.
-fn start_of(key: Option<&str>, id: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Option<Position> {
+/// Returns the position after the markers. Entries are named `key NUL id`. A key without an ID stands for all of its
+/// uploads.
+fn start_position(key: Option<&str>, id: Option<&str>, prefix: &str, delimiter: Option<&str>) -> Option<Position> {
     let key = key.filter(|key| !key.is_empty())?;
-    match (id, position(key, prefix, delimiter)) {
-        (_, group @ Position::AfterGroup(_)) => Some(group),
+    match (id, marker_position(key, prefix, delimiter)) {
+        (_, position @ Position::AfterPrefix(_)) => Some(position),
         (Some(id), Position::AfterKey(key)) => Some(Position::AfterKey(format!("{key}\0{id}"))),
         (None, Position::AfterKey(key)) => Some(Position::AfterKey(format!("{key}\0{}", char::MAX))),
     }

@@ -1,4 +1,4 @@
-//! Objects from one request: `PUT`, and the forms of browsers.
+//! Uploading an object in one request: `PUT`, and browser forms.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -7,9 +7,9 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::Operations;
-use super::attributes::{check_key, given_attributes, refuse, refuse_unsupported, to_etag, to_i64};
+use super::attributes::{check_key, reject_features, reject_unsupported, request_attributes, to_etag, to_i64};
 use super::conditions::write_conditions;
-use crate::store::{Draft, Etag, Expectations, Ingested};
+use crate::store::{self, Draft, Etag, Expectations, Ingested};
 
 pub(super) async fn put_object(
     operations: &Operations,
@@ -17,18 +17,18 @@ pub(super) async fn put_object(
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let S3Request { mut input, headers, trailing_headers, .. } = request;
     check_key(&input.key)?;
-    refuse_unsupported!(input)?;
-    refuse(&[(input.write_offset_bytes.is_some(), "appending")])?;
+    reject_unsupported!(input)?;
+    reject_features(&[(input.write_offset_bytes.is_some(), "appending")])?;
     let store = &operations.store;
     let bucket = store.bucket(&input.bucket)?;
     let conditions = write_conditions(input.if_match.take(), input.if_none_match.as_ref())?;
-    let attributes = given_attributes!(input).into_attributes()?;
-    let expectations = expectations(&mut input, &headers, trailing_headers)?;
+    let attributes = request_attributes!(input).validate()?;
+    let expectations = body_expectations(&mut input, &headers, trailing_headers)?;
     let body = input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
 
-    let Ingested { blob, md5, checksum } = store.ingest(body, expectations).await?;
+    let Ingested { blob, md5, checksum } = store::ingest(store, body, expectations).await?;
     let draft = Draft { etag: Etag { md5, parts: 0 }, blobs: Box::new([blob]), attributes };
-    let object = store.put_object(bucket, input.key, draft, conditions).await?;
+    let object = store::put_object(store, bucket, input.key, draft, conditions).await?;
     Ok(S3Response::new(PutObjectOutput {
         e_tag: Some(to_etag(object.etag)),
         size: Some(to_i64(object.size)),
@@ -41,15 +41,14 @@ pub(super) async fn put_object(
     }))
 }
 
-/// A form: `s3s` has checked signature and policy, and read the file into memory.
+/// Uploads an object by a form. `s3s` has already checked signature and policy, and read the file into memory.
 pub(super) async fn post_object(
     operations: &Operations,
     request: S3Request<PostObjectInput>,
 ) -> S3Result<S3Response<PostObjectOutput>> {
-    // Signature version 4 names a region, the outdated version 2 does not. See `guard` for the
-    // other ways to sign.
+    // Only signature version 4 names a region. `guard` rejects version 2 in headers and URLs.
     if request.region.is_none() {
-        return Err(s3_error!(AccessDenied, "the form must be signed with signature version 4"));
+        return Err(s3_error!(AccessDenied, "Signature version 2 is not supported. Sign the form with version 4."));
     }
     let request = request.map_input(|form| PutObjectInput {
         acl: form.acl,
@@ -64,7 +63,7 @@ pub(super) async fn post_object(
         content_disposition: form.content_disposition,
         content_encoding: form.content_encoding,
         content_language: form.content_language,
-        // The length of an empty file is left out by s3s.
+        // s3s leaves out the length of an empty file.
         content_length: Some(form.content_length.unwrap_or(0)),
         content_md5: form.content_md5,
         content_type: form.content_type,
@@ -88,7 +87,7 @@ pub(super) async fn post_object(
     Ok(response.map_output(|put| PostObjectOutput { e_tag: put.e_tag, size: put.size, ..Default::default() }))
 }
 
-/// The part of an input that says what the body should be.
+/// An input that declares length and digests of its body.
 pub(super) trait DeclaredBody {
     fn content_length(&self) -> Option<i64>;
     fn content_md5(&self) -> Option<&str>;
@@ -122,12 +121,13 @@ macro_rules! declared_body {
 
 declared_body!(PutObjectInput, UploadPartInput);
 
-pub(super) fn expectations(
+/// Collects the declared length and digests of a body.
+pub(super) fn body_expectations(
     input: &mut impl DeclaredBody,
     headers: &HeaderMap,
     trailers: Option<TrailingHeaders>,
 ) -> S3Result<Expectations> {
-    let invalid = || s3_error!(InvalidDigest, "Content-MD5 is not the base64 of 16 bytes");
+    let invalid = || s3_error!(InvalidDigest, "Content-MD5 must be 16 bytes in base64.");
     let md5 = match input.content_md5() {
         None => None,
         Some(text) => {
@@ -139,7 +139,7 @@ pub(super) fn expectations(
         .content_length()
         .map(u64::try_from)
         .transpose()
-        .map_err(|_| s3_error!(InvalidArgument, "Content-Length is negative"))?;
+        .map_err(|_| s3_error!(InvalidArgument, "Content-Length is negative."))?;
     let announced = headers
         .get_all("x-amz-trailer")
         .iter()

@@ -1,84 +1,53 @@
-//! Blobs: immutable files of bytes, and who may still need them.
+//! Blobs: immutable files of bytes, removed when nothing refers to them any more.
 
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::{Deserialize, Serialize};
+use super::disk::{BlobId, Disk};
+use super::files::sync_parent;
 
-use super::disk::{self, Disk};
-
-/// Random name of a blob.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct BlobId(#[serde(with = "hex::serde")] [u8; 16]);
-
-impl BlobId {
-    pub(crate) fn random() -> io::Result<Self> {
-        disk::random_bytes().map(Self)
-    }
-
-    /// Reads a file name; `None` if it is not one of ours.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(name, &mut bytes).ok()?;
-        Some(Self(bytes))
-    }
-}
-
-impl fmt::Display for BlobId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for BlobId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
-
-/// A blob on disk, held by the index and by everyone who is reading it.
+/// A blob on disk, shared by the index and all readers.
 ///
-/// The file goes when the last holder lets go of a blob that was never kept or was condemned,
-/// so an overwrite never pulls the file from under a reader.
+/// When the last reference is dropped, the file is removed unless the blob is committed. An overwrite therefore never
+/// removes the file while somebody reads it.
 #[derive(Debug)]
 pub(crate) struct Blob {
     disk: Arc<Disk>,
-    pub id: BlobId,
+    pub(super) id: BlobId,
     pub size: u64,
-    kept: AtomicBool,
+    /// Whether metadata on disk refers to the blob.
+    is_committed: AtomicBool,
 }
 
 impl Blob {
-    /// A blob that committed metadata refers to.
-    pub(crate) fn committed(disk: Arc<Disk>, id: BlobId, size: u64) -> Arc<Self> {
-        Arc::new(Self { disk, id, size, kept: AtomicBool::new(true) })
+    /// Returns a blob to which metadata on disk refers.
+    pub(super) fn committed(disk: Arc<Disk>, id: BlobId, size: u64) -> Arc<Self> {
+        Arc::new(Self { disk, id, size, is_committed: AtomicBool::new(true) })
     }
 
     fn uncommitted(disk: Arc<Disk>, id: BlobId, size: u64) -> Arc<Self> {
-        Arc::new(Self { disk, id, size, kept: AtomicBool::new(false) })
+        Arc::new(Self { disk, id, size, is_committed: AtomicBool::new(false) })
     }
 
-    /// Metadata on disk refers to it now.
-    pub(crate) fn keep(&self) {
-        self.kept.store(true, Ordering::Release);
+    /// Records that metadata on disk now refers to the blob.
+    pub(super) fn mark_committed(&self) {
+        self.is_committed.store(true, Ordering::Release);
     }
 
-    /// No metadata on disk refers to it any more, and that will last.
-    pub(crate) fn condemn(&self) {
-        self.kept.store(false, Ordering::Release);
+    /// Records that no metadata on disk refers to the blob any more, durably.
+    pub(super) fn mark_unreferenced(&self) {
+        self.is_committed.store(false, Ordering::Release);
     }
 
-    pub(crate) fn open(&self) -> io::Result<File> {
+    pub(super) fn open(&self) -> io::Result<File> {
         File::open(self.disk.blob_path(self.id))
     }
 
-    /// A second blob with the same bytes: a hard link where the file system has them. Blocking.
-    pub(crate) fn duplicate(&self) -> io::Result<Arc<Self>> {
+    /// Creates a second blob with the same bytes, as a hard link if the file system supports it. Blocks.
+    pub(super) fn duplicate(&self) -> io::Result<Arc<Self>> {
         let id = BlobId::random()?;
         let source = self.disk.blob_path(self.id);
         let target = self.disk.blob_path(id);
@@ -96,26 +65,26 @@ impl Blob {
 
 impl Drop for Blob {
     fn drop(&mut self) {
-        if !*self.kept.get_mut() {
+        if !*self.is_committed.get_mut() {
             self.disk.discard_blob(self.id);
         }
     }
 }
 
-/// Removes its file when dropped; a file that was renamed away is no longer there to remove.
+/// Removes its file when dropped, unless the file was renamed before.
 struct TemporaryFile {
     path: PathBuf,
 }
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // Best effort: the next open empties the folder anyway.
+        // Best effort: `tmp/` is emptied on the next open.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// A blob being written. Dropped before [`BlobWriter::finish`], it leaves nothing. Blocking.
-pub(crate) struct BlobWriter {
+/// A blob that is being written. If it is dropped before [`BlobWriter::finish`], its file is removed. Blocks.
+pub(super) struct BlobWriter {
     disk: Arc<Disk>,
     temporary: TemporaryFile,
     file: File,
@@ -135,7 +104,7 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Flushes the bytes and gives them their name. The blob vanishes again unless it is kept.
+    /// Flushes the bytes and moves the file to its final path. The blob is still uncommitted.
     pub(super) fn finish(self) -> io::Result<Arc<Blob>> {
         self.file.sync_all()?;
         let id = BlobId::random()?;
@@ -145,8 +114,4 @@ impl BlobWriter {
         sync_parent(&path)?;
         Ok(blob)
     }
-}
-
-fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), disk::sync_dir)
 }

@@ -1,44 +1,47 @@
-//! Buckets come and go as whole folders.
+//! Creating and deleting buckets, and their CORS settings. A bucket is created and deleted as a whole folder.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use super::disk::{self, CommitError};
+use super::error::{CommitError, StoreError};
+use super::files::{create_shards, create_synced, private_dir_builder, sync_dir};
 use super::record::{self, BucketRecord};
-use super::{Bucket, Shared, Store, StoreError};
+use super::state::{Bucket, Shared, Store};
+use super::uploads::abort_uploads_of_bucket;
 
-/// File in a bucket's folder that describes it.
+/// Name of the file in a bucket's folder that describes the bucket.
 pub(super) const RECORD: &str = "bucket.json";
 
-impl Store {
-    /// Creates a bucket. The name must be valid; it becomes a folder.
-    pub(crate) async fn create_bucket(&self, name: String) -> Result<(), StoreError> {
-        self.blocking(move |shared| shared.create_bucket(name)).await
-    }
+/// Creates a bucket. The caller must have validated the name, because it becomes the name of a folder.
+pub(crate) async fn create_bucket(store: &Store, name: String) -> Result<(), StoreError> {
+    store.run_blocking(move |shared| create(shared, name)).await
+}
 
-    /// Deletes an empty bucket, and the uploads that were begun in it.
-    pub(crate) async fn delete_bucket(&self, bucket: Arc<Bucket>) -> Result<(), StoreError> {
-        self.blocking(move |shared| {
-            shared.delete_bucket(&bucket)?;
-            shared.abort_uploads_of(&bucket.name);
+/// Deletes an empty bucket and aborts its open uploads.
+pub(crate) async fn delete_bucket(store: &Store, bucket: Arc<Bucket>) -> Result<(), StoreError> {
+    store
+        .run_blocking(move |shared| {
+            delete(shared, &bucket)?;
+            abort_uploads_of_bucket(shared, &bucket.name);
             Ok(())
         })
         .await
-    }
+}
 
-    /// The CORS configuration that was put.
-    pub(crate) fn bucket_cors(&self, bucket: &Bucket) -> Option<serde_json::Value> {
-        bucket.record.lock().cors.clone()
-    }
+/// Returns the stored CORS configuration.
+pub(crate) fn bucket_cors(bucket: &Bucket) -> Option<serde_json::Value> {
+    bucket.record.lock().cors.clone()
+}
 
-    /// Keeps or forgets a CORS configuration.
-    pub(crate) async fn set_bucket_cors(
-        &self,
-        bucket: Arc<Bucket>,
-        cors: Option<serde_json::Value>,
-    ) -> Result<(), StoreError> {
-        self.blocking(move |shared| {
+/// Stores a CORS configuration, or removes it if `cors` is `None`.
+pub(crate) async fn set_bucket_cors(
+    store: &Store,
+    bucket: Arc<Bucket>,
+    cors: Option<serde_json::Value>,
+) -> Result<(), StoreError> {
+    store
+        .run_blocking(move |shared| {
             let deleted = bucket.deleted.read();
             if *deleted {
                 return Err(StoreError::NoSuchBucket);
@@ -51,42 +54,39 @@ impl Store {
             Ok(())
         })
         .await
-    }
 }
 
-impl Shared {
-    fn create_bucket(&self, name: String) -> Result<(), StoreError> {
-        // Creations are rare, so one at a time is fine, and the map can't change under this.
-        let mut buckets = self.buckets.write();
-        if buckets.contains_key(&name) {
-            return Err(StoreError::BucketExists);
-        }
-        let record = BucketRecord { created_ms: record::now_ms(), cors: None };
-        let temporary = self.disk.temporary_path()?;
-        disk::private_dir_builder().create(&temporary)?;
-        disk::create_shards(&temporary)?;
-        disk::write_synced(&temporary.join(RECORD), &serde_json::to_vec(&record)?)?;
-        disk::sync_dir(&temporary)?;
-        fs::rename(&temporary, self.disk.bucket_dir(&name))?;
-        buckets.insert(name.clone(), Bucket::new(name, record, BTreeMap::new()));
-        disk::sync_dir(&self.disk.buckets_dir())?;
-        Ok(())
+fn create(shared: &Shared, name: String) -> Result<(), StoreError> {
+    // Buckets are rarely created, so holding this lock meanwhile is fine; it keeps the map from changing.
+    let mut buckets = shared.buckets.write();
+    if buckets.contains_key(&name) {
+        return Err(StoreError::BucketExists);
     }
+    let record = BucketRecord { created_ms: record::now_ms(), cors: None };
+    let temporary = shared.disk.temporary_path()?;
+    private_dir_builder().create(&temporary)?;
+    create_shards(&temporary)?;
+    create_synced(&temporary.join(RECORD), &serde_json::to_vec(&record)?)?;
+    sync_dir(&temporary)?;
+    fs::rename(&temporary, shared.disk.bucket_dir(&name))?;
+    buckets.insert(name.clone(), Bucket::new(name, record, BTreeMap::new()));
+    sync_dir(&shared.disk.buckets_dir())?;
+    Ok(())
+}
 
-    fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        let mut deleted = bucket.deleted.write();
-        if *deleted {
-            return Err(StoreError::NoSuchBucket);
-        }
-        if !bucket.objects.read().is_empty() {
-            return Err(StoreError::BucketNotEmpty);
-        }
-        let removed = self.disk.remove_dir(&self.disk.buckets_dir(), &bucket.name);
-        if let Err(CommitError::NotDone(error)) = removed {
-            return Err(error.into());
-        }
-        *deleted = true;
-        self.buckets.write().remove(&bucket.name);
-        Ok(removed?)
+fn delete(shared: &Shared, bucket: &Bucket) -> Result<(), StoreError> {
+    let mut deleted = bucket.deleted.write();
+    if *deleted {
+        return Err(StoreError::NoSuchBucket);
     }
+    if !bucket.objects.read().is_empty() {
+        return Err(StoreError::BucketNotEmpty);
+    }
+    let removed = shared.disk.remove_dir(&shared.disk.buckets_dir(), &bucket.name);
+    if let Err(CommitError::NotDone(error)) = removed {
+        return Err(error.into());
+    }
+    *deleted = true;
+    shared.buckets.write().remove(&bucket.name);
+    Ok(removed?)
 }

@@ -1,70 +1,83 @@
-//! What can go wrong in the store.
+//! Errors of the store.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::disk::CommitError;
-
-/// Why a store could not be opened.
+/// Reason why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process (or another [`Store`](super::Store) of this one) has it.
-    #[error("the storage folder {} is in use by another server; stop that one or choose another folder", path.display())]
+    /// Another process, or another [`Store`](crate::Store) of this process, has locked the folder.
+    #[error(
+        "The storage folder {} is in use by another server. Stop that server or choose another folder.",
+        path.display()
+    )]
     InUse {
-        /// The folder.
+        /// The storage folder.
         path: PathBuf,
     },
-    /// A newer version wrote it.
-    #[error("{} says layout {found:?}, which this version can't read; use the version that wrote it", path.display())]
+    /// A newer version wrote the folder.
+    #[error(
+        "{} names layout version {version:?}, which this version cannot read. Use the version that wrote it.",
+        path.display()
+    )]
     Format {
-        /// The file that says so.
+        /// The file with the layout version.
         path: PathBuf,
-        /// What it says.
-        found: String,
+        /// The layout version in that file.
+        version: String,
     },
-    /// The file system refused.
-    #[error("the storage folder can't be used: {}: {source}", path.display())]
+    /// A file or folder could not be read or written.
+    #[error("The storage folder cannot be used: {}: {source}", path.display())]
     Io {
-        /// What was being read or written.
+        /// The file or folder.
         path: PathBuf,
-        /// The refusal.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Why an operation failed. Its translation to S3 is in `ops::error`.
+/// Reason why an operation failed. `ops::error` maps it to an S3 error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("no such bucket")]
+    #[error("The bucket does not exist.")]
     NoSuchBucket,
-    #[error("the bucket exists already")]
+    #[error("The bucket already exists.")]
     BucketExists,
-    #[error("the bucket is not empty")]
+    #[error("The bucket is not empty.")]
     BucketNotEmpty,
-    #[error("no such key")]
+    #[error("The key does not exist.")]
     NoSuchKey,
-    #[error("no such upload")]
+    #[error("The upload does not exist. It may have been completed or aborted.")]
     NoSuchUpload,
-    #[error("a precondition does not hold")]
+    #[error("A precondition of the request does not hold.")]
     PreconditionFailed,
-    #[error("part {0} was not uploaded or has another ETag")]
+    #[error("Part {0} was not uploaded or has another ETag.")]
     InvalidPart(i32),
-    #[error("the parts are not in ascending order")]
+    #[error("The parts are not in ascending order.")]
     InvalidPartOrder,
-    #[error("part {0} is smaller than 5 MiB and not the last one")]
+    #[error("Part {0} is smaller than 5 MiB and not the last part.")]
     PartTooSmall(u16),
-    #[error("the object has {actual} bytes, not {declared}")]
+    #[error("The object has {actual} bytes, not the declared {declared}.")]
     SizeMismatch { declared: u64, actual: u64 },
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("an internal task ended early")]
+    #[error("An internal task ended early.")]
     Interrupted,
+}
+
+/// Reason why a change on disk failed, and whether it may have taken effect anyway.
+#[derive(Debug)]
+pub(super) enum CommitError {
+    /// Nothing changed.
+    NotDone(io::Error),
+    /// The change is visible but may not survive a power failure.
+    NotDurable(io::Error),
 }
 
 impl From<CommitError> for StoreError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::NotDone(error) | CommitError::Unsure(error) => Self::Io(error),
+            CommitError::NotDone(error) | CommitError::NotDurable(error) => Self::Io(error),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a request's body to a blob, in flat memory, with every digest checked on the way.
+//! Writes the body of a request to a blob, one batch in memory at a time, and checks its length and digests.
 
 use std::error::Error;
 use std::io;
@@ -15,48 +15,49 @@ use s3s::dto;
 
 use super::blob::{Blob, BlobWriter};
 use super::disk::Disk;
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::state::Store;
 
-/// Written to disk at a time.
-const BATCH: usize = 256 * 1024;
-/// A client that sends nothing for so long is gone.
-const STALL: Duration = Duration::from_secs(120);
+/// Bytes collected before they are written to disk.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Longest pause between two chunks of a body.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest body of one request, as in S3.
-const MAX_SIZE: u64 = 5 * 1024 * 1024 * 1024;
+const MAX_BODY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
-/// What the client said about the body.
+/// Length and digests that the client declared for the body.
 #[derive(Default)]
 pub(crate) struct Expectations {
     pub length: Option<u64>,
     pub md5: Option<[u8; 16]>,
-    /// Base64 values of `x-amz-checksum-*`.
+    /// Values of `x-amz-checksum-*`, in base64.
     pub checksum: dto::Checksum,
-    /// Checksums that will follow the body, as named in `x-amz-trailer`.
+    /// Names of the checksums that follow the body, from `x-amz-trailer`.
     pub announced: Vec<String>,
     pub trailers: Option<s3s::TrailingHeaders>,
 }
 
-/// A body that arrived whole. Nothing refers to the blob yet: dropping it removes the file.
+/// A body that arrived completely. Nothing refers to the blob yet; dropping it removes the file.
 #[derive(Debug)]
 pub(crate) struct Ingested {
     pub blob: Arc<Blob>,
     pub md5: [u8; 16],
-    /// The checksums that the client gave, which hold.
+    /// The checksums that the client declared, all verified.
     pub checksum: dto::Checksum,
 }
 
-/// Why a body was not accepted.
+/// Reason why a body was rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IngestError {
-    #[error("the body is not the {expected} bytes that were declared")]
+    #[error("The body does not have the declared length of {expected} bytes.")]
     Length { expected: u64 },
-    #[error("the body is larger than 5 GiB")]
+    #[error("The body is larger than 5 GiB. Use a multipart upload.")]
     TooLarge,
-    #[error("the body does not have the {0} that was declared")]
+    #[error("The body does not match the declared {0}.")]
     Digest(&'static str),
-    #[error("nothing arrived for {} seconds", STALL.as_secs())]
+    #[error("No data arrived for {} seconds.", STALL_TIMEOUT.as_secs())]
     Stalled,
-    #[error("the body ended early: {0}")]
+    #[error("The body ended early: {0}")]
     Body(Box<dyn Error + Send + Sync>),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,59 +69,57 @@ impl From<io::Error> for IngestError {
     }
 }
 
-impl Store {
-    /// Writes a body to a blob.
-    pub(crate) async fn ingest<S>(&self, mut body: S, expectations: Expectations) -> Result<Ingested, IngestError>
-    where
-        S: Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Unpin,
-    {
-        let limit = expectations.length.unwrap_or(MAX_SIZE).min(MAX_SIZE);
-        let mut sink = Sink::new(&expectations);
-        let mut batch = Vec::new();
-        let (mut batched, mut received) = (0_usize, 0_u64);
-        loop {
-            let next = tokio::time::timeout(STALL, body.next()).await.map_err(|_| IngestError::Stalled)?;
-            let Some(chunk) = next else { break };
-            let chunk = chunk.map_err(IngestError::Body)?;
-            received += chunk.len() as u64;
-            if received > limit {
-                return Err(match expectations.length {
-                    Some(expected) if expected <= MAX_SIZE => IngestError::Length { expected },
-                    _ => IngestError::TooLarge,
-                });
-            }
-            batched += chunk.len();
-            batch.push(chunk);
-            if batched >= BATCH {
-                let full = std::mem::take(&mut batch);
-                batched = 0;
-                let disk = Arc::clone(&self.shared.disk);
-                sink = in_background(move || {
-                    sink.write(&disk, &full)?;
-                    Ok(sink)
-                })
-                .await?;
-            }
+/// Writes a body to a blob.
+pub(crate) async fn ingest<S>(store: &Store, mut body: S, expectations: Expectations) -> Result<Ingested, IngestError>
+where
+    S: Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    let limit = expectations.length.unwrap_or(MAX_BODY_BYTES).min(MAX_BODY_BYTES);
+    let mut sink = Sink::new(&expectations);
+    let mut batch = Vec::new();
+    let (mut batch_bytes, mut received) = (0_usize, 0_u64);
+    loop {
+        let next = tokio::time::timeout(STALL_TIMEOUT, body.next()).await.map_err(|_| IngestError::Stalled)?;
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(IngestError::Body)?;
+        received += chunk.len() as u64;
+        if received > limit {
+            return Err(match expectations.length {
+                Some(expected) if expected <= MAX_BODY_BYTES => IngestError::Length { expected },
+                _ => IngestError::TooLarge,
+            });
         }
-        if let Some(expected) = expectations.length.filter(|expected| *expected != received) {
-            return Err(IngestError::Length { expected });
+        batch_bytes += chunk.len();
+        batch.push(chunk);
+        if batch_bytes >= BATCH_BYTES {
+            let full = std::mem::take(&mut batch);
+            batch_bytes = 0;
+            let disk = Arc::clone(&store.shared.disk);
+            sink = run_blocking(move || {
+                sink.write(&disk, &full)?;
+                Ok(sink)
+            })
+            .await?;
         }
-        let disk = Arc::clone(&self.shared.disk);
-        in_background(move || {
-            sink.write(&disk, &batch)?;
-            sink.finish(&disk, expectations)
-        })
-        .await
     }
+    if let Some(expected) = expectations.length.filter(|expected| *expected != received) {
+        return Err(IngestError::Length { expected });
+    }
+    let disk = Arc::clone(&store.shared.disk);
+    run_blocking(move || {
+        sink.write(&disk, &batch)?;
+        sink.finish(&disk, expectations)
+    })
+    .await
 }
 
-async fn in_background<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
 ) -> Result<T, IngestError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Interrupted)?
 }
 
-/// The file and the running digests. Blocking.
+/// The file being written and its running digests. Its methods block.
 struct Sink {
     writer: Option<BlobWriter>,
     md5: Md5,
@@ -129,16 +128,16 @@ struct Sink {
 
 impl Sink {
     fn new(expectations: &Expectations) -> Self {
-        let given = &expectations.checksum;
-        let wanted = |value: &Option<String>, name: &str| {
+        let declared = &expectations.checksum;
+        let is_declared = |value: &Option<String>, name: &str| {
             value.is_some() || expectations.announced.iter().any(|announced| announced == name)
         };
         let checksums = ChecksumHasher {
-            crc32: wanted(&given.checksum_crc32, "x-amz-checksum-crc32").then(Crc32::new),
-            crc32c: wanted(&given.checksum_crc32c, "x-amz-checksum-crc32c").then(Crc32c::new),
-            crc64nvme: wanted(&given.checksum_crc64nvme, "x-amz-checksum-crc64nvme").then(Crc64Nvme::new),
-            sha1: wanted(&given.checksum_sha1, "x-amz-checksum-sha1").then(Sha1::new),
-            sha256: wanted(&given.checksum_sha256, "x-amz-checksum-sha256").then(Sha256::new),
+            crc32: is_declared(&declared.checksum_crc32, "x-amz-checksum-crc32").then(Crc32::new),
+            crc32c: is_declared(&declared.checksum_crc32c, "x-amz-checksum-crc32c").then(Crc32c::new),
+            crc64nvme: is_declared(&declared.checksum_crc64nvme, "x-amz-checksum-crc64nvme").then(Crc64Nvme::new),
+            sha1: is_declared(&declared.checksum_sha1, "x-amz-checksum-sha1").then(Sha1::new),
+            sha256: is_declared(&declared.checksum_sha256, "x-amz-checksum-sha256").then(Sha256::new),
         };
         Self { writer: None, md5: Md5::new(), checksums }
     }
@@ -146,7 +145,7 @@ impl Sink {
     fn write(&mut self, disk: &Arc<Disk>, batch: &[Bytes]) -> Result<(), IngestError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(BlobWriter::create(Arc::clone(disk))?),
+            empty => empty.insert(BlobWriter::create(Arc::clone(disk))?),
         };
         for chunk in batch {
             writer.write(chunk)?;
@@ -176,31 +175,31 @@ impl Sink {
 
 fn read_trailers(trailers: &s3s::TrailingHeaders, expected: &mut dto::Checksum) {
     trailers.read(|headers| {
-        let fill = |slot: &mut Option<String>, name: &str| {
+        let set = |checksum: &mut Option<String>, name: &str| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             if let Some(value) = value {
-                *slot = Some(value.trim().to_owned());
+                *checksum = Some(value.trim().to_owned());
             }
         };
-        fill(&mut expected.checksum_crc32, "x-amz-checksum-crc32");
-        fill(&mut expected.checksum_crc32c, "x-amz-checksum-crc32c");
-        fill(&mut expected.checksum_crc64nvme, "x-amz-checksum-crc64nvme");
-        fill(&mut expected.checksum_sha1, "x-amz-checksum-sha1");
-        fill(&mut expected.checksum_sha256, "x-amz-checksum-sha256");
+        set(&mut expected.checksum_crc32, "x-amz-checksum-crc32");
+        set(&mut expected.checksum_crc32c, "x-amz-checksum-crc32c");
+        set(&mut expected.checksum_crc64nvme, "x-amz-checksum-crc64nvme");
+        set(&mut expected.checksum_sha1, "x-amz-checksum-sha1");
+        set(&mut expected.checksum_sha256, "x-amz-checksum-sha256");
     });
 }
 
-/// A checksum that was announced but never came fails too: the body may have been cut.
+/// Compares the checksums. An announced checksum that never arrived is an error too, because the body may be truncated.
 fn check_checksums(expectations: &Expectations, actual: &dto::Checksum) -> Result<(), IngestError> {
     let expected = &expectations.checksum;
-    let table = [
+    let checksums = [
         (&expected.checksum_crc32, &actual.checksum_crc32, "x-amz-checksum-crc32"),
         (&expected.checksum_crc32c, &actual.checksum_crc32c, "x-amz-checksum-crc32c"),
         (&expected.checksum_crc64nvme, &actual.checksum_crc64nvme, "x-amz-checksum-crc64nvme"),
         (&expected.checksum_sha1, &actual.checksum_sha1, "x-amz-checksum-sha1"),
         (&expected.checksum_sha256, &actual.checksum_sha256, "x-amz-checksum-sha256"),
     ];
-    for (expected, actual, name) in table {
+    for (expected, actual, name) in checksums {
         let announced = expectations.announced.iter().any(|announced| announced == name);
         if (announced || expected.is_some()) && decode(expected) != decode(actual) {
             return Err(IngestError::Digest(name));

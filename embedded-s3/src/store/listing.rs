@@ -1,50 +1,51 @@
-//! Pages of keys in order, with prefix and delimiter.
+//! Pages of a listing: keys in order, filtered by a prefix and grouped by a delimiter.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Where a page begins.
+/// Position at which a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// Behind this key, which need not exist.
+    /// After this key, which need not exist.
     AfterKey(String),
-    /// Behind every key with this prefix.
-    AfterGroup(String),
+    /// After every key with this prefix.
+    AfterPrefix(String),
 }
 
 /// One page of a listing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page<T> {
     pub entries: Vec<(String, T)>,
-    /// Common prefixes: what lies behind the delimiter, folded.
-    pub groups: Vec<String>,
-    /// Where the next page begins, if there is more.
+    /// Common prefixes. Each stands for all keys that begin with it.
+    pub common_prefixes: Vec<String>,
+    /// Start of the next page; `None` on the last page.
     pub next: Option<Position>,
 }
 
-/// The common prefix that a key is folded into.
-pub(crate) fn group_of<'key>(key: &'key str, prefix: &str, delimiter: Option<&str>) -> Option<&'key str> {
+/// Returns the common prefix that stands for `key` in a listing, if any: everything up to the first delimiter after
+/// `prefix`.
+pub(crate) fn common_prefix<'key>(key: &'key str, prefix: &str, delimiter: Option<&str>) -> Option<&'key str> {
     let delimiter = delimiter?;
     let at = key.get(prefix.len()..)?.find(delimiter)?;
     key.get(..prefix.len() + at + delimiter.len())
 }
 
-/// Lists at most `limit` entries and groups. Skips over groups without visiting their keys.
-pub(crate) fn page<T: Clone>(
+/// Lists at most `limit` entries and common prefixes. Keys behind a common prefix are skipped, not visited.
+pub(crate) fn list_page<T: Clone>(
     all: &BTreeMap<String, T>,
     prefix: &str,
     delimiter: Option<&str>,
     start: Option<&Position>,
     limit: usize,
 ) -> Page<T> {
-    let mut page = Page { entries: Vec::new(), groups: Vec::new(), next: None };
-    let after_group;
+    let mut page = Page { entries: Vec::new(), common_prefixes: Vec::new(), next: None };
+    let after_prefix;
     let lower = match start {
         Some(Position::AfterKey(key)) if key.as_str() >= prefix => Bound::Excluded(key.as_str()),
-        Some(Position::AfterGroup(group)) => match successor(group) {
+        Some(Position::AfterPrefix(group)) => match successor(group) {
             Some(successor) => {
-                after_group = successor;
-                Bound::Included(after_group.as_str().max(prefix))
+                after_prefix = successor;
+                Bound::Included(after_prefix.as_str().max(prefix))
             }
             None => return page,
         },
@@ -56,17 +57,17 @@ pub(crate) fn page<T: Clone>(
         if limit == 0 || !key.starts_with(prefix) {
             break;
         }
-        if page.entries.len() + page.groups.len() == limit {
+        if page.entries.len() + page.common_prefixes.len() == limit {
             page.next = last;
             break;
         }
-        let Some(group) = group_of(key, prefix, delimiter) else {
+        let Some(group) = common_prefix(key, prefix, delimiter) else {
             page.entries.push((key.clone(), value.clone()));
             last = Some(Position::AfterKey(key.clone()));
             continue;
         };
-        page.groups.push(group.to_owned());
-        last = Some(Position::AfterGroup(group.to_owned()));
+        page.common_prefixes.push(group.to_owned());
+        last = Some(Position::AfterPrefix(group.to_owned()));
         let Some(successor) = successor(group) else {
             break;
         };
@@ -75,7 +76,7 @@ pub(crate) fn page<T: Clone>(
     page
 }
 
-/// The smallest string above all that begin with `prefix`; UTF-8 sorts like its code points.
+/// Returns the smallest string greater than all strings that begin with `prefix`. UTF-8 sorts like its code points.
 fn successor(prefix: &str) -> Option<String> {
     let mut successor = prefix.to_owned();
     while let Some(last) = successor.pop() {
@@ -97,15 +98,15 @@ mod tests {
 
     fn check(
         (prefix, delimiter, start, limit): (&str, Option<&str>, Option<Position>, usize),
-        (keys, groups, next): (&[&str], &[&str], Option<Position>),
+        (keys, prefixes, next): (&[&str], &[&str], Option<Position>),
     ) {
         let all: BTreeMap<_, _> =
             ["a", "a/b", "a/c/d", "a\u{10FFFF}", "b/1", "b/2", "c"].map(|key| (key.to_owned(), ())).into();
-        let page = page(&all, prefix, delimiter, start.as_ref(), limit);
-        let found: Vec<_> = page.entries.iter().map(|(key, ())| key.as_str()).collect();
+        let page = list_page(&all, prefix, delimiter, start.as_ref(), limit);
+        let listed: Vec<_> = page.entries.iter().map(|(key, ())| key.as_str()).collect();
         assert_eq!(
-            (found.as_slice(), page.groups, page.next),
-            (keys, groups.iter().map(|&g| g.to_owned()).collect(), next)
+            (listed.as_slice(), page.common_prefixes, page.next),
+            (keys, prefixes.iter().map(|&prefix| prefix.to_owned()).collect(), next)
         );
     }
 
@@ -113,26 +114,26 @@ mod tests {
         Some(Position::AfterKey(key.to_owned()))
     }
 
-    fn after_group(group: &str) -> Option<Position> {
-        Some(Position::AfterGroup(group.to_owned()))
+    fn after_prefix(prefix: &str) -> Option<Position> {
+        Some(Position::AfterPrefix(prefix.to_owned()))
     }
 
     #[test]
-    fn pages() {
+    fn pages_respect_prefix_delimiter_start_and_limit() {
         check(("", None, None, 2), (&["a", "a/b"], &[], after_key("a/b")));
         check(("", None, after_key("b/1"), 9), (&["b/2", "c"], &[], None));
         check(("", Some("/"), None, 9), (&["a", "a\u{10FFFF}", "c"], &["a/", "b/"], None));
-        check(("", Some("/"), None, 2), (&["a"], &["a/"], after_group("a/")));
-        check(("", Some("/"), after_group("a/"), 9), (&["a\u{10FFFF}", "c"], &["b/"], None));
+        check(("", Some("/"), None, 2), (&["a"], &["a/"], after_prefix("a/")));
+        check(("", Some("/"), after_prefix("a/"), 9), (&["a\u{10FFFF}", "c"], &["b/"], None));
         check(("a/", Some("/"), None, 9), (&["a/b"], &["a/c/"], None));
         check(("b/", None, after_key("a"), 9), (&["b/1", "b/2"], &[], None));
-        check(("b/", None, after_group("a/"), 9), (&["b/1", "b/2"], &[], None));
+        check(("b/", None, after_prefix("a/"), 9), (&["b/1", "b/2"], &[], None));
         check(("", None, None, 0), (&[], &[], None));
         check(("", None, None, 7), (&["a", "a/b", "a/c/d", "a\u{10FFFF}", "b/1", "b/2", "c"], &[], None));
     }
 
     #[test]
-    fn successors() {
+    fn successor_is_the_next_string_after_a_prefix() {
         assert_eq!(successor("a/"), Some("a0".to_owned()));
         assert_eq!(successor("a\u{10FFFF}"), Some("b".to_owned()));
         assert_eq!(successor("\u{D7FF}"), Some("\u{E000}".to_owned()));

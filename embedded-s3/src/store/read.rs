@@ -1,4 +1,4 @@
-//! From the blobs of an object to a stream, in flat memory.
+//! Streams the bytes of an object from its blobs, one chunk in memory at a time.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -9,16 +9,16 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use s3s::dto::StreamingBlob;
 
-use super::StoreError;
+use super::error::StoreError;
 use super::record::Object;
 
-/// Read from disk at a time.
-const CHUNK: u64 = 256 * 1024;
+/// Bytes read from disk at once.
+const CHUNK_BYTES: u64 = 256 * 1024;
 
-/// Streams a range of an object's bytes, which must lie within it.
+/// Streams a range of an object's bytes. The range must lie within the object.
 ///
-/// The first chunk is read before this returns, so that a disk that fails gives an error rather
-/// than a broken body. The stream keeps the object's files alive.
+/// The first chunk is read before this function returns, so that a failing disk leads to an error response instead of a
+/// truncated body. The stream keeps the object's files from being removed.
 pub(crate) async fn read(object: Arc<Object>, range: Range<u64>) -> Result<StreamingBlob, StoreError> {
     let cursor = Cursor { object, range, open: None };
     let Some((first, cursor)) = cursor.advance().await? else {
@@ -54,7 +54,7 @@ impl Cursor {
             Some(open) => open,
             None => open_at(&self.object, self.range.start)?,
         };
-        let length = CHUNK.min(open.remaining).min(self.range.end - self.range.start);
+        let length = CHUNK_BYTES.min(open.remaining).min(self.range.end - self.range.start);
         let mut chunk = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         open.file.read_exact(&mut chunk)?;
         open.remaining -= length;

@@ -1,4 +1,4 @@
-//! What the metadata files say, and the same in memory.
+//! Contents of the metadata files, and objects in memory.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use s3s::crypto::{Checksum as _, Sha256};
 use serde::{Deserialize, Serialize};
 
-use super::blob::{Blob, BlobId};
+use super::blob::Blob;
+use super::disk::BlobId;
 
-/// Headers that are stored with an object and returned as they came.
+/// Headers that are stored with an object and returned unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Attributes {
@@ -34,11 +35,11 @@ pub(crate) struct Attributes {
     pub user: BTreeMap<String, String>,
 }
 
-/// MD5 of the bytes, or of the MD5s of the parts with their number.
+/// MD5 of the bytes; for a multipart object, MD5 of the parts' MD5s and the number of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Etag {
     pub md5: [u8; 16],
-    /// 0 for an object that was uploaded in one go.
+    /// Number of parts; 0 for an object that was not uploaded in parts.
     pub parts: u32,
 }
 
@@ -63,18 +64,18 @@ impl FromStr for Etag {
     }
 }
 
-/// A committed object. Immutable: an overwrite makes another one.
+/// A committed object. Immutable: an overwrite creates a new one.
 #[derive(Debug)]
 pub(crate) struct Object {
     pub etag: Etag,
     pub modified_ms: u64,
     pub size: u64,
-    /// In order; more than one after a multi-part upload.
+    /// In order. More than one after a multipart upload.
     pub blobs: Box<[Arc<Blob>]>,
     pub attributes: Arc<Attributes>,
 }
 
-/// File of an object.
+/// Metadata file of an object.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
     pub key: String,
@@ -110,16 +111,16 @@ impl ObjectRecord {
     }
 }
 
-/// File of a bucket.
+/// Metadata file of a bucket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct BucketRecord {
     pub created_ms: u64,
-    /// What was put as its CORS configuration. Kept for reading back, never consulted.
+    /// The CORS configuration that a client stored. It is returned on request and has no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<serde_json::Value>,
 }
 
-/// File of a multi-part upload that was begun.
+/// Metadata file of an open multipart upload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UploadRecord {
     pub bucket: String,
@@ -129,7 +130,7 @@ pub(crate) struct UploadRecord {
     pub attributes: Attributes,
 }
 
-/// File of an uploaded part.
+/// Metadata file of an uploaded part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PartRecord {
     pub number: u16,
@@ -139,32 +140,34 @@ pub(crate) struct PartRecord {
     pub blob: BlobRecord,
 }
 
-/// Folder and file name of a key below its bucket. A key never becomes part of a path.
+/// Returns folder and file name of a key's metadata within its bucket. They are a hash, because keys must not become
+/// part of a path.
 pub(crate) fn record_location(key: &str) -> (String, String) {
     let digest = hex::encode(Sha256::checksum(key.as_bytes()));
     (digest.get(..2).unwrap_or_default().to_owned(), format!("{digest}.json"))
 }
 
-/// Shares equal attributes: most objects of a bucket have the same few, and there are many objects.
+/// Shares equal attributes in memory. There are many objects, and most have the same few attributes.
 #[derive(Debug, Default)]
 pub(crate) struct AttributePool {
-    known: Mutex<Pool>,
+    entries: Mutex<PoolEntries>,
 }
 
 #[derive(Debug, Default)]
-struct Pool {
+struct PoolEntries {
     shared: HashSet<Arc<Attributes>>,
+    /// Number of entries at which unused ones are removed.
     sweep_at: usize,
 }
 
 impl AttributePool {
     pub(super) fn share(&self, attributes: Attributes) -> Arc<Attributes> {
-        let mut pool = self.known.lock();
-        if let Some(known) = pool.shared.get(&attributes) {
-            return Arc::clone(known);
+        let mut pool = self.entries.lock();
+        if let Some(existing) = pool.shared.get(&attributes) {
+            return Arc::clone(existing);
         }
         if pool.shared.len() >= pool.sweep_at {
-            pool.shared.retain(|known| Arc::strong_count(known) > 1);
+            pool.shared.retain(|entry| Arc::strong_count(entry) > 1);
             pool.sweep_at = pool.shared.len().saturating_mul(2).max(64);
         }
         let attributes = Arc::new(attributes);
@@ -173,7 +176,7 @@ impl AttributePool {
     }
 }
 
-/// Milliseconds since 1970.
+/// Returns the current time in milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use crate::support::{TestServer, client_with, code, http, status};
 
 #[tokio::test]
-async fn buckets_come_and_go() {
+async fn buckets_can_be_created_listed_and_deleted() {
     let server = TestServer::start().await;
     let client = &server.client;
     client.create_bucket().bucket("another.one").send().await.unwrap();
@@ -27,7 +27,7 @@ async fn buckets_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_bucket_with_objects_stays() {
+async fn deleting_a_bucket_with_objects_returns_409() {
     let server = TestServer::start().await;
     server.put("a", "1").await;
     let error = server.client.delete_bucket().bucket("files").send().await.unwrap_err();
@@ -40,7 +40,7 @@ async fn a_bucket_with_objects_stays() {
 }
 
 #[tokio::test]
-async fn names_are_checked() {
+async fn invalid_bucket_names_are_rejected() {
     let server = TestServer::start().await;
     for name in ["..", "a", "UPPER", "a_b", "-ab", "192.168.0.1", "a..b"] {
         if let Err(error) = server.client.create_bucket().bucket(name).send().await {
@@ -49,18 +49,18 @@ async fn names_are_checked() {
             panic!("{name} was accepted");
         }
     }
-    // Clients resolve these before they send them.
+    // HTTP clients resolve `..` before they send a path, so write the request by hand.
     let mut connection = TcpStream::connect(server.address).await.unwrap();
     connection.write_all(b"PUT /%2e%2e HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 400"), "{response}");
     let entries: Vec<_> = std::fs::read_dir(server.folder.path().join("buckets")).unwrap().collect();
     assert_eq!(entries.len(), 1);
 }
 
 #[tokio::test]
-async fn settings_that_clients_ask_for() {
+async fn bucket_settings_are_stored_and_unsupported_ones_return_501() {
     let server = TestServer::start().await;
     let client = &server.client;
     let location = client.get_bucket_location().bucket("files").send().await.unwrap();
@@ -82,7 +82,7 @@ async fn settings_that_clients_ask_for() {
 }
 
 #[tokio::test]
-async fn only_the_key_pair_opens() {
+async fn requests_without_a_valid_signature_return_403() {
     let server = TestServer::start().await;
     let stranger = client_with(server.address, "wrong-secret", |builder| builder);
     let error = stranger.list_buckets().send().await.unwrap_err();

@@ -3,7 +3,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use crate::support::{BUCKET, TestServer, code, http, status};
 
 #[tokio::test]
-async fn writing_only_what_is_new() {
+async fn put_with_if_none_match_fails_if_the_key_exists() {
     let server = TestServer::start().await;
     let put = || server.client.put_object().bucket(BUCKET).key("once").body(ByteStream::from_static(b"1"));
     put().if_none_match("*").send().await.unwrap();
@@ -13,7 +13,7 @@ async fn writing_only_what_is_new() {
 }
 
 #[tokio::test]
-async fn of_many_that_want_to_be_first_one_is() {
+async fn one_of_many_concurrent_conditional_puts_succeeds() {
     let server = TestServer::start().await;
     let puts = (0..12_u8).map(|number| {
         let put = server.client.put_object().bucket(BUCKET).key("race").if_none_match("*");
@@ -27,7 +27,7 @@ async fn of_many_that_want_to_be_first_one_is() {
 }
 
 #[tokio::test]
-async fn writing_over_a_known_version() {
+async fn put_with_if_match_requires_the_current_etag() {
     let server = TestServer::start().await;
     let put = || server.client.put_object().bucket(BUCKET).key("known").body(ByteStream::from_static(b"2"));
     let error = put().if_match("\"00000000000000000000000000000000\"").send().await.unwrap_err();
@@ -44,26 +44,26 @@ async fn writing_over_a_known_version() {
 }
 
 #[tokio::test]
-async fn reading_what_changed() {
+async fn conditional_reads_follow_rfc_9110() {
     let server = TestServer::start().await;
     server.put("page", "content").await;
     let get = || server.client.get_object().bucket(BUCKET).key("page");
     let head = server.client.head_object().bucket(BUCKET).key("page").send().await.unwrap();
     let etag = head.e_tag().unwrap();
-    let (before, after) = (DateTime::from_secs(1_000_000_000), DateTime::from_secs(4_000_000_000));
+    let (past, future) = (DateTime::from_secs(1_000_000_000), DateTime::from_secs(4_000_000_000));
     let modified = DateTime::from_secs(head.last_modified().unwrap().secs());
 
     get().if_match(etag).send().await.unwrap();
     get().if_none_match("\"00000000000000000000000000000000\"").send().await.unwrap();
-    get().if_modified_since(before).send().await.unwrap();
+    get().if_modified_since(past).send().await.unwrap();
     get().if_unmodified_since(modified).send().await.unwrap();
-    // The ETag decides where both are given.
-    get().if_match(etag).if_unmodified_since(before).send().await.unwrap();
-    get().if_none_match("\"00000000000000000000000000000000\"").if_modified_since(after).send().await.unwrap();
+    // The ETag takes precedence if both are given.
+    get().if_match(etag).if_unmodified_since(past).send().await.unwrap();
+    get().if_none_match("\"00000000000000000000000000000000\"").if_modified_since(future).send().await.unwrap();
 
     let failed = get().if_match("\"00000000000000000000000000000000\"").send().await.unwrap_err();
     assert_eq!(status(&failed), 412);
-    assert_eq!(status(&get().if_unmodified_since(before).send().await.unwrap_err()), 412);
+    assert_eq!(status(&get().if_unmodified_since(past).send().await.unwrap_err()), 412);
     for unchanged in [get().if_none_match(etag), get().if_none_match("*"), get().if_modified_since(modified)] {
         let error = unchanged.send().await.unwrap_err();
         assert_eq!(status(&error), 304);
@@ -74,7 +74,7 @@ async fn reading_what_changed() {
 }
 
 #[tokio::test]
-async fn resuming_a_download() {
+async fn if_range_returns_the_whole_object_if_it_changed() {
     let server = TestServer::start().await;
     server.put("video", "0123456789").await;
     let url = server.sign_get("video").await;

@@ -1,10 +1,10 @@
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MetadataDirective};
 
-use crate::multipart::{MIB, begin, part};
+use crate::multipart::{MIB, create_upload, upload_part};
 use crate::support::{BUCKET, TestServer, bytes, code, status};
 
 #[tokio::test]
-async fn a_copy_is_an_object_of_its_own() {
+async fn copy_is_independent_of_its_source() {
     let server = TestServer::start().await;
     let client = &server.client;
     client.create_bucket().bucket("other").send().await.unwrap();
@@ -34,7 +34,7 @@ async fn a_copy_is_an_object_of_its_own() {
 }
 
 #[tokio::test]
-async fn conditions_on_the_source() {
+async fn copy_fails_if_a_condition_on_the_source_fails() {
     let server = TestServer::start().await;
     server.put("source", "1").await;
     let copy = || server.client.copy_object().bucket(BUCKET).key("target").copy_source("files/source");
@@ -46,17 +46,17 @@ async fn conditions_on_the_source() {
 }
 
 #[tokio::test]
-async fn parts_from_objects() {
+async fn upload_part_copy_copies_a_range_of_an_object() {
     let server = TestServer::start().await;
     let client = &server.client;
     let source = bytes(7, 6 * MIB);
     server.put("source", source.clone()).await;
-    let id = begin(client, "joined").await;
+    let id = create_upload(client, "joined").await;
     let copy = client.upload_part_copy().bucket(BUCKET).key("joined").upload_id(&id).part_number(1);
     let copied = copy.copy_source("files/source").copy_source_range("bytes=10-5242889").send().await.unwrap();
     let etag = copied.copy_part_result().unwrap().e_tag().unwrap();
     let first = CompletedPart::builder().part_number(1).e_tag(etag).build();
-    let second = part(client, "joined", &id, 2, b"end".to_vec()).await;
+    let second = upload_part(client, "joined", &id, 2, b"end".to_vec()).await;
     let parts = CompletedMultipartUpload::builder().parts(first).parts(second).build();
     let complete = client.complete_multipart_upload().bucket(BUCKET).key("joined").upload_id(&id);
     complete.multipart_upload(parts).send().await.unwrap();

@@ -5,7 +5,7 @@ use crate::support::{TestServer, http};
 const ORIGIN: &str = "https://app.example";
 
 #[tokio::test]
-async fn preflights_are_answered() {
+async fn preflight_is_answered_for_any_origin() {
     let server = TestServer::start().await;
     for method in ["GET", "PUT", "POST", "HEAD", "DELETE"] {
         let preflight = http()
@@ -14,9 +14,9 @@ async fn preflights_are_answered() {
             .header("access-control-request-method", method)
             .header("access-control-request-headers", "content-type,x-amz-meta-a")
             .header("access-control-request-private-network", "true");
-        let answer = preflight.send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let headers = answer.headers();
+        let response = preflight.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let headers = response.headers();
         assert_eq!(headers["access-control-allow-origin"], "*");
         assert!(headers["access-control-allow-methods"].to_str().unwrap().contains(method));
         assert_eq!(headers["access-control-allow-headers"], "content-type,x-amz-meta-a");
@@ -25,7 +25,7 @@ async fn preflights_are_answered() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_can_read_answers() {
+async fn pages_of_other_origins_can_read_responses() {
     let server = TestServer::start().await;
     let http = http();
     let url = server.sign_put("a", |put| put).await;
@@ -34,8 +34,8 @@ async fn pages_of_other_origins_can_read_answers() {
     assert_eq!(put.headers()["access-control-allow-origin"], "*");
     let exposed = put.headers()["access-control-expose-headers"].to_str().unwrap().to_lowercase();
     assert!(exposed.split(',').any(|name| name == "etag"), "{exposed}");
-    // A page must be able to tell why it was refused.
-    let refused = http.put(server.url("/files/a")).header("origin", ORIGIN).body("x").send().await.unwrap();
-    assert_eq!(refused.status(), 403);
-    assert_eq!(refused.headers()["access-control-allow-origin"], "*");
+    // A page must be able to read error responses too.
+    let rejected = http.put(server.url("/files/a")).header("origin", ORIGIN).body("x").send().await.unwrap();
+    assert_eq!(rejected.status(), 403);
+    assert_eq!(rejected.headers()["access-control-allow-origin"], "*");
 }

@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of things: what was acknowledged is there, what was not is whole or absent.
+//! Kills the server with `kill -9` under load. Acknowledged writes must survive. Unacknowledged writes must be complete
+//! or absent.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,17 +14,17 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-use crate::multipart::{MIB, begin};
-use crate::support::{BUCKET, TestServer, bytes, client, config, files_below, get};
+use crate::multipart::{MIB, create_upload};
+use crate::support::{BUCKET, TestServer, bytes, client, config, count_files, get};
 
-/// Set for the process that is to be killed.
+/// Set for the child process, which is killed.
 const ROOT_VARIABLE: &str = "EMBEDDED_S3_CRASH_TEST_ROOT";
 const ADDRESS_PREFIX: &str = "listening on ";
 const TASKS: u64 = 4;
 const KEYS_OF_TASK: u64 = 6;
 const ROUNDS: u64 = 3;
 
-/// Not a test by itself: what [`acknowledged_objects_survive`] runs and kills.
+/// Not a test by itself: the child process that [`acknowledged_writes_survive_kill`] starts and kills.
 #[tokio::test]
 async fn serve_until_killed() {
     let Ok(root) = std::env::var(ROOT_VARIABLE) else {
@@ -52,11 +53,11 @@ async fn start_child(root: &Path) -> (Child, Client) {
     }
 }
 
-/// What a key may hold: `None` is nothing.
+/// Seeds of the contents that a key may have. `None` stands for no object.
 #[derive(Clone, Debug)]
 struct Expected {
     acknowledged: Option<u64>,
-    /// Sent but not answered.
+    /// A write that was sent but not answered.
     pending: Option<Option<u64>>,
 }
 
@@ -71,8 +72,8 @@ fn content(seed: u64) -> Vec<u8> {
     bytes(seed, length)
 }
 
-/// Puts, overwrites and deletes until the server is gone.
-async fn work(
+/// Creates, overwrites and deletes objects until the server dies.
+async fn write_until_killed(
     client: Client,
     task: u64,
     round: u64,
@@ -82,18 +83,18 @@ async fn work(
     for step in 1.. {
         let seed = round * 1_000_000 + task * 100_000 + step;
         let key = format!("task {task}/{}", step % KEYS_OF_TASK);
-        let wanted = (step % 7 != 0).then_some(seed);
+        let target = (step % 7 != 0).then_some(seed);
         let state = keys.entry(key.clone()).or_insert(Expected { acknowledged: None, pending: None });
-        state.pending = Some(wanted);
-        let answered = match wanted {
+        state.pending = Some(target);
+        let is_answered = match target {
             None => client.delete_object().bucket(BUCKET).key(&key).send().await.is_ok(),
             Some(seed) if seed % 10 == 9 => put_in_parts(&client, &key, seed).await.is_some(),
             Some(seed) => crate::support::put(&client, &key, content(seed)).await.is_ok(),
         };
-        if !answered {
+        if !is_answered {
             break;
         }
-        *state = Expected { acknowledged: wanted, pending: None };
+        *state = Expected { acknowledged: target, pending: None };
         done.add_permits(1);
     }
     keys
@@ -114,9 +115,9 @@ async fn put_in_parts(client: &Client, key: &str, seed: u64) -> Option<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_objects_survive() {
+async fn acknowledged_writes_survive_kill() {
     let server = TestServer::start().await;
-    let abandoned = begin(&server.client, "abandoned").await;
+    let abandoned = create_upload(&server.client, "abandoned").await;
     let folder = server.stop().await;
     let mut keys: Vec<HashMap<String, Expected>> = vec![HashMap::new(); usize::try_from(TASKS).unwrap()];
     for round in 0..ROUNDS {
@@ -124,11 +125,11 @@ async fn acknowledged_objects_survive() {
         let done = Arc::new(Semaphore::new(0));
         let tasks: Vec<_> = (0..TASKS)
             .zip(std::mem::take(&mut keys))
-            .map(|(task, keys)| tokio::spawn(work(client.clone(), task, round, keys, Arc::clone(&done))))
+            .map(|(task, keys)| tokio::spawn(write_until_killed(client.clone(), task, round, keys, Arc::clone(&done))))
             .collect();
-        // Each round at another point.
-        let enough = 20 + u32::try_from(round).unwrap() * 7;
-        done.acquire_many(enough).await.unwrap().forget();
+        // Kill after a different number of writes in each round.
+        let writes = 20 + u32::try_from(round).unwrap() * 7;
+        done.acquire_many(writes).await.unwrap().forget();
         child.kill().await.unwrap();
         for task in tasks {
             keys.push(task.await.unwrap());
@@ -137,12 +138,12 @@ async fn acknowledged_objects_survive() {
         drop(store);
         let (mut child, client) = start_child(folder.path()).await;
         for (key, state) in keys.iter_mut().flatten() {
-            let found = get(&client, key).await;
-            let whole = |seed: Option<u64>| seed.map(content) == found;
-            if let Some(pending) = state.pending.take().filter(|pending| whole(*pending)) {
+            let current = get(&client, key).await;
+            let is_current = |seed: Option<u64>| seed.map(content) == current;
+            if let Some(pending) = state.pending.take().filter(|pending| is_current(*pending)) {
                 state.acknowledged = pending;
             }
-            assert!(whole(state.acknowledged), "{key} after round {round}: {state:?}");
+            assert!(is_current(state.acknowledged), "{key} after round {round}: {state:?}");
         }
         child.kill().await.unwrap();
     }
@@ -152,6 +153,6 @@ async fn acknowledged_objects_survive() {
     assert_eq!(listed.contents().len(), present);
     let list = server.client.list_parts().bucket(BUCKET).key("abandoned").upload_id(abandoned);
     list.send().await.unwrap();
-    assert_eq!(files_below(&server.folder.path().join("quarantine")), 0);
-    assert_eq!(files_below(&server.folder.path().join("tmp")), 0);
+    assert_eq!(count_files(&server.folder.path().join("quarantine")), 0);
+    assert_eq!(count_files(&server.folder.path().join("tmp")), 0);
 }

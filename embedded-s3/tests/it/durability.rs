@@ -5,10 +5,10 @@ use embedded_s3::{OpenError, Store};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::support::{BUCKET, TestServer, bytes, files_below};
+use crate::support::{BUCKET, TestServer, bytes, count_files};
 
 #[tokio::test]
-async fn a_cut_connection_changes_nothing() {
+async fn interrupted_upload_changes_nothing() {
     let server = TestServer::start().await;
     server.put("kept", "good").await;
     let url = server.sign_put("kept", |put| put).await;
@@ -19,20 +19,20 @@ async fn a_cut_connection_changes_nothing() {
         connection.write_all(head.as_bytes()).await.unwrap();
         connection.write_all(&bytes(1, sent)).await.unwrap();
         connection.shutdown().await.unwrap();
-        // The server answers (or closes) once it has noticed, so this waits for it.
-        let mut answer = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut connection, &mut answer).await.unwrap();
-        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+        // The server answers or closes the connection once it notices, so this waits for it.
+        let mut response = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut connection, &mut response).await.unwrap();
+        assert!(!response.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&response));
     }
     assert_eq!(server.get("kept").await.unwrap(), b"good");
     let server = server.restart().await;
     assert_eq!(server.get("kept").await.unwrap(), b"good");
-    assert_eq!(files_below(&server.folder.path().join("tmp")), 0);
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 1);
+    assert_eq!(count_files(&server.folder.path().join("tmp")), 0);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
 }
 
 #[tokio::test]
-async fn one_server_a_folder() {
+async fn folder_in_use_cannot_be_opened_again() {
     let server = TestServer::start().await;
     let error = Store::open(server.folder.path()).await.unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
@@ -42,11 +42,11 @@ async fn one_server_a_folder() {
 }
 
 #[tokio::test]
-async fn a_newer_layout_is_left_alone() {
+async fn newer_layout_is_not_opened() {
     let folder = TestServer::start().await.stop().await;
     fs::write(folder.path().join("format"), "2\n").unwrap();
     let error = Store::open(folder.path()).await.unwrap_err();
-    assert!(matches!(&error, OpenError::Format { found, .. } if found == "2"), "{error}");
+    assert!(matches!(&error, OpenError::Format { version, .. } if version == "2"), "{error}");
 }
 
 fn metadata_files(root: &Path) -> Vec<PathBuf> {
@@ -61,7 +61,7 @@ fn metadata_of(root: &Path, key: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn leftovers_are_removed() {
+async fn leftover_files_are_removed_on_open() {
     let server = TestServer::start().await;
     server.put("a", "1").await;
     let folder = server.stop().await;
@@ -76,9 +76,9 @@ async fn leftovers_are_removed() {
     assert_eq!(server.get("a").await.unwrap(), b"1");
 }
 
-/// One bad file costs one object, and its bytes are not thrown away with it.
+/// An unusable file affects only its own object, and the bytes of that object are kept.
 #[tokio::test]
-async fn bad_metadata_is_moved_aside() {
+async fn unusable_metadata_is_moved_to_quarantine() {
     let server = TestServer::start().await;
     for key in ["good", "garbled", "moved"] {
         server.put(key, key).await;
@@ -92,24 +92,24 @@ async fn bad_metadata_is_moved_aside() {
     assert_eq!(server.get("good").await.unwrap(), b"good");
     assert_eq!(server.get("garbled").await, None);
     assert_eq!(server.get("moved").await, None);
-    assert_eq!(files_below(&server.folder.path().join("quarantine")), 2);
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 3);
+    assert_eq!(count_files(&server.folder.path().join("quarantine")), 2);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 3);
     server.put("garbled", "again").await;
     let folder = server.stop().await;
     fs::remove_dir_all(folder.path().join("quarantine")).unwrap();
     let server = TestServer::start_on(folder).await;
     assert_eq!(server.get("garbled").await.unwrap(), b"again");
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 2);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 2);
 }
 
-/// A crash between the commit of a completed upload and the removal of its folder.
+/// Simulates a crash between the commit of a completed upload and the removal of its folder.
 #[tokio::test]
-async fn a_completed_upload_stays_completed() {
+async fn completed_upload_stays_completed_after_a_crash() {
     let server = TestServer::start().await;
-    let id = crate::multipart::begin(&server.client, "film").await;
-    let part = crate::multipart::part(&server.client, "film", &id, 1, b"content".to_vec()).await;
+    let id = crate::multipart::create_upload(&server.client, "film").await;
+    let part = crate::multipart::upload_part(&server.client, "film", &id, 1, b"content".to_vec()).await;
     let uploads = server.folder.path().join("uploads");
-    let before: Vec<_> = fs::read_dir(uploads.join(&id))
+    let saved: Vec<_> = fs::read_dir(uploads.join(&id))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .map(|path| (path.clone(), fs::read(path).unwrap()))
@@ -119,7 +119,7 @@ async fn a_completed_upload_stays_completed() {
     complete.multipart_upload(parts).send().await.unwrap();
     let folder = server.stop().await;
     fs::create_dir(uploads.join(&id)).unwrap();
-    for (path, content) in before {
+    for (path, content) in saved {
         fs::write(path, content).unwrap();
     }
     let server = TestServer::start_on(folder).await;
@@ -130,7 +130,7 @@ async fn a_completed_upload_stays_completed() {
 }
 
 #[tokio::test]
-async fn shutting_down_lets_requests_finish() {
+async fn shutdown_waits_for_open_requests() {
     let server = TestServer::start().await;
     let content = bytes(5, 3_000_000);
     server.put("long", content.clone()).await;
@@ -142,7 +142,7 @@ async fn shutting_down_lets_requests_finish() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_can_read_the_folder() {
+async fn folder_is_readable_only_by_its_owner() {
     use std::os::unix::fs::PermissionsExt as _;
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("a/b");

@@ -18,7 +18,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// A form that may put a file of 3 to 10 bytes and of type text/plain below `uploads/`.
+/// Returns a signed form that permits a text file of 3 to 10 bytes below `uploads/`.
 fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> Form {
     let now = OffsetDateTime::now_utc();
     let date = now.format(AMZ_DATE).unwrap();
@@ -50,14 +50,14 @@ fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> 
 
 async fn submit(server: &TestServer, form: Form, file: &'static str) -> (u16, String) {
     let form = form.part("file", Part::text(file).file_name("picked.txt"));
-    let answer = http().post(server.url("/files")).multipart(form).send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+    let response = http().post(server.url("/files")).multipart(form).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
 }
 
 const PLAIN: (&str, &str) = ("Content-Type", "text/plain");
 
 #[tokio::test]
-async fn a_form_that_keeps_to_its_policy() {
+async fn form_that_satisfies_its_policy_uploads_the_file() {
     let server = TestServer::start().await;
     let (status, _) = submit(&server, form("uploads/ä.txt", 60, &[PLAIN]), "12345").await;
     assert_eq!(status, 204);
@@ -71,7 +71,7 @@ async fn a_form_that_keeps_to_its_policy() {
 }
 
 #[tokio::test]
-async fn the_size_must_be_in_range() {
+async fn form_with_a_file_outside_the_size_range_returns_400() {
     let server = TestServer::start().await;
     for (file, code) in [("12345678901", "EntityTooLarge"), ("12", "EntityTooSmall"), ("", "EntityTooSmall")] {
         let (status, body) = submit(&server, form("uploads/a", 60, &[PLAIN]), file).await;
@@ -83,9 +83,9 @@ async fn the_size_must_be_in_range() {
 }
 
 #[tokio::test]
-async fn a_form_that_breaks_its_policy() {
+async fn form_that_violates_its_policy_is_rejected() {
     let server = TestServer::start().await;
-    let refused = [
+    let rejected = [
         (form("elsewhere/a", 60, &[PLAIN]), "other folder"),
         (form("uploads/a", 60, &[("Content-Type", "text/html")]), "other type"),
         (form("uploads/a", 60, &[]), "no type"),
@@ -101,7 +101,7 @@ async fn a_form_that_breaks_its_policy() {
             "version 2",
         ),
     ];
-    for (form, reason) in refused {
+    for (form, reason) in rejected {
         let (status, body) = submit(&server, form, "12345").await;
         assert!((400..=403).contains(&status), "{reason}: {status} {body}");
     }
@@ -109,7 +109,7 @@ async fn a_form_that_breaks_its_policy() {
 }
 
 #[tokio::test]
-async fn keys_in_forms_are_checked() {
+async fn form_with_too_long_key_is_rejected() {
     let server = TestServer::start().await;
     let key = format!("uploads/{}", "k".repeat(1020));
     let (status, body) = submit(&server, form(&key, 60, &[PLAIN]), "12345").await;

@@ -1,6 +1,6 @@
 use crate::support::{BUCKET, TestServer, code, status};
 
-fn odd_keys() -> Vec<String> {
+fn unusual_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
         "a",
         "a/b",
@@ -50,10 +50,10 @@ fn odd_keys() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_key_is_its_own() {
+async fn unusual_keys_round_trip_and_do_not_collide() {
     let server = TestServer::start().await;
     server.client.create_bucket().bucket("neighbour").send().await.unwrap();
-    let keys = odd_keys();
+    let keys = unusual_keys();
     for key in &keys {
         server.put(key, format!("content of {key}")).await;
     }
@@ -77,7 +77,7 @@ async fn every_key_is_its_own() {
 }
 
 #[tokio::test]
-async fn a_key_has_at_most_1024_bytes() {
+async fn key_longer_than_1024_bytes_is_rejected() {
     let server = TestServer::start().await;
     for key in ["k".repeat(1025), "ß".repeat(513)] {
         let error = server.client.put_object().bucket(BUCKET).key(&key).send().await.unwrap_err();
@@ -86,7 +86,7 @@ async fn a_key_has_at_most_1024_bytes() {
 }
 
 #[tokio::test]
-async fn keys_are_percent_encoded_on_request() {
+async fn listed_keys_are_percent_encoded_on_request() {
     let server = TestServer::start().await;
     server.put("a b/ü\u{1}.txt", "1").await;
     let list = server.client.list_objects_v2().bucket(BUCKET).encoding_type(aws_sdk_s3::types::EncodingType::Url);

@@ -2,7 +2,7 @@ use crate::support::{BUCKET, TestServer, status};
 
 const KEYS: [&str; 8] = ["a", "a/1", "a/2", "a/b/3", "b", "c/1", "c/2", "d"];
 
-async fn filled() -> TestServer {
+async fn start_with_keys() -> TestServer {
     let server = TestServer::start().await;
     for key in KEYS {
         server.put(key, key).await;
@@ -10,8 +10,8 @@ async fn filled() -> TestServer {
     server
 }
 
-/// Everything that is listed, page by page, with `>` before common prefixes.
-async fn pages(server: &TestServer, prefix: &str, delimiter: Option<&str>, size: i32) -> Vec<Vec<String>> {
+/// Lists everything page by page. Common prefixes are marked by `>`.
+async fn list_pages(server: &TestServer, prefix: &str, delimiter: Option<&str>, size: i32) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut token = None;
     loop {
@@ -32,22 +32,22 @@ async fn pages(server: &TestServer, prefix: &str, delimiter: Option<&str>, size:
 }
 
 #[tokio::test]
-async fn prefix_delimiter_and_pages() {
-    let server = filled().await;
-    assert_eq!(pages(&server, "", None, 1000).await, [KEYS.map(str::to_owned).to_vec()]);
-    assert_eq!(pages(&server, "", None, 4).await, [["a", "a/1", "a/2", "a/b/3"], ["b", "c/1", "c/2", "d"]]);
-    assert_eq!(pages(&server, "", Some("/"), 1000).await, [["a", "b", "d", ">a/", ">c/"]]);
-    assert_eq!(pages(&server, "", Some("/"), 2).await, [vec!["a", ">a/"], vec!["b", ">c/"], vec!["d"]]);
-    assert_eq!(pages(&server, "a/", Some("/"), 1000).await, [["a/1", "a/2", ">a/b/"]]);
-    assert_eq!(pages(&server, "a", Some("/"), 1000).await, [["a", ">a/"]]);
-    assert_eq!(pages(&server, "c/", None, 1).await, [["c/1"], ["c/2"]]);
-    assert_eq!(pages(&server, "zzz", None, 1000).await, [Vec::<String>::new()]);
-    assert_eq!(pages(&server, "", None, 0).await, [Vec::<String>::new()]);
+async fn listing_respects_prefix_delimiter_and_page_size() {
+    let server = start_with_keys().await;
+    assert_eq!(list_pages(&server, "", None, 1000).await, [KEYS.map(str::to_owned).to_vec()]);
+    assert_eq!(list_pages(&server, "", None, 4).await, [["a", "a/1", "a/2", "a/b/3"], ["b", "c/1", "c/2", "d"]]);
+    assert_eq!(list_pages(&server, "", Some("/"), 1000).await, [["a", "b", "d", ">a/", ">c/"]]);
+    assert_eq!(list_pages(&server, "", Some("/"), 2).await, [vec!["a", ">a/"], vec!["b", ">c/"], vec!["d"]]);
+    assert_eq!(list_pages(&server, "a/", Some("/"), 1000).await, [["a/1", "a/2", ">a/b/"]]);
+    assert_eq!(list_pages(&server, "a", Some("/"), 1000).await, [["a", ">a/"]]);
+    assert_eq!(list_pages(&server, "c/", None, 1).await, [["c/1"], ["c/2"]]);
+    assert_eq!(list_pages(&server, "zzz", None, 1000).await, [Vec::<String>::new()]);
+    assert_eq!(list_pages(&server, "", None, 0).await, [Vec::<String>::new()]);
 }
 
 #[tokio::test]
-async fn starting_behind_a_key() {
-    let server = filled().await;
+async fn listing_starts_after_a_key_and_rejects_bad_parameters() {
+    let server = start_with_keys().await;
     let list = |after: &str| server.client.list_objects_v2().bucket(BUCKET).start_after(after).send();
     let keys = |after: &'static str| async move {
         let page = list(after).await.unwrap();
@@ -63,7 +63,7 @@ async fn starting_behind_a_key() {
 }
 
 #[tokio::test]
-async fn entries_say_what_the_object_is() {
+async fn listed_entries_have_size_etag_and_time() {
     let server = TestServer::start().await;
     server.put("x", "12345").await;
     let page = server.client.list_objects_v2().bucket(BUCKET).send().await.unwrap();
@@ -74,8 +74,8 @@ async fn entries_say_what_the_object_is() {
 }
 
 #[tokio::test]
-async fn the_first_version_of_listing() {
-    let server = filled().await;
+async fn list_objects_version_1_pages_by_marker() {
+    let server = start_with_keys().await;
     let list = || server.client.list_objects().bucket(BUCKET).delimiter("/").max_keys(2);
     let first = list().send().await.unwrap();
     assert_eq!((first.is_truncated(), first.next_marker()), (Some(true), Some("a/")));

@@ -1,4 +1,4 @@
-//! The server as clients see it: a real one on a free loopback port, the AWS SDK and plain HTTP.
+//! Tests a real server on a free loopback port, with the AWS SDK and with plain HTTP requests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 

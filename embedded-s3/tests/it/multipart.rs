@@ -3,17 +3,17 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use s3s::crypto::{Checksum as _, Md5};
 
-use crate::support::{BUCKET, TestServer, bytes, code, files_below, http, status};
+use crate::support::{BUCKET, TestServer, bytes, code, count_files, http, status};
 
 pub(crate) const MIB: usize = 1024 * 1024;
 
-pub(crate) async fn begin(client: &Client, key: &str) -> String {
-    let begun =
+pub(crate) async fn create_upload(client: &Client, key: &str) -> String {
+    let created =
         client.create_multipart_upload().bucket(BUCKET).key(key).content_type("video/mp4").send().await.unwrap();
-    begun.upload_id().unwrap().to_owned()
+    created.upload_id().unwrap().to_owned()
 }
 
-pub(crate) async fn part(client: &Client, key: &str, id: &str, number: i32, content: Vec<u8>) -> CompletedPart {
+pub(crate) async fn upload_part(client: &Client, key: &str, id: &str, number: i32, content: Vec<u8>) -> CompletedPart {
     let upload = client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(number);
     let uploaded = upload.body(ByteStream::from(content)).send().await.unwrap();
     CompletedPart::builder().part_number(number).set_e_tag(uploaded.e_tag().map(str::to_owned)).build()
@@ -31,19 +31,19 @@ macro_rules! complete {
 }
 
 #[tokio::test]
-async fn parts_become_an_object() {
+async fn completed_upload_becomes_an_object() {
     let server = TestServer::start().await;
     let contents = [bytes(1, 5 * MIB), bytes(2, 5 * MIB + 1), bytes(3, 10)];
-    let id = begin(&server.client, "film").await;
-    // Out of order, one twice, one that is not used in the end.
-    let third = part(&server.client, "film", &id, 9, contents[2].clone()).await;
-    part(&server.client, "film", &id, 1, b"replaced".to_vec()).await;
-    let first = part(&server.client, "film", &id, 1, contents[0].clone()).await;
-    part(&server.client, "film", &id, 5, b"unused".to_vec()).await;
+    let id = create_upload(&server.client, "film").await;
+    // Out of order; part 1 is uploaded twice, and part 5 is not used.
+    let third = upload_part(&server.client, "film", &id, 9, contents[2].clone()).await;
+    upload_part(&server.client, "film", &id, 1, b"replaced".to_vec()).await;
+    let first = upload_part(&server.client, "film", &id, 1, contents[0].clone()).await;
+    upload_part(&server.client, "film", &id, 5, b"unused".to_vec()).await;
     let server = server.restart().await;
     assert_eq!(server.get("film").await, None);
     let client = &server.client;
-    let second = part(client, "film", &id, 2, contents[1].clone()).await;
+    let second = upload_part(client, "film", &id, 2, contents[1].clone()).await;
 
     let listed = client.list_parts().bucket(BUCKET).key("film").upload_id(&id).max_parts(2).send().await.unwrap();
     let numbers: Vec<_> =
@@ -79,21 +79,21 @@ async fn parts_become_an_object() {
     assert_eq!(got.parts_count(), Some(3));
     assert!(got.body.collect().await.unwrap().to_vec() == contents[2]);
     assert!(server.client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap().uploads().is_empty());
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 3);
-    assert_eq!(files_below(&server.folder.path().join("uploads")), 0);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 3);
+    assert_eq!(count_files(&server.folder.path().join("uploads")), 0);
     server.put("film", "short").await;
     let server = server.restart().await;
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 1);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
 }
 
 #[tokio::test]
-async fn what_can_be_wrong_with_parts() {
+async fn invalid_parts_are_rejected() {
     let server = TestServer::start().await;
     server.put("film", "old").await;
     let client = &server.client;
-    let id = begin(client, "film").await;
-    let small = part(client, "film", &id, 1, b"small".to_vec()).await;
-    let last = part(client, "film", &id, 2, b"last".to_vec()).await;
+    let id = create_upload(client, "film").await;
+    let small = upload_part(client, "film", &id, 1, b"small".to_vec()).await;
+    let last = upload_part(client, "film", &id, 2, b"last".to_vec()).await;
     let error = complete!(client, "film", &id, vec![small.clone(), last.clone()]).send().await.unwrap_err();
     assert_eq!((status(&error), code(&error)), (400, "EntityTooSmall"));
     let error = complete!(client, "film", &id, vec![last.clone(), small.clone()]).send().await.unwrap_err();
@@ -123,35 +123,35 @@ async fn what_can_be_wrong_with_parts() {
 }
 
 #[tokio::test]
-async fn aborting() {
+async fn aborted_upload_is_removed() {
     let server = TestServer::start().await;
     let client = &server.client;
-    let id = begin(client, "film").await;
-    part(client, "film", &id, 1, b"part".to_vec()).await;
+    let id = create_upload(client, "film").await;
+    upload_part(client, "film", &id, 1, b"part".to_vec()).await;
     let abort = || client.abort_multipart_upload().bucket(BUCKET).key("film").upload_id(&id).send();
     abort().await.unwrap();
     assert_eq!(status(&abort().await.unwrap_err()), 404);
     let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(2);
     assert_eq!(code(&upload.send().await.unwrap_err()), "NoSuchUpload");
-    // Deleting a bucket ends what was begun in it.
-    let id = begin(client, "film").await;
-    part(client, "film", &id, 1, b"part".to_vec()).await;
+    // Deleting a bucket aborts its open uploads.
+    let id = create_upload(client, "film").await;
+    upload_part(client, "film", &id, 1, b"part".to_vec()).await;
     client.delete_bucket().bucket(BUCKET).send().await.unwrap();
     client.create_bucket().bucket(BUCKET).send().await.unwrap();
     let parts = client.list_parts().bucket(BUCKET).key("film").upload_id(&id).send().await;
     assert_eq!(status(&parts.unwrap_err()), 404);
     let server = server.restart().await;
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 0);
-    assert_eq!(files_below(&server.folder.path().join("uploads")), 0);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 0);
+    assert_eq!(count_files(&server.folder.path().join("uploads")), 0);
 }
 
 #[tokio::test]
-async fn listing_uploads() {
+async fn open_uploads_are_listed_in_pages() {
     let server = TestServer::start().await;
     let client = &server.client;
     let mut ids = Vec::new();
     for key in ["a/1", "a/2", "b", "b"] {
-        ids.push((key, begin(client, key).await));
+        ids.push((key, create_upload(client, key).await));
     }
     ids.sort();
     let mut listed = Vec::new();
@@ -170,25 +170,25 @@ async fn listing_uploads() {
         (key, id) = (page.next_key_marker().map(str::to_owned), page.next_upload_id_marker().map(str::to_owned));
     }
     assert_eq!(listed, ids.into_iter().map(|(key, id)| (key.to_owned(), id)).collect::<Vec<_>>());
-    let folded = client.list_multipart_uploads().bucket(BUCKET).delimiter("/").send().await.unwrap();
-    assert_eq!((folded.uploads().len(), folded.common_prefixes()[0].prefix()), (2, Some("a/")));
+    let grouped = client.list_multipart_uploads().bucket(BUCKET).delimiter("/").send().await.unwrap();
+    assert_eq!((grouped.uploads().len(), grouped.common_prefixes()[0].prefix()), (2, Some("a/")));
 }
 
-/// What a browser does: every part by a signed URL of its own.
+/// Browsers upload each part by its own presigned URL.
 #[tokio::test]
-async fn presigned_parts() {
+async fn parts_can_be_uploaded_by_presigned_urls() {
     let server = TestServer::start().await;
     let client = &server.client;
     let http = http();
-    let id = begin(client, "film").await;
+    let id = create_upload(client, "film").await;
     let contents = [bytes(4, 5 * MIB), bytes(5, 77)];
     let mut parts = Vec::new();
     for (number, content) in (1..).zip(&contents) {
         let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(number);
-        let url = upload.presigned(crate::support::in_an_hour()).await.unwrap();
-        let answer = http.put(url.uri()).body(content.clone()).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        let url = upload.presigned(crate::support::for_one_hour()).await.unwrap();
+        let response = http.put(url.uri()).body(content.clone()).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let etag = response.headers()["etag"].to_str().unwrap().to_owned();
         parts.push(CompletedPart::builder().part_number(number).e_tag(etag).build());
     }
     complete!(client, "film", &id, parts).send().await.unwrap();

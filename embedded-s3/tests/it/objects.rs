@@ -6,10 +6,10 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, Delete, ObjectIdentifier, ServerSideE
 use futures::{StreamExt as _, stream};
 use s3s::crypto::{Checksum as _, Md5};
 
-use crate::support::{BUCKET, TestServer, bytes, client_with, code, files_below, http, status};
+use crate::support::{BUCKET, TestServer, bytes, client_with, code, count_files, http, status};
 
 #[tokio::test]
-async fn an_object_comes_back_as_it_went() {
+async fn object_round_trips_with_its_headers() {
     let server = TestServer::start().await;
     let client = &server.client;
     let content = bytes(1, 700_001);
@@ -50,7 +50,7 @@ async fn an_object_comes_back_as_it_went() {
 }
 
 #[tokio::test]
-async fn an_empty_object_is_an_object() {
+async fn empty_object_can_be_stored() {
     let server = TestServer::start().await;
     server.put("empty", "").await;
     let server = server.restart().await;
@@ -62,7 +62,7 @@ async fn an_empty_object_is_an_object() {
 }
 
 #[tokio::test]
-async fn ranges() {
+async fn range_requests_return_the_requested_bytes() {
     let server = TestServer::start().await;
     let content = bytes(2, 600_000);
     server.put("range", content.clone()).await;
@@ -89,13 +89,13 @@ async fn ranges() {
     let head = server.client.head_object().bucket(BUCKET).key("range").range("bytes=5-9").send().await.unwrap();
     assert_eq!((head.content_length(), head.content_range()), (Some(5), Some("bytes 5-9/600000")));
     let url = server.sign_get("range").await;
-    let answer = http().get(url.uri()).header("range", "bytes=1-2").send().await.unwrap();
-    assert_eq!(answer.status(), 206);
-    assert_eq!(answer.bytes().await.unwrap(), content[1..3]);
+    let response = http().get(url.uri()).header("range", "bytes=1-2").send().await.unwrap();
+    assert_eq!(response.status(), 206);
+    assert_eq!(response.bytes().await.unwrap(), content[1..3]);
 }
 
 #[tokio::test]
-async fn deletion() {
+async fn deleted_objects_are_gone_after_restart() {
     let server = TestServer::start().await;
     for key in ["a", "b", "c", "d"] {
         server.put(key, key).await;
@@ -116,11 +116,11 @@ async fn deletion() {
     let server = server.restart().await;
     assert_eq!(server.get("b").await, None);
     assert_eq!(server.get("d").await.unwrap(), b"d");
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 1);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
 }
 
 #[tokio::test]
-async fn digests_are_checked_before_the_commit() {
+async fn upload_with_wrong_digest_changes_nothing() {
     let server = TestServer::start().await;
     server.put("kept", "good").await;
     let put = || server.client.put_object().bucket(BUCKET).key("kept").body(ByteStream::from_static(b"bad"));
@@ -134,26 +134,26 @@ async fn digests_are_checked_before_the_commit() {
     assert_eq!((status(&error), code(&error)), (400, "BadDigest"));
     assert_eq!(server.get("kept").await.unwrap(), b"good");
     let put = server.client.put_object().bucket(BUCKET).key("kept").body(ByteStream::from_static(b"good"));
-    let answer = put.checksum_sha256("dw3v3ez9ZXPRwSuiG+hAN0HhMvmFj9eODwHv/39QrfU=").send().await;
-    assert_eq!(status(&answer.unwrap_err()), 400);
+    let response = put.checksum_sha256("dw3v3ez9ZXPRwSuiG+hAN0HhMvmFj9eODwHv/39QrfU=").send().await;
+    assert_eq!(status(&response.unwrap_err()), 400);
     let good = hex::decode("770e607624d689265ca6c44884d0807d9b054d23c473c106c72be9de08b7376c").unwrap();
     let good = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, good);
     let put = server.client.put_object().bucket(BUCKET).key("kept").body(ByteStream::from_static(b"good"));
     assert_eq!(put.checksum_sha256(&good).send().await.unwrap().checksum_sha256(), Some(good.as_str()));
     let server = server.restart().await;
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 1);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
 }
 
-/// What SDKs do by default: chunked framing with a checksum behind the body.
+/// SDKs use chunked framing with a checksum after the body by default.
 #[tokio::test]
-async fn checksums_in_trailers() {
+async fn checksums_in_trailers_are_verified() {
     let server = TestServer::start().await;
     let content = bytes(3, 300_000);
     for algorithm in
         [ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Crc32C, ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Crc64Nvme]
     {
         let put = server.client.put_object().bucket(BUCKET).key("trailer").checksum_algorithm(algorithm.clone());
-        // A body from a file is streamed, so its checksum can only come after it.
+        // The SDK streams a body from a file, so the checksum follows the body.
         let path = server.folder.path().join("upload");
         std::fs::write(&path, &content).unwrap();
         put.body(ByteStream::from_path(&path).await.unwrap()).send().await.unwrap();
@@ -170,7 +170,7 @@ async fn checksums_in_trailers() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_refused() {
+async fn unsupported_features_are_rejected() {
     let server = TestServer::start().await;
     let put = || server.client.put_object().bucket(BUCKET).key("a");
     let encrypted = put().server_side_encryption(ServerSideEncryption::Aes256).send().await.unwrap_err();
@@ -184,9 +184,9 @@ async fn what_is_not_there_is_refused() {
     assert_eq!((status(&error), code(&error)), (400, "MetadataTooLarge"));
 }
 
-/// Readers always see one of the written objects whole, and never an error.
+/// Readers always get one of the written objects completely, and never an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn overwriting_while_reading() {
+async fn readers_see_complete_objects_during_overwrites() {
     let server = Arc::new(TestServer::start().await);
     let version = |seed: u64| bytes(seed, 900_000 + usize::try_from(seed).unwrap());
     server.put("busy", version(0)).await;
@@ -211,11 +211,11 @@ async fn overwriting_while_reading() {
     }
     let server = Arc::into_inner(server).unwrap().restart().await;
     assert!(server.get("busy").await.unwrap().len() >= 900_000);
-    assert_eq!(files_below(&server.folder.path().join("blobs")), 1);
+    assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
 }
 
 #[tokio::test]
-async fn a_large_object_streams() {
+async fn large_object_is_streamed() {
     const CHUNKS: usize = 256;
     let server = TestServer::start().await;
     let chunk = bytes::Bytes::from(bytes(9, 256 * 1024));
@@ -225,9 +225,9 @@ async fn a_large_object_streams() {
     let url = server.sign_put("large", |put| put).await;
     let http = http();
     let put = http.put(url.uri()).header("content-length", CHUNKS * chunk.len()).body(reqwest::Body::wrap_stream(body));
-    let answer = put.send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["etag"], format!("\"{}\"", hex::encode(md5.finalize())));
+    let response = put.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["etag"], format!("\"{}\"", hex::encode(md5.finalize())));
     let mut got = http.get(server.sign_get("large").await.uri()).send().await.unwrap();
     let mut position = 0;
     while let Some(piece) = got.chunk().await.unwrap() {

@@ -2,9 +2,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 
-use crate::support::{BUCKET, TestServer, http, in_an_hour};
+use crate::support::{BUCKET, TestServer, for_one_hour, http};
 
-/// Sends what was signed, and what `adjust` changes.
+/// Sends a presigned request after `adjust` changed it.
 async fn send(
     url: &PresignedRequest,
     body: &'static str,
@@ -19,13 +19,13 @@ async fn send(
 }
 
 #[tokio::test]
-async fn uploads_and_downloads() {
+async fn presigned_urls_upload_and_download() {
     let server = TestServer::start().await;
     let url = server.sign_put("photo ü.png", |put| put.content_type("image/png")).await;
     assert_eq!(send(&url, "pixels", |request| request).await, 200);
     let get = server.client.get_object().bucket(BUCKET).key("photo ü.png");
     let get = get.response_content_disposition("attachment; filename=\"a.png\"").response_content_type("image/x");
-    let url = get.response_cache_control("no-store").presigned(in_an_hour()).await.unwrap();
+    let url = get.response_cache_control("no-store").presigned(for_one_hour()).await.unwrap();
     let got = http().get(url.uri()).send().await.unwrap();
     assert_eq!(got.status(), 200);
     assert_eq!(got.headers()["content-type"], "image/x");
@@ -39,7 +39,7 @@ async fn uploads_and_downloads() {
 }
 
 #[tokio::test]
-async fn what_was_signed_must_be_sent() {
+async fn request_must_match_the_signed_headers() {
     let server = TestServer::start().await;
     let url = server.sign_put("typed", |put| put.content_type("image/png")).await;
     let http = http();
@@ -62,7 +62,7 @@ async fn what_was_signed_must_be_sent() {
 }
 
 #[tokio::test]
-async fn tampering() {
+async fn changed_url_is_rejected() {
     let server = TestServer::start().await;
     server.put("secret", "1").await;
     let http = http();
@@ -85,7 +85,7 @@ async fn tampering() {
 
 /// The holder of a URL for one upload must not be able to read other objects with it.
 #[tokio::test]
-async fn headers_that_were_not_signed() {
+async fn unsigned_amz_headers_are_rejected() {
     let server = TestServer::start().await;
     server.put("secret", "1").await;
     let url = server.sign_put("mine", |put| put).await;
@@ -104,7 +104,7 @@ async fn headers_that_were_not_signed() {
 }
 
 #[tokio::test]
-async fn urls_expire() {
+async fn expired_url_is_rejected_and_clock_skew_is_tolerated() {
     let server = TestServer::start().await;
     server.put("file", "1").await;
     let signed_at = |ago: u64, expires: u64| {
@@ -116,7 +116,7 @@ async fn urls_expire() {
     assert_eq!(http().get(fresh.uri()).send().await.unwrap().status(), 200);
     let expired = signed_at(3601, 3600).await.unwrap();
     assert_eq!(http().get(expired.uri()).send().await.unwrap().status(), 403);
-    // A signing clock that is ahead by half an hour is forgiven.
+    // The clock of the signer may be half an hour ahead.
     let start = SystemTime::now() + Duration::from_secs(1800);
     let config = PresigningConfig::builder().start_time(start).expires_in(Duration::from_secs(60)).build().unwrap();
     let early = server.client.get_object().bucket(BUCKET).key("file").presigned(config).await.unwrap();
@@ -124,7 +124,7 @@ async fn urls_expire() {
 }
 
 #[tokio::test]
-async fn the_outdated_signature_is_refused() {
+async fn signature_version_2_is_rejected() {
     let server = TestServer::start().await;
     let http = http();
     let url = server.url("/files/a?AWSAccessKeyId=test-access-key&Expires=4000000000&Signature=abc");

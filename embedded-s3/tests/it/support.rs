@@ -1,4 +1,4 @@
-//! Starting servers and talking to them.
+//! Starts servers and sends requests to them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,11 +27,11 @@ pub(crate) struct TestServer {
     pub address: SocketAddr,
     pub client: Client,
     shutdown: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<std::io::Result<()>>,
 }
 
 impl TestServer {
-    /// On a new folder, with [`BUCKET`].
+    /// Starts a server on a new folder and creates [`BUCKET`].
     pub(crate) async fn start() -> Self {
         let server = Self::start_on(tempfile::tempdir().unwrap()).await;
         server.client.create_bucket().bucket(BUCKET).send().await.unwrap();
@@ -42,18 +42,18 @@ impl TestServer {
         let store = Store::open(folder.path()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (shutdown, asked) = oneshot::channel::<()>();
+        let (shutdown, requested) = oneshot::channel::<()>();
         let config = config(folder.path());
-        let served = tokio::spawn(serve(listener, store, config, async move {
-            let _ = asked.await;
+        let server = tokio::spawn(serve(listener, store, config, async move {
+            let _ = requested.await;
         }));
-        Self { client: client(address), folder, address, shutdown, served }
+        Self { client: client(address), folder, address, shutdown, server }
     }
 
     pub(crate) async fn stop(self) -> TempDir {
         drop(self.client);
         self.shutdown.send(()).unwrap();
-        self.served.await.unwrap().unwrap();
+        self.server.await.unwrap().unwrap();
         self.folder
     }
 
@@ -73,7 +73,7 @@ impl TestServer {
         get(&self.client, key).await
     }
 
-    /// A URL for putting `key`, signed with what `adjust` adds.
+    /// Presigns a PUT of `key`. `adjust` adds headers to sign.
     pub(crate) async fn sign_put(
         &self,
         key: &str,
@@ -82,11 +82,11 @@ impl TestServer {
         ) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder,
     ) -> PresignedRequest {
         let request = self.client.put_object().bucket(BUCKET).key(key);
-        adjust(request).presigned(in_an_hour()).await.unwrap()
+        adjust(request).presigned(for_one_hour()).await.unwrap()
     }
 
     pub(crate) async fn sign_get(&self, key: &str) -> PresignedRequest {
-        self.client.get_object().bucket(BUCKET).key(key).presigned(in_an_hour()).await.unwrap()
+        self.client.get_object().bucket(BUCKET).key(key).presigned(for_one_hour()).await.unwrap()
     }
 }
 
@@ -135,26 +135,26 @@ pub(crate) fn client_with(
     Client::from_conf(adjust(builder).build())
 }
 
-pub(crate) fn in_an_hour() -> PresigningConfig {
+pub(crate) fn for_one_hour() -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_secs(3600)).unwrap()
 }
 
-/// A client that is not the SDK.
+/// Returns a plain HTTP client.
 pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap()
 }
 
-/// HTTP status of a failed SDK call.
+/// Returns the HTTP status of a failed SDK call.
 pub(crate) fn status<E>(error: &SdkError<E>) -> u16 {
     error.raw_response().map_or(0, |response| response.status().as_u16())
 }
 
-/// S3's code of a failed SDK call.
+/// Returns the S3 error code of a failed SDK call.
 pub(crate) fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
     error.code().unwrap_or_default()
 }
 
-/// Bytes that differ from place to place and from seed to seed.
+/// Returns pseudorandom bytes that depend on the seed.
 pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = move || {
@@ -166,11 +166,11 @@ pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).flatten().take(length).collect()
 }
 
-/// How many files there are below a folder of the store.
-pub(crate) fn files_below(path: &Path) -> usize {
+/// Counts the files below a folder of the store.
+pub(crate) fn count_files(path: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(path) else {
         return 0;
     };
-    let count = |path: &Path| if path.is_dir() { files_below(path) } else { 1 };
+    let count = |path: &Path| if path.is_dir() { count_files(path) } else { 1 };
     entries.map(|entry| count(&entry.unwrap().path())).sum()
 }
