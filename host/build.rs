@@ -1,8 +1,7 @@
-//! Builds anew when a migration is added, since the compiler only watches the files that were there, and when the first-party
-//! plugins changed, which go into the binary.
+//! Embeds the first-party plugins, and rebuilds the host when plugins or migrations change.
 //!
-//! `cargo xtask dev`, `build` and `test` build and sign those before the host. A plain `cargo build` takes what lies there, or
-//! makes a host without them. Deliberately not here: building them.
+//! `cargo xtask dev`, `build` and `test` build and sign the plugins before the host. A plain `cargo build` embeds the
+//! plugins that it finds, or none. Deliberately absent: building plugins.
 
 use std::{
     env, fmt,
@@ -11,33 +10,34 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where they are, if not in the target folder.
+/// Variable with the folder of the plugins, if they are not in the target folder.
 const FOLDER_VARIABLE: &str = "ATLASHUB_PLUGINS_FOLDER";
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BuildError> {
+    // The compiler only watches migrations that existed at the last build.
     println!("cargo:rerun-if-changed=../migrations");
     println!("cargo:rerun-if-changed=sqlx.toml");
     embed_plugins()
 }
 
-fn embed_plugins() -> Result<(), Failure> {
+fn embed_plugins() -> Result<(), BuildError> {
     println!("cargo:rerun-if-env-changed={FOLDER_VARIABLE}");
     let out = PathBuf::from(variable("OUT_DIR")?);
     let folder = match env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder),
         None => target_folder(&out, &variable("TARGET")?).join("plugins").join("first-party"),
     };
-    // Cargo takes a folder that isn't there for one that changes all the time.
-    fs::create_dir_all(&folder).map_err(|error| Failure::at(&folder, &error))?;
+    // Cargo treats a missing folder as changed in every build.
+    fs::create_dir_all(&folder).map_err(|error| BuildError::io(&folder, &error))?;
     println!("cargo:rerun-if-changed={}", folder.display());
 
     let key = folder.join("first-party.pub");
-    let names = if key.is_file() { plugins_of(&folder)? } else { Vec::new() };
+    let names = if key.is_file() { signed_plugins(&folder)? } else { Vec::new() };
     let generated = out.join("builtin_plugins.rs");
-    let mut list = File::create(&generated).map_err(|error| Failure::at(&generated, &error))?;
+    let mut list = File::create(&generated).map_err(|error| BuildError::io(&generated, &error))?;
     let written = write_list(&mut list, &names);
-    written.map_err(|error| Failure::at(&generated, &error))?;
-    // Copies: what the compiler reads must be what was listed, though the folder may change meanwhile.
+    written.map_err(|error| BuildError::io(&generated, &error))?;
+    // Copy the files, because the folder may change before the compiler reads them.
     for name in &names {
         for file in [format!("{name}.wasm"), format!("{name}.wasm.minisig")] {
             copy(&folder.join(&file), &out.join(&file))?;
@@ -49,11 +49,11 @@ fn embed_plugins() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Names of the components that have a signature beside them.
-fn plugins_of(folder: &Path) -> Result<Vec<String>, Failure> {
+/// Returns the names of the components that have a signature.
+fn signed_plugins(folder: &Path) -> Result<Vec<String>, BuildError> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| Failure::at(folder, &error))? {
-        let path = entry.map_err(|error| Failure::at(folder, &error))?.path();
+    for entry in fs::read_dir(folder).map_err(|error| BuildError::io(folder, &error))? {
+        let path = entry.map_err(|error| BuildError::io(folder, &error))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".wasm"));
         if let Some(name) = name.filter(|_| path.with_extension("wasm.minisig").is_file()) {
             names.push(name.to_owned());
@@ -74,7 +74,7 @@ fn write_list(list: &mut File, names: &[String]) -> io::Result<()> {
         writeln!(list, "    }},")?;
     }
     writeln!(list, "];")?;
-    writeln!(list, "/// The minisign key that signed them, as in a `.pub` file; none where there are no plugins.")?;
+    writeln!(list, "/// The minisign public key of the plugins, as in a `.pub` file. `None` if there are no plugins.")?;
     if names.is_empty() {
         writeln!(list, "pub const FIRST_PARTY_KEY: Option<&str> = None;")
     } else {
@@ -83,31 +83,31 @@ fn write_list(list: &mut File, names: &[String]) -> io::Result<()> {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::copy(from, to).map(|_| ()).map_err(|error| Failure::at(from, &error))
+fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
+    fs::copy(from, to).map(|_| ()).map_err(|error| BuildError::io(from, &error))
 }
 
-/// `target` of `target/[TRIPLE/]PROFILE/build/PACKAGE/out`.
+/// Returns `target` for `target/[TRIPLE/]PROFILE/build/PACKAGE/out`.
 fn target_folder(out: &Path, triple: &str) -> PathBuf {
     let folder = out.ancestors().nth(4).unwrap_or(out);
-    let above = if folder.file_name().is_some_and(|name| name == triple) { folder.parent() } else { None };
-    above.unwrap_or(folder).to_path_buf()
+    let parent = if folder.file_name().is_some_and(|name| name == triple) { folder.parent() } else { None };
+    parent.unwrap_or(folder).to_path_buf()
 }
 
-fn variable(name: &str) -> Result<String, Failure> {
-    env::var(name).map_err(|_| Failure(format!("cargo did not set {name}")))
+fn variable(name: &str) -> Result<String, BuildError> {
+    env::var(name).map_err(|_| BuildError(format!("cargo did not set {name}")))
 }
 
-/// Printed by cargo as it is.
-struct Failure(String);
+/// An error message. Cargo prints its `Debug` output.
+struct BuildError(String);
 
-impl Failure {
-    fn at(path: &Path, error: &io::Error) -> Self {
+impl BuildError {
+    fn io(path: &Path, error: &io::Error) -> Self {
         Self(format!("{}: {error}", path.display()))
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

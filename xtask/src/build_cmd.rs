@@ -1,4 +1,4 @@
-//! `cargo xtask build`: one self-contained `atlashub`.
+//! `cargo xtask build`: builds one self-contained binary.
 
 use anyhow::{Result, bail};
 
@@ -9,21 +9,21 @@ use crate::{
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let release = match arguments {
+    let is_release = match arguments {
         [] => false,
         [flag] if flag == "--release" => true,
-        _ => bail!("`build` takes nothing, or `--release`"),
+        _ => bail!("Unknown arguments. `build` supports only `--release`."),
     };
     setup::ensure(&[Tool::CCompiler, Tool::LibClang])?;
     first_party::ensure()?;
     let mut build = process::cargo();
     build.args(["build", "--package", "atlashub"]);
-    if release {
-        // What is released is what was tested.
+    if is_release {
+        // Release exactly the versions that were tested.
         build.args(["--release", "--locked"]);
     }
     process::run(&mut build)?;
-    let binary = process::target_folder().join(if release { "release" } else { "debug" }).join("atlashub");
+    let binary = process::target_folder().join(if is_release { "release" } else { "debug" }).join("atlashub");
     println!("{}{}", binary.display(), std::env::consts::EXE_SUFFIX);
     Ok(())
 }

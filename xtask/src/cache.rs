@@ -1,15 +1,15 @@
-//! The folder for what is built or fetched once and used by every clone.
+//! The cache folder, for tools and plugins that are built or downloaded once and shared by all clones.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// `$XDG_CACHE_HOME/atlashub`, or the system's usual place.
+/// Returns `$XDG_CACHE_HOME/atlashub`, or the equivalent of the system.
 pub(crate) fn folder() -> Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = variable("XDG_CACHE_HOME")
         .or_else(|| if cfg!(windows) { variable("LOCALAPPDATA") } else { None })
         .or_else(|| variable("HOME").map(|home| home.join(".cache")))
-        .context("neither XDG_CACHE_HOME nor HOME is set: set one, so that there is a place for built tools")?;
+        .context("Neither XDG_CACHE_HOME nor HOME is set. Set one of them; built tools are stored there.")?;
     Ok(base.join("atlashub"))
 }

@@ -1,4 +1,4 @@
-//! A real Garage for the tests: built from crates.io once, kept outside the clone.
+//! Garage, an S3 store for the tests: built from crates.io once and kept in the cache folder.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::{cache, process};
 
 const VERSION: &str = "2.5.0";
 
-/// Path of the program, built first where it is missing.
+/// Returns the path of the program, and builds it if it is missing.
 pub(crate) fn binary() -> Result<PathBuf> {
     let root = cache::folder()?.join(format!("garage-{VERSION}"));
     let binary = root.join("bin").join(format!("garage{}", std::env::consts::EXE_SUFFIX));
@@ -16,16 +16,16 @@ pub(crate) fn binary() -> Result<PathBuf> {
         return Ok(binary);
     }
     eprintln!(
-        "xtask: building Garage {VERSION} into {}; this happens once and takes about ten minutes",
+        "xtask: building Garage {VERSION} into {}; this is done once and takes about ten minutes",
         root.display()
     );
     let target = root.join("target");
     let mut install = process::cargo();
     install.args(["install", "garage", "--version", VERSION, "--locked", "--root"]).arg(&root);
     process::run(install.env("CARGO_TARGET_DIR", &target))?;
-    // A gigabyte that nothing needs any more.
+    // Free a gigabyte of intermediate files.
     if let Err(error) = std::fs::remove_dir_all(&target) {
-        eprintln!("xtask: {} could not be removed ({error}); it may be deleted", target.display());
+        eprintln!("xtask: could not remove {} ({error}); you can delete it", target.display());
     }
     Ok(binary)
 }

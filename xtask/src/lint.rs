@@ -1,4 +1,4 @@
-//! Formatting, lints, licences and advisories.
+//! Checks of formatting, lints, licences and advisories.
 
 use std::process::Command;
 
@@ -10,51 +10,52 @@ use crate::{
 };
 
 pub(crate) fn run() -> Result<()> {
-    source()?;
-    dependencies()
+    check_source()?;
+    check_dependencies()
 }
 
-/// Formatting and clippy, every warning an error.
-pub(crate) fn source() -> Result<()> {
+/// Checks formatting and clippy lints. Every warning is an error.
+pub(crate) fn check_source() -> Result<()> {
     setup::ensure(&[Tool::RustLints, Tool::CCompiler, Tool::LibClang])?;
-    process::run(process::cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`")?;
+    process::run(process::cargo().args(["fmt", "--all", "--check"])).context("Run `cargo fmt --all`.")?;
     process::run(process::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
-/// Licences, bans and advisories, as far as the tools for it are installed and their database is reached.
-pub(crate) fn dependencies() -> Result<()> {
-    if process::find("cargo-deny").is_some() {
+/// Checks licences, bans and advisories of dependencies. Skips checks whose tool is not installed or whose database is
+/// unreachable.
+pub(crate) fn check_dependencies() -> Result<()> {
+    if process::find_program("cargo-deny").is_some() {
         process::run(process::cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;
-        advisories("cargo deny check advisories", process::cargo().args(["deny", "check", "advisories"]))?;
+        check_advisories("cargo deny check advisories", process::cargo().args(["deny", "check", "advisories"]))?;
     } else {
-        skip("cargo deny", "it is not installed (`cargo install cargo-deny` gets it)");
+        log_skipped("cargo deny", "not installed; install it with `cargo install cargo-deny`");
     }
-    if process::find("cargo-audit").is_some() {
-        advisories("cargo audit", process::cargo().arg("audit"))
+    if process::find_program("cargo-audit").is_some() {
+        check_advisories("cargo audit", process::cargo().arg("audit"))
     } else {
-        skip("cargo audit", "it is not installed (`cargo install cargo-audit` gets it)");
+        log_skipped("cargo audit", "not installed; install it with `cargo install cargo-audit`");
         Ok(())
     }
 }
 
-/// A check that needs the advisory database, which not every machine can reach.
-fn advisories(name: &str, command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("can't start `{name}`"))?;
+/// Runs a check that needs the advisory database. Skips it if this machine cannot reach the database.
+fn check_advisories(name: &str, command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("could not start `{name}`"))?;
     if output.status.success() {
-        eprintln!("xtask: {name}: no advisory");
+        eprintln!("xtask: {name}: no advisories");
         return Ok(());
     }
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let unreachable =
+    let unreachable_messages =
         ["failed to fetch", "couldn't fetch", "error loading advisory database", "failed to load advisory"];
-    if unreachable.iter().any(|sign| text.contains(sign)) {
-        skip(name, "its advisory database can't be reached from here");
+    if unreachable_messages.iter().any(|message| text.contains(message)) {
+        log_skipped(name, "the advisory database is unreachable");
         return Ok(());
     }
     eprint!("{text}");
-    bail!("`{name}` found something: update the dependency, or note in deny.toml why it does not concern us");
+    bail!("`{name}` found advisories. Update the dependency, or add an exception with a reason to deny.toml.");
 }
 
-fn skip(name: &str, reason: &str) {
-    eprintln!("xtask: {name} skipped: {reason}");
+fn log_skipped(name: &str, reason: &str) {
+    eprintln!("xtask: skipped {name}: {reason}");
 }

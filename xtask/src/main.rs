@@ -1,8 +1,8 @@
-//! The project's own commands, started as `cargo xtask <command>`.
+//! The project's development commands, started as `cargo xtask <command>`.
 //!
-//! Plain Rust, so that they work wherever the project does: no shell scripts. What a command needs on the
-//! machine is listed once, in [`setup`]; everything that it fetches or builds for itself is kept outside the
-//! clone, in [`cache`]. Deliberately not here: anything that the server itself needs at run time.
+//! They are written in Rust instead of shell, so that they run on every system that the project supports. [`setup`]
+//! lists the tools that commands need. Everything that a command downloads or builds for itself is kept outside the
+//! clone, in [`cache`]. Deliberately absent: anything that the server needs at run time.
 
 mod bench;
 mod build_cmd;
@@ -24,17 +24,17 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  dev [-- <arguments of serve>]          set up what is missing, build, and start the server on the embedded default
-  test [--fast] [<filter>]               formatting, lints and every test
-         --fast      the tests alone
-         --garage    the storage tests alone, against a real Garage (built once, about ten minutes)
-         --schemathesis  requests made up from the OpenAPI document alone, looking for 5xx
-         <filter>    only tests whose name contains it
-  lint                                   formatting, lints, licences and advisories
-  build [--release]                      one self-contained binary
-  plugin <command>                       write, build and sign plugins; see `cargo xtask plugin help`
-  bench [-- <arguments of the benches>]  measure beside pgbench and PostgREST
-  setup                                  set up what is missing, and nothing else
+  dev [-- <arguments of serve>]          install missing tools, build, and start the server
+  test [<options>] [<filter>]            check formatting and lints, and run every test
+         --fast          only run the tests
+         --garage        only run the storage tests, against a real Garage (built once, about ten minutes)
+         --schemathesis  only send requests generated from the OpenAPI document, and look for 5xx responses
+         <filter>        only run tests whose name contains this text
+  lint                                   check formatting, lints, licences and advisories
+  build [--release]                      build one self-contained binary
+  plugin <command>                       create, build and sign plugins; see `cargo xtask plugin help`
+  bench [-- <arguments of the benches>]  measure AtlasHub, pgbench and PostgREST side by side
+  setup                                  install missing tools
 ";
 
 fn main() -> ExitCode {
@@ -49,36 +49,36 @@ fn main() -> ExitCode {
 
 fn run(arguments: Vec<String>) -> Result<()> {
     let Some((command, rest)) = arguments.split_first() else {
-        bail!("no command given\n\n{USAGE}");
+        bail!("No command given.\n\n{USAGE}");
     };
     match command.as_str() {
-        "dev" => dev::run(passed_on(rest)?),
+        "dev" => dev::run(forwarded_arguments(rest)?),
         "test" => test::run(&test::Options::parse(rest)?),
-        "lint" => none(rest).and_then(|()| lint::run()),
+        "lint" => reject_arguments(rest).and_then(|()| lint::run()),
         "build" => build_cmd::run(rest),
         "plugin" => plugin::run(rest),
-        "bench" => bench::run(passed_on(rest)?),
-        "setup" => none(rest).and_then(|()| setup::everything()),
+        "bench" => bench::run(forwarded_arguments(rest)?),
+        "setup" => reject_arguments(rest).and_then(|()| setup::ensure_all()),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
         }
-        other => bail!("there is no command `{other}`\n\n{USAGE}"),
+        other => bail!("Unknown command `{other}`.\n\n{USAGE}"),
     }
 }
 
-/// What follows `--`.
-fn passed_on(arguments: &[String]) -> Result<&[String]> {
+/// Returns the arguments after `--`.
+fn forwarded_arguments(arguments: &[String]) -> Result<&[String]> {
     match arguments.split_first() {
         None => Ok(&[]),
         Some((first, rest)) if first == "--" => Ok(rest),
-        Some((first, _)) => bail!("`{first}` is not known here; arguments to pass on go after `--`\n\n{USAGE}"),
+        Some((first, _)) => bail!("Unknown argument `{first}`. Put arguments to forward after `--`.\n\n{USAGE}"),
     }
 }
 
-fn none(arguments: &[String]) -> Result<()> {
+fn reject_arguments(arguments: &[String]) -> Result<()> {
     match arguments.first() {
         None => Ok(()),
-        Some(first) => bail!("`{first}` is not known here\n\n{USAGE}"),
+        Some(first) => bail!("Unknown argument `{first}`.\n\n{USAGE}"),
     }
 }

@@ -1,4 +1,5 @@
-//! Schemathesis, which makes requests up from the OpenAPI document: installed from PyPI once, kept outside the clone.
+//! Schemathesis, which generates requests from the OpenAPI document: installed from PyPI once and kept in the cache
+//! folder.
 
 use std::{path::PathBuf, process::Command};
 
@@ -11,7 +12,7 @@ use crate::{
 
 const VERSION: &str = "4.32.5";
 
-/// Path of the program, installed first where it is missing.
+/// Returns the path of the program, and installs it if it is missing.
 pub(crate) fn binary() -> Result<PathBuf> {
     let root = cache::folder()?.join(format!("schemathesis-{VERSION}"));
     let programs = root.join(if cfg!(windows) { "Scripts" } else { "bin" });

@@ -1,7 +1,7 @@
-//! What the commands need on the machine, how to see that it is there, and how to get it.
+//! The tools that commands need, how to detect them, and how to install them.
 //!
-//! On Debian and its kin as root it is installed; elsewhere the one command to run is printed. Looking costs
-//! milliseconds, so every command looks every time.
+//! On Debian and derived systems as root, missing tools are installed. Elsewhere the command that installs them is
+//! printed. Detection takes milliseconds, so every command does it every time.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,20 +12,20 @@ use anyhow::{Result, bail};
 
 use crate::process;
 
-/// Something that a command needs.
+/// A tool that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// For the crates with C in them.
+    /// Compiles the crates that contain C.
     CCompiler,
-    /// Postgres's grammar is bound through it.
+    /// Generates the bindings of Postgres's parser.
     LibClang,
-    /// `initdb`, `postgres`, `pg_dump`: the embedded default and the tests run their own.
+    /// `initdb`, `postgres` and `pg_dump`, for the embedded Postgres and the tests.
     PostgresServer,
-    /// The benches' floor.
+    /// The baseline of the benches.
     Pgbench,
-    /// Runs the documents' TypeScript.
+    /// Runs the TypeScript of the documents.
     Node,
-    /// Runs the quickstart's lines.
+    /// Runs the commands of the quickstart.
     Curl,
     /// Runs Schemathesis.
     Python,
@@ -33,7 +33,7 @@ pub(crate) enum Tool {
     RustLints,
 }
 
-const ALL: &[Tool] =
+const ALL_TOOLS: &[Tool] =
     &[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Pgbench, Tool::Node, Tool::Curl, Tool::RustLints];
 
 impl Tool {
@@ -50,19 +50,19 @@ impl Tool {
         }
     }
 
-    fn is_there(self) -> bool {
+    fn is_installed(self) -> bool {
         match self {
             Self::CCompiler => {
-                cfg!(target_env = "msvc") || ["cc", "gcc", "clang"].iter().any(|c| process::find(c).is_some())
+                cfg!(target_env = "msvc") || ["cc", "gcc", "clang"].iter().any(|c| process::find_program(c).is_some())
             }
-            Self::LibClang => libclang_is_there(),
+            Self::LibClang => is_libclang_installed(),
             Self::PostgresServer => {
-                // The server itself, not the client package alone.
-                postgres_folders().iter().any(|folder| has(folder, "initdb") && has(folder, "postgres"))
+                // The server programs, not only the client package.
+                postgres_folders().iter().any(|folder| has_program(folder, "initdb") && has_program(folder, "postgres"))
             }
             Self::Pgbench => pgbench_folder().is_some(),
-            Self::Node => process::find("node").is_some() && npm().is_some(),
-            Self::Curl => process::find("curl").is_some(),
+            Self::Node => process::find_program("node").is_some() && npm().is_some(),
+            Self::Curl => process::find_program("curl").is_some(),
             Self::Python => {
                 process::succeeds(std::process::Command::new("python3").args(["-c", "import venv, ensurepip"]))
             }
@@ -73,52 +73,52 @@ impl Tool {
         }
     }
 
-    fn packages(self, manager: Manager) -> &'static [&'static str] {
+    fn packages(self, manager: PackageManager) -> &'static [&'static str] {
         match (self, manager) {
-            (Self::CCompiler, Manager::Apt) => &["gcc", "g++", "libc6-dev", "make"],
-            (Self::CCompiler, Manager::Dnf) => &["gcc", "gcc-c++", "make"],
-            (Self::CCompiler, Manager::Brew) => &["llvm"],
-            (Self::CCompiler, Manager::Winget) => &["Microsoft.VisualStudio.2022.BuildTools"],
-            (Self::LibClang, Manager::Apt) => &["libclang-dev"],
-            (Self::LibClang, Manager::Dnf) => &["clang-devel"],
-            (Self::LibClang, Manager::Brew) => &["llvm"],
-            (Self::LibClang, Manager::Winget) => &["LLVM.LLVM"],
-            (Self::PostgresServer, Manager::Apt) => &["postgresql"],
-            (Self::PostgresServer, Manager::Dnf) => &["postgresql-server"],
-            (Self::PostgresServer | Self::Pgbench, Manager::Brew) => &["postgresql@17"],
-            (Self::PostgresServer | Self::Pgbench, Manager::Winget) => &["PostgreSQL.PostgreSQL.17"],
-            (Self::Pgbench, Manager::Apt | Manager::Dnf) => &["postgresql-contrib"],
-            (Self::Node, Manager::Winget) => &["OpenJS.NodeJS.LTS"],
-            (Self::Node, Manager::Brew) => &["node"],
+            (Self::CCompiler, PackageManager::Apt) => &["gcc", "g++", "libc6-dev", "make"],
+            (Self::CCompiler, PackageManager::Dnf) => &["gcc", "gcc-c++", "make"],
+            (Self::CCompiler, PackageManager::Brew) => &["llvm"],
+            (Self::CCompiler, PackageManager::Winget) => &["Microsoft.VisualStudio.2022.BuildTools"],
+            (Self::LibClang, PackageManager::Apt) => &["libclang-dev"],
+            (Self::LibClang, PackageManager::Dnf) => &["clang-devel"],
+            (Self::LibClang, PackageManager::Brew) => &["llvm"],
+            (Self::LibClang, PackageManager::Winget) => &["LLVM.LLVM"],
+            (Self::PostgresServer, PackageManager::Apt) => &["postgresql"],
+            (Self::PostgresServer, PackageManager::Dnf) => &["postgresql-server"],
+            (Self::PostgresServer | Self::Pgbench, PackageManager::Brew) => &["postgresql@17"],
+            (Self::PostgresServer | Self::Pgbench, PackageManager::Winget) => &["PostgreSQL.PostgreSQL.17"],
+            (Self::Pgbench, PackageManager::Apt | PackageManager::Dnf) => &["postgresql-contrib"],
+            (Self::Node, PackageManager::Winget) => &["OpenJS.NodeJS.LTS"],
+            (Self::Node, PackageManager::Brew) => &["node"],
             (Self::Node, _) => &["nodejs", "npm"],
-            (Self::Curl, Manager::Winget) => &["cURL.cURL"],
+            (Self::Curl, PackageManager::Winget) => &["cURL.cURL"],
             (Self::Curl, _) => &["curl"],
-            (Self::Python, Manager::Apt) => &["python3", "python3-venv"],
-            (Self::Python, Manager::Winget) => &["Python.Python.3.13"],
+            (Self::Python, PackageManager::Apt) => &["python3", "python3-venv"],
+            (Self::Python, PackageManager::Winget) => &["Python.Python.3.13"],
             (Self::Python, _) => &["python3"],
-            // Not the system's business: rustup has them.
+            // Installed by rustup.
             (Self::RustLints, _) => &[],
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manager {
+enum PackageManager {
     Apt,
     Dnf,
     Brew,
     Winget,
 }
 
-impl Manager {
-    fn of_this_machine() -> Option<Self> {
+impl PackageManager {
+    fn detect() -> Option<Self> {
         [("apt-get", Self::Apt), ("dnf", Self::Dnf), ("brew", Self::Brew), ("winget", Self::Winget)]
             .into_iter()
-            .find(|(program, _)| process::find(program).is_some())
+            .find(|(program, _)| process::find_program(program).is_some())
             .map(|(_, manager)| manager)
     }
 
-    fn install_line(self, packages: &[&str]) -> String {
+    fn install_command(self, packages: &[&str]) -> String {
         let packages = packages.join(" ");
         match self {
             Self::Apt => {
@@ -131,17 +131,20 @@ impl Manager {
     }
 }
 
-/// Everything that any command needs.
-pub(crate) fn everything() -> Result<()> {
-    ensure(ALL)?;
-    node_modules("docs/examples")?;
-    eprintln!("xtask: everything is there");
+/// Ensures that all tools are installed that any command needs.
+pub(crate) fn ensure_all() -> Result<()> {
+    ensure(ALL_TOOLS)?;
+    install_node_modules("docs/examples")?;
+    eprintln!("xtask: all tools are installed");
     Ok(())
 }
 
-/// Sees to it that all of `tools` are there, or says what to do.
+/// Installs the missing ones of `tools`.
+///
+/// # Errors
+/// If they cannot be installed without asking, the error says how to install them.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
-    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.is_there()).collect();
+    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.is_installed()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -150,45 +153,47 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     if missing.contains(&Tool::RustLints) {
         process::run(Command::new("rustup").args(["component", "add", "rustfmt", "clippy"]))?;
     }
-    let manager = Manager::of_this_machine();
+    let manager = PackageManager::detect();
     let packages = packages_of(&missing, manager);
     if packages.is_empty() && manager.is_some() {
         return Ok(());
     }
     match manager {
-        Some(Manager::Apt) if is_root() => {
-            install_with_apt(&packages)?;
+        Some(PackageManager::Apt) if is_root() => {
+            run_apt_install(&packages)?;
         }
-        Some(manager) => bail!("install {} with\n\n    {}\n", names(&missing), manager.install_line(&packages)),
-        None => bail!("install {} with the system's package manager, then run this again", names(&missing)),
+        Some(manager) => bail!("Install {} with\n\n    {}\n", names(&missing), manager.install_command(&packages)),
+        None => {
+            bail!("Install {} with the package manager of this system, then run the command again.", names(&missing))
+        }
     }
-    let still: Vec<Tool> = missing.into_iter().filter(|tool| !tool.is_there()).collect();
-    if !still.is_empty() {
-        bail!("{} can't be found even after the installation of {}", names(&still), packages.join(" "));
+    let still_missing: Vec<Tool> = missing.into_iter().filter(|tool| !tool.is_installed()).collect();
+    if !still_missing.is_empty() {
+        bail!("Could not find {} after installing {}.", names(&still_missing), packages.join(" "));
     }
     Ok(())
 }
 
-/// Installs what a folder's lock file names, unless that is there already.
-pub(crate) fn node_modules(folder: &str) -> Result<()> {
+/// Installs the npm packages of a folder if its lock file changed.
+pub(crate) fn install_node_modules(folder: &str) -> Result<()> {
     let folder = process::workspace().join(folder);
     let modified = |file: PathBuf| file.metadata().and_then(|metadata| metadata.modified()).ok();
-    let wanted = modified(folder.join("package-lock.json"));
-    // npm writes it last.
+    let required = modified(folder.join("package-lock.json"));
+    // npm writes this file last.
     let installed = modified(folder.join("node_modules/.package-lock.json"));
-    if installed.is_some() && installed >= wanted {
+    if installed.is_some() && installed >= required {
         return Ok(());
     }
-    let Some(npm) = npm() else { bail!("npm can't be found; install Node.js with npm") };
+    let Some(npm) = npm() else { bail!("Could not find npm. Install Node.js with npm.") };
     process::run(Command::new(npm).current_dir(&folder).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
 }
 
-/// npm is a script, with another name on Windows.
+/// Finds npm, which is a script with another name on Windows.
 pub(crate) fn npm() -> Option<PathBuf> {
-    if cfg!(windows) { process::find_named("npm.cmd") } else { process::find("npm") }
+    if cfg!(windows) { process::find_file("npm.cmd") } else { process::find_program("npm") }
 }
 
-fn packages_of(tools: &[Tool], manager: Option<Manager>) -> Vec<&'static str> {
+fn packages_of(tools: &[Tool], manager: Option<PackageManager>) -> Vec<&'static str> {
     let mut packages: Vec<_> = manager
         .into_iter()
         .flat_map(|manager| tools.iter().flat_map(move |tool| tool.packages(manager)))
@@ -199,16 +204,21 @@ fn packages_of(tools: &[Tool], manager: Option<Manager>) -> Vec<&'static str> {
     packages
 }
 
-/// Installs packages where that can be done without asking; says how where it can't.
-pub(crate) fn apt_packages(packages: &[&str]) -> Result<()> {
-    match Manager::of_this_machine() {
-        Some(Manager::Apt) if is_root() => install_with_apt(packages),
-        Some(Manager::Apt) => bail!("or install their source with\n\n    {}\n", Manager::Apt.install_line(packages)),
-        _ => bail!("there is no other way to get it on this system"),
+/// Installs Debian packages if this user can do so without asking.
+///
+/// # Errors
+/// If not, the error says how to install them.
+pub(crate) fn install_apt_packages(packages: &[&str]) -> Result<()> {
+    match PackageManager::detect() {
+        Some(PackageManager::Apt) if is_root() => run_apt_install(packages),
+        Some(PackageManager::Apt) => {
+            bail!("Or install Debian's compiler with\n\n    {}\n", PackageManager::Apt.install_command(packages))
+        }
+        _ => bail!("There is no other way to install it on this system."),
     }
 }
 
-fn install_with_apt(packages: &[&str]) -> Result<()> {
+fn run_apt_install(packages: &[&str]) -> Result<()> {
     let apt = || {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");
@@ -218,29 +228,29 @@ fn install_with_apt(packages: &[&str]) -> Result<()> {
     process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages))
 }
 
-/// Only root may write there; asking the system for the user's number needs more than the standard library.
+/// Returns whether the user is root. The standard library cannot tell, so ask `id`.
 fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn has(folder: &Path, program: &str) -> bool {
+fn has_program(folder: &Path, program: &str) -> bool {
     folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)).is_file()
 }
 
-/// The folder of `pgbench`, which need not be in `PATH`.
+/// Finds the folder of `pgbench`, which may not be in `PATH`.
 pub(crate) fn pgbench_folder() -> Option<PathBuf> {
-    postgres_folders().into_iter().find(|folder| has(folder, "pgbench"))
+    postgres_folders().into_iter().find(|folder| has_program(folder, "pgbench"))
 }
 
-/// Where Postgres's programs may be.
+/// Returns the folders in which Postgres's programs may be installed.
 fn postgres_folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         std::env::var_os("ATLASHUB_POSTGRES_BIN_DIR").map(PathBuf::from).into_iter().collect();
     if let Some(path) = std::env::var_os("PATH") {
         folders.extend(std::env::split_paths(&path));
     }
-    for (parent, prefix, below) in [
+    for (parent, prefix, subfolder) in [
         ("/usr/lib/postgresql", "", "bin"),
         ("/usr", "pgsql-", "bin"),
         ("/usr/local", "pgsql", "bin"),
@@ -248,12 +258,12 @@ fn postgres_folders() -> Vec<PathBuf> {
         ("/usr/local/opt", "postgresql", "bin"),
         ("C:\\Program Files\\PostgreSQL", "", "bin"),
     ] {
-        folders.extend(children(Path::new(parent), prefix).map(|folder| folder.join(below)));
+        folders.extend(children(Path::new(parent), prefix).map(|folder| folder.join(subfolder)));
     }
     folders
 }
 
-fn libclang_is_there() -> bool {
+fn is_libclang_installed() -> bool {
     if std::env::var_os("LIBCLANG_PATH").is_some() {
         return true;
     }
@@ -271,7 +281,7 @@ fn libclang_is_there() -> bool {
     .to_vec();
     folders.extend(children(Path::new("/usr/lib"), "llvm").map(|folder| folder.join("lib")));
     folders.extend(children(Path::new("/usr/lib"), std::env::consts::ARCH));
-    // A runtime library alone (`libclang.so.1`) lacks the compiler's own headers, which the bindings need too.
+    // The runtime library (`libclang.so.1`) is not enough, because the bindings need the compiler's headers too.
     let names = ["libclang.so", "libclang.dylib", "libclang.dll"];
     folders.iter().any(|folder| {
         names.iter().any(|name| folder.join(name).is_file())
@@ -281,7 +291,7 @@ fn libclang_is_there() -> bool {
     })
 }
 
-/// Entries of a folder whose name starts with `prefix`; none where there is no such folder.
+/// Returns the entries of a folder whose name starts with `prefix`; nothing if the folder does not exist.
 fn children(folder: &Path, prefix: &str) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(folder)
         .into_iter()
@@ -297,25 +307,25 @@ mod tests {
 
     #[test]
     fn every_tool_has_packages_on_every_system() {
-        for tool in ALL.iter().filter(|&&tool| tool != Tool::RustLints) {
-            for manager in [Manager::Apt, Manager::Dnf, Manager::Brew, Manager::Winget] {
+        for tool in ALL_TOOLS.iter().filter(|&&tool| tool != Tool::RustLints) {
+            for manager in [PackageManager::Apt, PackageManager::Dnf, PackageManager::Brew, PackageManager::Winget] {
                 assert!(!tool.packages(manager).is_empty(), "{tool:?} on {manager:?}");
             }
         }
     }
 
     #[test]
-    fn a_package_that_two_tools_share_is_named_once() {
-        let packages = packages_of(&[Tool::PostgresServer, Tool::Pgbench], Some(Manager::Brew));
+    fn package_shared_by_two_tools_is_listed_once() {
+        let packages = packages_of(&[Tool::PostgresServer, Tool::Pgbench], Some(PackageManager::Brew));
         assert_eq!(packages, ["postgresql@17"]);
         assert_eq!(
-            Manager::Apt.install_line(&["curl", "nodejs"]),
+            PackageManager::Apt.install_command(&["curl", "nodejs"]),
             "sudo apt-get update && sudo apt-get install -y --no-install-recommends curl nodejs"
         );
     }
 
     #[test]
-    fn a_folder_that_is_not_there_has_no_children() {
+    fn missing_folder_has_no_children() {
         assert_eq!(children(Path::new("/nonexistent"), "").count(), 0);
     }
 }

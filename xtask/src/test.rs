@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that must hold, as CI calls it.
+//! `cargo xtask test`: all checks and tests, as CI runs them.
 
 use anyhow::{Result, bail};
 
@@ -9,15 +9,16 @@ use crate::{
     setup::{self, Tool},
 };
 
-/// What of it to run.
+/// Options of the command.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// The tests alone, without formatting and lints.
+    /// Run only the tests, without checks of formatting and lints.
     fast: bool,
-    /// The storage tests alone, against Garage instead of the embedded store.
+    /// Run only the storage tests, against Garage instead of the embedded store.
     garage: bool,
-    /// Requests made up from the OpenAPI document alone.
+    /// Only send requests that are generated from the OpenAPI document.
     schemathesis: bool,
+    /// Run only tests whose name contains this text.
     filter: Option<String>,
 }
 
@@ -29,9 +30,9 @@ impl Options {
                 "--fast" => options.fast = true,
                 "--garage" => options.garage = true,
                 "--schemathesis" => options.schemathesis = true,
-                flag if flag.starts_with('-') => bail!("`test` has no option `{flag}`; see `cargo xtask help`"),
+                flag if flag.starts_with('-') => bail!("Unknown option `{flag}` of `test`. See `cargo xtask help`."),
                 filter if options.filter.is_none() => options.filter = Some(filter.to_owned()),
-                more => bail!("`test` takes one filter; `{more}` is a second one"),
+                other => bail!("Unexpected second filter `{other}`. `test` supports one filter."),
             }
         }
         Ok(options)
@@ -40,33 +41,33 @@ impl Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl])?;
-    setup::node_modules("docs/examples")?;
-    // Before the lints: they build the host as the tests need it, with its plugins inside.
+    setup::install_node_modules("docs/examples")?;
+    // Before the lints, because they compile the host with the plugins embedded, as the tests need it.
     first_party::ensure()?;
     first_party::ensure_testing()?;
     if options.garage {
-        return garage_lane(options.filter.as_deref());
+        return run_garage_tests(options.filter.as_deref());
     }
     if options.schemathesis {
-        return schemathesis_lane();
+        return run_schemathesis();
     }
     if !options.fast {
-        lint::source()?;
-        lint::dependencies()?;
+        lint::check_source()?;
+        lint::check_dependencies()?;
     }
-    tests(options.filter.as_deref())
+    run_tests(options.filter.as_deref())
 }
 
-/// Every test of the workspace. They start their own Postgres and their own store, once for each test program: a
-/// runner with a process for each test would start them a hundred times.
-fn tests(filter: Option<&str>) -> Result<()> {
+/// Runs every test of the workspace with `cargo test`. Each test program starts one Postgres and one store for all its
+/// tests; a runner with a process per test would start them hundreds of times.
+fn run_tests(filter: Option<&str>) -> Result<()> {
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     process::run(command.args(filter))
 }
 
-/// The storage tests once more, on a store of another make.
-fn garage_lane(filter: Option<&str>) -> Result<()> {
+/// Runs the storage tests against Garage.
+fn run_garage_tests(filter: Option<&str>) -> Result<()> {
     let binary = garage::binary()?;
     let mut command = process::cargo();
     command.args(["test", "--package", "atlashub", "--test", "it", "--no-fail-fast", "--"]);
@@ -74,8 +75,8 @@ fn garage_lane(filter: Option<&str>) -> Result<()> {
     process::run(&mut command)
 }
 
-/// Requests made up from the OpenAPI document, to both surfaces of a running platform.
-fn schemathesis_lane() -> Result<()> {
+/// Sends generated requests to both surfaces of a running server.
+fn run_schemathesis() -> Result<()> {
     let binary = schemathesis::binary()?;
     let mut command = process::cargo();
     command.args(["test", "--package", "atlashub", "--test", "it", "--features", "schemathesis"]);
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_in_any_order() {
+    fn options_are_accepted_in_any_order() {
         assert_eq!(parse(&[]).unwrap(), Options::default());
         let options = parse(&["keys", "--fast"]).unwrap();
         assert_eq!(options, Options { fast: true, filter: Some("keys".to_owned()), ..Options::default() });
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn unknown_option_and_second_filter_are_rejected() {
         assert!(parse(&["--quick"]).unwrap_err().to_string().contains("--quick"));
         assert!(parse(&["one", "two"]).unwrap_err().to_string().contains("two"));
     }

@@ -1,4 +1,4 @@
-//! Keys and signatures in minisign's formats, so that `minisign` itself reads and writes the same files.
+//! Keys and signatures in the file formats of minisign, compatible with the program `minisign`.
 
 use std::{
     fs,
@@ -10,91 +10,101 @@ use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
 
-/// How a secret key's file is closed.
+use super::files::write_if_changed;
+
+/// Password of a secret key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Password {
-    /// It isn't.
+    /// The file is not encrypted.
     None,
-    /// Whoever sits there is asked.
+    /// Ask on the terminal.
     Ask,
     Given(String),
 }
 
-/// Writes a new key to `file` and its public half to `file.pub`. Never over an old one.
+/// Writes a new secret key to `file` and its public key to `file.pub`.
+///
+/// # Errors
+/// Fails if `file` exists, because a lost key cannot be recovered.
 pub(crate) fn generate(file: &Path, password: Password) -> Result<()> {
     if file.exists() {
-        bail!("{} is there already; a key that is lost can't be made again", file.display());
+        bail!("{} already exists. It is not overwritten, because a lost key cannot be recovered.", file.display());
     }
     let pair = match password {
         Password::None => KeyPair::generate_unencrypted_keypair(),
         Password::Ask => KeyPair::generate_encrypted_keypair(None),
         Password::Given(password) => KeyPair::generate_encrypted_keypair(Some(password)),
     }
-    .context("no key could be made")?;
+    .context("could not create a key")?;
     write_secret(file, &pair.sk.to_box(None)?.into_string())?;
-    let public = public_file(file);
-    fs::write(&public, pair.pk.to_box()?.into_string()).with_context(|| format!("can't write {}", public.display()))?;
-    println!("{}: keep it secret\n{}: give it to whoever shall trust your plugins", file.display(), public.display());
+    let public = public_key_path(file);
+    fs::write(&public, pair.pk.to_box()?.into_string())
+        .with_context(|| format!("could not write {}", public.display()))?;
+    println!(
+        "{}: secret key; keep it private\n{}: public key; give it to the people who trust your plugins",
+        file.display(),
+        public.display()
+    );
     Ok(())
 }
 
-/// `FILE.pub`.
-pub(crate) fn public_file(file: &Path) -> PathBuf {
+/// Returns the path of the public key, `FILE.pub`.
+pub(crate) fn public_key_path(file: &Path) -> PathBuf {
     let mut public = file.as_os_str().to_owned();
     public.push(".pub");
     public.into()
 }
 
-/// Signs a component; the signature is the file with `.minisig` behind its name.
+/// Signs a component. Returns the path of the signature, `FILE.minisig`.
 pub(crate) fn sign_file(file: &Path, key: &Path, password: Password) -> Result<PathBuf> {
-    let bytes = fs::read(file).with_context(|| format!("can't read {}; build the plugin first", file.display()))?;
+    let bytes = fs::read(file).with_context(|| format!("could not read {}; build the plugin first", file.display()))?;
     let secret = read_secret(key, password)?;
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
     let signature = sign(&bytes, &secret, &name)?;
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".minisig");
-    super::build::write(Path::new(&beside), signature.as_bytes())?;
-    Ok(beside.into())
+    let mut signature_path = file.as_os_str().to_owned();
+    signature_path.push(".minisig");
+    write_if_changed(Path::new(&signature_path), signature.as_bytes())?;
+    Ok(signature_path.into())
 }
 
-/// A prehashed signature, as a minisign file.
+/// Returns a prehashed signature in the format of minisign.
 pub(crate) fn sign(bytes: &[u8], secret: &SecretKey, name: &str) -> Result<String> {
     let public = PublicKey::from_secret_key(secret)?;
     let comment = format!("file:{name}\thashed");
     let signature = minisign::sign(Some(&public), secret, Cursor::new(bytes), Some(&comment), None)
-        .context("the file can't be signed")?;
+        .context("could not sign the file")?;
     Ok(signature.into_string())
 }
 
-/// Reads a secret key, asking for its password where it has one and none was given.
+/// Reads a secret key. Asks for the password if the file is encrypted and the password was not given.
 pub(crate) fn read_secret(file: &Path, password: Password) -> Result<SecretKey> {
-    let text = fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-    if let Some(secret) = open_secret(&text) {
+    let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
+    if let Some(secret) = parse_unencrypted(&text) {
         return Ok(secret);
     }
     let password = match password {
-        Password::None => bail!("{} has a password; leave --no-password out", file.display()),
+        Password::None => bail!("{} has a password. Remove --no-password.", file.display()),
         Password::Ask => None,
         Password::Given(password) => Some(password),
     };
     let sealed = SecretKeyBox::from_string(&text)?;
-    sealed.into_secret_key(password).with_context(|| format!("{} can't be opened", file.display()))
+    sealed.into_secret_key(password).with_context(|| format!("could not decrypt {}", file.display()))
 }
 
-/// The key of a file without a password; none of any other.
-fn open_secret(text: &str) -> Option<SecretKey> {
+/// Parses a secret key file. Returns `None` if it is encrypted or malformed.
+fn parse_unencrypted(text: &str) -> Option<SecretKey> {
     if let Ok(secret) = SecretKeyBox::from_string(text).ok()?.into_unencrypted_secret_key() {
         return Some(secret);
     }
-    // `minisign -G -W` writes no checksum, which the crate takes for a broken one. The file's parts, in bytes: three
+    // `minisign -G -W` writes no checksum, which the crate rejects as wrong. The fields of the file, in bytes: three
     // algorithms of 2, salt 32, limits 8 and 8, key number 8, key 64, checksum 32.
     let bytes = BASE64_STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
-    let without_checksum = bytes.len() == 158 && bytes[126..].iter().all(|&byte| byte == 0);
-    let without_password = bytes.get(2..4)? == [0, 0];
-    if without_checksum && without_password { SecretKey::from_bytes(&bytes).ok() } else { None }
+    let has_no_checksum = bytes.len() == 158 && bytes[126..].iter().all(|&byte| byte == 0);
+    let has_no_password = bytes.get(2..4)? == [0, 0];
+    if has_no_checksum && has_no_password { SecretKey::from_bytes(&bytes).ok() } else { None }
 }
 
-/// Nobody else may read it, from its first byte on.
+/// Writes a new file that only its owner can read.
 pub(crate) fn write_secret(file: &Path, text: &str) -> Result<()> {
     use std::io::Write;
     let mut options = fs::OpenOptions::new();
@@ -105,10 +115,10 @@ pub(crate) fn write_secret(file: &Path, text: &str) -> Result<()> {
         options.mode(0o600);
     }
     if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
     }
     let written = options.open(file).and_then(|mut opened| opened.write_all(text.as_bytes()));
-    written.with_context(|| format!("can't write {}", file.display()))
+    written.with_context(|| format!("could not write {}", file.display()))
 }
 
 #[cfg(test)]
@@ -117,21 +127,21 @@ mod tests {
 
     use super::*;
 
-    fn folder(name: &str) -> PathBuf {
+    fn temporary_folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("atlashub-xtask-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 
     fn check(name: &str, password: Password) {
-        let folder = folder(name);
+        let folder = temporary_folder(name);
         let (key, file) = (folder.join("key"), folder.join("x.wasm"));
         generate(&key, password.clone()).unwrap();
         fs::write(&file, b"component").unwrap();
         let signature = sign_file(&file, &key, password.clone()).unwrap();
         let signature = SignatureBox::from_string(&fs::read_to_string(signature).unwrap()).unwrap();
         assert!(signature.is_prehashed());
-        let public = fs::read_to_string(public_file(&key)).unwrap();
+        let public = fs::read_to_string(public_key_path(&key)).unwrap();
         let public = PublicKeyBox::from_string(&public).unwrap().into_public_key().unwrap();
         minisign::verify(&public, &signature, Cursor::new(b"component"), true, false, false).unwrap();
         assert!(minisign::verify(&public, &signature, Cursor::new(b"other"), true, false, false).is_err());
@@ -140,18 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_holds_for_its_file_alone() {
-        check("open", Password::None);
-        check("closed", Password::Given("correct horse".to_owned()));
+    fn signature_is_valid_only_for_its_file() {
+        check("unencrypted", Password::None);
+        check("encrypted", Password::Given("correct horse".to_owned()));
     }
 
     #[test]
-    fn a_key_that_minisign_wrote_without_a_password_signs() {
+    fn unencrypted_key_of_minisign_can_sign() {
         let pair = KeyPair::generate_unencrypted_keypair().unwrap();
         let mut bytes = pair.sk.to_bytes();
         bytes[126..].fill(0);
         let text = format!("untrusted comment: minisign secret key\n{}\n", BASE64_STANDARD.encode(bytes));
-        let secret = open_secret(&text).unwrap();
+        let secret = parse_unencrypted(&text).unwrap();
         let signature = sign(b"component", &secret, "x.wasm").unwrap();
         let public = PublicKey::from_secret_key(&secret).unwrap();
         let signature = SignatureBox::from_string(&signature).unwrap();
@@ -159,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_password_is_told() {
-        let folder = folder("wrong");
+    fn wrong_password_is_reported() {
+        let folder = temporary_folder("wrong");
         let key = folder.join("key");
         generate(&key, Password::Given("right".to_owned())).unwrap();
         let error = read_secret(&key, Password::Given("wrong".to_owned())).unwrap_err();

@@ -1,4 +1,4 @@
-//! A plugin's folder, and what cargo knows of it.
+//! A plugin's cargo package, read from the metadata of cargo.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,15 @@ use crate::process;
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) folder: PathBuf,
-    /// Of the library.
+    /// Name of the library target.
     pub(crate) library: String,
-    /// The example that prints the manifest.
+    /// Name of the example that prints the manifest.
     pub(crate) manifest_example: String,
 }
 
 impl Package {
-    /// The one in `folder`, or else in `plugins/NAME`, `plugins/examples/NAME` or `plugins/testing/NAME`.
+    /// Finds the package in `folder`; without `folder`, in `plugins/NAME`, `plugins/examples/NAME` or
+    /// `plugins/testing/NAME`.
     pub(crate) fn find(name: &str, folder: Option<&Path>) -> Result<Self> {
         let plugins = process::workspace().join("plugins");
         let folder = match folder {
@@ -27,48 +28,49 @@ impl Package {
                 .into_iter()
                 .map(|folder| plugins.join(folder).join(name))
                 .find(|folder| folder.join("Cargo.toml").is_file())
-                .with_context(|| format!("there is no plugins/{name}; for a plugin elsewhere give --path FOLDER"))?,
+                .with_context(|| {
+                    format!("There is no plugins/{name}. For a plugin in another folder, use --path FOLDER.")
+                })?,
         };
         let manifest = folder.join("Cargo.toml");
         if !manifest.is_file() {
-            bail!("there is no {}", manifest.display());
+            bail!("{} does not exist.", manifest.display());
         }
         let output = process::cargo()
             .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
             .arg(&manifest)
             .output()
-            .context("can't start cargo")?;
+            .context("could not start cargo")?;
         if !output.status.success() {
-            bail!("cargo can't read {}:\n{}", manifest.display(), String::from_utf8_lossy(&output.stderr));
+            bail!("cargo could not read {}:\n{}", manifest.display(), String::from_utf8_lossy(&output.stderr));
         }
-        Self::of_metadata(folder, &serde_json::from_slice(&output.stdout)?)
+        Self::from_metadata(folder, &serde_json::from_slice(&output.stdout)?)
     }
 
-    pub(crate) fn manifest(&self) -> PathBuf {
+    pub(crate) fn manifest_path(&self) -> PathBuf {
         self.folder.join("Cargo.toml")
     }
 
-    fn of_metadata(folder: PathBuf, metadata: &Value) -> Result<Self> {
+    fn from_metadata(folder: PathBuf, metadata: &Value) -> Result<Self> {
         let manifest = folder.join("Cargo.toml");
         let manifest = manifest.canonicalize().unwrap_or(manifest);
-        let is_it = |package: &&Value| {
+        let has_this_path = |package: &&Value| {
             let path = package["manifest_path"].as_str().map(PathBuf::from).unwrap_or_default();
             path.canonicalize().unwrap_or(path) == manifest
         };
-        let package = metadata["packages"].as_array().into_iter().flatten().find(is_it);
-        let package = package.with_context(|| format!("{} is no package", manifest.display()))?;
-        let target = |kind: &str, ending: &str| {
+        let package = metadata["packages"].as_array().into_iter().flatten().find(has_this_path);
+        let package = package.with_context(|| format!("{} is not a package", manifest.display()))?;
+        let find_target = |kind: &str, suffix: &str| {
             package["targets"].as_array().into_iter().flatten().find_map(|target| {
                 let name = target["name"].as_str()?;
-                let of_kind = target["kind"].as_array()?.iter().any(|found| found.as_str() == Some(kind));
-                (of_kind && name.ends_with(ending)).then(|| name.to_owned())
+                let has_kind = target["kind"].as_array()?.iter().any(|value| value.as_str() == Some(kind));
+                (has_kind && name.ends_with(suffix)).then(|| name.to_owned())
             })
         };
         Ok(Self {
-            library: target("lib", "").context("the package has no library; a plugin's code is in src/lib.rs")?,
-            manifest_example: target("example", "manifest").context(
-                "the package has no example whose name ends in `manifest`; it prints the manifest: see docs/PLUGINS.md",
-            )?,
+            library: find_target("lib", "").context("The package has no library. Put the code in src/lib.rs.")?,
+            manifest_example: find_target("example", "manifest")
+                .context("The package has no example whose name ends with `manifest`; see docs/PLUGINS.md.")?,
             folder,
         })
     }
@@ -91,10 +93,10 @@ mod tests {
             {"manifest_path": "/nonexistent/b/Cargo.toml", "targets": []},
             {"manifest_path": "/nonexistent/a/Cargo.toml", "targets": targets},
         ]});
-        let package = Package::of_metadata("/nonexistent/a".into(), &metadata).unwrap();
+        let package = Package::from_metadata("/nonexistent/a".into(), &metadata).unwrap();
         assert_eq!((&*package.library, &*package.manifest_example), ("hello_plugin", "hello-manifest"));
         metadata["packages"][1]["targets"].as_array_mut().unwrap().pop();
-        let error = Package::of_metadata("/nonexistent/a".into(), &metadata).unwrap_err();
+        let error = Package::from_metadata("/nonexistent/a".into(), &metadata).unwrap_err();
         assert!(error.to_string().contains("manifest"));
     }
 }
