@@ -1,17 +1,17 @@
 # syntax=docker/dockerfile:1
-# The server as an image, for amd64 and arm64 alike: nothing below names an architecture.
+# Image of the server, for amd64 and arm64.
 #   docker build -t atlashub .
 
 FROM rust:1.95-bookworm AS build
-# Postgres's own grammar, which the SQL editor parses with, is bound through libclang.
+# libclang generates the bindings of Postgres's parser, which the SQL editor uses.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libclang-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
-# The caches live outside the layers: a second build compiles only what changed. The plugins inside the binary are signed with
-# the operator's own key where there is one (docker build --secret id=first-party-key,src=FILE), otherwise with one that is made
-# in the cache.
+# Cache mounts are not part of the image; a second build compiles only what changed. The embedded plugins are signed
+# with the operator's key if it is given (docker build --secret id=first-party-key,src=FILE), otherwise with a key that
+# is generated in the cache.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/source/target,sharing=locked,id=atlashub-target \
     --mount=type=cache,target=/root/.cache/atlashub,sharing=locked,id=atlashub-cache \
@@ -21,7 +21,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     && cp target/release/atlashub /usr/local/bin/atlashub
 
 FROM debian:trixie-slim AS run
-# pg_dump and pg_restore must be at least as new as the server; ca-certificates are for Cloudflare Access and S3.
+# pg_dump and pg_restore must be at least as new as the server. Cloudflare Access and S3 need ca-certificates.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates postgresql-client \
     && rm -rf /var/lib/apt/lists/* \

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the random secrets that compose.yaml reads, in ./secrets. What is there is kept: it may be run again.
+# Creates the random secrets for compose.yaml in ./secrets. Existing files are kept, so it can be run again.
 # Without bash on this machine:
 #   docker run --rm -v "${PWD}:/compose" -w /compose debian:trixie-slim bash create-secrets.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# The folder keeps other users of this machine out; the files can be read inside the containers, whose users have
-# other numbers than yours.
+# Other users of this machine cannot enter the folder. The files themselves are readable, because the users in the
+# containers have other user IDs.
 mkdir -p secrets
 chmod 700 secrets
 
@@ -33,5 +33,5 @@ GARAGE_DEFAULT_ACCESS_KEY=$(cat secrets/s3-access-key-id)
 GARAGE_DEFAULT_SECRET_KEY=$(cat secrets/s3-secret-access-key)"
 
 echo
-echo "Keep a copy of secrets/master-key somewhere else: without it no backup can be opened."
-echo "For the tunnel, write its token into secrets/tunnel-token."
+echo "Keep a copy of secrets/master-key in another place: without it, the encrypted parts of a backup are lost."
+echo "For the tunnel, write its token to secrets/tunnel-token."
