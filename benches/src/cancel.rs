@@ -14,8 +14,9 @@ use atlashub::{
     config::{Config, ExternalStorageConfig, Role, Secret, Vars},
     jobs::{LineLevel, RunCall, RunFailure, RunOutput},
     plugins::{
-        Grants, LoadedPlugin, read_manifest,
-        runtime::{CompiledPlugin, Compiler, Engine, HostLimits, Runtime},
+        guest::Grants,
+        package::read_manifest,
+        runtime::{CompiledPlugin, Compiler, Engine, HostLimits, RunnablePlugin, Runtime},
     },
     secrets::MasterKey,
 };
@@ -52,10 +53,9 @@ async fn times() -> Result<Vec<Duration>> {
     let limits = HostLimits::default();
     let engine = Engine::new(&limits, Compiler::Here)?;
     let code = engine.compile(component.into()).await?;
-    let plugin = Arc::new(LoadedPlugin {
+    let plugin = Arc::new(RunnablePlugin {
         manifest: Arc::new(manifest),
         sha256: [0; 32],
-        key_id: "0".repeat(16),
         grants: Arc::new(everything(&code)),
         code,
     });

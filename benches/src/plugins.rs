@@ -10,12 +10,12 @@ use std::{
 };
 
 use atlashub::plugins::{
-    capabilities::objects::OpenUpload,
-    runtime::{
-        CallError, Compiler, Engine, HostLimits,
+    guest::{
+        CallError, OpenUpload,
         bindings::{Plugin, PluginPre, exports::atlashub::plugin::job::RunContext, log, objects, progress, types},
         streams::{self, ByteStream, CountsBytes},
     },
+    runtime::{Compiler, Engine, HostLimits},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};

@@ -88,7 +88,12 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(notifications::list_channels, notifications::create_channel))
         .routes(routes!(notifications::get_channel, notifications::update_channel, notifications::delete_channel))
         .routes(routes!(notifications::test_channel))
-        .merge(plugins::admin_router())
+        .routes(routes!(plugins::list_plugins))
+        .routes(routes!(plugins::get_plugin, plugins::forget_plugin))
+        .routes(routes!(plugins::approve_plugin))
+        .routes(routes!(plugins::revoke_plugin))
+        .routes(routes!(plugins::list_trusted_keys, plugins::add_trusted_key))
+        .routes(routes!(plugins::revoke_trusted_key))
 }
 
 /// `/healthz` and `/readyz`, on both surfaces, outside of their limits.

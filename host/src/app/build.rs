@@ -15,7 +15,7 @@ use crate::{
     notifications::NotificationState,
     object_store::ObjectStore,
     plugins::{
-        FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, capabilities,
+        FirstParty, PluginFolder, PluginRunner, Plugins, PluginsParts, guest,
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
@@ -64,7 +64,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
 
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
     let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer);
-    let capabilities = Arc::new(capabilities::Services {
+    let capabilities = Arc::new(guest::Services {
         platform: platform.clone(),
         egress: egress.clone(),
         notifier: notifications.notifier.clone(),

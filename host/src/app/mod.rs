@@ -25,7 +25,7 @@ use crate::{
     jobs::{JobRunner, Jobs, Runs, Scheduler},
     notifications::{NotificationState, Notifier},
     object_store::ObjectStore,
-    plugins::{FirstParty, PluginRunner, Plugins, capabilities},
+    plugins::{FirstParty, PluginRunner, Plugins, guest},
     projects::{Projects, ProjectsState, PublicGate},
     secrets::MasterKey,
     sql_editor::SqlEditorState,
@@ -73,7 +73,7 @@ struct Inner {
     data: DataService,
     sql_editor: SqlEditorState,
     backups: BackupsState,
-    capabilities: Arc<capabilities::Services>,
+    capabilities: Arc<guest::Services>,
     plugins: Plugins,
     jobs: Jobs,
     scheduler: tokio::sync::Mutex<Option<Scheduler>>,
@@ -114,7 +114,7 @@ impl App {
     }
 
     /// Returns the services that plugins' capabilities use.
-    pub fn capabilities(&self) -> &Arc<capabilities::Services> {
+    pub fn capabilities(&self) -> &Arc<guest::Services> {
         &self.0.capabilities
     }
 

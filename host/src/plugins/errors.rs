@@ -1,33 +1,33 @@
-use super::trust::{PluginKeyError, Refusal};
+use super::package::{PluginKeyError, Refusal};
 use crate::{
     error::{ApiError, Code},
     secrets::SealError,
 };
 
-/// Why a change of plugins or keys can't be made, in words for the owner.
+/// Why a change of plugins or trusted keys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
-    #[error("There is no plugin `{0}` here.")]
+    #[error("Plugin `{0}` not found.")]
     UnknownPlugin(String),
     #[error("Plugin `{name}` can't be approved: {refusal}.")]
     NotApprovable { name: String, refusal: Refusal },
-    #[error("Another file of plugin `{name}` lies there now, with SHA-256 {sha256}.")]
+    #[error("The file of plugin `{name}` is another one now, with SHA-256 {sha256}.")]
     OtherFile { name: String, sha256: String },
     #[error("{0}")]
     Invalid(String),
-    #[error("`publicKey` can't be used: {0}.")]
+    #[error("`publicKey` is invalid: {0}.")]
     Key(#[from] PluginKeyError),
-    #[error("There is no key {0}.")]
+    #[error("Key {0} not found.")]
     UnknownKey(String),
-    #[error("Key {0} is trusted already.")]
+    #[error("Key {0} is already trusted.")]
     KeyExists(String),
-    #[error("Key {0} was revoked, and a revoked key never counts again.")]
+    #[error("Key {0} was revoked. A revoked key can't be trusted again.")]
     KeyRevoked(String),
-    #[error("Another key with the id {0} is known.")]
+    #[error("Another key with the id {0} already exists.")]
     KeyIdTaken(String),
-    #[error("a secret could not be sealed: {0}")]
+    #[error("a secret can't be sealed: {0}")]
     Seal(#[from] SealError),
-    #[error("the platform database did not answer as it should: {0}")]
+    #[error("the platform database returned an error: {0}")]
     Database(#[from] sqlx::Error),
 }
 
@@ -36,15 +36,15 @@ impl From<PluginError> for ApiError {
         let message = error.to_string();
         match error {
             PluginError::UnknownPlugin(_) => Self::new(Code::NotFound, message)
-                .with_hint("Put its two files into the plugin folder; GET /admin/v1/plugins lists what is there."),
+                .with_hint("Put its two files into the plugin folder. GET /admin/v1/plugins lists all plugins."),
             PluginError::NotApprovable { .. } => Self::new(Code::Conflict, message),
             PluginError::OtherFile { .. } => Self::new(Code::Conflict, message)
-                .with_hint("Look at what it asks for, and approve it with its own `sha256`."),
+                .with_hint("Review what the new file requests, then approve it with its `sha256`."),
             PluginError::Invalid(_) | PluginError::Key(_) => Self::invalid(message),
             PluginError::UnknownKey(_) => Self::not_found("key"),
             PluginError::KeyExists(_) | PluginError::KeyIdTaken(_) => Self::new(Code::Conflict, message),
             PluginError::KeyRevoked(_) => {
-                Self::new(Code::Conflict, message).with_hint("Let the author make a new key and sign with that.")
+                Self::new(Code::Conflict, message).with_hint("Ask the author to create a new key and to sign with it.")
             }
             PluginError::Seal(error) => Self::internal(error),
             PluginError::Database(error) => error.into(),

@@ -7,25 +7,25 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
 };
 
-/// Keys whose signatures count, those that were revoked, and those that files in `trusted-keys/` propose.
+/// Lists trusted keys, revoked keys, and keys that files in `trusted-keys/` propose.
 #[utoipa::path(get, path = "/admin/v1/trusted-keys", tag = "plugins", params(PageQuery),
     responses((status = 200, body = Page<TrustedKey>), (status = 400, body = ErrorBody)))]
-pub(super) async fn list_trusted_keys(
+pub(crate) async fn list_trusted_keys(
     State(plugins): State<Plugins>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> ApiResult<ApiJson<Page<TrustedKey>>> {
     let request = PageRequest::<String>::parse(&query)?;
     let all = plugins.keys().await?;
     let after = request.after.clone();
-    let rest = all.into_iter().filter(|key| after.as_ref().is_none_or(|after| key.id > *after));
-    let rest = rest.take(usize::try_from(request.fetch()).unwrap_or_default()).collect();
-    Ok(ApiJson(request.page(rest, |key: &TrustedKey| key.id.clone())))
+    let keys = all.into_iter().filter(|key| after.as_ref().is_none_or(|after| key.id > *after));
+    let keys = keys.take(usize::try_from(request.fetch()).unwrap_or_default()).collect();
+    Ok(ApiJson(request.page(keys, |key: &TrustedKey| key.id.clone())))
 }
 
-/// Trusts a key. What it signed waits for approval, unless that was given before.
+/// Trusts a key. Plugins signed with it still need approval, unless they were approved before.
 #[utoipa::path(post, path = "/admin/v1/trusted-keys", tag = "plugins", request_body = AddTrustedKey,
     responses((status = 201, body = TrustedKey), (status = 400, body = ErrorBody), (status = 409, body = ErrorBody)))]
-pub(super) async fn add_trusted_key(
+pub(crate) async fn add_trusted_key(
     State(plugins): State<Plugins>,
     ApiJson(request): ApiJson<AddTrustedKey>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<TrustedKey>)> {
@@ -34,10 +34,10 @@ pub(super) async fn add_trusted_key(
     Ok((StatusCode::CREATED, Extension(AuditTarget(key.id.clone())), Extension(AuditDetails(details)), ApiJson(key)))
 }
 
-/// Revokes a key for good: what it signed is unloaded, and its runs end.
+/// Revokes a key permanently. Plugins signed with it are unloaded, and their runs are stopped.
 #[utoipa::path(delete, path = "/admin/v1/trusted-keys/{id}", tag = "plugins", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(super) async fn revoke_trusted_key(
+pub(crate) async fn revoke_trusted_key(
     State(plugins): State<Plugins>,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<StatusCode> {

@@ -6,28 +6,28 @@ use api_types::{
 use plugin_manifest::{Limits, Scope};
 
 use super::{
-    first_party::is_reserved,
-    registry::ActivePlugin,
-    slots::{Slot, hex},
-    trust::{Approval, Origin, TrustView},
+    LoadedPlugin,
+    loading::Slot,
+    package::{Origin, is_reserved},
+    trust::{Approval, TrustView},
 };
 
-/// A plugin as the owner sees it. What an unchecked manifest says is never shown.
-pub(super) fn plugin(name: &str, slot: &Slot, trust: &TrustView, active: Option<&Arc<ActivePlugin>>) -> Plugin {
-    let mut wire = absent(name, trust);
+/// Converts a plugin to its representation in the API. Shows the manifest only if its signature is valid.
+pub(super) fn to_wire(slot: &Slot, trust: &TrustView, loaded: Option<&Arc<LoadedPlugin>>) -> Plugin {
+    let mut wire = missing_to_wire(&slot.candidate.name, trust);
     wire.state = slot.state();
-    wire.reason = slot.refusal.as_ref().map(ToString::to_string);
-    wire.sha256 = slot.sighting.sha256.map(|hash| hex(&hash)).unwrap_or_default();
-    wire.key_id = slot.sighting.key_id.clone();
-    wire.first_party = slot.origin == Origin::BuiltIn;
-    wire.loaded_at = active.map(|active| active.loaded_at);
-    let Some(inspected) = &slot.inspected else { return wire };
-    let manifest = &inspected.facts().manifest;
+    wire.reason = slot.refusal().map(ToString::to_string);
+    wire.sha256 = slot.inspection.sha256.map(hex::encode).unwrap_or_default();
+    wire.key_id.clone_from(&slot.inspection.key_id);
+    wire.first_party = slot.candidate.origin == Origin::BuiltIn;
+    wire.loaded_at = loaded.map(|loaded| loaded.loaded_at);
+    let Some(plugin) = &slot.inspection.plugin else { return wire };
+    let manifest = &plugin.facts().manifest;
     wire.version = Some(manifest.version.clone());
     wire.serial = Some(manifest.serial);
     wire.publisher = Some(manifest.publisher.clone());
     wire.description = Some(manifest.description.clone());
-    wire.imports.clone_from(&inspected.facts().imports);
+    wire.imports.clone_from(&plugin.facts().imports);
     wire.limits = Some(limits(&manifest.limits));
     wire.requested = manifest
         .capabilities
@@ -50,8 +50,8 @@ pub(super) fn plugin(name: &str, slot: &Slot, trust: &TrustView, active: Option<
     wire
 }
 
-/// A plugin of which there is nothing but the owner's word.
-pub(super) fn absent(name: &str, trust: &TrustView) -> Plugin {
+/// Represents a plugin that has an approval but no files.
+pub(super) fn missing_to_wire(name: &str, trust: &TrustView) -> Plugin {
     let approval = trust.approvals.get(name);
     let revoked = approval.is_some_and(|approval| approval.revoked);
     Plugin {
@@ -64,7 +64,7 @@ pub(super) fn absent(name: &str, trust: &TrustView) -> Plugin {
         key_id: None,
         first_party: is_reserved(name),
         state: if revoked { PluginState::Revoked } else { PluginState::Rejected },
-        reason: Some("its file is not there".to_owned()),
+        reason: Some("its files are missing".to_owned()),
         imports: Vec::new(),
         requested: Vec::new(),
         granted: approval.map(granted).unwrap_or_default(),
@@ -77,8 +77,10 @@ pub(super) fn absent(name: &str, trust: &TrustView) -> Plugin {
 }
 
 fn granted(approval: &Approval) -> Vec<GrantedCapability> {
-    let powers = approval.granted.iter();
-    powers.map(|(power, reach)| GrantedCapability { capability: power.to_string(), scope: scope(reach) }).collect()
+    let granted = approval.granted.iter();
+    granted
+        .map(|(capability, granted)| GrantedCapability { capability: capability.to_string(), scope: scope(granted) })
+        .collect()
 }
 
 fn scope(scope: &Scope) -> CapabilityScope {

@@ -1,78 +1,48 @@
 //! Plugins: signed, sandboxed WebAssembly components that do the work of jobs.
 //!
-//! In reading order: what a file says of itself ([`manifest`]), where files come from ([`builtin`], [`first_party`],
-//! [`folder`]), who may run ([`trust`], kept in the database by [`trust_store`], changed by [`approvals`] and
-//! [`trusted_keys`]), how that is looked at again and again ([`survey`], [`slots`], [`loader`], [`watcher`]), what runs
-//! ([`loaded`], [`registry`], [`params`], [`schema_bounds`]), how ([`runtime`], [`capabilities`], [`runner`]), and what the owner sees
-//! ([`service`], [`listing`], [`routes`], [`key_routes`]; [`tooling`] for the command line).
+//! The folders follow a plugin from its file to its run:
+//! 1. [`package`]: the signed file, its manifest, and where files come from.
+//! 2. [`trust`]: checks the signature and the owner's approval; keys, approvals and revocations.
+//! 3. `loading`: compares files and trust with what is loaded, and loads or unloads plugins.
+//! 4. [`runtime`]: compiles, links and runs them, with limits.
+//! 5. [`guest`]: the data of a run, and [`capabilities`]: what the run can call.
 //!
-//! Deliberately absent: trust in what a plugin says of itself. Its manifest asks; the owner's grant decides; the linker
-//! holds what was granted and nothing else. No shell, no WASI, no compiled code read from disk; no upload: a plugin is
-//! two files in a folder.
+//! A plugin passes through these types: [`SignedFile`](package::SignedFile) →
+//! [`InspectedPlugin`](trust::InspectedPlugin) → [`VerifiedPlugin`](trust::VerifiedPlugin) → [`LoadedPlugin`], which
+//! contains the [`RunnablePlugin`](runtime::RunnablePlugin). The owner sees its `Slot` (`loading/slots.rs`).
+//!
+//! At the root: [`service`] (all plugins of this process), [`runner`] (runs jobs), [`routes`] and [`key_routes`] (admin
+//! API) with [`listing`], [`tooling`] (command line), [`errors`].
+//!
+//! Deliberately absent: trust in manifests. A manifest requests, the owner's grant decides, and the linker contains
+//! only what was granted. Also absent: a shell, WASI, compiled code read from disk, and uploads: a plugin is two files
+//! in a folder.
 
-mod loaded;
-mod manifest;
-
-pub mod builtin;
-mod first_party;
-pub mod folder;
-
-mod approvals;
-mod queries;
-pub mod trust;
-mod trust_store;
-mod trusted_keys;
-
-mod loader;
-mod slots;
-mod survey;
-mod watcher;
-
-mod params;
-mod registry;
-mod schema_bounds;
-
-mod backup_catalogue;
 pub mod capabilities;
-mod runner;
+pub mod guest;
+mod loading;
+pub mod package;
 pub mod runtime;
+pub mod trust;
 
 mod errors;
 mod key_routes;
 mod listing;
 mod routes;
+mod runner;
 mod service;
 mod tooling;
 
-use axum::extract::FromRef;
-use utoipa_axum::{router::OpenApiRouter, routes};
+pub(crate) use key_routes::*;
+pub(crate) use routes::*;
 
-pub use approvals::SEALED_COLUMNS;
-pub use backup_catalogue::{
+pub use errors::PluginError;
+pub use guest::{
     BackupCatalogue, BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
 };
-pub use errors::PluginError;
-pub use first_party::{FirstParty, RESERVED_NAMES};
-pub use folder::PluginFolder;
-pub use loaded::{Grants, LoadedPlugin};
-pub use manifest::{ReadManifestError, read_manifest};
-pub use registry::ActivePlugin;
+pub use loading::{LoadedPlugin, OnRejected, PluginsParts, RejectedPlugin};
+pub use package::{FirstParty, folder::PluginFolder};
 pub use runner::PluginRunner;
-pub use service::{OnRejected, Plugins, PluginsParts};
-pub use slots::RejectedPlugin;
+pub use service::Plugins;
 pub use tooling::PluginTools;
-
-/// Routes of the admin surface.
-pub fn admin_router<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    Plugins: FromRef<S>,
-{
-    OpenApiRouter::new()
-        .routes(routes!(routes::list_plugins))
-        .routes(routes!(routes::get_plugin, routes::forget_plugin))
-        .routes(routes!(routes::approve_plugin))
-        .routes(routes!(routes::revoke_plugin))
-        .routes(routes!(key_routes::list_trusted_keys, key_routes::add_trusted_key))
-        .routes(routes!(key_routes::revoke_trusted_key))
-}
+pub use trust::SEALED_COLUMNS;

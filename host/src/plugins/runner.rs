@@ -3,13 +3,15 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::{Plugins, registry::ActivePlugin};
+use super::{LoadedPlugin, Plugins};
 use crate::jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 
-/// After a start plugins are compiled; a run that comes before waits so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a run waits after a start until plugins are loaded.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Characters of an unknown name that an error message repeats.
+const MAX_QUOTED_LENGTH: usize = 64;
 
-/// Runs jobs by the plugins that may run now.
+/// Runs jobs with the loaded plugins.
 #[derive(Clone)]
 pub struct PluginRunner {
     plugins: Plugins,
@@ -20,16 +22,16 @@ impl PluginRunner {
         Self { plugins }
     }
 
-    async fn active(&self, name: &str) -> Result<Arc<ActivePlugin>, RunRefusal> {
-        if let Some(plugin) = self.plugins.active(name) {
+    async fn find_plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>, RunRefusal> {
+        if let Some(plugin) = self.plugins.loaded(name) {
             return Ok(plugin);
         }
-        // Waiting in vain is answered as not there.
-        let _ = tokio::time::timeout(PATIENCE, self.plugins.ready()).await;
-        match self.plugins.active(name) {
+        // On a timeout, the plugin is reported as unknown below.
+        let _ = tokio::time::timeout(READY_TIMEOUT, self.plugins.ready()).await;
+        match self.plugins.loaded(name) {
             Some(plugin) => Ok(plugin),
             None => Err(RunRefusal::UnknownPlugin {
-                name: name.chars().take(64).collect(),
+                name: name.chars().take(MAX_QUOTED_LENGTH).collect(),
                 hint: self.plugins.refusal(name).await,
             }),
         }
@@ -39,12 +41,12 @@ impl PluginRunner {
 #[async_trait]
 impl JobRunner for PluginRunner {
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal> {
-        self.active(plugin).await?.schemas.check_in_time(job, params).await
+        self.find_plugin(plugin).await?.schemas.check_async(job, params).await
     }
 
     async fn max_duration(&self, plugin: &str) -> Option<Duration> {
-        let active = self.active(plugin).await.ok()?;
-        let limits = self.plugins.runtime().limits(&active.plugin.manifest);
+        let plugin = self.find_plugin(plugin).await.ok()?;
+        let limits = self.plugins.runtime().limits(&plugin.runnable.manifest);
         Some(Duration::from_secs(u64::from(limits.wall_seconds)))
     }
 
@@ -54,35 +56,35 @@ impl JobRunner for PluginRunner {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        // Held to the end: a version that comes meanwhile is for the next run.
-        let active = self.active(&call.plugin).await.map_err(|refusal| refused(&refusal))?;
+        // The run keeps this version; a version loaded meanwhile is for later runs.
+        let plugin = self.find_plugin(&call.plugin).await.map_err(|refusal| to_failure(&refusal))?;
         let work = async {
-            // A file of somebody else decides how long this takes.
+            // The check takes as long as the plugin author's schema makes it.
             let checked = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(RunFailure::Cancelled),
-                checked = active.schemas.check_in_time(&call.job, &call.params) => checked,
+                checked = plugin.schemas.check_async(&call.job, &call.params) => checked,
             };
-            call.job = checked.map_err(|refusal| refused(&refusal))?;
-            self.plugins.runtime().run(&active.plugin, call, output, cancel.clone()).await
+            call.job = checked.map_err(|refusal| to_failure(&refusal))?;
+            self.plugins.runtime().run(&plugin.runnable, call, output, cancel.clone()).await
         };
         let revoked = RunFailure::Failed {
-            message: format!("Ended: plugin `{}` was revoked.", active.plugin.manifest.name),
+            message: format!("Stopped: plugin `{}` was revoked.", plugin.inspected.name()),
             details: None,
             retryable: false,
         };
         tokio::select! {
             biased;
-            () = active.revoked.cancelled() => Err(revoked),
+            () = plugin.revoked.cancelled() => Err(revoked),
             outcome = work => outcome,
         }
     }
 }
 
-/// A plugin that is not there may come: it may be being replaced. Wrong parameters stay wrong.
-fn refused(refusal: &RunRefusal) -> RunFailure {
+/// Converts a refusal. An unknown plugin is retryable, because it may be in the middle of being replaced.
+fn to_failure(refusal: &RunRefusal) -> RunFailure {
     RunFailure::Failed {
-        message: format!("The run could not begin: {refusal}."),
+        message: format!("The run could not start: {refusal}."),
         details: None,
         retryable: matches!(refusal, RunRefusal::UnknownPlugin { .. }),
     }

@@ -1,74 +1,35 @@
 use std::{sync::Arc, time::Duration};
 
 use api_types::{ApprovePlugin, Plugin, TrustedKey};
-use sqlx::PgPool;
-use tokio::sync::{Mutex, Notify, watch};
 
 use super::{
-    PluginError,
-    approvals::{self, approvable},
-    first_party::FirstParty,
-    folder::{PluginFolder, proposed_keys},
-    listing,
-    registry::{ActivePlugin, Registry},
+    LoadedPlugin, PluginError, PluginsParts, listing,
+    loading::{LoaderState, apply_trust_changes, refresh, watch},
+    package::folder::read_proposed_keys,
     runtime::Runtime,
-    slots::{RejectedPlugin, Slots},
-    trust::InspectedPlugin,
-    trusted_keys,
+    trust::{
+        approvals::{self, ApprovalRequest, check_approvable},
+        trusted_keys,
+    },
 };
-use crate::secrets::Sealer;
 
-/// How long an answer waits for what is being compiled.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a request waits for a pass of the loader, which may be compiling a plugin.
+const PASS_TIMEOUT: Duration = Duration::from_secs(20);
+/// Characters of an unknown name that an error message repeats.
+const MAX_QUOTED_LENGTH: usize = 64;
 
-/// Hears of plugins that were refused; must not block.
-pub type OnRejected = Arc<dyn Fn(&RejectedPlugin) + Send + Sync>;
-
-/// The plugins of this process: those in the binary and those in its folder. Cheap to clone.
+/// The plugins of this process: built-in ones and those in its plugin folder. Cheap to clone.
 #[derive(Clone)]
-pub struct Plugins(pub(super) Arc<Inner>);
-
-/// What [`Plugins`] are made of.
-pub struct PluginsParts {
-    pub platform: PgPool,
-    pub sealer: Sealer,
-    pub folder: PluginFolder,
-    pub first_party: FirstParty,
-    pub runtime: Arc<Runtime>,
-    pub on_rejected: OnRejected,
-}
-
-pub(super) struct Inner {
-    pub(super) parts: PluginsParts,
-    pub(super) registry: Registry,
-    /// Held while looking, so that one looks at a time; for minutes, where a plugin takes as long to compile.
-    pub(super) looking: Mutex<()>,
-    /// Held for moments, and for questions to the database.
-    pub(super) slots: Mutex<Slots>,
-    /// The folder changed.
-    pub(super) folder_changed: Arc<Notify>,
-    /// Keys, approvals or revocations changed.
-    pub(super) trust_changed: Notify,
-    /// True once everything was looked at for the first time.
-    pub(super) ready: watch::Sender<bool>,
-}
+pub struct Plugins(Arc<LoaderState>);
 
 impl Plugins {
-    /// Nothing is loaded until [`Plugins::refresh`] or [`Plugins::watch`].
+    /// Loads nothing until [`Plugins::refresh`] or [`Plugins::watch`] is called.
     pub fn new(parts: PluginsParts) -> Self {
-        Self(Arc::new(Inner {
-            parts,
-            registry: Registry::default(),
-            looking: Mutex::default(),
-            slots: Mutex::default(),
-            folder_changed: Arc::default(),
-            trust_changed: Notify::new(),
-            ready: watch::Sender::new(false),
-        }))
+        Self(Arc::new(LoaderState::new(parts)))
     }
 
-    /// A plugin that may run; whoever holds it keeps this version.
-    pub fn active(&self, name: &str) -> Option<Arc<ActivePlugin>> {
+    /// Returns a loaded plugin. The caller keeps this version, even if another one is loaded later.
+    pub fn loaded(&self, name: &str) -> Option<Arc<LoadedPlugin>> {
         self.0.registry.get(name)
     }
 
@@ -76,103 +37,114 @@ impl Plugins {
         &self.0.parts.runtime
     }
 
-    /// Waits until everything was looked at once.
+    /// Waits until plugins were loaded for the first time.
     pub async fn ready(&self) {
-        // The sender lives in what we hold.
+        // Can't fail: `self` owns the sender.
         let _ = self.0.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Why a plugin does not run, where it is known.
-    pub async fn refusal(&self, name: &str) -> Option<String> {
-        let slots = self.0.slots.lock().await;
-        slots.by_name.get(name)?.refusal.as_ref().map(ToString::to_string)
+    /// Compares the plugin folder and the trust data with what is loaded, and loads, replaces or unloads what differs.
+    ///
+    /// # Errors
+    /// Returns an error if the platform database is unavailable.
+    pub async fn refresh(&self) -> Result<(), PluginError> {
+        refresh(&self.0).await
     }
 
-    /// Every plugin by name.
+    /// Keeps the loaded plugins up to date. Never returns.
+    pub async fn watch(self) {
+        watch(self.0).await;
+    }
+
+    /// Returns why a plugin is not running, if known.
+    pub async fn refusal(&self, name: &str) -> Option<String> {
+        self.0.slots.lock().await.by_name.get(name)?.refusal().map(ToString::to_string)
+    }
+
+    /// Lists all plugins by name.
     pub async fn list(&self) -> Vec<Plugin> {
-        // After a start there is nothing to tell yet.
-        let _ = tokio::time::timeout(PATIENCE, self.ready()).await;
+        // Right after a start, the list is empty until the first pass has ended.
+        let _ = tokio::time::timeout(PASS_TIMEOUT, self.ready()).await;
         let slots = self.0.slots.lock().await;
-        let active = self.0.registry.all();
-        let wire = slots.by_name.iter().map(|(name, slot)| listing::plugin(name, slot, &slots.trust, active.get(name)));
-        wire.collect()
+        let loaded = self.0.registry.all();
+        let plugins = slots.by_name.iter();
+        plugins.map(|(name, slot)| listing::to_wire(slot, &slots.trust, loaded.get(name))).collect()
     }
 
     pub async fn get(&self, name: &str) -> Result<Plugin, PluginError> {
-        let found = self.list().await.into_iter().find(|plugin| plugin.name == name);
-        found.ok_or_else(|| unknown(name))
+        self.list().await.into_iter().find(|plugin| plugin.name == name).ok_or_else(|| unknown(name))
     }
 
-    /// Approves the plugin as it lies there now, and loads it. Where compiling takes long, the answer says that it does.
+    /// Approves the plugin's current file and loads it. If compiling takes long, returns before it is loaded.
+    ///
+    /// # Errors
+    /// Returns an error if the plugin is unknown, can't be approved, or if the request is invalid.
     pub async fn approve(&self, name: &str, request: &ApprovePlugin, by: &str) -> Result<Plugin, PluginError> {
-        self.look().await?;
+        self.refresh_with_timeout().await?;
         {
             let slots = self.0.slots.lock().await;
             let slot = slots.by_name.get(name).ok_or_else(|| unknown(name))?;
-            approvable(name, slot.refusal.as_ref())?;
-            let inspected = slot.inspected.as_ref().ok_or_else(|| unknown(name))?;
-            let before = slots.trust.approvals.get(name);
-            let Inner { parts, .. } = &*self.0;
-            approvals::approve(&parts.platform, &parts.sealer, inspected, before, request, by).await?;
+            check_approvable(name, slot.refusal())?;
+            let plugin = slot.inspection.plugin.as_ref().ok_or_else(|| unknown(name))?;
+            let previous = slots.trust.approvals.get(name);
+            let approval = ApprovalRequest { plugin, previous, request, approved_by: by };
+            approvals::approve(&self.0.parts.platform, &self.0.parts.sealer, approval).await?;
         }
-        self.heed_trust().await?;
-        self.look().await?;
+        apply_trust_changes(&self.0).await?;
+        self.refresh_with_timeout().await?;
         self.get(name).await
     }
 
-    /// Stops a plugin and the file that is there, and ends its runs, here at once and elsewhere within a second.
-    /// Whatever is being compiled meanwhile, the revocation is written first.
+    /// Revokes a plugin and its current file, and stops its runs: here immediately, on other nodes within a second.
+    /// Does not wait for plugins being compiled.
+    ///
+    /// # Errors
+    /// Returns an error if the plugin is unknown.
     pub async fn revoke(&self, name: &str) -> Result<Plugin, PluginError> {
         if !self.revoke_known(name).await? {
-            // It may have been put there just now.
-            self.look().await?;
+            // The files may have been added just now.
+            self.refresh_with_timeout().await?;
             if !self.revoke_known(name).await? {
                 return Err(unknown(name));
             }
         }
-        self.heed_trust().await?;
+        apply_trust_changes(&self.0).await?;
         let slots = self.0.slots.lock().await;
         Ok(match slots.by_name.get(name) {
-            Some(slot) => listing::plugin(name, slot, &slots.trust, None),
-            None => listing::absent(name, &slots.trust),
+            Some(slot) => listing::to_wire(slot, &slots.trust, None),
+            None => listing::missing_to_wire(name, &slots.trust),
         })
     }
 
-    /// True where there was something to stop.
+    /// Returns whether the plugin is known.
     async fn revoke_known(&self, name: &str) -> Result<bool, PluginError> {
         let slots = self.0.slots.lock().await;
         let slot = slots.by_name.get(name);
-        let known = slot.is_some() || slots.trust.approvals.contains_key(name);
-        let file = slot.and_then(|slot| slot.sighting.sha256);
-        // The database may know of an approval that is news here.
-        Ok(approvals::revoke(&self.0.parts.platform, name, file).await? || known)
+        let is_known = slot.is_some() || slots.trust.approvals.contains_key(name);
+        let file = slot.and_then(|slot| slot.inspection.sha256);
+        // The database may have an approval that this node has not read yet.
+        Ok(approvals::revoke(&self.0.parts.platform, name, file).await? || is_known)
     }
 
-    /// Forgets what the owner decided about a plugin; one that is still there waits for approval again.
+    /// Deletes a plugin's approval with its settings and secrets. A plugin whose files are still there needs approval
+    /// again.
+    ///
+    /// # Errors
+    /// Returns an error if there is no approval.
     pub async fn forget(&self, name: &str) -> Result<(), PluginError> {
         if !approvals::forget(&self.0.parts.platform, name).await? {
             return Err(unknown(name));
         }
-        self.heed_trust().await?;
-        self.look().await
+        apply_trust_changes(&self.0).await?;
+        self.refresh_with_timeout().await
     }
 
-    /// Looks at everything, and goes on looking by itself where that takes longer than somebody waits for an answer.
-    async fn look(&self) -> Result<(), PluginError> {
-        let plugins = self.clone();
-        let looking = tokio::spawn(async move { plugins.refresh().await });
-        match tokio::time::timeout(PATIENCE, looking).await {
-            Ok(Ok(looked)) => looked,
-            // A panic is in the log; what is known is what there is.
-            Ok(Err(_)) | Err(_) => Ok(()),
-        }
-    }
-
+    /// Lists trusted, revoked and proposed keys.
     pub async fn keys(&self) -> Result<Vec<TrustedKey>, PluginError> {
-        let Inner { parts, .. } = &*self.0;
+        let parts = &self.0.parts;
         let folder = parts.folder.clone();
-        let proposed = tokio::task::spawn_blocking(move || proposed_keys(&folder)).await;
-        let proposed = proposed.map_err(std::io::Error::other).and_then(|proposed| proposed).unwrap_or_else(|error| {
+        let proposed = tokio::task::spawn_blocking(move || read_proposed_keys(&folder)).await;
+        let proposed = proposed.map_err(std::io::Error::other).and_then(|keys| keys).unwrap_or_else(|error| {
             tracing::warn!(%error, "the folder trusted-keys can't be read");
             Default::default()
         });
@@ -181,23 +153,29 @@ impl Plugins {
 
     pub async fn add_key(&self, name: &str, public_key: &str) -> Result<TrustedKey, PluginError> {
         let key = trusted_keys::add(&self.0.parts.platform, name, public_key).await?;
-        self.heed_trust().await?;
-        self.look().await?;
+        apply_trust_changes(&self.0).await?;
+        self.refresh_with_timeout().await?;
         Ok(key)
     }
 
     pub async fn revoke_key(&self, id: &str) -> Result<(), PluginError> {
         trusted_keys::revoke(&self.0.parts.platform, id).await?;
-        self.heed_trust().await?;
-        self.look().await
+        apply_trust_changes(&self.0).await?;
+        self.refresh_with_timeout().await
     }
 
-    /// What is known of the plugin that is there, where its signature holds.
-    pub async fn inspected(&self, name: &str) -> Option<Arc<InspectedPlugin>> {
-        self.0.slots.lock().await.by_name.get(name)?.inspected.clone()
+    /// Does a pass in a task of its own, which continues if it exceeds the timeout.
+    async fn refresh_with_timeout(&self) -> Result<(), PluginError> {
+        let plugins = self.clone();
+        let pass = tokio::spawn(async move { plugins.refresh().await });
+        match tokio::time::timeout(PASS_TIMEOUT, pass).await {
+            Ok(Ok(outcome)) => outcome,
+            // Timed out, or panicked, which is logged. Callers continue with what is loaded.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
     }
 }
 
 fn unknown(name: &str) -> PluginError {
-    PluginError::UnknownPlugin(name.chars().take(64).collect())
+    PluginError::UnknownPlugin(name.chars().take(MAX_QUOTED_LENGTH).collect())
 }

@@ -1,4 +1,4 @@
-//! Plugins: whether the folder can be read, what is refused and why, what waits for the owner.
+//! Checks of plugins: whether the folder is readable, and which plugins are rejected or pending.
 
 use api_types::PluginState;
 
@@ -28,21 +28,23 @@ pub(super) async fn check(config: &Config, services: &Services, report: &mut Rep
     tools.platform.close().await;
     let plugins = match plugins {
         Ok(plugins) => plugins,
-        Err(error) => return report.problem(CHECK, format!("{error} Mend the folder's mode, or ATLASHUB_PLUGIN_DIR.")),
+        Err(error) => {
+            return report.problem(CHECK, format!("{error} Check the folder's mode and ATLASHUB_PLUGIN_DIR."));
+        }
     };
     let folder = config.plugin_dir.display();
     if config.plugin_dir.is_dir() {
-        report.ok(CHECK, format!("{folder} can be read; {} known", plugins.len()));
+        report.ok(CHECK, format!("{folder} is readable; {} plugins", plugins.len()));
     } else {
-        report.ok(CHECK, format!("{} known; there is no folder {folder}", plugins.len()));
+        report.ok(CHECK, format!("{} plugins; the folder {folder} does not exist", plugins.len()));
     }
     for plugin in plugins {
-        let reason = plugin.reason.as_deref().unwrap_or("no reason is known");
+        let reason = plugin.reason.as_deref().unwrap_or("unknown reason");
         match plugin.state {
             PluginState::Active => {}
-            PluginState::Rejected => report.problem(CHECK, format!("{} is refused: {reason}.", plugin.name)),
+            PluginState::Rejected => report.problem(CHECK, format!("{} is rejected: {reason}.", plugin.name)),
             PluginState::Pending if plugin.first_party => {
-                report.note(CHECK, format!("{}: {reason}; `serve` sees to it at its start", plugin.name));
+                report.note(CHECK, format!("{}: {reason}; `serve` approves it when it starts", plugin.name));
             }
             PluginState::Pending => report.note(
                 CHECK,

@@ -15,7 +15,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, CommandError> {
     String::from_utf8(read(path)?).map_err(|_| CommandError::failed(format!("{} is not text.", path.display())))
 }
 
-/// Writes a file with this mode; one that is there is kept unless `replace`.
+/// Writes a file with this mode. Fails if the file exists and `replace` is [`Replace::Never`].
 pub(super) fn write(path: &Path, content: &str, mode: u32, replace: Replace) -> Result<(), CommandError> {
     let mut options = OpenOptions::new();
     options.write(true).mode(mode);
@@ -29,7 +29,7 @@ pub(super) fn write(path: &Path, content: &str, mode: u32, replace: Replace) -> 
     });
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
-            CommandError::failed(format!("{} is there already; choose another name.", path.display()))
+            CommandError::failed(format!("{} already exists; choose another name.", path.display()))
         }
         _ => CommandError::failed(format!("{} can't be written: {error}.", path.display())),
     })
@@ -41,8 +41,8 @@ pub(super) enum Replace {
     Always,
 }
 
-/// `x.wasm` → `x.wasm.minisig`.
-pub(super) fn signature_of(component: &Path) -> PathBuf {
+/// Returns the path of a component's signature: `x.wasm.minisig` for `x.wasm`.
+pub(super) fn signature_path(component: &Path) -> PathBuf {
     let mut path = component.as_os_str().to_owned();
     path.push(".minisig");
     path.into()

@@ -5,13 +5,13 @@ use serde_json::json;
 use super::files;
 use crate::{
     cli::error::CommandError,
-    plugins::trust::{ComponentFacts, DetachedSignature},
+    plugins::{package::ComponentFacts, trust::DetachedSignature},
     secrets::sha256,
 };
 
-/// Show what a component says of itself: manifest, imports, hash, and the key that its signature names.
+/// Print a component's manifest, imports, hash and signature key as JSON.
 ///
-/// As JSON. Nothing of it is checked against any trust; exits with 1 where a host would refuse the component.
+/// Does not check the signature or any approval. Exits with 1 if a host would reject the component.
 #[derive(Debug, clap::Args)]
 pub(super) struct InspectArguments {
     /// The component, for example `hello.wasm`.
@@ -20,7 +20,7 @@ pub(super) struct InspectArguments {
 
 pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode, CommandError> {
     let component = files::read(&arguments.file)?;
-    let path = files::signature_of(&arguments.file);
+    let path = files::signature_path(&arguments.file);
     let signature = match path.exists() {
         true => match DetachedSignature::parse(&files::read_text(&path)?, &path.display().to_string()) {
             Ok(signature) => {
@@ -30,19 +30,19 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode, CommandError
         },
         false => json!(null),
     };
-    let hash: String = sha256(&component).iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut shown = json!({ "sha256": hash, "bytes": component.len(), "signature": signature });
+    let mut output =
+        json!({ "sha256": hex::encode(sha256(&component)), "bytes": component.len(), "signature": signature });
     let code = match ComponentFacts::read(&component) {
         Ok(facts) => {
-            shown["imports"] = json!(facts.imports);
-            shown["manifest"] = serde_json::to_value(&facts.manifest).unwrap_or_default();
+            output["imports"] = json!(facts.imports);
+            output["manifest"] = serde_json::to_value(&facts.manifest).unwrap_or_default();
             ExitCode::SUCCESS
         }
         Err(refusal) => {
-            shown["problem"] = json!(refusal.to_string());
+            output["problem"] = json!(refusal.to_string());
             ExitCode::FAILURE
         }
     };
-    say!("{shown:#}");
+    say!("{output:#}");
     Ok(code)
 }

@@ -8,16 +8,16 @@ use super::{
 };
 use crate::cli::error::CommandError;
 
-/// Make a key pair to sign plugins with.
+/// Generate a key pair for signing plugins.
 ///
-/// Writes minisign's two files: the secret one (mode 0600; keep it to yourself) and the public one (give it to whoever
-/// shall trust you). Files that are there are never replaced.
+/// Writes two files in minisign's format: the secret key (mode 0600, keep it private) and the public key (give it to
+/// the owners of servers that should trust you). Existing files are never replaced.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeygenArguments {
-    /// File of the secret key.
+    /// Secret key file to write.
     #[arg(short, long, value_name = "FILE", default_value = "minisign.key")]
     secret_key: PathBuf,
-    /// File of the public key.
+    /// Public key file to write.
     #[arg(short, long, value_name = "FILE", default_value = "minisign.pub")]
     public_key: PathBuf,
     #[command(flatten)]
@@ -25,16 +25,16 @@ pub(super) struct KeygenArguments {
 }
 
 pub(super) fn run(arguments: &KeygenArguments) -> Result<ExitCode, CommandError> {
-    let failed = |error: PError| CommandError::failed(format!("No key could be made: {error}."));
+    let failed = |error: PError| CommandError::failed(format!("The key can't be generated: {error}."));
     for path in [&arguments.secret_key, &arguments.public_key] {
         if path.symlink_metadata().is_ok() {
-            return Err(CommandError::failed(format!("{} is there already; choose another name.", path.display())));
+            return Err(CommandError::failed(format!("{} already exists; choose another name.", path.display())));
         }
     }
     let pair = if arguments.password.no_password {
         KeyPair::generate_unencrypted_keypair()
     } else {
-        KeyPair::generate_encrypted_keypair(arguments.password.given()?)
+        KeyPair::generate_encrypted_keypair(arguments.password.read()?)
     };
     let pair = pair.map_err(failed)?;
     let secret = pair.sk.to_box(Some("minisign secret key")).map_err(failed)?.into_string();

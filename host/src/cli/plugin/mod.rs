@@ -1,7 +1,7 @@
 //! `atlashub plugin`: for authors (keygen, sign, verify, inspect) and for the owner (list, approve, revoke).
 //!
-//! Keys and signatures are minisign's: the standard tool reads what is written here, and the other way round. Not here:
-//! building a plugin, which is the author's toolchain's.
+//! Keys and signatures use minisign's formats, so minisign can read what these commands write, and vice versa.
+//! Deliberately absent: building a plugin, which the author's toolchain does.
 
 mod files;
 mod inspect;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use super::error::CommandError;
 
-/// Sign plugins, look into them, and decide which may run.
+/// Sign, inspect, approve and revoke plugins.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct PluginArguments {

@@ -1,4 +1,4 @@
-//! What the owner decides. A server that runs hears of it at once.
+//! The owner's commands: list, approve, revoke. Running servers apply changes immediately.
 
 use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -19,52 +19,52 @@ use crate::{
 
 const ACTOR: &str = "cli";
 
-/// List the plugins in the folder and in the program: what runs, what waits, what is refused and why.
+/// List all plugins with their state and the reason if they do not run.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
-    /// Everything, as JSON.
+    /// Print all details as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Let a plugin run, with all that it asks for or with less.
+/// Approve a plugin, with everything it requests or with less.
 #[derive(Debug, clap::Args)]
 pub(super) struct ApproveArguments {
-    /// The plugin's name, as `atlashub plugin list` shows it.
+    /// Name of the plugin, as `atlashub plugin list` prints it.
     name: String,
-    /// Grant only this, with the reach that the plugin asks for; can be given more than once.
+    /// Grant only this capability, with the requested scope. Can be repeated.
     #[arg(long = "only", value_name = "CAPABILITY")]
     only: Vec<String>,
-    /// Grant nothing.
+    /// Grant no capabilities.
     #[arg(long, conflicts_with = "only")]
     nothing: bool,
-    /// A setting for it; can be given more than once. Replaces the settings there were.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    /// Setting for the plugin. Can be repeated. Replaces all previous settings.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     config: Vec<(String, String)>,
-    /// A secret for it, from a file, its line end left out; can be given more than once.
-    #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
+    /// Secret for the plugin, read from a file without its trailing newline. Can be repeated.
+    #[arg(long, value_name = "NAME=FILE", value_parser = parse_pair)]
     secret: Vec<(String, String)>,
-    /// Trust this public key first.
+    /// Public key file to trust first.
     #[arg(long, value_name = "FILE")]
     trust_key: Option<PathBuf>,
-    /// Approve this very file, by its SHA-256 in hexadecimal, and no other.
+    /// Approve only if the file has this SHA-256, in hexadecimal.
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
-    /// Don't ask, in a terminal, whether what is shown is approved.
+    /// Approve without asking for confirmation.
     #[arg(long, short)]
     yes: bool,
 }
 
-/// Stop a plugin, a key or a file, and end its runs.
+/// Revoke a plugin, a key or a file, and stop its runs.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(super) struct RevokeArguments {
-    /// The plugin's name.
+    /// Name of the plugin.
     name: Option<String>,
-    /// A key by its id, for good.
+    /// Id of a key to revoke permanently.
     #[arg(long, value_name = "KEY-ID")]
     key: Option<String>,
-    /// A file by its SHA-256 in hexadecimal.
+    /// SHA-256 of a file to revoke, in hexadecimal.
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
 }
@@ -77,7 +77,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
             return Ok(());
         }
         if plugins.is_empty() {
-            say!("There are no plugins in {}.", tools.folder.path().display());
+            say!("No plugins found in {}.", tools.folder.path().display());
         }
         plugins.iter().for_each(print);
         Ok(())
@@ -96,21 +96,21 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let key = tools.trust_key(&name, &files::read_text(file)?).await?;
             audit(tools, "trusted_key.add", &key.id, serde_json::json!({ "name": key.name })).await?;
-            say!("Key {} is trusted.", key.id);
+            say!("Key {} is now trusted.", key.id);
         }
-        let seen = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
-        if let Some(seen) = &seen {
-            print_request(seen);
-            if !arguments.yes && std::io::stdin().is_terminal() && !confirmed()? {
+        let current = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
+        if let Some(current) = &current {
+            print_request(current);
+            if !arguments.yes && std::io::stdin().is_terminal() && !ask_for_confirmation()? {
                 say!("Nothing was approved.");
                 return Ok(());
             }
         }
-        let requested = seen.as_ref().map(|plugin| plugin.requested.as_slice()).unwrap_or_default();
+        let requested = current.as_ref().map(|plugin| plugin.requested.as_slice()).unwrap_or_default();
         let request = ApprovePlugin {
-            // What was shown is approved, and not what took its place meanwhile.
-            sha256: arguments.sha256.clone().or(seen.as_ref().map(|plugin| plugin.sha256.clone())),
-            granted: granted(arguments, requested),
+            // The file that was printed, not one that replaced it meanwhile.
+            sha256: arguments.sha256.clone().or(current.as_ref().map(|plugin| plugin.sha256.clone())),
+            granted: select_grants(arguments, requested),
             secrets: (!secrets.is_empty()).then(|| secrets.clone()),
             config: (!arguments.config.is_empty()).then(|| arguments.config.iter().cloned().collect()),
         };
@@ -150,8 +150,8 @@ pub(super) async fn revoke(arguments: &RevokeArguments) -> Result<ExitCode, Comm
     .await
 }
 
-/// What the options leave of the request; None for all of it.
-fn granted(arguments: &ApproveArguments, requested: &[RequestedCapability]) -> Option<Vec<GrantedCapability>> {
+/// Returns the grants that the options select, or `None` for everything that is requested.
+fn select_grants(arguments: &ApproveArguments, requested: &[RequestedCapability]) -> Option<Vec<GrantedCapability>> {
     if arguments.nothing {
         return Some(Vec::new());
     }
@@ -159,30 +159,30 @@ fn granted(arguments: &ApproveArguments, requested: &[RequestedCapability]) -> O
         return None;
     }
     let grants = arguments.only.iter().map(|name| {
-        let asked = requested.iter().find(|request| request.capability == *name);
-        // What it does not ask for is refused below, in better words.
-        let scope = asked.map(|request| request.scope.clone()).unwrap_or_default();
+        let requested = requested.iter().find(|request| request.capability == *name);
+        // The server rejects capabilities that are not requested, with a better message.
+        let scope = requested.map(|request| request.scope.clone()).unwrap_or_default();
         GrantedCapability { capability: name.clone(), scope }
     });
     Some(grants.collect())
 }
 
-/// What is about to be approved.
+/// Prints what a plugin requests.
 fn print_request(plugin: &Plugin) {
-    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     say!(
         "{} {} by {}, signed by key {}",
         plugin.name,
-        word(&plugin.version),
-        word(&plugin.publisher),
-        word(&plugin.key_id)
+        or_dash(&plugin.version),
+        or_dash(&plugin.publisher),
+        or_dash(&plugin.key_id)
     );
     say!("SHA-256 {}", plugin.sha256);
     if plugin.requested.is_empty() {
-        say!("It asks for nothing.");
+        say!("It requests no capabilities.");
     }
     for request in &plugin.requested {
-        say!("It asks for {}: {}", request.capability, request.reason);
+        say!("It requests {}: {}", request.capability, request.reason);
         let CapabilityScope { databases, stores, hosts, secrets } = &request.scope;
         for (kind, names) in [("databases", databases), ("stores", stores), ("hosts", hosts), ("secrets", secrets)] {
             if !names.is_empty() {
@@ -192,9 +192,9 @@ fn print_request(plugin: &Plugin) {
     }
 }
 
-/// Asks in the terminal.
-fn confirmed() -> Result<bool, CommandError> {
-    say!("Approve this? [y/N]");
+/// Asks in the terminal whether to approve.
+fn ask_for_confirmation() -> Result<bool, CommandError> {
+    say!("Approve this plugin? [y/N]");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|error| CommandError::failed(error.to_string()))?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -212,13 +212,13 @@ fn print(plugin: &Plugin) {
     say!("{state:8} {} {version}{reason}", plugin.name);
     for request in &plugin.requested {
         let granted = plugin.granted.iter().any(|grant| grant.capability == request.capability);
-        let word = if granted { "granted" } else { "asks for" };
-        say!("         {word} {}: {}", request.capability, request.reason);
+        let status = if granted { "granted" } else { "requests" };
+        say!("         {status} {}: {}", request.capability, request.reason);
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -234,7 +234,7 @@ async fn audit(
     Ok(record(&tools.platform, &entry).await?)
 }
 
-/// Runs on the platform database of the configuration, or on the embedded one.
+/// Runs an action on the configured platform database, or on the embedded one.
 async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandError>) -> Result<ExitCode, CommandError> {
     let vars = Vars::from_process()?;
     let config = Config::from_vars(&vars, Role::All)?;

@@ -7,17 +7,17 @@ use super::{
     files::{self, Replace},
     password::PasswordArguments,
 };
-use crate::{cli::error::CommandError, plugins::trust::ComponentFacts};
+use crate::{cli::error::CommandError, plugins::package::ComponentFacts};
 
-/// Sign a component: writes `FILE.minisig` beside it.
+/// Sign a component. Writes `FILE.minisig` next to it.
 #[derive(Debug, clap::Args)]
 pub(super) struct SignArguments {
-    /// The component, for example `hello.wasm`.
+    /// Component to sign, for example `hello.wasm`.
     file: PathBuf,
-    /// File of the secret key.
+    /// Secret key file.
     #[arg(short, long, value_name = "FILE", default_value = "minisign.key")]
     secret_key: PathBuf,
-    /// A line that is signed with the file; time and file name unless told.
+    /// Comment that is signed with the file (default: time and file name).
     #[arg(short, long, value_name = "TEXT")]
     trusted_comment: Option<String>,
     #[command(flatten)]
@@ -27,10 +27,10 @@ pub(super) struct SignArguments {
 pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
     let component = files::read(&arguments.file)?;
     if let Err(refusal) = ComponentFacts::read(&component) {
-        eprintln!("atlashub: note: a host would refuse {}: {refusal}.", arguments.file.display());
+        eprintln!("atlashub: note: a host would reject {}: {refusal}.", arguments.file.display());
     }
     let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
-    // As minisign writes it.
+    // The same format as minisign's.
     let comment = arguments
         .trusted_comment
         .clone()
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
     if comment.contains(['\r', '\n']) {
         return Err(CommandError::failed("The trusted comment must be one line."));
     }
-    let failed = |error: PError| CommandError::failed(format!("It could not be signed: {error}."));
+    let failed = |error: PError| CommandError::failed(format!("The file can't be signed: {error}."));
     let key = arguments.password.open(&arguments.secret_key)?;
     let public = PublicKey::from_secret_key(&key).map_err(failed)?;
     let signature = minisign::sign(
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
         Some("signature from an AtlasHub plugin key"),
     )
     .map_err(failed)?;
-    let path = files::signature_of(&arguments.file);
+    let path = files::signature_path(&arguments.file);
     files::write(&path, &signature.into_string(), 0o644, Replace::Always)?;
     say!("Signature: {}", path.display());
     Ok(ExitCode::SUCCESS)

@@ -3,15 +3,15 @@ use std::{path::PathBuf, process::ExitCode};
 use super::files;
 use crate::{
     cli::error::CommandError,
-    plugins::trust::{DetachedSignature, PluginKey},
+    plugins::{package::PluginKey, trust::DetachedSignature},
 };
 
-/// Check a component's signature against a public key. Exits with 1 where it does not fit.
+/// Check a component's signature against a public key. Exits with 1 if the signature is wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArguments {
-    /// The component, for example `hello.wasm`, with `hello.wasm.minisig` beside it.
+    /// Component to check, for example `hello.wasm`, with `hello.wasm.minisig` next to it.
     file: PathBuf,
-    /// File of the public key, or the key itself.
+    /// Public key file, or the key itself.
     #[arg(short, long, value_name = "FILE|KEY", default_value = "minisign.pub")]
     public_key: String,
 }
@@ -25,19 +25,19 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode, CommandError>
                 .map_err(|error| CommandError::failed(format!("{} can't be used: {error}.", arguments.public_key)))?
         }
     };
-    let path = files::signature_of(&arguments.file);
-    let shown = path.display().to_string();
+    let path = files::signature_path(&arguments.file);
+    let file = path.display().to_string();
     let wrong = |refusal| CommandError::failed(format!("{}: {refusal}.", arguments.file.display()));
-    let signature = DetachedSignature::parse(&files::read_text(&path)?, &shown).map_err(wrong)?;
+    let signature = DetachedSignature::parse(&files::read_text(&path)?, &file).map_err(wrong)?;
     if signature.key_id() != key.id() {
         return Err(CommandError::failed(format!(
-            "{} is signed by key {}, and the public key is {}.",
+            "{} is signed by key {}, but the given public key is {}.",
             arguments.file.display(),
             signature.key_id(),
             key.id()
         )));
     }
     signature.check(&key, &files::read(&arguments.file)?).map_err(wrong)?;
-    say!("The signature by key {} holds. Trusted comment: {}", key.id(), signature.trusted_comment());
+    say!("The signature by key {} is valid. Trusted comment: {}", key.id(), signature.trusted_comment());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,24 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use plugin_manifest::{Capability, Scope};
 use uuid::Uuid;
+use wasmtime::component::Linker;
 
-use super::{begin_call, check_lease};
 use crate::{
     db::DatabaseName,
-    plugins::{
-        BackupVerification, CatalogueEntry, CatalogueError, NewBackup, RunLease, TableDifference,
-        runtime::{
-            Accessor, CallError, Host, RunScope, RunState,
-            bindings::{backups, types::ErrorCode},
-        },
+    plugins::guest::{
+        Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, RunLease, RunScope,
+        RunState, TableDifference, begin_call,
+        bindings::{backups, types::ErrorCode},
+        check_lease,
     },
 };
+
+/// How far `created-at` may be ahead of the host's clock.
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    backups::add_to_linker::<_, Host>(linker, |state| state)
+}
 
 impl backups::Host for RunState {
     fn describe(&mut self) -> wasmtime::Result<backups::Facts> {
@@ -28,10 +34,10 @@ impl backups::HostWithStore<RunState> for Host {
     async fn record_backup(accessor: &Accessor, backup: backups::NewBackup) -> Result<String, CallError> {
         let bytes = backup.target.len() + backup.object_key.len() + backup.manifest_key.len() + backup.sha256.len();
         let run = begin_call(accessor, bytes)?;
-        let target = reached(&run, &backup.target)?;
+        let target = check_scope(&run, &backup.target)?;
         let created_at = to_time(backup.created_at)
-            .filter(|at| *at <= Utc::now() + chrono::TimeDelta::minutes(1))
-            .ok_or_else(|| CallError::invalid("`created-at` is no time that has come"))?;
+            .filter(|at| *at <= Utc::now() + MAX_CLOCK_SKEW)
+            .ok_or_else(|| CallError::invalid("`created-at` is not a valid time in the past"))?;
         let backup = NewBackup {
             target,
             object_key: backup.object_key,
@@ -46,19 +52,19 @@ impl backups::HostWithStore<RunState> for Host {
 
     async fn list(accessor: &Accessor, target: Option<String>) -> Result<Vec<backups::Backup>, CallError> {
         let run = begin_call(accessor, target.as_ref().map_or(0, String::len))?;
-        let target = target.map(|target| reached(&run, &target)).transpose()?;
-        let reach = &run.scope(Capability::Backups).databases;
+        let target = target.map(|target| check_scope(&run, &target)).transpose()?;
+        let scope = &run.scope(Capability::Backups).databases;
         let entries = run.services.backups.list(target.as_ref()).await?;
-        let reached = entries.into_iter().filter(|entry| Scope::reaches(reach, &entry.target.to_string()));
-        Ok(reached.map(to_wit).collect())
+        let in_scope = entries.into_iter().filter(|entry| Scope::reaches(scope, &entry.target.to_string()));
+        Ok(in_scope.map(to_wit).collect())
     }
 
     async fn verify(accessor: &Accessor, id: String) -> Result<backups::Verification, CallError> {
         let run = begin_call(accessor, id.len())?;
-        let id: Uuid = id.parse().map_err(|_| CallError::not_found("there is no such backup"))?;
+        let id = parse_id(&id)?;
         let entry = run.services.backups.find(id).await?;
-        reached(&run, &entry.target.to_string())?;
-        // It reads a whole dump.
+        check_scope(&run, &entry.target.to_string())?;
+        // Verifying reads the whole dump.
         let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let lease = RunLease { run_id: run.call.run_id, lease: run.call.lease };
         let verification = run.services.backups.verify(id, lease).await?;
@@ -67,19 +73,23 @@ impl backups::HostWithStore<RunState> for Host {
 
     async fn remove(accessor: &Accessor, id: String) -> Result<(), CallError> {
         let run = begin_call(accessor, id.len())?;
-        let id: Uuid = id.parse().map_err(|_| CallError::not_found("there is no such backup"))?;
+        let id = parse_id(&id)?;
         let entry = run.services.backups.find(id).await?;
-        reached(&run, &entry.target.to_string())?;
+        check_scope(&run, &entry.target.to_string())?;
         check_lease(&run).await?;
         Ok(run.services.backups.remove(id).await?)
     }
 }
 
-/// The database, if the grant reaches its backups.
-fn reached(run: &RunScope, target: &str) -> Result<DatabaseName, CallError> {
+fn parse_id(id: &str) -> Result<Uuid, CallError> {
+    id.parse().map_err(|_| CatalogueError::NotFound.into())
+}
+
+/// Parses the name of a database and checks that the grant includes its backups.
+fn check_scope(run: &RunScope, target: &str) -> Result<DatabaseName, CallError> {
     let name: DatabaseName = target.parse().map_err(|error| CallError::invalid(format!("{error}")))?;
     if !Scope::reaches(&run.scope(Capability::Backups).databases, target) {
-        return Err(run.denied(Capability::Backups, &format!("backups of `{name}`")));
+        return Err(run.deny(Capability::Backups, &format!("backups of `{name}`")));
     }
     Ok(name)
 }
@@ -124,7 +134,7 @@ impl From<CatalogueError> for CallError {
             CatalogueError::Unverified(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
-                tracing::warn!(cause = format!("{cause:#}"), "a plugin's call to the catalogue of backups failed");
+                tracing::warn!(cause = format!("{cause:#}"), "a plugin's call to the backup catalogue failed");
                 Self::unavailable(error.to_string())
             }
         }

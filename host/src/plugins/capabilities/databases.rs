@@ -2,16 +2,15 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use plugin_manifest::{Capability, Scope};
-use wasmtime::component::{FutureReader, StreamReader};
+use wasmtime::component::{FutureReader, Linker, StreamReader};
 
-use super::begin_call;
 use crate::{
     db::{
         DatabaseName, DbError,
         dump::{Dump, DumpError, DumpInfo, DumpOptions},
     },
-    plugins::runtime::{
-        Accessor, CallError, Host, RunScope, RunState,
+    plugins::guest::{
+        Accessor, CallError, Host, RunScope, RunState, begin_call,
         bindings::{
             databases,
             types::{self, ErrorCode},
@@ -20,18 +19,25 @@ use crate::{
     },
 };
 
-/// What a dump hands to the guest.
-type Dumped = (StreamReader<u8>, FutureReader<Result<databases::DumpInfo, types::Error>>);
+/// `pg_dump`'s highest compression level.
+const MAX_COMPRESSION: u8 = 9;
+
+/// The archive, and the outcome of the dump.
+type DumpStream = (StreamReader<u8>, FutureReader<Result<databases::DumpInfo, types::Error>>);
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    databases::add_to_linker::<_, Host>(linker, |state| state)
+}
 
 impl databases::Host for RunState {}
 
 impl databases::HostWithStore<RunState> for Host {
     async fn list(accessor: &Accessor) -> Result<Vec<databases::Database>, CallError> {
         let run = begin_call(accessor, 0)?;
-        let reach = &run.scope(Capability::Databases).databases;
+        let scope = &run.scope(Capability::Databases).databases;
         let listed = run.services.databases.list().await.map_err(|error| DbError::Unreachable(error.into()))?;
-        let reached = listed.into_iter().filter(|entry| Scope::reaches(reach, &entry.name.to_string()));
-        Ok(reached
+        let in_scope = listed.into_iter().filter(|entry| Scope::reaches(scope, &entry.name.to_string()));
+        Ok(in_scope
             .map(|entry| databases::Database {
                 name: entry.name.to_string(),
                 title: entry.title,
@@ -40,24 +46,28 @@ impl databases::HostWithStore<RunState> for Host {
             .collect())
     }
 
-    async fn dump(accessor: &Accessor, database: String, options: databases::DumpOptions) -> Result<Dumped, CallError> {
+    async fn dump(
+        accessor: &Accessor,
+        database: String,
+        options: databases::DumpOptions,
+    ) -> Result<DumpStream, CallError> {
         let run = begin_call(accessor, database.len())?;
-        let name = reached(&run, &database)?;
-        if options.compression.is_some_and(|level| level > 9) {
-            return Err(CallError::invalid("`compression` is 0 to 9"));
+        let name = check_scope(&run, &database)?;
+        if options.compression.is_some_and(|level| level > MAX_COMPRESSION) {
+            return Err(CallError::invalid(format!("`compression` must be 0 to {MAX_COMPRESSION}")));
         }
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let options = DumpOptions { compression: options.compression };
         let Dump { bytes, outcome } = run.services.databases.dump(&name, options).await?;
-        // The dump is open for as long as anybody reads it.
+        // The stream holds the permit until it is dropped.
         let bytes: ByteStream = Box::pin(bytes.map(move |chunk| {
-            let _open = &transfer;
+            let _transfer = &transfer;
             chunk
         }));
         let outcome = async move {
             match outcome.await {
                 Ok(info) => Ok(to_wit(info)),
-                Err(error) => Err(error_to_wit(error)),
+                Err(error) => Err(CallError::from(error).into_wit_value()),
             }
         };
         accessor
@@ -66,7 +76,7 @@ impl databases::HostWithStore<RunState> for Host {
 
     async fn tables(accessor: &Accessor, database: String) -> Result<Vec<databases::Table>, CallError> {
         let run = begin_call(accessor, database.len())?;
-        let name = reached(&run, &database)?;
+        let name = check_scope(&run, &database)?;
         let tables = run.services.databases.tables(&name).await?;
         Ok(tables
             .into_iter()
@@ -88,11 +98,11 @@ impl databases::HostWithStore<RunState> for Host {
     }
 }
 
-/// The database, if the grant reaches it.
-fn reached(run: &Arc<RunScope>, database: &str) -> Result<DatabaseName, CallError> {
+/// Parses the name of a database and checks that the grant includes it.
+fn check_scope(run: &Arc<RunScope>, database: &str) -> Result<DatabaseName, CallError> {
     let name: DatabaseName = database.parse().map_err(|error| CallError::invalid(format!("{error}")))?;
     if !Scope::reaches(&run.scope(Capability::Databases).databases, database) {
-        return Err(run.denied(Capability::Databases, &format!("database `{name}`")));
+        return Err(run.deny(Capability::Databases, &format!("database `{name}`")));
     }
     Ok(name)
 }
@@ -121,34 +131,25 @@ impl From<DumpError> for CallError {
             tracing::warn!(cause = format!("{cause:#}"), "a plugin's dump failed");
         }
         let message = match error {
-            // The cause names addresses and paths.
-            DumpError::NotRun(_) => "pg_dump could not be run; the server's log has the cause".to_owned(),
+            // The cause contains addresses and paths.
+            DumpError::NotRun(_) => "pg_dump could not be started; see the server's log".to_owned(),
             error => error.to_string(),
         };
         Self::new(code, message)
     }
 }
 
-/// The error as a value, for whoever awaits the outcome.
-fn error_to_wit(error: DumpError) -> types::Error {
-    CallError::from(error).into_wit().unwrap_or_else(|trap| types::Error {
-        code: ErrorCode::Failed,
-        message: trap.to_string(),
-        details: None,
-    })
-}
-
 impl From<DbError> for CallError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Gone => Self::not_found("there is no such project"),
-            DbError::Timeout => Self::new(ErrorCode::Timeout, "the database took too long"),
+            DbError::Gone => Self::not_found("project not found"),
+            DbError::Timeout => Self::new(ErrorCode::Timeout, "the database did not respond in time"),
             error => {
                 tracing::warn!(
                     error = format!("{:#}", anyhow::Error::from(error)),
                     "a plugin's call to a database failed"
                 );
-                Self::unavailable("the database can't be reached, or refused; the server's log has the cause")
+                Self::unavailable("the database can't be reached or returned an error; see the server's log")
             }
         }
     }

@@ -6,48 +6,63 @@ use std::{
 
 use bytes::Bytes;
 use plugin_manifest::Capability;
-use wasmtime::component::Resource;
+use tokio::sync::Semaphore;
+use wasmtime::component::{Linker, Resource};
 
-use super::secrets::OpenSecret;
 use crate::{
     config::Secret,
     egress::{EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES},
     jobs::Redactor,
-    plugins::runtime::{
-        Accessor, CallError, Host, RunScope, RunState,
+    plugins::guest::{
+        Accessor, CallError, Host, OpenSecret, RunScope, RunState,
         bindings::{http, types::ErrorCode},
     },
 };
 
-/// Most headers of a request.
-const HEADERS: usize = 100;
+/// Headers of a request.
+const MAX_HEADERS: usize = 100;
+/// Concurrent requests of one run. Each response may take 1 MiB of the host's memory.
+const MAX_REQUESTS: usize = 8;
+
+/// The request permits of one run.
+struct RequestPermits(Arc<Semaphore>);
+
+impl Default for RequestPermits {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_REQUESTS)))
+    }
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    http::add_to_linker::<_, Host>(linker, |state| state)
+}
 
 impl http::Host for RunState {}
 
 impl http::HostWithStore<RunState> for Host {
     async fn send(accessor: &Accessor, request: http::Request) -> Result<http::Response, CallError> {
-        let (run, request, places) = accessor.with(|mut access| {
+        let (run, request, permits) = accessor.with(|mut access| {
             let state = access.get();
-            state.charge(size_of(&request))?;
+            state.charge(request_bytes(&request))?;
             let request = to_egress(state, request)?;
-            Ok::<_, CallError>((Arc::clone(&state.run), request, state.request_places()))
+            let RequestPermits(permits) = state.capability_state();
+            let permits = Arc::clone(permits);
+            Ok::<_, CallError>((Arc::clone(&state.run), request, permits))
         })?;
-        // Each answer may take a MiB of the host's memory.
-        let _place = places.acquire_owned().await;
+        let _permit = permits.acquire_owned().await;
         let scope = &run.scope(Capability::Http).hosts;
         let response = match run.services.egress.send(request, scope).await {
             Ok(response) => response,
             Err(error) => return Err(to_call_error(&run, &error)),
         };
-        let answered = to_wit(response, &run.redactor);
-        let bytes =
-            answered.body.len() + answered.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        accessor.with(|mut access| access.get().charge(bytes))?;
-        Ok(answered)
+        let response = to_wit(response, &run.redactor);
+        let header_bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        accessor.with(|mut access| access.get().charge(response.body.len() + header_bytes))?;
+        Ok(response)
     }
 }
 
-fn size_of(request: &http::Request) -> usize {
+fn request_bytes(request: &http::Request) -> usize {
     let headers = request
         .headers
         .iter()
@@ -60,10 +75,10 @@ fn size_of(request: &http::Request) -> usize {
     request.method.len() + request.url.len() + body + headers.sum::<usize>()
 }
 
-/// With the secrets in their places.
+/// Converts a request, replacing secret handles by their values.
 fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, CallError> {
-    if request.headers.len() > HEADERS {
-        return Err(CallError::invalid(format!("the request has more than {HEADERS} headers")));
+    if request.headers.len() > MAX_HEADERS {
+        return Err(CallError::invalid(format!("the request has more than {MAX_HEADERS} headers")));
     }
     let secret = |handle: &Resource<OpenSecret>| Ok::<Secret, CallError>(state.table.get(handle)?.0.clone());
     let mut headers = Vec::with_capacity(request.headers.len());
@@ -79,8 +94,9 @@ fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, 
         Some(http::Body::Secret(handle)) => Some(Bytes::copy_from_slice(secret(&handle)?.expose().as_bytes())),
         None => None,
     };
-    let left = state.run.deadline.saturating_duration_since(Instant::now());
-    let timeout = request.timeout_ms.map_or(left, |timeout| Duration::from_millis(u64::from(timeout)).min(left));
+    let remaining = state.run.deadline.saturating_duration_since(Instant::now());
+    let timeout =
+        request.timeout_ms.map_or(remaining, |timeout| Duration::from_millis(u64::from(timeout)).min(remaining));
     Ok(EgressRequest {
         method: request.method,
         url: request.url,
@@ -92,7 +108,7 @@ fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, 
     })
 }
 
-/// Without the secrets that went out with the request: a server that sends them back must not give them to the guest.
+/// Converts a response and redacts the run's secrets: a server may echo a secret that was sent to it.
 fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
     let headers = response.headers.into_iter().map(|(name, value)| (name, redactor.text(&value))).collect();
     let redacted =
@@ -106,14 +122,14 @@ fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
 
 fn to_call_error(run: &RunScope, error: &EgressError) -> CallError {
     match error {
-        EgressError::OutOfScope { host } => run.denied(Capability::Http, &format!("host `{host}`")),
+        EgressError::OutOfScope { host } => run.deny(Capability::Http, &format!("host `{host}`")),
         EgressError::Redirect(inner) if matches!(**inner, EgressError::OutOfScope { .. }) => to_call_error(run, inner),
-        // The allowlist is the owner's as well: what it leaves out belongs into the audit log, with its own advice.
-        refused if refused.is_denial() => {
-            run.record_denial(Capability::Http, &refused.to_string());
-            CallError::new(ErrorCode::Denied, refused.to_string())
+        // Not on the owner's allowlist. The error's own message says how to change that.
+        error if error.is_denial() => {
+            run.record_denial(Capability::Http, &error.to_string());
+            CallError::new(ErrorCode::Denied, error.to_string())
         }
-        refused if refused.is_refusal() => CallError::invalid(refused.to_string()),
+        error if error.is_refusal() => CallError::invalid(error.to_string()),
         EgressError::Timeout { .. } => CallError::new(ErrorCode::Timeout, error.to_string()),
         EgressError::TooManyRedirects { .. } => CallError::invalid(error.to_string()),
         _ => CallError::unavailable(error.to_string()),

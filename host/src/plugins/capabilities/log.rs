@@ -1,36 +1,36 @@
+use wasmtime::component::Linker;
+
 use crate::{
     jobs::LineLevel,
-    plugins::runtime::{RunState, bindings::log},
+    plugins::guest::{Host, RunState, bindings::log},
 };
 
-/// Longest message, and longest fields, in bytes.
-const MESSAGE_BYTES: usize = 8 << 10;
-/// What a line costs beside its text.
-const LINE_OVERHEAD: usize = 32;
+/// Longer messages are truncated, and longer fields are dropped.
+const MAX_MESSAGE_BYTES: usize = 8 << 10;
+/// Bytes counted per line beside its text.
+const LINE_OVERHEAD_BYTES: usize = 32;
 
-/// What a run may still log.
+/// Tracks how much a run has logged.
+#[derive(Debug, Default)]
 pub(in crate::plugins) struct LogBudget {
-    left: usize,
-    /// Lines left out for want of it.
-    pub(in crate::plugins) dropped: u64,
-    /// The newest line, where it is an error: what a panicking guest writes before it traps.
-    pub(in crate::plugins) last_error: Option<String>,
+    used: usize,
+    /// Lines dropped because the run exceeded its log limit.
+    pub dropped: u64,
+    /// The last line, if it is an error. A panicking guest writes one before it traps.
+    pub last_error: Option<String>,
 }
 
 impl LogBudget {
-    pub(in crate::plugins) fn new(log_kib: u32) -> Self {
-        Self { left: (log_kib as usize) << 10, dropped: 0, last_error: None }
-    }
-
-    fn take(&mut self, bytes: usize) -> bool {
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
+    /// Counts a line. Returns whether it is within the limit.
+    fn take(&mut self, bytes: usize, limit: usize) -> bool {
+        match self.used.checked_add(bytes).filter(|used| *used <= limit) {
+            Some(used) => {
+                self.used = used;
                 true
             }
             None => {
-                // Shorter lines after this one are left out too: a history with holes misleads.
-                self.left = 0;
+                // Shorter lines that follow are dropped too: a log with gaps misleads.
+                self.used = limit;
                 self.dropped += 1;
                 false
             }
@@ -38,11 +38,18 @@ impl LogBudget {
     }
 }
 
-impl log::Host for RunState {
+pub(super) fn add_to_linker<S: Send + Sync + 'static>(linker: &mut Linker<RunState<S>>) -> wasmtime::Result<()> {
+    log::add_to_linker::<_, Host<S>>(linker, |state| state)
+}
+
+impl<S: Send + Sync + 'static> log::Host for RunState<S> {
     fn write(&mut self, level: log::Level, message: String, fields: String) -> wasmtime::Result<()> {
         self.charge(message.len() + fields.len())?;
-        let message = cut(&message, MESSAGE_BYTES);
-        if !self.log.take(message.len() + fields.len().min(MESSAGE_BYTES) + LINE_OVERHEAD) {
+        let message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
+        let bytes = message.len() + fields.len().min(MAX_MESSAGE_BYTES) + LINE_OVERHEAD_BYTES;
+        let limit = (self.run.limits.log_kib as usize) << 10;
+        let budget = self.capability_state::<LogBudget>();
+        if !budget.take(bytes, limit) {
             return Ok(());
         }
         let level = match level {
@@ -51,51 +58,78 @@ impl log::Host for RunState {
             log::Level::Warn => LineLevel::Warn,
             log::Level::Error => LineLevel::Error,
         };
-        self.log.last_error = (level == LineLevel::Error).then(|| message.to_owned());
+        budget.last_error = (level == LineLevel::Error).then(|| message.to_owned());
         self.run.output.log(level, message, parse_fields(&fields));
         Ok(())
     }
 }
 
-/// Null where there are none; what is no JSON object, or too long, is said so in the line.
+/// Parses a line's fields. Invalid fields are replaced by the reason, under the key `fieldsLeftOut`.
 fn parse_fields(fields: &str) -> serde_json::Value {
     if fields.is_empty() {
         return serde_json::Value::Null;
     }
-    if fields.len() > MESSAGE_BYTES {
-        return serde_json::json!({ "fieldsLeftOut": format!("{} bytes, at most {MESSAGE_BYTES}", fields.len()) });
+    if fields.len() > MAX_MESSAGE_BYTES {
+        let reason = format!("{} bytes, the maximum is {MAX_MESSAGE_BYTES}", fields.len());
+        return serde_json::json!({ "fieldsLeftOut": reason });
     }
     match serde_json::from_str(fields) {
         Ok(serde_json::Value::Object(fields)) => serde_json::Value::Object(fields),
-        _ => serde_json::json!({ "fieldsLeftOut": "no JSON object" }),
+        _ => serde_json::json!({ "fieldsLeftOut": "not a JSON object" }),
     }
-}
-
-/// At most so many bytes, whole characters.
-pub(super) fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::plugins::capabilities::testing::{self, RecordedOutput};
+
+    /// Imports `log` alone. Its function `run` logs a warning.
+    const COMPONENT: &str = r#"(component
+        (import "atlashub:plugin/log@0.1.0" (instance $log
+            (type $level (enum "debug" "info" "warn" "error"))
+            (export "level" (type $level' (eq $level)))
+            (export "write" (func (param "level" $level') (param "message" string) (param "fields" string)))))
+        (core module $memory (memory (export "memory") 1) (data (i32.const 16) "low disk"))
+        (core instance $memory (instantiate $memory))
+        (alias core export $memory "memory" (core memory $bytes))
+        (core func $write (canon lower (func $log "write") (memory $bytes)))
+        (core module $code
+            (import "host" "write" (func $write (param i32 i32 i32 i32 i32)))
+            (func (export "run")
+                (call $write (i32.const 2) (i32.const 16) (i32.const 8) (i32.const 0) (i32.const 0))))
+        (core instance $code (instantiate $code (with "host" (instance (export "write" (func $write))))))
+        (func (export "run") (canon lift (core func $code "run"))))"#;
+
+    #[tokio::test]
+    async fn log_is_hosted_alone() {
+        let (engine, component) = testing::compile(COMPONENT);
+        let mut linker = Linker::<RunState<()>>::new(&engine);
+        add_to_linker(&mut linker).unwrap();
+        let output = Arc::new(RecordedOutput::default());
+        let mut store = testing::store_with_output(&engine, Arc::clone(&output));
+        let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
+        instance.get_typed_func::<(), ()>(&mut store, "run").unwrap().call_async(&mut store, ()).await.unwrap();
+        assert_eq!(*output.lines.lock(), [(LineLevel::Warn, "low disk".to_owned())]);
+    }
 
     #[test]
-    fn a_spent_budget_stays_spent() {
-        let mut budget = LogBudget::new(1);
-        assert!(budget.take(1000));
-        assert!(!budget.take(100));
-        assert!(!budget.take(1));
+    fn exhausted_budget_drops_all_further_lines() {
+        let mut budget = LogBudget::default();
+        assert!(budget.take(1000, 1024));
+        assert!(!budget.take(100, 1024));
+        assert!(!budget.take(1, 1024));
         assert_eq!(budget.dropped, 2);
     }
 
     #[test]
-    fn fields_are_an_object_or_say_why_not() {
+    fn invalid_fields_are_replaced_by_the_reason() {
         let check = |fields: &str, expected: serde_json::Value| assert_eq!(parse_fields(fields), expected);
         check("", serde_json::Value::Null);
         check(r#"{"a":1}"#, serde_json::json!({"a": 1}));
-        check("[1]", serde_json::json!({"fieldsLeftOut": "no JSON object"}));
-        check("{", serde_json::json!({"fieldsLeftOut": "no JSON object"}));
-        assert_eq!(cut("aä", 2), "a");
+        check("[1]", serde_json::json!({"fieldsLeftOut": "not a JSON object"}));
+        check("{", serde_json::json!({"fieldsLeftOut": "not a JSON object"}));
     }
 }

@@ -1,20 +1,27 @@
-use super::{begin_call, check_lease};
+use wasmtime::component::Linker;
+
 use crate::{
     db::audit,
     error::ApiError,
     jobs::RetentionReport,
-    plugins::runtime::{Accessor, CallError, Host, RunState, bindings::maintenance},
+    plugins::guest::{Accessor, CallError, Host, RunState, begin_call, bindings::maintenance, check_lease},
     projects,
     storage::{self, StorageState, StorageSweep},
 };
 
-/// Rows removed at once, so that nobody waits for their locks.
-const PIECE: i64 = 1000;
-/// The record of what was done is not a plugin's to shorten at will.
-const LEAST_AUDIT_DAYS: u32 = 30;
-const LEAST_KEY_DAYS: u32 = 1;
-/// Longer ages than the calendar has are no ages.
-const MOST_DAYS: u32 = 36_500;
+/// Rows removed per call, which bounds how long their locks are held.
+const BATCH_ROWS: i64 = 1000;
+/// Minimum age of removed audit entries, so that a plugin can't erase recent ones.
+const MIN_AUDIT_DAYS: u32 = 30;
+const MIN_KEY_DAYS: u32 = 1;
+const MIN_RUN_DAYS: u32 = 1;
+const MIN_RESTORE_DAYS: u32 = 1;
+/// Highest accepted age, 100 years.
+const MAX_DAYS: u32 = 36_500;
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    maintenance::add_to_linker::<_, Host>(linker, |state| state)
+}
 
 impl maintenance::Host for RunState {}
 
@@ -24,54 +31,56 @@ impl maintenance::HostWithStore<RunState> for Host {
         check_lease(&run).await?;
         let services = &run.services;
         match sweep {
-            maintenance::Sweep::ExpiredUploads => files(&services.storage, StorageSweep::ExpiredUploads).await,
-            maintenance::Sweep::OversizeUploads => files(&services.storage, StorageSweep::OversizeUploads).await,
-            maintenance::Sweep::OrphanMetadata => files(&services.storage, StorageSweep::OrphanMetadata).await,
+            maintenance::Sweep::ExpiredUploads => sweep_storage(&services.storage, StorageSweep::ExpiredUploads).await,
+            maintenance::Sweep::OversizeUploads => {
+                sweep_storage(&services.storage, StorageSweep::OversizeUploads).await
+            }
+            maintenance::Sweep::OrphanMetadata => sweep_storage(&services.storage, StorageSweep::OrphanMetadata).await,
             maintenance::Sweep::ExpiredKeys(days) => {
-                let days = at_least(days, LEAST_KEY_DAYS)?;
-                rows(projects::remove_ended_keys(&services.platform, days, PIECE).await)
+                let days = check_days(days, MIN_KEY_DAYS)?;
+                row_report(projects::remove_ended_keys(&services.platform, days, BATCH_ROWS).await)
             }
             maintenance::Sweep::OldAuditEntries(days) => {
-                let days = at_least(days, LEAST_AUDIT_DAYS)?;
-                rows(audit::remove_older(&services.platform, days, PIECE).await)
+                let days = check_days(days, MIN_AUDIT_DAYS)?;
+                row_report(audit::remove_older(&services.platform, days, BATCH_ROWS).await)
             }
             maintenance::Sweep::OldRuns(days) => {
-                at_least(days, 1)?;
-                Ok(runs(services.runs.remove_old_runs(days).await?))
+                check_days(days, MIN_RUN_DAYS)?;
+                Ok(run_report(services.runs.remove_old_runs(days).await?))
             }
-            maintenance::Sweep::OrphanLogs => Ok(runs(services.runs.remove_orphan_logs().await?)),
-            // End users' sessions come with sign-in for them; there is no table of them yet, and nothing to remove.
+            maintenance::Sweep::OrphanLogs => Ok(run_report(services.runs.remove_orphan_logs().await?)),
+            // Sessions of end users do not exist yet.
             maintenance::Sweep::ExpiredSessions => Ok(NOTHING),
-            // Databases are kept after a restore once restoring is there; until then there is none.
-            maintenance::Sweep::SupersededRestores(days) => at_least(days, 1).map(|_| NOTHING),
+            // Restoring backups does not exist yet, so there are no superseded databases.
+            maintenance::Sweep::SupersededRestores(days) => check_days(days, MIN_RESTORE_DAYS).map(|_| NOTHING),
         }
     }
 }
 
 const NOTHING: maintenance::Report = maintenance::Report { removed: 0, freed_bytes: 0, more: false };
 
-async fn files(storage: &StorageState, what: StorageSweep) -> Result<maintenance::Report, CallError> {
-    let report = storage::sweep(storage, what).await?;
+async fn sweep_storage(storage: &StorageState, sweep: StorageSweep) -> Result<maintenance::Report, CallError> {
+    let report = storage::sweep(storage, sweep).await?;
     Ok(maintenance::Report { removed: report.removed, freed_bytes: report.freed_bytes, more: report.more })
 }
 
-fn rows(removed: Result<u64, sqlx::Error>) -> Result<maintenance::Report, CallError> {
+fn row_report(removed: Result<u64, sqlx::Error>) -> Result<maintenance::Report, CallError> {
     let removed = removed.map_err(ApiError::from)?;
-    Ok(maintenance::Report { removed, freed_bytes: 0, more: removed >= PIECE.unsigned_abs() })
+    Ok(maintenance::Report { removed, freed_bytes: 0, more: removed >= BATCH_ROWS.unsigned_abs() })
 }
 
-fn runs(report: RetentionReport) -> maintenance::Report {
+fn run_report(report: RetentionReport) -> maintenance::Report {
     maintenance::Report { removed: report.removed, freed_bytes: report.freed_bytes, more: report.more }
 }
 
-fn at_least(days: u32, least: u32) -> Result<i32, CallError> {
-    if !(least..=MOST_DAYS).contains(&days) {
-        return Err(CallError::invalid(format!("this sweep takes {least} to {MOST_DAYS} days, not {days}")));
+fn check_days(days: u32, min: u32) -> Result<i32, CallError> {
+    match i32::try_from(days) {
+        Ok(checked) if (min..=MAX_DAYS).contains(&days) => Ok(checked),
+        _ => Err(CallError::invalid(format!("the age must be {min} to {MAX_DAYS} days, not {days}"))),
     }
-    i32::try_from(days).map_err(|_| CallError::invalid("so many days are no age"))
 }
 
-/// What the platform's own functions say; their causes are for the log.
+/// Errors of the platform's own functions. Causes of server errors are only logged.
 impl From<ApiError> for CallError {
     fn from(error: ApiError) -> Self {
         if error.status().is_server_error() {

@@ -1,24 +1,30 @@
 use api_types::{Migration, MigrationState};
+use wasmtime::component::Linker;
 
-use super::{begin_call, check_lease};
 use crate::{
     db::migrations::{self as platform, MigrationError},
-    plugins::runtime::{
-        Accessor, CallError, Host, RunState,
+    plugins::guest::{
+        Accessor, CallError, Host, RunState, begin_call,
         bindings::{migrations, types::ErrorCode},
+        check_lease,
     },
 };
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    migrations::add_to_linker::<_, Host>(linker, |state| state)
+}
 
 impl migrations::Host for RunState {}
 
 impl migrations::HostWithStore<RunState> for Host {
     async fn status(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
-        let listed = platform::status(&run.services.platform).await.map_err(MigrationError::from)?;
-        Ok(listed.into_iter().map(to_wit).collect())
+        let migrations = platform::status(&run.services.platform).await.map_err(MigrationError::from)?;
+        Ok(migrations.into_iter().map(to_wit).collect())
     }
 
-    /// As `atlashub migrate`: under the same lock, each in a transaction of its own, so that dropping this leaves whole ones.
+    /// Applies pending migrations like `atlashub migrate`: under the same lock, each in its own transaction. Dropping
+    /// this future leaves no migration half applied.
     async fn apply(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
         check_lease(&run).await?;
@@ -43,7 +49,7 @@ impl From<MigrationError> for CallError {
     fn from(error: MigrationError) -> Self {
         match error {
             MigrationError::Database(error) => {
-                tracing::warn!(%error, "a plugin's call to the migrations failed");
+                tracing::warn!(%error, "a plugin could not read or apply migrations");
                 Self::unavailable("the platform database can't be reached")
             }
             error => Self::new(ErrorCode::Failed, error.to_string()),

@@ -1,123 +1,84 @@
-//! What a plugin can do, one file per interface of `wit/`: `types`, `log`, `progress`, `clock` and `config` are free, each
-//! other is there only with a grant, and reaches no further than the grant's scope.
+//! Capabilities: what a plugin can do, one file per interface of `wit/`.
 //!
-//! A file holds what the interface shares between runs (a field of [`Services`]), what it keeps per run, and the
-//! functions themselves. The mechanisms lie below, in `egress`, `db` and `object_store`: a capability checks the scope,
-//! counts the bytes, and translates.
+//! `log`, `progress`, `clock` and `config` need no grant. Every other interface is linked only with a grant, and its
+//! calls are checked against the grant's scope.
 //!
-//! The pattern, to be followed by each:
-//! - A plain `func` is a method of the interface's `Host` for [`RunState`]; an `async func` one of `HostWithStore` for
-//!   [`Host`], with an accessor. `Accessor::with` is never held over an await.
-//! - First [`RunState::charge`] the bytes that came in, then look up the scope with [`RunScope::scope`] and refuse with
-//!   [`RunScope::denied`], then work on an `Arc` of the service that was cloned out.
-//! - What changes something of the platform first asks [`check_lease`].
-//! - Every future may be dropped at any await, and undoes what it began.
+//! Each file owns its limits, its per-run state ([`RunState::capability_state`]) and its linker hook
+//! (`add_to_linker`), so that a host may link any subset. The work itself is done below, in `egress`, `db` and
+//! `object_store`: a capability checks the scope, counts the bytes and converts types.
 //!
-//! Deliberately absent: connection strings, secrets' values, paths, sockets, a shell.
+//! Every capability follows the same pattern:
+//! - A plain `func` is a method of the interface's `Host` for [`RunState`]; an `async func` is a function of its
+//!   `HostWithStore` for [`Host`], with an accessor. `Accessor::with` is never held over an await.
+//! - First charge the bytes of the arguments ([`begin_call`] or [`RunState::charge`]), then check the scope with
+//!   [`RunScope::scope`] and [`RunScope::deny`], then work with a cloned service.
+//! - Call [`check_lease`] right before changing the platform.
+//! - Every future may be dropped at any await, and then undoes what it started.
 //!
-//! [`RunState`]: super::runtime::RunState
-//! [`RunState::charge`]: super::runtime::RunState::charge
-//! [`RunScope::scope`]: super::runtime::RunScope::scope
-//! [`RunScope::denied`]: super::runtime::RunScope::denied
-//! [`Host`]: super::runtime::Host
+//! Deliberately absent: connection strings, secret values, paths, sockets, a shell.
+//!
+//! [`begin_call`]: super::guest::begin_call
+//! [`check_lease`]: super::guest::check_lease
+//! [`Host`]: super::guest::Host
+//! [`RunScope::deny`]: super::guest::RunScope::deny
+//! [`RunScope::scope`]: super::guest::RunScope::scope
+//! [`RunState`]: super::guest::RunState
+//! [`RunState::capability_state`]: super::guest::RunState::capability_state
+//! [`RunState::charge`]: super::guest::RunState::charge
 
-pub mod backups;
-pub mod clock;
-pub mod config;
-pub mod databases;
-pub mod http;
-pub mod log;
-pub mod maintenance;
-pub mod migrations;
-pub mod notify;
-pub mod objects;
-pub mod progress;
-pub mod secrets;
-
-use std::sync::Arc;
+mod backups;
+mod clock;
+mod config;
+mod databases;
+mod http;
+mod log;
+mod maintenance;
+mod migrations;
+mod notify;
+mod objects;
+mod progress;
+mod secrets;
 
 use plugin_manifest::Capability;
-use sqlx::PgPool;
 use wasmtime::component::Linker;
 
-use super::{
-    BackupCatalogue,
-    runtime::{
-        Accessor, CallError, Host, RunScope, RunState,
-        bindings::{self, types::ErrorCode},
-    },
-};
-use crate::{
-    config::Secret, egress::Egress, jobs::Runs, notifications::Notifier, object_store::ObjectStore,
-    projects::Databases, storage::StorageState,
-};
+pub(super) use log::LogBudget;
 
-/// What capabilities share between runs.
-pub struct Services {
-    pub platform: PgPool,
-    pub egress: Egress,
-    pub notifier: Notifier,
-    /// Of the platform database, for its migrations.
-    pub database_url: Secret,
-    pub databases: Databases,
-    pub store: ObjectStore,
-    pub storage: StorageState,
-    pub backups: Arc<dyn BackupCatalogue>,
-    /// The history of runs, for what clears it away.
-    pub runs: Runs,
-    /// Names the master key that seals now.
-    pub master_key_id: String,
-}
+use super::guest::{Host, RunState, bindings::types};
 
-/// What every call that waits begins with: its bytes are counted, and the run is cloned out of the accessor.
-fn begin_call(accessor: &Accessor, bytes: usize) -> wasmtime::Result<Arc<RunScope>> {
-    accessor.with(|mut access| {
-        let state = access.get();
-        state.charge(bytes)?;
-        Ok(Arc::clone(&state.run))
-    })
-}
-
-/// Refuses a run that doesn't hold its lease any more: somebody else may have it. Every call that changes something of
-/// the platform asks for this right before it does, where the change can't be one transaction with
-/// [`Runs::lock_lease`].
-async fn check_lease(run: &RunScope) -> Result<(), CallError> {
-    if run.services.runs.lease_is_valid(run.call.run_id, run.call.lease).await? {
-        return Ok(());
-    }
-    Err(CallError::new(ErrorCode::Conflict, "the run doesn't hold its lease any more, so nothing was changed"))
-}
-
-/// A linker with the free interfaces and those that are granted; anything else a component imports is missing from it.
-pub(super) fn link(
+/// Creates a linker with the interfaces that need no grant and those of the granted capabilities. A component that
+/// imports anything else can't be linked.
+pub(super) fn new_linker(
     engine: &wasmtime::Engine,
     granted: impl IntoIterator<Item = Capability>,
 ) -> wasmtime::Result<Linker<RunState>> {
     let mut linker = Linker::new(engine);
-    bindings::types::add_to_linker::<_, Host>(&mut linker, |state| state)?;
-    bindings::log::add_to_linker::<_, Host>(&mut linker, |state| state)?;
-    bindings::progress::add_to_linker::<_, Host>(&mut linker, |state| state)?;
-    bindings::clock::add_to_linker::<_, Host>(&mut linker, |state| state)?;
-    bindings::config::add_to_linker::<_, Host>(&mut linker, |state| state)?;
-    let mut secrets = false;
+    types::add_to_linker::<_, Host>(&mut linker, |state| state)?;
+    log::add_to_linker(&mut linker)?;
+    progress::add_to_linker(&mut linker)?;
+    clock::add_to_linker(&mut linker)?;
+    config::add_to_linker(&mut linker)?;
+    let mut has_secrets = false;
     for capability in granted {
-        match capability {
-            Capability::Secrets => {
-                secrets = true;
-                bindings::secrets::add_to_linker::<_, Host>(&mut linker, |state| state)?;
-            }
-            Capability::Http => bindings::http::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            Capability::Databases => bindings::databases::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            Capability::Objects => bindings::objects::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            Capability::Backups => bindings::backups::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            Capability::Maintenance => bindings::maintenance::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            Capability::Migrations => bindings::migrations::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-            Capability::Notify => bindings::notify::add_to_linker::<_, Host>(&mut linker, |state| state)?,
-        }
+        has_secrets |= capability == Capability::Secrets;
+        let add_to_linker = match capability {
+            Capability::Secrets => secrets::add_to_linker,
+            Capability::Http => http::add_to_linker,
+            Capability::Databases => databases::add_to_linker,
+            Capability::Objects => objects::add_to_linker,
+            Capability::Backups => backups::add_to_linker,
+            Capability::Maintenance => maintenance::add_to_linker,
+            Capability::Migrations => migrations::add_to_linker,
+            Capability::Notify => notify::add_to_linker,
+        };
+        add_to_linker(&mut linker)?;
     }
-    if !secrets {
-        // `http` names the type; without the grant there is no way to get one.
+    if !has_secrets {
+        // `http` names the type `secret`. Without the grant, a guest can't obtain a value of it.
         secrets::add_type_to_linker(&mut linker)?;
     }
     Ok(linker)
 }
+
+#[cfg(test)]
+mod testing;

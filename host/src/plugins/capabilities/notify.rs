@@ -1,11 +1,20 @@
-use super::{begin_call, check_lease};
+use wasmtime::component::Linker;
+
 use crate::{
     notifications::Notification,
-    plugins::runtime::{Accessor, CallError, Host, RunState, bindings::notify},
+    plugins::guest::{Accessor, CallError, Host, RunState, begin_call, bindings::notify, check_lease},
 };
 
-/// Messages of one run; more are likely a loop.
-const MESSAGES: u32 = 20;
+/// Messages per run, so that a loop can't flood the owner.
+const MAX_MESSAGES: u32 = 20;
+
+/// Number of messages that the run has sent.
+#[derive(Default)]
+struct SentMessages(u32);
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    notify::add_to_linker::<_, Host>(linker, |state| state)
+}
 
 impl notify::Host for RunState {}
 
@@ -13,13 +22,20 @@ impl notify::HostWithStore<RunState> for Host {
     async fn send(accessor: &Accessor, title: String, message: String) -> Result<(), CallError> {
         let run = begin_call(accessor, title.len() + message.len())?;
         if title.trim().is_empty() {
-            return Err(CallError::invalid("the message has no title"));
+            return Err(CallError::invalid("`title` must not be empty"));
         }
         check_lease(&run).await?;
-        if accessor.with(|mut access| access.get().count_message()) > MESSAGES {
-            return Err(CallError::too_large(format!("this run has sent {MESSAGES} messages, and that is the most")));
+        let sent = accessor.with(|mut access| {
+            let SentMessages(sent) = access.get().capability_state();
+            *sent = sent.saturating_add(1);
+            *sent
+        });
+        if sent > MAX_MESSAGES {
+            return Err(CallError::too_large(format!(
+                "this run has already sent {MAX_MESSAGES} messages, the maximum"
+            )));
         }
-        // What is too long is cut there.
+        // `Notification` truncates long texts.
         let notification = Notification::new(api_types::NotificationEvent::Plugin, title, message)
             .with_project(run.call.project.clone())
             .with_field("plugin", &run.plugin)

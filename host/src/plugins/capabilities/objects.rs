@@ -4,45 +4,43 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use plugin_manifest::{Capability, Scope};
 use tokio::sync::oneshot;
-use wasmtime::component::{FutureReader, Resource, StreamReader};
+use wasmtime::component::{FutureReader, Linker, Resource, StreamReader};
 
-use super::{begin_call, check_lease};
 use crate::{
     db::DatabaseName,
     object_store::{ListedObject, ObjectBytes, ObjectMeta, PLATFORM_BUCKET, StoreError, StoredUpload},
-    plugins::runtime::{
-        Accessor, CallError, Host, RunScope, RunState, Transfer,
+    plugins::guest::{
+        Accessor, CallError, Host, OpenUpload, RunScope, RunState, Transfer, begin_call,
         bindings::{
             objects,
             types::{self, ErrorCode},
         },
+        check_lease,
         streams::{self, ByteStream},
     },
     storage::ObjectPath,
 };
 
-/// Of the platform's own bucket, plugins reach this part: logs of runs are there too.
-const BACKUPS: &str = "backups/";
-const PUT_BYTES: usize = 1 << 20;
-const CONTENT_TYPE_BYTES: usize = 200;
-/// Objects of one page.
-const PAGE: i32 = 1000;
+/// Prefix of the keys in the platform's own bucket that plugins may access. The bucket also has the logs of runs.
+const BACKUPS_PREFIX: &str = "backups/";
+/// Largest body of `put-bytes`.
+const MAX_PUT_BYTES: usize = 1 << 20;
+const MAX_CONTENT_TYPE_BYTES: usize = 200;
+/// Objects per page.
+const PAGE_SIZE: i32 = 1000;
 
-/// What a guest's handle of an upload stands for: bytes in the store, until they are committed.
-pub struct OpenUpload {
-    /// None from the first commit on.
-    stored: Option<(StoredUpload, Transfer)>,
-    meta: objects::ObjectMeta,
-    committed: bool,
+/// Metadata and content of an object, and whether the content was read completely.
+type OpenDownload = (objects::ObjectMeta, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+
+pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
+    objects::add_to_linker::<_, Host>(linker, |state| state)
 }
-
-type Got = (objects::ObjectMeta, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
 
 impl objects::Host for RunState {}
 
 impl objects::HostUpload for RunState {
     fn drop(&mut self, upload: Resource<OpenUpload>) -> wasmtime::Result<()> {
-        // What was not committed is thrown away with it.
+        // Dropping an uncommitted upload discards its bytes.
         self.table.delete(upload)?;
         Ok(())
     }
@@ -51,23 +49,26 @@ impl objects::HostUpload for RunState {
 impl objects::HostUploadWithStore<RunState> for Host {
     async fn commit(accessor: &Accessor, upload: Resource<OpenUpload>) -> Result<objects::ObjectMeta, CallError> {
         let run = begin_call(accessor, 0)?;
-        let (stored, meta, committed) = accessor.with(|mut access| {
+        let (stored, meta, is_committed) = accessor.with(|mut access| {
             let upload = access.get().table.get_mut(&upload)?;
-            Ok::<_, CallError>((upload.stored.take(), upload.meta.clone(), upload.committed))
+            Ok::<_, CallError>((upload.stored.take(), upload.meta.clone(), upload.is_committed))
         })?;
         let Some((stored, _transfer)) = stored else {
-            return if committed {
+            return if is_committed {
                 Ok(meta)
             } else {
-                Err(CallError::new(ErrorCode::Conflict, "the upload is being committed, or could not be; put it anew"))
+                Err(CallError::new(
+                    ErrorCode::Conflict,
+                    "the upload is being committed or its commit failed; upload the object again",
+                ))
             };
         };
         check_lease(&run).await?;
         stored.commit().await?;
         accessor.with(|mut access| {
-            // The guest may have dropped its handle meanwhile; the object is there all the same.
+            // The guest may have dropped its handle since; the object exists all the same.
             if let Ok(upload) = access.get().table.get_mut(&upload) {
-                upload.committed = true;
+                upload.is_committed = true;
             }
         });
         Ok(meta)
@@ -82,30 +83,27 @@ impl objects::HostWithStore<RunState> for Host {
         content_type: String,
         body: StreamReader<u8>,
     ) -> Result<Resource<OpenUpload>, CallError> {
-        // First of all, since a stream that nobody takes would keep its writer waiting.
+        // Before anything can fail, because the writer of a stream that is not received waits forever.
         let mut bytes = accessor.with(|mut access| streams::receive(&mut access, body))?;
         let run = begin_call(accessor, store.len() + key.len() + content_type.len())?;
-        let place = Place::of_key(&run, &store, &key).await?;
+        let location = Location::of_key(&run, &store, &key).await?;
         check_content_type(&content_type)?;
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
-        place.ensure_bucket(&run).await?;
-        let mut upload = run.services.store.begin_upload(&place.bucket, &key, &content_type);
+        location.ensure_bucket(&run).await?;
+        let mut upload = run.services.store.begin_upload(&location.bucket, &key, &content_type);
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(|error| {
-                CallError::new(ErrorCode::Failed, format!("the stream was cut short ({error}), so nothing was stored"))
+                CallError::new(
+                    ErrorCode::Failed,
+                    format!("the stream ended with an error ({error}), so nothing was stored"),
+                )
             })?;
             upload.write(chunk).await?;
         }
         let stored = upload.end().await?;
-        let meta = objects::ObjectMeta {
-            key,
-            size_bytes: stored.size,
-            sha256: Some(stored.sha256_hex()),
-            content_type: Some(content_type),
-            last_modified: None,
-        };
-        let open = OpenUpload { stored: Some((stored, transfer)), meta, committed: false };
-        accessor.with(|mut access| Ok(access.get().table.push(open)?))
+        let meta = stored_to_wit(key, &stored, content_type);
+        let upload = OpenUpload { stored: Some((stored, transfer)), meta, is_committed: false };
+        accessor.with(|mut access| Ok(access.get().table.push(upload)?))
     }
 
     async fn put_bytes(
@@ -116,33 +114,27 @@ impl objects::HostWithStore<RunState> for Host {
         body: Vec<u8>,
     ) -> Result<objects::ObjectMeta, CallError> {
         let run = begin_call(accessor, store.len() + key.len() + content_type.len() + body.len())?;
-        let place = Place::of_key(&run, &store, &key).await?;
+        let location = Location::of_key(&run, &store, &key).await?;
         check_content_type(&content_type)?;
-        if body.len() > PUT_BYTES {
-            return Err(CallError::too_large("`put-bytes` takes at most 1 MiB; use `put` with a stream"));
+        if body.len() > MAX_PUT_BYTES {
+            return Err(CallError::too_large("`put-bytes` accepts at most 1 MiB; use `put` with a stream"));
         }
-        place.ensure_bucket(&run).await?;
-        let mut upload = run.services.store.begin_upload(&place.bucket, &key, &content_type);
+        location.ensure_bucket(&run).await?;
+        let mut upload = run.services.store.begin_upload(&location.bucket, &key, &content_type);
         upload.write(Bytes::from(body)).await?;
         let stored = upload.end().await?;
-        let meta = objects::ObjectMeta {
-            key,
-            size_bytes: stored.size,
-            sha256: Some(stored.sha256_hex()),
-            content_type: Some(content_type),
-            last_modified: None,
-        };
+        let meta = stored_to_wit(key, &stored, content_type);
         check_lease(&run).await?;
         stored.commit().await?;
         Ok(meta)
     }
 
-    async fn get(accessor: &Accessor, store: String, key: String) -> Result<Got, CallError> {
+    async fn get(accessor: &Accessor, store: String, key: String) -> Result<OpenDownload, CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
-        let place = Place::of_key(&run, &store, &key).await?;
+        let location = Location::of_key(&run, &store, &key).await?;
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let (meta, bytes) =
-            run.services.store.get(&place.bucket, &key).await?.ok_or_else(|| no_object(&store, &key))?;
+            run.services.store.get(&location.bucket, &key).await?.ok_or_else(|| object_not_found(&store, &key))?;
         let (bytes, outcome) = with_outcome(bytes, transfer);
         accessor.with(|mut access| {
             let stream = streams::send(&mut access, bytes)?;
@@ -153,8 +145,9 @@ impl objects::HostWithStore<RunState> for Host {
 
     async fn head(accessor: &Accessor, store: String, key: String) -> Result<objects::ObjectMeta, CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
-        let place = Place::of_key(&run, &store, &key).await?;
-        let meta = run.services.store.head(&place.bucket, &key).await?.ok_or_else(|| no_object(&store, &key))?;
+        let location = Location::of_key(&run, &store, &key).await?;
+        let meta =
+            run.services.store.head(&location.bucket, &key).await?.ok_or_else(|| object_not_found(&store, &key))?;
         Ok(to_wit(key, meta))
     }
 
@@ -165,40 +158,40 @@ impl objects::HostWithStore<RunState> for Host {
         cursor: Option<String>,
     ) -> Result<objects::ObjectPage, CallError> {
         let run = begin_call(accessor, store.len() + prefix.len() + cursor.as_ref().map_or(0, String::len))?;
-        let place = Place::of_store(&run, &store).await?;
-        let Some(prefix) = place.narrow(&prefix) else {
+        let location = Location::of_store(&run, &store).await?;
+        let Some(prefix) = location.narrow_prefix(&prefix) else {
             return Ok(objects::ObjectPage { objects: Vec::new(), cursor: None });
         };
-        let page = match run.services.store.list_page(&place.bucket, &prefix, PAGE, cursor.as_deref()).await {
-            // The platform's own bucket is made with its first object.
+        let page = match run.services.store.list_page(&location.bucket, &prefix, PAGE_SIZE, cursor.as_deref()).await {
+            // The platform's own bucket is created with its first object.
             Err(error) if error.is_not_found() => crate::object_store::ObjectPage::default(),
             page => page?,
         };
-        Ok(objects::ObjectPage { objects: page.objects.into_iter().map(listed).collect(), cursor: page.next })
+        Ok(objects::ObjectPage { objects: page.objects.into_iter().map(listed_to_wit).collect(), cursor: page.next })
     }
 
     async fn delete(accessor: &Accessor, store: String, key: String) -> Result<(), CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
-        let place = Place::of_key(&run, &store, &key).await?;
+        let location = Location::of_key(&run, &store, &key).await?;
         check_lease(&run).await?;
-        match run.services.store.delete(&place.bucket, &key).await {
+        match run.services.store.delete(&location.bucket, &key).await {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),
         }
     }
 }
 
-/// Where a store's objects are.
-struct Place {
+/// Location of a store's objects.
+struct Location {
     bucket: String,
-    /// What every key in it starts with.
+    /// Prefix of every key in the store.
     prefix: &'static str,
 }
 
-impl Place {
-    /// The store, if the grant reaches it and it is there.
+impl Location {
+    /// Returns the location of a store, if it exists and the grant includes it.
     async fn of_store(run: &Arc<RunScope>, store: &str) -> Result<Self, CallError> {
-        let unknown = || CallError::invalid("there is no such store: write `backups` or `project:<id>`");
+        let unknown = || CallError::invalid("unknown store; use `backups` or `project:<id>`");
         let project = match store {
             "backups" => None,
             _ => match store.parse::<DatabaseName>() {
@@ -207,27 +200,27 @@ impl Place {
             },
         };
         if !Scope::reaches(&run.scope(Capability::Objects).stores, store) {
-            return Err(run.denied(Capability::Objects, &format!("store `{store}`")));
+            return Err(run.deny(Capability::Objects, &format!("store `{store}`")));
         }
-        let Some(id) = project else { return Ok(Self { bucket: PLATFORM_BUCKET.to_owned(), prefix: BACKUPS }) };
+        let Some(id) = project else { return Ok(Self { bucket: PLATFORM_BUCKET.to_owned(), prefix: BACKUPS_PREFIX }) };
         let bucket = format!("proj-{id}");
         run.services.databases.title(&DatabaseName::Project(id)).await?;
         Ok(Self { bucket, prefix: "" })
     }
 
-    /// The same, if the key may be there.
+    /// Returns the location of a store, if the key is valid in it.
     async fn of_key(run: &Arc<RunScope>, store: &str, key: &str) -> Result<Self, CallError> {
-        let place = Self::of_store(run, store).await?;
-        // The rules of paths are the same wherever a key comes from.
+        let location = Self::of_store(run, store).await?;
+        // The same rules as for paths in the public API.
         ObjectPath::from_key(None, key).map_err(|error| CallError::invalid(error.message().to_owned()))?;
-        if !key.starts_with(place.prefix) {
-            return Err(CallError::invalid(format!("keys of store `{store}` start with `{}`", place.prefix)));
+        if !key.starts_with(location.prefix) {
+            return Err(CallError::invalid(format!("keys of store `{store}` must start with `{}`", location.prefix)));
         }
-        Ok(place)
+        Ok(location)
     }
 
-    /// The prefix within what may be seen; none where nothing can match.
-    fn narrow(&self, prefix: &str) -> Option<String> {
+    /// Restricts a prefix to the store's keys. Returns `None` if no key can match.
+    fn narrow_prefix(&self, prefix: &str) -> Option<String> {
         if prefix.starts_with(self.prefix) {
             Some(prefix.to_owned())
         } else {
@@ -235,7 +228,7 @@ impl Place {
         }
     }
 
-    /// Projects' buckets are there with the project.
+    /// Creates the platform's own bucket if it is missing. Buckets of projects are created with the project.
     async fn ensure_bucket(&self, run: &Arc<RunScope>) -> Result<(), CallError> {
         if self.bucket == PLATFORM_BUCKET && !run.services.store.bucket_exists(PLATFORM_BUCKET).await? {
             run.services.store.ensure_bucket(PLATFORM_BUCKET).await?;
@@ -244,49 +237,59 @@ impl Place {
     }
 }
 
-/// The bytes, and beside them whether all of them were read.
+/// Splits a download into its bytes and a future that resolves to whether all of them were read.
 fn with_outcome(
     bytes: ObjectBytes,
     transfer: Transfer,
 ) -> (ByteStream, impl Future<Output = Result<(), types::Error>> + Send + 'static) {
-    let (tell, told) = oneshot::channel::<Result<(), StoreError>>();
-    let reading = Some((bytes, tell, transfer));
+    let (sender, receiver) = oneshot::channel::<Result<(), StoreError>>();
+    let reading = Some((bytes, sender, transfer));
     let bytes = stream::unfold(reading, |reading| async move {
-        let (mut bytes, tell, transfer) = reading?;
+        let (mut bytes, sender, transfer) = reading?;
         match bytes.next().await {
-            Some(Ok(chunk)) => Some((Ok(chunk), Some((bytes, tell, transfer)))),
+            Some(Ok(chunk)) => Some((Ok(chunk), Some((bytes, sender, transfer)))),
             Some(Err(error)) => {
-                let shown = std::io::Error::other(error.to_string());
-                // Nobody asks how it ended: then it is enough that it did.
-                let _ = tell.send(Err(error));
-                Some((Err(shown), None))
+                let io_error = std::io::Error::other(error.to_string());
+                // Fails if the guest dropped the future.
+                let _ = sender.send(Err(error));
+                Some((Err(io_error), None))
             }
             None => {
-                let _ = tell.send(Ok(()));
+                let _ = sender.send(Ok(()));
                 None
             }
         }
     });
     let outcome = async move {
-        let error = match told.await {
+        let error = match receiver.await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => CallError::from(error),
-            Err(_) => CallError::new(ErrorCode::Failed, "the object was not read to its end"),
+            Err(_) => CallError::new(ErrorCode::Failed, "the object was not read completely"),
         };
-        Err(error.into_wit().unwrap_or_else(|trap| types::Error {
-            code: ErrorCode::Failed,
-            message: trap.to_string(),
-            details: None,
-        }))
+        Err(error.into_wit_value())
     };
     (Box::pin(bytes), outcome)
 }
 
 fn check_content_type(content_type: &str) -> Result<(), CallError> {
-    let fits = content_type.len() <= CONTENT_TYPE_BYTES
+    let is_valid = content_type.len() <= MAX_CONTENT_TYPE_BYTES
         && content_type.contains('/')
         && content_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if fits { Ok(()) } else { Err(CallError::invalid("the content type is not one: write it as `application/json`")) }
+    if is_valid {
+        Ok(())
+    } else {
+        Err(CallError::invalid("the content type is invalid; write it like `application/json`"))
+    }
+}
+
+fn stored_to_wit(key: String, upload: &StoredUpload, content_type: String) -> objects::ObjectMeta {
+    objects::ObjectMeta {
+        key,
+        size_bytes: upload.size,
+        sha256: Some(upload.sha256_hex()),
+        content_type: Some(content_type),
+        last_modified: None,
+    }
 }
 
 fn to_wit(key: String, meta: ObjectMeta) -> objects::ObjectMeta {
@@ -299,7 +302,7 @@ fn to_wit(key: String, meta: ObjectMeta) -> objects::ObjectMeta {
     }
 }
 
-fn listed(object: ListedObject) -> objects::ObjectMeta {
+fn listed_to_wit(object: ListedObject) -> objects::ObjectMeta {
     objects::ObjectMeta {
         key: object.key,
         size_bytes: object.size.unsigned_abs(),
@@ -309,28 +312,24 @@ fn listed(object: ListedObject) -> objects::ObjectMeta {
     }
 }
 
-fn no_object(store: &str, key: &str) -> CallError {
+fn object_not_found(store: &str, key: &str) -> CallError {
     CallError::not_found(format!("store `{store}` has no object `{key}`"))
 }
 
 impl From<StoreError> for CallError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound { .. } => Self::not_found("there is no such object or bucket"),
-            StoreError::Unavailable { .. } => {
-                tracing::warn!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "a plugin's call to the store failed"
-                );
-                Self::unavailable("the object store can't be reached")
-            }
-            error => {
-                tracing::warn!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "a plugin's call to the store failed"
-                );
-                Self::new(ErrorCode::Failed, "the object store refused; the server's log has the cause")
-            }
+        let is_unavailable = match &error {
+            StoreError::NotFound { .. } => return Self::not_found("object or bucket not found"),
+            StoreError::Unavailable { .. } => true,
+            _ => false,
+        };
+        tracing::warn!(
+            error = format!("{:#}", anyhow::Error::from(error)),
+            "a plugin's call to the object store failed"
+        );
+        if is_unavailable {
+            return Self::unavailable("the object store can't be reached");
         }
+        Self::new(ErrorCode::Failed, "the object store returned an error; see the server's log")
     }
 }

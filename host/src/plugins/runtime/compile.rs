@@ -3,42 +3,33 @@ use std::collections::BTreeSet;
 use plugin_manifest::Capability;
 use wasmtime::component::{Component, types::ComponentItem};
 
-/// Largest component, in bytes.
-pub const MAX_COMPONENT_BYTES: usize = 16 << 20;
+use crate::plugins::package::{JOB_EXPORT, MAX_COMPONENT_BYTES, capability_of, interface_name};
 
-/// Package and version of what a component may import; between them stands the interface.
-const PACKAGE: &str = "atlashub:plugin/";
-const VERSION: &str = "@0.1.0";
-/// What needs no grant.
-const FREE: [&str; 5] = ["types", "log", "progress", "clock", "config"];
-
-/// Why a file can't be run as a plugin, in words for its author.
+/// Why a component can't be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
-    #[error("the component has {0} bytes, and at most {MAX_COMPONENT_BYTES} are allowed")]
+    #[error("the component has {0} bytes; the maximum is {MAX_COMPONENT_BYTES}")]
     TooLarge(usize),
-    #[error(
-        "the file is a core WebAssembly module, and a plugin is a component; build it with `cargo xtask plugin build`"
-    )]
+    #[error("the file is a core WebAssembly module, not a component; build it with `cargo xtask plugin build`")]
     CoreModule,
-    #[error("the file holds compiled machine code, which is never loaded; give the WebAssembly component itself")]
+    #[error("the file is precompiled machine code, which is never loaded; use the WebAssembly component")]
     Precompiled,
-    #[error("the file is no WebAssembly component")]
+    #[error("the file is not a WebAssembly component")]
     NotAComponent,
-    #[error("the component is not valid: {0}")]
+    #[error("the component is invalid: {0}")]
     Invalid(String),
-    #[error("the component imports `{0}`, and a plugin may import nothing but the interfaces of {PACKAGE}*{VERSION}")]
+    #[error("the component imports `{0}`, which is not an interface of atlashub:plugin@0.1.0")]
     ForeignImport(String),
-    #[error("the component doesn't export `{PACKAGE}job{VERSION}` with its function `run`")]
+    #[error("the component does not export `{JOB_EXPORT}` with the function `run`")]
     NoJob,
-    #[error("the host is stopping")]
+    #[error("the host is shutting down")]
     Stopped,
-    #[error("compiling it took too long and was ended; a smaller plugin may do")]
+    #[error("compiling it exceeded the time limit; use a smaller component")]
     TooLong,
-    #[error("compiling it took too much memory and was ended; a smaller plugin may do")]
+    #[error("compiling it exceeded the memory limit; use a smaller component")]
     TooMuchMemory,
-    #[error("AtlasHub could not compile it; the server's log has the cause")]
-    Unable,
+    #[error("the compiler failed; see the server's log")]
+    CompilerFailed,
 }
 
 impl From<plugin_compiler::CompileError> for CompileError {
@@ -48,23 +39,23 @@ impl From<plugin_compiler::CompileError> for CompileError {
             plugin_compiler::CompileError::TooLong => Self::TooLong,
             plugin_compiler::CompileError::TooMuchMemory => Self::TooMuchMemory,
             plugin_compiler::CompileError::Process(cause) => {
-                tracing::error!(cause, "a plugin could not be compiled");
-                Self::Unable
+                tracing::error!(cause, "the plugin compiler failed");
+                Self::CompilerFailed
             }
         }
     }
 }
 
 impl CompileError {
-    /// Whether the same file comes to the same end another time.
-    pub fn is_of_the_file(&self) -> bool {
-        !matches!(self, Self::Stopped | Self::Unable)
+    /// Returns whether compiling the same file again would fail again.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Stopped | Self::CompilerFailed)
     }
 }
 
-/// What the first bytes tell, before a parser or the compiler sees the file.
+/// Checks size and magic number, before any parser sees the file.
 pub(super) fn check_file(component: &[u8]) -> Result<(), CompileError> {
-    /// Layer 1 of the binary format, in its only version so far (WebAssembly component model, binary format).
+    /// Magic number, version and layer (WebAssembly component model, binary format).
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
     if component.len() > MAX_COMPONENT_BYTES {
@@ -78,10 +69,10 @@ pub(super) fn check_file(component: &[u8]) -> Result<(), CompileError> {
     }
 }
 
-/// Machine code of a component that imports nothing but what there is. Cheap to clone.
+/// Machine code of a component whose imports the host offers. Cheap to clone.
 #[derive(Clone)]
 pub struct CompiledPlugin {
-    pub(super) component: Component,
+    component: Component,
     imports: BTreeSet<String>,
     capabilities: BTreeSet<Capability>,
 }
@@ -93,13 +84,13 @@ impl std::fmt::Debug for CompiledPlugin {
 }
 
 impl CompiledPlugin {
-    /// Checks what the component imports and exports.
+    /// Checks the component's imports and exports.
     pub(super) fn new(engine: &wasmtime::Engine, component: Component) -> Result<Self, CompileError> {
         let mut imports = BTreeSet::new();
         let mut capabilities = BTreeSet::new();
         for (name, import) in component.component_type().imports(engine) {
-            let interface = interface_of(name).ok_or_else(|| CompileError::ForeignImport(name.to_owned()))?;
-            // An interface of which only types are imported, as `http` does with `secrets`, gives no power.
+            let interface = interface_name(name).ok_or_else(|| CompileError::ForeignImport(name.to_owned()))?;
+            // Importing only an interface's types, as `http` does with `secrets`, needs no grant.
             let ComponentItem::ComponentInstance(instance) = import.ty else {
                 return Err(CompileError::ForeignImport(name.to_owned()));
             };
@@ -107,7 +98,7 @@ impl CompiledPlugin {
                 .exports(engine)
                 .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_) | ComponentItem::CoreFunc(_)));
             if callable {
-                capabilities.extend(Capability::ALL.into_iter().find(|capability| capability.as_str() == interface));
+                capabilities.extend(capability_of(interface));
                 imports.insert(interface.to_owned());
             }
         }
@@ -115,32 +106,25 @@ impl CompiledPlugin {
         if compiled.exports_job() { Ok(compiled) } else { Err(CompileError::NoJob) }
     }
 
-    /// The code, for measuring without a run around it.
+    /// Returns the compiled component.
     pub fn component(&self) -> &Component {
         &self.component
     }
 
-    /// Interfaces whose functions it may call, without package and version, for example `http`.
+    /// Returns the interfaces that it calls, without package and version, for example `http`.
     pub fn imports(&self) -> &BTreeSet<String> {
         &self.imports
     }
 
-    /// Those of them that need a grant.
+    /// Returns the imported interfaces that need a grant.
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         &self.capabilities
     }
 
     fn exports_job(&self) -> bool {
         self.component
-            .get_export_index(None, format!("{PACKAGE}job{VERSION}"))
+            .get_export_index(None, JOB_EXPORT)
             .and_then(|job| self.component.get_export_index(Some(&job), "run"))
             .is_some()
     }
-}
-
-/// The interface's own name, where it is one of ours.
-fn interface_of(import: &str) -> Option<&str> {
-    let interface = import.strip_prefix(PACKAGE)?.strip_suffix(VERSION)?;
-    let known = FREE.contains(&interface) || Capability::ALL.iter().any(|capability| capability.as_str() == interface);
-    known.then_some(interface)
 }

@@ -1,34 +1,39 @@
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     thread,
     time::Duration,
 };
 
+use parking_lot::{Condvar, Mutex};
 use plugin_compiler::Compiler;
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
 use super::{
+    HostLimits,
     compile::{CompileError, CompiledPlugin, check_file},
-    limits::{HostLimits, INSTANCES, MEMORIES, TABLE_ELEMENTS},
 };
+use crate::plugins::guest::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS};
 
-/// How often a guest that computes hands the thread back, and so how fast it can be stopped.
-const TICK: Duration = Duration::from_millis(10);
+/// Interval at which a computing guest yields. Bounds how long stopping it takes.
+const TICK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long the ticker thread may outlive the last handle of an unused engine.
+const TICKER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Stacks of a run: a plugin of one module has one or two, one of several components one for each call between them that
-/// waits.
-const STACKS: u32 = 4;
-/// For those runs that have more. Each is two mappings, of which a process may have some ten thousands.
-const MORE_STACKS: u32 = 128;
-/// Of what the host keeps of an instance beside its memory; grows with the number of its functions.
-const INSTANCE_BYTES: usize = 16 << 20;
-/// Places whose pages are kept for the next run of the same plugin.
+/// Stacks reserved per run. A plugin of one module uses one or two; a plugin of several components uses one for each
+/// pending call between them.
+const STACKS_PER_RUN: u32 = 4;
+/// Shared reserve for runs that need more stacks. Each stack takes two memory mappings, of which a process may have
+/// some tens of thousands.
+const SPARE_STACKS: u32 = 128;
+/// Host memory of an instance beside its linear memory. Grows with the number of its functions.
+const MAX_INSTANCE_BYTES: usize = 16 << 20;
+/// Pool slots whose pages are kept for the next run of the same plugin.
 const WARM_SLOTS: u32 = 16;
-/// Of the memory and of each table of such a place.
-const KEPT_BYTES: usize = 256 << 10;
+/// Bytes kept resident of the memory, and of each table, of a warm slot.
+const RESIDENT_BYTES: usize = 256 << 10;
 
-/// Compiles plugins and carries what their code needs. Cheap to clone.
+/// The wasmtime engine and the compiler. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
@@ -43,7 +48,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Why there is no engine.
+/// Why the engine can't be created.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("WebAssembly can't be run on this machine: {0}")]
@@ -53,14 +58,16 @@ pub enum EngineError {
 }
 
 impl Engine {
+    /// Creates an engine with pooled memory.
+    ///
     /// # Errors
-    /// Where the processor or the operating system lacks what the compiler needs.
+    /// Returns an error if the processor or the operating system lacks a required feature.
     pub fn new(limits: &HostLimits, compiler: Compiler) -> Result<Self, EngineError> {
-        let wasmtime = match wasmtime::Engine::new(&pooled(limits)) {
+        let wasmtime = match wasmtime::Engine::new(&pooled_configuration(limits)) {
             Ok(engine) => engine,
-            // Where a process has less address space than usual, each run maps memory of its own.
+            // Fails if the process has little address space. Then each run maps its own memory.
             Err(error) => {
-                tracing::warn!(%error, "places for plugins' memory could not be laid out beforehand");
+                tracing::warn!(%error, "memory for plugins can't be pooled; each run maps its own");
                 wasmtime::Engine::new(&plugin_compiler::configuration())
                     .map_err(|error| EngineError::Unsupported(format!("{error:#}")))?
             }
@@ -73,15 +80,16 @@ impl Engine {
         })
     }
 
-    /// The engine below, for measuring without a run around it.
+    /// Returns the underlying engine.
     pub fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
     }
 
-    /// Compiles a component. Call it only for bytes whose signature was checked: a compiler is a large surface.
+    /// Compiles a component. Call this only with bytes whose signature was checked: a compiler is a large attack
+    /// surface.
     ///
     /// # Errors
-    /// What keeps the file from being a plugin.
+    /// Returns why the component can't be compiled.
     pub async fn compile(&self, component: Arc<[u8]>) -> Result<CompiledPlugin, CompileError> {
         check_file(&component)?;
         let _permit = self.compilations.acquire().await.map_err(|_| CompileError::Stopped)?;
@@ -90,35 +98,35 @@ impl Engine {
     }
 }
 
-/// With places for the memory, tables and stacks of all runs laid out once: a run then costs no mapping and unmapping.
-/// That takes address space, and memory only while it is used.
-fn pooled(limits: &HostLimits) -> Config {
+/// Returns a configuration that maps the memory, tables and stacks of all runs once, so that a run needs no mapping of
+/// its own. This takes address space, but memory only while it is used.
+fn pooled_configuration(limits: &HostLimits) -> Config {
     let runs = limits.total_runs;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
-        .total_core_instances(runs.saturating_mul(INSTANCES))
-        .total_memories(runs.saturating_mul(MEMORIES))
-        .total_tables(runs.saturating_mul(INSTANCES))
-        .total_stacks(runs.saturating_mul(STACKS).saturating_add(MORE_STACKS))
-        .table_elements(TABLE_ELEMENTS)
-        // Of one run the limiter decides: what is refused here would be no file for any host.
-        .max_core_instances_per_component(INSTANCES)
-        .max_tables_per_component(INSTANCES)
-        .max_tables_per_module(INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_core_instance_size(INSTANCE_BYTES)
-        .max_component_instance_size(INSTANCE_BYTES)
+        .total_core_instances(runs.saturating_mul(MAX_INSTANCES))
+        .total_memories(runs.saturating_mul(MAX_MEMORIES))
+        .total_tables(runs.saturating_mul(MAX_INSTANCES))
+        .total_stacks(runs.saturating_mul(STACKS_PER_RUN).saturating_add(SPARE_STACKS))
+        .table_elements(MAX_TABLE_ELEMENTS)
+        // Per component, not tighter than the limiter of a run, so that the pool rejects only what no run could hold.
+        .max_core_instances_per_component(MAX_INSTANCES)
+        .max_tables_per_component(MAX_INSTANCES)
+        .max_tables_per_module(MAX_INSTANCES)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_core_instance_size(MAX_INSTANCE_BYTES)
+        .max_component_instance_size(MAX_INSTANCE_BYTES)
         .max_unused_warm_slots(WARM_SLOTS);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        // What a run has written is found and restored, without giving the pages back and asking for them anew.
-        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT_BYTES).table_keep_resident(KEPT_BYTES);
+        // Finds and resets the pages that a run wrote, instead of unmapping and mapping them again.
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(RESIDENT_BYTES).table_keep_resident(RESIDENT_BYTES);
     }
     let mut config = plugin_compiler::configuration();
     config.allocation_strategy(pool);
     config
 }
 
-/// Advances the epoch while anything runs, and sleeps otherwise.
+/// Advances the epoch while plugins run.
 pub(super) struct Ticker {
     running: Mutex<usize>,
     changed: Condvar,
@@ -132,36 +140,31 @@ impl Ticker {
         Ok(ticker)
     }
 
-    /// The epoch advances at least until the answer is dropped.
-    pub(super) fn run(self: &Arc<Self>) -> Ticking {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    /// Keeps the epoch advancing until the returned value is dropped.
+    pub(super) fn start_run(self: &Arc<Self>) -> Ticking {
+        *self.running.lock() += 1;
         self.changed.notify_all();
         Ticking(Arc::clone(self))
     }
 }
 
-/// Something runs.
+/// A run that needs the epoch to advance.
 pub(super) struct Ticking(Arc<Ticker>);
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *self.0.running.lock() -= 1;
     }
 }
 
 fn tick(ticker: &Weak<Ticker>, engine: &wasmtime::Engine) {
-    /// How long an unused engine may outlive its last handle.
-    const LOOK_AFTER: Duration = Duration::from_secs(5);
     while let Some(ticker) = ticker.upgrade() {
-        let running = ticker.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (running, _) = ticker
-            .changed
-            .wait_timeout_while(running, LOOK_AFTER, |running| *running == 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        let busy = *running > 0;
+        let mut running = ticker.running.lock();
+        ticker.changed.wait_while_for(&mut running, |running| *running == 0, TICKER_IDLE_TIMEOUT);
+        let is_busy = *running > 0;
         drop(running);
-        if busy {
-            thread::park_timeout(TICK);
+        if is_busy {
+            thread::park_timeout(TICK_INTERVAL);
             engine.increment_epoch();
         }
     }

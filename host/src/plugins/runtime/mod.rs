@@ -1,35 +1,28 @@
-//! Runs plugins: compiles a component, links what was granted, and holds each run to its limits.
+//! Runs plugins: compiles a component, links the granted capabilities, and enforces the limits of each run.
 //!
-//! In reading order: [`engine`] and [`compile`] (bytes to code), [`run`] (one run from start to end) with [`state`]
-//! (what its store holds), [`redacted`] (what it tells, without secrets), [`limits`], [`metered`] (processor time) and [`outcome`] (what it ended with, in words), then
-//! [`linked`] (code kept ready per grant), [`bindings`] (made from `wit/`), [`call_error`] and [`streams`] for the
-//! capabilities.
+//! In reading order: [`engine`] and [`compile`] (bytes to machine code), [`runnable`] (what a run needs of a plugin),
+//! [`linked`] (components kept linked, per file and grant), [`run`] (one run from start to end) with [`host_limits`],
+//! [`redacted`] (output without secrets) and [`outcome`] (results and errors as shown in the run's history).
 //!
-//! A run has a store of its own. Its time and its cancelling stand outside of it: ending a run is dropping the store,
-//! and with it every future of the host that it was waiting for. So each of those undoes what it began when it is dropped.
+//! Each run has its own store. Its timeout and cancellation are outside the store: a run is stopped by dropping the
+//! store and with it every host future that the guest waits for. Each of these futures undoes on drop what it started.
 //!
-//! Compiling itself is `plugin_compiler`'s, in a process of its own.
+//! Compilation itself happens in `plugin_compiler`, in a separate process.
 //!
-//! Deliberately absent: WASI, a cache of machine code on disk, threads in guests, more than one run in a store.
+//! Deliberately absent: WASI, a cache of machine code on disk, threads in guests, more than one run per store.
 
-pub mod bindings;
-mod call_error;
 mod compile;
 mod engine;
-mod limits;
+mod host_limits;
 mod linked;
-mod metered;
 mod outcome;
 mod redacted;
 mod run;
-mod state;
-pub mod streams;
+mod runnable;
 
-pub use call_error::CallError;
-pub use compile::{CompileError, CompiledPlugin, MAX_COMPONENT_BYTES};
+pub use compile::{CompileError, CompiledPlugin};
 pub use engine::{Engine, EngineError};
-pub use limits::{HostLimits, LimitReached};
-pub use metered::HostTime;
+pub use host_limits::HostLimits;
 pub use plugin_compiler::Compiler;
 pub use run::Runtime;
-pub use state::{Accessor, Host, RunScope, RunState, Transfer};
+pub use runnable::RunnablePlugin;

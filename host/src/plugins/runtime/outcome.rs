@@ -1,45 +1,48 @@
-//! What a run ended with, in words for its history.
+//! Converts the end of a run to the result or error in its history.
 
 use serde_json::Value;
 use wasmtime::{Trap, component::ResourceTableError};
 
-use super::{
-    bindings::{exports::atlashub::plugin::job::Error as JobError, types::ErrorCode},
-    limits::LimitReached,
-    linked::LinkError,
-    run::CALL_BYTES,
-    state::{HANDLES, RunState},
+use super::{host_limits::MAX_CALL_BYTES, linked::LinkError};
+use crate::{
+    jobs::{LineLevel, RunFailure, RunReport},
+    plugins::{
+        capabilities::LogBudget,
+        guest::{
+            LimitReached, MAX_HANDLES, RunState,
+            bindings::{exports::atlashub::plugin::job::Error as JobError, types::ErrorCode},
+        },
+    },
 };
-use crate::jobs::{LineLevel, RunFailure, RunReport};
 
-/// Largest result, and largest details of an error, in bytes.
-const RESULT_BYTES: usize = 64 << 10;
-/// Longest message of an error, in bytes.
-const MESSAGE_BYTES: usize = 2000;
+/// Largest result, and largest details of an error.
+const MAX_RESULT_BYTES: usize = 64 << 10;
+/// Longer error messages are truncated.
+const MAX_MESSAGE_BYTES: usize = 2000;
 
-/// Wasmtime's words for it; the type is its own.
-const CALL_TOO_LARGE: &str = "fuel allocated for hostcalls";
+/// Part of wasmtime's message. Its error type is private.
+const CALL_TOO_LARGE_MESSAGE: &str = "fuel allocated for hostcalls";
 
-/// What the guest answered.
-pub(super) fn report(answer: Result<String, JobError>) -> Result<RunReport, RunFailure> {
-    let result = match answer {
+/// Converts what the guest's `run` returned.
+pub(super) fn report(returned: Result<String, JobError>) -> Result<RunReport, RunFailure> {
+    let result = match returned {
         Ok(result) => result,
-        Err(error) => return Err(failure_of(error)),
+        Err(error) => return Err(job_failed(error)),
     };
-    if result.len() > RESULT_BYTES {
-        return Err(broken(&format!("its result has {} bytes, and at most {RESULT_BYTES} are kept", result.len())));
+    if result.len() > MAX_RESULT_BYTES {
+        return Err(invalid_result(&format!("it has {} bytes; the maximum is {MAX_RESULT_BYTES}", result.len())));
     }
     match serde_json::from_str(&result) {
         Ok(result) => Ok(RunReport { result }),
-        Err(error) => Err(broken(&format!("its result is not JSON: {error}"))),
+        Err(error) => Err(invalid_result(&format!("it is not JSON: {error}"))),
     }
 }
 
-fn failure_of(error: JobError) -> RunFailure {
-    let details = error.details.filter(|details| details.len() <= RESULT_BYTES);
+fn job_failed(error: JobError) -> RunFailure {
+    let details = error.details.filter(|details| details.len() <= MAX_RESULT_BYTES);
     let message = match error.message.trim() {
-        "" => "It failed and didn't say why.",
-        message => &message[..message.floor_char_boundary(MESSAGE_BYTES)],
+        "" => "The job failed without a message.",
+        message => &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)],
     };
     RunFailure::Failed {
         message: message.to_owned(),
@@ -51,14 +54,18 @@ fn failure_of(error: JobError) -> RunFailure {
     }
 }
 
-/// The plugin breaks what it promised; another try would too.
-fn broken(what: &str) -> RunFailure {
-    RunFailure::Failed { message: format!("The plugin is broken: {what}."), details: None, retryable: false }
+/// The plugin violates the interface, so a retry would fail too.
+fn invalid_result(problem: &str) -> RunFailure {
+    RunFailure::Failed {
+        message: format!("The plugin returned an invalid result: {problem}."),
+        details: None,
+        retryable: false,
+    }
 }
 
-/// It was not begun.
-pub(super) fn refused(error: &LinkError) -> RunFailure {
-    RunFailure::Failed { message: format!("The plugin can't be run: {error}."), details: None, retryable: false }
+/// The run did not start.
+pub(super) fn link_failed(error: &LinkError) -> RunFailure {
+    RunFailure::Failed { message: format!("The plugin can't run: {error}."), details: None, retryable: false }
 }
 
 pub(super) fn failed(message: impl Into<String>) -> RunFailure {
@@ -66,46 +73,52 @@ pub(super) fn failed(message: impl Into<String>) -> RunFailure {
 }
 
 pub(super) fn limit_reached(limit: LimitReached) -> RunFailure {
-    failed(format!("It was ended: it reached {limit}."))
+    failed(format!("Stopped: the run exceeded {limit}."))
 }
 
-/// Why the guest stopped without an answer.
-pub(super) fn trapped(error: &wasmtime::Error, state: &RunState) -> RunFailure {
+/// Converts a trap.
+pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailure {
     if let Some(limit) = error.downcast_ref::<LimitReached>() {
         return limit_reached(*limit);
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        return limit_reached(LimitReached::Handles(HANDLES));
+        return limit_reached(LimitReached::Handles(MAX_HANDLES));
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => failed("It was ended: its call stack is full; it probably calls itself for ever."),
-        Some(Trap::UnreachableCodeReached) => match &state.log.last_error {
-            // The SDK's panic hook begins its line like that.
-            Some(message) => failed(format!("It panicked: {}", message.trim_start_matches("the plugin panicked: "))),
-            None => failed("It panicked."),
+        Some(Trap::StackOverflow) => failed("Stopped: the call stack overflowed, probably by infinite recursion."),
+        Some(Trap::UnreachableCodeReached) => match &state.capability_state::<LogBudget>().last_error {
+            // The prefix is from the SDK's panic hook.
+            Some(message) => {
+                failed(format!("The plugin panicked: {}", message.trim_start_matches("the plugin panicked: ")))
+            }
+            None => failed("The plugin panicked."),
         },
         Some(trap) => {
             let trap = trap.to_string();
-            failed(format!("It was ended by a trap: {}.", trap.trim_start_matches("wasm trap: ")))
+            failed(format!("Stopped by a trap: {}.", trap.trim_start_matches("wasm trap: ")))
         }
         None => {
-            tracing::debug!(error = format!("{error:?}"), plugin = state.run.plugin, "a plugin was ended by an error");
+            tracing::debug!(
+                error = format!("{error:?}"),
+                plugin = state.run.plugin,
+                "a plugin's run was stopped by an error"
+            );
             let cause = error.root_cause().to_string();
-            if cause.contains(CALL_TOO_LARGE) {
-                return failed(format!("It was ended: it handed over more than {} MiB in one call.", CALL_BYTES >> 20));
+            if cause.contains(CALL_TOO_LARGE_MESSAGE) {
+                let max_mib = MAX_CALL_BYTES >> 20;
+                return failed(format!("Stopped: one host call passed more than {max_mib} MiB."));
             }
-            failed(format!("It was ended: {cause}."))
+            failed(format!("Stopped: {cause}."))
         }
     }
 }
 
-/// The history says where it has holes.
-pub(super) fn say_what_was_left_out(state: &RunState) {
-    if state.log.dropped > 0 {
-        let message = format!(
-            "{} lines were left out: the run reached its log limit of {} KiB.",
-            state.log.dropped, state.run.limits.log_kib
-        );
+/// Adds a line to the run's log if lines were dropped.
+pub(super) fn log_dropped_lines(state: &mut RunState) {
+    let dropped = state.capability_state::<LogBudget>().dropped;
+    if dropped > 0 {
+        let limit = state.run.limits.log_kib;
+        let message = format!("{dropped} lines were dropped: the run exceeded its log limit of {limit} KiB.");
         state.run.output.log(LineLevel::Warn, &message, Value::Null);
     }
 }
@@ -115,25 +128,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_is_json_of_bounded_size() {
-        let check = |answer: &str, expected: Result<Value, &str>| match (report(Ok(answer.to_owned())), expected) {
+    fn invalid_or_large_result_fails_the_run() {
+        let check = |result: &str, expected: Result<Value, &str>| match (report(Ok(result.to_owned())), expected) {
             (Ok(report), Ok(expected)) => assert_eq!(report.result, expected),
             (Err(RunFailure::Failed { message, retryable: false, .. }), Err(expected)) => {
                 assert!(message.contains(expected), "{message}");
             }
-            (found, _) => panic!("{found:?}"),
+            (outcome, _) => panic!("{outcome:?}"),
         };
         check(r#"{"a":1}"#, Ok(serde_json::json!({"a": 1})));
         check("{", Err("not JSON"));
         check("", Err("not JSON"));
-        check(&format!("\"{}\"", "x".repeat(RESULT_BYTES)), Err("bytes"));
+        check(&format!("\"{}\"", "x".repeat(MAX_RESULT_BYTES)), Err("bytes"));
     }
 
     #[test]
-    fn only_what_another_try_may_mend_is_tried_again() {
+    fn only_transient_errors_are_retryable() {
         let check = |code: ErrorCode, expected: bool| {
             let error = JobError { code, message: "no".to_owned(), details: Some("[]".to_owned()) };
-            let RunFailure::Failed { retryable, details: None, .. } = failure_of(error) else { panic!() };
+            let RunFailure::Failed { retryable, details: None, .. } = job_failed(error) else { panic!() };
             assert_eq!(retryable, expected, "{code:?}");
         };
         check(ErrorCode::Denied, false);

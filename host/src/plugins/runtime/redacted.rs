@@ -1,4 +1,4 @@
-//! What a run tells, without the secrets that it may send: those of the job and those that the owner gave the plugin.
+//! Removes secrets from a run's output: those of the job and those that the owner gave the plugin.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::jobs::{LineLevel, Redactor, RunFailure, RunOutput, RunReport};
 
-/// An output that secrets don't reach.
+/// An output that redacts secrets before it passes text on.
 pub(super) struct RedactedOutput {
     output: Arc<dyn RunOutput>,
     redactor: Arc<Redactor>,
@@ -32,7 +32,10 @@ impl RunOutput for RedactedOutput {
     }
 }
 
-pub(super) fn outcome(redactor: &Redactor, outcome: Result<RunReport, RunFailure>) -> Result<RunReport, RunFailure> {
+pub(super) fn redact_outcome(
+    redactor: &Redactor,
+    outcome: Result<RunReport, RunFailure>,
+) -> Result<RunReport, RunFailure> {
     match outcome {
         Ok(report) => Ok(RunReport { result: redactor.json(report.result) }),
         Err(RunFailure::Failed { message, details, retryable }) => Err(RunFailure::Failed {

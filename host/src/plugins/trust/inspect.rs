@@ -1,35 +1,31 @@
 use std::sync::Arc;
 
-use super::{ComponentFacts, DetachedSignature, PluginKey, Refusal, TrustView};
-use crate::secrets::sha256;
+use super::{DetachedSignature, TrustView};
+use crate::{
+    plugins::package::{ComponentFacts, Origin, PluginKey, Refusal, SignedFile},
+    secrets::sha256,
+};
 
-/// Where a plugin comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The binary itself.
-    BuiltIn,
-    Folder,
-}
-
-/// A component and its signature, as they were read, of whatever they may be.
-#[derive(Debug, Clone)]
-pub struct SignedFile {
-    pub origin: Origin,
-    /// The file's name without `.wasm`.
-    pub name: String,
-    pub bytes: Arc<[u8]>,
-    pub signature: String,
-}
-
-/// What a file is, as far as it was found out before it was refused.
+/// What is known about a plugin's file, also if the file was refused.
 #[derive(Debug, Clone, Default)]
-pub struct Sighting {
+pub struct Inspection {
+    /// SHA-256 of the component, if it could be read.
     pub sha256: Option<[u8; 32]>,
-    /// As the signature says it.
+    /// Id of the key that the signature claims to be made with.
     pub key_id: Option<String>,
+    /// The plugin, if its signature is valid and its manifest can be read.
+    pub plugin: Option<Arc<InspectedPlugin>>,
+    /// Why the plugin does not run.
+    pub refusal: Option<Refusal>,
 }
 
-/// A plugin whose signature by a trusted key holds. Whether it may run is another question.
+impl From<Refusal> for Inspection {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal: Some(refusal), ..Self::default() }
+    }
+}
+
+/// A plugin with a valid signature by a trusted key. It may still lack the owner's approval.
 #[derive(Debug)]
 pub struct InspectedPlugin {
     pub(super) origin: Origin,
@@ -43,12 +39,12 @@ impl InspectedPlugin {
         self.origin
     }
 
-    /// Of the file.
+    /// Returns the SHA-256 of the component.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
     }
 
-    /// Of the key that signed it, 16 hexadecimal digits.
+    /// Returns the id of the key that signed the component.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
@@ -56,21 +52,35 @@ impl InspectedPlugin {
     pub fn facts(&self) -> &ComponentFacts {
         &self.facts
     }
+
+    /// Returns the name in the manifest.
+    pub fn name(&self) -> &str {
+        &self.facts.manifest.name
+    }
 }
 
-/// Checks signature, manifest and imports. Costs some milliseconds for a large file: not for an async thread.
-pub fn inspect(file: &SignedFile, trust: &TrustView) -> (Sighting, Result<InspectedPlugin, Refusal>) {
-    let mut sighting = Sighting { sha256: Some(sha256(&file.bytes)), key_id: None };
-    let result = inspect_signed(file, trust, &mut sighting);
-    (sighting, result)
+/// Checks a file's signature, manifest and imports.
+///
+/// Takes milliseconds for a large file, so call it on a blocking thread.
+pub fn inspect_file(file: &SignedFile, trust: &TrustView) -> Inspection {
+    let mut inspection = Inspection { sha256: Some(sha256(&file.bytes)), ..Inspection::default() };
+    match inspect_signed(file, trust, &mut inspection) {
+        Ok(plugin) => inspection.plugin = Some(Arc::new(plugin)),
+        Err(refusal) => inspection.refusal = Some(refusal),
+    }
+    inspection
 }
 
-fn inspect_signed(file: &SignedFile, trust: &TrustView, sighting: &mut Sighting) -> Result<InspectedPlugin, Refusal> {
+fn inspect_signed(
+    file: &SignedFile,
+    trust: &TrustView,
+    inspection: &mut Inspection,
+) -> Result<InspectedPlugin, Refusal> {
     let signature = DetachedSignature::parse(&file.signature, &format!("{}.wasm.minisig", file.name))?;
     let key_id = signature.key_id().to_owned();
-    sighting.key_id = Some(key_id.clone());
-    signature.check(trusted(&key_id, trust)?, &file.bytes)?;
-    // From here on the bytes are known to be a trusted author's.
+    inspection.key_id = Some(key_id.clone());
+    signature.check(find_trusted_key(&key_id, trust)?, &file.bytes)?;
+    // The bytes are parsed only now: before, anybody could have written them.
     let facts = ComponentFacts::read(&file.bytes)?;
     if facts.manifest.name != file.name {
         return Err(Refusal::OtherName { file: file.name.clone(), manifest: facts.manifest.name });
@@ -78,12 +88,12 @@ fn inspect_signed(file: &SignedFile, trust: &TrustView, sighting: &mut Sighting)
     if i64::try_from(facts.manifest.serial).is_err() {
         return Err(Refusal::SerialTooHigh(facts.manifest.serial));
     }
-    let sha256 = sighting.sha256.unwrap_or_default();
+    let sha256 = inspection.sha256.unwrap_or_default();
     Ok(InspectedPlugin { origin: file.origin, sha256, key_id, facts })
 }
 
-/// The key of that id, if its signatures count.
-pub(super) fn trusted<'trust>(key_id: &str, trust: &'trust TrustView) -> Result<&'trust PluginKey, Refusal> {
+/// Returns the key with this id, unless it is unknown or revoked.
+pub(super) fn find_trusted_key<'trust>(key_id: &str, trust: &'trust TrustView) -> Result<&'trust PluginKey, Refusal> {
     if trust.revoked_keys.contains(key_id) {
         return Err(Refusal::RevokedKey(key_id.to_owned()));
     }

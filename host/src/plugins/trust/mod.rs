@@ -1,24 +1,37 @@
-//! Who may run here: signatures, keys, serials, approvals and grants, checked on bytes that were read once.
+//! Decides which plugins may run: signatures, keys, serials, approvals and grants.
 //!
-//! A file goes through these stages, and each may refuse it with a [`Refusal`]: [`SignedFile`] (bytes and signature as
-//! read) → [`InspectedPlugin`] (the signature holds, so its manifest is its author's) → [`VerifiedPlugin`] (the owner
-//! wants it to run, with these grants). Only this folder makes the last two, and what is compiled are the bytes that
-//! the last one holds. Deliberately absent: files, the database, and any second look at either.
+//! A file passes these stages, and each may refuse it with a [`Refusal`]: [`SignedFile`] (bytes and signature as read)
+//! → [`InspectedPlugin`] (the signature is valid, so the manifest is its author's) → [`VerifiedPlugin`] (the owner
+//! approved it). Only this folder creates the last two, and only the bytes in a [`VerifiedPlugin`] are compiled.
+//!
+//! In reading order: [`signature`] (where signatures are checked), [`inspect`], [`verify`] with [`scopes`], and
+//! [`view`] (the trust data that they use). Then the database side: [`store`] reads the view, [`approvals`],
+//! `default_approval` (first-party plugins) and [`trusted_keys`] change it, [`secrets`] seals plugins' secrets, and
+//! [`queries`] has the SQL.
+//!
+//! Deliberately absent: reading files. Each file is read once, by `package`.
+//!
+//! [`Refusal`]: super::package::Refusal
+//! [`SignedFile`]: super::package::SignedFile
 
-mod component;
-mod decision;
+pub(super) mod approvals;
+mod default_approval;
 mod inspect;
-mod keys;
-mod refusal;
+mod queries;
 mod scopes;
+mod secrets;
 mod signature;
+pub(super) mod store;
+pub(super) mod trusted_keys;
+mod verify;
 mod view;
 
-pub use component::ComponentFacts;
-pub use decision::VerifiedPlugin;
-pub use inspect::{InspectedPlugin, Origin, Sighting, SignedFile, inspect};
-pub use keys::{PluginKey, PluginKeyError};
-pub use refusal::Refusal;
-pub use scopes::{Powers, requested_powers};
+pub(super) use default_approval::approve_first_party;
+pub use inspect::{InspectedPlugin, Inspection, inspect_file};
+pub(super) use queries::{CHANNEL, read_trust_version};
+pub use scopes::{CapabilityScopes, requested_scopes};
+pub use secrets::SEALED_COLUMNS;
+pub(super) use secrets::open_secrets;
 pub use signature::DetachedSignature;
-pub use view::{Approval, SeenSerial, TrustView};
+pub use verify::{VerifiedPlugin, verify_file};
+pub use view::{Approval, LatestSerial, TrustView};

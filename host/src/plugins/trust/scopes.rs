@@ -2,49 +2,49 @@ use std::collections::BTreeMap;
 
 use plugin_manifest::{Capability, Manifest, Scope};
 
-/// Powers, each with how far it reaches.
-pub type Powers = BTreeMap<Capability, Scope>;
+/// Capabilities, each with its scope.
+pub type CapabilityScopes = BTreeMap<Capability, Scope>;
 
-/// What a manifest asks for.
-pub fn requested_powers(manifest: &Manifest) -> Powers {
+/// Returns what a manifest requests.
+pub fn requested_scopes(manifest: &Manifest) -> CapabilityScopes {
     manifest.capabilities.iter().map(|request| (request.capability, request.scope.clone())).collect()
 }
 
-/// The first power that is asked for and not within what there is, in words.
-pub(super) fn beyond(requested: &Powers, allowed: &[&Powers]) -> Option<String> {
+/// Describes the first requested capability that is not within any of `allowed`.
+pub(super) fn describe_excess(requested: &CapabilityScopes, allowed: &[&CapabilityScopes]) -> Option<String> {
     requested.iter().find_map(|(capability, scope)| {
-        let known: Vec<&Scope> = allowed.iter().filter_map(|powers| powers.get(capability)).collect();
-        if known.iter().any(|known| scope.is_within(known)) {
+        let mut allowed = allowed.iter().filter_map(|scopes| scopes.get(capability));
+        if allowed.any(|allowed| scope.is_within(allowed)) {
             return None;
         }
-        let reach = described(scope);
-        Some(if reach.is_empty() { capability.to_string() } else { format!("{capability} ({reach})") })
+        let names = describe(scope);
+        Some(if names.is_empty() { capability.to_string() } else { format!("{capability} ({names})") })
     })
 }
 
-/// What both reach. Of two patterns of which one covers the other, the narrower is kept.
+/// Returns the scope that both contain. If one of two patterns covers the other, the narrower is kept.
 pub(super) fn intersection(a: &Scope, b: &Scope) -> Scope {
     Scope {
-        databases: common(&a.databases, &b.databases),
-        stores: common(&a.stores, &b.stores),
-        hosts: common(&a.hosts, &b.hosts),
-        secrets: common(&a.secrets, &b.secrets),
+        databases: intersect_patterns(&a.databases, &b.databases),
+        stores: intersect_patterns(&a.stores, &b.stores),
+        hosts: intersect_patterns(&a.hosts, &b.hosts),
+        secrets: intersect_patterns(&a.secrets, &b.secrets),
     }
 }
 
-fn common(a: &[String], b: &[String]) -> Vec<String> {
-    let mut both: Vec<String> = a.iter().filter(|pattern| covered(b, pattern)).cloned().collect();
-    both.extend(b.iter().filter(|pattern| covered(a, pattern) && !a.contains(pattern)).cloned());
+fn intersect_patterns(a: &[String], b: &[String]) -> Vec<String> {
+    let mut both: Vec<String> = a.iter().filter(|pattern| is_covered(b, pattern)).cloned().collect();
+    both.extend(b.iter().filter(|pattern| is_covered(a, pattern) && !a.contains(pattern)).cloned());
     both
 }
 
-fn covered(patterns: &[String], pattern: &str) -> bool {
-    // All four lists know the same patterns; any of them will do.
+fn is_covered(patterns: &[String], pattern: &str) -> bool {
+    // All four lists use the same pattern syntax, so any of them can be used for the comparison.
     let list = |patterns: Vec<String>| Scope { hosts: patterns, ..Scope::default() };
     list(vec![pattern.to_owned()]).is_within(&list(patterns.to_vec()))
 }
 
-fn described(scope: &Scope) -> String {
+fn describe(scope: &Scope) -> String {
     let lists = [
         ("databases", &scope.databases),
         ("stores", &scope.stores),
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intersection_reaches_what_both_reach() {
+    fn intersection_contains_what_both_scopes_contain() {
         let check = |a: &[&str], b: &[&str], expected: &[&str]| {
             assert_eq!(intersection(&hosts(a), &hosts(b)), hosts(expected), "{a:?} {b:?}");
         };
@@ -76,11 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_is_named() {
-        let powers = |hosts_: &[&str]| Powers::from([(Capability::Http, hosts(hosts_))]);
-        assert_eq!(beyond(&powers(&["a.example"]), &[&powers(&["*.example"])]), None);
-        assert_eq!(beyond(&powers(&["*"]), &[&powers(&["a"])]).as_deref(), Some("http (hosts: *)"));
-        assert_eq!(beyond(&powers(&["b"]), &[&powers(&["a"]), &powers(&["b"])]), None);
-        assert_eq!(beyond(&Powers::from([(Capability::Notify, Scope::default())]), &[]).as_deref(), Some("notify"));
+    fn excess_is_described_by_capability_and_names() {
+        let http = |names: &[&str]| CapabilityScopes::from([(Capability::Http, hosts(names))]);
+        assert_eq!(describe_excess(&http(&["a.example"]), &[&http(&["*.example"])]), None);
+        assert_eq!(describe_excess(&http(&["*"]), &[&http(&["a"])]).as_deref(), Some("http (hosts: *)"));
+        assert_eq!(describe_excess(&http(&["b"]), &[&http(&["a"]), &http(&["b"])]), None);
+        assert_eq!(
+            describe_excess(&CapabilityScopes::from([(Capability::Notify, Scope::default())]), &[]).as_deref(),
+            Some("notify")
+        );
     }
 }

@@ -1,23 +1,26 @@
-//! Minisign signatures, as `https://jedisct1.github.io/minisign/` describes them: prehashed only.
+//! Parses and checks minisign signatures (<https://jedisct1.github.io/minisign/>). Accepts the prehashed format only.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use minisign_verify::Signature;
 
-use super::{PluginKey, Refusal, keys::key_id};
+use crate::plugins::package::{PluginKey, Refusal, format_key_id};
 
 const PREHASHED: &[u8] = b"ED";
 const LEGACY: &[u8] = b"Ed";
 /// Algorithm, key id, Ed25519 signature.
 const SIGNATURE_BYTES: usize = 74;
 
-/// A signature that was read, of whatever it may be.
+/// A parsed signature. Parsing says nothing about the signed file; see [`DetachedSignature::check`].
 pub struct DetachedSignature {
     key_id: String,
     signature: Signature,
 }
 
 impl DetachedSignature {
-    /// Reads a `.minisig`; `file` is its name, for the refusal.
+    /// Parses the text of a `.minisig` file. `file` is its name, for the refusal.
+    ///
+    /// # Errors
+    /// Returns [`Refusal::MalformedSignature`] or [`Refusal::LegacySignature`].
     pub fn parse(text: &str, file: &str) -> Result<Self, Refusal> {
         let malformed = || Refusal::MalformedSignature(file.to_owned());
         let lines: Vec<&str> = text.lines().collect();
@@ -35,20 +38,24 @@ impl DetachedSignature {
             _ => return Err(malformed()),
         }
         let parsed = Signature::decode(text).map_err(|_| malformed())?;
-        Ok(Self { key_id: key_id(&bytes[2..10]), signature: parsed })
+        Ok(Self { key_id: format_key_id(&bytes[2..10]), signature: parsed })
     }
 
-    /// Of the key that it says to be by: to look that up, and for nothing else until it is checked.
+    /// Returns the id of the key that the signature claims to be made with. Use it only to find the key to check
+    /// against.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// Signed with the rest, so true once the signature was checked.
+    /// Returns the comment that is covered by the signature.
     pub fn trusted_comment(&self) -> &str {
         self.signature.trusted_comment()
     }
 
-    /// Whether the key signed these bytes and the trusted comment.
+    /// Checks that the key signed these bytes and the trusted comment.
+    ///
+    /// # Errors
+    /// Returns [`Refusal::WrongSignature`] if it did not.
     pub fn check(&self, key: &PluginKey, bytes: &[u8]) -> Result<(), Refusal> {
         const ALLOW_LEGACY: bool = false;
         key.verifier()
@@ -72,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_file_comment_and_signature_counts() {
+    fn changed_byte_of_file_comment_or_signature_is_detected() {
         let content = b"some bytes of a component".to_vec();
         let (key, text) = signed(&content);
         assert_eq!(check(&key, &text, &content), Ok(()));
@@ -81,10 +88,10 @@ mod tests {
             changed[index] ^= 1;
             assert!(check(&key, &text, &changed).is_err(), "byte {index} of the file");
         }
-        // The first line is a comment that nobody signs.
-        let signed_part = text.find('\n').unwrap() + 1;
+        // The first line is an unsigned comment.
+        let signed_start = text.find('\n').unwrap() + 1;
         let end = text.trim_end().len();
-        for index in signed_part..end {
+        for index in signed_start..end {
             let mut changed = text.clone().into_bytes();
             changed[index] = if changed[index] == b'x' { b'y' } else { b'x' };
             let changed = String::from_utf8(changed).unwrap();
@@ -93,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_signature_is_refused_as_such() {
+    fn legacy_signature_is_rejected() {
         let (key, text) = signed(b"x");
         let line = text.lines().nth(1).unwrap();
         let mut bytes = STANDARD.decode(line).unwrap();
@@ -103,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_with_the_same_id_does_not_pass() {
+    fn another_key_with_the_same_id_is_rejected() {
         let (key, text) = signed(b"x");
         let (other, _) = signed(b"x");
         let mut bytes = STANDARD.decode(other.line()).unwrap();
@@ -114,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_four_lines_is_no_signature() {
+    fn signature_without_four_lines_is_malformed() {
         let (key, text) = signed(b"x");
         for wrong in ["", "x", &text.lines().take(3).collect::<Vec<_>>().join("\n"), &format!("{text}more\n")] {
             assert!(matches!(check(&key, wrong, b"x"), Err(Refusal::MalformedSignature(_))), "{wrong}");

@@ -1,40 +1,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PluginKey, Powers};
+use super::CapabilityScopes;
+use crate::plugins::package::PluginKey;
 
-/// What the platform database says about trust, at one moment.
+/// Snapshot of the trust data in the platform database.
 #[derive(Debug, Clone, Default)]
 pub struct TrustView {
-    /// Grows with every change.
+    /// Increases with every change.
     pub version: i64,
-    /// By id; revoked ones are not among them.
+    /// Trusted keys by id, without the revoked ones.
     pub keys: BTreeMap<String, PluginKey>,
     pub revoked_keys: BTreeSet<String>,
+    /// SHA-256 of revoked files.
     pub revoked_files: BTreeSet<[u8; 32]>,
-    /// By plugin.
-    pub serials: BTreeMap<String, SeenSerial>,
-    /// By plugin.
+    /// By plugin name.
+    pub serials: BTreeMap<String, LatestSerial>,
+    /// By plugin name.
     pub approvals: BTreeMap<String, Approval>,
 }
 
-/// The newest version that ran.
+/// The newest version of a plugin that ran on any node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenSerial {
+pub struct LatestSerial {
     pub serial: u64,
     pub sha256: [u8; 32],
 }
 
-/// The owner's word on one plugin: binds name, key and grants.
+/// The owner's decision on one plugin. Binds the plugin's name, key and grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approval {
     pub key_id: String,
-    pub granted: Powers,
-    /// What the plugin asked for when it was approved.
-    pub requested: Powers,
+    pub granted: CapabilityScopes,
+    /// The plugin's request at the time of the approval.
+    pub requested: CapabilityScopes,
     pub config: BTreeMap<String, String>,
-    /// Sealed, by name.
+    /// Sealed values by name.
     pub secrets: BTreeMap<String, Vec<u8>>,
-    /// Made by the host for a plugin of its own, and untouched by the owner since.
+    /// Created by the host for a first-party plugin and not changed by the owner since.
     pub by_default: bool,
     pub revoked: bool,
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use atlashub::{
     jobs::RunFailure,
     object_store::PLATFORM_BUCKET,
-    plugins::{Grants, runtime::HostLimits},
+    plugins::{guest::Grants, runtime::HostLimits},
 };
 use futures_util::TryStreamExt as _;
 use plugin_manifest::{Capability, Scope};
@@ -42,7 +42,7 @@ pub(crate) async fn plugin_with(app: &TestApp, name: &str, job: &str, params: Va
     run.call.plugin = name.to_owned();
     run.call.job = job.to_owned();
     run.call.params = params;
-    run.under_way(app.app.platform()).await
+    run.insert_as_running(app.app.platform()).await
 }
 
 async fn result(run: &GuestRun) -> Value {
@@ -157,14 +157,14 @@ async fn a_run_that_lost_its_lease_changes_nothing_of_the_platform() {
         .await
         .unwrap();
     let failure = lost("cleanup", "cleanup", json!({})).await;
-    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
     let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM api_keys WHERE name = 'old'")
         .fetch_one(app.app.platform())
         .await
         .unwrap();
     assert_eq!(kept, 1);
     let failure = lost("migrations", "apply", json!({})).await;
-    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
     // A lease that is over is none, also where nobody has taken the run yet.
     let over = plugin(&app, "cleanup", "cleanup", json!({})).await;
     sqlx::query("UPDATE cron_job_runs SET lease_until = now() WHERE id = $1")
@@ -173,5 +173,5 @@ async fn a_run_that_lost_its_lease_changes_nothing_of_the_platform() {
         .await
         .unwrap();
     let failure = over.failure().await;
-    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
 }

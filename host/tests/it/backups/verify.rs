@@ -312,7 +312,7 @@ async fn a_plugin_verifies_what_its_grant_covers_and_nothing_else() {
     let run =
         plugin_with(&app, "backup", "verify", json!({ "target": format!("project:{}", other.id) }), granted).await;
     let failure = run.failure().await;
-    assert!(failure.contains("leaves out"), "{failure}");
+    assert!(failure.contains("does not include"), "{failure}");
     assert_eq!(state(&app, &backups[1]).await["state"], "ready");
     // Without its lease a run says nothing in the catalogue.
     let mut lost = plugin_with(&app, "backup", "verify", json!({ "backup": backups[1]["id"] }), grants()).await;

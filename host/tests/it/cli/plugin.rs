@@ -1,4 +1,4 @@
-//! `atlashub plugin`: keys and signatures as minisign makes them, and the owner's decisions.
+//! `atlashub plugin`: keys and signatures that are compatible with minisign, and the owner's decisions.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -33,7 +33,7 @@ fn path(folder: &Path, name: &str) -> String {
 }
 
 #[test]
-fn a_key_signs_and_its_public_half_verifies() {
+fn generated_key_signs_and_its_public_key_verifies() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| path(folder.path(), name);
     let keygen = ["plugin", "keygen", "-W", "-s", &at("a.key"), "-p", &at("a.pub")];
@@ -42,7 +42,7 @@ fn a_key_signs_and_its_public_half_verifies() {
     assert_eq!(fs::metadata(at("a.key")).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(at("a.key")).unwrap();
     let (code, _, stderr) = run(&keygen);
-    assert!(code == Some(1) && stderr.contains("is there already"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("already exists"), "{stderr}");
     assert_eq!(fs::read(at("a.key")).unwrap(), before);
 
     fs::write(at("hello.wasm"), component(&manifest("hello", 1))).unwrap();
@@ -63,11 +63,11 @@ fn a_key_signs_and_its_public_half_verifies() {
 
     fs::write(at("script.wasm"), "#!/bin/sh").unwrap();
     let (code, _, stderr) = run(&["plugin", "sign", &at("script.wasm"), "-s", &at("a.key")]);
-    assert!(code == Some(0) && stderr.contains("a host would refuse"), "{stderr}");
+    assert!(code == Some(0) && stderr.contains("a host would reject"), "{stderr}");
 }
 
 #[test]
-fn a_key_with_a_password_needs_it() {
+fn key_with_a_password_requires_it() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| path(folder.path(), name);
     fs::write(at("password"), "correct horse\n").unwrap();
@@ -86,7 +86,7 @@ fn a_key_with_a_password_needs_it() {
 }
 
 #[test]
-fn files_of_the_standard_tool_are_understood() {
+fn files_made_by_minisign_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| path(folder.path(), name);
     fs::write(at("file"), SIGNED).unwrap();
@@ -105,11 +105,12 @@ fn files_of_the_standard_tool_are_understood() {
 }
 
 #[test]
-fn inspect_shows_what_a_component_says_of_itself() {
+fn inspect_prints_manifest_imports_and_signature() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    let mut asking = manifest("caller", 3);
-    asking["capabilities"] = json!([{"capability": "http", "reason": "To call.", "scope": {"hosts": ["a.example"]}}]);
-    folder.drop_signed("caller", &importing_http(&asking), &author);
+    let mut requesting = manifest("caller", 3);
+    requesting["capabilities"] =
+        json!([{"capability": "http", "reason": "To call.", "scope": {"hosts": ["a.example"]}}]);
+    folder.add_signed("caller", &importing_http(&requesting), &author);
     let (code, stdout, stderr) = run(&["plugin", "inspect", &path(folder.path(), "caller.wasm")]);
     assert_eq!(code, Some(0), "{stderr}");
     let shown: Value = serde_json::from_str(&stdout).unwrap();
@@ -122,33 +123,37 @@ fn inspect_shows_what_a_component_says_of_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_owner_decides_and_a_running_server_hears_of_it() {
+async fn running_server_applies_approvals_and_revocations() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let url = Postgres::shared().platform_database().await;
     let vars = ProgramVars::external(&url).set("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap());
     let serving = vars.serve(&[]);
     let admin = Client::new(&*serving.admin_url).with_header("x-dev-admin-token", crate::support::ADMIN_TOKEN);
     let command = |arguments: &[&str], code: i32, expected: &str| {
         let ended = vars.run(&[&["plugin"], arguments].concat());
-        let said = format!("{}{}", ended.stdout, ended.stderr);
-        assert_eq!(ended.code, Some(code), "{arguments:?}: {said}");
-        assert!(said.contains(expected), "{arguments:?}: {said}");
+        let printed = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {printed}");
+        assert!(printed.contains(expected), "{arguments:?}: {printed}");
     };
     command(&["list"], 0, "rejected hello -: it is signed by key");
     command(&["approve", "hello"], 1, "not trusted");
     folder.write("author.pub", format!("untrusted comment: a key\n{}\n", author.public_key()).as_bytes());
     let key_file = path(folder.path(), "author.pub");
     let other = "0".repeat(64);
-    command(&["approve", "hello", "--trust-key", &key_file, "--sha256", &other], 1, "Another file of plugin `hello`");
+    command(
+        &["approve", "hello", "--trust-key", &key_file, "--sha256", &other],
+        1,
+        "The file of plugin `hello` is another one now",
+    );
     command(&["approve", "hello", "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
     let active = until_state(&admin, "hello", "active").await;
     assert_eq!(active["config"], json!({"greeting": "Hello"}));
-    command(&["approve", "nothing"], 1, "There is no plugin `nothing`");
+    command(&["approve", "nothing"], 1, "Plugin `nothing` not found");
     command(&["revoke", "hello"], 0, "is revoked");
     until_state(&admin, "hello", "revoked").await;
     command(&["list"], 0, "revoked  hello 1.0.0");
-    // What is about to be approved is shown first.
+    // The request is printed before it is approved.
     command(&["approve", "hello"], 0, &format!("SHA-256 {}", active["sha256"].as_str().unwrap()));
     until_state(&admin, "hello", "active").await;
     command(&["revoke", "--sha256", active["sha256"].as_str().unwrap()], 0, "is revoked");
@@ -171,9 +176,10 @@ async fn the_owner_decides_and_a_running_server_hears_of_it() {
         ["trusted_key.remove", "plugin.revoke", "plugin.approve", "plugin.revoke", "plugin.approve", "trusted_key.add"]
     );
 
-    folder.write("lonely.wasm", b"x");
+    folder.write("unsigned.wasm", b"x");
     let doctor = vars.run(&["doctor"]);
-    let problem = doctor.stdout.lines().find(|line| line.starts_with("problem") && line.contains("lonely is refused"));
+    let problem =
+        doctor.stdout.lines().find(|line| line.starts_with("problem") && line.contains("unsigned is rejected"));
     assert!(problem.is_some(), "{}", doctor.stdout);
     assert!(doctor.stdout.contains("note     plugins: hello"), "{}", doctor.stdout);
     serving.end();

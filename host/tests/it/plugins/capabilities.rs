@@ -1,11 +1,11 @@
-//! What a grant gives, and what it leaves out.
+//! Capabilities: what a grant allows and what it denies.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
     config::Secret,
     jobs::RunReport,
-    plugins::{Grants, runtime::HostLimits},
+    plugins::{guest::Grants, runtime::HostLimits},
 };
 use plugin_manifest::{Capability, Scope};
 use serde_json::{Value, json};
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::{
     notifications::delivery::{app_for, create_channel},
     support::{
-        TestApp, WebAnswer, WebServer,
+        TestApp, WebAnswer, WebServer, eventually,
         guests::{Guest, GuestRun, names, unused_services},
     },
 };
 
-/// Opens the secret `token`; answers 0 where that went well, else 1 and more for the codes of `error-code`.
+/// Opens the secret `token`. Returns 0 on success, otherwise 1 plus the index of the `error-code`.
 const SECRETS: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/secrets@0.1.0" (instance $secrets
@@ -42,7 +42,7 @@ const NOT_FOUND: i32 = 2;
 const CONFLICT: i32 = 4;
 const TOO_LARGE: i32 = 5;
 
-/// Names the type `secret` as `http` does, and calls nothing.
+/// Imports only the type `secret`, as a user of `http` does.
 const TYPE_ONLY: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/secrets@0.1.0" (instance $secrets (export "secret" (type $secret (sub resource)))))"#,
@@ -61,14 +61,14 @@ const CONFIG: Guest = Guest {
     wired: r#"(export "get" (func $get))"#,
     core_imports: r#"(import "host" "get" (func $get (param i32 i32 i32)))"#,
     items: r#"(data (i32.const 64) "count")"#,
-    // Answers the setting's text, or `{}` where there is none.
+    // Returns the setting's value, or `{}` if it is not set.
     body: "(call $get (i32.const 64) (i32.const 5) (i32.const 128))
       (if (i32.load8_u (i32.const 128)) (then
         (i32.store (i32.const 20) (i32.load (i32.const 132)))
         (i32.store (i32.const 24) (i32.load (i32.const 136)))))",
 };
 
-/// Sends the message `ready` twenty-five times; answers what the last sending answered.
+/// Sends the message `ready` 25 times. Returns the outcome of the last call.
 const NOTIFY: Guest = Guest {
     imports: r#"
   (import "atlashub:plugin/notify@0.1.0" (instance $notify
@@ -101,17 +101,17 @@ fn grants(secrets: &[&str], values: &[&str]) -> Grants {
     }
 }
 
-async fn open_secret(grants: Grants, of_the_run: &[&str]) -> GuestRun {
+async fn open_secret(grants: Grants, job_secrets: &[&str]) -> GuestRun {
     let mut guest = GuestRun::with(&SECRETS.bytes(), grants, HostLimits::default(), unused_services()).await;
-    guest.call.secrets = of_the_run.iter().map(|name| ((*name).to_owned(), Secret::new("hush"))).collect();
+    guest.call.secrets = job_secrets.iter().map(|name| ((*name).to_owned(), Secret::new("hush"))).collect();
     guest
 }
 
 #[tokio::test]
-async fn a_secret_is_opened_only_within_the_grant() {
-    let check = async |grants: Grants, of_the_run: &[&str], expected: i32| {
-        let described = format!("{:?} {of_the_run:?}", grants.scopes);
-        assert_eq!(open_secret(grants, of_the_run).await.run().await, result(expected), "{described}");
+async fn secret_outside_the_grant_can_not_be_opened() {
+    let check = async |grants: Grants, job_secrets: &[&str], expected: i32| {
+        let description = format!("{:?} {job_secrets:?}", grants.scopes);
+        assert_eq!(open_secret(grants, job_secrets).await.run().await, result(expected), "{description}");
     };
     check(grants(&["token"], &["token"]), &[], OK).await;
     check(grants(&["to*"], &["token"]), &[], OK).await;
@@ -120,23 +120,19 @@ async fn a_secret_is_opened_only_within_the_grant() {
 }
 
 #[tokio::test]
-async fn a_denial_is_in_the_audit_log() {
+async fn denial_is_recorded_in_the_audit_log() {
     let app = TestApp::start().await;
     let services = Arc::clone(app.app.capabilities());
     let grants = grants(&["other"], &["token"]);
     let guest = GuestRun::with(&SECRETS.bytes(), grants, HostLimits::default(), services).await;
     assert_eq!(guest.run().await, result(DENIED));
-    let entry = loop {
-        let entry: Option<(String, String, Value)> =
-            sqlx::query_as("SELECT target, result, details FROM audit_logs WHERE action = 'plugin.denied'")
-                .fetch_optional(app.app.platform())
-                .await
-                .unwrap();
-        match entry {
-            Some(entry) => break entry,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    let entry: (String, String, Value) = eventually("the denial is recorded", async || {
+        sqlx::query_as("SELECT target, result, details FROM audit_logs WHERE action = 'plugin.denied'")
+            .fetch_optional(app.app.platform())
+            .await
+            .unwrap()
+    })
+    .await;
     let details = json!({
         "capability": "secrets", "wanted": "secret `token`", "runId": guest.call.run_id, "job": "run",
     });
@@ -144,17 +140,17 @@ async fn a_denial_is_in_the_audit_log() {
 }
 
 #[tokio::test]
-async fn the_type_of_a_secret_alone_needs_no_grant() {
+async fn type_import_of_secrets_needs_no_grant() {
     let guest = GuestRun::new(&TYPE_ONLY.bytes()).await;
     assert_eq!(*guest.plugin.code.imports(), names(&[]));
     assert!(guest.run().await.is_ok());
-    // Its function does.
+    // Importing its function does.
     let failure = GuestRun::new(&SECRETS.bytes()).await.failure().await;
-    assert!(failure.contains("it imports `secrets`, and the owner didn't grant that"), "{failure}");
+    assert!(failure.contains("it imports `secrets`, which the owner did not grant"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_setting_is_what_the_owner_gave() {
+async fn guest_reads_the_settings_of_its_approval() {
     let run = async |config: &[(&str, &str)]| {
         let config = config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let grants = Grants { config, ..Grants::default() };
@@ -165,19 +161,20 @@ async fn a_setting_is_what_the_owner_gave() {
 }
 
 #[tokio::test]
-async fn a_message_reaches_the_owner_and_a_loop_of_them_does_not() {
+async fn messages_reach_the_owner_up_to_the_maximum() {
     let server = WebServer::start(|_| WebAnswer::status(204)).await;
     let app = app_for(&server.entry()).await;
     let channel = json!({
-        "name": "Hook", "kind": "webhook", "events": ["plugin"], "url": server.url("/"), "secret": "a-secret-of-the-test",
+        "name": "Hook", "kind": "webhook", "events": ["plugin"], "url": server.url("/"),
+        "secret": "a-secret-of-the-test",
     });
     create_channel(&app, channel).await;
     let grants = Grants { scopes: BTreeMap::from([(Capability::Notify, Scope::default())]), ..Grants::default() };
     let services = Arc::clone(app.app.capabilities());
     let guest = GuestRun::with(&NOTIFY.bytes(), grants, HostLimits::default(), services).await;
-    let mut guest = guest.under_way(app.app.platform()).await;
+    let mut guest = guest.insert_as_running(app.app.platform()).await;
     let lease = std::mem::replace(&mut guest.call.lease, uuid::Uuid::new_v4());
-    assert_eq!(guest.run().await, result(CONFLICT), "whoever has the run by now sends it");
+    assert_eq!(guest.run().await, result(CONFLICT), "a run without its lease sent a message");
     guest.call.lease = lease;
     assert_eq!(guest.run().await, result(TOO_LARGE));
     let sent = server.next().await.json();

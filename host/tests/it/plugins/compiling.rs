@@ -1,4 +1,4 @@
-//! Compiling plugins: bounded, once, and in nobody's way.
+//! Compiling plugins: bounded, done once, and without delaying other requests.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use crate::support::{
     plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state},
 };
 
-/// A compiler that never ends for the plugin `slow`, refuses `broken`, and does its work for all others. It leaves a
-/// line for each plugin it is given.
+/// A compiler that never ends for the plugin `slow`, fails for `broken`, and compiles all others. Writes a line to a
+/// file for each plugin.
 struct Compiler(tempfile::TempDir);
 
 impl Compiler {
@@ -31,7 +31,7 @@ impl Compiler {
 PATH=/usr/bin:/bin
 file="{folder}/$$"
 cat > "$file"
-echo begun >> {folder}/begun
+echo started >> {folder}/started
 if grep -aq '"name":"slow"' "$file"; then exec sleep 1000; fi
 if grep -aq '"name":"broken"' "$file"; then echo "it is broken" >&2; exit 3; fi
 exec "{program}" "$1" < "$file"
@@ -46,9 +46,9 @@ exec "{program}" "$1" < "$file"
         self.0.path().join("compiler")
     }
 
-    /// How often it was asked.
-    fn begun(&self) -> usize {
-        fs::read_to_string(self.0.path().join("begun")).unwrap_or_default().lines().count()
+    /// Returns how many plugins it was given.
+    fn started(&self) -> usize {
+        fs::read_to_string(self.0.path().join("started")).unwrap_or_default().lines().count()
     }
 
     async fn app(&self, folder: &PluginFolder) -> TestApp {
@@ -61,16 +61,16 @@ exec "{program}" "$1" < "$file"
 }
 
 #[tokio::test]
-async fn whatever_is_being_compiled_plugins_are_listed_and_revoked() {
+async fn plugins_can_be_listed_and_revoked_during_compilation() {
     let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
     let app = compiler.app(&folder).await;
     author.trusted_by(&app).await;
-    folder.drop_signed("hello", &endless(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &endless(&manifest("hello", 1)), &author);
     until_state(&app.admin(), "hello", "pending").await;
     approve(&app, "hello", json!({})).await;
-    let run = Run::begin(&app, "hello").await;
+    let run = Run::start(&app, "hello").await;
 
-    folder.drop_signed("slow", &component(&manifest("slow", 1)), &author);
+    folder.add_signed("slow", &component(&manifest("slow", 1)), &author);
     until_state(&app.admin(), "slow", "pending").await;
     let admin = app.admin();
     let approving = tokio::spawn(async move { admin.post("/admin/v1/plugins/slow/approve", json!({})).await });
@@ -80,7 +80,7 @@ async fn whatever_is_being_compiled_plugins_are_listed_and_revoked() {
     .await;
     assert_eq!(compiling["state"], "pending", "{compiling}");
 
-    // Neither waits for the compiler.
+    // Neither revocation waits for the compiler.
     let revoked = async {
         let (status, hello) = app.admin().post("/admin/v1/plugins/hello/revoke", json!({})).await;
         assert_eq!((status.as_u16(), hello["state"].as_str()), (200, Some("revoked")), "{hello}");
@@ -89,34 +89,36 @@ async fn whatever_is_being_compiled_plugins_are_listed_and_revoked() {
         let (status, slow) = app.admin().post("/admin/v1/plugins/slow/revoke", json!({})).await;
         assert_eq!((status.as_u16(), slow["state"].as_str()), (200, Some("revoked")), "{slow}");
     };
-    tokio::time::timeout(PATIENCE.min(Duration::from_secs(60)), revoked).await.expect("it waits for nobody");
-    assert!(app.app.plugins().active("hello").is_none());
+    tokio::time::timeout(PATIENCE.min(Duration::from_secs(60)), revoked)
+        .await
+        .expect("the revocation waits for the compiler");
+    assert!(app.app.plugins().loaded("hello").is_none());
     approving.abort();
 }
 
 #[tokio::test]
-async fn a_file_that_can_not_be_compiled_is_not_tried_again() {
+async fn file_that_fails_to_compile_is_not_compiled_again() {
     let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
     let app = compiler.app(&folder).await;
     author.trusted_by(&app).await;
-    folder.drop_signed("broken", &component(&manifest("broken", 1)), &author);
+    folder.add_signed("broken", &component(&manifest("broken", 1)), &author);
     until_state(&app.admin(), "broken", "pending").await;
     let refused = approve(&app, "broken", json!({})).await;
     assert_eq!(refused["state"], "rejected", "{refused}");
     assert!(refused["reason"].as_str().unwrap().contains("it is broken"), "{refused}");
-    assert_eq!(compiler.begun(), 1);
-    // Each change of trust looks at every refusal again.
+    assert_eq!(compiler.started(), 1);
+    // Each trust change inspects refused plugins again.
     for _ in 0..3 {
         Author::new().trusted_by(&app).await;
     }
-    assert_eq!(compiler.begun(), 1);
-    folder.drop_signed("broken", &component(&manifest("broken", 2)), &author);
+    assert_eq!(compiler.started(), 1);
+    folder.add_signed("broken", &component(&manifest("broken", 2)), &author);
     until_plugin(&app.admin(), "broken", |plugin| plugin["serial"] == 2).await;
-    assert_eq!(compiler.begun(), 2);
+    assert_eq!(compiler.started(), 2);
 }
 
 #[test]
-fn the_process_that_compiles_is_bounded() {
+fn compiler_process_has_resource_limits() {
     let mut process = Command::new(env!("CARGO_BIN_EXE_atlashub"))
         .arg("compile-plugin")
         .env_clear()
@@ -132,9 +134,9 @@ fn the_process_that_compiles_is_bounded() {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line[name.len()..].split_whitespace().next().unwrap().to_owned()
     };
-    // It waits for a component that never comes.
+    // The process waits for a component on its standard input.
     while limit("Max core file size") != "0" || limit("Max cpu time") == "unlimited" {
-        assert!(std::time::Instant::now() < deadline, "it has no limits");
+        assert!(std::time::Instant::now() < deadline, "the process has no limits");
         std::thread::yield_now();
     }
     assert_eq!(limit("Max address space"), (2_u64 << 30).to_string());
@@ -143,33 +145,33 @@ fn the_process_that_compiles_is_bounded() {
     process.wait().unwrap();
 }
 
-/// A component whose module has these items beside what every one needs.
+/// Returns a component whose module has additional items.
 fn with_items(name: &str, items: &str) -> Vec<u8> {
     append_section(Guest { items, ..Guest::default() }.bytes(), manifest(name, 1).to_string().as_bytes())
 }
 
 #[tokio::test]
-async fn what_no_run_could_hold_is_told_and_compiled_once() {
+async fn component_beyond_the_limits_of_a_run_is_rejected_and_compiled_once() {
     let (compiler, folder, author) = (Compiler::new(), PluginFolder::new(), Author::new());
     let app = compiler.app(&folder).await;
     author.trusted_by(&app).await;
-    // Many tables are fine, a huge one is not; the process that compiles knows of no limit.
-    folder.drop_signed("tables", &with_items("tables", &"(table 1000 funcref)".repeat(20)), &author);
-    folder.drop_signed("huge", &with_items("huge", "(table 1000000 funcref)"), &author);
+    // Many tables are allowed, a huge one is not. The compiler process does not check this limit.
+    folder.add_signed("tables", &with_items("tables", &"(table 1000 funcref)".repeat(20)), &author);
+    folder.add_signed("huge", &with_items("huge", "(table 1000000 funcref)"), &author);
     for name in ["tables", "huge"] {
         until_state(&app.admin(), name, "pending").await;
     }
     approve(&app, "tables", json!({})).await;
     assert!(run(&app, "tables").await.is_ok());
     let approved = approve(&app, "huge", json!({})).await;
-    // Where there was no address space for places, only the run finds out.
+    // Without pooled memory, the limit is only checked when the plugin runs.
     let reason = match run(&app, "huge").await {
         _ if approved["state"] == "rejected" => approved["reason"].as_str().unwrap().to_owned(),
         Err(RunFailure::Failed { message, .. }) => message,
         outcome => panic!("{approved}: {outcome:?}"),
     };
     assert!(reason.contains("table"), "{reason}");
-    let begun = compiler.begun();
+    let started = compiler.started();
     Author::new().trusted_by(&app).await;
-    assert_eq!(compiler.begun(), begun, "what can't be held is not compiled again");
+    assert_eq!(compiler.started(), started, "compiled again");
 }

@@ -20,7 +20,7 @@ use crate::{
 /// Installs and approves an example in an app that may reach `allowed_hosts`.
 async fn app_with_example(folder: &PluginFolder, name: &str, allowed_hosts: &str) -> TestApp {
     let author = Author::new();
-    folder.drop_signed(name, &built(&format!("{name}.wasm")), &author);
+    folder.add_signed(name, &built(&format!("{name}.wasm")), &author);
     let app = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
         .var("ATLASHUB_HTTP_ALLOWED_HOSTS", allowed_hosts)

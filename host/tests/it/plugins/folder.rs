@@ -1,4 +1,4 @@
-//! The plugin folder: what is dropped is loaded, what is replaced is swapped, what is removed is gone.
+//! The plugin folder: added files are loaded, changed ones replaced, removed ones unloaded.
 
 use std::fs;
 
@@ -12,49 +12,49 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_dropped_plugin_is_noticed_replaced_and_removed() {
+async fn plugin_is_loaded_replaced_and_unloaded_with_its_files() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let app = folder.app().await;
     author.trusted_by(&app).await;
     let admin = app.admin();
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     until_state(&admin, "hello", "pending").await;
     approve(&app, "hello", json!({})).await;
-    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 2)), &author);
     let newer = until_plugin(&admin, "hello", |plugin| plugin["serial"] == 2 && plugin["state"] == "active").await;
     assert_eq!(newer["version"], "2.0.0");
     folder.remove("hello");
-    until_plugin(&admin, "hello", |answer| answer["error"]["code"] == "not_found").await;
+    until_plugin(&admin, "hello", |response| response["error"]["code"] == "not_found").await;
     assert!(run(&app, "hello").await.is_err());
 }
 
 #[tokio::test]
-async fn a_running_job_keeps_the_version_that_it_began_with() {
+async fn running_job_keeps_the_version_it_started_with() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &endless(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &endless(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     approve(&app, "hello", json!({})).await;
-    let old = Run::begin(&app, "hello").await;
-    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    let old = Run::start(&app, "hello").await;
+    folder.add_signed("hello", &component(&manifest("hello", 2)), &author);
     until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2 && plugin["state"] == "active").await;
-    // The next run has the new code, while the old goes on.
+    // The next run uses the new version while the old one is still running.
     assert!(run(&app, "hello").await.is_ok());
     folder.remove("hello");
-    until_plugin(&app.admin(), "hello", |answer| answer["error"]["code"] == "not_found").await;
+    until_plugin(&app.admin(), "hello", |response| response["error"]["code"] == "not_found").await;
     old.cancel.cancel();
     assert_eq!(old.outcome().await, Err(atlashub::jobs::RunFailure::Cancelled));
 }
 
 #[tokio::test]
-async fn an_old_version_still_ends_when_its_key_is_revoked() {
+async fn run_of_a_replaced_version_stops_when_its_key_is_revoked() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &endless(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &endless(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     approve(&app, "hello", json!({})).await;
-    let old = Run::begin(&app, "hello").await;
-    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    let old = Run::start(&app, "hello").await;
+    folder.add_signed("hello", &component(&manifest("hello", 2)), &author);
     until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     app.admin().delete(&format!("/admin/v1/trusted-keys/{}", author.key_id())).await;
     let outcome = old.outcome().await;
@@ -65,7 +65,7 @@ async fn an_old_version_still_ends_when_its_key_is_revoked() {
 }
 
 #[tokio::test]
-async fn half_a_pair_waits_for_the_other_half() {
+async fn component_without_signature_is_loaded_when_the_signature_arrives() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let app = folder.app().await;
     author.trusted_by(&app).await;
@@ -78,9 +78,9 @@ async fn half_a_pair_waits_for_the_other_half() {
 }
 
 #[tokio::test]
-async fn a_changed_file_stops_what_was_loaded_from_it() {
+async fn changed_component_is_unloaded() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     approve(&app, "hello", json!({})).await;
@@ -91,7 +91,7 @@ async fn a_changed_file_stops_what_was_loaded_from_it() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_made_later_is_found() {
+async fn folder_created_after_the_start_is_watched() {
     let (parent, author) = (tempfile::tempdir().unwrap(), Author::new());
     let path = parent.path().join("plugins");
     let app = TestApp::builder().var("ATLASHUB_PLUGIN_DIR", path.to_str().unwrap()).start().await;
@@ -105,13 +105,13 @@ async fn a_folder_that_is_made_later_is_found() {
 }
 
 #[tokio::test]
-async fn a_key_in_the_folder_is_only_proposed() {
+async fn key_in_the_folder_is_proposed_but_not_trusted() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     fs::create_dir(folder.path().join("trusted-keys")).unwrap();
     let file = format!("untrusted comment: a key\n{}\n", author.public_key());
     fs::write(folder.path().join("trusted-keys/somebody.pub"), file).unwrap();
     fs::write(folder.path().join("trusted-keys/nonsense.pub"), "nonsense").unwrap();
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     let refused = until_state(&app.admin(), "hello", "rejected").await;
     assert!(refused["reason"].as_str().unwrap().contains("not trusted"), "{refused}");

@@ -1,4 +1,4 @@
-//! Guests that misbehave end their own run, with a reason, and nothing else.
+//! Hostile guests: each stops only its own run, with a reason.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ const LOG: Guest = Guest {
     lowered: r#"(core func $write (canon lower (func $log "write") (memory $memory)))"#,
     wired: r#"(export "write" (func $write))"#,
     core_imports: r#"(import "host" "write" (func $write (param i32 i32 i32 i32 i32)))"#,
-    items: r#"(data (i32.const 64) "lost my head")"#,
+    items: r#"(data (i32.const 64) "custom panic")"#,
     body: "",
 };
 
@@ -53,21 +53,21 @@ fn body(body: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_guest_answers() {
+async fn guest_returns_a_result() {
     let guest = GuestRun::new(&body("")).await;
     assert_eq!(guest.run().await, Ok(RunReport { result: serde_json::json!({}) }));
-    // Once more, from what is kept linked.
+    // Again, from the cache of linked components.
     assert_eq!(guest.run().await, Ok(RunReport { result: serde_json::json!({}) }));
 }
 
 #[tokio::test]
-async fn an_endless_loop_ends_with_its_processor_time() {
+async fn endless_loop_stops_at_its_processor_time_limit() {
     let guest = GuestRun::new(&body("(loop (br 0))")).await.limit(|limits| limits.cpu_seconds = 1);
-    assert_eq!(guest.failure().await, "It was ended: it reached its processor time of 1 s.");
+    assert_eq!(guest.failure().await, "Stopped: the run exceeded its processor time limit of 1 s.");
 }
 
 #[tokio::test]
-async fn an_endless_loop_can_be_cancelled_and_times_out() {
+async fn endless_loop_can_be_cancelled_and_times_out() {
     let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
     let mut guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await;
     let (outcome, ()) = tokio::join!(guest.run(), async {
@@ -82,7 +82,7 @@ async fn an_endless_loop_can_be_cancelled_and_times_out() {
 }
 
 #[tokio::test]
-async fn a_dropped_run_gives_its_places_back() {
+async fn dropped_run_releases_its_permits() {
     let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.concurrent_runs = 1);
     for _ in 0..2 {
@@ -94,40 +94,40 @@ async fn a_dropped_run_gives_its_places_back() {
 }
 
 #[tokio::test]
-async fn a_guest_that_sleeps_for_ever_can_be_cancelled() {
+async fn sleeping_guest_can_be_cancelled() {
     let guest = GuestRun::new(&CLOCK.bytes()).await;
     let cancel = guest.cancel.clone();
     let (outcome, ()) = tokio::join!(guest.run(), async { cancel.cancel() });
     assert_eq!(outcome, Err(RunFailure::Cancelled));
-    // With the places of its plugin and of the host given back, another run has one.
+    // Its permits are released, so another run can start.
     let mut guest = guest.limit(|limits| limits.wall_seconds = 1);
     guest.cancel = CancellationToken::new();
     assert_eq!(guest.run().await, Err(RunFailure::TimedOut));
-    assert_eq!(guest.recorded.messages(), ["Ended: it reached its time limit of 1 s."]);
+    assert_eq!(guest.recorded.messages(), ["Stopped: the run exceeded its time limit of 1 s."]);
 }
 
 #[tokio::test]
-async fn waiting_for_another_run_takes_no_time_of_a_run() {
+async fn waiting_for_a_permit_does_not_count_toward_the_time_limit() {
     let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| {
         limits.concurrent_runs = 1;
         limits.wall_seconds = 1;
     });
-    // The second begins when the time of the first is up, and has all of its own.
+    // The second run starts when the first has timed out, with its full time limit.
     let outcomes = tokio::join!(guest.run(), guest.run());
     assert_eq!(outcomes, (Err(RunFailure::TimedOut), Err(RunFailure::TimedOut)));
-    let ended = "Ended: it reached its time limit of 1 s.";
-    assert_eq!(guest.recorded.messages(), ["lost my head", ended, "lost my head", ended]);
+    let timed_out = "Stopped: the run exceeded its time limit of 1 s.";
+    assert_eq!(guest.recorded.messages(), ["custom panic", timed_out, "custom panic", timed_out]);
 }
 
 #[tokio::test]
-async fn a_run_that_waits_can_be_cancelled() {
+async fn run_waiting_for_a_permit_can_be_cancelled() {
     let write = "(call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (loop (br 0))";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.concurrent_runs = 1);
     let cancel = CancellationToken::new();
     let (call, output) = (guest.call.clone(), Arc::clone(&guest.recorded));
     let waiting = async {
-        // Once the first runs there is no place.
+        // The first run holds the only permit.
         guest.recorded.until_logged().await;
         cancel.cancel();
         let outcome = guest.runtime.run(&guest.plugin, call, output, cancel.clone()).await;
@@ -136,86 +136,86 @@ async fn a_run_that_waits_can_be_cancelled() {
     };
     let outcomes = tokio::join!(guest.run(), waiting);
     assert_eq!(outcomes, (Err(RunFailure::Cancelled), Err(RunFailure::Cancelled)));
-    assert_eq!(guest.recorded.messages(), ["lost my head"]);
+    assert_eq!(guest.recorded.messages(), ["custom panic"]);
 }
 
 #[tokio::test]
-async fn a_memory_bomb_ends_with_its_limit() {
+async fn memory_growth_stops_at_the_limit() {
     let bomb = body("(loop (drop (memory.grow (i32.const 1))) (br 0))");
-    // The store's memory is imported, and grows all the same.
+    // The memory is exported by another module of the component; its growth counts as well.
     let guest = GuestRun::new(&bomb).await.limit(|limits| limits.memory_mib = 2);
-    assert_eq!(guest.failure().await, "It was ended: it reached its memory limit of 2 MiB.");
+    assert_eq!(guest.failure().await, "Stopped: the run exceeded its memory limit of 2 MiB.");
 }
 
 #[tokio::test]
-async fn a_stack_bomb_ends() {
+async fn infinite_recursion_stops_the_run() {
     let bomb =
         Guest { items: "(func $deeper (call $deeper) (call $deeper))", body: "(call $deeper)", ..Guest::default() };
     let failure = GuestRun::new(&bomb.bytes()).await.failure().await;
-    assert!(failure.contains("call stack is full"), "{failure}");
+    assert!(failure.contains("call stack overflowed"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_panic_is_told_with_its_message() {
+async fn panic_is_reported_with_its_message() {
     let write = "(call $write (i32.const 3) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) unreachable";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await;
-    assert_eq!(guest.failure().await, "It panicked: lost my head");
-    assert_eq!(GuestRun::new(&body("unreachable")).await.failure().await, "It panicked.");
+    assert_eq!(guest.failure().await, "The plugin panicked: custom panic");
+    assert_eq!(GuestRun::new(&body("unreachable")).await.failure().await, "The plugin panicked.");
 }
 
 #[tokio::test]
-async fn a_trap_is_told_by_its_name() {
+async fn trap_is_reported_by_name() {
     let guest = GuestRun::new(&body("(drop (i32.load (i32.const -8)))")).await;
-    assert_eq!(guest.failure().await, "It was ended by a trap: out of bounds memory access.");
+    assert_eq!(guest.failure().await, "Stopped by a trap: out of bounds memory access.");
 }
 
 #[tokio::test]
-async fn a_log_flood_is_cut_and_said_so() {
+async fn dropped_log_lines_are_counted_in_a_final_line() {
     let write = "(loop
         (call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br_if 0 (i32.lt_u (local.get $i) (i32.const 1000))))";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.log_kib = 1);
     assert!(guest.run().await.is_ok());
-    // 12 bytes and 32 for the line.
+    // 12 bytes of text and 32 bytes of overhead per line.
     let kept = 1024 / 44;
     let messages = guest.recorded.messages();
     assert_eq!(messages.len(), kept + 1);
-    assert!(messages[kept].starts_with(&format!("{} lines were left out", 1000 - kept)), "{}", messages[kept]);
+    assert!(messages[kept].starts_with(&format!("{} lines were dropped", 1000 - kept)), "{}", messages[kept]);
 }
 
 #[tokio::test]
-async fn endless_calls_end_with_their_limit() {
+async fn endless_host_calls_stop_at_the_limit() {
     let write = "(loop (call $write (i32.const 1) (i32.const 64) (i32.const 12) (i32.const 0) (i32.const 0)) (br 0))";
     let guest = GuestRun::new(&Guest { body: write, ..LOG }.bytes()).await.limit(|limits| limits.host_call_mib = 1);
-    assert_eq!(guest.failure().await, "It was ended: it reached its limit of 1 MiB in calls to the host.");
+    assert_eq!(guest.failure().await, "Stopped: the run exceeded its limit of 1 MiB for host calls.");
 }
 
 #[tokio::test]
-async fn a_result_must_be_json() {
+async fn result_that_is_not_json_fails_the_run() {
     let broken = Guest { items: r#"(data (i32.const 32) "{{")"#, ..Guest::default() };
     let failure = GuestRun::new(&broken.bytes()).await.failure().await;
-    assert!(failure.contains("its result is not JSON"), "{failure}");
+    assert!(failure.contains("it is not JSON"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_result_out_of_its_memory_is_a_trap() {
+async fn result_outside_of_the_guest_memory_traps() {
     let guest = GuestRun::new(&body("(return (i32.const -4))")).await;
-    assert!(guest.failure().await.starts_with("It was ended"));
+    assert!(guest.failure().await.starts_with("Stopped"));
 }
 
 #[tokio::test]
-async fn what_was_not_granted_is_not_there() {
+async fn import_without_grant_can_not_be_linked() {
     let component = NOTIFY.bytes();
     let compiled = compile(&component).await.unwrap();
     assert_eq!(*compiled.imports(), names(&["notify"]));
     assert!(compiled.capabilities().contains(&Capability::Notify));
     let failure = GuestRun::new(&component).await.failure().await;
-    assert!(failure.contains("it imports `notify`, and the owner didn't grant that"), "{failure}");
+    assert!(failure.contains("it imports `notify`, which the owner did not grant"), "{failure}");
 }
 
 #[tokio::test]
-async fn only_components_with_our_imports_are_compiled() {
+async fn other_files_and_foreign_imports_are_not_compiled() {
     let engine = wasmtime::Engine::default();
     let precompiled = engine.precompile_component(&body("")).unwrap();
     let check = async |file: &[u8], expected: CompileError| {
@@ -244,11 +244,12 @@ async fn only_components_with_our_imports_are_compiled() {
 }
 
 #[tokio::test]
-async fn an_import_of_another_shape_is_refused() {
+async fn import_with_another_signature_can_not_be_linked() {
     let other = Guest {
-        imports: r#"(import "atlashub:plugin/log@0.1.0" (instance $log (export "write" (func (param "message" string)))))"#,
+        imports: r#"(import "atlashub:plugin/log@0.1.0" (instance $log
+            (export "write" (func (param "message" string)))))"#,
         ..Guest::default()
     };
     let failure = GuestRun::new(&other.bytes()).await.failure().await;
-    assert!(failure.contains("its imports don't fit"), "{failure}");
+    assert!(failure.contains("its imports don't match"), "{failure}");
 }

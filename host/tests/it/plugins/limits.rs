@@ -1,4 +1,4 @@
-//! What the owner allows plugins, whatever their manifests ask for.
+//! Limits that the owner configures for plugins, whatever their manifests request.
 
 use atlashub::jobs::RunFailure;
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use crate::support::{
     plugin_files::{Author, PluginFolder, approve, component, endless, manifest, run, until_state, with_body},
 };
 
-fn wanting(name: &str, limits: Value) -> Value {
+fn with_limits(name: &str, limits: Value) -> Value {
     let mut manifest = manifest(name, 1);
     manifest["limits"] = limits;
     manifest
 }
 
 #[tokio::test]
-async fn a_plugin_that_wants_more_gets_what_the_owner_allows() {
+async fn configured_limits_cap_the_manifests_limits() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let app = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
@@ -25,23 +25,23 @@ async fn a_plugin_that_wants_more_gets_what_the_owner_allows() {
         .await;
     author.trusted_by(&app).await;
     let bomb = "(loop (drop (memory.grow (i32.const 1))) (br 0))";
-    folder.drop_signed("greedy", &with_body(&wanting("greedy", json!({ "memoryMib": 64 })), bomb), &author);
-    folder.drop_signed("modest", &with_body(&wanting("modest", json!({ "memoryMib": 2 })), bomb), &author);
-    let slow = wanting("slow", json!({ "wallSeconds": 3600, "cpuSeconds": 3600 }));
-    folder.drop_signed("slow", &endless(&slow), &author);
-    folder.drop_signed("good", &component(&manifest("good", 1)), &author);
+    folder.add_signed("greedy", &with_body(&with_limits("greedy", json!({ "memoryMib": 64 })), bomb), &author);
+    folder.add_signed("modest", &with_body(&with_limits("modest", json!({ "memoryMib": 2 })), bomb), &author);
+    let slow = with_limits("slow", json!({ "wallSeconds": 3600, "cpuSeconds": 3600 }));
+    folder.add_signed("slow", &endless(&slow), &author);
+    folder.add_signed("good", &component(&manifest("good", 1)), &author);
     for name in ["greedy", "modest", "slow", "good"] {
         until_state(&app.admin(), name, "pending").await;
         approve(&app, name, json!({})).await;
     }
     let check = async |name: &str, mib: u32| match run(&app, name).await {
         Err(RunFailure::Failed { message, .. }) => {
-            assert_eq!(message, format!("It was ended: it reached its memory limit of {mib} MiB."), "{name}");
+            assert_eq!(message, format!("Stopped: the run exceeded its memory limit of {mib} MiB."), "{name}");
         }
         outcome => panic!("{name}: {outcome:?}"),
     };
     check("greedy", 3).await;
-    // A lower limit of its own counts.
+    // A lower limit in the manifest applies.
     check("modest", 2).await;
     assert_eq!(run(&app, "slow").await, Err(RunFailure::TimedOut));
     assert!(run(&app, "good").await.is_ok());

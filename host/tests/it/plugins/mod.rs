@@ -1,4 +1,4 @@
-//! Plugins: trust, loading, capabilities, limits.
+//! Tests of plugins: trust, loading, compiling, capabilities, limits.
 
 pub mod capabilities;
 pub mod compiling;

@@ -1,4 +1,4 @@
-//! The owner's side of plugins over HTTP: grants, settings, secrets, keys, the record, and the platform's own.
+//! Admin API of plugins: grants, settings, secrets, keys, the audit log, and first-party plugins.
 
 use std::sync::Arc;
 
@@ -6,9 +6,8 @@ use atlashub::{
     app::{check_all_sealed, reseal_all},
     plugins::{
         FirstParty, PluginFolder as Folder, Plugins, PluginsParts,
-        builtin::BuiltinPlugin,
+        package::{PluginKey, builtin::BuiltinPlugin},
         runtime::{Compiler, Engine, HostLimits, Runtime},
-        trust::PluginKey,
     },
     secrets::{MasterKey, Sealer},
 };
@@ -21,7 +20,7 @@ use crate::support::{
     plugin_files::{Author, PluginFolder, approve, component, manifest, until_state},
 };
 
-fn asking(name: &str, serial: u64) -> Value {
+fn requesting(name: &str, serial: u64) -> Value {
     let mut manifest = manifest(name, serial);
     manifest["capabilities"] = json!([
         {"capability": "http", "reason": "To greet.", "scope": {"hosts": ["*.example"]}},
@@ -30,9 +29,9 @@ fn asking(name: &str, serial: u64) -> Value {
     manifest
 }
 
-async fn with_plugin() -> (TestApp, PluginFolder) {
+async fn app_with_pending_plugin() -> (TestApp, PluginFolder) {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &component(&asking("hello", 1)), &author);
+    folder.add_signed("hello", &component(&requesting("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     until_state(&app.admin(), "hello", "pending").await;
@@ -40,8 +39,8 @@ async fn with_plugin() -> (TestApp, PluginFolder) {
 }
 
 #[tokio::test]
-async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
-    let (app, _folder) = with_plugin().await;
+async fn grant_wider_than_the_request_is_rejected() {
+    let (app, _folder) = app_with_pending_plugin().await;
     let path = "/admin/v1/plugins/hello/approve";
     let refused = async |body: Value, word: &str| {
         let (status, error) = app.admin().post(path, body).await;
@@ -52,7 +51,7 @@ async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
         );
         assert!(error["error"]["message"].as_str().unwrap().contains(word), "{error}");
     };
-    refused(json!({"granted": [{"capability": "http", "scope": {"hosts": ["*"]}}]}), "further").await;
+    refused(json!({"granted": [{"capability": "http", "scope": {"hosts": ["*"]}}]}), "wider").await;
     refused(json!({"granted": [{"capability": "databases", "scope": {"databases": ["*"]}}]}), "databases").await;
     refused(json!({"granted": [{"capability": "shell"}]}), "shell").await;
     refused(json!({"secrets": {"not a name": "x"}}), "not a name").await;
@@ -66,16 +65,16 @@ async fn a_grant_may_be_narrower_than_the_request_and_never_wider() {
     let narrow = json!([{"capability": "http", "scope": {"hosts": ["api.example"]}}]);
     let plugin = approve(&app, "hello", json!({"granted": narrow})).await;
     assert_eq!((&plugin["granted"], plugin["state"].as_str()), (&narrow, Some("active")));
-    // A setting later on widens nothing.
+    // Changing a setting keeps the grants.
     let plugin = approve(&app, "hello", json!({"config": {"greeting": "Hello"}})).await;
     assert_eq!((&plugin["granted"], &plugin["config"]), (&narrow, &json!({"greeting": "Hello"})));
-    // It imports neither, so has no use of either.
-    assert!(app.app.plugins().active("hello").unwrap().plugin.grants.scopes.is_empty());
+    // The component imports neither interface, so its runs get no scope.
+    assert!(app.app.plugins().loaded("hello").unwrap().runnable.grants.scopes.is_empty());
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_granted_as_requested() {
-    let (app, _folder) = with_plugin().await;
+async fn approval_without_grants_grants_the_request() {
+    let (app, _folder) = app_with_pending_plugin().await;
     let plugin = approve(&app, "hello", json!({})).await;
     let expected = json!([
         {"capability": "secrets", "scope": {"secrets": ["token"]}},
@@ -85,16 +84,16 @@ async fn what_is_left_out_is_granted_as_requested() {
 }
 
 #[tokio::test]
-async fn secrets_are_sealed_write_only_and_sealed_anew() {
-    let (app, _folder) = with_plugin().await;
+async fn secrets_are_write_only_and_can_be_resealed() {
+    let (app, _folder) = app_with_pending_plugin().await;
     let secret = "correct horse battery staple";
     let body = json!({"secrets": {"token": secret, "other": "x"}});
     let plugin = approve(&app, "hello", body).await;
     assert_eq!(plugin["secrets"], json!(["other", "token"]));
     let plugin = approve(&app, "hello", json!({"secrets": {"other": null}})).await;
     assert_eq!(plugin["secrets"], json!(["token"]));
-    let active = app.app.plugins().active("hello").unwrap();
-    assert_eq!(active.plugin.grants.secrets["token"].expose(), secret);
+    let plugin = app.app.plugins().loaded("hello").unwrap();
+    assert_eq!(plugin.runnable.grants.secrets["token"].expose(), secret);
 
     let (_, list) = app.admin().get("/admin/v1/plugins").await;
     let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.approve").await;
@@ -111,9 +110,9 @@ async fn secrets_are_sealed_write_only_and_sealed_anew() {
 }
 
 #[tokio::test]
-async fn parameters_are_checked_against_the_schema() {
+async fn params_are_checked_against_the_schema() {
     use atlashub::jobs::{JobRunner, RunRefusal};
-    let (app, _folder) = with_plugin().await;
+    let (app, _folder) = app_with_pending_plugin().await;
     approve(&app, "hello", json!({})).await;
     let runner = app.app.job_runner();
     assert_eq!(runner.check("hello", "", &json!({"times": 3})).await, Ok("run".to_owned()));
@@ -127,10 +126,10 @@ async fn parameters_are_checked_against_the_schema() {
 }
 
 #[tokio::test]
-async fn lists_have_pages_and_changes_are_on_record() {
+async fn plugin_list_is_paginated_and_changes_are_audited() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     for name in ["alpha", "beta", "gamma"] {
-        folder.drop_signed(name, &component(&manifest(name, 1)), &author);
+        folder.add_signed(name, &component(&manifest(name, 1)), &author);
     }
     let app = folder.app().await;
     author.trusted_by(&app).await;
@@ -149,7 +148,7 @@ async fn lists_have_pages_and_changes_are_on_record() {
     assert_eq!(app.admin().delete("/admin/v1/plugins/alpha").await.0, StatusCode::NOT_FOUND);
     assert_eq!(app.admin().post("/admin/v1/plugins/nothing/revoke", json!({})).await.0, StatusCode::NOT_FOUND);
     let (_, audit) = app.admin().get("/admin/v1/audit").await;
-    let seen: Vec<_> = audit["items"]
+    let entries: Vec<_> = audit["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -166,12 +165,12 @@ async fn lists_have_pages_and_changes_are_on_record() {
         ("plugin.approve", "alpha", "success"),
         ("trusted_key.add", key.as_str(), "success"),
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(entries, expected);
     assert_eq!(audit["items"][4]["details"]["keyId"], json!(key));
 }
 
 #[tokio::test]
-async fn trusted_keys_are_added_listed_and_revoked_for_good() {
+async fn revoked_key_can_not_be_trusted_again() {
     let app = TestApp::start().await;
     let author = Author::new();
     let add = async |name: &str, key: &str| {
@@ -193,15 +192,15 @@ async fn trusted_keys_are_added_listed_and_revoked_for_good() {
     assert_eq!(app.admin().delete(&path).await.0, StatusCode::NO_CONTENT);
     assert_eq!(app.admin().delete("/admin/v1/trusted-keys/0000000000000000").await.0, StatusCode::NOT_FOUND);
     let (_, keys) = app.admin().get("/admin/v1/trusted-keys").await;
-    let ours = keys["items"].as_array().unwrap().iter().find(|key| key["id"] == author.key_id()).unwrap();
-    assert!(ours["revokedAt"].is_string(), "{keys}");
+    let revoked = keys["items"].as_array().unwrap().iter().find(|key| key["id"] == author.key_id()).unwrap();
+    assert!(revoked["revokedAt"].is_string(), "{keys}");
     let (status, error) = add("Again", &author.public_key()).await;
     assert_eq!(status, StatusCode::CONFLICT, "{error}");
-    assert!(error["error"]["message"].as_str().unwrap().contains("never counts again"), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("can't be trusted again"), "{error}");
 }
 
-/// Plugins of a binary that carries `cleanup`, on the app's database.
-fn first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
+/// Creates the plugins of a binary that embeds `cleanup`, on the app's database.
+fn with_first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
     let bytes = component(manifest);
     let minisig = author.sign(&bytes).leak();
     let plugin = BuiltinPlugin { name: "cleanup", wasm: bytes.leak(), minisig };
@@ -217,9 +216,9 @@ fn first_party(app: &TestApp, author: &Author, manifest: &Value) -> Plugins {
 }
 
 #[tokio::test]
-async fn the_platforms_own_are_approved_by_default_until_the_owner_decides() {
+async fn first_party_plugins_are_approved_by_default_until_the_owner_decides() {
     let (app, author) = (TestApp::start().await, Author::new());
-    let plugins = first_party(&app, &author, &asking("cleanup", 1));
+    let plugins = with_first_party(&app, &author, &requesting("cleanup", 1));
     plugins.refresh().await.unwrap();
     let own = plugins.get("cleanup").await.unwrap();
     assert!(own.first_party && own.state == api_types::PluginState::Active, "{own:?}");
@@ -229,31 +228,31 @@ async fn the_platforms_own_are_approved_by_default_until_the_owner_decides() {
     let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.approve").await;
     assert_eq!((&audit["items"][0]["actor"], &audit["items"][0]["target"]), (&json!("system"), &json!("cleanup")));
 
-    // The next version asks for more, and gets it; an older binary beside it goes on.
-    let mut wider = asking("cleanup", 2);
+    // A newer version that requests more is approved too, and an older binary beside it keeps running.
+    let mut wider = requesting("cleanup", 2);
     wider["capabilities"].as_array_mut().unwrap().push(json!({"capability": "notify", "reason": "To tell."}));
-    let newer = first_party(&app, &author, &wider);
+    let newer = with_first_party(&app, &author, &wider);
     newer.refresh().await.unwrap();
     plugins.refresh().await.unwrap();
     for plugins in [&newer, &plugins] {
-        assert!(plugins.active("cleanup").is_some(), "{:?}", plugins.get("cleanup").await);
+        assert!(plugins.loaded("cleanup").is_some(), "{:?}", plugins.get("cleanup").await);
     }
 
-    // What the owner decided stays decided.
+    // The owner's decision is kept.
     let narrowed = api_types::ApprovePlugin { granted: Some(Vec::new()), ..Default::default() };
     newer.approve("cleanup", &narrowed, "owner").await.unwrap();
     plugins.revoke("cleanup").await.unwrap();
-    let restarted = first_party(&app, &author, &wider);
+    let restarted = with_first_party(&app, &author, &wider);
     restarted.refresh().await.unwrap();
     let own = restarted.get("cleanup").await.unwrap();
     assert_eq!((own.state, own.granted.len()), (api_types::PluginState::Revoked, 0), "{own:?}");
 }
 
 #[tokio::test]
-async fn another_binarys_key_is_not_trusted_here() {
+async fn first_party_key_of_another_binary_is_not_trusted() {
     let (app, author, folder) = (TestApp::start().await, Author::new(), PluginFolder::new());
-    first_party(&app, &author, &asking("cleanup", 1)).refresh().await.unwrap();
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    with_first_party(&app, &author, &requesting("cleanup", 1)).refresh().await.unwrap();
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let other = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
         .database_url(app.services.database_url.expose())

@@ -1,11 +1,11 @@
-//! Dumps and objects through a real component: within the grant, whole or not at all.
+//! Dumps and objects through a real component: within the grant, and complete or not at all.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
     jobs::RunFailure,
     object_store::PLATFORM_BUCKET,
-    plugins::{Grants, runtime::HostLimits},
+    plugins::{guest::Grants, runtime::HostLimits},
 };
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -18,7 +18,7 @@ use crate::{
     support::{Store, TestApp, TestProject, eventually, guests::GuestRun},
 };
 
-/// A component that `cargo xtask plugin testing` built.
+/// Reads a component that `cargo xtask plugin` built.
 pub(crate) fn built(file: &str) -> Vec<u8> {
     let tests = std::env::current_exe().unwrap();
     let target = tests.ancestors().nth(3).unwrap();
@@ -41,14 +41,14 @@ fn grants(databases: &[&str], stores: &[&str]) -> Grants {
     Grants { scopes, ..Grants::default() }
 }
 
-/// A guest that does what it is told, also what it shouldn't.
+/// Prepares a run of the hostile guest.
 async fn guest(app: &TestApp, databases: &[&str], stores: &[&str], job: &str, params: Value) -> GuestRun {
     let services = Arc::clone(app.app.capabilities());
     let bytes = built("testing/hostile.wasm");
     let mut guest = GuestRun::with(&bytes, grants(databases, stores), HostLimits::default(), services).await;
     guest.call.job = job.to_owned();
     guest.call.params = params;
-    guest.under_way(app.app.platform()).await
+    guest.insert_as_running(app.app.platform()).await
 }
 
 async fn result(guest: &GuestRun) -> Value {
@@ -56,7 +56,7 @@ async fn result(guest: &GuestRun) -> Value {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 async fn read(app: &TestApp, bucket: &str, key: &str) -> Vec<u8> {
@@ -64,25 +64,24 @@ async fn read(app: &TestApp, bucket: &str, key: &str) -> Vec<u8> {
     bytes.try_collect::<Vec<Bytes>>().await.unwrap().concat()
 }
 
-/// Where the project's backups are, and a key there.
+/// Returns a key in the project's part of the store `backups`.
 fn key(project: &TestProject, name: &str) -> String {
     format!("backups/project/{}/{name}", project.id)
 }
 
-/// Neither an object nor parts of one.
+/// Waits until neither an object nor an unfinished upload exists under the prefix.
 async fn until_nothing_is_left(bucket: &str, key: &str) {
     let client = Store::shared().client();
-    eventually("no object or upload is left", async || {
+    eventually(&format!("nothing remains at {key}"), async || {
         let objects = client.list_objects_v2().bucket(bucket).prefix(key).send().await.unwrap();
         let uploads = client.list_multipart_uploads().bucket(bucket).prefix(key).send().await.unwrap();
-        let (objects, uploads) = (objects.contents.unwrap_or_default(), uploads.uploads.unwrap_or_default());
-        objects.is_empty() && uploads.is_empty()
+        objects.contents().is_empty() && uploads.uploads().is_empty()
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_object_is_copied_past_the_guest_and_through_it() {
+async fn object_is_copied_forwarded_and_transformed() {
     let app = TestApp::start().await;
     let project = app.create_project("copied").await;
     let (store, bucket) = (format!("project:{}", project.id), format!("proj-{}", project.id));
@@ -100,30 +99,30 @@ async fn an_object_is_copied_past_the_guest_and_through_it() {
 }
 
 #[tokio::test]
-async fn a_dump_through_a_plugin_is_whole() {
+async fn dump_through_a_plugin_is_complete() {
     let app = TestApp::start().await;
     let project = app.create_project("dumped by a plugin").await;
     project.sql(LARGE).await;
     let (database, key) = (format!("project:{}", project.id), key(&project, "whole.dump"));
     let params = json!({ "database": database, "store": "backups", "key": key });
-    let answer = result(&guest(&app, &[&database], &["backups"], "dump", params).await).await;
+    let dump = result(&guest(&app, &[&database], &["backups"], "dump", params).await).await;
     let archive = read(&app, PLATFORM_BUCKET, &key).await;
-    assert_eq!(answer["bytes"], archive.len());
-    assert_eq!(answer["sha256"], sha256(&archive));
-    assert_eq!(answer["rows"]["public.large"], 200_000);
+    assert_eq!(dump["bytes"], archive.len());
+    assert_eq!(dump["sha256"], sha256(&archive));
+    assert_eq!(dump["rows"]["public.large"], 200_000);
     let mut copy = restored(&archive).await;
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM large").fetch_one(&mut copy).await.unwrap();
     assert_eq!(rows, 200_000);
 
-    // Dropped instead of committed, it is thrown away.
-    let thrown = self::key(&project, "thrown.dump");
-    let params = json!({ "database": database, "store": "backups", "key": thrown, "commit": false });
+    // An upload that is dropped instead of committed is discarded.
+    let discarded = self::key(&project, "discarded.dump");
+    let params = json!({ "database": database, "store": "backups", "key": discarded, "commit": false });
     assert_eq!(result(&guest(&app, &[&database], &["backups"], "dump", params).await).await["committed"], false);
-    until_nothing_is_left(PLATFORM_BUCKET, &thrown).await;
+    until_nothing_is_left(PLATFORM_BUCKET, &discarded).await;
 }
 
 #[tokio::test]
-async fn a_guest_that_traps_in_the_middle_leaves_nothing() {
+async fn guest_that_traps_during_a_transfer_leaves_nothing() {
     let app = TestApp::start().await;
     let project = app.create_project("traps").await;
     project.sql(LARGE).await;
@@ -143,12 +142,12 @@ async fn a_guest_that_traps_in_the_middle_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_cancelled_dump_leaves_nothing() {
+async fn cancelled_dump_leaves_nothing() {
     let app = TestApp::start().await;
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();
     let project = app.create_project("cancelled").await;
     project.sql(LARGE).await;
-    // So that it can't be over before it is cancelled.
+    // The lock keeps the dump from ending before it is cancelled.
     let mut locker = project.connect().await;
     let (database, key) = (format!("project:{}", project.id), key(&project, "cancelled.dump"));
     let params = json!({ "database": database, "store": "backups", "key": key });
@@ -156,8 +155,7 @@ async fn a_cancelled_dump_leaves_nothing() {
     sqlx::raw_sql("BEGIN; LOCK TABLE large IN ACCESS EXCLUSIVE MODE").execute(&mut locker).await.unwrap();
     let cancel = guest.cancel.clone();
     let running = tokio::spawn(async move { guest.run().await });
-    // It waits for the lock.
-    eventually("the backup waits for the lock", async || {
+    eventually("pg_dump waits for the lock", async || {
         let waiting: i64 =
             sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'")
                 .bind(format!("proj_{}_backup", project.id))
@@ -175,34 +173,35 @@ async fn a_cancelled_dump_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_grant_reaches_no_further_than_its_scope() {
+async fn calls_outside_the_granted_scope_are_denied() {
     let app = TestApp::start().await;
-    let (ours, other) = (app.create_project("ours").await, app.create_project("other").await);
-    let (our, others) = (format!("project:{}", ours.id), format!("project:{}", other.id));
-    let listed = guest(&app, &[&our], &[], "databases", json!({})).await;
-    assert_eq!(result(&listed).await, json!([our]));
+    let (granted, other) = (app.create_project("ours").await, app.create_project("other").await);
+    let (store, other_store) = (format!("project:{}", granted.id), format!("project:{}", other.id));
+    let listed = guest(&app, &[&store], &[], "databases", json!({})).await;
+    assert_eq!(result(&listed).await, json!([store]));
     let listed = result(&guest(&app, &["*"], &[], "databases", json!({})).await).await;
     assert_eq!(listed[0], "platform");
-    assert!([&our, &others].iter().all(|name| listed.as_array().unwrap().contains(&json!(name))), "{listed}");
+    assert!([&store, &other_store].iter().all(|name| listed.as_array().unwrap().contains(&json!(name))), "{listed}");
 
-    let failure =
-        async |job: &str, params: Value| guest(&app, &[&our], &["backups", &our], job, params).await.failure().await;
+    let failure = async |job: &str, params: Value| {
+        guest(&app, &[&store], &["backups", &store], job, params).await.failure().await
+    };
     let dump = |database: &str, store: &str, key: &str| json!({ "database": database, "store": store, "key": key });
     for (params, expected) in [
-        (dump("platform", "backups", &key(&ours, "x")), "database `platform`"),
-        (dump(&others, "backups", &key(&ours, "x")), "leaves out database"),
-        (dump("postgres", "backups", &key(&ours, "x")), "is no database"),
-        (dump("project:../../etc", "backups", &key(&ours, "x")), "is no database"),
-        (dump(&our, &others, "uploads/x"), "leaves out store"),
-        (dump(&our, "platform", "uploads/x"), "no such store"),
-        (dump(&our, "backups", "logs/x"), "start with `backups/`"),
-        (dump(&our, "backups", "backups/../logs/x"), ".."),
+        (dump("platform", "backups", &key(&granted, "x")), "database `platform`"),
+        (dump(&other_store, "backups", &key(&granted, "x")), "does not include database"),
+        (dump("postgres", "backups", &key(&granted, "x")), "is no database"),
+        (dump("project:../../etc", "backups", &key(&granted, "x")), "is no database"),
+        (dump(&store, &other_store, "uploads/x"), "does not include store"),
+        (dump(&store, "platform", "uploads/x"), "unknown store"),
+        (dump(&store, "backups", "logs/x"), "must start with `backups/`"),
+        (dump(&store, "backups", "backups/../logs/x"), ".."),
     ] {
         let message = failure("dump", params.clone()).await;
         assert!(message.contains(expected), "{params}: {message}");
     }
-    // Logs of runs are in the same bucket.
-    let log = format!("logs/{}.ndjson", ours.id);
+    // The logs of runs are in the same bucket.
+    let log = format!("logs/{}.ndjson", granted.id);
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();
     app.app.store().put_small(PLATFORM_BUCKET, &log, "a/b", Bytes::from_static(b"x")).await.unwrap();
     let keys = guest(&app, &[], &["backups"], "objects", json!({ "store": "backups" })).await;
@@ -215,7 +214,7 @@ async fn a_grant_reaches_no_further_than_its_scope() {
 }
 
 #[tokio::test]
-async fn a_run_that_lost_its_lease_stores_and_removes_nothing() {
+async fn run_without_lease_stores_nothing() {
     let app = TestApp::start().await;
     let project = app.create_project("fenced").await;
     let (store, bucket) = (format!("project:{}", project.id), format!("proj-{}", project.id));
@@ -226,6 +225,6 @@ async fn a_run_that_lost_its_lease_stores_and_removes_nothing() {
     let mut lost = guest(&app, &[], &[&store], "forward", params).await;
     lost.call.lease = uuid::Uuid::new_v4();
     let failure = lost.failure().await;
-    assert!(failure.contains("doesn't hold its lease"), "{failure}");
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
     until_nothing_is_left(&bucket, "uploads/to.bin").await;
 }

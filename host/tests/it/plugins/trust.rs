@@ -1,4 +1,4 @@
-//! Who may run as a plugin: by signature, key, serial and approval; everything else is listed with its reason.
+//! Trust: which plugins may run, by signature, key, serial and approval.
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +14,8 @@ use atlashub::{
     jobs::RunFailure,
     plugins::{
         self,
-        folder::read_pair,
-        trust::{PluginKey, TrustView, inspect},
+        package::{PluginKey, folder::read_signed_file},
+        trust::{TrustView, verify_file},
     },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -23,15 +23,15 @@ use plugin_manifest::append_section;
 use serde_json::{Value, json};
 
 use crate::support::{
-    TestApp,
+    TestApp, eventually,
     plugin_files::{
         Author, PluginFolder, Run, approve, component, endless, importing_http, manifest, run, until_plugin,
         until_state, with_body,
     },
 };
 
-/// The signature with its algorithm changed to the one that covers the file unhashed.
-fn legacy(signature: &str) -> String {
+/// Changes a signature's algorithm to the legacy one, which does not hash the file.
+fn with_legacy_algorithm(signature: &str) -> String {
     let line = signature.lines().nth(1).unwrap();
     let mut bytes = STANDARD.decode(line).unwrap();
     bytes[..2].copy_from_slice(b"Ed");
@@ -39,7 +39,7 @@ fn legacy(signature: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_listed_with_its_reason() {
+async fn rejected_plugins_are_listed_with_reason() {
     let (folder, author, stranger) = (PluginFolder::new(), Author::new(), Author::new());
     let good = |name: &str| component(&manifest(name, 1));
     let flipped = |bytes: &[u8], at: usize| {
@@ -51,48 +51,48 @@ async fn what_is_refused_is_listed_with_its_reason() {
     let mut expect = |name: &str, reason: &str| expected.push((name.to_owned(), reason.to_owned()));
 
     folder.write("unsigned.wasm", &good("unsigned"));
-    expect("unsigned", "there is no `unsigned.wasm.minisig`");
-    folder.write("lonely.wasm.minisig", author.sign(b"x").as_bytes());
-    expect("lonely", "there is no `lonely.wasm`");
-    folder.drop_signed("stranger", &good("stranger"), &stranger);
+    expect("unsigned", "`unsigned.wasm.minisig` is missing");
+    folder.write("signature-only.wasm.minisig", author.sign(b"x").as_bytes());
+    expect("signature-only", "`signature-only.wasm` is missing");
+    folder.add_signed("stranger", &good("stranger"), &stranger);
     expect("stranger", &format!("signed by key {}, which is not trusted", stranger.key_id()));
     for at in [0, 40, good("flipped-0").len() - 1] {
         let name = format!("flipped-{at}");
         let bytes = good(&name);
-        folder.drop(&name, &flipped(&bytes, at.min(bytes.len() - 1)), &author.sign(&bytes));
+        folder.add(&name, &flipped(&bytes, at.min(bytes.len() - 1)), &author.sign(&bytes));
         expect(&name, "was changed");
     }
     let signed = author.sign(&good("comment"));
-    folder.drop("comment", &good("comment"), &signed.replace("timestamp:", "timestamp:9"));
+    folder.add("comment", &good("comment"), &signed.replace("timestamp:", "timestamp:9"));
     expect("comment", "was changed");
-    folder.drop("legacy", &good("legacy"), &legacy(&author.sign(&good("legacy"))));
+    folder.add("legacy", &good("legacy"), &with_legacy_algorithm(&author.sign(&good("legacy"))));
     expect("legacy", "legacy");
-    folder.drop("nonsense", &good("nonsense"), "nonsense");
-    expect("nonsense", "no minisign signature");
-    folder.drop_signed("other-name", &good("its-name"), &author);
-    expect("other-name", "its manifest says `its-name`");
-    folder.drop_signed("backup", &good("backup"), &author);
+    folder.add("nonsense", &good("nonsense"), "nonsense");
+    expect("nonsense", "not a minisign signature");
+    folder.add_signed("other-name", &good("its-name"), &author);
+    expect("other-name", "the manifest names the plugin `its-name`");
+    folder.add_signed("backup", &good("backup"), &author);
     expect("backup", "AtlasHub's own");
     let core_module = append_section(wat::parse_str("(module)").unwrap(), manifest("module", 1).to_string().as_bytes());
-    folder.drop_signed("module", &core_module, &author);
+    folder.add_signed("module", &core_module, &author);
     expect("module", "core module");
-    folder.drop_signed("precompiled", b"\x7fELF\x02\x01\x01 and so on", &author);
+    folder.add_signed("precompiled", b"\x7fELF\x02\x01\x01 and so on", &author);
     expect("precompiled", "precompiled");
-    folder.drop_signed("script", b"#!/bin/sh\nrm -rf /\n", &author);
-    expect("script", "no WebAssembly component");
+    folder.add_signed("script", b"#!/bin/sh\nrm -rf /\n", &author);
+    expect("script", "not a WebAssembly component");
     let bare = wat::parse_str("(component)").unwrap();
-    folder.drop_signed("bare", &bare, &author);
+    folder.add_signed("bare", &bare, &author);
     expect("bare", "atlashub:manifest");
     let twice = append_section(good("twice"), manifest("twice", 2).to_string().as_bytes());
-    folder.drop_signed("twice", &twice, &author);
+    folder.add_signed("twice", &twice, &author);
     expect("twice", "more than one");
     let wasi = r#"(component (import "wasi:cli/environment@0.2.0" (instance (export "f" (func)))) (instance $job)
         (export "atlashub:plugin/job@0.1.0" (instance $job)))"#;
     let wasi = append_section(wat::parse_str(wasi).unwrap(), manifest("wasi", 1).to_string().as_bytes());
-    folder.drop_signed("wasi", &wasi, &author);
+    folder.add_signed("wasi", &wasi, &author);
     expect("wasi", "imports `wasi:cli/environment@0.2.0`");
-    folder.drop_signed("greedy", &importing_http(&manifest("greedy", 1)), &author);
-    expect("greedy", "imports `http` and its manifest does not ask for that");
+    folder.add_signed("greedy", &importing_http(&manifest("greedy", 1)), &author);
+    expect("greedy", "imports `http`, but its manifest does not request that capability");
 
     File::create(folder.path().join("huge.wasm")).unwrap().set_len(100 << 20).unwrap();
     folder.write("huge.wasm.minisig", author.sign(b"x").as_bytes());
@@ -114,35 +114,33 @@ async fn what_is_refused_is_listed_with_its_reason() {
         let plugin = items.iter().find(|plugin| plugin["name"] == **name).unwrap_or_else(|| panic!("{name}: {list}"));
         assert_eq!(plugin["state"], "rejected", "{plugin}");
         assert!(plugin["reason"].as_str().unwrap().contains(reason), "{name}: {plugin}");
-        // Of a manifest that nobody vouches for, nothing is shown.
+        // Nothing is shown of a manifest whose signature is not valid.
         assert_eq!((&plugin["version"], &plugin["jobs"]), (&Value::Null, &json!([])), "{plugin}");
     }
     assert_eq!(items.len(), expected.len());
     let (status, error) = app.admin().post("/admin/v1/plugins/flipped-40/approve", json!({})).await;
     assert_eq!((status.as_u16(), error["error"]["code"].as_str()), (409, Some("conflict")), "{error}");
-    assert!(app.app.plugins().active("flipped-40").is_none());
+    assert!(app.app.plugins().loaded("flipped-40").is_none());
 
-    // Each is told once, when it lasts.
-    let wanted: BTreeSet<String> = expected.iter().map(|(name, _)| name.clone()).collect();
-    loop {
+    // Each rejection is recorded once.
+    let expected: BTreeSet<String> = expected.iter().map(|(name, _)| name.clone()).collect();
+    eventually("every rejection is recorded", async || {
         let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.reject&limit=200").await;
-        let told: Vec<String> = audit["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|entry| entry["target"].as_str().unwrap().to_owned())
-            .collect();
-        if told.iter().cloned().collect::<BTreeSet<_>>() == wanted {
-            assert_eq!(told.len(), wanted.len(), "{told:?}");
-            break;
+        let entries = audit["items"].as_array().unwrap();
+        let reported: Vec<String> = entries.iter().map(|entry| entry["target"].as_str().unwrap().to_owned()).collect();
+        if reported.iter().cloned().collect::<BTreeSet<_>>() != expected {
+            return None;
         }
-    }
+        assert_eq!(reported.len(), expected.len(), "{reported:?}");
+        Some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_plugin_waits_for_approval_and_then_runs() {
+async fn plugin_runs_only_after_approval() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     let waiting = until_state(&app.admin(), "hello", "pending").await;
@@ -154,13 +152,13 @@ async fn a_plugin_waits_for_approval_and_then_runs() {
     let active = approve(&app, "hello", json!({})).await;
     assert_eq!((active["state"].as_str(), &active["reason"]), (Some("active"), &Value::Null));
     assert_eq!(run(&app, "hello").await.unwrap().result, json!({}));
-    // Approvals last over a restart.
-    let again = folder_app_on(&folder, &app).await;
+    // Approvals survive a restart.
+    let again = start_another_node(&folder, &app).await;
     until_state(&again.admin(), "hello", "active").await;
 }
 
-/// A second node, or the first after a restart.
-async fn folder_app_on(folder: &PluginFolder, app: &TestApp) -> TestApp {
+/// Starts another node on the same database and folder, or the same node again.
+async fn start_another_node(folder: &PluginFolder, app: &TestApp) -> TestApp {
     TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
         .database_url(app.services.database_url.expose())
@@ -169,63 +167,63 @@ async fn folder_app_on(folder: &PluginFolder, app: &TestApp) -> TestApp {
         .await
 }
 
-fn asking(name: &str, serial: u64, hosts: &[&str]) -> Value {
+fn requesting_http(name: &str, serial: u64, hosts: &[&str]) -> Value {
     let mut manifest = manifest(name, serial);
     manifest["capabilities"] = json!([{"capability": "http", "reason": "To greet.", "scope": {"hosts": hosts}}]);
     manifest
 }
 
 #[tokio::test]
-async fn a_new_version_within_the_approval_loads_by_itself_and_any_other_waits() {
+async fn new_version_needs_approval_if_key_or_request_exceeds_the_previous() {
     let (folder, author, other) = (PluginFolder::new(), Author::new(), Author::new());
     let app = folder.app().await;
     author.trusted_by(&app).await;
     other.trusted_by(&app).await;
-    folder.drop_signed("hello", &component(&asking("hello", 1, &["a.example", "b.example"])), &author);
+    folder.add_signed("hello", &component(&requesting_http("hello", 1, &["a.example", "b.example"])), &author);
     until_state(&app.admin(), "hello", "pending").await;
     let grant = json!({"granted": [{"capability": "http", "scope": {"hosts": ["a.example"]}}]});
     approve(&app, "hello", grant.clone()).await;
 
-    folder.drop_signed("hello", &component(&asking("hello", 2, &["a.example"])), &author);
+    folder.add_signed("hello", &component(&requesting_http("hello", 2, &["a.example"])), &author);
     let newer = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     assert_eq!(newer["state"], "active", "{newer}");
 
-    folder.drop_signed("hello", &component(&asking("hello", 3, &["c.example"])), &author);
+    folder.add_signed("hello", &component(&requesting_http("hello", 3, &["c.example"])), &author);
     let wider = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 3).await;
     assert_eq!(wider["state"], "pending", "{wider}");
     assert!(wider["reason"].as_str().unwrap().contains("c.example"), "{wider}");
-    assert!(app.app.plugins().active("hello").is_none());
+    assert!(app.app.plugins().loaded("hello").is_none());
 
-    folder.drop_signed("hello", &component(&asking("hello", 4, &["a.example"])), &other);
-    let foreign = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 4).await;
-    assert_eq!(foreign["state"], "pending", "{foreign}");
-    assert!(foreign["reason"].as_str().unwrap().contains(&author.key_id()), "{foreign}");
+    folder.add_signed("hello", &component(&requesting_http("hello", 4, &["a.example"])), &other);
+    let other_key = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 4).await;
+    assert_eq!(other_key["state"], "pending", "{other_key}");
+    assert!(other_key["reason"].as_str().unwrap().contains(&author.key_id()), "{other_key}");
     approve(&app, "hello", grant).await;
     until_state(&app.admin(), "hello", "active").await;
 }
 
 #[tokio::test]
-async fn an_approval_is_of_the_file_that_was_looked_at() {
+async fn approval_with_another_sha256_returns_409() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
-    let seen = until_state(&app.admin(), "hello", "pending").await;
-    // Another one takes its place before the owner has decided.
-    folder.drop_signed("hello", &component(&asking("hello", 2, &["*"])), &author);
+    let reviewed = until_state(&app.admin(), "hello", "pending").await;
+    // The file is replaced before the owner approves it.
+    folder.add_signed("hello", &component(&requesting_http("hello", 2, &["*"])), &author);
     let path = "/admin/v1/plugins/hello/approve";
-    let (status, error) = app.admin().post(path, json!({"sha256": seen["sha256"]})).await;
+    let (status, error) = app.admin().post(path, json!({"sha256": reviewed["sha256"]})).await;
     assert_eq!((status.as_u16(), error["error"]["code"].as_str()), (409, Some("conflict")), "{error}");
-    let now = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
-    assert_eq!(now["state"], "pending", "{now}");
-    assert!(error["error"]["message"].as_str().unwrap().contains(now["sha256"].as_str().unwrap()), "{error}");
-    assert_eq!(approve(&app, "hello", json!({"sha256": now["sha256"]})).await["state"], "active");
+    let current = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
+    assert_eq!(current["state"], "pending", "{current}");
+    assert!(error["error"]["message"].as_str().unwrap().contains(current["sha256"].as_str().unwrap()), "{error}");
+    assert_eq!(approve(&app, "hello", json!({"sha256": current["sha256"]})).await["state"], "active");
 }
 
 #[tokio::test]
-async fn a_plugin_does_not_run_without_a_power_that_it_imports() {
+async fn plugin_without_grant_for_an_import_is_rejected() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("caller", &importing_http(&asking("caller", 1, &["a.example"])), &author);
+    folder.add_signed("caller", &importing_http(&requesting_http("caller", 1, &["a.example"])), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     let refused = approve(&app, "caller", json!({"granted": []})).await;
@@ -236,51 +234,51 @@ async fn a_plugin_does_not_run_without_a_power_that_it_imports() {
 }
 
 #[tokio::test]
-async fn no_older_serial_comes_back() {
+async fn plugin_with_older_or_reused_serial_is_rejected() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let app = folder.app().await;
     author.trusted_by(&app).await;
-    folder.drop_signed("hello", &component(&manifest("hello", 5)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 5)), &author);
     until_state(&app.admin(), "hello", "pending").await;
     approve(&app, "hello", json!({})).await;
 
     let rejected = async |app: &TestApp, bytes: &[u8], reason: &str| {
-        folder.drop_signed("hello", bytes, &author);
-        let told = |plugin: &Value| plugin["reason"].as_str().is_some_and(|found| found.contains(reason));
-        assert_eq!(until_plugin(&app.admin(), "hello", told).await["state"], "rejected");
+        folder.add_signed("hello", bytes, &author);
+        let has_reason = |plugin: &Value| plugin["reason"].as_str().is_some_and(|actual| actual.contains(reason));
+        assert_eq!(until_plugin(&app.admin(), "hello", has_reason).await["state"], "rejected");
     };
     let older = component(&manifest("hello", 4));
     rejected(&app, &older, "below 5").await;
     rejected(&app, &with_body(&manifest("hello", 5), "(nop)"), "another file with serial 5").await;
 
     folder.remove("hello");
-    until_plugin(&app.admin(), "hello", |answer| answer["error"]["code"] == "not_found").await;
+    until_plugin(&app.admin(), "hello", |response| response["error"]["code"] == "not_found").await;
     rejected(&app, &older, "below 5").await;
-    // Not by forgetting the approval, nor by a restart.
+    // Deleting the approval or restarting does not change that.
     assert_eq!(app.admin().delete("/admin/v1/plugins/hello").await.0.as_u16(), 204);
-    let again = folder_app_on(&folder, &app).await;
+    let again = start_another_node(&folder, &app).await;
     until_plugin(&again.admin(), "hello", |plugin| plugin["state"] == "rejected").await;
     let same = component(&manifest("hello", 5));
-    folder.drop_signed("hello", &same, &author);
+    folder.add_signed("hello", &same, &author);
     until_state(&again.admin(), "hello", "pending").await;
 }
 
 #[tokio::test]
-async fn a_revocation_ends_runs_on_every_node() {
+async fn revoked_plugin_file_or_key_stops_runs_on_every_node() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let names = ["by-name", "by-file", "by-key"];
     for name in names {
-        folder.drop_signed(name, &endless(&manifest(name, 1)), &author);
+        folder.add_signed(name, &endless(&manifest(name, 1)), &author);
     }
     let app = folder.app().await;
     author.trusted_by(&app).await;
     for name in names {
         approve(&app, name, json!({})).await;
     }
-    let other = folder_app_on(&folder, &app).await;
+    let other = start_another_node(&folder, &app).await;
     for name in names {
         until_state(&other.admin(), name, "active").await;
-        let (here, there) = (Run::begin(&app, name).await, Run::begin(&other, name).await);
+        let (here, there) = (Run::start(&app, name).await, Run::start(&other, name).await);
         match name {
             "by-name" => {
                 let (status, plugin) = app.admin().post("/admin/v1/plugins/by-name/revoke", json!({})).await;
@@ -301,27 +299,27 @@ async fn a_revocation_ends_runs_on_every_node() {
             assert!(message.contains("was revoked") && !retryable, "{message}");
         }
         until_state(&other.admin(), name, "revoked").await;
-        assert!(app.app.plugins().active(name).is_none() && other.app.plugins().active(name).is_none());
+        assert!(app.app.plugins().loaded(name).is_none() && other.app.plugins().loaded(name).is_none());
     }
-    // A key does not come back; a plugin does, when the owner says so.
+    // A revoked key can't be trusted again.
     let body = json!({ "name": "Again", "publicKey": author.public_key() });
     let (status, error) = app.admin().post("/admin/v1/trusted-keys", body).await;
     assert_eq!(status.as_u16(), 409, "{error}");
 }
 
 #[tokio::test]
-async fn a_revoked_plugin_comes_back_by_approval_alone() {
+async fn revoked_plugin_runs_again_only_after_approval() {
     let (folder, author) = (PluginFolder::new(), Author::new());
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     approve(&app, "hello", json!({})).await;
     app.admin().post("/admin/v1/plugins/hello/revoke", json!({})).await;
-    // Neither by a new version, nor by forgetting.
-    folder.drop_signed("hello", &component(&manifest("hello", 2)), &author);
+    // A new version or deleting the approval does not lift the revocation.
+    folder.add_signed("hello", &component(&manifest("hello", 2)), &author);
     let newer = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     assert_eq!(newer["state"], "revoked", "{newer}");
-    folder.drop_signed("hello", &component(&manifest("hello", 1)), &author);
+    folder.add_signed("hello", &component(&manifest("hello", 1)), &author);
     assert_eq!(app.admin().delete("/admin/v1/plugins/hello").await.0.as_u16(), 204);
     let older = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 1).await;
     assert_eq!(older["state"], "revoked", "{older}");
@@ -339,27 +337,26 @@ fn tools(app: &TestApp, folder: &PluginFolder) -> plugins::PluginTools {
 }
 
 #[test]
-fn what_is_loaded_is_what_was_checked() {
+fn verified_bytes_are_the_bytes_read_once() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let (good, evil) = (component(&manifest("hello", 1)), with_body(&manifest("hello", 1), "unreachable"));
-    folder.drop_signed("hello", &good, &author);
-    let file = read_pair(&plugins::PluginFolder::new(folder.path()), "hello").unwrap();
-    // Right after the only read.
+    folder.add_signed("hello", &good, &author);
+    let file = read_signed_file(&plugins::PluginFolder::new(folder.path()), "hello").unwrap();
+    // Replaced right after the only read.
     folder.write("hello.wasm", &evil);
     let key = PluginKey::parse(&author.public_key()).unwrap();
     let mut trust = TrustView { keys: [(author.key_id(), key)].into(), ..TrustView::default() };
     let approval = plugins::trust::Approval { key_id: author.key_id(), ..Default::default() };
     trust.approvals.insert("hello".into(), approval);
-    let (_, inspected) = inspect(&file, &trust);
-    let verified = Arc::new(inspected.unwrap()).verify(file.bytes, &trust).unwrap();
-    assert_eq!(&*verified.into_bytes().0, good.as_slice());
+    let (_, verified) = verify_file(file, &trust);
+    assert_eq!(&*verified.unwrap().into_bytes(), good.as_slice());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_are_swapped_all_the_time_never_load_what_is_not_signed() {
+async fn constantly_swapped_files_never_load_unsigned_code() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let (good, evil) = (component(&manifest("hello", 1)), with_body(&manifest("hello", 1), "unreachable"));
-    folder.drop_signed("hello", &good, &author);
+    folder.add_signed("hello", &good, &author);
     let app = folder.app().await;
     author.trusted_by(&app).await;
     let approved = approve(&app, "hello", json!({})).await;
@@ -369,7 +366,7 @@ async fn files_that_are_swapped_all_the_time_never_load_what_is_not_signed() {
         let (folder, stop) = (Arc::clone(&folder), Arc::clone(&stop));
         tokio::task::spawn_blocking(move || {
             while !stop.load(Ordering::Relaxed) {
-                // In place, so that a reader may see a part of each.
+                // Written in place, so that a reader may see parts of both.
                 fs::write(folder.path().join("hello.wasm"), &evil).unwrap();
                 fs::write(folder.path().join("hello.wasm"), &good).unwrap();
             }
@@ -377,9 +374,8 @@ async fn files_that_are_swapped_all_the_time_never_load_what_is_not_signed() {
     };
     for _ in 0..100 {
         app.app.plugins().refresh().await.unwrap();
-        if let Some(active) = app.app.plugins().active("hello") {
-            let hash: String = active.plugin.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(approved["sha256"], hash);
+        if let Some(active) = app.app.plugins().loaded("hello") {
+            assert_eq!(approved["sha256"], hex::encode(active.runnable.sha256));
         }
     }
     stop.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Small components in text form, and a runtime to run them in.
+//! Small components in text form, and a runtime to run them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,9 +11,8 @@ use atlashub::{
     config::{Config, Role, Secret, StorageConfig, Vars},
     jobs::{LineLevel, RunCall, RunFailure, RunOutput, RunReport},
     plugins::{
-        Grants, LoadedPlugin,
-        capabilities::Services,
-        runtime::{CompileError, CompiledPlugin, Compiler, Engine, HostLimits, Runtime},
+        guest::{Grants, Services},
+        runtime::{CompileError, CompiledPlugin, Compiler, Engine, HostLimits, RunnablePlugin, Runtime},
     },
     secrets::MasterKey,
 };
@@ -26,17 +25,17 @@ use uuid::Uuid;
 
 use super::ADMIN_TOKEN;
 
-/// A component whose `run` is the core code `body`. `imports` are instances of the component, `lowered` its core functions
-/// `(core func …)`, `wired` their exports for the module, which imports them from `host`.
+/// A component whose `run` executes the core code `body`. `imports` are instances that the component imports, `lowered`
+/// are its core functions `(core func …)`, and `wired` exports them to the module, which imports them from `host`.
 ///
-/// The code has: memory `0` with an answer `{}` at 16, whose address the body leaves; what it gets is ignored.
+/// Memory 0 has the result `{}` at address 16, which `run` returns. Its arguments are ignored.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Guest<'a> {
     pub imports: &'a str,
     pub lowered: &'a str,
     pub wired: &'a str,
     pub core_imports: &'a str,
-    /// More of the module: functions, data.
+    /// Additional items of the module: functions, data.
     pub items: &'a str,
     pub body: &'a str,
 }
@@ -69,7 +68,7 @@ impl Guest<'_> {
   (core module $code
     (import "store" "memory" (memory 1))
     {core_imports}
-    ;; The answer: ok, a string of two bytes at 32.
+    ;; The result: ok, a string of two bytes at 32.
     (data (i32.const 16) "\00\00\00\00\20\00\00\00\02\00\00\00")
     (data (i32.const 32) "{{}}")
     {items}
@@ -95,7 +94,7 @@ impl Guest<'_> {
     }
 }
 
-/// What a run wrote.
+/// Records the output of a run.
 #[derive(Debug, Default)]
 pub struct Recorded {
     pub lines: Mutex<Vec<(LineLevel, String, serde_json::Value)>>,
@@ -108,7 +107,7 @@ impl Recorded {
         self.lines.lock().unwrap().iter().map(|(_, message, _)| message.clone()).collect()
     }
 
-    /// Until the guest has logged something, and so runs.
+    /// Waits until the guest has logged a line.
     pub async fn until_logged(&self) {
         self.logged.notified().await;
     }
@@ -125,16 +124,16 @@ impl RunOutput for Recorded {
     }
 }
 
-/// A runtime, and a plugin in it.
+/// A runtime and a plugin to run in it.
 pub struct GuestRun {
     pub runtime: Runtime,
-    pub plugin: LoadedPlugin<CompiledPlugin>,
+    pub plugin: RunnablePlugin,
     pub recorded: Arc<Recorded>,
     pub cancel: CancellationToken,
     pub call: RunCall,
 }
 
-/// Services whose database and store aren't there, for runs that use neither.
+/// Returns services without a database or store, for runs that use neither.
 pub fn unused_services() -> Arc<Services> {
     let vars = [
         ("ATLASHUB_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"),
@@ -175,26 +174,17 @@ impl GuestRun {
             "jobs": [{"name": "run", "description": "Runs.", "paramsSchema": {"type": "object"}}],
         });
         let manifest = Manifest::from_json(manifest.to_string().as_bytes()).unwrap();
-        Self::of(engine, code, manifest, Sha256::digest(component).into(), grants, limits, services)
-    }
-
-    /// With code that is compiled already, by this engine.
-    pub fn of(
-        engine: Engine,
-        code: CompiledPlugin,
-        manifest: Manifest,
-        sha256: [u8; 32],
-        grants: Grants,
-        limits: HostLimits,
-        services: Arc<Services>,
-    ) -> Self {
-        let plugin = LoadedPlugin {
+        let plugin = RunnablePlugin {
             manifest: Arc::new(manifest),
-            sha256,
-            key_id: "0".repeat(16),
+            sha256: Sha256::digest(component).into(),
             grants: Arc::new(grants),
             code,
         };
+        Self::with_code(engine, plugin, limits, services)
+    }
+
+    /// Uses code that this engine has compiled.
+    pub fn with_code(engine: Engine, plugin: RunnablePlugin, limits: HostLimits, services: Arc<Services>) -> Self {
         Self {
             runtime: Runtime::new(engine, limits, services),
             plugin,
@@ -211,8 +201,8 @@ impl GuestRun {
         self
     }
 
-    /// Makes it a run that is under way, and held for long by a scheduler that there isn't.
-    pub async fn under_way(self, platform: &PgPool) -> Self {
+    /// Inserts the run into the database as running, with a lease that lasts a day.
+    pub async fn insert_as_running(self, platform: &PgPool) -> Self {
         sqlx::query(
             "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
              VALUES ($1, 'manual', 'running', $3, $4, $2, now() + interval '1 day', now())",
@@ -233,7 +223,7 @@ impl GuestRun {
             .await
     }
 
-    /// The message of a run that fails.
+    /// Runs and returns the error message.
     pub async fn failure(&self) -> String {
         match self.run().await {
             Err(RunFailure::Failed { message, .. }) => message,
@@ -262,7 +252,7 @@ pub fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// A component that was built for the tests.
+/// Reads a component that was built for the tests.
 pub fn built(file: &str) -> Vec<u8> {
     // target/debug/deps/it-…
     let program = std::env::current_exe().unwrap();

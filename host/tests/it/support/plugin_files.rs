@@ -1,4 +1,4 @@
-//! Authors of plugins, and folders to drop plugins into.
+//! Plugin authors, plugin files and plugin folders.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Client, TestApp,
+    Client, TestApp, eventually,
     guests::{self, Guest, Recorded},
 };
 
-/// Somebody with a minisign key.
+/// A plugin author with a minisign key.
 pub struct Author {
     pair: KeyPair,
 }
@@ -24,29 +24,30 @@ impl Author {
         Self { pair: KeyPair::generate_unencrypted_keypair().expect("a key") }
     }
 
-    /// As in a `.pub` file's second line.
+    /// Returns the key as in the second line of a `.pub` file.
     pub fn public_key(&self) -> String {
         self.pair.pk.to_base64()
     }
 
     pub fn key_id(&self) -> String {
-        self.pair.pk.keynum().iter().rev().map(|byte| format!("{byte:02X}")).collect()
+        let big_endian: Vec<u8> = self.pair.pk.keynum().iter().rev().copied().collect();
+        hex::encode_upper(big_endian)
     }
 
-    /// Content of a `.minisig`.
+    /// Returns the content of a `.minisig` file.
     pub fn sign(&self, bytes: &[u8]) -> String {
         minisign::sign(Some(&self.pair.pk), &self.pair.sk, bytes, None, None).expect("a signature").into_string()
     }
 
-    /// The owner trusts this author.
+    /// Adds the author's key to the trusted keys.
     pub async fn trusted_by(&self, app: &TestApp) {
         let body = json!({ "name": "Author", "publicKey": self.public_key() });
-        let (status, answer) = app.admin().post("/admin/v1/trusted-keys", body).await;
-        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        let (status, key) = app.admin().post("/admin/v1/trusted-keys", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{key}");
     }
 }
 
-/// A manifest with one job and no powers, to be changed field by field.
+/// Returns a manifest with one job and no capabilities.
 pub fn manifest(name: &str, serial: u64) -> Value {
     json!({
         "name": name, "version": format!("{serial}.0.0"), "serial": serial, "publisher": "Tests",
@@ -57,23 +58,23 @@ pub fn manifest(name: &str, serial: u64) -> Value {
     })
 }
 
-/// A component that answers `{}`, with this manifest.
+/// Returns a component whose job returns `{}`.
 pub fn component(manifest: &Value) -> Vec<u8> {
     with_body(manifest, "")
 }
 
-/// A component whose code is `body`, see [`Guest`].
+/// Returns a component whose job executes `body`, see [`Guest`].
 pub fn with_body(manifest: &Value, body: &str) -> Vec<u8> {
     append_section(Guest { body, ..Guest::default() }.bytes(), manifest.to_string().as_bytes())
 }
 
-/// A component that imports `http` and calls nothing of it.
+/// Returns a component that imports `http` without calling it.
 pub fn importing_http(manifest: &Value) -> Vec<u8> {
     let imports = r#"(import "atlashub:plugin/http@0.1.0" (instance (export "send" (func async))))"#;
     append_section(Guest { imports, ..Guest::default() }.bytes(), manifest.to_string().as_bytes())
 }
 
-/// A plugin folder of one test.
+/// The plugin folder of one test.
 pub struct PluginFolder(tempfile::TempDir);
 
 impl PluginFolder {
@@ -85,19 +86,19 @@ impl PluginFolder {
         self.0.path()
     }
 
-    /// An app that looks into this folder.
+    /// Starts an app with this plugin folder.
     pub async fn app(&self) -> TestApp {
         TestApp::builder().var("ATLASHUB_PLUGIN_DIR", self.path().to_str().expect("UTF-8")).start().await
     }
 
-    /// Both files, each in one step as `mv` does it.
-    pub fn drop(&self, name: &str, component: &[u8], signature: &str) {
+    /// Adds both files, each atomically like `mv`.
+    pub fn add(&self, name: &str, component: &[u8], signature: &str) {
         self.write(&format!("{name}.wasm.minisig"), signature.as_bytes());
         self.write(&format!("{name}.wasm"), component);
     }
 
-    pub fn drop_signed(&self, name: &str, component: &[u8], author: &Author) {
-        self.drop(name, component, &author.sign(component));
+    pub fn add_signed(&self, name: &str, component: &[u8], author: &Author) {
+        self.add(name, component, &author.sign(component));
     }
 
     pub fn write(&self, file: &str, content: &[u8]) {
@@ -112,17 +113,17 @@ impl PluginFolder {
     }
 }
 
-/// Waits until the plugin matches `condition`, and returns it.
+/// Waits until the plugin meets the condition, and returns it.
 pub async fn until_plugin(admin: &Client, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
     let path = format!("/admin/v1/plugins/{name}");
-    super::eventually(&format!("the expected state of plugin {name}"), async || {
+    eventually(&format!("plugin {name} meets the condition"), async || {
         let (_, plugin) = admin.get(&path).await;
         condition(&plugin).then_some(plugin)
     })
     .await
 }
 
-/// Waits until the plugin is in this state, and returns it.
+/// Waits until the plugin is in this state.
 pub async fn until_state(admin: &Client, name: &str, state: &str) -> Value {
     until_plugin(admin, name, |plugin| plugin["state"] == state).await
 }
@@ -133,7 +134,7 @@ pub async fn approve(app: &TestApp, name: &str, body: Value) -> Value {
     plugin
 }
 
-/// A component that logs a line and then never ends by itself.
+/// Returns a component that logs a line and then never ends.
 pub fn endless(manifest: &Value) -> Vec<u8> {
     let guest = Guest {
         imports: r#"
@@ -150,14 +151,14 @@ pub fn endless(manifest: &Value) -> Vec<u8> {
     append_section(guest.bytes(), manifest.to_string().as_bytes())
 }
 
-/// A run of a plugin that was begun and has logged something.
+/// A run of a plugin that has started and logged a line.
 pub struct Run {
     pub cancel: CancellationToken,
     outcome: tokio::task::JoinHandle<Result<RunReport, RunFailure>>,
 }
 
 impl Run {
-    pub async fn begin(app: &TestApp, plugin: &str) -> Self {
+    pub async fn start(app: &TestApp, plugin: &str) -> Self {
         let (runner, recorded, cancel) =
             (app.app.job_runner(), Arc::new(Recorded::default()), CancellationToken::new());
         let mut call = guests::call("run", json!({}));
@@ -173,7 +174,7 @@ impl Run {
     }
 }
 
-/// Runs a plugin to its end.
+/// Runs a plugin until it ends.
 pub async fn run(app: &TestApp, plugin: &str) -> Result<RunReport, RunFailure> {
     let mut call = guests::call("", json!({}));
     call.plugin = plugin.to_owned();

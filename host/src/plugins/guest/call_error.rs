@@ -1,0 +1,68 @@
+use super::bindings::types::{self, ErrorCode};
+
+/// Why a host call failed.
+///
+/// The guest handles a [`CallError::Failed`], and its message is shown to users, so it must not contain secrets or
+/// internals. A [`CallError::Trap`] stops the run.
+#[derive(Debug)]
+pub enum CallError {
+    Failed { code: ErrorCode, message: String, details: Option<serde_json::Value> },
+    Trap(wasmtime::Error),
+}
+
+impl CallError {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Failed { code, message: message.into(), details: None }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Invalid, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotFound, message)
+    }
+
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::TooLarge, message)
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Unavailable, message)
+    }
+
+    /// Converts to the WIT error.
+    ///
+    /// # Errors
+    /// Returns the error of a [`CallError::Trap`].
+    pub fn into_wit(self) -> wasmtime::Result<types::Error> {
+        match self {
+            Self::Failed { code, message, details } => {
+                Ok(types::Error { code, message, details: details.map(|details| details.to_string()) })
+            }
+            Self::Trap(error) => Err(error),
+        }
+    }
+
+    /// Converts to the WIT error, a trap as `failed`. For errors that the guest receives by value, as from a `future`.
+    pub fn into_wit_value(self) -> types::Error {
+        self.into_wit().unwrap_or_else(|trap| types::Error {
+            code: ErrorCode::Failed,
+            message: trap.to_string(),
+            details: None,
+        })
+    }
+}
+
+impl From<wasmtime::Error> for CallError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Trap(error)
+    }
+}
+
+/// The guest used an unknown handle or opened too many.
+impl From<wasmtime::component::ResourceTableError> for CallError {
+    fn from(error: wasmtime::component::ResourceTableError) -> Self {
+        Self::Trap(error.into())
+    }
+}

@@ -1,0 +1,22 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use plugin_manifest::{Capability, Scope};
+
+use crate::config::Secret;
+
+/// What a plugin's runs may use.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    pub scopes: BTreeMap<Capability, Scope>,
+    /// Settings that the plugin may read.
+    pub config: BTreeMap<String, String>,
+    /// Opened secrets by name. The scope of `secrets` lists those that the plugin may use.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Grants {
+    /// Returns the granted capabilities without their scopes.
+    pub fn capabilities(&self) -> BTreeSet<Capability> {
+        self.scopes.keys().copied().collect()
+    }
+}

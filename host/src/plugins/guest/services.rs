@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use super::BackupCatalogue;
+use crate::{
+    config::Secret, egress::Egress, jobs::Runs, notifications::Notifier, object_store::ObjectStore,
+    projects::Databases, storage::StorageState,
+};
+
+/// Services that capabilities share between runs.
+pub struct Services {
+    pub platform: PgPool,
+    pub egress: Egress,
+    pub notifier: Notifier,
+    /// URL of the platform database, for its migrations.
+    pub database_url: Secret,
+    pub databases: Databases,
+    pub store: ObjectStore,
+    pub storage: StorageState,
+    pub backups: Arc<dyn BackupCatalogue>,
+    /// History of runs, for leases and retention.
+    pub runs: Runs,
+    /// Id of the current master key.
+    pub master_key_id: String,
+}

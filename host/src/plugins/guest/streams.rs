@@ -1,0 +1,183 @@
+//! Byte streams between guest and host. A stream that the guest only forwards is not copied.
+//!
+//! If the guest returns a host stream unread, [`receive`] returns the same [`ByteStream`] that [`send`] took, so its
+//! bytes never enter the guest's memory. Streams that the guest reads or writes itself are copied once, directly
+//! between its memory and [`Bytes`], and count as bytes of host calls.
+//!
+//! A `stream<u8>` can't report errors. A [`ByteStream`] can: it ends with its first error. A host reader sees the
+//! error; the guest only sees the end, and gets the error from the `future` that accompanies the stream.
+
+use std::{
+    any::{Any, TypeId},
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio_util::sync::PollSender;
+use wasmtime::{
+    AsContextMut, StoreContextMut,
+    component::{
+        Destination, FutureReader, Lift, Lower, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+        VecBuffer,
+    },
+};
+
+use super::HostTime;
+
+/// A stream of bytes that ends with its first error.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// What streams need from a store's data.
+pub trait CountsBytes: Send + 'static {
+    /// Counts bytes that enter or leave the guest's memory.
+    ///
+    /// # Errors
+    /// Traps if the limit is exceeded.
+    fn count_bytes(&mut self, bytes: usize) -> wasmtime::Result<()>;
+
+    /// Returns where to account the processor time spent on producing bytes for the guest.
+    fn host_time(&self) -> HostTime {
+        HostTime::default()
+    }
+}
+
+/// Chunks buffered between a writing guest and the reading host.
+const BUFFERED_CHUNKS: usize = 4;
+/// Largest chunk read from a guest at once.
+const MAX_CHUNK_BYTES: usize = 256 << 10;
+/// Buffer size when the reader is the host itself.
+const HOST_READ_BYTES: usize = 64 << 10;
+
+/// Gives the guest a stream to read or forward. `bytes` is not polled before the guest reads. It is dropped when the
+/// guest drops its end or the run ends.
+pub fn send(store: impl AsContextMut<Data: CountsBytes>, bytes: ByteStream) -> wasmtime::Result<StreamReader<u8>> {
+    let host_time = store.as_context().data().host_time();
+    let mut bytes = bytes;
+    let timed = stream::poll_fn(move |cx| host_time.measure(|| bytes.as_mut().poll_next(cx)));
+    StreamReader::new(store, Sender { bytes: Box::pin(timed), rest: Bytes::new() })
+}
+
+/// Gives the guest a future for `outcome`. It is dropped like a stream.
+pub fn send_outcome<T>(
+    store: impl AsContextMut,
+    outcome: impl Future<Output = T> + Send + 'static,
+) -> wasmtime::Result<FutureReader<T>>
+where
+    T: Lift + Lower + Send + Sync + 'static,
+{
+    FutureReader::new(store, async move { wasmtime::Result::<T>::Ok(outcome.await) })
+}
+
+/// Takes a stream from the guest, whether the host or the guest created it. A slow reader blocks the guest's writes.
+///
+/// Call [`StreamReader::close`] on an unneeded stream: if it is only dropped, its writer waits forever.
+pub fn receive(
+    mut store: impl AsContextMut<Data: CountsBytes>,
+    stream: StreamReader<u8>,
+) -> wasmtime::Result<ByteStream> {
+    match stream.try_into::<ByteStream>(store.as_context_mut()) {
+        Ok(bytes) => Ok(bytes),
+        Err(stream) => {
+            let (sender, mut receiver) = mpsc::channel(BUFFERED_CHUNKS);
+            stream.pipe(store, Receiver { chunks: PollSender::new(sender) })?;
+            Ok(Box::pin(stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|chunk| chunk.map(Ok)))))
+        }
+    }
+}
+
+/// Host end of a stream that the guest reads.
+struct Sender {
+    bytes: ByteStream,
+    /// Part of the last chunk that did not fit into the guest's buffer.
+    rest: Bytes,
+}
+
+impl<D: CountsBytes> StreamProducer<D> for Sender {
+    type Item = u8;
+    type Buffer = VecBuffer<u8>;
+
+    fn poll_produce<'a>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'a, D>,
+        destination: Destination<'a, u8, VecBuffer<u8>>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let this = self.get_mut();
+        while this.rest.is_empty() {
+            match this.bytes.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => this.rest = chunk,
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Ok(StreamResult::Dropped)),
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if destination.remaining(store.as_context_mut()) == Some(0) {
+            // A zero-length read asks only whether data is available.
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let mut direct = destination.as_direct(store.as_context_mut(), HOST_READ_BYTES);
+        let buffer = direct.remaining();
+        let count = buffer.len().min(this.rest.len());
+        buffer[..count].copy_from_slice(&this.rest[..count]);
+        direct.mark_written(count);
+        this.rest.advance(count);
+        store.data_mut().count_bytes(count)?;
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+
+    fn try_into(me: Pin<Box<Self>>, wanted: TypeId) -> Result<Box<dyn Any>, Pin<Box<Self>>> {
+        if wanted != TypeId::of::<ByteStream>() {
+            return Err(me);
+        }
+        let Self { bytes, rest } = *Pin::into_inner(me);
+        let bytes: ByteStream = if rest.is_empty() { bytes } else { Box::pin(stream::iter([Ok(rest)]).chain(bytes)) };
+        Ok(Box::new(bytes))
+    }
+}
+
+/// Host end of a stream that the guest writes.
+struct Receiver {
+    chunks: PollSender<Bytes>,
+}
+
+impl<D: CountsBytes> StreamConsumer<D> for Receiver {
+    type Item = u8;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<D>,
+        source: Source<'_, u8>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let this = self.get_mut();
+        let reserved = match this.chunks.poll_reserve(cx) {
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            reserved => ready!(reserved),
+        };
+        if reserved.is_err() {
+            // The reader was dropped.
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
+        let mut direct = source.as_direct(store.as_context_mut());
+        let available = direct.remaining();
+        let count = available.len().min(MAX_CHUNK_BYTES);
+        if count == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let chunk = Bytes::copy_from_slice(&available[..count]);
+        direct.mark_read(count);
+        store.data_mut().count_bytes(count)?;
+        let is_sent = this.chunks.send_item(chunk).is_ok();
+        Poll::Ready(Ok(if is_sent { StreamResult::Completed } else { StreamResult::Dropped }))
+    }
+}
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;

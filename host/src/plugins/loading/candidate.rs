@@ -1,0 +1,56 @@
+use std::collections::BTreeMap;
+
+use crate::plugins::{
+    package::{
+        FirstParty, Origin, Refusal,
+        folder::{FolderEntry, PluginFolder, read_signed_file},
+        is_reserved,
+    },
+    trust::{Inspection, TrustView, VerifiedPlugin, verify_file},
+};
+
+/// A plugin that is present in the binary or in the plugin folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::plugins) struct Candidate {
+    pub name: String,
+    pub origin: Origin,
+    /// State of the files. Empty for built-in plugins.
+    pub files: FolderEntry,
+}
+
+/// Lists the plugins of the binary and of the folder. A built-in plugin hides a plugin of the same name in the folder.
+pub(in crate::plugins) fn list_candidates(
+    first_party: &FirstParty,
+    folder: &BTreeMap<String, FolderEntry>,
+) -> Vec<Candidate> {
+    let built_in = first_party.names().map(|name| Candidate {
+        name: name.to_owned(),
+        origin: Origin::BuiltIn,
+        files: FolderEntry::default(),
+    });
+    let in_folder = folder.iter().filter(|(name, _)| !first_party.contains(name)).map(|(name, files)| Candidate {
+        name: name.clone(),
+        origin: Origin::Folder,
+        files: *files,
+    });
+    built_in.chain(in_folder).collect()
+}
+
+/// Reads a candidate's files once and verifies what was read. Blocks.
+pub(in crate::plugins) fn inspect_candidate(
+    candidate: &Candidate,
+    first_party: &FirstParty,
+    folder: &PluginFolder,
+    trust: &TrustView,
+) -> (Inspection, Option<VerifiedPlugin>) {
+    let name = &candidate.name;
+    let file = match candidate.origin {
+        Origin::BuiltIn => first_party.file(name).ok_or_else(|| Refusal::NoComponent(name.clone())),
+        Origin::Folder if is_reserved(name) => Err(Refusal::ReservedName(name.clone())),
+        Origin::Folder => read_signed_file(folder, name),
+    };
+    match file {
+        Ok(file) => verify_file(file, trust),
+        Err(refusal) => (refusal.into(), None),
+    }
+}

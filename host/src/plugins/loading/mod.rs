@@ -1,0 +1,28 @@
+//! Loads plugins and keeps them up to date with the plugin folder and the trust store.
+//!
+//! In reading order: [`state`] (shared data and locks), [`candidate`] (a plugin that could be loaded), [`slots`] (what
+//! the owner sees of each plugin), [`plan`] (which candidates to load, and which plugins to unload), [`loader`] (one
+//! pass), [`trust_changes`] (what a change of trust does to loaded plugins), [`rejections`] (reported to the owner),
+//! [`registry`] (loaded plugins, ready to run), and [`watcher`] (when to do the next pass).
+//!
+//! A pass may take minutes while a file is compiled. Revocations don't wait for it: the lock of [`Slots`] is held only
+//! briefly, and a compiled plugin is checked against the current trust data again before it is loaded.
+
+mod candidate;
+mod loader;
+mod plan;
+mod registry;
+mod rejections;
+mod slots;
+mod state;
+mod trust_changes;
+mod watcher;
+
+pub(super) use candidate::{inspect_candidate, list_candidates};
+pub(super) use loader::{apply_trust_changes, refresh};
+pub use registry::LoadedPlugin;
+pub use slots::RejectedPlugin;
+pub(super) use slots::{Slot, Slots};
+pub(super) use state::LoaderState;
+pub use state::{OnRejected, PluginsParts};
+pub(super) use watcher::watch;

@@ -1,0 +1,89 @@
+use std::collections::BTreeMap;
+
+use super::{
+    candidate::{Candidate, list_candidates},
+    slots::{Slot, Slots},
+};
+use crate::plugins::package::{FirstParty, Origin, Refusal, folder::FolderEntry};
+
+/// What a pass has to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Candidates that are new, changed, or refused for a reason that may no longer apply.
+    pub load: Vec<Candidate>,
+    /// Names of plugins whose files are gone.
+    pub unload: Vec<String>,
+}
+
+/// Compares what is present with what is known.
+pub(super) fn plan(slots: &Slots, first_party: &FirstParty, folder: &BTreeMap<String, FolderEntry>) -> Plan {
+    let is_gone =
+        |(name, slot): &(&String, &Slot)| slot.candidate.origin == Origin::Folder && !folder.contains_key(*name);
+    let unload = slots.by_name.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
+    let load = list_candidates(first_party, folder)
+        .into_iter()
+        .filter(|candidate| {
+            let slot = slots.by_name.get(&candidate.name);
+            slot.is_none_or(|slot| slot.candidate != *candidate || is_outdated(slot, slots.trust.version))
+        })
+        .collect();
+    Plan { load, unload }
+}
+
+/// Returns whether inspecting the same files again may lead to another result.
+fn is_outdated(slot: &Slot, trust_version: i64) -> bool {
+    match slot.refusal() {
+        // The previous pass may have been interrupted.
+        Some(Refusal::Changing(_) | Refusal::Compiling) => true,
+        Some(_) => slot.trust_version != trust_version,
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::{
+        package::builtin::BuiltinPlugin,
+        trust::{Inspection, TrustView},
+    };
+
+    fn candidate(name: &str, origin: Origin) -> Candidate {
+        Candidate { name: name.to_owned(), origin, files: FolderEntry::default() }
+    }
+
+    fn folder(names: &[&str]) -> BTreeMap<String, FolderEntry> {
+        names.iter().map(|name| ((*name).to_owned(), FolderEntry::default())).collect()
+    }
+
+    #[test]
+    fn new_plugins_are_loaded_and_missing_ones_unloaded() {
+        let mut slots = Slots::new(TrustView { version: 1, ..TrustView::default() });
+        slots.record(candidate("kept", Origin::Folder), Inspection::default(), 1);
+        slots.record(candidate("gone", Origin::Folder), Inspection::default(), 1);
+        let expected = Plan { load: vec![candidate("new", Origin::Folder)], unload: vec!["gone".to_owned()] };
+        assert_eq!(plan(&slots, &FirstParty::default(), &folder(&["kept", "new"])), expected);
+    }
+
+    #[test]
+    fn refused_plugins_are_inspected_again_after_a_trust_change() {
+        let mut slots = Slots::new(TrustView { version: 1, ..TrustView::default() });
+        slots.record(candidate("pending", Origin::Folder), Refusal::NotApproved.into(), 1);
+        slots.record(candidate("compiling", Origin::Folder), Refusal::Compiling.into(), 1);
+        slots.record(candidate("running", Origin::Folder), Inspection::default(), 1);
+        let names = |slots: &Slots| -> Vec<String> {
+            let folder = folder(&["compiling", "pending", "running"]);
+            plan(slots, &FirstParty::default(), &folder).load.into_iter().map(|candidate| candidate.name).collect()
+        };
+        assert_eq!(names(&slots), ["compiling"]);
+        slots.trust = TrustView { version: 2, ..TrustView::default() }.into();
+        assert_eq!(names(&slots), ["compiling", "pending"]);
+    }
+
+    #[test]
+    fn built_in_plugin_hides_a_file_of_the_same_name() {
+        let plugin = BuiltinPlugin { name: "backup", wasm: b"", minisig: "" };
+        let plan = plan(&Slots::default(), &FirstParty::new(None, vec![plugin]), &folder(&["backup"]));
+        assert_eq!(plan.load, [candidate("backup", Origin::BuiltIn)]);
+    }
+}

@@ -1,0 +1,35 @@
+use std::sync::Arc;
+
+use super::{
+    registry::{LoadedPlugin, LoadedPlugins},
+    slots::Slots,
+};
+use crate::secrets::Sealer;
+
+/// Applies `slots.trust` to the loaded plugins, and returns those that stay loaded. A plugin whose approval changed is
+/// replaced by one with the new grants. Plugins that are not loaded are marked as revoked if they are.
+pub(super) fn apply_trust(slots: &mut Slots, loaded: &LoadedPlugins, sealer: &Sealer) -> LoadedPlugins {
+    let trust = Arc::clone(&slots.trust);
+    let mut remaining = loaded.clone();
+    for (name, slot) in &mut slots.by_name {
+        let Some(plugin) = loaded.get(name) else {
+            let revoked = slot.inspection.plugin.as_ref().and_then(|plugin| plugin.check_not_revoked(&trust).err());
+            if let Some(refusal) = revoked {
+                slot.set_refusal(Some(refusal));
+            }
+            continue;
+        };
+        let updated = if trust.approvals.get(name) == Some(&plugin.approval) {
+            plugin.inspected.effective_scopes(&trust).map(|_| Arc::clone(plugin))
+        } else {
+            let (code, schemas) = (plugin.runnable.code.clone(), plugin.schemas.clone());
+            LoadedPlugin::new(&plugin.inspected, code, schemas, &trust, sealer)
+        };
+        slot.set_refusal(updated.as_ref().err().cloned());
+        match updated {
+            Ok(plugin) => drop(remaining.insert(name.clone(), plugin)),
+            Err(_) => drop(remaining.remove(name)),
+        }
+    }
+    remaining
+}

@@ -1,0 +1,37 @@
+//! First-party plugins embedded in this binary.
+//!
+//! They pass the same checks as files in the plugin folder: being embedded makes nothing trusted except their key.
+//! `host/build.rs` decides which plugins are embedded.
+
+/// A signed component.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltinPlugin {
+    /// The name in the plugin's manifest; reserved for this plugin.
+    pub name: &'static str,
+    pub wasm: &'static [u8],
+    /// Text of the `.minisig` file.
+    pub minisig: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/builtin_plugins.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builtin_plugins_are_signed_by_the_builtin_key() {
+        assert_eq!(FIRST_PARTY_KEY.is_some(), !BUILTIN.is_empty());
+        let Some(key) = FIRST_PARTY_KEY else { return };
+        let key = minisign_verify::PublicKey::decode(key).unwrap();
+        for plugin in BUILTIN {
+            let signature = minisign_verify::Signature::decode(plugin.minisig).unwrap();
+            key.verify(plugin.wasm, &signature, false).unwrap();
+        }
+    }
+
+    #[test]
+    fn builtin_names_are_sorted_and_unique() {
+        assert!(BUILTIN.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+}

@@ -1,0 +1,180 @@
+//! Reads a component's manifest, imports and exports without compiling or running it.
+
+use plugin_manifest::{Capability, Manifest};
+use wasmparser::{
+    Encoding, Parser, Payload, ValidPayload, Validator, component_types::ComponentEntityType, types::Types,
+};
+
+use super::{JOB_EXPORT, Refusal, capability_of, interface_name, read_manifest};
+
+/// Facts read from a component. They are its author's claims, so check the signature first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentFacts {
+    pub manifest: Manifest,
+    /// Interfaces that the component calls, without package and version, for example `http`.
+    pub imports: Vec<String>,
+    /// The imported interfaces that need a grant.
+    pub capabilities: Vec<Capability>,
+}
+
+impl ComponentFacts {
+    /// Reads manifest, imports and exports, and checks that they agree.
+    ///
+    /// # Errors
+    /// Returns why the file is not a plugin.
+    pub fn read(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.starts_with(b"\x7fELF") {
+            return Err(Refusal::NotAComponent("it is precompiled machine code".to_owned()));
+        }
+        if !bytes.starts_with(b"\0asm") {
+            return Err(Refusal::NotAComponent("it does not start with the WebAssembly magic number".to_owned()));
+        }
+        let surface = Surface::read(bytes)?;
+        let manifest = read_manifest(bytes).map_err(|error| Refusal::Manifest(error.to_string()))?;
+        if !surface.exports_job {
+            return Err(Refusal::NoJobs);
+        }
+        let (mut imports, mut capabilities) = (Vec::new(), Vec::new());
+        for Import { name, callable } in surface.imports {
+            let interface = interface_name(&name).ok_or_else(|| Refusal::ForeignImport(name.clone()))?;
+            let Some(capability) = capability_of(interface) else {
+                imports.push(interface.to_owned());
+                continue;
+            };
+            // Importing only an interface's types, as `http` does with `secrets`, needs no grant.
+            if callable {
+                if !manifest.capabilities.iter().any(|request| request.capability == capability) {
+                    return Err(Refusal::ImportNotRequested(interface.to_owned()));
+                }
+                imports.push(interface.to_owned());
+                capabilities.push(capability);
+            }
+        }
+        Ok(Self { manifest, imports, capabilities })
+    }
+}
+
+struct Import {
+    name: String,
+    /// Whether the interface has functions, not only types.
+    callable: bool,
+}
+
+/// The component's own imports and exports, without those of nested components.
+struct Surface {
+    imports: Vec<Import>,
+    exports_job: bool,
+}
+
+impl Surface {
+    fn read(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = |error: wasmparser::Error| Refusal::NotAComponent(error.message().to_owned());
+        let mut validator = Validator::new();
+        let mut names = Vec::new();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload.map_err(malformed)?;
+            match &payload {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(Refusal::NotAComponent("it is a core module".to_owned()));
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section.clone() {
+                        names.push(import.map_err(malformed)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+            let ended = matches!(payload, Payload::End(_));
+            // Function bodies are not validated here; the compiler does that.
+            if let ValidPayload::End(types) = validator.payload(&payload).map_err(malformed)?
+                && depth == 0
+            {
+                return Ok(Self::from_types(&types, names));
+            }
+            if ended {
+                depth = depth.saturating_sub(1);
+            }
+        }
+        Err(Refusal::NotAComponent("the file is truncated".to_owned()))
+    }
+
+    fn from_types(types: &Types, names: Vec<String>) -> Self {
+        let types = types.as_ref();
+        let is_job = types.component_item_for_export(JOB_EXPORT).is_some_and(|item| is_instance(&item.ty));
+        let imports = names.into_iter().map(|name| {
+            let callable = types.component_item_for_import(&name).is_none_or(|item| match item.ty {
+                ComponentEntityType::Instance(instance) => types[instance]
+                    .exports
+                    .values()
+                    .any(|export| !matches!(export.ty, ComponentEntityType::Type { .. })),
+                _ => true,
+            });
+            Import { name, callable }
+        });
+        Self { imports: imports.collect(), exports_job: is_job }
+    }
+}
+
+fn is_instance(ty: &ComponentEntityType) -> bool {
+    matches!(ty, ComponentEntityType::Instance(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_manifest::append_section;
+
+    fn component(text: &str, capabilities: &serde_json::Value) -> Vec<u8> {
+        let manifest = serde_json::json!({
+            "name": "hello", "version": "1", "serial": 1, "publisher": "Someone", "description": "Says hello.",
+            "jobs": [{"name": "greet", "description": "Greets.", "paramsSchema": {"type": "object"}}],
+            "capabilities": capabilities,
+        });
+        append_section(wat::parse_str(text).unwrap(), manifest.to_string().as_bytes())
+    }
+
+    const JOB: &str = r#"(instance $job) (export "atlashub:plugin/job@0.1.0" (instance $job))"#;
+
+    #[test]
+    fn foreign_and_unrequested_imports_are_rejected() {
+        let check = |text: &str, capabilities: serde_json::Value, expected: Result<usize, Refusal>| {
+            let facts = ComponentFacts::read(&component(&format!("(component {text})"), &capabilities));
+            assert_eq!(facts.map(|facts| facts.capabilities.len()), expected, "{text}");
+        };
+        let import = |name: &str| format!("(import \"{name}\" (instance (export \"f\" (func)))) {JOB}");
+        let types_alone =
+            |name: &str| format!("(import \"{name}\" (instance (export \"t\" (type (sub resource))))) {JOB}");
+        let none = serde_json::json!([]);
+        let http = serde_json::json!([{"capability": "http", "reason": "To greet."}]);
+        check(JOB, none.clone(), Ok(0));
+        check(&import("atlashub:plugin/log@0.1.0"), none.clone(), Ok(0));
+        check(&import("atlashub:plugin/http@0.1.0"), http.clone(), Ok(1));
+        check(&import("atlashub:plugin/http@0.1.0"), none.clone(), Err(Refusal::ImportNotRequested("http".into())));
+        check(&types_alone("atlashub:plugin/secrets@0.1.0"), none.clone(), Ok(0));
+        for foreign in ["wasi:io/poll@0.2.0", "atlashub:plugin/shell@0.1.0", "atlashub:plugin/http@0.2.0", "http"] {
+            check(&import(foreign), http.clone(), Err(Refusal::ForeignImport(foreign.into())));
+        }
+        check("", none.clone(), Err(Refusal::NoJobs));
+        // A nested component imports from the enclosing component, not from the host.
+        check(&format!("(component (import \"wasi:io/poll@0.2.0\" (instance))) {JOB}"), none, Ok(0));
+    }
+
+    #[test]
+    fn other_files_are_rejected_with_a_specific_reason() {
+        let check = |bytes: &[u8], expected: &str| {
+            let refusal = ComponentFacts::read(bytes).unwrap_err().to_string();
+            assert!(refusal.contains(expected), "{refusal}");
+        };
+        check(b"", "not a WebAssembly component");
+        check(b"#!/bin/sh\n", "not a WebAssembly component");
+        check(b"\x7fELF\x02\x01\x01", "precompiled");
+        check(&wat::parse_str("(module)").unwrap(), "core module");
+        check(&wat::parse_str("(component)").unwrap(), "manifest");
+        let whole = component(&format!("(component {JOB})"), &serde_json::json!([]));
+        for length in 0..whole.len() {
+            assert!(ComponentFacts::read(&whole[..length]).is_err(), "{length} bytes");
+        }
+    }
+}

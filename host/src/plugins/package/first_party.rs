@@ -1,0 +1,59 @@
+use super::{
+    Origin, PluginKey, SignedFile,
+    builtin::{BUILTIN, BuiltinPlugin, FIRST_PARTY_KEY},
+};
+
+/// Names reserved for AtlasHub's own plugins, whether or not this binary embeds them.
+pub const RESERVED_NAMES: [&str; 5] = ["backup", "cleanup", "http-job", "import-export", "migrations"];
+
+/// AtlasHub's own plugins and the key that signed them.
+#[derive(Debug, Clone, Default)]
+pub struct FirstParty {
+    pub key: Option<PluginKey>,
+    plugins: Vec<BuiltinPlugin>,
+}
+
+impl FirstParty {
+    pub fn new(key: Option<PluginKey>, plugins: Vec<BuiltinPlugin>) -> Self {
+        Self { key, plugins }
+    }
+
+    /// Returns the plugins embedded in this binary.
+    pub fn of_binary() -> Self {
+        let key = FIRST_PARTY_KEY.and_then(|text| match PluginKey::parse(text) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                tracing::error!(%error, "the embedded plugin key is invalid; rebuild the binary");
+                None
+            }
+        });
+        Self { key, plugins: BUILTIN.to_vec() }
+    }
+
+    /// Returns the plugins as files, to be checked like any other.
+    pub fn files(&self) -> impl Iterator<Item = SignedFile> {
+        self.plugins.iter().map(|plugin| SignedFile {
+            origin: Origin::BuiltIn,
+            name: plugin.name.to_owned(),
+            bytes: plugin.wasm.into(),
+            signature: plugin.minisig.to_owned(),
+        })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.plugins.iter().map(|plugin| plugin.name)
+    }
+
+    pub fn file(&self, name: &str) -> Option<SignedFile> {
+        self.files().find(|file| file.name == name)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+}
+
+/// Returns whether files in the plugin folder may not use the name.
+pub(in crate::plugins) fn is_reserved(name: &str) -> bool {
+    RESERVED_NAMES.contains(&name)
+}

@@ -1,0 +1,29 @@
+//! Names of the WIT interfaces that a component may import and export.
+
+use plugin_manifest::Capability;
+
+/// Package of every interface, with a slash at its end.
+const PACKAGE: &str = "atlashub:plugin/";
+/// Version of the package, as it follows an interface's name.
+const VERSION: &str = "@0.1.0";
+/// Interface that every plugin exports.
+pub(in crate::plugins) const JOB_EXPORT: &str = "atlashub:plugin/job@0.1.0";
+
+/// Interfaces that need no grant.
+const FREE_INTERFACES: [&str; 5] = ["types", "log", "progress", "clock", "config"];
+
+/// Returns the interface's own name, for example `http`, or `None` if the host offers no such interface.
+pub(in crate::plugins) fn interface_name(import: &str) -> Option<&str> {
+    let interface = import.strip_prefix(PACKAGE)?.strip_suffix(VERSION)?;
+    (is_free(interface) || capability_of(interface).is_some()).then_some(interface)
+}
+
+/// Returns whether every plugin may use the interface without a grant.
+fn is_free(interface: &str) -> bool {
+    FREE_INTERFACES.contains(&interface)
+}
+
+/// Returns the capability that guards the interface.
+pub(in crate::plugins) fn capability_of(interface: &str) -> Option<Capability> {
+    Capability::ALL.into_iter().find(|capability| capability.as_str() == interface)
+}

@@ -1,0 +1,33 @@
+//! A plugin as its author ships it: one signed WebAssembly component with a manifest.
+//!
+//! In reading order:
+//! - Where files come from: [`builtin`] (inside this binary), [`first_party`] (AtlasHub's own plugins and their key)
+//!   and [`folder`] (the plugin folder). Each yields a [`SignedFile`] (`signed_file`).
+//! - What a file says: [`component`] (imports and exports, named in [`interfaces`]), [`manifest`], `public_key`
+//!   (minisign keys) and [`params`] (the JSON Schemas of job parameters, bounded by [`schema_bounds`]).
+//! - [`refusal`]: every reason not to run a plugin.
+//!
+//! Deliberately absent: whether a plugin may run. Nothing here trusts a manifest or checks a signature; see `trust`.
+
+pub mod builtin;
+mod component;
+mod first_party;
+pub mod folder;
+mod interfaces;
+mod manifest;
+mod params;
+mod public_key;
+mod refusal;
+mod schema_bounds;
+mod signed_file;
+
+pub use component::ComponentFacts;
+pub(super) use first_party::is_reserved;
+pub use first_party::{FirstParty, RESERVED_NAMES};
+pub(super) use interfaces::{JOB_EXPORT, capability_of, interface_name};
+pub use manifest::{ReadManifestError, read_manifest};
+pub use params::ParamsSchemas;
+pub(super) use public_key::format_key_id;
+pub use public_key::{PluginKey, PluginKeyError};
+pub use refusal::Refusal;
+pub use signed_file::{MAX_COMPONENT_BYTES, Origin, SignedFile};

@@ -1,0 +1,237 @@
+//! Checks job parameters against the JSON Schemas in the plugin's manifest.
+
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
+use lru::LruCache;
+use parking_lot::Mutex;
+use plugin_manifest::Manifest;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::{Refusal, schema_bounds};
+use crate::jobs::RunRefusal;
+
+/// Problems reported for one set of parameters.
+const MAX_PROBLEMS: usize = 20;
+/// Concurrent checks of one plugin. Each takes a blocking thread.
+const MAX_CONCURRENT_CHECKS: usize = 2;
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Size limit of one compiled `pattern`.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+/// Number of parameter sets known to be valid. A job's parameters are the same at each of its runs.
+const MAX_CACHED_PARAMS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// Longer parameters are not cached.
+const MAX_CACHED_BYTES: usize = 4 << 10;
+
+/// The compiled schemas of one plugin's jobs.
+#[derive(Clone)]
+pub struct ParamsSchemas {
+    plugin: String,
+    jobs: Arc<BTreeMap<String, Validator>>,
+    permits: Arc<Semaphore>,
+    /// Job names by the requested name and the valid parameters.
+    valid: Arc<Mutex<LruCache<(String, String), String>>>,
+}
+
+impl ParamsSchemas {
+    /// Compiles the schemas of a manifest.
+    ///
+    /// # Errors
+    /// Returns [`Refusal::ParamsSchema`] for the first schema that is invalid or needs unbounded work.
+    pub fn compile(manifest: &Manifest) -> Result<Self, Refusal> {
+        let mut jobs = BTreeMap::new();
+        for job in &manifest.jobs {
+            let validator = compile(&job.params_schema)
+                .map_err(|problem| Refusal::ParamsSchema { job: job.name.clone(), problem })?;
+            jobs.insert(job.name.clone(), validator);
+        }
+        Ok(Self {
+            plugin: manifest.name.clone(),
+            jobs: Arc::new(jobs),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_CHECKS)),
+            valid: Arc::new(Mutex::new(LruCache::new(MAX_CACHED_PARAMS))),
+        })
+    }
+
+    /// Checks parameters on a blocking thread and returns the job's name.
+    ///
+    /// An empty `job` means the plugin's only job, or the job named like the plugin.
+    ///
+    /// # Errors
+    /// Returns [`RunRefusal::UnknownJob`] or [`RunRefusal::Params`], the latter also if the check times out.
+    pub async fn check_async(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        self.check_within(CHECK_TIMEOUT, job, params).await
+    }
+
+    async fn check_within(&self, timeout: Duration, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        let key = (job.to_owned(), params.to_string());
+        if let Some(name) = self.valid.lock().get(&key) {
+            return Ok(name.clone());
+        }
+        let (schemas, permits) = (self.clone(), Arc::clone(&self.permits));
+        let (job, params) = (job.to_owned(), params.clone());
+        let check = async {
+            let permit = permits.acquire_owned().await.ok()?;
+            let checking = tokio::task::spawn_blocking(move || {
+                // A check that timed out keeps its permit until its thread is done.
+                let _permit = permit;
+                schemas.check(&job, &params)
+            });
+            checking.await.ok()
+        };
+        let outcome = tokio::time::timeout(timeout, check).await.ok().flatten().unwrap_or_else(|| {
+            let problem = format!("checking the parameters exceeded the timeout of {} s", timeout.as_secs());
+            Err(RunRefusal::Params { problems: vec![(display_pointer(""), problem)] })
+        });
+        if let Ok(name) = &outcome
+            && key.1.len() <= MAX_CACHED_BYTES
+        {
+            self.valid.lock().put(key, name.clone());
+        }
+        outcome
+    }
+
+    fn check(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
+        let entry = match self.jobs.iter().next() {
+            Some(only) if job.is_empty() && self.jobs.len() == 1 => Some(only),
+            _ if job.is_empty() => self.jobs.get_key_value(&self.plugin),
+            _ => self.jobs.get_key_value(job),
+        };
+        let Some((name, validator)) = entry else {
+            return Err(RunRefusal::UnknownJob {
+                plugin: self.plugin.clone(),
+                job: job.to_owned(),
+                known: self.jobs.keys().cloned().collect(),
+            });
+        };
+        let problems: Vec<(String, String)> = validator
+            .iter_errors(params)
+            .take(MAX_PROBLEMS)
+            // Masked: a value may be a secret, and problems are logged.
+            .map(|error| (display_pointer(error.instance_path().as_str()), error.masked().to_string()))
+            .collect();
+        if problems.is_empty() { Ok(name.clone()) } else { Err(RunRefusal::Params { problems }) }
+    }
+}
+
+impl std::fmt::Debug for ParamsSchemas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParamsSchemas").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+/// Returns `/` for the root's empty pointer, which would be invisible in a message.
+fn display_pointer(pointer: &str) -> String {
+    if pointer.is_empty() { "/".to_owned() } else { pointer.to_owned() }
+}
+
+fn compile(schema: &Value) -> Result<Validator, String> {
+    schema_bounds::check(schema)?;
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_retriever(NoRetriever)
+        // The regex crate matches in linear time whatever the pattern.
+        .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
+        .build(schema)
+        .map_err(|error| error.to_string())
+}
+
+/// Refuses references to other documents.
+struct NoRetriever;
+
+impl Retrieve for NoRetriever {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err(format!("it refers to `{uri}`; references to other documents are not supported").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schemas(jobs: &[(&str, Value)]) -> Result<ParamsSchemas, Refusal> {
+        let jobs: Vec<_> = jobs
+            .iter()
+            .map(|(name, schema)| json!({"name": name, "description": "Does it.", "paramsSchema": schema}))
+            .collect();
+        let manifest = json!({
+            "name": "hello", "version": "1", "serial": 1, "publisher": "Someone", "description": "Says hello.",
+            "jobs": jobs,
+        });
+        ParamsSchemas::compile(&Manifest::from_json(manifest.to_string().as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn problems_contain_pointers_but_no_values() {
+        let schema = json!({"type": "object", "required": ["to"], "additionalProperties": false,
+        "properties": {
+            "to": {"type": "string", "pattern": "^[a-z]+$"},
+            "times": {"type": "array", "items": {"type": "integer"}},
+        }});
+        let schemas = schemas(&[("greet", schema)]).unwrap();
+        let check = |params: Value, expected: &[&str]| {
+            let outcome = match schemas.check("greet", &params) {
+                Ok(job) => vec![job],
+                Err(RunRefusal::Params { problems }) => {
+                    assert!(problems.iter().all(|(_, what)| !what.contains("hunter2")), "{problems:?}");
+                    problems.into_iter().map(|(at, _)| at).collect()
+                }
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(outcome, expected, "{params}");
+        };
+        check(json!({"to": "you"}), &["greet"]);
+        check(json!({}), &["/"]);
+        check(json!({"to": "hunter2"}), &["/to"]);
+        check(json!({"to": "you", "times": [1, "hunter2", 3]}), &["/times/1"]);
+        check(json!([]), &["/"]);
+    }
+
+    #[tokio::test]
+    async fn slow_check_times_out() {
+        let schemas = schemas(&[("greet", json!({"type": "object"}))]).unwrap();
+        assert_eq!(schemas.check_async("greet", &json!({})).await, Ok("greet".into()));
+        // Stands for two checks that never end.
+        let _permits = schemas.permits.acquire_many(2).await.unwrap();
+        let refused = schemas.check_within(Duration::from_millis(1), "greet", &json!({"a": 1})).await;
+        assert!(matches!(refused, Err(RunRefusal::Params { .. })), "{refused:?}");
+        // Cached parameters need no check.
+        assert_eq!(schemas.check_async("greet", &json!({})).await, Ok("greet".into()));
+    }
+
+    #[test]
+    fn exponential_schema_is_rejected_before_compilation() {
+        let mut definitions = json!({"a40": {"type": "object"}});
+        for level in 0..40 {
+            let next = format!("#/$defs/a{}", level + 1);
+            definitions[format!("a{level}")] = json!({"allOf": [{"$ref": next}, {"$ref": next, "title": "x"}]});
+        }
+        let schema = json!({"type": "object", "$ref": "#/$defs/a0", "$defs": definitions});
+        assert!(matches!(schemas(&[("greet", schema)]), Err(Refusal::ParamsSchema { .. })));
+    }
+
+    #[test]
+    fn job_name_is_optional_for_a_single_job() {
+        let any = json!({"type": "object"});
+        assert_eq!(schemas(&[("a-job", any.clone())]).unwrap().check("", &json!({})), Ok("a-job".into()));
+        let two = schemas(&[("a-job", any.clone()), ("b-job", any)]).unwrap();
+        let known = vec!["a-job".to_owned(), "b-job".to_owned()];
+        let refusal = RunRefusal::UnknownJob { plugin: "hello".into(), job: String::new(), known };
+        assert_eq!(two.check("", &json!({})), Err(refusal));
+    }
+
+    #[test]
+    fn references_to_other_documents_are_rejected() {
+        let inside =
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "null"}}});
+        assert!(schemas(&[("greet", inside)]).is_ok());
+        for uri in ["http://127.0.0.1:1/schema", "https://example.com/s", "file:///etc/passwd", "other.json"] {
+            let outside = json!({"type": "object", "properties": {"a": {"$ref": uri}}});
+            assert!(matches!(schemas(&[("greet", outside)]), Err(Refusal::ParamsSchema { .. })), "{uri}");
+        }
+        assert!(schemas(&[("greet", json!({"type": "object", "properties": 3}))]).is_err());
+    }
+}

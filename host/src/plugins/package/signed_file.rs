@@ -1,0 +1,24 @@
+use std::sync::Arc;
+
+/// Largest component that is read or compiled.
+pub const MAX_COMPONENT_BYTES: usize = 16 << 20;
+
+/// Where a plugin comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Embedded in this binary.
+    BuiltIn,
+    /// A file in the plugin folder.
+    Folder,
+}
+
+/// A component and its detached signature, as read. Neither has been checked.
+#[derive(Debug, Clone)]
+pub struct SignedFile {
+    pub origin: Origin,
+    /// The file's name without `.wasm`.
+    pub name: String,
+    pub bytes: Arc<[u8]>,
+    /// Text of the `.minisig` file.
+    pub signature: String,
+}

@@ -1,0 +1,65 @@
+use plugin_manifest::Limits;
+
+use crate::config::PluginsConfig;
+
+/// Bytes that a guest may pass in one host call. The largest call needs 1 MiB and some text.
+pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
+/// Components compiled at a time.
+const MAX_COMPILATIONS: u32 = 1;
+
+/// Limits that the host sets, whatever manifests request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Maximum of each limit of one run.
+    pub per_run: Limits,
+    /// Linear memory of all runs together, in MiB.
+    pub total_memory_mib: u32,
+    /// Concurrent runs of all plugins together.
+    pub total_runs: u32,
+    /// Components that are compiled at a time.
+    pub compilations: u32,
+}
+
+impl Default for HostLimits {
+    fn default() -> Self {
+        Self::from(&PluginsConfig::default())
+    }
+}
+
+impl From<&PluginsConfig> for HostLimits {
+    fn from(config: &PluginsConfig) -> Self {
+        Self {
+            per_run: config.per_run,
+            total_memory_mib: config.total_memory_mib,
+            total_runs: config.total_runs,
+            compilations: MAX_COMPILATIONS,
+        }
+    }
+}
+
+impl HostLimits {
+    /// Returns the limits of a run: for each, the lower of the manifest's and the host's.
+    pub fn for_run(&self, requested: &Limits) -> Limits {
+        Limits {
+            memory_mib: requested.memory_mib.min(self.per_run.memory_mib),
+            wall_seconds: requested.wall_seconds.min(self.per_run.wall_seconds),
+            cpu_seconds: requested.cpu_seconds.min(self.per_run.cpu_seconds),
+            host_call_mib: requested.host_call_mib.min(self.per_run.host_call_mib),
+            log_kib: requested.log_kib.min(self.per_run.log_kib),
+            concurrent_runs: requested.concurrent_runs.min(self.per_run.concurrent_runs),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lower_limit_applies() {
+        let host = HostLimits::default();
+        let requested = Limits { memory_mib: 1024, cpu_seconds: 1, ..Limits::default() };
+        let limits = host.for_run(&requested);
+        assert_eq!((limits.memory_mib, limits.cpu_seconds), (host.per_run.memory_mib, 1));
+    }
+}

@@ -1,0 +1,16 @@
+use std::sync::Arc;
+
+use plugin_manifest::Manifest;
+
+use super::CompiledPlugin;
+use crate::plugins::guest::Grants;
+
+/// What a run needs of a plugin.
+#[derive(Debug, Clone)]
+pub struct RunnablePlugin {
+    pub manifest: Arc<Manifest>,
+    /// SHA-256 of the component.
+    pub sha256: [u8; 32],
+    pub grants: Arc<Grants>,
+    pub code: CompiledPlugin,
+}

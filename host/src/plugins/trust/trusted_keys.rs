@@ -1,0 +1,121 @@
+//! Keys whose signatures are accepted: added by the owner, proposed by files, revoked permanently.
+
+use std::collections::BTreeMap;
+
+use api_types::TrustedKey;
+use sqlx::PgPool;
+
+use super::queries::{self, KeyRow, NewKey};
+use crate::plugins::{
+    PluginError,
+    package::{FirstParty, PluginKey, folder::ProposedKey},
+};
+
+/// Name of this binary's own key in the list.
+const FIRST_PARTY_NAME: &str = "AtlasHub";
+const MAX_NAME_LENGTH: usize = 120;
+/// Digits of a minisign key id.
+const KEY_ID_LENGTH: usize = 16;
+
+/// Trusts a key.
+///
+/// # Errors
+/// Returns an error if the name or key is invalid, or if the key is already known.
+pub(in crate::plugins) async fn add(
+    platform: &PgPool,
+    name: &str,
+    public_key: &str,
+) -> Result<TrustedKey, PluginError> {
+    let name = name.trim();
+    let length = name.chars().count();
+    if length == 0 || length > MAX_NAME_LENGTH || name.chars().any(char::is_control) {
+        return Err(PluginError::Invalid(format!(
+            "`name` must be 1 to {MAX_NAME_LENGTH} characters long, without control characters."
+        )));
+    }
+    let key = PluginKey::parse(public_key)?;
+    let mut transaction = platform.begin().await?;
+    queries::record_trust_change(&mut transaction).await?;
+    let new = NewKey { id: key.id(), name, public_key: key.line(), first_party: false };
+    let Some(row) = queries::insert_key(&mut *transaction, new).await? else {
+        let existing = queries::find_key(&mut *transaction, key.id()).await?;
+        return Err(match existing {
+            Some(existing) if existing.revoked_at.is_some() => PluginError::KeyRevoked(existing.id),
+            Some(existing) if existing.public_key != key.line() => PluginError::KeyIdTaken(existing.id),
+            _ => PluginError::KeyExists(key.id().to_owned()),
+        });
+    };
+    transaction.commit().await?;
+    Ok(to_wire(row))
+}
+
+/// Revokes a key permanently. Nothing that it signed runs from then on. Revoking a key again has no effect.
+///
+/// # Errors
+/// Returns [`PluginError::UnknownKey`] if there is no such key.
+pub(in crate::plugins) async fn revoke(platform: &PgPool, id: &str) -> Result<(), PluginError> {
+    // minisign prints ids without leading zeros.
+    let id = format!("{:0>KEY_ID_LENGTH$}", id.to_ascii_uppercase());
+    let mut transaction = platform.begin().await?;
+    queries::record_trust_change(&mut transaction).await?;
+    if !queries::revoke_key(&mut *transaction, &id).await? {
+        return match queries::find_key(&mut *transaction, &id).await? {
+            Some(_) => Ok(()),
+            None => Err(PluginError::UnknownKey(id.chars().take(40).collect())),
+        };
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Lists trusted, revoked and proposed keys by id.
+pub(in crate::plugins) async fn list(
+    platform: &PgPool,
+    first_party: &FirstParty,
+    proposed: BTreeMap<String, ProposedKey>,
+) -> Result<Vec<TrustedKey>, PluginError> {
+    let first_party_id = first_party.key.as_ref().map(PluginKey::id);
+    let rows = queries::list_keys(platform).await?;
+    let mut keys: BTreeMap<String, TrustedKey> = rows
+        .into_iter()
+        // Keys of other binaries have no effect here, unless they were revoked.
+        .filter(|row| !row.first_party || row.revoked_at.is_some() || first_party_id == Some(row.id.as_str()))
+        .map(|row| (row.id.clone(), to_wire(row)))
+        .collect();
+    for (id, proposal) in proposed {
+        keys.entry(id.clone()).or_insert_with(|| TrustedKey {
+            id,
+            name: proposal.name,
+            public_key: proposal.key.line().to_owned(),
+            first_party: false,
+            created_at: proposal.modified_at,
+            revoked_at: None,
+            proposed: true,
+        });
+    }
+    Ok(keys.into_values().collect())
+}
+
+/// Adds this binary's own key to the list, if it is not there yet.
+pub(in crate::plugins) async fn register_first_party_key(
+    platform: &PgPool,
+    first_party: &FirstParty,
+) -> Result<(), PluginError> {
+    if let Some(key) = &first_party.key {
+        let new = NewKey { id: key.id(), name: FIRST_PARTY_NAME, public_key: key.line(), first_party: true };
+        queries::insert_key(platform, new).await?;
+    }
+    Ok(())
+}
+
+fn to_wire(row: KeyRow) -> TrustedKey {
+    TrustedKey {
+        id: row.id,
+        name: row.name,
+        public_key: row.public_key,
+        first_party: row.first_party,
+        created_at: row.created_at,
+        revoked_at: row.revoked_at,
+        proposed: false,
+    }
+}
