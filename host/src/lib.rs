@@ -1,6 +1,6 @@
 //! AtlasHub: a personal, self-hosted backend platform.
 //!
-//! The modules below stand in the order of their floors, lowest first; `docs/ARCHITECTURE.md` explains them.
+//! The modules are declared by floor, lowest first. `docs/ARCHITECTURE.md` explains the floors.
 
 pub mod config;
 pub mod error;

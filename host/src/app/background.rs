@@ -66,8 +66,8 @@ impl App {
         }
     }
 
-    /// Stops the scheduler: starts no new runs, waits [`RUN_STOP_TIMEOUT`] for running ones, and releases the rest to other
-    /// nodes.
+    /// Stops the scheduler: starts no new runs, waits [`RUN_STOP_TIMEOUT`] for running ones, and releases the rest to
+    /// other nodes.
     pub async fn stop_jobs(&self) {
         self.0.jobs.runs().close_log_streams();
         let scheduler = self.0.scheduler.lock().await.take();

@@ -31,7 +31,7 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidRequest "invalid_request" 400 "A parameter, path or field is missing, unknown or out of range; the message names it.";
+    InvalidRequest "invalid_request" 400 "A parameter, path or field is missing, unknown or invalid; the message names it.";
     InvalidJson "invalid_json" 400 "The body is not JSON of the expected shape.";
     InvalidValue "invalid_value" 400 "A value does not fit its column's type; the message names the column.";
     UnknownColumn "unknown_column" 400 "The table has no such column; the message lists the existing ones.";
@@ -41,7 +41,7 @@ codes! {
     MaxAffectedExceeded "max_affected_exceeded" 400 "More rows matched than `maxAffected` allows; nothing was changed.";
     InvalidCursor "invalid_cursor" 400 "The cursor does not belong to this list.";
     InvalidPath "invalid_path" 400 "The path of an object is not allowed; the message says why.";
-    ConfirmationRequired "confirmation_required" 400 "A dangerous operation needs `confirm`; the message says what to send.";
+    ConfirmationRequired "confirmation_required" 400 "The operation needs `confirm`; the message says what to send.";
     SqlError "sql_error" 400 "Postgres refused the statement; `details` has its code and position.";
     SqlRefused "sql_refused" 400 "The SQL editor does not run this kind of statement.";
     Unauthorized "unauthorized" 401 "The API key, token or sign-in is missing, wrong, expired or revoked.";
@@ -54,7 +54,7 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
     Conflict "conflict" 409 "The change conflicts with the current state; the message says how.";
     UniqueViolation "unique_violation" 409 "A row with this value exists already.";
-    ForeignKeyViolation "foreign_key_violation" 409 "The row is referenced by another, or references one that does not exist.";
+    ForeignKeyViolation "foreign_key_violation" 409 "The row is referenced, or references a row that does not exist.";
     NotNullViolation "not_null_violation" 409 "A required column has no value.";
     CheckViolation "check_violation" 409 "A value violates a check or exclusion constraint.";
     ConstraintViolation "constraint_violation" 409 "The change violates another constraint of the database.";

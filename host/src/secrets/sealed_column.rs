@@ -83,7 +83,8 @@ impl SealedColumn {
         let Self { table, column, .. } = self;
         // The sealed value identifies its row: each contains a random nonce.
         let sql = format!(
-            "UPDATE {table} SET {column} = replacement.new FROM unnest($1::bytea[], $2::bytea[]) AS replacement (old, new)
+            "UPDATE {table} SET {column} = replacement.new
+             FROM unnest($1::bytea[], $2::bytea[]) AS replacement (old, new)
              WHERE {table}.{column} = replacement.old"
         );
         sqlx::query(AssertSqlSafe(sql)).bind(old).bind(new).execute(platform).await.map(drop)

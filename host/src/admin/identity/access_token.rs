@@ -85,6 +85,6 @@ fn visitor(claims: Claims, owner_emails: &[String]) -> Result<Visitor, Assertion
         .or(claims.common_name)
         .or(claims.sub)
         .filter(|name| !name.is_empty())
-        .ok_or_else(|| AssertionError::Invalid("names nobody".to_owned()))?;
+        .ok_or_else(|| AssertionError::Invalid("has neither email, common name nor subject".to_owned()))?;
     Ok(Visitor { name, expires_at: DateTime::from_timestamp(claims.exp, 0) })
 }

@@ -180,7 +180,8 @@ async fn notify(db: impl PgExecutor<'_>, payload: &str) -> Result<(), sqlx::Erro
 pub(super) async fn remove_ended_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let result = sqlx::query(
         "DELETE FROM api_keys WHERE id IN
-             (SELECT id FROM api_keys WHERE least(revoked_at, expires_at) <= now() - make_interval(days => $1) LIMIT $2)",
+             (SELECT id FROM api_keys
+              WHERE least(revoked_at, expires_at) <= now() - make_interval(days => $1) LIMIT $2)",
     )
     .bind(days)
     .bind(limit)

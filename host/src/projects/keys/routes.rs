@@ -26,7 +26,8 @@ pub(crate) async fn list_keys(
 /// Creates an API key. The response is the only one that contains it.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys", tag = "keys", params(("project" = String, Path)),
     request_body = CreateApiKey,
-    responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
+    responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody)))]
 pub(crate) async fn create_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,

@@ -93,7 +93,8 @@ pub(super) async fn create_database(connection: &mut PgConnection, project: &str
     let owner = ident(&role_name(project, DbRole::Owner));
     let backup = ident(&role_name(project, DbRole::Backup));
     if !platform.is_superuser {
-        // Since Postgres 16 the creator of a role may grant it, and needs the grant to act as it and to end its sessions.
+        // Since Postgres 16 the creator of a role may grant it, and needs the grant to act as the role and to end its
+        // sessions.
         for role in DbRole::ALL {
             let role = ident(&role_name(project, role));
             execute(connection, format!("GRANT {role} TO {} WITH INHERIT TRUE, SET TRUE", ident(&platform.name)))

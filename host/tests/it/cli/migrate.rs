@@ -1,8 +1,10 @@
 //! `atlashub migrate`: applies once, tells before it acts, and stops where the past was changed.
 
+use reqwest::StatusCode;
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::{Postgres, ProgramVars};
+use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars};
 
 /// A database that was never migrated.
 async fn empty_database(name: &str) -> (ProgramVars, PgConnection) {
@@ -94,6 +96,34 @@ async fn the_version_before_works_on_the_tables_of_the_version_after() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("of tomorrow"), "it warns: {}", ended.stderr);
     assert!(vars.run(&["migrate", "--status"]).stdout.contains("unknown  9999 of tomorrow"));
+
+    // A newer version may only add: columns that are nullable or have a default, and tables.
+    let tables: Vec<String> = sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    for table in tables.iter().filter(|table| *table != "platform_migrations") {
+        execute(
+            &mut connection,
+            &format!(
+                "ALTER TABLE {table} ADD COLUMN tomorrow_nullable text, ADD COLUMN tomorrow int NOT NULL DEFAULT 1"
+            ),
+        )
+        .await;
+    }
+    let server = vars.serve(&[]);
+    let admin = Client::new(&*server.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
+    let (status, created) = admin.post("/admin/v1/projects", json!({ "name": "Old" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    let key = created["secretKey"].as_str().unwrap();
+    let (status, body) = Client::new(&*server.public_url).with_header("x-api-key", key).get("/v1/db/tables").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    for list in
+        ["projects", "jobs", "runs", "backups", "notifications", "plugins", "trusted-keys", "audit", "migrations"]
+    {
+        let (status, body) = admin.get(&format!("/admin/v1/{list}")).await;
+        assert_eq!(status, StatusCode::OK, "{list}: {body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,8 @@ async fn project_is_created_listed_renamed_and_deleted() {
 /// Returns the number of roles, databases and rows with the project's id.
 async fn leftovers(app: &TestApp, id: &str) -> i64 {
     sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE $1) + (SELECT count(*) FROM pg_database WHERE datname LIKE $1)
+        "SELECT (SELECT count(*) FROM pg_roles WHERE rolname LIKE $1)
+              + (SELECT count(*) FROM pg_database WHERE datname LIKE $1)
               + (SELECT count(*) FROM projects WHERE id = $2)",
     )
     .bind(format!("proj\\_{id}%"))

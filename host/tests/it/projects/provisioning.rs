@@ -157,12 +157,14 @@ async fn project_half_created_by_killed_process_is_removed_at_next_start() {
     let key = MasterKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
     let direct_url = Postgres::shared().platform_database().await;
     let mut unfinished = Vec::new();
-    for step in ["_user\" LOGIN", "REVOKE ALL ON DATABASE", "UPDATE projects SET state"] {
+    for (number, step) in
+        ["_user\" LOGIN", "REVOKE ALL ON DATABASE", "UPDATE projects SET state"].into_iter().enumerate()
+    {
         let (proxy, url) = postgres_proxy(&direct_url).await;
         let process = ProgramVars::external(&url).serve(&[]);
         proxy.hold(step);
         let admin = Client::new(&*process.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN);
-        let body = json!({ "name": format!("Killed at {step}") });
+        let body = json!({ "name": format!("Killed {number}") });
         let create = admin.request(reqwest::Method::POST, "/admin/v1/projects").json(&body).send();
         tokio::select! {
             response = create => panic!("{step} was not held: {:?}", response.map(|response| response.status())),

@@ -28,7 +28,7 @@ pub struct TestApp {
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-/// What differs from the defaults.
+/// Starts a platform with settings that differ from the defaults.
 #[derive(Default)]
 pub struct TestAppBuilder {
     vars: Vec<(String, String)>,
@@ -42,25 +42,25 @@ pub struct TestAppBuilder {
 }
 
 impl TestAppBuilder {
-    /// What the process is; everything unless told.
+    /// Sets the role of the process (default: all).
     pub fn role(mut self, role: Role) -> Self {
         self.role = Some(role);
         self
     }
 
-    /// Runs jobs by this instead of by plugins.
+    /// Runs jobs with this runner instead of plugins.
     pub fn runner(mut self, runner: Arc<dyn JobRunner>) -> Self {
         self.runner = Some(runner);
         self
     }
 
-    /// With the plugins that are in the binary; compiling them takes a second or two, so that most tests go without.
+    /// Loads the plugins in the binary. Compiling them takes seconds, so most tests do without.
     pub fn first_party_plugins(mut self) -> Self {
         self.first_party = true;
         self
     }
 
-    /// Compiles plugins by this program.
+    /// Compiles plugins with this program.
     pub fn compiler(mut self, program: &Path) -> Self {
         self.compiler = Some(program.to_owned());
         self
@@ -73,7 +73,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Uses a platform database that there is, for a second node or a server of the test's own.
+    /// Uses an existing platform database, for a second node or the test's own server.
     pub fn database_url(mut self, url: &str) -> Self {
         self.database_url = Some(url.to_owned());
         self
@@ -162,12 +162,12 @@ impl TestApp {
         TestAppBuilder::default()
     }
 
-    /// The admin surface with the development token.
+    /// Returns a client of the admin surface with the development token.
     pub fn admin(&self) -> Client {
         Client::new(&*self.admin_url).with_header("x-dev-admin-token", ADMIN_TOKEN)
     }
 
-    /// The public surface without a key.
+    /// Returns a client of the public surface without a key.
     pub fn public(&self) -> Client {
         Client::new(&*self.public_url)
     }
@@ -216,12 +216,12 @@ impl TestProject {
         self.public.with_header("x-api-key", &self.publishable_key)
     }
 
-    /// Path of the project on the admin surface.
+    /// Returns a path below the project on the admin surface.
     pub fn path(&self, rest: &str) -> String {
         format!("/admin/v1/projects/{}{rest}", self.id)
     }
 
-    /// Runs statements as the project's owner, straight in Postgres.
+    /// Runs statements as the project's owner, directly in Postgres.
     pub async fn sql(&self, sql: &str) {
         use sqlx::Connection;
         let mut connection = self.connect().await;
@@ -230,18 +230,18 @@ impl TestProject {
         connection.close().await.expect("close");
     }
 
-    /// A superuser's connection to the project's database.
+    /// Connects to the project's database as superuser.
     pub async fn connect(&self) -> sqlx::PgConnection {
         use sqlx::{ConnectOptions, postgres::PgConnectOptions};
         let options: PgConnectOptions = self.database_url.parse().expect("a URL");
         options.database(&format!("proj_{}", self.id)).connect().await.expect("connect")
     }
 
-    /// Sets both exposures of a table, confirmed.
+    /// Sets the exposure of a table for publishable keys and for signed-in users.
     pub async fn expose(&self, table: &str, publishable: &str, signed_in: &str) {
         let path = self.path(&format!("/tables/{table}/exposure"));
         let body = json!({ "publishable": publishable, "signedIn": signed_in, "confirm": true });
-        let (status, answer) = self.admin.put(&path, body).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
+        let (status, response) = self.admin.put(&path, body).await;
+        assert_eq!(status, StatusCode::OK, "{response}");
     }
 }

@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own.
+//! A certificate authority for one test.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// Makes certificates, and has its own in a file for as long as it lives.
+/// Issues certificates. Its own certificate is in a file that is removed when it is dropped.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: tempfile::TempDir,
@@ -27,12 +27,12 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), folder }
     }
 
-    /// The file of its certificate, for `ATLASHUB_CA_FILE`.
+    /// Returns the path of its certificate, for `ATLASHUB_CA_FILE`.
     pub fn file(&self) -> String {
         Path::new(self.folder.path()).join("authority.pem").to_str().expect("UTF-8").to_owned()
     }
 
-    /// What a server of this name, or of this address, proves itself with.
+    /// Returns a TLS acceptor with a certificate for this name or address.
     pub fn server(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([name.to_owned()]).expect("a name");

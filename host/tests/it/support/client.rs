@@ -1,7 +1,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-/// Sends requests to one surface with one set of headers.
+/// Sends requests to one surface with a fixed set of headers.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -37,13 +37,13 @@ impl Client {
         request
     }
 
-    /// Status and JSON of the answer; null where the body is empty.
+    /// Sends a request. Returns status and JSON of the response; null if the body is empty.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);
         }
-        answer(request.send().await.expect("an answer")).await
+        read_response(request.send().await.expect("a response")).await
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -71,7 +71,7 @@ impl Client {
     }
 }
 
-async fn answer(response: reqwest::Response) -> (StatusCode, Value) {
+async fn read_response(response: reqwest::Response) -> (StatusCode, Value) {
     let status = response.status();
     let body = response.bytes().await.expect("a body");
     if body.is_empty() {

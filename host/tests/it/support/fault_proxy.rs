@@ -1,5 +1,5 @@
-//! A TCP proxy in front of Postgres or the store that breaks or holds chosen requests. The server behind it is real, and
-//! so is its error.
+//! A TCP proxy in front of Postgres or the store that breaks or holds chosen requests. The server behind it is real,
+//! and so are its errors.
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! A whole AtlasHub for one test: both listeners on free ports, a platform database of its own on a real
-//! Postgres, a real S3 server. Nothing is mocked.
+//! A complete AtlasHub per test: both listeners on free ports, a platform database of its own on a real Postgres, and a
+//! real S3 server. Nothing is mocked.
 
 mod app;
 mod authority;
