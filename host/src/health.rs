@@ -9,12 +9,16 @@ use crate::{app::App, http::ApiJson};
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Check the process
+///
 /// Returns 200 while the process runs.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
 pub(crate) async fn healthz() -> ApiJson<Health> {
     ApiJson(Health { status: "ok".to_owned(), checks: Vec::new() })
 }
 
+/// Check the dependencies
+///
 /// Returns 200 if Postgres and the object store can be reached, else 503.
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Health)))]

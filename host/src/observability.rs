@@ -51,7 +51,9 @@ pub(crate) fn start_metrics() {
     });
 }
 
-/// Returns counters and histograms in Prometheus's text format.
+/// Get metrics
+///
+/// Counters and histograms in Prometheus's text format.
 #[utoipa::path(get, path = "/metrics", tag = "system",
     responses((status = 200, content_type = "text/plain", body = String), (status = 401, body = api_types::ErrorBody)))]
 pub(crate) async fn get_metrics() -> Response {
@@ -59,13 +61,15 @@ pub(crate) async fn get_metrics() -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Returns the OpenAPI 3.1 document of both surfaces.
+/// Get the OpenAPI document
+///
+/// The OpenAPI 3.1 document of both surfaces.
 #[utoipa::path(get, path = "/openapi.json", tag = "system", responses((status = 200, body = Object)))]
 pub(crate) async fn get_openapi() -> ApiJson<utoipa::openapi::OpenApi> {
     ApiJson(crate::router::openapi())
 }
 
-/// Returns the page at the dashboard's address.
+/// Get the dashboard
 #[utoipa::path(get, path = "/", tag = "system", responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn get_page() -> Html<&'static str> {
     Html(

@@ -31,7 +31,9 @@ pub(crate) struct AuditQuery {
     to: Option<DateTime<Utc>>,
 }
 
-/// Lists audit entries, newest first.
+/// List audit entries
+///
+/// Newest first.
 #[utoipa::path(get, path = "/admin/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = Page<AuditEntry>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_audit_entries(

@@ -14,9 +14,10 @@ use crate::{
     http::{ApiJson, AuditDetails, ClientAddress},
 };
 
-/// Signs in with the code that AtlasHub prints at its start, or with the admin token. Sets a cookie for 30 days.
+/// Sign in
 ///
-/// For development. In production the owner signs in through Cloudflare Access.
+/// Takes the code that AtlasHub prints at its start, or the admin token, and sets a cookie for 30 days. For development:
+/// in production the owner signs in through Cloudflare Access.
 #[utoipa::path(post, path = "/admin/v1/session", tag = "session", request_body = CreateSession, security(()),
     responses((status = 201, body = Session), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody), (status = 429, body = ErrorBody)))]
@@ -44,6 +45,8 @@ pub(crate) async fn sign_in(
     ))
 }
 
+/// Get the session
+///
 /// Returns who is signed in.
 #[utoipa::path(get, path = "/admin/v1/session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = ErrorBody)))]
@@ -51,8 +54,9 @@ pub(crate) async fn get_session(caller: AdminCaller) -> ApiJson<Session> {
     ApiJson(Session { actor: caller.actor, expires_at: caller.expires_at })
 }
 
-/// Signs out: ends the session and removes the cookie. To sign out of Cloudflare Access, open
-/// `/cdn-cgi/access/logout`.
+/// Sign out
+///
+/// Ends the session and removes the cookie. To sign out of Cloudflare Access, open `/cdn-cgi/access/logout`.
 #[utoipa::path(delete, path = "/admin/v1/session", tag = "session",
     responses((status = 204), (status = 401, body = ErrorBody)))]
 pub(crate) async fn sign_out(

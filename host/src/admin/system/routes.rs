@@ -3,7 +3,9 @@ use axum::extract::State;
 
 use crate::{admin::AdminState, error::ApiResult, http::ApiJson};
 
-/// Returns version, role and configuration of this process.
+/// Get system information
+///
+/// Version, role and configuration of the process that responds.
 #[utoipa::path(get, path = "/admin/v1/system", tag = "system", responses((status = 200, body = SystemInfo)))]
 pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiJson<SystemInfo> {
     let version: Result<String, _> = sqlx::query_scalar("SHOW server_version").fetch_one(&state.platform).await;
@@ -24,7 +26,9 @@ pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiJson<Syste
     })
 }
 
-/// Lists migrations of the platform database, oldest first.
+/// List migrations
+///
+/// The migrations of the platform database, oldest first.
 #[utoipa::path(get, path = "/admin/v1/migrations", tag = "system", responses((status = 200, body = Page<Migration>)))]
 pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResult<ApiJson<Page<Migration>>> {
     let items = crate::db::migrations::status(&state.platform).await?;

@@ -9,7 +9,9 @@ use crate::{
     projects::{AdminProject, ProjectsState},
 };
 
-/// Lists a project's API keys, oldest first, including revoked and expired ones.
+/// List API keys
+///
+/// Oldest first, including revoked and expired ones.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/keys", tag = "keys",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<ApiKey>), (status = 404, body = ErrorBody)))]
@@ -23,7 +25,9 @@ pub(crate) async fn list_keys(
     Ok(ApiJson(request.page(keys, |key| key.id.parse().unwrap_or_default())))
 }
 
-/// Creates an API key. The response is the only one that contains it.
+/// Create an API key
+///
+/// Only this response contains the key.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys", tag = "keys", params(("project" = String, Path)),
     request_body = CreateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),
@@ -36,7 +40,9 @@ pub(crate) async fn create_key(
     Ok(created(api_keys::create(&state, &project.id, &request).await?))
 }
 
-/// Revokes an API key, effective at once.
+/// Revoke an API key
+///
+/// The key stops working at once.
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}/keys/{key}", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
@@ -49,7 +55,9 @@ pub(crate) async fn revoke_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Creates a successor of an API key. The old key stays valid for `overlapSeconds`.
+/// Rotate an API key
+///
+/// Creates a successor with the same type and name. The old key stays valid for `overlapSeconds`.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),

@@ -18,7 +18,9 @@ use crate::{
     projects::{self, AdminProject, ProjectsState, gate::cors, keys},
 };
 
-/// Lists projects, newest first.
+/// List projects
+///
+/// Newest first.
 #[utoipa::path(get, path = "/admin/v1/projects", tag = "projects", params(PageQuery),
     responses((status = 200, body = Page<Project>)))]
 pub(crate) async fn list_projects(
@@ -34,7 +36,9 @@ pub(crate) async fn list_projects(
     }))
 }
 
-/// Creates a project: database, roles, bucket, two keys. Everything is created, or nothing.
+/// Create a project
+///
+/// Creates its database, roles and bucket, and two API keys. If a step fails, everything is removed again.
 #[utoipa::path(post, path = "/admin/v1/projects", tag = "projects", request_body = CreateProject,
     responses((status = 201, body = CreatedProject), (status = 400, body = ErrorBody),
         (status = 409, body = ErrorBody)))]
@@ -48,7 +52,9 @@ pub(crate) async fn create_project(
     Ok((StatusCode::CREATED, target, with_name(&created.project.name), ApiJson(created)))
 }
 
-/// Returns a project with its size.
+/// Get a project
+///
+/// Includes its size, and the numbers of its tables, objects and active keys.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     responses((status = 200, body = ProjectDetail), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_project(
@@ -79,7 +85,9 @@ pub(crate) async fn get_project(
     }))
 }
 
-/// Renames a project or sets its CORS origins.
+/// Update a project
+///
+/// Changes its name or its CORS origins.
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     request_body = UpdateProject,
     responses((status = 200, body = Project), (status = 400, body = ErrorBody),
@@ -104,7 +112,9 @@ pub(crate) async fn update_project(
     Ok(ApiJson(updated.to_wire()))
 }
 
-/// Deletes a project with its database, files and keys. The request can be repeated after a failure.
+/// Delete a project
+///
+/// Deletes it with its database, files and keys. The request can be repeated after a failure.
 ///
 /// With `finalBackup` a backup starts, and the project is deleted when the backup is complete. The project keeps
 /// working until then, and is kept if the backup fails.
