@@ -29,7 +29,7 @@ impl RunObserver for RunEndObserver {
         self.notices.run_ended(ended);
         if ended.project_id.is_some() && !ended.will_retry {
             let (backups, projects, run) = (self.backups.clone(), self.projects.clone(), ended.run_id);
-            tokio::spawn(async move { backups.settle_deletion_of(&projects, run).await });
+            tokio::spawn(async move { backups.finish_deletion_after_run(&projects, run).await });
         }
     }
 }
@@ -84,8 +84,8 @@ impl App {
             if let Err(error) = projects::finish_unfinished_projects(&self.0.projects).await {
                 tracing::error!(error = format!("{error:#}"), "could not remove unfinished projects");
             }
-            if let Err(error) = self.0.backups.settle_deletions(&self.0.projects).await {
-                tracing::warn!(error = format!("{error:#}"), "could not settle deletions after a final backup");
+            if let Err(error) = self.0.backups.finish_deletions(&self.0.projects).await {
+                tracing::warn!(error = format!("{error:#}"), "could not finish deletions after a final backup");
             }
         }
     }
@@ -95,7 +95,7 @@ impl App {
         let mut ticks = tokio::time::interval(VERIFICATION_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.0.backups.catalogue.remove_leftover_scratches().await {
+            if let Err(error) = self.0.backups.catalogue.remove_leftover_scratch_databases().await {
                 tracing::warn!(%error, "could not remove leftover scratch databases");
             }
         }

@@ -107,7 +107,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         let backups = backups.clone();
         Arc::new(move |project: String| {
             let backups = backups.clone();
-            async move { backups.begin_final(&project).await }.boxed()
+            async move { backups.start_final_backup(&project).await }.boxed()
         })
     };
     Ok(App(Arc::new(Inner {

@@ -10,23 +10,23 @@ use crate::{
     jobs::NewRun,
 };
 
-/// The first-party plugin, and its job.
+/// The first-party plugin that creates backups, and its job.
 const PLUGIN: &str = "backup";
 const JOB: &str = "backup";
-/// Much longer than a large database takes; the plugin's own limit may be shorter.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Enough for large databases. The plugin's own limit may be shorter.
+const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 impl BackupsState {
-    /// Begins a backup of `platform`, `project:<id>` or `all`, and answers its run.
+    /// Starts a backup of `platform`, `project:<id>` or `all`. Returns the id of its run.
     ///
     /// # Errors
-    /// `invalid_request` for another target, 404 for a project that there isn't.
-    pub async fn begin(&self, target: &str) -> ApiResult<Uuid> {
+    /// `invalid_request` for any other target, 404 if the project doesn't exist.
+    pub async fn start_backup(&self, target: &str) -> ApiResult<Uuid> {
         let mut project_id = None;
         if target != "all" {
             let database: DatabaseName = target.parse().map_err(|_| {
-                ApiError::invalid("`target` is none of `platform`, `project:<id>` and `all`.")
-                    .with_hint("The id of a project is in its address and in the list of projects.")
+                ApiError::invalid("`target` must be `platform`, `project:<id>` or `all`.")
+                    .with_hint("The list of projects shows the id of each project.")
             })?;
             match self.databases.title(&database).await {
                 Err(DbError::Gone) => return Err(ApiError::not_found("project")),
@@ -41,7 +41,7 @@ impl BackupsState {
             plugin_job: JOB.to_owned(),
             params: json!({ "target": target }),
             project_id,
-            timeout: LONGEST,
+            timeout: RUN_TIMEOUT,
         };
         self.jobs.start_run(&run).await
     }

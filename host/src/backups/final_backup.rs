@@ -1,8 +1,9 @@
-//! Deleting a project after a last backup of it.
+//! Deletes projects after their final backup.
 //!
-//! The project's row names the run that it waits for, so that whoever looks next finishes: the node that saw the run end, or
-//! any node's sweep. Both may look at once; the project's lock lets one of them delete it.
+//! The project's row stores the id of the backup's run. When the run has ended, the node that saw the end deletes the
+//! project, or else the sweep of any node does. Both may try at the same time: the project's lock admits one.
 
+use api_types::{AuditResult, RunStatus};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,45 +14,46 @@ use crate::{
     projects::{self, ProjectsState},
 };
 
-/// What becomes of a project that waits.
+/// What to do with a project that waits for its final backup.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Decision {
     Wait,
     Delete,
-    /// Why it stays.
+    /// Contains the reason.
     Keep(String),
 }
 
 impl BackupsState {
-    /// Begins the last backup of a project; answers its run.
-    pub async fn begin_final(&self, project: &str) -> ApiResult<Uuid> {
-        self.begin(&format!("project:{project}")).await
+    /// Starts the final backup of a project. Returns the id of its run.
+    pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
+        self.start_backup(&format!("project:{project}")).await
     }
 
-    /// Deletes the projects whose last backup is there, and says of those whose backup failed that they stay.
-    pub async fn settle_deletions(&self, projects: &ProjectsState) -> anyhow::Result<()> {
+    /// Deletes the projects whose final backup exists. Records a failure for those whose final backup failed, and keeps
+    /// them.
+    pub async fn finish_deletions(&self, projects: &ProjectsState) -> anyhow::Result<()> {
         let waiting = queries::waiting_deletions(&self.platform).await?;
-        if waiting.iter().any(|project| project.status.as_deref() == Some("success")) {
-            // What is gone from storage is no backup. Where storage can't be asked, nothing is deleted.
-            self.catalogue.compare_with_storage().await?;
+        if waiting.iter().any(|project| project.status == Some(RunStatus::Success)) {
+            // A backup whose dump is gone doesn't count. If the object store is unavailable, nothing is deleted.
+            self.catalogue.sync_with_storage().await?;
         }
         for project in queries::waiting_deletions(&self.platform).await? {
             let (id, run) = (&project.id, project.run);
             let mut entry = NewAuditEntry::new("system", "project.delete");
             entry.project_id = Some(id.clone());
             entry.target = Some(id.clone());
-            match verdict(&project) {
-                Verdict::Wait => {}
-                Verdict::Delete => {
+            match decide(&project) {
+                Decision::Wait => {}
+                Decision::Delete => {
                     if projects::delete_after_run(projects, id, run).await? {
                         entry.details = json!({ "name": project.name, "finalBackup": run });
                         record_or_log(&self.platform, &entry).await;
                     }
                 }
-                Verdict::Keep(problem) => {
+                Decision::Keep(problem) => {
                     if projects::keep_after_run(projects, id, run, &problem).await? {
-                        tracing::warn!(project = id, %run, problem, "a project was not deleted");
-                        entry.result = api_types::AuditResult::Failed;
+                        tracing::warn!(project = id, %run, problem, "a project was not deleted, because its final backup failed");
+                        entry.result = AuditResult::Failed;
                         entry.details = json!({ "name": project.name, "finalBackup": run, "problem": problem });
                         record_or_log(&self.platform, &entry).await;
                     }
@@ -61,32 +63,35 @@ impl BackupsState {
         Ok(())
     }
 
-    /// The same for one of whose runs one ended just now, where that may be a last backup.
-    pub async fn settle_deletion_of(&self, projects: &ProjectsState, run: Uuid) {
-        match queries::is_waited_for(&self.platform, run).await {
+    /// Finishes deletions if the run that has just ended was a final backup.
+    pub async fn finish_deletion_after_run(&self, projects: &ProjectsState, run: Uuid) {
+        match queries::is_final_backup(&self.platform, run).await {
             Ok(false) => {}
             Ok(true) => {
-                if let Err(error) = self.settle_deletions(projects).await {
-                    tracing::warn!(error = format!("{error:#}"), "a project could not be deleted; a sweep tries again");
+                if let Err(error) = self.finish_deletions(projects).await {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "a project could not be deleted; the next sweep retries"
+                    );
                 }
             }
-            Err(error) => tracing::warn!(%error, "deletions that wait for a backup could not be looked for"),
+            Err(error) => tracing::warn!(%error, "deletions that wait for a backup could not be read"),
         }
     }
 }
 
-fn verdict(project: &queries::WaitingDeletion) -> Verdict {
-    let because = |ending: &str| {
-        let why = project.error_text.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        Verdict::Keep(format!("The final backup {ending}{why} (run {})", project.run))
+fn decide(project: &queries::WaitingDeletion) -> Decision {
+    let keep = |ending: &str| {
+        let cause = project.error_text.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        Decision::Keep(format!("The final backup {ending}{cause} (run {})", project.run))
     };
-    match project.status.as_deref() {
-        Some("queued" | "running") => Verdict::Wait,
-        Some("success") | None if project.backed_up => Verdict::Delete,
-        Some("success") | None => because("is not in storage"),
-        Some("cancelled") => because("was cancelled"),
-        Some("timeout") => because("ran out of time"),
-        Some(_) => because("failed"),
+    match project.status {
+        Some(RunStatus::Queued | RunStatus::Running) => Decision::Wait,
+        Some(RunStatus::Success) | None if project.backed_up => Decision::Delete,
+        Some(RunStatus::Success) | None => keep("is missing in the object store"),
+        Some(RunStatus::Cancelled) => keep("was cancelled"),
+        Some(RunStatus::Timeout) => keep("exceeded its time limit"),
+        Some(RunStatus::Fail | RunStatus::Skipped) => keep("failed"),
     }
 }
 
@@ -95,29 +100,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_backup_that_is_there_lets_a_project_go() {
-        let check = |status: Option<&str>, backed_up, deleted: Option<bool>| {
+    fn project_is_deleted_only_if_its_backup_exists() {
+        let check = |status: Option<RunStatus>, backed_up, deleted: Option<bool>| {
             let project = queries::WaitingDeletion {
                 id: "abcdefgh".to_owned(),
                 name: "Shop".to_owned(),
                 run: Uuid::nil(),
-                status: status.map(str::to_owned),
+                status,
                 error_text: None,
                 backed_up,
             };
-            let found = match verdict(&project) {
-                Verdict::Wait => None,
-                Verdict::Delete => Some(true),
-                Verdict::Keep(_) => Some(false),
+            let decision = match decide(&project) {
+                Decision::Wait => None,
+                Decision::Delete => Some(true),
+                Decision::Keep(_) => Some(false),
             };
-            assert_eq!(found, deleted, "{status:?} {backed_up}");
+            assert_eq!(decision, deleted, "{status:?} {backed_up}");
         };
-        check(Some("running"), true, None);
-        check(Some("queued"), false, None);
-        check(Some("success"), true, Some(true));
-        check(Some("success"), false, Some(false));
-        check(Some("fail"), true, Some(false));
-        check(Some("cancelled"), false, Some(false));
+        check(Some(RunStatus::Running), true, None);
+        check(Some(RunStatus::Queued), false, None);
+        check(Some(RunStatus::Success), true, Some(true));
+        check(Some(RunStatus::Success), false, Some(false));
+        check(Some(RunStatus::Fail), true, Some(false));
+        check(Some(RunStatus::Cancelled), false, Some(false));
         check(None, true, Some(true));
         check(None, false, Some(false));
     }

@@ -1,4 +1,5 @@
-//! Halves of backups, which are in no list: a dump whose run died before its manifest, and a manifest whose dump is gone.
+//! Removes incomplete backups: a dump without a manifest, left by a run that died, and a manifest without a dump. They
+//! are in no list.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,62 +16,62 @@ use crate::{
     object_store::{ObjectStore, PLATFORM_BUCKET},
 };
 
-const PAGE: i32 = 1000;
-/// A younger half may be one of a backup that is being made.
-const YOUNG: TimeDelta = TimeDelta::days(1);
-/// A run's id as text.
-const RUN_ID: usize = 36;
+const PAGE_SIZE: i32 = 1000;
+/// Younger objects may belong to a backup that is being created.
+const MIN_AGE: TimeDelta = TimeDelta::days(1);
+/// Length of a run id as text.
+const RUN_ID_LENGTH: usize = 36;
 
-/// What was removed.
+/// Number and size of the removed objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IncompleteReport {
     pub removed: u64,
     pub freed_bytes: u64,
 }
 
-/// Removes the halves that were written more than a day ago. Safe at any time and on several nodes at once.
+/// Removes incomplete backups older than a day. Safe to call at any time, and on several nodes at once.
 pub async fn remove_incomplete(platform: &PgPool, store: &ObjectStore) -> ApiResult<IncompleteReport> {
-    remove_incomplete_below(platform, store, PREFIX, Utc::now() - YOUNG).await
+    remove_incomplete_below(platform, store, PREFIX, Utc::now() - MIN_AGE).await
 }
 
-/// The same for those whose keys begin so, and that were written before a moment by the object's own time. What the
-/// catalogue names stays, and so does what a run has made that still goes on: a store may count a large object's age
-/// from when its upload began.
+/// Removes incomplete backups below `prefix` that were last modified before `before`.
+///
+/// Keeps objects of the catalogue and of running runs: for a store, the age of a large object may start with its upload.
 pub async fn remove_incomplete_below(
     platform: &PgPool,
     store: &ObjectStore,
     prefix: &str,
     before: DateTime<Utc>,
 ) -> ApiResult<IncompleteReport> {
-    let halves = halves(store, prefix, before).await?;
+    let incomplete = list_incomplete(store, prefix, before).await?;
     let mut report = IncompleteReport::default();
-    if halves.is_empty() {
+    if incomplete.is_empty() {
         return Ok(report);
     }
-    // After the listing, so that what was completed meanwhile is known.
-    let catalogued = queries::keys(platform).await?;
-    let catalogued: HashSet<&str> = catalogued.iter().map(|(_, object_key, ..)| object_key.as_str()).collect();
+    // Read after listing the bucket, so that backups completed in between are included.
+    let catalogued = queries::catalogue_keys(platform).await?;
+    let catalogued: HashSet<&str> = catalogued.iter().map(|row| row.object_key.as_str()).collect();
     let running: Vec<Uuid> =
         sqlx::query_scalar("SELECT id FROM cron_job_runs WHERE status = 'running'").fetch_all(platform).await?;
-    for (key, size) in halves {
+    for (key, size) in incomplete {
         if catalogued.contains(key.as_str()) || run_of(&key).is_some_and(|run| running.contains(&run)) {
             continue;
         }
         store.delete(PLATFORM_BUCKET, &key).await?;
-        tracing::info!(key, bytes = size, "half of a backup that was never finished was removed");
+        tracing::info!(key, bytes = size, "removed an object of an incomplete backup");
         report.removed += 1;
         report.freed_bytes += size.unsigned_abs();
     }
     Ok(report)
 }
 
-/// Keys and sizes of dumps without a manifest and of manifests without a dump.
-async fn halves(store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> ApiResult<Vec<(String, i64)>> {
-    // Whether each is old enough, under the key of its dump.
+/// Lists keys and sizes of dumps without a manifest and of manifests without a dump.
+async fn list_incomplete(store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> ApiResult<Vec<(String, i64)>> {
+    // Key, size and whether the object is old enough, by the key of the dump.
     let (mut dumps, mut manifests) = (BTreeMap::new(), BTreeMap::new());
     let mut token: Option<String> = None;
     loop {
-        let page = match store.list_page(PLATFORM_BUCKET, prefix, PAGE, token.as_deref()).await {
+        let page = match store.list_page(PLATFORM_BUCKET, prefix, PAGE_SIZE, token.as_deref()).await {
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
             page => page?,
         };
@@ -86,11 +87,11 @@ async fn halves(store: &ObjectStore, prefix: &str, before: DateTime<Utc>) -> Api
             break;
         }
     }
-    // Other endings are nobody's dump.
-    let dump_alone =
-        dumps.iter().filter(|(dump, _)| is_dump(dump) && !manifests.contains_key(*dump)).map(|(_, half)| half);
-    let manifest_alone = manifests.iter().filter(|(dump, _)| !dumps.contains_key(*dump)).map(|(_, half)| half);
-    let old = dump_alone.chain(manifest_alone).filter(|(_, _, old)| *old);
+    // Objects with other extensions are not dumps and stay.
+    let lone_dumps =
+        dumps.iter().filter(|(dump, _)| is_dump(dump) && !manifests.contains_key(*dump)).map(|(_, object)| object);
+    let lone_manifests = manifests.iter().filter(|(dump, _)| !dumps.contains_key(*dump)).map(|(_, object)| object);
+    let old = lone_dumps.chain(lone_manifests).filter(|(_, _, old)| *old);
     Ok(old.map(|(key, size, _)| (key.clone(), *size)).collect())
 }
 
@@ -98,10 +99,10 @@ fn is_dump(key: &str) -> bool {
     key.ends_with(".dump")
 }
 
-/// `…-<run id>.dump`, as the plugin `backup` names them.
+/// Parses the run id of a key. The plugin `backup` names objects `…-<run id>.dump`.
 fn run_of(key: &str) -> Option<Uuid> {
     let (stem, _) = key.rsplit_once('.')?;
-    stem.get(stem.len().checked_sub(RUN_ID)?..)?.parse().ok()
+    stem.get(stem.len().checked_sub(RUN_ID_LENGTH)?..)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_names_its_run() {
+    fn run_id_is_parsed_from_keys_of_the_backup_plugin() {
         let run = Uuid::now_v7();
         assert_eq!(run_of(&format!("backups/platform/20260102T030405Z-{run}.dump")), Some(run));
         assert_eq!(run_of(&format!("backups/platform/20260102T030405Z-{run}.json")), Some(run));

@@ -5,39 +5,39 @@ use uuid::Uuid;
 
 use crate::db::DatabaseName;
 
-/// All backups are below this in the platform's own bucket.
+/// Prefix of all backups in the platform's bucket.
 pub(super) const PREFIX: &str = "backups/";
-const DUMP: &str = ".dump";
-const MANIFEST: &str = ".json";
+const DUMP_EXTENSION: &str = ".dump";
+const MANIFEST_EXTENSION: &str = ".json";
 
-/// What stands beside a dump, as JSON: enough to know what it is, and what restoring it needs, without a platform
-/// database. What a later version adds is passed over.
+/// The description of a dump, stored beside it as JSON. It is sufficient to restore the dump without the platform
+/// database. Unknown fields are ignored, so that later versions can add some.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupManifest {
     /// `platform` or `project:<id>`.
     pub target: String,
-    /// The project's name at that time.
+    /// The project's name when the backup was created.
     #[serde(default)]
     pub title: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// Bytes of the dump.
+    /// Size of the dump.
     pub size_bytes: u64,
-    /// Of the dump; hexadecimal.
+    /// SHA-256 of the dump, in hexadecimal.
     pub sha256: String,
-    /// Of Postgres, for example `15.14`.
+    /// Version of Postgres, for example `15.14`.
     pub server_version: String,
-    /// Of `pg_dump`.
+    /// Version of `pg_dump`.
     #[serde(default)]
     pub dump_version: Option<String>,
     #[serde(default)]
     pub atlashub_version: Option<String>,
-    /// Names the master key that opens what is sealed in a dump of the platform.
+    /// Id of the master key that decrypts the sealed values in a dump of the platform.
     #[serde(default)]
     pub master_key_id: Option<String>,
     #[serde(default)]
     pub run_id: Option<String>,
-    /// Rows of every table, from the snapshot that was dumped.
+    /// Number of rows of every table in the dumped snapshot.
     #[serde(default)]
     pub tables: Vec<ManifestTable>,
 }
@@ -51,11 +51,14 @@ pub struct ManifestTable {
 }
 
 impl BackupManifest {
-    /// What is wrong with what was read, in words; else the database that it is of.
+    /// Checks the manifest and returns the database of the backup.
+    ///
+    /// # Errors
+    /// Returns a message that names the invalid field.
     pub fn check(&self) -> Result<DatabaseName, String> {
         let target = self.target.parse::<DatabaseName>().map_err(|error| error.to_string())?;
         if !is_sha256(&self.sha256) {
-            return Err("`sha256` is not 64 hexadecimal digits".to_owned());
+            return Err("`sha256` is not 64 lowercase hexadecimal digits".to_owned());
         }
         if i64::try_from(self.size_bytes).is_err() {
             return Err("`sizeBytes` is out of range".to_owned());
@@ -64,7 +67,8 @@ impl BackupManifest {
     }
 }
 
-/// The id of the backup with this object key: the same wherever the catalogue is made.
+/// Returns the id of the backup with this object key. It only depends on the key, so a rebuilt catalogue has the same
+/// ids.
 pub fn backup_id(object_key: &str) -> Uuid {
     let digest: [u8; 32] = Sha256::digest(object_key.as_bytes()).into();
     let mut bytes = [0_u8; 16];
@@ -76,18 +80,18 @@ pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The key of the dump that a manifest stands beside; none where the key is no manifest's.
+/// Returns the key of a manifest's dump, or None if the key is not a manifest's.
 pub(super) fn object_key_of(manifest_key: &str) -> Option<String> {
-    let stem = manifest_key.strip_prefix(PREFIX).and(manifest_key.strip_suffix(MANIFEST))?;
-    Some(format!("{stem}{DUMP}"))
+    let stem = manifest_key.strip_prefix(PREFIX).and(manifest_key.strip_suffix(MANIFEST_EXTENSION))?;
+    Some(format!("{stem}{DUMP_EXTENSION}"))
 }
 
-/// Whether these are keys of a dump and of the manifest beside it.
-pub(super) fn are_beside(object_key: &str, manifest_key: &str) -> bool {
+/// Returns whether these are the keys of a dump and of its manifest.
+pub(super) fn belong_together(object_key: &str, manifest_key: &str) -> bool {
     object_key_of(manifest_key).as_deref() == Some(object_key)
 }
 
-/// What browsers save a dump as: `backups/project/x/T-run.dump` → `project-x-T-run.dump`.
+/// Returns the file name for downloads: `backups/project/x/T-run.dump` → `project-x-T-run.dump`.
 pub(super) fn file_name(object_key: &str) -> String {
     let name = object_key.strip_prefix(PREFIX).unwrap_or(object_key);
     name.chars()
@@ -100,21 +104,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_stands_beside_its_dump() {
+    fn manifest_and_dump_keys_differ_only_in_their_extension() {
         assert_eq!(object_key_of("backups/platform/a.json").as_deref(), Some("backups/platform/a.dump"));
-        assert!(are_beside("backups/platform/a.dump", "backups/platform/a.json"));
+        assert!(belong_together("backups/platform/a.dump", "backups/platform/a.json"));
         for (object, manifest) in [
             ("backups/platform/a.dump", "backups/platform/b.json"),
             ("logs/a.dump", "logs/a.json"),
             ("backups/platform/a.json", "backups/platform/a.json"),
         ] {
-            assert!(!are_beside(object, manifest), "{object} {manifest}");
+            assert!(!belong_together(object, manifest), "{object} {manifest}");
         }
         assert_eq!(file_name("backups/project/abcdefgh/x.dump"), "project-abcdefgh-x.dump");
     }
 
     #[test]
-    fn ids_depend_on_the_key_alone() {
+    fn backup_id_depends_only_on_the_key() {
         assert_eq!(backup_id("backups/a.dump"), backup_id("backups/a.dump"));
         assert_ne!(backup_id("backups/a.dump"), backup_id("backups/b.dump"));
     }

@@ -1,6 +1,6 @@
-//! The fixed SQL of the catalogue.
+//! The fixed SQL of backups.
 
-use api_types::{Backup, BackupState};
+use api_types::{Backup, BackupState, RunStatus};
 use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
@@ -15,11 +15,20 @@ pub(super) struct BackupRow {
     pub created_at: DateTime<Utc>,
     pub size_bytes: i64,
     pub sha256: String,
-    pub state: String,
+    pub state: BackupState,
     pub object_key: String,
     pub manifest_key: String,
     pub run_id: Option<Uuid>,
     pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// The columns of an entry that are compared with the bucket.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct CatalogueKeys {
+    pub id: Uuid,
+    pub object_key: String,
+    pub manifest_key: String,
+    pub state: BackupState,
 }
 
 impl BackupRow {
@@ -31,11 +40,7 @@ impl BackupRow {
             created_at: self.created_at,
             size_bytes: self.size_bytes,
             sha256: self.sha256.clone(),
-            state: match self.state.as_str() {
-                "verified" => BackupState::Verified,
-                "missing" => BackupState::Missing,
-                _ => BackupState::Ready,
-            },
+            state: self.state,
             object_key: self.object_key.clone(),
             manifest_key: self.manifest_key.clone(),
             run_id: self.run_id.map(|id| id.to_string()),
@@ -44,7 +49,7 @@ impl BackupRow {
     }
 }
 
-/// Newest first; `before` is time and id of the last one of the page before.
+/// Returns a page of backups, newest first. `before` is time and id of the last backup of the previous page.
 pub(super) async fn backups(
     pool: &PgPool,
     limit: i64,
@@ -63,7 +68,7 @@ pub(super) async fn backups(
     .await
 }
 
-/// Those that are in storage, newest first; of one target, or all.
+/// Returns the backups that are not missing, newest first, optionally of one target.
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
@@ -85,12 +90,11 @@ pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>>
     .await
 }
 
-/// Id, key of the dump, key of the manifest, and state of every entry.
-pub(super) async fn keys(pool: &PgPool) -> Result<Vec<(Uuid, String, String, String)>> {
+pub(super) async fn catalogue_keys(pool: &PgPool) -> Result<Vec<CatalogueKeys>> {
     sqlx::query_as("SELECT id, object_key, manifest_key, state FROM backups").fetch_all(pool).await
 }
 
-/// Adds an entry; one that is there already only learns what it lacked.
+/// Inserts an entry. If it exists already, only sets its run and title where they are missing.
 pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id)
@@ -117,7 +121,7 @@ pub(super) async fn mark_missing(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
     Ok(result.rows_affected())
 }
 
-/// What was missing is there again.
+/// Marks missing backups as ready or verified again.
 pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
     let result = sqlx::query(
         "UPDATE backups SET state = CASE WHEN verified_at IS NULL THEN 'ready' ELSE 'verified' END
@@ -129,7 +133,7 @@ pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
     Ok(result.rows_affected())
 }
 
-/// False where there is no such entry.
+/// Returns false if the entry doesn't exist.
 pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Result<bool> {
     let result = sqlx::query("UPDATE backups SET state = 'verified', verified_at = now() WHERE id = $1")
         .bind(id)
@@ -145,16 +149,16 @@ pub(super) async fn run_is_running(pool: &PgPool, run: Uuid) -> Result<bool> {
         .await
 }
 
-/// A project that waits for its last backup.
+/// A project that is deleted after its final backup.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct WaitingDeletion {
     pub id: String,
     pub name: String,
     pub run: Uuid,
-    /// Of the run; none where its history is gone.
-    pub status: Option<String>,
+    /// The run's status. None if the run was removed from the history.
+    pub status: Option<RunStatus>,
     pub error_text: Option<String>,
-    /// The run's backup is in the catalogue, and in storage.
+    /// Whether the run's backup is in the catalogue and not missing.
     pub backed_up: bool,
 }
 
@@ -170,7 +174,8 @@ pub(super) async fn waiting_deletions(pool: &PgPool) -> Result<Vec<WaitingDeleti
     .await
 }
 
-pub(super) async fn is_waited_for(pool: &PgPool, run: Uuid) -> Result<bool> {
+/// Returns whether a project's deletion waits for the run.
+pub(super) async fn is_final_backup(pool: &PgPool, run: Uuid) -> Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM projects WHERE delete_after_run = $1)")
         .bind(run)
         .fetch_one(pool)

@@ -13,11 +13,13 @@ use crate::{
     plugins::{BackupCatalogue as _, CatalogueError},
 };
 
-/// A signed download must begin within this; it may end later.
-const DOWNLOAD_LIFE: Duration = Duration::from_secs(3600);
+/// A signed download must start within this time. It may end later.
+const DOWNLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// All backups, newest first. What storage has and the catalogue lacked is in it; a backup whose dump is gone from storage
-/// is `missing`.
+/// Lists backups, newest first.
+///
+/// The first page synchronizes the catalogue with the object store: it adds backups
+/// that the catalogue lacked, and marks backups whose dump is gone as `missing`.
 #[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(PageQuery),
     responses((status = 200, body = Page<Backup>)))]
 pub(crate) async fn list_backups(
@@ -26,12 +28,12 @@ pub(crate) async fn list_backups(
 ) -> ApiResult<ApiJson<Page<Backup>>> {
     let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&query)?;
     if request.after.is_none()
-        && let Err(error) = state.catalogue.compare_with_storage().await
+        && let Err(error) = state.catalogue.sync_with_storage().await
     {
-        // The catalogue as it was last seen says more than an error.
+        // An outdated list is more useful than an error.
         tracing::warn!(
             error = format!("{:#}", anyhow::Error::from(error)),
-            "backups could not be compared with storage"
+            "the backup catalogue could not be synchronized with the object store"
         );
     }
     let rows = queries::backups(&state.platform, request.fetch(), request.after).await?;
@@ -39,18 +41,22 @@ pub(crate) async fn list_backups(
     Ok(ApiJson(Page { items: page.items.iter().map(|row| row.to_wire()).collect(), next_cursor: page.next_cursor }))
 }
 
-/// Makes a backup now: a run like any other, which can be watched and cancelled.
+/// Creates a backup.
+///
+/// Starts a run, which can be watched and cancelled like any other.
 #[utoipa::path(post, path = "/admin/v1/backups", tag = "backups", request_body = CreateBackup,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 pub(crate) async fn create_backup(
     State(state): State<BackupsState>,
     ApiJson(request): ApiJson<CreateBackup>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, ApiJson<RunStarted>)> {
-    let run = state.begin(&request.target).await?;
+    let run = state.start_backup(&request.target).await?;
     Ok((StatusCode::ACCEPTED, Extension(AuditTarget(request.target)), ApiJson(RunStarted { run_id: run.to_string() })))
 }
 
-/// A link to the dump, which any `pg_restore` reads.
+/// Creates a download URL for a backup.
+///
+/// The URL returns the dump, which any `pg_restore` of the same version or newer reads.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/download", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 200, body = BackupDownload), (status = 404, body = ErrorBody)))]
 pub(crate) async fn sign_backup_download(
@@ -59,28 +65,32 @@ pub(crate) async fn sign_backup_download(
 ) -> ApiResult<ApiJson<BackupDownload>> {
     let backup = queries::backup(&state.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
     if state.store.head(PLATFORM_BUCKET, &backup.object_key).await?.is_none() {
-        return Err(ApiError::new(Code::ObjectNotFound, "The backup's dump is gone from storage.")
-            .with_hint("Delete the entry, and make a new backup."));
+        return Err(ApiError::new(Code::ObjectNotFound, "The backup's dump is missing in the object store.")
+            .with_hint("Delete the backup and create a new one."));
     }
     let disposition = format!("attachment; filename=\"{}\"", file_name(&backup.object_key));
     let signed =
-        state.store.presign_get(PLATFORM_BUCKET, &backup.object_key, Some(&disposition), DOWNLOAD_LIFE).await?;
-    Ok(ApiJson(BackupDownload { download_url: signed.url, expires_in: DOWNLOAD_LIFE.as_secs() }))
+        state.store.presign_get(PLATFORM_BUCKET, &backup.object_key, Some(&disposition), DOWNLOAD_URL_LIFETIME).await?;
+    Ok(ApiJson(BackupDownload { download_url: signed.url, expires_in: DOWNLOAD_URL_LIFETIME.as_secs() }))
 }
 
-/// Verifies a backup: a run that restores it into a scratch database, compares every table's rows with the manifest, and
-/// drops it. The run fails where something differs; else the backup is `verified`.
+/// Verifies a backup.
+///
+/// Starts a run that restores the backup into a scratch database, compares the number of rows of every table with the
+/// manifest, and removes the database. The run fails if something differs. Otherwise the backup becomes `verified`.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 pub(crate) async fn verify_backup(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<Uuid>,
 ) -> ApiResult<(StatusCode, ApiJson<RunStarted>)> {
-    let run = state.begin_verify(id).await?;
+    let run = state.start_verification(id).await?;
     Ok((StatusCode::ACCEPTED, ApiJson(RunStarted { run_id: run.to_string() })))
 }
 
-/// Removes a backup: dump, manifest and entry.
+/// Deletes a backup.
+///
+/// Removes the dump, the manifest and the catalogue entry.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_backup(
@@ -96,7 +106,7 @@ impl From<CatalogueError> for ApiError {
         match error {
             CatalogueError::NotFound => Self::not_found("backup"),
             CatalogueError::Invalid(problem) | CatalogueError::Unverified(problem) => Self::invalid(problem),
-            CatalogueError::LeaseLost => Self::new(Code::Conflict, "The run doesn't hold its lease any more."),
+            CatalogueError::LeaseLost => Self::new(Code::Conflict, "The run no longer holds its lease."),
             CatalogueError::Unavailable { what, cause } => match what {
                 "the object store" => Self::unavailable("The object store", cause),
                 _ => Self::unavailable("The platform database", cause),

@@ -5,14 +5,13 @@ use futures_util::{StreamExt as _, stream};
 use super::manifest::{BackupManifest, PREFIX, object_key_of};
 use crate::object_store::{ObjectStore, PLATFORM_BUCKET, StoreResult};
 
-/// Objects asked for at once.
-const PAGE: i32 = 1000;
-/// A manifest names every table of a database.
-const LARGEST_MANIFEST: usize = 16 << 20;
-/// Manifests read at once.
-const PARALLEL: usize = 8;
+const PAGE_SIZE: i32 = 1000;
+/// Generous, because a manifest lists every table of a database.
+const MAX_MANIFEST_BYTES: usize = 16 << 20;
+/// Maximum number of manifests that are read at the same time.
+const MAX_PARALLEL_READS: usize = 8;
 
-/// A backup as storage alone tells of it.
+/// A backup as described by the object store alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBackup {
     pub object_key: String,
@@ -20,20 +19,20 @@ pub struct StoredBackup {
     pub manifest: BackupManifest,
 }
 
-/// Every backup whose dump and manifest are in storage, newest first. Needs no database.
-pub async fn stored_backups(store: &ObjectStore) -> StoreResult<Vec<StoredBackup>> {
-    let objects = objects(store).await?;
-    let mut backups = read_manifests(store, complete(&objects)).await?;
+/// Lists every backup whose dump and manifest are in the bucket, newest first. Needs no database.
+pub async fn list_stored_backups(store: &ObjectStore) -> StoreResult<Vec<StoredBackup>> {
+    let objects = list_objects(store).await?;
+    let mut backups = read_manifests(store, complete_manifests(&objects)).await?;
     backups.sort_by(|a, b| b.manifest.created_at.cmp(&a.manifest.created_at).then(b.object_key.cmp(&a.object_key)));
     Ok(backups)
 }
 
-/// Keys of all objects of backups, with their sizes; empty where there is no bucket yet.
-pub(super) async fn objects(store: &ObjectStore) -> StoreResult<BTreeMap<String, i64>> {
+/// Lists keys and sizes of all objects of backups. Returns an empty map if the bucket doesn't exist yet.
+pub(super) async fn list_objects(store: &ObjectStore) -> StoreResult<BTreeMap<String, i64>> {
     let mut objects = BTreeMap::new();
     let mut token: Option<String> = None;
     loop {
-        let page = match store.list_page(PLATFORM_BUCKET, PREFIX, PAGE, token.as_deref()).await {
+        let page = match store.list_page(PLATFORM_BUCKET, PREFIX, PAGE_SIZE, token.as_deref()).await {
             Err(error) if error.is_not_found() => return Ok(objects),
             page => page?,
         };
@@ -45,8 +44,8 @@ pub(super) async fn objects(store: &ObjectStore) -> StoreResult<BTreeMap<String,
     }
 }
 
-/// Keys of the manifests whose dump is there.
-pub(super) fn complete(objects: &BTreeMap<String, i64>) -> Vec<String> {
+/// Returns the keys of the manifests whose dump exists.
+pub(super) fn complete_manifests(objects: &BTreeMap<String, i64>) -> Vec<String> {
     objects
         .keys()
         .filter(|key| object_key_of(key).is_some_and(|object_key| objects.contains_key(&object_key)))
@@ -54,18 +53,18 @@ pub(super) fn complete(objects: &BTreeMap<String, i64>) -> Vec<String> {
         .collect()
 }
 
-/// Reads manifests; what can't be understood is logged and left out, and so is what is removed meanwhile.
+/// Reads manifests. Skips invalid manifests, which are logged, and manifests that were removed meanwhile.
 pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> StoreResult<Vec<StoredBackup>> {
     let read: Vec<StoreResult<Option<StoredBackup>>> =
-        stream::iter(keys).map(|key| read_manifest(store, key)).buffer_unordered(PARALLEL).collect().await;
+        stream::iter(keys).map(|key| read_manifest(store, key)).buffer_unordered(MAX_PARALLEL_READS).collect().await;
     let read: StoreResult<Vec<Option<StoredBackup>>> = read.into_iter().collect();
     Ok(read?.into_iter().flatten().collect())
 }
 
-/// None where it is gone or can't be understood.
+/// Returns None if the manifest is missing or invalid.
 pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> StoreResult<Option<StoredBackup>> {
     let Some(object_key) = object_key_of(&manifest_key) else { return Ok(None) };
-    let text = match store.get_small(PLATFORM_BUCKET, &manifest_key, LARGEST_MANIFEST).await {
+    let text = match store.get_small(PLATFORM_BUCKET, &manifest_key, MAX_MANIFEST_BYTES).await {
         Err(error) if error.is_not_found() => return Ok(None),
         text => text?,
     };
@@ -73,7 +72,7 @@ pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> 
     match manifest.and_then(|manifest| manifest.check().map(|_| manifest)) {
         Ok(manifest) => Ok(Some(StoredBackup { object_key, manifest_key, manifest })),
         Err(problem) => {
-            tracing::warn!(key = manifest_key, problem, "a backup's manifest can't be understood, so it isn't listed");
+            tracing::warn!(key = manifest_key, problem, "a backup's manifest is invalid; the backup is not listed");
             Ok(None)
         }
     }

@@ -1,4 +1,4 @@
-//! Verifying a backup: restoring it, and comparing what is there then with what the manifest says.
+//! Verifies a backup: restores it into a scratch database, and compares the rows with the manifest.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,13 @@ use sqlx::Connection as _;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::{BackupsState, Catalogue, manifest::ManifestTable, queries, stored, stored::StoredBackup};
+use super::{
+    BackupsState, Catalogue,
+    catalogue::{database_error, storage_error},
+    manifest::ManifestTable,
+    queries,
+    stored::{self, StoredBackup},
+};
 use crate::{
     db::{
         DatabaseName, DbError,
@@ -21,21 +27,21 @@ use crate::{
     },
     error::{ApiError, ApiResult},
     jobs::{NewRun, Runs},
-    object_store::{ObjectStore, PLATFORM_BUCKET, StoreError},
+    object_store::{ObjectStore, PLATFORM_BUCKET},
     plugins::{BackupVerification, CatalogueError, RunLease, TableDifference},
     secrets,
 };
 
 const PLUGIN: &str = "backup";
 const JOB: &str = "verify";
-/// Restoring takes longer than dumping: indexes are built anew.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Enough for large databases. Restoring takes longer than dumping, because it rebuilds indexes.
+const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// Restores a backup into a scratch database, counts, and removes it again. Needs a Postgres server and the store, but no
-/// platform database. What is not as the manifest says is in the answer.
+/// Restores a backup into a scratch database, counts its rows, and removes the database. Needs a Postgres server and
+/// the object store, but no platform database. The result lists the differences from the manifest.
 ///
 /// # Errors
-/// `Unverified` where the dump is not the one that was made, or can't be restored; `Unavailable`.
+/// `Unverified` if the dump was changed or can't be restored, `Unavailable` if Postgres or the store is unavailable.
 pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
@@ -43,8 +49,8 @@ pub async fn verify_stored(
     run: Uuid,
 ) -> Result<BackupVerification, CatalogueError> {
     let (begun, manifest) = (Instant::now(), &backup.manifest);
-    let object = store.get(PLATFORM_BUCKET, &backup.object_key).await.map_err(storage)?;
-    let Some((_, bytes)) = object else { return unverified("its dump is gone from storage") };
+    let object = store.get(PLATFORM_BUCKET, &backup.object_key).await.map_err(storage_error)?;
+    let Some((_, bytes)) = object else { return unverified("its dump is missing in the object store") };
     let (mut digest, mut size) = (Sha256::new(), 0_u64);
     let mut bytes = bytes.map(|chunk| {
         let chunk = chunk.map_err(std::io::Error::other)?;
@@ -55,28 +61,28 @@ pub async fn verify_stored(
     let archive = Archive { bytes: &mut bytes, dump_version: manifest.dump_version.as_deref() };
     let restored = restorer.restore(run, &secrets::random_password(), archive).await;
     drop(bytes);
-    // First of all whether this is the dump: one that was changed may fail in any way. Where it was not read to its end
-    // something else is wrong.
+    // The digest is checked first, because a changed dump may fail in any way. After other errors the dump was not read
+    // to its end.
     if matches!(restored, Ok(_) | Err(RestoreError::Failed(_))) {
-        let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex::encode(digest.finalize());
         if found != manifest.sha256 {
             return unverified(format!(
-                "the dump in storage is not the one that was made: its SHA-256 is {found} over {size} bytes, the manifest says {} over {}",
+                "the stored dump was changed: its SHA-256 is {found} over {size} bytes, but the manifest says {} over {}",
                 manifest.sha256, manifest.size_bytes
             ));
         }
     }
-    let restored = restored.map_err(restoring)?;
+    let restored = restored.map_err(restore_failure)?;
     Ok(BackupVerification {
         tables: restored.tables.len(),
         rows: restored.tables.iter().map(|table| table.rows).sum(),
-        differences: differences(&manifest.tables, &restored.tables),
+        differences: compare_tables(&manifest.tables, &restored.tables),
         size_bytes: size,
         duration: begun.elapsed(),
     })
 }
 
-/// Says in the catalogue that a backup was verified, where there is a catalogue that knows it.
+/// Marks a backup as verified in the catalogue. Returns false if the catalogue doesn't contain it.
 pub async fn mark_verified(database_url: &str, id: Uuid) -> Result<bool, sqlx::Error> {
     let mut connection = sqlx::PgConnection::connect(database_url).await?;
     let marked = queries::mark_verified(&mut connection, id).await?;
@@ -84,15 +90,15 @@ pub async fn mark_verified(database_url: &str, id: Uuid) -> Result<bool, sqlx::E
     Ok(marked)
 }
 
-/// Rows of a table: as the manifest has them, and as they were counted.
+/// Number of rows of a table: from the manifest, and as counted.
 #[derive(Default)]
 struct Rows {
     expected: Option<u64>,
     found: Option<u64>,
 }
 
-/// Tables whose rows are not as expected, that are missing, and that should not be there.
-fn differences(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDifference> {
+/// Returns the tables that are missing, unexpected, or have another number of rows than expected.
+fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDifference> {
     let mut tables: BTreeMap<(&str, &str), Rows> = BTreeMap::new();
     for table in expected {
         tables.entry((&table.schema, &table.table)).or_default().expected = Some(table.rows);
@@ -112,51 +118,56 @@ fn differences(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDiff
         .collect()
 }
 
-impl Catalogue {
-    /// Verifies a backup for a run; the catalogue says so if it is as it should be.
-    pub(super) async fn verify_for_run(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError> {
-        let row = queries::backup(&self.platform, id).await.map_err(database)?.ok_or(CatalogueError::NotFound)?;
-        let backup = stored::read_manifest(&self.store, row.manifest_key.clone()).await.map_err(storage)?;
-        let Some(backup) = backup else {
-            return unverified("its manifest is gone from storage, or can't be understood");
-        };
-        if (&backup.manifest.sha256, &backup.manifest.target) != (&row.sha256, &row.target) {
-            return unverified("its manifest in storage is of another dump than the catalogue says");
-        }
-        let (store, restorer) = (self.store.clone(), self.restorer.clone());
-        // A task of its own: hashing is no processor time of the plugin's. Ended with the call.
-        let verifying = tokio::spawn(async move { verify_stored(&store, &restorer, &backup, run.run_id).await });
-        let verification = AbortOnDropHandle::new(verifying)
-            .await
-            .map_err(|error| CatalogueError::Unavailable { what: "Postgres", cause: error.into() })??;
-        if verification.differences.is_empty() {
-            let mut transaction = self.platform.begin().await.map_err(database)?;
-            if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database)? {
-                return Err(CatalogueError::LeaseLost);
-            }
-            queries::mark_verified(&mut transaction, id).await.map_err(database)?;
-            transaction.commit().await.map_err(database)?;
-        }
-        tracing::info!(
-            target = row.target,
-            key = row.object_key,
-            tables = verification.tables,
-            rows = verification.rows,
-            differences = verification.differences.len(),
-            duration_ms = verification.duration.as_millis() as u64,
-            "verified a backup"
-        );
-        Ok(verification)
+/// Verifies a backup for a run. Marks it as verified if nothing differs.
+pub(super) async fn verify_for_run(
+    catalogue: &Catalogue,
+    id: Uuid,
+    run: RunLease,
+) -> Result<BackupVerification, CatalogueError> {
+    let row =
+        queries::backup(&catalogue.platform, id).await.map_err(database_error)?.ok_or(CatalogueError::NotFound)?;
+    let backup = stored::read_manifest(&catalogue.store, row.manifest_key.clone()).await.map_err(storage_error)?;
+    let Some(backup) = backup else {
+        return unverified("its manifest is missing in the object store or invalid");
+    };
+    if (&backup.manifest.sha256, &backup.manifest.target) != (&row.sha256, &row.target) {
+        return unverified("its manifest describes another dump than the catalogue");
     }
+    let (store, restorer) = (catalogue.store.clone(), catalogue.restorer.clone());
+    // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
+    let verifying = tokio::spawn(async move { verify_stored(&store, &restorer, &backup, run.run_id).await });
+    let verification = AbortOnDropHandle::new(verifying)
+        .await
+        .map_err(|error| CatalogueError::Unavailable { what: "Postgres", cause: error.into() })??;
+    if verification.differences.is_empty() {
+        let mut transaction = catalogue.platform.begin().await.map_err(database_error)?;
+        if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {
+            return Err(CatalogueError::LeaseLost);
+        }
+        queries::mark_verified(&mut transaction, id).await.map_err(database_error)?;
+        transaction.commit().await.map_err(database_error)?;
+    }
+    tracing::info!(
+        target = row.target,
+        key = row.object_key,
+        tables = verification.tables,
+        rows = verification.rows,
+        differences = verification.differences.len(),
+        duration_ms = verification.duration.as_millis() as u64,
+        "verified a backup"
+    );
+    Ok(verification)
+}
 
-    /// Removes scratch databases and roles that a killed process left; answers their names. One whose run still goes on
-    /// stays.
-    pub async fn remove_leftover_scratches(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
+impl Catalogue {
+    /// Removes scratch databases and roles that a killed process left behind, except those of running runs. Returns
+    /// the removed names.
+    pub async fn remove_leftover_scratch_databases(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
         let mut removed = Vec::new();
-        for name in self.restorer.leftovers().await? {
+        for name in self.restorer.list_leftovers().await? {
             if !queries::run_is_running(&self.platform, name.run).await? {
                 self.restorer.remove(&name).await?;
-                tracing::info!(%name, "removed what was left of a verification");
+                tracing::info!(%name, "removed the scratch database of an interrupted verification");
                 removed.push(name);
             }
         }
@@ -165,13 +176,13 @@ impl Catalogue {
 }
 
 impl BackupsState {
-    /// Begins to verify a backup, and answers the run.
+    /// Starts the verification of a backup. Returns the id of its run.
     ///
     /// # Errors
-    /// 404 where there is none.
-    pub async fn begin_verify(&self, id: Uuid) -> ApiResult<Uuid> {
+    /// 404 if the backup doesn't exist.
+    pub async fn start_verification(&self, id: Uuid) -> ApiResult<Uuid> {
         let row = queries::backup(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
-        // A run belongs to its project while there is one.
+        // The run belongs to the project, unless the project was deleted.
         let project_id = match row.target.parse() {
             Ok(DatabaseName::Project(project)) => {
                 match self.databases.title(&DatabaseName::Project(project.clone())).await {
@@ -187,7 +198,7 @@ impl BackupsState {
             plugin_job: JOB.to_owned(),
             params: json!({ "backup": id }),
             project_id,
-            timeout: LONGEST,
+            timeout: RUN_TIMEOUT,
         };
         self.jobs.start_run(&run).await
     }
@@ -197,12 +208,12 @@ fn unverified<T>(problem: impl Into<String>) -> Result<T, CatalogueError> {
     Err(CatalogueError::Unverified(problem.into()))
 }
 
-fn restoring(error: RestoreError) -> CatalogueError {
+fn restore_failure(error: RestoreError) -> CatalogueError {
     match error {
         RestoreError::Unreachable(cause) => CatalogueError::Unavailable { what: "Postgres", cause },
         RestoreError::Archive(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
         RestoreError::NotRun(cause) => {
-            // Names paths.
+            // The cause contains paths.
             tracing::error!(cause = format!("{cause:#}"), "pg_restore could not be run");
             CatalogueError::Unverified("pg_restore could not be run; the server's log has the cause".to_owned())
         }
@@ -210,23 +221,15 @@ fn restoring(error: RestoreError) -> CatalogueError {
     }
 }
 
-fn database(error: sqlx::Error) -> CatalogueError {
-    CatalogueError::Unavailable { what: "the platform database", cause: error.into() }
-}
-
-fn storage(error: StoreError) -> CatalogueError {
-    CatalogueError::Unavailable { what: "the object store", cause: error.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn missing_additional_and_other_tables_are_differences() {
+    fn missing_unexpected_and_changed_tables_are_differences() {
         let expected = |table: &str, rows| ManifestTable { schema: "public".to_owned(), table: table.to_owned(), rows };
         let found = |table: &str, rows| TableRows { schema: "public".to_owned(), table: table.to_owned(), rows };
-        let differences = differences(
+        let differences = compare_tables(
             &[expected("same", 1), expected("fewer", 3), expected("missing", 0)],
             &[found("additional", 0), found("same", 1), found("fewer", 2)],
         );

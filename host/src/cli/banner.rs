@@ -1,11 +1,11 @@
-//! What the embedded start tells the person in front of it.
+//! The text that `serve` prints once the embedded services are ready.
 
 use std::{fmt::Write, net::SocketAddr, path::Path};
 
 pub(super) struct Banner<'a> {
     pub(super) public_url: &'a str,
     pub(super) admin: SocketAddr,
-    /// Signs in once; it is in the fragment, which browsers send to nobody.
+    /// Signs in once. Printed as a URL fragment, which browsers don't send to servers.
     pub(super) sign_in_code: &'a str,
     pub(super) admin_token_file: Option<&'a Path>,
     pub(super) data_dir: &'a Path,
@@ -13,7 +13,7 @@ pub(super) struct Banner<'a> {
 
 impl Banner<'_> {
     pub(super) fn print(&self) {
-        say!("{}", self.text());
+        print_stdout!("{}", self.text());
     }
 
     fn text(&self) -> String {

@@ -6,7 +6,7 @@ use crate::{
     embedded::EmbeddedError,
 };
 
-/// How a command ended that did not do what it was asked: one line for stderr, and the exit code.
+/// A failed command: one line for stderr, and the exit code.
 #[derive(Debug)]
 pub(super) struct CommandError {
     line: String,
@@ -22,12 +22,13 @@ impl CommandError {
         Self { line: line.into(), code: 2 }
     }
 
-    /// What it says, without the program's name.
+    /// Returns the message as one line.
     pub(super) fn line(&self) -> String {
-        // Causes come from elsewhere and may have more lines.
+        // Causes from other libraries may have several lines.
         self.line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// Prints the error to stderr and returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
         eprintln!("atlashub: {}", self.line());
         ExitCode::from(self.code)
@@ -64,11 +65,11 @@ impl From<MigrationError> for CommandError {
 
 impl From<sqlx::Error> for CommandError {
     fn from(error: sqlx::Error) -> Self {
-        Self::failed(format!("The platform database did not answer as it should: {error}."))
+        Self::failed(format!("A query of the platform database failed: {error}."))
     }
 }
 
-/// For what has no words of its own: the whole chain of causes.
+/// Reports the whole chain of causes.
 impl From<anyhow::Error> for CommandError {
     fn from(error: anyhow::Error) -> Self {
         Self::failed(format!("{error:#}."))

@@ -8,7 +8,9 @@ use crate::{
     secrets::Sealer,
 };
 
-/// Keys of the platform itself.
+const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Manage the platform's master key
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct KeysArguments {
@@ -18,11 +20,12 @@ pub(super) struct KeysArguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum KeysCommand {
-    /// Seal everything anew with PLATFORM_MASTER_KEY, while nodes run.
+    /// Encrypt all stored secrets with the new master key
     ///
-    /// First restart every node with the new key in PLATFORM_MASTER_KEY and the old one in
-    /// PLATFORM_MASTER_KEY_PREVIOUS, then run this with the same two, then remove the old one. Can be stopped
-    /// and run again.
+    /// First restart every node with the new key in PLATFORM_MASTER_KEY and the old key in
+    /// PLATFORM_MASTER_KEY_PREVIOUS. Then run this command with the same two variables. Then remove
+    /// PLATFORM_MASTER_KEY_PREVIOUS from every node. Nodes keep running meanwhile. The command can be interrupted and
+    /// run again.
     RotateMaster,
 }
 
@@ -50,14 +53,15 @@ pub(super) async fn run(arguments: &KeysArguments) -> Result<ExitCode, CommandEr
 
 async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandError> {
     let services = &running.services;
-    drop(server::reach(services.database_url.expose(), Duration::from_secs(10)).await?);
+    drop(server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?);
     let pool = db::platform::connect(services.database_url.expose(), 1)?;
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
     let report = app::reseal_all(&pool, &sealer).await;
     pool.close().await;
     let report = report.map_err(anyhow::Error::from)?;
-    say!(
-        "Sealed {} values anew with key {}; {} were already. PLATFORM_MASTER_KEY_PREVIOUS can be removed from every node now.",
+    print_stdout!(
+        "Encrypted {} values with key {}; {} were encrypted with it already. PLATFORM_MASTER_KEY_PREVIOUS can now be \
+         removed from every node.",
         report.resealed,
         sealer.current_key(),
         report.already_current

@@ -1,4 +1,4 @@
-//! The listeners: bound with a clear error, served until the end is asked for, drained.
+//! Binds the listeners, serves requests until the shutdown, and waits for requests in flight.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::config::ConfigError;
 
-/// A port that was taken, with the surface it is for.
+/// A bound listener of a surface.
 pub(super) struct Surface {
     name: &'static str,
     listener: TcpListener,
@@ -15,26 +15,26 @@ pub(super) struct Surface {
 }
 
 impl Surface {
-    /// `variable` is the one that says the address.
+    /// Binds the address. `variable` is the environment variable that sets it.
     pub(super) async fn bind(
         name: &'static str,
         variable: &'static str,
         address: SocketAddr,
     ) -> Result<Self, ConfigError> {
-        let wrong = |error: std::io::Error| {
+        let bind_error = |error: std::io::Error| {
             ConfigError::new(
                 variable,
-                format!("is {address}, which can't be listened on ({error})"),
-                "stop what uses the port, or set it to another address",
+                format!("is {address}, but listening there failed ({error})"),
+                "stop the program that uses the port, or set the variable to another address",
             )
         };
-        let listener = TcpListener::bind(address).await.map_err(wrong)?;
-        let address = listener.local_addr().map_err(wrong)?;
+        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+        let address = listener.local_addr().map_err(bind_error)?;
         Ok(Self { name, listener, address })
     }
 }
 
-/// Serves until `stop` changes, then takes no more connections and waits for requests in flight, `drain` at most.
+/// Serves until `stop` becomes true. Then closes the listeners and waits up to `drain` for requests in flight.
 pub(super) async fn serve(
     surfaces: Vec<(Surface, Router)>,
     mut stop: watch::Receiver<bool>,
@@ -43,10 +43,10 @@ pub(super) async fn serve(
     let mut servers = JoinSet::new();
     for (surface, router) in surfaces {
         tracing::info!(address = %surface.address, "the {} surface is listening", surface.name);
-        // Answers are written whole: waiting to fill a packet would only delay them.
+        // Responses are written as a whole, so waiting to fill a packet would only delay them.
         let listener = surface.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection's delay could not be switched off");
+                tracing::debug!(%error, "TCP_NODELAY could not be set on a connection");
             }
         });
         let mut stop = stop.clone();
@@ -55,13 +55,16 @@ pub(super) async fn serve(
         servers.spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future());
     }
     tokio::select! {
-        // Before the end was asked for, a server only ends by failing.
+        // Before the shutdown, a server only ends with an error.
         Some(Ok(Err(error))) = servers.join_next() => return Err(error),
         _ = stop.wait_for(|stop| *stop) => {}
     }
     let drained = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, drained).await.is_err() {
-        tracing::warn!(drain_s = drain.as_secs(), "some requests did not end in time and were cut off");
+        tracing::warn!(
+            drain_s = drain.as_secs(),
+            "some requests did not complete before the shutdown and were cut off"
+        );
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The log: one line an event on stderr, as text or JSON.
+//! Sets up the log: one line per event on stderr, as text or JSON.
 
 use std::io::IsTerminal;
 
@@ -7,9 +7,9 @@ use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt
 
 use crate::config::{ConfigError, Vars};
 
-/// Crates that log statements, values, headers or keys at their lower levels, with the most they may say.
-/// `ATLASHUB_LOG` can't lift it.
-const QUIET: &[(&str, LevelFilter)] = &[
+/// Crates that log statements, values, headers or keys at verbose levels, with their maximum level. `ATLASHUB_LOG`
+/// can't raise it.
+const MAX_LEVELS: &[(&str, LevelFilter)] = &[
     ("aws_config", LevelFilter::WARN),
     ("aws_runtime", LevelFilter::WARN),
     ("aws_sdk_s3", LevelFilter::WARN),
@@ -20,11 +20,11 @@ const QUIET: &[(&str, LevelFilter)] = &[
     ("postgres", LevelFilter::WARN),
     ("reqwest", LevelFilter::WARN),
     ("rustls", LevelFilter::WARN),
-    // Calls every 404 an error; the store logs its real failures itself.
+    // Logs every 404 as an error. The store logs its failures itself.
     ("s3s", LevelFilter::OFF),
-    // Warns of slow statements with their text, which may hold a role's password.
+    // Warns about slow statements with their text, which may contain a role's password.
     ("sqlx", LevelFilter::ERROR),
-    // Tells of each sweep that it looks at.
+    // Logs every check of every sweep.
     ("tokio_cron_scheduler", LevelFilter::WARN),
     ("tokio_postgres", LevelFilter::WARN),
     ("tower", LevelFilter::WARN),
@@ -39,7 +39,7 @@ pub(super) fn start(vars: &Vars, json: bool, default_filter: &str) -> Result<(),
             "set it to a filter such as info,atlashub=debug",
         )
     })?;
-    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_say));
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_allowed));
     let started = if json {
         registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
     } else {
@@ -47,17 +47,17 @@ pub(super) fn start(vars: &Vars, json: bool, default_filter: &str) -> Result<(),
         registry.with(fmt::layer().with_ansi(ansi).with_writer(std::io::stderr)).try_init()
     };
     if let Err(error) = started {
-        tracing::debug!(%error, "the log was started before");
+        tracing::debug!(%error, "logging was already set up");
     }
     Ok(())
 }
 
-fn may_say(metadata: &Metadata<'_>) -> bool {
-    most(metadata.target()).is_none_or(|most| *metadata.level() <= most)
+fn is_allowed(metadata: &Metadata<'_>) -> bool {
+    max_level(metadata.target()).is_none_or(|max| *metadata.level() <= max)
 }
 
-fn most(target: &str) -> Option<LevelFilter> {
-    QUIET.iter().find(|(crates, _)| target.starts_with(crates)).map(|(_, level)| *level)
+fn max_level(target: &str) -> Option<LevelFilter> {
+    MAX_LEVELS.iter().find(|(crates, _)| target.starts_with(crates)).map(|(_, level)| *level)
 }
 
 #[cfg(test)]
@@ -65,12 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_that_see_values_are_kept_quiet() {
-        assert_eq!(most("tokio_postgres::query"), Some(LevelFilter::WARN));
-        assert_eq!(most("tokio_cron_scheduler::scheduler"), Some(LevelFilter::WARN));
-        assert_eq!(most("sqlx::query"), Some(LevelFilter::ERROR));
-        assert_eq!(most("aws_smithy_runtime::client::orchestrator"), Some(LevelFilter::WARN));
-        assert_eq!(most("s3s::service"), Some(LevelFilter::OFF));
-        assert_eq!(most("atlashub::data"), None);
+    fn crates_that_log_values_have_a_maximum_level() {
+        assert_eq!(max_level("tokio_postgres::query"), Some(LevelFilter::WARN));
+        assert_eq!(max_level("tokio_cron_scheduler::scheduler"), Some(LevelFilter::WARN));
+        assert_eq!(max_level("sqlx::query"), Some(LevelFilter::ERROR));
+        assert_eq!(max_level("aws_smithy_runtime::client::orchestrator"), Some(LevelFilter::WARN));
+        assert_eq!(max_level("s3s::service"), Some(LevelFilter::OFF));
+        assert_eq!(max_level("atlashub::data"), None);
     }
 }

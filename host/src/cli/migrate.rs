@@ -8,15 +8,18 @@ use crate::{
     db::{migrations, server},
 };
 
-/// Bring the platform database's tables up to date.
+const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Apply pending migrations to the platform database
 ///
-/// `serve` does this by itself at every start. Safe to run again, and while nodes run: they take turns.
+/// `serve` does this at every start. The command can be repeated, and run while nodes run: a lock lets one process
+/// migrate at a time.
 #[derive(Debug, clap::Args)]
 pub(super) struct MigrateArguments {
-    /// List every migration with its state, and change nothing.
+    /// Only list every migration with its state: pending, applied, changed or unknown
     #[arg(long, conflicts_with = "dry_run")]
     status: bool,
-    /// Print the SQL that would run, and change nothing.
+    /// Only print the SQL of pending migrations
     #[arg(long)]
     dry_run: bool,
 }
@@ -26,13 +29,13 @@ pub(super) async fn run(arguments: &MigrateArguments) -> Result<ExitCode, Comman
     let config = Config::from_vars(&vars, Role::All)?;
     logging::start(&vars, config.log_json, "warn")?;
     let running = RunningServices::for_command(&config).await?;
-    let outcome = act(arguments, running.services.database_url.expose()).await;
+    let outcome = migrate(arguments, running.services.database_url.expose()).await;
     running.stop().await;
     outcome
 }
 
-async fn act(arguments: &MigrateArguments, database_url: &str) -> Result<ExitCode, CommandError> {
-    let mut connection = server::reach(database_url, Duration::from_secs(10)).await?;
+async fn migrate(arguments: &MigrateArguments, database_url: &str) -> Result<ExitCode, CommandError> {
+    let mut connection = server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await?;
     if arguments.status {
         let all = migrations::status(&mut connection).await?;
         all.iter().for_each(print_state);
@@ -43,33 +46,32 @@ async fn act(arguments: &MigrateArguments, database_url: &str) -> Result<ExitCod
         let all = migrations::status(&mut connection).await?;
         let pending: Vec<_> = all.iter().filter(|migration| migration.state == MigrationState::Pending).collect();
         for migration in &pending {
-            say!("-- {}\n{}", name(migration), migrations::text(migration.version).unwrap_or_default().trim_end());
+            print_stdout!(
+                "-- {}\n{}",
+                name(migration),
+                migrations::sql(migration.version).unwrap_or_default().trim_end()
+            );
         }
         if pending.is_empty() {
-            say!("-- Nothing to do: the platform database is up to date.");
+            print_stdout!("-- No pending migrations: the platform database is up to date.");
         }
         return Ok(ExitCode::SUCCESS);
     }
     drop(connection);
     let applied = migrations::apply(database_url).await?;
     for migration in &applied {
-        say!("applied  {}", name(migration));
+        print_stdout!("applied  {}", name(migration));
     }
     if applied.is_empty() {
-        say!("Nothing to do: the platform database is up to date.");
+        print_stdout!("No pending migrations: the platform database is up to date.");
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_state(migration: &Migration) {
-    let state = match migration.state {
-        MigrationState::Pending => "pending",
-        MigrationState::Applied => "applied",
-        MigrationState::Changed => "changed",
-        MigrationState::Unknown => "unknown",
-    };
+    let state = migration.state;
     let at = migration.applied_at.map(|at| format!("  {}", at.format("%Y-%m-%d %H:%M:%S UTC"))).unwrap_or_default();
-    say!("{state}  {}{at}", name(migration));
+    print_stdout!("{state}  {}{at}", name(migration));
 }
 
 fn name(migration: &Migration) -> String {

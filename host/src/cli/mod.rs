@@ -1,10 +1,14 @@
-//! The command line: reads arguments and configuration, calls what does the work, says how it ended.
+//! The command line: parses arguments and configuration, runs the command, and reports how it ended.
 //!
-//! Exit codes: 0 done; 1 it failed, or `doctor` found something; 2 wrong arguments or configuration. What a
-//! person or program asked for is on stdout, everything else on stderr.
+//! Exit codes: 0 for success; 1 for a failure, or if `doctor` found a problem; 2 for invalid arguments or
+//! configuration. Results go to stdout, everything else to stderr.
+//!
+//! Each subcommand is one module or folder: `serve`, `migrate`, `doctor`, `healthcheck`, `openapi`, `keys`, `backup`,
+//! `plugin`, and `run_postgres` (internal). They share `services` (external or embedded), `logging` and `error`;
+//! `listen` and `banner` belong to `serve`.
 
-/// Writes a line to stdout. Whoever reads it may have gone (`| head`): the work is finished all the same.
-macro_rules! say {
+/// Writes a line to stdout. Ignores errors, so that a command completes even if its reader has gone (`| head`).
+macro_rules! print_stdout {
     ($($argument:tt)*) => {{
         let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($argument)*)));
     }};
@@ -33,8 +37,8 @@ use error::CommandError;
 
 /// A personal, self-hosted backend platform: Postgres, storage, keys and jobs behind one HTTP API.
 ///
-/// Configured by environment variables and a `.env` file; docs/CONFIGURATION.md lists them. With none set,
-/// `atlashub serve` runs a Postgres and an object store of its own in ./.atlashub.
+/// Configured by environment variables and a `.env` file; docs/CONFIGURATION.md lists them. Without any
+/// configuration, `atlashub serve` runs a private Postgres and object store with their data in ./.atlashub.
 #[derive(Debug, Parser)]
 #[command(name = "atlashub", version, arg_required_else_help = true)]
 struct Arguments {
@@ -54,24 +58,24 @@ enum Command {
     Plugin(plugin::PluginArguments),
     #[command(name = crate::embedded::postgres::launch::LAUNCHER_SUBCOMMAND, hide = true)]
     RunPostgres(run_postgres::RunPostgresArguments),
-    /// Not for people: `serve` compiles plugins in a process of their own.
+    /// Internal: `serve` compiles plugins in a separate process.
     #[command(name = plugin_compiler::SUBCOMMAND, hide = true)]
     CompilePlugin,
 }
 
-/// The program.
+/// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
-    keep_pages_small();
+    disable_huge_pages();
     let command = match Arguments::parse().command {
-        // Becomes another program: nothing of ours may be set up before.
+        // Replaces this process by another program, so it runs before anything else is set up.
         Command::RunPostgres(arguments) => return run_postgres::run(arguments),
-        // Needs nothing of ours.
+        // Needs no runtime.
         Command::CompilePlugin => return plugin_compiler::compile_stdin(),
         command => command,
     };
-    // Every TLS connection needs a provider, and there must be one in the program.
+    // TLS connections use the process's default provider.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        tracing::debug!("a TLS provider was installed before");
+        tracing::debug!("a TLS provider was already installed");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -93,15 +97,15 @@ pub fn run() -> ExitCode {
             Command::CompilePlugin => Ok(plugin_compiler::compile_stdin()),
         }
     });
-    // A task that hangs must not hold up the end.
+    // Doesn't wait for tasks that hang.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|error| error.report())
 }
 
-/// A server that is idle most of its time would hold two MiB for each few KiB that it uses, where the system gives out huge pages unasked.
-fn keep_pages_small() {
+/// Disables transparent huge pages. With them, a mostly idle server would hold 2 MiB for each few KiB that it uses.
+fn disable_huge_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
-        tracing::debug!(%error, "the system decides on huge pages");
+        tracing::debug!(%error, "transparent huge pages could not be disabled");
     }
 }

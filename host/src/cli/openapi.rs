@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use super::error::CommandError;
 
-/// Print the OpenAPI 3.1 document of both surfaces.
+/// Print the OpenAPI 3.1 document of both surfaces
 ///
 /// Needs no configuration and no services.
 #[derive(Debug, clap::Args)]
@@ -11,7 +11,7 @@ pub(super) struct OpenapiArguments {}
 pub(super) fn run(_arguments: &OpenapiArguments) -> Result<ExitCode, CommandError> {
     let document = crate::router::openapi()
         .to_pretty_json()
-        .map_err(|error| CommandError::failed(format!("The document could not be written: {error}.")))?;
-    say!("{document}");
+        .map_err(|error| CommandError::failed(format!("The OpenAPI document could not be serialized: {error}.")))?;
+    print_stdout!("{document}");
     Ok(ExitCode::SUCCESS)
 }

@@ -3,8 +3,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use super::error::CommandError;
 use crate::embedded::postgres::launch::{Launch, become_program};
 
-/// Not for people: `serve` starts its embedded Postgres through this, so that Postgres shuts down when `serve`
-/// is killed.
+/// Internal: `serve` starts its embedded Postgres with this command, so that Postgres shuts down if `serve` is killed
 #[derive(Debug, clap::Args)]
 pub(super) struct RunPostgresArguments {
     #[arg(long)]
@@ -22,5 +21,5 @@ pub(super) fn run(arguments: RunPostgresArguments) -> ExitCode {
     let RunPostgresArguments { parent, uid, gid, program, arguments } = arguments;
     let launch = Launch { parent, uid, gid, program, arguments };
     let Err(error) = become_program(&launch);
-    CommandError::failed(format!("{} can't be run: {error}.", launch.program.display())).report()
+    CommandError::failed(format!("{} could not be started: {error}.", launch.program.display())).report()
 }

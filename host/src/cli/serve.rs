@@ -25,22 +25,25 @@ use crate::{
     router,
 };
 
-/// How long an external Postgres may take to come up.
-const POSTGRES_PATIENCE: Duration = Duration::from_secs(60);
-/// On top of the longest a request may take.
+/// How long to wait for an external Postgres at start.
+const POSTGRES_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time to drain requests at shutdown, in addition to the request timeout.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
-/// For writing down the last notifications; what is written down is delivered after the next start.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
+/// Time to store the last notifications at shutdown. Stored ones are delivered after the next start.
+const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Run the server.
+/// Run the server
 ///
-/// The public surface (ATLASHUB_PUBLIC_LISTEN, 127.0.0.1:8080) has /v1; the admin surface
-/// (ATLASHUB_ADMIN_LISTEN, 127.0.0.1:8081) has the dashboard and /admin/v1. Without ATLASHUB_DATABASE_URL and
-/// ATLASHUB_S3_ENDPOINT it runs a Postgres and an object store of its own under ATLASHUB_DATA_DIR and prints
-/// where to sign in. SIGTERM or Ctrl-C ends it in order, a second one at once.
+/// The public surface serves /v1 on ATLASHUB_PUBLIC_LISTEN (default 127.0.0.1:8080). The admin surface serves the
+/// dashboard and /admin/v1 on ATLASHUB_ADMIN_LISTEN (default 127.0.0.1:8081).
+///
+/// Without ATLASHUB_DATABASE_URL and ATLASHUB_S3_ENDPOINT, the server runs a private Postgres and object store with
+/// their data in ATLASHUB_DATA_DIR (default ./.atlashub), and prints a URL to sign in.
+///
+/// SIGTERM or Ctrl-C stops the server after requests in flight have completed. A second signal stops it immediately.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
-    /// What this process is: the API and the scheduler, or one of them.
+    /// Whether this process serves the API, runs jobs, or both
     #[arg(long, value_enum, default_value = "all")]
     role: Role,
 }
@@ -52,7 +55,7 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
     logging::start(&vars, config.log_json, "info")?;
     let stop = stop_on_signals()?;
 
-    // The data folder before the ports: a second start should hear of the first, not of its port.
+    // Locks the data folder before binding ports, so that a second server reports the first one and not its port.
     let external = services::external(&config)?;
     let held = if external.is_none() { Some(HeldDataFolder::lock(&config)?) } else { None };
     let (config, surfaces) = bind(config).await?;
@@ -61,18 +64,18 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
         (None, Some(held)) => {
             tokio::select! {
                 running = RunningServices::start(held, &config) => running?,
-                // Postgres was told to stop when what starts it was dropped.
+                // Dropping the future that starts Postgres stops Postgres.
                 () = stopped(stop.clone()) => return Ok(ExitCode::SUCCESS),
             }
         }
-        (None, None) => return Err(CommandError::failed("There are no services to run on.")),
+        (None, None) => return Err(CommandError::failed("No services are configured.")),
     };
     let outcome = serve(config, surfaces, &running, stop).await;
     running.stop().await;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Takes the ports, and tells the configuration where the system chose them.
+/// Binds the listeners, and updates the configuration with the ports that the system chose for port 0.
 async fn bind(mut config: Config) -> Result<(Config, Surfaces), CommandError> {
     let public = match config.role.serves_public() {
         true => Some(Surface::bind("public", "ATLASHUB_PUBLIC_LISTEN", config.public_listen).await?),
@@ -104,7 +107,7 @@ async fn serve(
 ) -> Result<(), CommandError> {
     let database_url = running.services.database_url.expose();
     tokio::select! {
-        connection = server::reach(database_url, POSTGRES_PATIENCE) => drop(connection?),
+        connection = server::connect_with_retry(database_url, POSTGRES_TIMEOUT) => drop(connection?),
         () = stopped(stop.clone()) => return Ok(()),
     }
     for migration in migrations::apply(database_url).await? {
@@ -114,7 +117,7 @@ async fn serve(
     let data_dir = config.data_dir.clone();
     let public_url = config.public_url.clone();
     let admin_address = surfaces.admin.address;
-    offer_plugin_folder(&config.plugin_dir);
+    create_plugin_folder(&config.plugin_dir);
     let app = App::build(config, &running.services)?;
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
@@ -143,41 +146,42 @@ async fn serve(
     });
     let ended = listen::serve(served, stop, drain).await;
     match &ended {
-        // Begun when the end was asked for, beside the requests that were still in flight.
+        // Has run since the shutdown signal, concurrently with draining requests.
         Ok(()) => drop(stopping_jobs.await),
         Err(_) => app.stop_jobs().await,
     }
-    app.notifier().flush(FLUSH_PATIENCE).await;
+    app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     app.platform().close().await;
     ended.map_err(|error| CommandError::failed(format!("The server stopped listening: {error}.")))
 }
 
-/// So that there is a place to drop plugins into. Nothing depends on it.
-fn offer_plugin_folder(path: &Path) {
+/// Creates the plugin folder for the owner's convenience. The server works without it.
+fn create_plugin_folder(path: &Path) {
     if let Err(error) = std::fs::create_dir_all(path) {
-        tracing::warn!(%error, folder = %path.display(), "the folder for plugins could not be made");
+        tracing::warn!(%error, folder = %path.display(), "the plugin folder could not be created");
     }
 }
 
-/// True from the first SIGTERM or SIGINT on; the second ends the process at once.
+/// Returns a receiver that becomes true at the first SIGTERM or SIGINT. A second signal exits the process immediately.
 fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
-    let failed = |error: std::io::Error| CommandError::failed(format!("Signals can't be heard: {error}."));
+    let failed =
+        |error: std::io::Error| CommandError::failed(format!("Signal handlers could not be installed: {error}."));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
-        let mut asked = 0;
+        let mut signals = 0;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            asked += 1;
-            if asked > 1 {
-                tracing::warn!("asked twice: ending at once");
+            signals += 1;
+            if signals > 1 {
+                tracing::warn!("received a second signal, exiting immediately");
                 std::process::exit(130);
             }
-            tracing::info!("stopping: requests in flight are finished first; a second signal ends at once");
+            tracing::info!("shutting down after requests in flight; a second signal exits immediately");
             sender.send_replace(true);
         }
     });

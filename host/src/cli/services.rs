@@ -1,4 +1,4 @@
-//! What a command runs on: the external services of the configuration, or the embedded ones.
+//! The services that a command uses: Postgres and object store, external or embedded.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,16 @@ use crate::{
 
 use super::error::CommandError;
 
-/// Services for as long as a command runs.
+/// The services of a running command.
 pub(super) struct RunningServices {
     pub(super) services: Services,
-    /// Started by this process, to be stopped by it.
+    /// The embedded services, if this process started them. It must stop them.
     pub(super) embedded: Option<Embedded>,
 }
 
 impl RunningServices {
-    /// For a command that ends by itself: where an `atlashub serve` runs on the data folder its services are
-    /// used, where none does they are started for the while.
+    /// Returns the services for a command that ends by itself. In embedded mode, uses the services of an
+    /// `atlashub serve` on the same data folder, or starts them until [`Self::stop`].
     pub(super) async fn for_command(config: &Config) -> Result<Self, CommandError> {
         if let Some(services) = external(config)? {
             return Ok(Self { services, embedded: None });
@@ -37,7 +37,7 @@ impl RunningServices {
         }
     }
 
-    /// Starts the embedded services on a data folder that this process holds.
+    /// Starts the embedded services on a data folder that this process has locked.
     pub(super) async fn start(held: HeldDataFolder, config: &Config) -> Result<Self, CommandError> {
         let embedded = held.start(config, own_program()).await?;
         match from_embedded(config, &embedded.services) {
@@ -59,15 +59,15 @@ impl RunningServices {
     }
 }
 
-/// The object store for as long as a command runs; there may be no Postgres.
+/// The object store of a running command that doesn't need Postgres.
 pub(super) struct RunningStore {
     pub(super) storage: ExternalStorageConfig,
-    /// Started by this process, to be stopped by it.
+    /// The embedded store, if this process started it. It must stop it.
     embedded: Option<EmbeddedStoreAlone>,
 }
 
 impl RunningStore {
-    /// As [`RunningServices::for_command`].
+    /// Like [`RunningServices::for_command`], for the object store alone.
     pub(super) async fn for_command(config: &Config) -> Result<Self, CommandError> {
         if let StorageConfig::External(storage) = &config.storage {
             return Ok(Self { storage: storage.clone(), embedded: None });
@@ -91,7 +91,7 @@ impl RunningStore {
     }
 }
 
-/// None in embedded mode.
+/// Returns the external services, or None in embedded mode.
 pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError> {
     let (DatabaseConfig::Url(database_url), StorageConfig::External(storage)) = (&config.database, &config.storage)
     else {
@@ -124,7 +124,7 @@ fn from_embedded(config: &Config, embedded: &EmbeddedServices) -> Result<Service
     })
 }
 
-/// Checks what can be checked before anything is started.
+/// Checks that the configured master keys are valid.
 pub(super) fn check_keys(config: &Config) -> Result<(), ConfigError> {
     if let Some(key) = &config.master_key {
         master_key("PLATFORM_MASTER_KEY", key)?;
@@ -146,9 +146,9 @@ fn master_key(variable: &str, text: &Secret) -> Result<MasterKey, ConfigError> {
     })
 }
 
-/// This program, which starts Postgres for us, and compiles plugins.
+/// Returns the path of this program, which is started again to run Postgres and to compile plugins.
 fn own_program() -> Option<PathBuf> {
-    // Of the running program, also when its file was replaced by a newer one.
+    // Refers to the running program even if its file was replaced by a newer one.
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { Some(running) } else { std::env::current_exe().ok() }
 }

@@ -1,12 +1,11 @@
-//! Writing `audit_logs`: the platform's record of who changed what, and removing what is old. Reading it is
-//! `admin::audit`'s.
+//! Writes and prunes `audit_logs`, the record of who changed what. `admin::audit` reads it.
 
 use api_types::AuditResult;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// An entry to write; its id and time are set here.
+/// An entry to write. Its id and time are set when it is written.
 #[derive(Debug, Clone)]
 pub struct NewAuditEntry {
     /// An e-mail address, `dev-token`, `session`, `cli`, `system`, or a user's id.
@@ -17,15 +16,15 @@ pub struct NewAuditEntry {
     pub target: Option<String>,
     pub address: Option<String>,
     pub result: AuditResult,
-    /// HTTP status answered.
+    /// HTTP status of the response.
     pub status: Option<u16>,
     pub request_id: Option<String>,
-    /// A JSON object; never a secret.
+    /// A JSON object. Must not contain secrets.
     pub details: Value,
 }
 
 impl NewAuditEntry {
-    /// An entry that says who did what, with success; the rest is set by field.
+    /// Creates an entry for a successful action. The other fields are empty.
     pub fn new(actor: impl Into<String>, action: impl Into<String>) -> Self {
         Self {
             actor: actor.into(),
@@ -41,7 +40,7 @@ impl NewAuditEntry {
     }
 }
 
-/// Adds the entry.
+/// Writes the entry.
 pub async fn record(pool: &PgPool, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_logs
@@ -54,7 +53,7 @@ pub async fn record(pool: &PgPool, entry: &NewAuditEntry) -> Result<(), sqlx::Er
     .bind(&entry.project_id)
     .bind(&entry.target)
     .bind(&entry.address)
-    .bind(result_text(entry.result))
+    .bind(entry.result)
     .bind(entry.status.map(i32::from))
     .bind(&entry.request_id)
     .bind(&entry.details)
@@ -63,26 +62,17 @@ pub async fn record(pool: &PgPool, entry: &NewAuditEntry) -> Result<(), sqlx::Er
     Ok(())
 }
 
-/// Adds the entry where a failure to do so must not undo what was done: it is logged and counted as
-/// `atlashub_audit_failures_total`.
+/// Writes the entry. A failure is logged and counted in `atlashub_audit_failures_total`, for callers whose action must
+/// not fail with it.
 pub async fn record_or_log(pool: &PgPool, entry: &NewAuditEntry) {
     if let Err(error) = record(pool, entry).await {
         metrics::counter!("atlashub_audit_failures_total").increment(1);
         tracing::error!(%error, actor = entry.actor, action = entry.action, project = entry.project_id,
-            target = entry.target, result = result_text(entry.result), "an audit entry could not be written");
+            target = entry.target, result = entry.result.as_str(), "an audit entry could not be written");
     }
 }
 
-/// As the table stores it.
-pub fn result_text(result: AuditResult) -> &'static str {
-    match result {
-        AuditResult::Success => "success",
-        AuditResult::Denied => "denied",
-        AuditResult::Failed => "failed",
-    }
-}
-
-/// Removes up to `limit` entries older than `days`, the oldest first; answers how many.
+/// Removes up to `limit` entries older than `days`, oldest first. Returns the number of removed entries.
 pub async fn remove_older(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let result = sqlx::query(
         "DELETE FROM audit_logs WHERE id IN

@@ -1,25 +1,25 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use tokio_postgres::{Config, config::SslMode, tls::MakeTlsConnect};
+use tokio_postgres::{Config, config::SslMode, error::SqlState, tls::MakeTlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{DbError, DbRole};
+use super::{DbError, DbRole, driver::ConnectionDriver};
 use crate::config::Secret;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Passwords of projects' roles.
 pub trait Credentials: Send + Sync + 'static {
-    /// The sealed password of the role.
+    /// Returns the stored password of the role.
     fn password<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<Secret, DbError>>;
 
-    /// Sets the role's password in Postgres to the sealed one again, after a login was refused: any role can
-    /// change its own password from inside.
+    /// Sets the role's password in Postgres to the stored one. Needed after a refused login, because any role can
+    /// change its own password.
     fn reset<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<(), DbError>>;
 }
 
-/// Where the server is, from the platform database's URL.
+/// Address and TLS settings of the server, from the platform database's URL.
 #[derive(Clone)]
 pub struct ServerAddress {
     config: Config,
@@ -29,17 +29,18 @@ pub struct ServerAddress {
     root_certificates: Option<String>,
 }
 
-/// Who logs in to which database.
+/// User, password and database of a connection.
 #[derive(Clone)]
 pub(super) struct Login {
-    /// None for the name of the user that this process runs as.
+    /// None uses the operating system user of this process.
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) database: String,
 }
 
 impl Login {
-    pub(super) fn of_project(project: &str, role: DbRole, password: &Secret) -> Self {
+    /// The login of a project's role.
+    pub(super) fn for_project(project: &str, role: DbRole, password: &Secret) -> Self {
         Self {
             user: Some(role_name(project, role)),
             password: Some(password.clone()),
@@ -47,7 +48,7 @@ impl Login {
         }
     }
 
-    /// The platform's own, from its database's URL.
+    /// The platform's login, from its database's URL.
     pub(super) fn from_url(url: &Secret) -> anyhow::Result<Self> {
         let url = url::Url::parse(url.expose())?;
         let decode =
@@ -72,8 +73,8 @@ impl Login {
 }
 
 impl ServerAddress {
-    /// Takes host, port and `sslmode` of a URL. `require`, `verify-ca` and `verify-full` all check the
-    /// server's certificate, against `sslrootcert` or the public roots; the other modes use no TLS.
+    /// Reads host, port and `sslmode` of a URL. `require`, `verify-ca` and `verify-full` all check the server's
+    /// certificate, against `sslrootcert` or the public roots. The other modes use no TLS.
     pub fn from_url(url: &str) -> anyhow::Result<Self> {
         let url = url::Url::parse(url)?;
         let mut config = Config::new();
@@ -108,12 +109,12 @@ impl ServerAddress {
         Ok(Self { config, tls, host, port, root_certificates })
     }
 
-    /// Host, port and TLS for a program that uses libpq, as its environment has them. `major` is the program's.
+    /// Returns host, port and TLS settings as environment variables of libpq. `major` is the program's version.
     ///
     /// # Errors
-    /// The server's certificate has to be checked against the public roots, and the program can't: libpq knows the
-    /// system's roots since 16.
-    pub(super) fn libpq_variables(&self, major: u32) -> anyhow::Result<Vec<(&'static str, String)>> {
+    /// Fails if the program has to check the server's certificate against the public roots and can't: libpq supports
+    /// the system's roots since version 16.
+    fn libpq_variables(&self, major: u32) -> anyhow::Result<Vec<(&'static str, String)>> {
         let mut variables = vec![
             ("PGHOST", self.host.clone()),
             ("PGPORT", self.port.to_string()),
@@ -123,7 +124,7 @@ impl ServerAddress {
         match (&self.tls, &self.root_certificates) {
             (None, _) => variables.push(("PGSSLMODE", "disable".to_owned())),
             (Some(_), Some(path)) => {
-                // Relative to where we run, which is not where the program does.
+                // The path is relative to this process's folder. The program runs in another one.
                 let path = std::path::absolute(path)?;
                 variables.push(("PGSSLMODE", "verify-full".to_owned()));
                 variables.push(("PGSSLROOTCERT", path.to_string_lossy().into_owned()));
@@ -133,17 +134,19 @@ impl ServerAddress {
                 variables.push(("PGSSLROOTCERT", "system".to_owned()));
             }
             (Some(_), None) => anyhow::bail!(
-                "the Postgres client programs {major} can't check the server's certificate against the public roots: name them with \
-                 `sslrootcert=` in ATLASHUB_DATABASE_URL, or install those of 16 or newer"
+                "the Postgres client programs of version {major} can't check the server's certificate against the \
+                 public roots: set `sslrootcert=` in ATLASHUB_DATABASE_URL to a file with the roots, or install \
+                 client programs of version 16 or newer"
             ),
         }
         Ok(variables)
     }
 
-    /// A program that uses libpq, with where it connects and nothing of our environment. `major` is the program's.
+    /// Returns a command for a program that uses libpq. Its environment has the connection settings and nothing else
+    /// of this process's environment. `major` is the program's version.
     ///
     /// # Errors
-    /// As [`Self::libpq_variables`].
+    /// Fails if the program can't check the server's certificate as configured.
     pub(super) fn client_command(
         &self,
         program: &std::path::Path,
@@ -157,7 +160,7 @@ impl ServerAddress {
             .env("LC_ALL", "C")
             .env("PGAPPNAME", application)
             .env("PGDATABASE", &login.database)
-            // Neither the file of whoever started us, nor a warning about it.
+            // Ignores the user's password file, and libpq's warnings about its mode.
             .env("PGPASSFILE", "/dev/null");
         if let Some(user) = &login.user {
             command.env("PGUSER", user);
@@ -168,25 +171,16 @@ impl ServerAddress {
         Ok(command)
     }
 
-    /// Logs in and hands the socket to `driver`, which comes back where the login failed.
-    pub(super) async fn open<D: Driver>(
-        &self,
-        project: &str,
-        role: DbRole,
-        password: &Secret,
-        options: &str,
-        driver: D,
-    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, D)> {
-        self.log_in(&Login::of_project(project, role, password), options, driver).await
-    }
-
-    /// The same for any login.
-    pub(super) async fn log_in<D: Driver>(
+    /// Opens a connection and starts `driver` on it. `options` are command-line options of the session.
+    ///
+    /// # Errors
+    /// Returns the driver beside the error, so that its permit can be used for another attempt.
+    pub(super) async fn log_in(
         &self,
         login: &Login,
         options: &str,
-        driver: D,
-    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, D)> {
+        driver: ConnectionDriver,
+    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, ConnectionDriver)> {
         let mut config = self.config.clone();
         config.dbname(&login.database).options(options);
         if let Some(user) = &login.user {
@@ -201,11 +195,11 @@ impl ServerAddress {
         }
     }
 
-    async fn spawn<T, D: Driver>(
+    async fn spawn<T>(
         config: &Config,
         tls: T,
-        driver: D,
-    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, D)>
+        driver: ConnectionDriver,
+    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, ConnectionDriver)>
     where
         T: MakeTlsConnect<tokio_postgres::Socket> + Send,
         T::Stream: Send + 'static,
@@ -219,7 +213,7 @@ impl ServerAddress {
         }
     }
 
-    /// Asks the server to stop what the connection runs. Best effort.
+    /// Asks the server to cancel the statement that the connection runs. Best effort: a failure is logged.
     pub(super) async fn cancel(&self, token: tokio_postgres::CancelToken) {
         let result = match &self.tls {
             Some(tls) => token.cancel_query(tls.clone()).await,
@@ -231,15 +225,13 @@ impl ServerAddress {
     }
 }
 
-/// Takes over a connection's socket.
-pub(super) trait Driver: Send {
-    fn spawn<S, T>(self, connection: tokio_postgres::Connection<S, T>)
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static;
+/// Returns whether Postgres refused the login, for example because of a wrong password.
+pub(super) fn is_login_refused(error: &tokio_postgres::Error) -> bool {
+    let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+    error.code().is_some_and(|code| refusals.contains(code))
 }
 
-pub(super) fn role_name(project: &str, role: DbRole) -> String {
+fn role_name(project: &str, role: DbRole) -> String {
     format!("proj_{project}_{}", role.suffix())
 }
 

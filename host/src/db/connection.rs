@@ -1,66 +1,48 @@
 use std::{
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use lru::LruCache;
-use tokio::sync::OwnedSemaphorePermit;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_postgres::{Client, Row};
 
-use super::{DbError, Statement, TextParam, connect::Driver};
+use super::{DbError, Statement, TextParam};
 
-/// A statement that was given up after this long leaves its connection to nobody else.
-const ABANDONED_MS: u64 = 250;
+/// A connection is retired if a caller stops waiting for a statement that has run for longer than this.
+const RETIRE_AFTER_MS: u64 = 250;
 
-/// Prepared statements kept on a connection.
-const STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// Maximum number of prepared statements per connection.
+const MAX_PREPARED_STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// One connection whose statements may be pipelined: many requests write to it before the first answer is in.
+/// A connection that pipelines statements: requests are sent before the responses to earlier ones are read.
 pub(super) struct Connection {
     client: Client,
     statements: Mutex<LruCache<Arc<str>, tokio_postgres::Statement>>,
-    outstanding: AtomicU32,
-    /// Milliseconds since `opened_at` of the last answer, or of the last send to an idle connection.
+    in_flight: AtomicU32,
+    /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.
     progress_at: AtomicU64,
     opened_at: Instant,
     retired: AtomicBool,
-}
-
-/// Drives the socket and holds the connection's place in the budget until it is really closed.
-pub(super) struct PlainDriver(pub(super) OwnedSemaphorePermit);
-
-impl Driver for PlainDriver {
-    fn spawn<S, T>(self, connection: tokio_postgres::Connection<S, T>)
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a project connection ended");
-            }
-            drop(self.0);
-        });
-    }
 }
 
 impl Connection {
     pub(super) fn new(client: Client) -> Self {
         Self {
             client,
-            statements: Mutex::new(LruCache::new(STATEMENTS)),
-            outstanding: AtomicU32::new(0),
+            statements: Mutex::new(LruCache::new(MAX_PREPARED_STATEMENTS)),
+            in_flight: AtomicU32::new(0),
             progress_at: AtomicU64::new(0),
             opened_at: Instant::now(),
             retired: AtomicBool::new(false),
         }
     }
 
-    /// May take another statement.
+    /// Returns whether the connection can run another statement.
     pub(super) fn is_usable(&self) -> bool {
         !self.client.is_closed() && !self.retired.load(Ordering::Relaxed)
     }
@@ -69,12 +51,13 @@ impl Connection {
         &self.client
     }
 
-    pub(super) fn outstanding(&self) -> u32 {
-        self.outstanding.load(Ordering::Relaxed)
+    /// Returns the number of statements in flight.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// How long nothing came back: of a busy connection, how long its head statement has run.
-    pub(super) fn quiet_ms(&self) -> u64 {
+    /// Returns the time since the last response. On a busy connection, this is how long the oldest statement has run.
+    pub(super) fn ms_since_progress(&self) -> u64 {
         self.now_ms().saturating_sub(self.progress_at.load(Ordering::Relaxed))
     }
 
@@ -82,17 +65,17 @@ impl Connection {
         self.opened_at.elapsed().as_millis() as u64
     }
 
-    /// Runs one prepared statement; others may run on the connection at the same time.
+    /// Prepares and runs a statement. Other statements may be in flight on the connection at the same time.
     pub(super) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
-        let busy = Busy::enter(self);
+        let in_flight = InFlight::begin(self);
         let result = match self.prepare(statement).await {
             Ok(prepared) => self.run(&prepared, statement).await,
             Err(error) => Err(error),
         };
-        busy.finish();
+        in_flight.finish();
         if let Err(DbError::Postgres(error)) = &result
             && let Some(code) = error.code()
-            // The schema may have changed under the prepared statement: types, columns, the table itself.
+            // The schema may have changed since the statement was prepared: types, columns, or the table itself.
             && (code.code().starts_with("42") || code.code() == "0A000")
         {
             self.statements().pop(&statement.text);
@@ -122,25 +105,25 @@ impl Connection {
         Ok(rows.try_collect().await?)
     }
 
-    fn statements(&self) -> std::sync::MutexGuard<'_, LruCache<Arc<str>, tokio_postgres::Statement>> {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    fn statements(&self) -> MutexGuard<'_, LruCache<Arc<str>, tokio_postgres::Statement>> {
+        self.statements.lock()
     }
 }
 
-/// Counts a statement as outstanding while it lives, also when its future is dropped.
-struct Busy<'a> {
+/// Counts a statement as in flight until dropped, including when the statement's future is dropped.
+struct InFlight<'a> {
     connection: &'a Connection,
-    since_ms: u64,
+    started_ms: u64,
     finished: bool,
 }
 
-impl<'a> Busy<'a> {
-    fn enter(connection: &'a Connection) -> Self {
-        let since_ms = connection.now_ms();
-        if connection.outstanding.fetch_add(1, Ordering::Relaxed) == 0 {
-            connection.progress_at.store(since_ms, Ordering::Relaxed);
+impl<'a> InFlight<'a> {
+    fn begin(connection: &'a Connection) -> Self {
+        let started_ms = connection.now_ms();
+        if connection.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
+            connection.progress_at.store(started_ms, Ordering::Relaxed);
         }
-        Self { connection, since_ms, finished: false }
+        Self { connection, started_ms, finished: false }
     }
 
     fn finish(mut self) {
@@ -148,14 +131,15 @@ impl<'a> Busy<'a> {
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let connection = self.connection;
-        connection.outstanding.fetch_sub(1, Ordering::Relaxed);
+        connection.in_flight.fetch_sub(1, Ordering::Relaxed);
         if self.finished {
             connection.progress_at.store(connection.now_ms(), Ordering::Relaxed);
-        } else if connection.now_ms().saturating_sub(self.since_ms) > ABANDONED_MS {
-            // Nobody waits for the statement any more, and one pipelined statement can't be cancelled alone.
+        } else if connection.now_ms().saturating_sub(self.started_ms) > RETIRE_AFTER_MS {
+            // The caller stopped waiting. A single pipelined statement can't be cancelled, so the connection may be
+            // blocked for long: new statements use another one.
             connection.retired.store(true, Ordering::Relaxed);
         }
     }

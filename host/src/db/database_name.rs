@@ -1,28 +1,28 @@
 use std::{fmt, str::FromStr};
 
-/// A database by its logical name: `platform`, or `project:<id>`. What a backup is of, and what plugins call databases.
+/// The logical name of a database, `platform` or `project:<id>`, as used by backups and plugins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DatabaseName {
     Platform,
-    /// Its id.
+    /// A project's database, by the project's id.
     Project(String),
 }
 
-/// The text names no database.
+/// The error for a text that is no logical name of a database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no database: write `platform` or `project:<id>`")]
-pub struct NoDatabaseName(String);
+#[error("`{0}` is not a database name: write `platform` or `project:<id>`")]
+pub struct InvalidDatabaseName(String);
 
 impl FromStr for DatabaseName {
-    type Err = NoDatabaseName;
+    type Err = InvalidDatabaseName;
 
-    fn from_str(text: &str) -> Result<Self, NoDatabaseName> {
+    fn from_str(text: &str) -> Result<Self, InvalidDatabaseName> {
         if text == "platform" {
             return Ok(Self::Platform);
         }
         match text.strip_prefix("project:") {
             Some(id) if is_project_id(id) => Ok(Self::Project(id.to_owned())),
-            _ => Err(NoDatabaseName(text.chars().take(80).collect())),
+            _ => Err(InvalidDatabaseName(text.chars().take(80).collect())),
         }
     }
 }
@@ -36,7 +36,7 @@ impl fmt::Display for DatabaseName {
     }
 }
 
-/// As the table `projects` has it: safe as part of a database's, a role's and an object's name.
+/// Checks an id by the rule of the table `projects`. Such an id is safe in the names of databases, roles and objects.
 fn is_project_id(id: &str) -> bool {
     (8..=24).contains(&id.len())
         && id.starts_with(|first: char| first.is_ascii_lowercase())
@@ -48,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_they_are_written() {
+    fn names_survive_formatting_and_parsing() {
         for text in ["platform", "project:abcdefgh12345678"] {
             assert_eq!(text.parse::<DatabaseName>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_names_are_rejected() {
         for text in [
             "",
             "all",

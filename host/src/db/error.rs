@@ -2,28 +2,28 @@ use std::time::Duration;
 
 use crate::error::{ApiError, Code};
 
-/// Why a project's database did not answer a statement.
+/// An error of a statement on a project's database.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// Postgres refused the statement; `as_db_error` has its SQLSTATE.
+    /// Postgres rejected the statement, or the connection was lost. [`Self::as_db_error`] returns the rejection.
     #[error(transparent)]
     Postgres(#[from] tokio_postgres::Error),
-    /// No connection could be opened, or it was lost before the answer.
+    /// No connection could be opened, or it was lost before the response.
     #[error("the project's database can't be reached")]
     Unreachable(#[source] anyhow::Error),
     /// No connection became free in time.
     #[error("no connection became free in time")]
     Overloaded,
-    /// The statement did not end in time.
-    #[error("the statement did not end in time")]
+    /// The statement exceeded its timeout and was cancelled.
+    #[error("the statement exceeded its timeout")]
     Timeout,
-    /// The project is being deleted, or gone.
-    #[error("the project is gone")]
+    /// The project is deleted or being deleted.
+    #[error("the project doesn't exist any more")]
     Gone,
 }
 
 impl DbError {
-    /// SQLSTATE and message, where Postgres itself refused.
+    /// Returns SQLSTATE and message if Postgres rejected the statement.
     pub fn as_db_error(&self) -> Option<&tokio_postgres::error::DbError> {
         match self {
             Self::Postgres(error) => error.as_db_error(),
@@ -32,7 +32,7 @@ impl DbError {
     }
 }
 
-/// The mapping for statements of our own; statements made from a client's request map their SQLSTATEs first.
+/// The mapping for the host's fixed statements. Statements built from a client's request map SQLSTATEs first.
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
@@ -40,10 +40,10 @@ impl From<DbError> for ApiError {
             DbError::Postgres(error) => Self::unavailable("The project's database", error),
             DbError::Unreachable(cause) => Self::unavailable("The project's database", cause),
             DbError::Overloaded => Self::new(Code::Overloaded, "No database connection became free in time.")
-                .with_hint("Try again in a moment.")
+                .with_hint("Retry after a second.")
                 .with_retry_after(Duration::from_secs(1)),
-            DbError::Timeout => Self::new(Code::Timeout, "The statement took too long and was stopped.")
-                .with_hint("Ask for fewer rows, or add an index for the filter."),
+            DbError::Timeout => Self::new(Code::Timeout, "The statement exceeded its timeout and was cancelled.")
+                .with_hint("Request fewer rows, or add an index for the filter."),
             DbError::Gone => Self::not_found("project"),
         }
     }

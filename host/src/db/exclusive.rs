@@ -1,57 +1,41 @@
-use std::{
-    collections::VecDeque,
-    ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+use std::ops::{Deref, DerefMut};
+
+use tokio_postgres::Client;
+
+use super::{
+    connect::ServerAddress,
+    driver::{Notice, Notices},
 };
 
-use futures_util::{StreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_postgres::{AsyncMessage, Client};
-
-use super::connect::{Driver, ServerAddress};
-
-/// Notices kept of one connection; the oldest go first.
-const NOTICES: usize = 100;
-
-/// What Postgres said besides the result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// `NOTICE`, `WARNING`, …
-    pub severity: String,
-    pub message: String,
-}
-
-/// A connection for one caller alone, closed when dropped; what still runs on it is cancelled in Postgres.
+/// A connection for a single caller, closed when dropped. A statement that is still running then is cancelled.
 pub struct ExclusiveClient {
     client: Client,
     notices: Notices,
     server: ServerAddress,
-    running: bool,
+    is_busy: bool,
 }
-
-pub(super) type Notices = Arc<Mutex<VecDeque<Notice>>>;
 
 impl ExclusiveClient {
     pub(super) fn new(client: Client, notices: Notices, server: ServerAddress) -> Self {
-        Self { client, notices, server, running: false }
+        Self { client, notices, server, is_busy: false }
     }
 
-    /// Takes the notices that came since the last call.
+    /// Takes the notices received since the last call.
     pub fn take_notices(&self) -> Vec<Notice> {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+        self.notices.lock().drain(..).collect()
     }
 
-    /// Says that a statement runs from now on: dropped before [`Self::settled`], the connection cancels it.
-    pub fn running(&mut self) {
-        self.running = true;
+    /// Marks the connection as running a statement. Dropping it before [`Self::mark_idle`] cancels the statement.
+    pub fn mark_busy(&mut self) {
+        self.is_busy = true;
     }
 
-    /// Says that nothing runs any more.
-    pub fn settled(&mut self) {
-        self.running = false;
+    /// Marks the connection as running no statement.
+    pub fn mark_idle(&mut self) {
+        self.is_busy = false;
     }
 
-    /// Asks Postgres to stop the running statement, and waits until the request was delivered.
+    /// Asks Postgres to cancel the running statement. Returns when the request is delivered.
     pub async fn cancel(&self) {
         self.server.cancel(self.client.cancel_token()).await;
     }
@@ -65,7 +49,7 @@ impl Deref for ExclusiveClient {
     }
 }
 
-impl std::ops::DerefMut for ExclusiveClient {
+impl DerefMut for ExclusiveClient {
     fn deref_mut(&mut self) -> &mut Client {
         &mut self.client
     }
@@ -73,47 +57,9 @@ impl std::ops::DerefMut for ExclusiveClient {
 
 impl Drop for ExclusiveClient {
     fn drop(&mut self) {
-        if self.running && !self.client.is_closed() {
+        if self.is_busy && !self.client.is_closed() {
             let (server, token) = (self.server.clone(), self.client.cancel_token());
             tokio::spawn(async move { server.cancel(token).await });
         }
-    }
-}
-
-/// Drives the socket, keeps notices.
-pub(super) struct NoticeDriver {
-    pub(super) permit: OwnedSemaphorePermit,
-    pub(super) notices: Notices,
-}
-
-impl Driver for NoticeDriver {
-    fn spawn<S, T>(self, mut connection: tokio_postgres::Connection<S, T>)
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        tokio::spawn(async move {
-            let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
-            while let Some(message) = messages.next().await {
-                match message {
-                    Ok(AsyncMessage::Notice(notice)) => {
-                        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-                        if notices.len() == NOTICES {
-                            notices.pop_front();
-                        }
-                        notices.push_back(Notice {
-                            severity: notice.severity().to_owned(),
-                            message: notice.message().to_owned(),
-                        });
-                    }
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::debug!(%error, "an exclusive connection ended");
-                        break;
-                    }
-                }
-            }
-            drop(self.permit);
-        });
     }
 }

@@ -1,103 +1,97 @@
-//! Migrations of the platform database: the files of `migrations/`, inside the binary.
+//! Migrations of the platform database, from the files of `migrations/` that are embedded in the binary.
 //!
-//! Expand, then contract: the version before must work on the tables of the version after, so migrations that
-//! this binary does not carry are no obstacle. One that was applied with another text is: nobody knows then
-//! what the tables look like. Not here: projects' databases, which are their owners'.
+//! Migrations expand first and contract later: the previous version of AtlasHub must work on the tables of the next
+//! one. So migrations that this binary doesn't contain are accepted. A migration that was applied with a different
+//! text is an error, since the state of the tables is then unknown.
+//!
+//! Deliberately absent: projects' databases, whose schema belongs to their owners.
 
 use std::{collections::HashMap, str::FromStr};
 
 use api_types::{Migration, MigrationState};
 use chrono::{DateTime, Utc};
-use sqlx::{
-    Acquire, ConnectOptions, Connection, PgConnection, Postgres, migrate::Migrator, postgres::PgConnectOptions,
-};
+use sqlx::{ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
 
-/// Its table is `platform_migrations`, see `sqlx.toml`.
+/// The embedded migrations. `sqlx.toml` names their table, `platform_migrations`.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// Taken over reading and applying, so that nodes that start together take turns.
+/// Held while reading and applying migrations, so that nodes that start at the same time take turns.
 const ADVISORY_LOCK: i64 = i64::from_be_bytes(*b"atlashub");
 
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     #[error(
-        "Migration {version} ({name}) was applied to the platform database with another text than this version of \
-         AtlasHub carries: start the version that applied it, or restore the database from a backup."
+        "Migration {version} ({name}) was applied to the platform database with a different text than this version of \
+         AtlasHub contains: start the version that applied it, or restore the database from a backup."
     )]
     Changed { version: i64, name: String },
-    #[error("Migration {version} ({name}) failed and was undone: {cause}")]
+    #[error("Migration {version} ({name}) failed and was rolled back: {cause}")]
     Failed { version: i64, name: String, cause: sqlx::Error },
-    #[error("Migration {version} was begun by other means and never ended: restore the database from a backup.")]
+    #[error("Migration {version} was started by another tool and never completed: restore the database from a backup.")]
     Unfinished { version: i64 },
     #[error("The platform database's migrations could not be read or applied: {0}")]
     Database(#[from] sqlx::Error),
 }
 
-/// Applies what is pending and answers it, oldest first. Safe to call from several processes at once and at
-/// every start. Uses a connection of its own, whose end releases the lock whatever happens.
+/// Applies the pending migrations and returns them, oldest first.
+///
+/// Several processes may call this at the same time, at every start. It opens its own connection, so that closing it
+/// always releases the lock.
 pub async fn apply(database_url: &str) -> Result<Vec<Migration>, MigrationError> {
     let mut connection = PgConnectOptions::from_str(database_url)?
         .application_name("atlashub migrations")
-        // A change of a large table takes as long as it takes.
+        // Changing a large table may take long.
         .options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")])
         .connect()
         .await?;
     let result = apply_on(&mut connection).await;
     if let Err(error) = connection.close().await {
-        tracing::debug!(%error, "the migrations' connection did not close in order");
+        tracing::debug!(%error, "the connection for migrations was not closed cleanly");
     }
     result
 }
 
 async fn apply_on(connection: &mut PgConnection) -> Result<Vec<Migration>, MigrationError> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(ADVISORY_LOCK).execute(&mut *connection).await?;
-    let before = status_at_start(connection).await?;
-    if let Some(changed) = before.iter().find(|migration| migration.state == MigrationState::Changed) {
+    let known = status(&mut *connection).await?;
+    if let Some(changed) = known.iter().find(|migration| migration.state == MigrationState::Changed) {
         return Err(MigrationError::Changed { version: changed.version, name: changed.name.clone() });
     }
-    for unknown in before.iter().filter(|migration| migration.state == MigrationState::Unknown) {
+    for unknown in known.iter().filter(|migration| migration.state == MigrationState::Unknown) {
         tracing::warn!(
             version = unknown.version,
             name = unknown.name,
-            "a newer AtlasHub has migrated this database; this one goes on, upgrade it soon"
+            "a newer version of AtlasHub has migrated this database; upgrade this node soon"
         );
     }
-    // Ours is held already, and an error would leave the migrator's own held.
+    // Locking is off: the lock above is held already, and an error would leave the migrator's own lock held.
     let migrator = Migrator {
         migrations: MIGRATOR.migrations.clone(),
         table_name: MIGRATOR.table_name.clone(),
         ..Migrator::DEFAULT
     };
     let migrator = Migrator { ignore_missing: true, locking: false, ..migrator };
-    migrator.run_direct(None, &mut *connection, false).await.map_err(|error| explain(error, &before))?;
-    Ok(before.into_iter().filter(|migration| migration.state == MigrationState::Pending).collect())
+    migrator.run_direct(None, &mut *connection, false).await.map_err(|error| migration_error(error, &known))?;
+    Ok(known.into_iter().filter(|migration| migration.state == MigrationState::Pending).collect())
 }
 
-/// Every migration that this binary carries or the database has, by version. Changes nothing, also where the
-/// database has never been migrated.
-pub async fn status<'c>(database: impl Acquire<'c, Database = Postgres>) -> Result<Vec<Migration>, sqlx::Error> {
-    match applied(&mut *database.acquire().await?).await {
-        // 42P01: there is no such table, as nothing was ever applied.
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(compare(Vec::new())),
-        rows => rows.map(compare),
+/// Returns every migration of this binary or the database, by version. Changes nothing, even if the database was never
+/// migrated.
+pub async fn status(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx::Error> {
+    // Before the first migration there is no table. Selecting from it would put an error into the server's log.
+    let is_migrated: bool =
+        sqlx::query_scalar("SELECT to_regclass('platform_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !is_migrated {
+        return Ok(compare(Vec::new()));
     }
+    sqlx::query_as("SELECT version, description, installed_on, checksum FROM platform_migrations ORDER BY version")
+        .fetch_all(&mut *connection)
+        .await
+        .map(compare)
 }
 
 /// Version, name, time and checksum, as the migrator writes them.
 type Row = (i64, String, DateTime<Utc>, Vec<u8>);
-
-async fn applied(connection: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
-    sqlx::query_as("SELECT version, description, installed_on, checksum FROM platform_migrations ORDER BY version")
-        .fetch_all(connection)
-        .await
-}
-
-/// As [`status`], without an error in the server's log where nothing was ever applied.
-async fn status_at_start(connection: &mut PgConnection) -> Result<Vec<Migration>, sqlx::Error> {
-    let migrated: bool =
-        sqlx::query_scalar("SELECT to_regclass('platform_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
-    Ok(compare(if migrated { applied(connection).await? } else { Vec::new() }))
-}
 
 fn compare(applied: Vec<Row>) -> Vec<Migration> {
     let mut applied: HashMap<i64, Row> = applied.into_iter().map(|row| (row.0, row)).collect();
@@ -128,12 +122,12 @@ fn compare(applied: Vec<Row>) -> Vec<Migration> {
     migrations
 }
 
-/// The text of a migration that this binary carries.
-pub fn text(version: i64) -> Option<&'static str> {
+/// Returns the SQL of a migration that this binary contains.
+pub fn sql(version: i64) -> Option<&'static str> {
     MIGRATOR.iter().find(|migration| migration.version == version).map(|migration| migration.sql.as_str())
 }
 
-fn explain(error: sqlx::migrate::MigrateError, known: &[Migration]) -> MigrationError {
+fn migration_error(error: sqlx::migrate::MigrateError, known: &[Migration]) -> MigrationError {
     use sqlx::migrate::MigrateError;
     let name = |version: i64| {
         known

@@ -1,32 +1,44 @@
-//! Connections: the platform database (sqlx) and the projects' databases (pipelined tokio-postgres).
+//! Postgres: connections to the platform database (sqlx) and to projects' databases (pipelined tokio-postgres),
+//! dumps and restores.
 //!
-//! Nothing above this folder knows how many connections there are or how statements share them. Not here:
-//! what the statements say (each slice has its own), and who may run them (`projects::Caller`).
+//! Code above this folder doesn't know how many connections are open or how statements share them.
+//!
+//! In reading order:
+//! - Vocabulary: `statement`, `database_name`, `error`.
+//! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
+//!   `dedicated_connection`, `audit`.
+//! - Projects' databases: `connect` (opens a connection), `driver` (its task), `connection` (pipelined), `exclusive`
+//!   (for one caller), `pool` (per project and role), `pools` (all of them, under one budget).
+//! - Postgres's own programs: `programs`, `dump`, `restore`.
+//!
+//! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and who may run it (`projects::Caller`).
 
+mod database_name;
 mod error;
 mod statement;
 
-mod connect;
-mod connection;
-mod exclusive;
-mod kept_connection;
-mod pool;
-mod pools;
-
-mod database_name;
-pub mod dump;
-pub mod programs;
-pub mod restore;
-
 pub mod audit;
+mod dedicated_connection;
 pub mod migrations;
 pub mod platform;
 pub mod server;
 
+mod connect;
+mod connection;
+mod driver;
+mod exclusive;
+mod pool;
+mod pools;
+
+pub mod dump;
+pub mod programs;
+pub mod restore;
+
 pub use connect::{Credentials, ServerAddress};
-pub use database_name::{DatabaseName, NoDatabaseName};
+pub use database_name::{DatabaseName, InvalidDatabaseName};
+pub use dedicated_connection::DedicatedConnection;
+pub use driver::Notice;
 pub use error::DbError;
-pub use exclusive::{ExclusiveClient, Notice};
-pub use kept_connection::KeptConnection;
+pub use exclusive::ExclusiveClient;
 pub use pools::{PoolLimits, ProjectPools};
 pub use statement::{DbRole, Statement, TextParam};

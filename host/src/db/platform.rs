@@ -1,4 +1,4 @@
-//! The platform database: one sqlx pool.
+//! The connection pool of the platform database.
 
 use std::{str::FromStr, time::Duration};
 
@@ -7,7 +7,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// A pool of up to `max` connections, opened lazily.
+/// Creates a pool of up to `max` connections, which are opened when first needed.
+///
+/// # Errors
+/// Fails if the URL is invalid.
 pub fn connect(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("atlashub")
@@ -16,26 +19,26 @@ pub fn connect(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
         .idle_timeout(Duration::from_secs(120))
-        // A dead connection shows itself at its first use; a ping before each would cost a round trip.
+        // A lost connection fails at its first use (see `retry_stale`). A ping before each use would cost a round trip.
         .test_before_acquire(false)
         .connect_lazy_with(options))
 }
 
-/// Runs a query once more where the connection it got had died while idle.
+/// Runs a query, and retries it once if its connection was lost, for example while it was idle.
 pub async fn retry_stale<T, F>(mut query: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
     match query().await {
-        Err(error) if connection_lost(&error) => query().await,
+        Err(error) if is_connection_lost(&error) => query().await,
         result => result,
     }
 }
 
-fn connection_lost(error: &sqlx::Error) -> bool {
+fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        // 57P01: the server shut the session down, as it does at a restart.
+        // Class 57P: the server shut the session down, for example to restart.
         sqlx::Error::Database(database) => database.code().is_some_and(|code| code.starts_with("57P")),
         _ => false,
     }

@@ -1,46 +1,50 @@
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::connection::Connection;
 
-/// Reads pipeline well: more connections only add processes that compete for the processor.
-const READ_WIDTH: usize = 4;
-/// Statements in flight on a connection before reads ask for another one.
+/// Maximum number of shared connections for reads. Reads pipeline well: more connections only add server processes
+/// that compete for the processor.
+const MAX_READ_CONNECTIONS: usize = 4;
+/// Statements in flight on a connection from which on reads ask for another connection.
 const READ_DEPTH: u32 = 4;
-/// A connection whose head statement runs for this long is avoided.
-const STUCK_MS: u64 = 20;
+/// A connection whose oldest statement has run for longer than this counts as stuck.
+const STUCK_AFTER_MS: u64 = 20;
 
 /// The connections of one project and role.
 pub(super) struct Pool {
-    /// Pipelined, read far more often than changed.
+    /// Connections that pipeline statements of many callers. Read far more often than changed.
     shared: ArcSwap<Vec<Arc<Connection>>>,
-    changing: Mutex<()>,
-    /// Idle connections for one statement or transaction at a time.
-    lent: Mutex<Vec<Arc<Connection>>>,
-    /// Places for connections that are lent.
-    pub(super) lending: Arc<Semaphore>,
-    /// Held while a connection is being opened, so that a burst opens one and not a hundred.
+    /// Serializes changes of `shared`.
+    shared_lock: Mutex<()>,
+    /// Idle connections for checkouts: each runs one statement or transaction at a time.
+    idle: Mutex<Vec<Arc<Connection>>>,
+    /// Limits the number of connections that are checked out.
+    pub(super) checkout_permits: Arc<Semaphore>,
+    /// Held while a connection is being opened, so that a burst of requests opens one connection and not a hundred.
     pub(super) opening: tokio::sync::Mutex<()>,
+    /// True while another shared connection is being opened in the background.
     pub(super) growing: AtomicBool,
     used_at: AtomicU64,
     created_at: Instant,
     size: usize,
 }
 
-/// What a statement finds.
+/// The shared connection that a statement should use.
 pub(super) enum Choice {
     Use(Arc<Connection>),
-    /// Use it, and have another one opened meanwhile.
+    /// Use this one, and open another in the background.
     UseAndGrow(Arc<Connection>),
-    /// There is none: wait for one.
+    /// No connection is usable: open one.
     Open,
 }
 
@@ -48,9 +52,9 @@ impl Pool {
     pub(super) fn new(size: usize) -> Self {
         Self {
             shared: ArcSwap::from_pointee(Vec::new()),
-            changing: Mutex::new(()),
-            lent: Mutex::new(Vec::new()),
-            lending: Arc::new(Semaphore::new(size)),
+            shared_lock: Mutex::new(()),
+            idle: Mutex::new(Vec::new()),
+            checkout_permits: Arc::new(Semaphore::new(size)),
             opening: tokio::sync::Mutex::new(()),
             growing: AtomicBool::new(false),
             used_at: AtomicU64::new(0),
@@ -59,32 +63,33 @@ impl Pool {
         }
     }
 
-    /// The connection with the fewest statements in flight, leaving out those that are stuck.
+    /// Chooses the connection with the fewest statements in flight, and a stuck one only if all are stuck. Writes
+    /// spread over more connections than reads.
     pub(super) fn choose(&self, writes: bool) -> Choice {
         self.used_at.store(self.created_at.elapsed().as_millis() as u64, Ordering::Relaxed);
         let shared = self.shared.load();
-        let width = if writes { self.size } else { self.size.min(READ_WIDTH) };
+        let width = if writes { self.size } else { self.size.min(MAX_READ_CONNECTIONS) };
         let depth = if writes { 1 } else { READ_DEPTH };
         let mut best: Option<(&Arc<Connection>, u32, bool)> = None;
         let mut usable = 0;
         let mut stuck_count = 0;
         for connection in shared.iter().filter(|connection| connection.is_usable()) {
-            let outstanding = connection.outstanding();
-            let stuck = outstanding > 0 && connection.quiet_ms() > STUCK_MS;
+            let in_flight = connection.in_flight();
+            let stuck = in_flight > 0 && connection.ms_since_progress() > STUCK_AFTER_MS;
             stuck_count += usize::from(stuck);
             usable += 1;
-            // Reads keep to the first few, unless those are stuck.
+            // Only the first few are considered, plus one for each that is stuck.
             if usable > width + stuck_count {
                 break;
             }
-            if best.is_none_or(|(_, least, best_stuck)| (stuck, outstanding) < (best_stuck, least)) {
-                best = Some((connection, outstanding, stuck));
+            if best.is_none_or(|(_, least, best_stuck)| (stuck, in_flight) < (best_stuck, least)) {
+                best = Some((connection, in_flight, stuck));
             }
         }
         match best {
             None => Choice::Open,
-            Some((connection, outstanding, stuck))
-                if (stuck || outstanding >= depth) && shared.len() < self.size && usable < width + stuck_count =>
+            Some((connection, in_flight, stuck))
+                if (stuck || in_flight >= depth) && shared.len() < self.size && usable < width + stuck_count =>
             {
                 Choice::UseAndGrow(connection.clone())
             }
@@ -97,16 +102,17 @@ impl Pool {
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Connection>>)) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.shared_lock.lock();
         let mut connections: Vec<_> =
             self.shared.load().iter().filter(|connection| connection.is_usable()).cloned().collect();
         change(&mut connections);
         self.shared.store(Arc::new(connections));
     }
 
-    pub(super) fn take_lent(&self) -> Option<Arc<Connection>> {
-        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(connection) = lent.pop() {
+    /// Takes an idle connection out of the pool.
+    pub(super) fn take_idle(&self) -> Option<Arc<Connection>> {
+        let mut idle = self.idle.lock();
+        while let Some(connection) = idle.pop() {
             if connection.is_usable() {
                 return Some(connection);
             }
@@ -114,34 +120,34 @@ impl Pool {
         None
     }
 
-    pub(super) fn give_back(&self, connection: Arc<Connection>) {
+    /// Puts a connection back that [`Self::take_idle`] returned, or a new one.
+    pub(super) fn put_back(&self, connection: Arc<Connection>) {
         self.used_at.store(self.created_at.elapsed().as_millis() as u64, Ordering::Relaxed);
-        self.lent.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle.lock().push(connection);
     }
 
     pub(super) fn idle_ms(&self) -> u64 {
         (self.created_at.elapsed().as_millis() as u64).saturating_sub(self.used_at.load(Ordering::Relaxed))
     }
 
-    /// Lets go of what is not in use; answers how many connections that were.
+    /// Closes the connections without a statement in flight. Returns how many there were.
     pub(super) fn close_idle(&self) -> usize {
-        let lent = std::mem::take(&mut *self.lent.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut closed = lent.len();
+        let mut closed = std::mem::take(&mut *self.idle.lock()).len();
         self.change(|connections| {
             let before = connections.len();
-            connections.retain(|connection| connection.outstanding() > 0);
+            connections.retain(|connection| connection.in_flight() > 0);
             closed += before - connections.len();
         });
         closed
     }
 
-    /// Lets go of everything: statements in flight still end.
+    /// Removes every connection from the pool. Statements in flight complete first.
     pub(super) fn close(&self) {
-        self.lent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle.lock().clear();
         self.change(Vec::clear);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.shared.load().is_empty() && self.lent.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.shared.load().is_empty() && self.idle.lock().is_empty()
     }
 }

@@ -12,29 +12,29 @@ use tokio_postgres::{Row, error::SqlState};
 
 use super::{
     Credentials, DbError, DbRole, ExclusiveClient, ServerAddress, Statement,
-    connect::Driver,
-    connection::{Connection, PlainDriver},
-    exclusive::{NoticeDriver, Notices},
+    connect::{Login, is_login_refused},
+    connection::Connection,
+    driver::{ConnectionDriver, Notices},
     pool::{Choice, Pool},
 };
 
-/// How long a request waits for a connection before it gets 503.
+/// How long a request waits for a connection before it fails with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Connections of a pool that nobody used for so long are closed.
-const IDLE_MS: u64 = 60_000;
+/// Connections of a pool that was not used for this long are closed.
+const IDLE_TIMEOUT_MS: u64 = 60_000;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many connections there may be, and how long a statement may take.
+/// Limits of the connections to projects' databases.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
-    /// All projects and roles together.
+    /// Maximum number of connections of all projects and roles.
     pub budget: usize,
-    /// Of one project and role.
+    /// Maximum number of connections per project and role.
     pub size: usize,
     pub statement_timeout: Duration,
 }
 
-/// Connections to every project's database, opened when needed, closed when idle, never more than the budget.
+/// Connections to projects' databases. They are opened when needed, closed when idle, and never exceed the budget.
 #[derive(Clone)]
 pub struct ProjectPools {
     inner: Arc<Inner>,
@@ -49,7 +49,10 @@ struct Inner {
 }
 
 impl ProjectPools {
-    /// Must be called inside a tokio runtime: a sweep closes idle connections.
+    /// Creates the pools and starts a background task that closes idle connections.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
     pub fn new(server: ServerAddress, credentials: Arc<dyn Credentials>, limits: PoolLimits) -> Self {
         let inner = Arc::new(Inner {
             server,
@@ -62,16 +65,16 @@ impl ProjectPools {
         Self { inner }
     }
 
-    /// Runs one statement on a connection of that role: one round trip, no transaction of its own.
+    /// Runs one statement as the given role: one round trip, without an explicit transaction.
     ///
-    /// Statements share connections; a `heavy` one gets a connection of its own. A read whose connection died
-    /// is sent once more.
+    /// Statements share connections; a `heavy` statement gets its own. A read is retried once if its connection was
+    /// lost.
     pub async fn fetch(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let pools = self.pools_of(project);
         let pool = &pools[role as usize];
         let result = self.fetch_once(project, role, pool, statement).await;
         match result {
-            Err(error) if !statement.writes && lost(&error) => {
+            Err(error) if !statement.writes && is_connection_lost(&error) => {
                 as_unreachable(self.fetch_once(project, role, pool, statement).await)
             }
             result => as_unreachable(result),
@@ -86,9 +89,9 @@ impl ProjectPools {
         statement: &Statement,
     ) -> Result<Vec<Row>, DbError> {
         if statement.heavy {
-            let lease = self.lease(project, role, pool).await?;
-            let rows = lease.connection()?.fetch(statement).await?;
-            lease.give_back();
+            let checkout = self.check_out(project, role, pool).await?;
+            let rows = checkout.connection()?.fetch(statement).await?;
+            checkout.put_back();
             return Ok(rows);
         }
         let connection = match pool.choose(statement.writes) {
@@ -112,8 +115,10 @@ impl ProjectPools {
         connection.fetch(statement).await
     }
 
-    /// Runs one statement in a transaction that carries a signed-in user's claims: BEGIN, claims, statement and
-    /// COMMIT go out in one flight on a connection of its own. The statement's result decides.
+    /// Runs one statement in a transaction that sets a signed-in user's claims. BEGIN, claims, statement and COMMIT
+    /// are sent together, on a connection that no other statement uses meanwhile.
+    ///
+    /// The statement's result decides: after an error in a transaction, COMMIT succeeds and rolls back.
     pub async fn fetch_with_claims(
         &self,
         project: &str,
@@ -123,11 +128,11 @@ impl ProjectPools {
     ) -> Result<Vec<Row>, DbError> {
         let pools = self.pools_of(project);
         let pool = &pools[role as usize];
-        let lease = self.lease(project, role, pool).await?;
-        let connection = lease.connection()?;
+        let checkout = self.check_out(project, role, pool).await?;
+        let connection = checkout.connection()?;
         let mut claims = Statement::new("SELECT pg_catalog.set_config('request.jwt.claims', $1, true)");
         claims.push(Some(claims_json));
-        // Prepared first, so that nothing waits between BEGIN and COMMIT.
+        // Prepared before BEGIN, so that the transaction needs a single round trip.
         let prepared_claims = as_unreachable(connection.prepare(&claims).await)?;
         let prepared = as_unreachable(connection.prepare(statement).await)?;
         let (begin, set, result, commit) = tokio::join!(
@@ -143,30 +148,30 @@ impl ProjectPools {
             (Err(error), ..) | (.., Err(error)) => Err(error.into()),
         };
         match &outcome {
-            Ok(_) => lease.give_back(),
-            // A statement that failed may have been prepared for a schema that is gone: take a fresh connection.
-            Err(_) => drop(lease),
+            Ok(_) => checkout.put_back(),
+            // The statement may have been prepared for an earlier schema. The next one gets a new connection.
+            Err(_) => drop(checkout),
         }
         as_unreachable(outcome)
     }
 
-    /// A fresh connection for the caller alone, closed when dropped.
+    /// Opens a connection for a single caller. It is closed when dropped.
     pub async fn exclusive(&self, project: &str, role: DbRole) -> Result<ExclusiveClient, DbError> {
-        let permit = self.permit().await?;
+        let permit = self.acquire_permit().await?;
         let notices = Notices::default();
-        let driver = NoticeDriver { permit, notices: notices.clone() };
+        let driver = ConnectionDriver { permit: Some(permit), notices: Some(notices.clone()) };
         let client = self.connect(project, role, driver).await?;
         Ok(ExclusiveClient::new(client, notices, self.inner.server.clone()))
     }
 
-    /// Closes what is open to a project that is being deleted or whose roles changed.
+    /// Closes the connections to a project that is being deleted or whose roles changed.
     pub fn close(&self, project: &str) {
         if let Some((_, pools)) = self.inner.pools.remove(project) {
             pools.iter().for_each(Pool::close);
         }
     }
 
-    /// Connections open now, and the most there may be.
+    /// Returns the number of open connections and the maximum.
     pub fn usage(&self) -> (usize, usize) {
         let budget = self.inner.limits.budget;
         (budget - self.inner.budget.available_permits().min(budget), budget)
@@ -184,7 +189,7 @@ impl ProjectPools {
             .clone()
     }
 
-    /// Opens one more shared connection in the background, if there is room for it.
+    /// Opens another shared connection in the background if the budget allows it.
     fn grow(&self, project: &str, role: DbRole) {
         let pools = self.pools_of(project);
         if pools[role as usize].growing.swap(true, Ordering::AcqRel) {
@@ -194,7 +199,7 @@ impl ProjectPools {
         tokio::spawn(async move {
             let pool = &pools[role as usize];
             if let Ok(permit) = this.inner.budget.clone().try_acquire_owned()
-                && let Ok(client) = this.connect(&project, role, PlainDriver(permit)).await
+                && let Ok(client) = this.connect(&project, role, shared_driver(permit)).await
             {
                 pool.add(Arc::new(Connection::new(client)));
             }
@@ -202,26 +207,26 @@ impl ProjectPools {
         });
     }
 
-    async fn lease<'a>(&self, project: &str, role: DbRole, pool: &'a Pool) -> Result<Lease<'a>, DbError> {
-        let place = timeout(ACQUIRE_TIMEOUT, pool.lending.clone().acquire_owned())
+    async fn check_out<'a>(&self, project: &str, role: DbRole, pool: &'a Pool) -> Result<Checkout<'a>, DbError> {
+        let permit = timeout(ACQUIRE_TIMEOUT, pool.checkout_permits.clone().acquire_owned())
             .await
             .map_err(|_| DbError::Overloaded)?
             .map_err(|_| DbError::Gone)?;
-        let connection = match pool.take_lent() {
+        let connection = match pool.take_idle() {
             Some(connection) => connection,
             None => self.open(project, role).await?,
         };
-        Ok(Lease { pool, connection: Some(connection), server: self.inner.server.clone(), _place: place })
+        Ok(Checkout { pool, connection: Some(connection), server: self.inner.server.clone(), _permit: permit })
     }
 
     async fn open(&self, project: &str, role: DbRole) -> Result<Arc<Connection>, DbError> {
-        let permit = self.permit().await?;
-        let client = self.connect(project, role, PlainDriver(permit)).await?;
+        let permit = self.acquire_permit().await?;
+        let client = self.connect(project, role, shared_driver(permit)).await?;
         Ok(Arc::new(Connection::new(client)))
     }
 
-    /// A place in the budget: free, or made free by closing what is idle elsewhere.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+    /// Acquires a permit of the budget. If none is free, closes idle connections of the pool that is idle longest.
+    async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
         let budget = self.inner.budget.clone();
         if let Ok(permit) = budget.clone().try_acquire_owned() {
             return Ok(permit);
@@ -248,12 +253,12 @@ impl ProjectPools {
         }
     }
 
-    /// Logs in, once more after the password was set back if the first try was refused.
+    /// Logs in. If the login is refused, resets the role's password and retries once.
     async fn connect(
         &self,
         project: &str,
         role: DbRole,
-        driver: impl Driver,
+        driver: ConnectionDriver,
     ) -> Result<tokio_postgres::Client, DbError> {
         let Inner { server, credentials, limits, .. } = &*self.inner;
         let options = format!(
@@ -262,14 +267,14 @@ impl ProjectPools {
              -c jit=off -c client_min_messages=notice",
             limits.statement_timeout.as_millis()
         );
-        let password = credentials.password(project, role).await?;
-        match server.open(project, role, &password, &options, driver).await {
+        let login = Login::for_project(project, role, &credentials.password(project, role).await?);
+        match server.log_in(&login, &options, driver).await {
             Ok(client) => Ok(client),
-            Err((error, driver)) if refused(&error) => {
-                tracing::warn!(project, role = role.suffix(), "a login was refused; setting the role's password back");
+            Err((error, driver)) if is_login_refused(&error) => {
+                tracing::warn!(project, role = role.suffix(), "a login was refused; resetting the role's password");
                 credentials.reset(project, role).await?;
-                let password = credentials.password(project, role).await?;
-                let retried = server.open(project, role, &password, &options, driver).await;
+                let login = Login::for_project(project, role, &credentials.password(project, role).await?);
+                let retried = server.log_in(&login, &options, driver).await;
                 retried.map_err(|(error, _)| connect_error(error))
             }
             Err((error, _)) => Err(connect_error(error)),
@@ -277,9 +282,8 @@ impl ProjectPools {
     }
 }
 
-/// The login was refused: the password is another one than we know.
-pub(super) fn refused(error: &tokio_postgres::Error) -> bool {
-    matches!(error.code(), Some(code) if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+fn shared_driver(permit: OwnedSemaphorePermit) -> ConnectionDriver {
+    ConnectionDriver { permit: Some(permit), notices: None }
 }
 
 fn connect_error(error: tokio_postgres::Error) -> DbError {
@@ -290,16 +294,16 @@ fn connect_error(error: tokio_postgres::Error) -> DbError {
     }
 }
 
-/// The connection is gone: nothing is known of the statement but that no answer came.
-fn lost(error: &DbError) -> bool {
-    matches!(error, DbError::Postgres(error) if lost_postgres(error))
+/// Returns whether the connection was lost before a response arrived. The statement may or may not have run.
+fn is_connection_lost(error: &DbError) -> bool {
+    matches!(error, DbError::Postgres(error) if ends_connection(error))
 }
 
-fn lost_postgres(error: &tokio_postgres::Error) -> bool {
+fn ends_connection(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         // Class 57P: the server shut the session down.
         Some(code) => code.code().starts_with("57P"),
-        // Without a code it is a broken socket or a client that is closed.
+        // Without a code, the socket is broken or the client is closed.
         None => {
             error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
         }
@@ -311,32 +315,33 @@ fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError> {
         Err(DbError::Postgres(error)) if error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED) => {
             Err(DbError::Timeout)
         }
-        Err(DbError::Postgres(error)) if lost_postgres(&error) => Err(DbError::Unreachable(error.into())),
+        Err(DbError::Postgres(error)) if ends_connection(&error) => Err(DbError::Unreachable(error.into())),
         result => result,
     }
 }
 
-/// A connection lent to one statement or transaction. Dropped before it was given back, it is cancelled and closed.
-struct Lease<'a> {
+/// A connection reserved for one statement or transaction. If dropped before [`Self::put_back`], its statement is
+/// cancelled and the connection is closed.
+struct Checkout<'a> {
     pool: &'a Pool,
     connection: Option<Arc<Connection>>,
     server: ServerAddress,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Lease<'_> {
+impl Checkout<'_> {
     fn connection(&self) -> Result<&Connection, DbError> {
         self.connection.as_deref().ok_or(DbError::Overloaded)
     }
 
-    fn give_back(mut self) {
+    fn put_back(mut self) {
         if let Some(connection) = self.connection.take() {
-            self.pool.give_back(connection);
+            self.pool.put_back(connection);
         }
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
             && connection.is_usable()
@@ -356,12 +361,13 @@ async fn sweep(inner: Weak<Inner>) {
         ticks.tick().await;
         let Some(inner) = inner.upgrade() else { return };
         for entry in &inner.pools {
-            for pool in entry.value().iter().filter(|pool| pool.idle_ms() > IDLE_MS) {
+            for pool in entry.value().iter().filter(|pool| pool.idle_ms() > IDLE_TIMEOUT_MS) {
                 pool.close_idle();
             }
         }
         inner.pools.retain(|_, pools| {
-            Arc::strong_count(pools) > 1 || pools.iter().any(|pool| !pool.is_empty() || pool.idle_ms() <= IDLE_MS)
+            Arc::strong_count(pools) > 1
+                || pools.iter().any(|pool| !pool.is_empty() || pool.idle_ms() <= IDLE_TIMEOUT_MS)
         });
         let used = inner.limits.budget - inner.budget.available_permits().min(inner.limits.budget);
         metrics::gauge!("atlashub_project_connections").set(used as f64);

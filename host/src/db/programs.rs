@@ -1,4 +1,4 @@
-//! Postgres's own programs on this machine: where they are, which version, and how they are run.
+//! Finds Postgres's programs on this machine and their versions.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use super::server::SUPPORTED_MAJORS;
 
-/// A folder with programs of one version.
+/// A folder with Postgres programs of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
     pub folder: PathBuf,
@@ -27,22 +27,25 @@ impl Binaries {
     }
 }
 
-/// A folder with `pg_dump` and `pg_restore` that can dump a server of this major: its own or newer, the nearest
-/// first, since what a newer one writes may be more than the server understands when it is restored. `preferred` is
-/// looked into before the usual places. Runs programs: call it where blocking is allowed.
+/// Finds `pg_dump` and `pg_restore` for a server of the given major version.
+///
+/// Programs of the server's version or newer can dump it. The oldest of these is chosen, because the server may not
+/// understand archives of newer ones. `preferred` is searched before the usual folders.
+///
+/// Blocks: it runs the programs to get their version.
 pub fn find_dump_programs(preferred: Option<&Path>, server_major: u32) -> Option<Binaries> {
-    let mut found: Vec<Binaries> = preferred
+    let mut binaries: Vec<Binaries> = preferred
         .map(Path::to_owned)
         .into_iter()
         .chain(candidates(&["pg_dump", "pg_restore"]))
         .filter_map(|folder| Some(Binaries { major: major_of(&folder, &["pg_dump", "pg_restore"])?, folder }))
         .filter(|binaries| binaries.major >= server_major)
         .collect();
-    found.sort_by_key(|binaries| binaries.major);
-    found.into_iter().next()
+    binaries.sort_by_key(|binaries| binaries.major);
+    binaries.into_iter().next()
 }
 
-/// Folders with all of these programs, in the order in which they are preferred.
+/// Returns the folders that contain all of the given programs, in order of preference.
 pub fn candidates(programs: &[&str]) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output()
@@ -66,21 +69,21 @@ pub fn candidates(programs: &[&str]) -> Vec<PathBuf> {
     folders
 }
 
-/// The major of the programs in a folder, by asking them. None where one is missing, does not run, or is of
-/// another major.
+/// Runs the programs of a folder to get their major version. Returns None if one is missing, fails, or has another
+/// version than the others.
 pub fn major_of(folder: &Path, programs: &[&str]) -> Option<u32> {
     let mut major = None;
     for program in programs {
-        let answer = parse_major(&version_text(&folder.join(program))?)?;
-        if major.is_some_and(|major| major != answer) {
+        let program_major = parse_major(&version_text(&folder.join(program))?)?;
+        if major.is_some_and(|major| major != program_major) {
             return None;
         }
-        major = Some(answer);
+        major = Some(program_major);
     }
     major
 }
 
-/// `15.14`, by asking the program.
+/// Runs the program to get its version, for example `15.14`.
 pub fn version_of(program: &Path) -> Option<String> {
     parse_version(&version_text(program)?).map(str::to_owned)
 }
@@ -90,7 +93,7 @@ fn version_text(program: &Path) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` → 15.
+/// Parses the output of `--version`: `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` → 15.
 pub fn parse_major(version: &str) -> Option<u32> {
     parse_version(version)?.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
@@ -99,7 +102,8 @@ fn parse_version(version: &str) -> Option<&str> {
     version.split("(PostgreSQL) ").nth(1)?.split_whitespace().next()
 }
 
-/// A program with nothing of our environment (it has secrets) but what finding libraries needs.
+/// Returns a command that inherits only the variables for finding programs and libraries. The rest of the environment
+/// may contain secrets.
 pub fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().current_dir("/");
@@ -116,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_from_what_the_programs_say() {
+    fn versions_are_parsed_from_program_output() {
         assert_eq!(parse_major("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_major("initdb (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("pg_dump (PostgreSQL) 17.2"), Some(17));

@@ -1,5 +1,4 @@
-//! The Postgres server at the start: waiting for one that is still coming up, and refusing a version that the
-//! platform was not tested with.
+//! Connects to the Postgres server at start: waits until it accepts connections, and rejects unsupported versions.
 
 use std::{
     str::FromStr,
@@ -8,24 +7,24 @@ use std::{
 
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
-/// The majors the platform is tested with.
+/// Major versions of Postgres that the platform is tested with.
 pub const SUPPORTED_MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    #[error("ATLASHUB_DATABASE_URL can't be used ({0}): write it as postgres://user:password@host:5432/platform.")]
+    #[error("ATLASHUB_DATABASE_URL is invalid ({0}): write it as postgres://user:password@host:5432/platform.")]
     Url(sqlx::Error),
-    /// Waiting does not help: wrong password, no such database, no right to connect.
-    #[error("Postgres at {address} refuses ATLASHUB_DATABASE_URL ({message}): {remedy}.")]
+    /// Retrying does not help: wrong password, unknown database, or no privilege to connect.
+    #[error("Postgres at {address} rejects the login of ATLASHUB_DATABASE_URL ({message}): {remedy}.")]
     Refused { address: String, message: String, remedy: &'static str },
     #[error("Postgres at {address} can't be reached ({cause}): start it, or correct ATLASHUB_DATABASE_URL.")]
     Unreachable { address: String, cause: sqlx::Error },
-    #[error("Postgres at {address} is version {major}; AtlasHub works with 15 to 18: connect it to one of these.")]
+    #[error("Postgres at {address} is version {major}, but AtlasHub needs a version from 15 to 18.")]
     Version { address: String, major: u32 },
 }
 
-/// Connects as the platform, trying for as long as `patience` where the server does not answer yet.
-pub async fn reach(database_url: &str, patience: Duration) -> Result<PgConnection, ServerError> {
+/// Connects to the platform database. Retries until `timeout` while the server is unreachable.
+pub async fn connect_with_retry(database_url: &str, timeout: Duration) -> Result<PgConnection, ServerError> {
     let options = PgConnectOptions::from_str(database_url).map_err(ServerError::Url)?.application_name("atlashub");
     let address = format!("{}:{}", options.get_host(), options.get_port());
     let started = Instant::now();
@@ -35,12 +34,12 @@ pub async fn reach(database_url: &str, patience: Duration) -> Result<PgConnectio
         let cause = match attempt {
             Ok(Ok(connection)) => break connection,
             Ok(Err(error)) => error,
-            Err(_) => sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in 5 seconds")),
+            Err(_) => sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no response in 5 seconds")),
         };
-        if let Some((message, remedy)) = refusal(&cause) {
+        if let Some((message, remedy)) = permanent_refusal(&cause) {
             return Err(ServerError::Refused { address, message, remedy });
         }
-        if started.elapsed() + pause > patience {
+        if started.elapsed() + pause > timeout {
             return Err(ServerError::Unreachable { address, cause });
         }
         if pause >= Duration::from_secs(1) {
@@ -56,15 +55,15 @@ pub async fn reach(database_url: &str, patience: Duration) -> Result<PgConnectio
     }
 }
 
-/// 15 for 15.14.
+/// Returns the server's major version, 15 for 15.14.
 pub async fn major(connection: &mut PgConnection) -> Result<u32, sqlx::Error> {
     let number: i32 =
         sqlx::query_scalar("SELECT current_setting('server_version_num')::int").fetch_one(connection).await?;
     Ok(number.unsigned_abs() / 10_000)
 }
 
-/// What Postgres says where trying again would get the same answer.
-fn refusal(error: &sqlx::Error) -> Option<(String, &'static str)> {
+/// Returns Postgres's message and a remedy if retrying would fail the same way.
+fn permanent_refusal(error: &sqlx::Error) -> Option<(String, &'static str)> {
     let error = error.as_database_error()?;
     let remedy = match error.code()?.as_ref() {
         "28P01" | "28000" => "correct its user and password, or the server's pg_hba.conf",

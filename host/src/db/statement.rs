@@ -3,25 +3,25 @@ use std::{error::Error, sync::Arc};
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
-/// The five roles of a project's database; each has a sealed credential of its own.
+/// The five roles of a project's database. Each has its own password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DbRole {
-    /// Owns schema `public`; the SQL editor and schema changes.
+    /// Owns schema `public`. Used by the SQL editor and for schema changes.
     Owner,
-    /// DML past row-level security; the secret key.
+    /// Reads and writes rows, bypassing row-level security. Used for the secret key.
     App,
-    /// The publishable key.
+    /// Used for the publishable key.
     Anon,
-    /// A signed-in user.
+    /// Used for signed-in users.
     User,
-    /// Dumps.
+    /// Used for dumps.
     Backup,
 }
 
 impl DbRole {
     pub const ALL: [Self; 5] = [Self::Owner, Self::App, Self::Anon, Self::User, Self::Backup];
 
-    /// Last part of the role's name in Postgres: `proj_<id>_<suffix>`.
+    /// Returns the last part of the role's name in Postgres, `proj_<id>_<suffix>`.
     pub const fn suffix(self) -> &'static str {
         match self {
             Self::Owner => "owner",
@@ -33,17 +33,18 @@ impl DbRole {
     }
 }
 
-/// One SQL statement with its parameters, ready to run. Parameters go over the wire as text, so Postgres's
-/// own input functions read them.
+/// An SQL statement with its parameters. Parameters are sent as text, so Postgres's input functions parse them.
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub text: Arc<str>,
     pub params: Vec<Option<Arc<str>>>,
-    /// False for texts that will hardly come again: they are not kept in the statement cache.
+    /// Whether the prepared statement is cached. False for texts that are unlikely to be used again.
     pub cacheable: bool,
-    /// Changes rows: never sent twice, and spread over more connections, since each commit waits for the disk.
+    /// Whether the statement changes rows. It is then never retried, and writes spread over more connections, since
+    /// each commit waits for the disk.
     pub writes: bool,
-    /// Known to take long, or to lock: runs on a connection of its own so that it holds up nobody.
+    /// Whether the statement is known to take long or to lock rows. It then gets its own connection, so that no other
+    /// statement waits for it.
     pub heavy: bool,
 }
 
@@ -52,14 +53,14 @@ impl Statement {
         Self { text: text.into(), params: Vec::new(), cacheable: true, writes: false, heavy: false }
     }
 
-    /// Appends a parameter and answers its number, from 1.
+    /// Appends a parameter. Returns its number, counted from 1.
     pub fn push(&mut self, value: Option<impl Into<Arc<str>>>) -> usize {
         self.params.push(value.map(Into::into));
         self.params.len()
     }
 }
 
-/// A parameter sent in text format, whatever its type.
+/// A parameter that is sent in text format, whatever its type.
 #[derive(Debug)]
 pub struct TextParam<'a>(pub Option<&'a str>);
 

@@ -25,9 +25,9 @@ pub(super) async fn update(
     }
     sql.push_str("COMMIT;");
     let mut client = pools.exclusive(project, DbRole::Owner).await?;
-    client.running();
+    client.mark_busy();
     let result = client.batch_execute(&sql).await;
-    client.settled();
+    client.mark_idle();
     result.map_err(|error| match error.as_db_error() {
         Some(db_error) if db_error.code().code() == "42501" => ApiError::new(
             Code::Forbidden,

@@ -18,7 +18,7 @@ async fn dead_postgres_returns_503_quickly_and_recovers() {
     project.sql("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1)").await;
     assert_eq!(project.secret().get("/v1/db/items").await.0, StatusCode::OK);
 
-    proxy.cut().await;
+    proxy.disconnect().await;
     let begin = Instant::now();
     let (status, error) = project.secret().get("/v1/db/items").await;
     assert_eq!(
@@ -32,7 +32,7 @@ async fn dead_postgres_returns_503_quickly_and_recovers() {
     let text = error.to_string();
     assert!(!text.contains("127.0.0.1") && !text.contains("proj_"), "{text}");
 
-    proxy.mend().await;
+    proxy.restore().await;
     eventually("requests succeed again", async || {
         (project.secret().get("/v1/db/items").await.0 == StatusCode::OK).then_some(())
     })

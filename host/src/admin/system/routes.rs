@@ -31,6 +31,6 @@ pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiJson<Syste
 /// The migrations of the platform database, oldest first.
 #[utoipa::path(get, path = "/admin/v1/migrations", tag = "system", responses((status = 200, body = Page<Migration>)))]
 pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResult<ApiJson<Page<Migration>>> {
-    let items = crate::db::migrations::status(&state.platform).await?;
+    let items = crate::db::migrations::status(&mut *state.platform.acquire().await?).await?;
     Ok(ApiJson(Page { items, next_cursor: None }))
 }

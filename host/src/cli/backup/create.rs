@@ -6,25 +6,24 @@ use uuid::Uuid;
 use super::list::print_line;
 use crate::{
     app::App,
-    backups::stored_backups,
+    backups::list_stored_backups,
     cli::{error::CommandError, services::RunningServices},
     config::Config,
     db::{migrations, server},
     error::ApiError,
 };
 
-const POSTGRES_PATIENCE: Duration = Duration::from_secs(10);
-/// How often the run is looked at.
-const LOOK: Duration = Duration::from_millis(300);
-const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
+const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Make a backup now, and wait for its end.
+/// Create a backup and wait until it is complete
 ///
-/// A run of the plugin `backup` like any other, in the history with its log. A server that runs may take it up; where none does,
-/// this process does so itself. Ctrl-C cancels it.
+/// Starts a run of the plugin `backup`, which appears in the run history. A running server may execute it; otherwise
+/// this process does. Ctrl-C cancels the run.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CreateArguments {
-    /// `platform`, `project:<id>`, or `all`.
+    /// What to back up: `platform`, `project:<id>`, or `all`
     #[arg(default_value = "all")]
     target: String,
 }
@@ -42,30 +41,30 @@ async fn create(
     running: &RunningServices,
 ) -> Result<ExitCode, CommandError> {
     let database_url = running.services.database_url.expose();
-    drop(server::reach(database_url, POSTGRES_PATIENCE).await?);
+    drop(server::connect_with_retry(database_url, POSTGRES_TIMEOUT).await?);
     migrations::apply(database_url).await?;
     let app = App::build(config, &running.services)?;
     app.start_background();
-    let outcome = begin_and_follow(&app, &arguments.target).await;
+    let outcome = start_and_wait(&app, &arguments.target).await;
     app.stop_jobs().await;
-    app.notifier().flush(FLUSH_PATIENCE).await;
+    app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     let outcome = match outcome {
         Ok((id, run)) => report(&app, id, &run).await,
-        Err(error) => Err(said(&error)),
+        Err(error) => Err(command_error(&error)),
     };
     app.platform().close().await;
     outcome
 }
 
-async fn begin_and_follow(app: &App, target: &str) -> Result<(Uuid, Run), ApiError> {
-    let id = app.backups().begin(target).await?;
+async fn start_and_wait(app: &App, target: &str) -> Result<(Uuid, Run), ApiError> {
+    let id = app.backups().start_backup(target).await?;
     let mut cancelled = false;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             _ = tokio::signal::ctrl_c(), if !cancelled => {
                 cancelled = true;
-                // One that has ended meanwhile is seen to have.
+                // Fails if the run has ended meanwhile, which the next poll detects.
                 drop(app.jobs().runs().cancel_run(id).await);
             }
         }
@@ -78,21 +77,21 @@ async fn begin_and_follow(app: &App, target: &str) -> Result<(Uuid, Run), ApiErr
 
 async fn report(app: &App, id: Uuid, run: &Run) -> Result<ExitCode, CommandError> {
     if run.status != RunStatus::Success {
-        let why = run.error_text.as_deref().unwrap_or("its log says why");
-        let ended = match run.status {
+        let cause = run.error_text.as_deref().unwrap_or("see the run's log");
+        let ending = match run.status {
             RunStatus::Cancelled => "was cancelled",
-            RunStatus::Timeout => "took too long",
+            RunStatus::Timeout => "exceeded its time limit",
             _ => "failed",
         };
-        return Err(CommandError::failed(format!("The backup {ended} (run {id}): {why}")));
+        return Err(CommandError::failed(format!("The backup {ending} (run {id}): {cause}")));
     }
-    let of_the_run = id.to_string();
-    let stored = stored_backups(app.store()).await.map_err(|error| said(&error.into()))?;
-    stored.iter().filter(|backup| backup.manifest.run_id.as_deref() == Some(&of_the_run)).for_each(print_line);
+    let run_id = id.to_string();
+    let stored = list_stored_backups(app.store()).await.map_err(|error| command_error(&error.into()))?;
+    stored.iter().filter(|backup| backup.manifest.run_id.as_deref() == Some(&run_id)).for_each(print_line);
     Ok(ExitCode::SUCCESS)
 }
 
-fn said(error: &ApiError) -> CommandError {
+fn command_error(error: &ApiError) -> CommandError {
     let hint = error.hint().map(|hint| format!(" {hint}")).unwrap_or_default();
     let cause = error.cause().map(|cause| format!(" ({cause:#})")).unwrap_or_default();
     CommandError::failed(format!("{}{hint}{cause}", error.message()))

@@ -1,47 +1,47 @@
 use std::process::ExitCode;
 
 use crate::{
-    backups::{StoredBackup, backup_id, stored_backups},
+    backups::{StoredBackup, backup_id, list_stored_backups},
     cli::{error::CommandError, services::RunningStore},
     config::Config,
     object_store::{ObjectStore, StoreError},
 };
 
-/// List the backups that are in storage, newest first.
+/// List the backups in the object store, newest first
 ///
-/// Reads the manifests in storage alone, so that it works when the platform database is gone.
+/// Reads only the manifests in the object store, so it works without the platform database.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ListArguments {
-    /// Only those of one database: `platform` or `project:<id>`.
+    /// Only list backups of this database: `platform` or `project:<id>`
     #[arg(long)]
     target: Option<String>,
-    /// Print the manifests, a JSON object a line.
+    /// Print one JSON object per line, with the manifest of each backup
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(arguments: &ListArguments, config: &Config) -> Result<ExitCode, CommandError> {
     let running = RunningStore::for_command(config).await?;
-    let listed = stored_backups(&ObjectStore::new(&running.storage)).await;
+    let listed = list_stored_backups(&ObjectStore::new(&running.storage)).await;
     let endpoint = running.storage.endpoint.clone();
     running.stop().await;
     let backups = listed.map_err(|error| unreadable(&endpoint, error))?;
     let wanted =
         |backup: &&StoredBackup| arguments.target.as_ref().is_none_or(|target| *target == backup.manifest.target);
-    let mut none = true;
+    let mut is_empty = true;
     for backup in backups.iter().filter(wanted) {
-        none = false;
+        is_empty = false;
         if arguments.json { print_json(backup) } else { print_line(backup) }
     }
-    if none {
-        eprintln!("There are no backups in storage.");
+    if is_empty {
+        eprintln!("There are no backups in the object store.");
     }
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn print_line(backup: &StoredBackup) {
     let manifest = &backup.manifest;
-    say!(
+    print_stdout!(
         "{}  {}  {:>12}  {}  {}{}",
         backup_id(&backup.object_key),
         manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC"),
@@ -59,7 +59,7 @@ fn print_json(backup: &StoredBackup) {
     {
         line.extend(manifest);
     }
-    say!("{line}");
+    print_stdout!("{line}");
 }
 
 fn unreadable(endpoint: &str, error: StoreError) -> CommandError {

@@ -1,4 +1,4 @@
-//! `atlashub backup`: which backups there are, making one, and verifying one. Restoring will be a command of its own.
+//! `atlashub backup`: creates, lists and verifies backups. Restoring will be a command here.
 
 mod create;
 mod list;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use super::{error::CommandError, logging};
 use crate::config::{Config, Role, Vars};
 
-/// Backups of the platform database and of projects.
+/// Create, list and verify backups
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct BackupArguments {

@@ -1,4 +1,4 @@
-//! `atlashub doctor`: one line a check, in plain words, with what to do.
+//! `atlashub doctor`: checks the installation. Prints one line per check, with a remedy for each problem.
 
 mod platform;
 mod plugins;
@@ -20,13 +20,14 @@ use crate::{
 };
 use report::Report;
 
-const POSTGRES_PATIENCE: Duration = Duration::from_secs(5);
+const POSTGRES_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Check configuration, Postgres, storage and keys, and say in plain words what to mend.
+/// Check configuration, Postgres, object store, keys and plugins
 ///
-/// One line a check on stdout. Exits with 1 where something is broken. In embedded mode it looks at the running
-/// services, or starts them for the while (which makes the data folder where there is none). Puts one small object into the bucket `atlashub-platform` and
-/// removes it; changes nothing else.
+/// Prints one line per check to stdout, with a remedy for each problem. Exits with 1 if there is a problem.
+///
+/// In embedded mode, checks the running services, or starts them for the check, which creates the data folder if it
+/// doesn't exist. Stores a small object in the bucket `atlashub-platform` and removes it. Changes nothing else.
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArguments {}
 
@@ -34,7 +35,7 @@ pub(super) async fn run(_arguments: &DoctorArguments) -> Result<ExitCode, Comman
     let mut report = Report::default();
     match configuration() {
         Ok(config) => {
-            report.ok("configuration", format!("complete, for {}", config.environment.as_str()));
+            report.ok("configuration", format!("valid, for {}", config.environment.as_str()));
             check(&config, &mut report).await;
         }
         Err(error) => report.problem("configuration", error.line()),
@@ -59,13 +60,13 @@ async fn check(config: &Config, report: &mut Report) {
         report.ok(
             "embedded services",
             match &running.embedded {
-                Some(_) => format!("start on {}; stopped again afterwards", config.data_dir.display()),
-                None => format!("an atlashub runs them on {}", config.data_dir.display()),
+                Some(_) => format!("started on {}; stopped again after the check", config.data_dir.display()),
+                None => format!("running on {} in another process", config.data_dir.display()),
             },
         );
     }
     let services = &running.services;
-    match server::reach(services.database_url.expose(), POSTGRES_PATIENCE).await {
+    match server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await {
         Ok(mut connection) => {
             let major = postgres::check(&mut connection, config, report).await;
             if platform::check(services, &mut connection, report).await {

@@ -1,4 +1,4 @@
-//! The platform's own data: tables up to date, sealed values that open, projects that are neither here nor gone.
+//! Checks the platform database: migrations, sealed values, and projects that are partly created or removed.
 
 use api_types::MigrationState;
 use sqlx::PgConnection;
@@ -11,7 +11,7 @@ use crate::{
     secrets::Sealer,
 };
 
-/// True where the platform's tables can be used.
+/// Returns whether the platform's tables can be used.
 pub(super) async fn check(services: &Services, connection: &mut PgConnection, report: &mut Report) -> bool {
     if !check_migrations(connection, report).await {
         return false;
@@ -19,21 +19,23 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
     let pool = match db::platform::connect(services.database_url.expose(), 1) {
         Ok(pool) => pool,
         Err(error) => {
-            report.problem("platform database", format!("it can't be used ({error})."));
+            report.problem("platform database", format!("can't connect ({error})."));
             return false;
         }
     };
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
     match app::check_all_sealed(&pool, &sealer).await {
-        Ok(0) => report.ok("master key", format!("{}; nothing is sealed yet", sealer.current_key())),
-        Ok(opened) => report.ok("master key", format!("{} opens all {opened} sealed values", sealer.current_key())),
+        Ok(0) => report.ok("master key", format!("{}; no value is encrypted yet", sealer.current_key())),
+        Ok(opened) => {
+            report.ok("master key", format!("{} decrypts all {opened} encrypted values", sealer.current_key()));
+        }
         Err(error) => report.problem(
             "master key",
-            format!("{error}: put back the key that the values were sealed with; without it they are lost."),
+            format!("{error}: restore the master key that encrypted the values; without it they are lost."),
         ),
     }
     match projects::unfinished_projects(&pool).await {
-        Ok(unfinished) if unfinished.is_empty() => report.ok("projects", "none is half made or half removed"),
+        Ok(unfinished) if unfinished.is_empty() => report.ok("projects", "none is partly created or removed"),
         Ok(unfinished) => {
             let list: Vec<String> = unfinished
                 .iter()
@@ -42,23 +44,23 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
             report.note(
                 "projects",
                 format!(
-                    "{} — `serve` finishes these at its next start, unless it is at work on them now",
+                    "{}: `serve` completes or undoes these at its next start, unless it is working on them now",
                     list.join(", ")
                 ),
             );
         }
-        Err(error) => report.problem("projects", format!("they can't be read ({error}).")),
+        Err(error) => report.problem("projects", format!("can't read them ({error}).")),
     }
     pool.close().await;
     true
 }
 
-/// True where the platform's tables are all there.
+/// Returns whether every migration is applied.
 async fn check_migrations(connection: &mut PgConnection, report: &mut Report) -> bool {
     let all = match migrations::status(connection).await {
         Ok(all) => all,
         Err(error) => {
-            report.problem("migrations", format!("they can't be read ({error})."));
+            report.problem("migrations", format!("can't read their state ({error})."));
             return false;
         }
     };
@@ -69,17 +71,17 @@ async fn check_migrations(connection: &mut PgConnection, report: &mut Report) ->
         report.problem(
             "migrations",
             format!(
-                "{} had another text when applied: start the version that applied them, or restore a backup.",
+                "{} had a different text when applied: start the version that applied them, or restore a backup.",
                 names(MigrationState::Changed)
             ),
         );
     } else if pending > 0 {
         report
-            .note("migrations", format!("{pending} to apply; `serve` does it at its start, or run `atlashub migrate`"));
+            .note("migrations", format!("{pending} pending; `serve` applies them at start, or run `atlashub migrate`"));
     } else if in_state(MigrationState::Unknown).next().is_some() {
         report.note(
             "migrations",
-            format!("{} came from a newer version: upgrade this one soon", names(MigrationState::Unknown)),
+            format!("{} were applied by a newer version: upgrade this one soon", names(MigrationState::Unknown)),
         );
     } else {
         report.ok("migrations", format!("all {} applied", all.len()));

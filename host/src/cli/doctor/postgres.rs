@@ -1,31 +1,32 @@
-//! The server: version, rights of the platform's role, room for connections, who may connect to what.
+//! Checks the Postgres server: version, privileges of the platform's role, connection limit, and who may connect to
+//! the shared databases.
 
 use sqlx::{PgConnection, Row};
 
 use super::report::Report;
 use crate::{config::Config, db::server};
 
-/// Connections of a server that are not the projects': the platform's pools, dumps, an administrator.
+/// Connections that are needed beside the projects': the platform's pools, dumps, an administrator.
 const OTHER_CONNECTIONS: usize = 15;
 
-/// Answers the server's major, where it could be read.
+/// Returns the server's major version, if it could be read.
 pub(super) async fn check(connection: &mut PgConnection, config: &Config, report: &mut Report) -> Option<u32> {
     let major = match server::major(connection).await {
         Ok(major) => major,
         Err(error) => {
-            report.problem("postgres", format!("its version can't be read ({error}): look into the server's log."));
+            report.problem("postgres", format!("can't read its version ({error}): see the server's log."));
             return None;
         }
     };
-    report.ok("postgres", format!("version {major} answers"));
+    report.ok("postgres", format!("version {major} responds"));
     if let Err(error) = check_rights(connection, major, report).await {
-        report.problem("postgres rights", format!("they can't be read ({error})."));
+        report.problem("postgres rights", format!("can't read them ({error})."));
     }
     if let Err(error) = check_connections(connection, config, report).await {
-        report.problem("postgres connections", format!("the settings can't be read ({error})."));
+        report.problem("postgres connections", format!("can't read the settings ({error})."));
     }
     if let Err(error) = check_shared_databases(connection, report).await {
-        report.problem("postgres databases", format!("their privileges can't be read ({error})."));
+        report.problem("postgres databases", format!("can't read their privileges ({error})."));
     }
     Some(major)
 }
@@ -52,15 +53,15 @@ async fn check_rights(connection: &mut PgConnection, major: u32, report: &mut Re
         Some(missing) => report.problem(
             "postgres rights",
             format!(
-                "{role} can't make projects on Postgres {major}: run `ALTER ROLE {role} {missing}` as a superuser."
+                "{role} can't create projects on Postgres {major}: run `ALTER ROLE {role} {missing}` as a superuser."
             ),
         ),
     }
     Ok(())
 }
 
-/// What to grant to a role that is no superuser: before 16 a role with CREATEROLE alone can't hand out what a
-/// project's roles need.
+/// Returns the attributes to add to a role that is not a superuser. Before Postgres 16, CREATEROLE isn't enough to set
+/// up a project's roles.
 fn missing_rights(major: u32, rights: [(&'static str, bool); 3]) -> Option<String> {
     if major < 16 {
         return Some("SUPERUSER".to_owned());
@@ -74,7 +75,7 @@ async fn check_connections(
     config: &Config,
     report: &mut Report,
 ) -> Result<(), sqlx::Error> {
-    // `reserved_connections` came with 16.
+    // `reserved_connections` exists since Postgres 16.
     let row = sqlx::query(
         "SELECT current_setting('max_connections')::int AS max,
                 current_setting('superuser_reserved_connections')::int
@@ -83,18 +84,19 @@ async fn check_connections(
     .fetch_one(connection)
     .await?;
     let (max, reserved): (i32, i32) = (row.try_get("max")?, row.try_get("reserved")?);
-    let wanted = config.limits.project_connections + OTHER_CONNECTIONS + reserved.unsigned_abs() as usize;
-    if wanted <= max.unsigned_abs() as usize {
+    let needed = config.limits.project_connections + OTHER_CONNECTIONS + reserved.unsigned_abs() as usize;
+    if needed <= max.unsigned_abs() as usize {
         report.ok(
             "postgres connections",
-            format!("{max} at most, {} of them for projects", config.limits.project_connections),
+            format!("up to {max}, of which {} for projects", config.limits.project_connections),
         );
     } else {
         report.problem(
             "postgres connections",
             format!(
-                "max_connections is {max}, and ATLASHUB_PROJECT_CONNECTIONS={} leaves too few for the rest: set max_connections \
-                 to {wanted} or more, or ATLASHUB_PROJECT_CONNECTIONS to {} or less (divided among your nodes).",
+                "max_connections is {max}, but ATLASHUB_PROJECT_CONNECTIONS={} leaves too few for the platform: set \
+                 max_connections to {needed} or more, or ATLASHUB_PROJECT_CONNECTIONS to {} or less (in total over all \
+                 nodes).",
                 config.limits.project_connections,
                 (max.unsigned_abs() as usize).saturating_sub(OTHER_CONNECTIONS + reserved.unsigned_abs() as usize)
             ),
@@ -113,13 +115,14 @@ async fn check_shared_databases(connection: &mut PgConnection, report: &mut Repo
     .fetch_all(connection)
     .await?;
     if open.is_empty() {
-        report.ok("postgres databases", "projects' roles can't connect to the platform's, postgres or template1");
+        report
+            .ok("postgres databases", "projects' roles can't connect to the platform database, postgres or template1");
     } else {
         report.problem(
             "postgres databases",
             format!(
-                "every role of the server, projects' too, may connect to {open}: run `REVOKE CONNECT ON DATABASE {open} FROM \
-                 PUBLIC` as a superuser.",
+                "every role of the server, including projects' roles, may connect to {open}: run \
+                 `REVOKE CONNECT ON DATABASE {open} FROM PUBLIC` as a superuser.",
                 open = open.join(", ")
             ),
         );
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_what_to_grant() {
+    fn missing_rights_depend_on_the_server_version() {
         let check = |major, rights: [bool; 3], expected: Option<&str>| {
             let [createdb, createrole, bypassrls] = rights;
             let rights = [("CREATEDB", createdb), ("CREATEROLE", createrole), ("BYPASSRLS", bypassrls)];

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-/// Prints as it goes, so that a check that hangs is seen, and remembers whether anything is broken.
+/// Prints findings immediately, so that a hanging check is visible, and counts problems.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     problems: u32,
@@ -11,29 +11,30 @@ impl Report {
         print("ok", check, what.as_ref());
     }
 
-    /// Works, and should be known of.
+    /// Reports a condition that is not a problem but that the owner should know.
     pub(super) fn note(&mut self, check: &str, what: impl AsRef<str>) {
         print("note", check, what.as_ref());
     }
 
-    /// Says what is wrong and what to do.
+    /// Reports a problem. `what` names the problem and its remedy.
     pub(super) fn problem(&mut self, check: &str, what: impl AsRef<str>) {
         self.problems += 1;
         print("problem", check, what.as_ref());
     }
 
+    /// Prints the number of problems and returns the exit code.
     pub(super) fn close(self) -> ExitCode {
         match self.problems {
             0 => {
-                say!("Nothing is broken.");
+                print_stdout!("No problems found.");
                 ExitCode::SUCCESS
             }
             1 => {
-                say!("1 problem.");
+                print_stdout!("1 problem found.");
                 ExitCode::FAILURE
             }
             problems => {
-                say!("{problems} problems.");
+                print_stdout!("{problems} problems found.");
                 ExitCode::FAILURE
             }
         }
@@ -41,5 +42,5 @@ impl Report {
 }
 
 fn print(state: &str, check: &str, what: &str) {
-    say!("{state:8} {check}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "));
+    print_stdout!("{state:8} {check}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "));
 }

@@ -43,6 +43,6 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode, CommandError
             ExitCode::FAILURE
         }
     };
-    say!("{output:#}");
+    print_stdout!("{output:#}");
     Ok(code)
 }

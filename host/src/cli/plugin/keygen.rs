@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &KeygenArguments) -> Result<ExitCode, CommandError>
     let public = pair.pk.to_box().map_err(failed)?.into_string();
     files::write(&arguments.secret_key, &secret, 0o600, Replace::Never)?;
     files::write(&arguments.public_key, &public, 0o644, Replace::Never)?;
-    say!("Secret key: {}", arguments.secret_key.display());
-    say!("Public key: {} ({})", arguments.public_key.display(), pair.pk.to_base64());
+    print_stdout!("Secret key: {}", arguments.secret_key.display());
+    print_stdout!("Public key: {} ({})", arguments.public_key.display(), pair.pk.to_base64());
     Ok(ExitCode::SUCCESS)
 }

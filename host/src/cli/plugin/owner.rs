@@ -73,11 +73,11 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
     with_tools(async |tools| {
         let plugins = tools.list().await?;
         if arguments.json {
-            say!("{:#}", serde_json::to_value(&plugins).unwrap_or_default());
+            print_stdout!("{:#}", serde_json::to_value(&plugins).unwrap_or_default());
             return Ok(());
         }
         if plugins.is_empty() {
-            say!("No plugins found in {}.", tools.folder.path().display());
+            print_stdout!("No plugins found in {}.", tools.folder.path().display());
         }
         plugins.iter().for_each(print);
         Ok(())
@@ -96,13 +96,13 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let key = tools.trust_key(&name, &files::read_text(file)?).await?;
             audit(tools, "trusted_key.add", &key.id, serde_json::json!({ "name": key.name })).await?;
-            say!("Key {} is now trusted.", key.id);
+            print_stdout!("Key {} is now trusted.", key.id);
         }
         let current = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
         if let Some(current) = &current {
             print_request(current);
             if !arguments.yes && std::io::stdin().is_terminal() && !ask_for_confirmation()? {
-                say!("Nothing was approved.");
+                print_stdout!("Nothing was approved.");
                 return Ok(());
             }
         }
@@ -133,17 +133,17 @@ pub(super) async fn revoke(arguments: &RevokeArguments) -> Result<ExitCode, Comm
         if let Some(id) = &arguments.key {
             tools.revoke_key(id).await?;
             audit(tools, "trusted_key.remove", id, serde_json::json!({})).await?;
-            say!("Key {id} is revoked.");
+            print_stdout!("Key {id} is revoked.");
         }
         if let Some(hash) = &arguments.sha256 {
             tools.revoke_file(hash).await?;
             audit(tools, "plugin.revoke", hash, serde_json::json!({ "sha256": hash })).await?;
-            say!("The file {hash} is revoked.");
+            print_stdout!("The file {hash} is revoked.");
         }
         if let Some(name) = &arguments.name {
             tools.revoke(name).await?;
             audit(tools, "plugin.revoke", name, serde_json::json!({})).await?;
-            say!("Plugin {name} is revoked.");
+            print_stdout!("Plugin {name} is revoked.");
         }
         Ok(())
     })
@@ -170,23 +170,23 @@ fn select_grants(arguments: &ApproveArguments, requested: &[RequestedCapability]
 /// Prints what a plugin requests.
 fn print_request(plugin: &Plugin) {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    say!(
+    print_stdout!(
         "{} {} by {}, signed by key {}",
         plugin.name,
         or_dash(&plugin.version),
         or_dash(&plugin.publisher),
         or_dash(&plugin.key_id)
     );
-    say!("SHA-256 {}", plugin.sha256);
+    print_stdout!("SHA-256 {}", plugin.sha256);
     if plugin.requested.is_empty() {
-        say!("It requests no capabilities.");
+        print_stdout!("It requests no capabilities.");
     }
     for request in &plugin.requested {
-        say!("It requests {}: {}", request.capability, request.reason);
+        print_stdout!("It requests {}: {}", request.capability, request.reason);
         let CapabilityScope { databases, stores, hosts, secrets } = &request.scope;
         for (kind, names) in [("databases", databases), ("stores", stores), ("hosts", hosts), ("secrets", secrets)] {
             if !names.is_empty() {
-                say!("  {kind}: {}", names.join(", "));
+                print_stdout!("  {kind}: {}", names.join(", "));
             }
         }
     }
@@ -194,7 +194,7 @@ fn print_request(plugin: &Plugin) {
 
 /// Asks in the terminal whether to approve.
 fn ask_for_confirmation() -> Result<bool, CommandError> {
-    say!("Approve this plugin? [y/N]");
+    print_stdout!("Approve this plugin? [y/N]");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|error| CommandError::failed(error.to_string()))?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -209,11 +209,11 @@ fn print(plugin: &Plugin) {
     };
     let version = plugin.version.as_deref().unwrap_or("-");
     let reason = plugin.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    say!("{state:8} {} {version}{reason}", plugin.name);
+    print_stdout!("{state:8} {} {version}{reason}", plugin.name);
     for request in &plugin.requested {
         let granted = plugin.granted.iter().any(|grant| grant.capability == request.capability);
         let status = if granted { "granted" } else { "requests" };
-        say!("         {status} {}: {}", request.capability, request.reason);
+        print_stdout!("         {status} {}: {}", request.capability, request.reason);
     }
 }
 
@@ -242,7 +242,7 @@ async fn with_tools(act: impl AsyncFnOnce(&PluginTools) -> Result<(), CommandErr
     let running = RunningServices::for_command(&config).await?;
     let outcome = async {
         let services = &running.services;
-        drop(server::reach(services.database_url.expose(), Duration::from_secs(10)).await?);
+        drop(server::connect_with_retry(services.database_url.expose(), Duration::from_secs(10)).await?);
         let tools = PluginTools {
             platform: db::platform::connect(services.database_url.expose(), 2)?,
             sealer: Sealer::new(&services.master_key, services.previous_master_key.as_ref()),

@@ -51,6 +51,6 @@ pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
     .map_err(failed)?;
     let path = files::signature_path(&arguments.file);
     files::write(&path, &signature.into_string(), 0o644, Replace::Always)?;
-    say!("Signature: {}", path.display());
+    print_stdout!("Signature: {}", path.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -38,6 +38,6 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode, CommandError>
         )));
     }
     signature.check(&key, &files::read(&arguments.file)?).map_err(wrong)?;
-    say!("The signature by key {} is valid. Trusted comment: {}", key.id(), signature.trusted_comment());
+    print_stdout!("The signature by key {} is valid. Trusted comment: {}", key.id(), signature.trusted_comment());
     Ok(ExitCode::SUCCESS)
 }

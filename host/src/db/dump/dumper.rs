@@ -12,17 +12,20 @@ use tokio::{
 };
 
 use super::{
-    DumpBytes, DumpError,
-    complaint::{read_tail, safe_message},
+    DumpBytes, DumpError, DumpOptions,
     program::DumpPrograms,
     snapshot::{self, Snapshot, TableRows},
+    stderr::{read_tail, safe_message},
 };
 use crate::{
     config::Secret,
-    db::{Credentials, DatabaseName, DbRole, ServerAddress, connect::Login, pools},
+    db::{
+        Credentials, DatabaseName, DbRole, ExclusiveClient, ServerAddress,
+        connect::{Login, is_login_refused},
+    },
 };
 
-/// Dumps the platform's database and projects' databases. Cheap to clone.
+/// Dumps the platform database and projects' databases. Cheap to clone.
 #[derive(Clone)]
 pub struct Dumper(Arc<Inner>);
 
@@ -33,38 +36,35 @@ struct Inner {
     programs: DumpPrograms,
 }
 
-/// How to dump.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DumpOptions {
-    /// 0 to 9; none for `pg_dump`'s default.
-    pub compression: Option<u8>,
-}
-
-/// A dump under way. Dropping one half of it ends it.
+/// A running dump. Dropping either field stops it.
 pub struct Dump {
     pub bytes: DumpBytes,
     pub outcome: DumpOutcome,
 }
 
-/// How a dump ends: known when `pg_dump` ended, the bytes were read to their end and the rows are counted.
+/// A future for the result of a dump. It completes when `pg_dump` has exited, the bytes were read to their end and the
+/// rows are counted.
 pub struct DumpOutcome(oneshot::Receiver<Result<DumpInfo, DumpError>>);
 
-/// What is known once a dump has ended well.
+/// The properties of a complete dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpInfo {
-    /// For example `15.14`.
+    /// Version of the Postgres server, for example `15.14`.
     pub server_version: String,
-    /// For example `15.14`.
+    /// Version of `pg_dump`, for example `15.14`.
     pub dump_version: String,
-    /// Of the archive.
+    /// Size of the archive.
     pub size_bytes: u64,
-    /// By schema and name, from the snapshot that was dumped.
+    /// Rows of every table in the dumped snapshot, by schema and name.
     pub tables: Vec<TableRows>,
 }
 
 impl Dumper {
-    /// `database_url` is the platform database's; projects' databases are on the same server. `program_folder` is
-    /// looked into for `pg_dump` before the usual places.
+    /// Creates a dumper for the server of the platform database, whose URL is `database_url`. `program_folder` is
+    /// searched for `pg_dump` before the usual folders.
+    ///
+    /// # Errors
+    /// Fails if the URL is invalid.
     pub fn new(
         database_url: &Secret,
         credentials: Arc<dyn Credentials>,
@@ -78,37 +78,39 @@ impl Dumper {
         })))
     }
 
-    /// Begins a dump. A project's is made as its `_backup` role, which sees past row-level security, also where it is
-    /// forced; the platform's as the platform's own.
+    /// Starts a dump. A project's database is dumped as its `_backup` role, which bypasses row-level security even
+    /// where it is forced. The platform database is dumped as the platform's role.
     ///
     /// # Errors
-    /// What can be known before the first byte: no `pg_dump`, no database, a table that can't be read.
+    /// Fails if the problem is known before the first byte: `pg_dump` or the database is missing, or a table can't be
+    /// read. [`DumpOutcome`] reports later problems.
     pub async fn dump(&self, database: &DatabaseName, options: DumpOptions) -> Result<Dump, DumpError> {
         let (login, client) = self.log_in(database).await?;
         let snapshot = Snapshot::open(client).await?;
         let program = self.0.programs.find(snapshot.server_major).await?;
         let mut child = program.start(&self.0.address, &login, &snapshot.id, &options)?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(DumpError::NotRun(anyhow::anyhow!("it has no output")));
+            return Err(DumpError::NotRun(anyhow::anyhow!("its output is not piped")));
         };
         let (bytes, drained) = DumpBytes::new(stdout);
-        let (tell, outcome) = oneshot::channel();
-        tokio::spawn(watch(Running { child, stderr, snapshot, drained, dump_version: program.version }, tell));
+        let (sender, outcome) = oneshot::channel();
+        tokio::spawn(supervise(Running { child, stderr, snapshot, drained, dump_version: program.version }, sender));
         Ok(Dump { bytes, outcome: DumpOutcome(outcome) })
     }
 
-    async fn log_in(&self, database: &DatabaseName) -> Result<(Login, crate::db::ExclusiveClient), DumpError> {
+    async fn log_in(&self, database: &DatabaseName) -> Result<(Login, ExclusiveClient), DumpError> {
         let Inner { address, platform, credentials, .. } = &*self.0;
         let DatabaseName::Project(project) = database else {
             let client = snapshot::connect(address, platform).await.map_err(DumpError::from_postgres)?;
             return Ok((platform.clone(), client));
         };
-        let login = Login::of_project(project, DbRole::Backup, &credentials.password(project, DbRole::Backup).await?);
+        let password = credentials.password(project, DbRole::Backup).await?;
+        let login = Login::for_project(project, DbRole::Backup, &password);
         match snapshot::connect(address, &login).await {
             Ok(client) => Ok((login, client)),
-            Err(error) if pools::refused(&error) => {
-                // Any role can change its own password from inside.
-                tracing::warn!(project, role = "backup", "a login was refused; setting the role's password back");
+            Err(error) if is_login_refused(&error) => {
+                // Any role can change its own password.
+                tracing::warn!(project, role = "backup", "a login was refused; resetting the role's password");
                 credentials.reset(project, DbRole::Backup).await?;
                 let client = snapshot::connect(address, &login).await.map_err(DumpError::from_postgres)?;
                 Ok((login, client))
@@ -122,7 +124,7 @@ impl Future for DumpOutcome {
     type Output = Result<DumpInfo, DumpError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Without an answer the task was ended with the process.
+        // The channel closes without a result if the task ends with the process.
         self.0.poll_unpin(cx).map(|outcome| outcome.unwrap_or(Err(DumpError::Abandoned)))
     }
 }
@@ -131,36 +133,37 @@ struct Running {
     child: Child,
     stderr: ChildStderr,
     snapshot: Snapshot,
+    /// Receives the size of the archive once it was read to its end.
     drained: oneshot::Receiver<u64>,
     dump_version: String,
 }
 
-/// Waits for all that makes a dump good. At the first thing that doesn't, and when nobody wants it any more, `pg_dump` is
-/// killed.
-async fn watch(mut running: Running, mut tell: oneshot::Sender<Result<DumpInfo, DumpError>>) {
+/// Waits for the end of the dump and sends its outcome. Kills `pg_dump` on the first failure, and when the receiver is
+/// dropped.
+async fn supervise(mut running: Running, mut sender: oneshot::Sender<Result<DumpInfo, DumpError>>) {
     let outcome = tokio::select! {
         outcome = finish(&mut running) => outcome,
-        () = tell.closed() => Err(DumpError::Abandoned),
+        () = sender.closed() => Err(DumpError::Abandoned),
     };
     if outcome.is_err() {
-        // Fails where it has ended by itself. Waiting for it leaves no zombie.
+        // Killing fails if the process has exited already. Waiting for it avoids a zombie.
         let _ = running.child.start_kill();
         let _ = running.child.wait().await;
     }
-    // Nobody to tell is no failure.
-    let _ = tell.send(outcome);
+    // Fails if the receiver was dropped.
+    let _ = sender.send(outcome);
 }
 
 async fn finish(running: &mut Running) -> Result<DumpInfo, DumpError> {
     let Running { child, stderr, snapshot, drained, dump_version } = running;
     let server_version = snapshot.server_version.clone();
     let ended = async {
-        let (status, complaint) = tokio::join!(child.wait(), read_tail(stderr));
+        let (status, stderr) = tokio::join!(child.wait(), read_tail(stderr));
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
-                tracing::warn!(%status, complaint, "pg_dump failed");
-                Err(DumpError::Failed(safe_message("pg_dump", &complaint)))
+                tracing::warn!(%status, stderr, "pg_dump failed");
+                Err(DumpError::Failed(safe_message("pg_dump", &stderr)))
             }
             Err(error) => Err(DumpError::NotRun(error.into())),
         }

@@ -2,39 +2,39 @@ use tokio_postgres::error::SqlState;
 
 use crate::db::DbError;
 
-/// Why there is no dump, or what was read is none.
+/// An error of a dump. The bytes that were read are then not a complete archive.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// The project is gone.
-    #[error("there is no such database")]
+    /// The database doesn't exist, for example because its project was deleted.
+    #[error("the database doesn't exist")]
     Gone,
     #[error(
-        "no pg_dump of version {server_major} or newer was found, so no dump can be made: install the Postgres \
-         {server_major} client programs (on Debian: `apt-get install postgresql-client-{server_major}`)"
+        "no pg_dump of version {server_major} or newer was found: install the Postgres {server_major} client programs \
+         (on Debian: `apt-get install postgresql-client-{server_major}`)"
     )]
     NoProgram { server_major: u32 },
-    /// Something holds a table's lock for long.
-    #[error("a table is locked by a change of its schema that doesn't end; try again when it has ended")]
+    /// Another session holds a conflicting lock on a table.
+    #[error("a table is locked by a change of its schema; retry when the change has ended")]
     Locked,
-    /// Postgres said no: a table that the role may not read, for example. The message is Postgres's.
-    #[error("Postgres refused: {0}")]
+    /// Postgres rejected the dump, for example because the role may not read a table. Contains Postgres's message.
+    #[error("Postgres rejected the dump: {0}")]
     Refused(String),
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),
-    /// `pg_dump` ended without a whole archive. The message is its own, without addresses and statements.
+    /// `pg_dump` failed. Contains its message without addresses and statements.
     #[error("pg_dump failed: {0}")]
     Failed(String),
-    /// The archive was not read to its end, or the process is ending.
-    #[error("the dump was given up before its end")]
+    /// The archive was not read to its end, or the process is shutting down.
+    #[error("the dump was stopped before its end")]
     Abandoned,
-    /// `pg_dump` could not be run, or not with this configuration.
+    /// `pg_dump` could not be started, or not with this configuration.
     #[error("pg_dump could not be run: {0:#}")]
     NotRun(#[source] anyhow::Error),
 }
 
 impl DumpError {
-    /// Whether the same call may succeed later without anybody mending something.
-    pub fn is_passing(&self) -> bool {
+    /// Returns whether a retry may succeed without a change of the configuration.
+    pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Locked | Self::Unreachable(_) | Self::Abandoned)
     }
 

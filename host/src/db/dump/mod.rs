@@ -1,25 +1,27 @@
-//! Dumps: `pg_dump` as a capability with types.
+//! Dumps databases with `pg_dump`.
 //!
-//! A [`Dumper`] takes a database's logical name and answers the archive (custom format, which any `pg_restore` reads) as a
-//! stream, and apart from it how the dump ended. A stream has no way to say that it was cut short: only a good
-//! [`DumpOutcome`] makes what was read a dump. Rows are counted in the very snapshot that is dumped. Dropping either
-//! half kills `pg_dump`.
+//! [`Dumper::dump`] takes a database's logical name and returns the archive as a stream of bytes, and separately a
+//! [`DumpOutcome`]. The end of the stream doesn't mean success: the bytes are a complete dump only if the outcome is
+//! `Ok`. Rows are counted in the snapshot that is dumped. Dropping the stream or the outcome kills `pg_dump`.
 //!
-//! Deliberately absent: a shell, arguments that a caller chooses, passwords on a command line, a file on disk, and
-//! what is done with the bytes (`object_store::Upload`). `db::restore` is the other direction; it shares the programs, the
-//! list of tables and the reading of last words.
+//! Archives have the custom format, which any `pg_restore` reads.
 //!
-//! Reading order: `dumper` (the whole), `snapshot` (what is dumped, counted), `program` (the child process),
-//! `stream` (its output), `complaint` (its last words), `error`.
+//! Deliberately absent: a shell, arguments chosen by callers, passwords on a command line, files on disk, and storing
+//! the bytes (`object_store::Upload`). `db::restore` restores archives; it shares the programs, the list of tables and
+//! `stderr`.
+//!
+//! Reading order: `dumper` (the entry point), `snapshot` (the transaction that is dumped and counted), `program` (the
+//! child process), `stream` (its output), `stderr` (its error messages), `error`.
 
-pub(super) mod complaint;
 mod dumper;
 mod error;
 pub(super) mod program;
 pub(super) mod snapshot;
+pub(super) mod stderr;
 mod stream;
 
-pub use dumper::{Dump, DumpInfo, DumpOptions, DumpOutcome, Dumper};
+pub use dumper::{Dump, DumpInfo, DumpOutcome, Dumper};
 pub use error::DumpError;
+pub use program::DumpOptions;
 pub use snapshot::TableRows;
 pub use stream::DumpBytes;

@@ -1,30 +1,33 @@
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    process::Stdio,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, path::PathBuf, process::Stdio};
 
+use parking_lot::Mutex;
 use tokio::process::{Child, Command};
 
-use super::{DumpError, DumpOptions};
+use super::DumpError;
 use crate::db::{
     ServerAddress,
     connect::Login,
     programs::{find_dump_programs, version_of},
 };
 
-/// How long `pg_dump` waits for a table's lock. We hold our own already, so this ends a wait for somebody who waits
-/// for us.
+/// How long `pg_dump` waits for the lock of a table. The snapshot's transaction holds the same locks, so a session that
+/// blocks `pg_dump` may be waiting for that transaction. The timeout ends this deadlock.
 const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 
-/// `pg_dump` programs by the server's major that they were looked for with.
-pub(in crate::db) struct DumpPrograms {
-    preferred: Option<PathBuf>,
-    found: Mutex<HashMap<u32, DumpProgram>>,
+/// Settings of a dump.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DumpOptions {
+    /// Compression level from 0 to 9. None uses `pg_dump`'s default.
+    pub compression: Option<u8>,
 }
 
-/// One `pg_dump`.
+/// Finds `pg_dump` programs and caches them by the server's major version.
+pub(in crate::db) struct DumpPrograms {
+    preferred: Option<PathBuf>,
+    cache: Mutex<HashMap<u32, DumpProgram>>,
+}
+
+/// An installed `pg_dump`.
 #[derive(Debug, Clone)]
 pub(in crate::db) struct DumpProgram {
     path: PathBuf,
@@ -34,44 +37,41 @@ pub(in crate::db) struct DumpProgram {
 }
 
 impl DumpPrograms {
-    /// `preferred` is a folder that is looked into before the usual places.
+    /// `preferred` is a folder that is searched before the usual ones.
     pub(in crate::db) fn new(preferred: Option<PathBuf>) -> Self {
-        Self { preferred, found: Mutex::default() }
+        Self { preferred, cache: Mutex::default() }
     }
 
+    /// Returns a `pg_dump` for a server of this major version.
     pub(in crate::db) async fn find(&self, server_major: u32) -> Result<DumpProgram, DumpError> {
-        if let Some(program) = self.found().get(&server_major)
-            // Not removed by an upgrade meanwhile.
+        if let Some(program) = self.cache.lock().get(&server_major)
+            // An upgrade may have removed it.
             && program.path.is_file()
         {
             return Ok(program.clone());
         }
         let preferred = self.preferred.clone();
-        let looked = tokio::task::spawn_blocking(move || {
+        let search = tokio::task::spawn_blocking(move || {
             let binaries = find_dump_programs(preferred.as_deref(), server_major)?;
             let path = binaries.program("pg_dump");
             Some(DumpProgram { version: version_of(&path)?, major: binaries.major, path })
         });
-        let program = looked
+        let program = search
             .await
             .map_err(|error| DumpError::NotRun(error.into()))?
             .ok_or(DumpError::NoProgram { server_major })?;
-        self.found().insert(server_major, program.clone());
+        self.cache.lock().insert(server_major, program.clone());
         Ok(program)
-    }
-
-    fn found(&self) -> std::sync::MutexGuard<'_, HashMap<u32, DumpProgram>> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DumpProgram {
-    /// The `pg_restore` beside it, which is of the same version.
+    /// Returns the path of the `pg_restore` in the same folder, which has the same version.
     pub(in crate::db) fn restore_program(&self) -> PathBuf {
         self.path.with_file_name("pg_restore")
     }
 
-    /// Starts it on the snapshot. Killed when dropped.
+    /// Starts `pg_dump` on an exported snapshot. The process is killed when the returned value is dropped.
     pub(super) fn start(
         &self,
         address: &ServerAddress,
@@ -91,7 +91,7 @@ impl DumpProgram {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in a terminal reaches us alone; we end it in order.
+            // Keeps Ctrl-C in a terminal from reaching the child: this process stops it in order.
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|error| DumpError::NotRun(error.into()))
@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_server_newer_than_every_pg_dump_is_told_with_the_remedy() {
+    async fn missing_pg_dump_version_is_an_error_that_names_the_package() {
         let error = DumpPrograms::new(None).find(99).await.unwrap_err();
         assert!(matches!(error, DumpError::NoProgram { server_major: 99 }), "{error:?}");
         assert!(error.to_string().contains("postgresql-client-99"), "{error}");
     }
 
     #[tokio::test]
-    async fn nothing_of_our_environment_reaches_it() {
+    async fn child_process_inherits_only_search_paths() {
         let program = DumpPrograms::new(None).find(15).await.unwrap();
         let command = crate::db::programs::clean_command(&program.path);
         let passed: Vec<_> = command.get_envs().filter_map(|(name, _)| name.to_str()).collect();

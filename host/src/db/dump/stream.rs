@@ -8,28 +8,30 @@ use futures_util::Stream;
 use tokio::{process::ChildStdout, sync::oneshot};
 use tokio_util::io::ReaderStream;
 
-/// Big reads: a dump is moved in few steps.
-const READ: usize = 256 * 1024;
-/// What `pg_dump` may be ahead of us, where the system lets us say so.
+/// Bytes per read. Large, so that a dump needs few steps.
+const READ_BYTES: usize = 256 * 1024;
+/// Size of the pipe, which is how far `pg_dump` can run ahead of the reader.
 #[cfg(target_os = "linux")]
-const PIPE: i32 = 1024 * 1024;
+const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// The archive, as `pg_dump` writes it; it waits while nobody reads. The end says nothing of success.
+/// The archive as a stream. `pg_dump` waits while the stream is not read. The end of the stream doesn't mean success;
+/// see [`super::DumpOutcome`].
 pub struct DumpBytes {
     output: ReaderStream<ChildStdout>,
-    read: u64,
-    /// Told how many bytes there were, at the end and not before.
+    size_bytes: u64,
+    /// Receives the number of bytes at the end of the stream.
     drained: Option<oneshot::Sender<u64>>,
 }
 
 impl DumpBytes {
     pub(super) fn new(output: ChildStdout) -> (Self, oneshot::Receiver<u64>) {
         #[cfg(target_os = "linux")]
-        if let Err(error) = nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE)) {
-            tracing::debug!(%error, "the pipe of pg_dump keeps its size");
+        if let Err(error) = nix::fcntl::fcntl(&output, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)) {
+            tracing::debug!(%error, "the pipe of pg_dump could not be enlarged");
         }
-        let (drained, told) = oneshot::channel();
-        (Self { output: ReaderStream::with_capacity(output, READ), read: 0, drained: Some(drained) }, told)
+        let (drained, receiver) = oneshot::channel();
+        let output = ReaderStream::with_capacity(output, READ_BYTES);
+        (Self { output, size_bytes: 0, drained: Some(drained) }, receiver)
     }
 }
 
@@ -42,14 +44,14 @@ impl Stream for DumpBytes {
         }
         let item = ready!(Pin::new(&mut self.output).poll_next(cx));
         match &item {
-            Some(Ok(bytes)) => self.read += bytes.len() as u64,
-            // Whoever waits for the outcome hears of it.
+            Some(Ok(bytes)) => self.size_bytes += bytes.len() as u64,
+            // Closing the channel fails the outcome.
             Some(Err(_)) => self.drained = None,
             None => {
-                let read = self.read;
+                let size_bytes = self.size_bytes;
                 if let Some(drained) = self.drained.take() {
-                    // Nobody waits for the outcome any more: then there is nobody to tell.
-                    let _ = drained.send(read);
+                    // Fails if the outcome was dropped.
+                    let _ = drained.send(size_bytes);
                 }
             }
         }

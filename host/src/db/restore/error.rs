@@ -1,34 +1,35 @@
 use crate::db::dump::DumpError;
 
-/// Why an archive was not restored.
+/// An error of restoring an archive.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error(
-        "no pg_restore of version {major} or newer was found, so nothing can be restored: install the Postgres {major} \
-         client programs (on Debian: `apt-get install postgresql-client-{major}`)"
+        "no pg_restore of version {major} or newer was found: install the Postgres {major} client programs (on Debian: \
+         `apt-get install postgresql-client-{major}`)"
     )]
     NoProgram { major: u32 },
-    /// Postgres lets the platform make no scratch database. The message is Postgres's.
-    #[error("Postgres refused a scratch database: {0}; `atlashub doctor` says which right is missing")]
+    /// Postgres doesn't allow the platform's role to create a scratch database. Contains Postgres's message.
+    #[error("Postgres rejected the creation of a scratch database: {0}; `atlashub doctor` lists missing privileges")]
     Refused(String),
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),
-    /// The archive can't be restored, or not be counted then. The message is that of `pg_restore` or Postgres, without
-    /// addresses and statements.
-    #[error("it can't be restored: {0}")]
+    /// The archive can't be restored, or its rows can't be counted. Contains the message of `pg_restore` or Postgres,
+    /// without addresses and statements.
+    #[error("the archive can't be restored: {0}")]
     Failed(String),
     /// The archive could not be read to its end.
     #[error("the archive could not be read to its end")]
     Archive(#[source] std::io::Error),
+    /// `pg_restore` could not be started, or not with this configuration.
     #[error("pg_restore could not be run: {0:#}")]
     NotRun(#[source] anyhow::Error),
 }
 
 impl RestoreError {
-    /// Of the connection that makes and removes scratch databases.
+    /// Converts an error of the connection that creates and removes scratch databases.
     pub(super) fn from_administration(error: sqlx::Error) -> Self {
         match &error {
-            // 08, 53, 57P: the connection, resources, the server going down.
+            // Classes 08, 53, 57P: the connection failed, resources are exhausted, the server shuts down.
             sqlx::Error::Database(refusal)
                 if !refusal
                     .code()
@@ -40,7 +41,7 @@ impl RestoreError {
         }
     }
 
-    /// Of the scratch role's own connection.
+    /// Converts an error of the scratch role's connection.
     pub(super) fn from_scratch(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(refusal) if !refusal.code().code().starts_with("57P") => {
@@ -51,7 +52,7 @@ impl RestoreError {
     }
 }
 
-/// Of looking for the programs.
+/// Converts an error of finding the programs.
 impl From<DumpError> for RestoreError {
     fn from(error: DumpError) -> Self {
         match error {

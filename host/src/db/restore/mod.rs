@@ -1,25 +1,26 @@
-//! Restoring an archive into a scratch database, to see whether it can be and what is in it then.
+//! Restores an archive into a scratch database and counts its rows, to verify a backup.
 //!
-//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform: each archive gets a database of its
-//! own and, as the only one who may connect to it, a role that can do nothing anywhere else. What is in the database is
-//! looked at as that role too: planning a query may call functions that the archive brought.
+//! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. Each archive gets its own
+//! database, and its own role that has no privileges anywhere else. No other role may connect to the database. Rows are
+//! counted as that role too, because planning a query may call functions of the archive.
 //!
-//! The archive comes as a stream and goes to `pg_restore`'s standard input. Its head is kept until the list of what it holds
-//! is read, since some of it is left out ([`contents`]). Nothing but that list touches a disk. Dropping a restore at any
-//! point kills `pg_restore` and removes database and role in the background; what a killed process leaves is found by its
-//! name ([`Restorer::leftovers`]).
+//! The archive is a stream that is written to `pg_restore`'s standard input. Its head is buffered until `pg_restore`
+//! has listed the archive's entries, because some entries are skipped (`archive_list`). Only that list is written to a
+//! file. Dropping a restore kills `pg_restore` and removes the database and the role in the background. If the process
+//! is killed, [`Restorer::list_leftovers`] finds them by name.
 //!
-//! Deliberately absent: restoring over something, a shell, arguments that a caller chooses, and what the result is
-//! compared with (`backups`).
+//! Deliberately absent: restoring over an existing database, a shell, arguments chosen by callers, and comparing the
+//! result (`backups`).
 //!
-//! Reading order: `restorer` (the whole), `scratch` (database and role), `contents` (what is restored of an archive),
-//! `program` (the child process), `error`.
+//! Reading order: `restorer` (the entry point), `target_server` (connections to the server), `scratch` (database and
+//! role), `archive_list` (the entries to restore), `program` (the child process), `error`.
 
-mod contents;
+mod archive_list;
 mod error;
 mod program;
 mod restorer;
 mod scratch;
+mod target_server;
 
 pub use error::RestoreError;
 pub use restorer::{Archive, Restored, Restorer};

@@ -7,32 +7,40 @@ use tokio::{
     process::{Child, ChildStdin, Command},
 };
 
-use super::{RestoreError, contents::ListFile};
+use super::{RestoreError, archive_list::ListFile};
 use crate::db::{
     ServerAddress,
     connect::Login,
     dump::{
-        complaint::{read_tail, safe_message},
         program::DumpProgram,
+        stderr::{read_tail, safe_message},
     },
     programs::clean_command,
 };
 
-/// The head of an archive names every table, function and comment of a database; this is very many of them.
-const LARGEST_HEAD: usize = 64 << 20;
+/// Maximum size of an archive's head, which contains the definition of every table, function and comment.
+const MAX_HEAD_BYTES: usize = 64 << 20;
 const PROGRAM: &str = "pg_restore";
 
-/// A `pg_restore`.
+/// An installed `pg_restore`.
 pub(super) struct RestoreProgram {
     path: PathBuf,
     major: u32,
 }
 
-/// What was read of an archive to know what it holds, to be read again when it is restored.
+/// The first part of an archive, which had to be read to list its entries. Restoring reads it again.
 pub(super) struct Head {
     chunks: Vec<Bytes>,
-    /// As `pg_restore --list` prints it.
+    /// The output of `pg_restore --list`.
     pub(super) list: String,
+}
+
+/// The archive to restore: its head and the rest of the stream.
+pub(super) struct RestoreInput<'a, A> {
+    /// The entries to restore.
+    pub(super) list: &'a ListFile,
+    pub(super) head: Head,
+    pub(super) rest: &'a mut A,
 }
 
 impl RestoreProgram {
@@ -40,8 +48,8 @@ impl RestoreProgram {
         Self { path: program.restore_program(), major: program.major }
     }
 
-    /// Reads as much of the archive as the list of its contents takes.
-    pub(super) async fn list<A>(&self, archive: &mut A) -> Result<Head, RestoreError>
+    /// Lists the archive's entries. Reads only as much of the archive as that needs.
+    pub(super) async fn read_head<A>(&self, archive: &mut A) -> Result<Head, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin,
     {
@@ -49,20 +57,20 @@ impl RestoreProgram {
         command.arg("--list").env("LC_ALL", "C");
         let mut child = start(command, Stdio::piped())?;
         let stdin = child.stdin.take();
-        let mut stdout = child.stdout.take().ok_or_else(no_pipes)?.take(LARGEST_HEAD as u64);
+        let mut stdout = child.stdout.take().ok_or_else(no_pipes)?.take(MAX_HEAD_BYTES as u64);
         let feed = async move {
             let mut stdin = stdin;
             let (mut chunks, mut size) = (Vec::new(), 0);
             while let Some(pipe) = &mut stdin {
                 let Some(chunk) = archive.next().await.transpose().map_err(RestoreError::Archive)? else { break };
-                // A pipe that is closed at the other end: it has read what it needs.
+                // `pg_restore` closes the pipe once it has read enough.
                 if pipe.write_all(&chunk).await.is_err() {
                     stdin = None;
                 }
                 size += chunk.len();
                 chunks.push(chunk);
-                if size > LARGEST_HEAD {
-                    let message = format!("the list of its contents is longer than {} MiB", LARGEST_HEAD >> 20);
+                if size > MAX_HEAD_BYTES {
+                    let message = format!("the list of its entries is longer than {} MiB", MAX_HEAD_BYTES >> 20);
                     return Err(RestoreError::Failed(message));
                 }
             }
@@ -77,14 +85,12 @@ impl RestoreProgram {
         Ok(Head { chunks, list })
     }
 
-    /// Restores the archive, and reads it to its end in any case.
+    /// Restores the archive into the login's database. Reads the archive to its end even if restoring fails.
     pub(super) async fn restore<A>(
         &self,
         address: &ServerAddress,
         login: &Login,
-        list: &ListFile,
-        head: Head,
-        archive: &mut A,
+        input: RestoreInput<'_, A>,
     ) -> Result<(), RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin,
@@ -94,18 +100,18 @@ impl RestoreProgram {
         command
             .args(["--format=custom", "--no-owner", "--no-acl", "--exit-on-error", "--no-password"])
             .args(["--no-comments", "--no-publications", "--no-subscriptions", "--no-security-labels"])
-            .arg(format!("--use-list={}", list.path().display()))
+            .arg(format!("--use-list={}", input.list.path().display()))
             .arg(format!("--dbname={}", login.database))
             .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0");
         let mut child = start(command, Stdio::null())?;
         let stdin = child.stdin.take().ok_or_else(no_pipes)?;
-        let (fed, ended) = tokio::join!(feed(stdin, head, archive), ended(&mut child));
+        let (fed, ended) = tokio::join!(feed(stdin, input.head, input.rest), ended(&mut child));
         fed?;
         ended
     }
 }
 
-/// What `pg_restore` doesn't want to read is read all the same.
+/// Writes the archive to `pg_restore`. Reads the archive to its end even if `pg_restore` stops reading.
 async fn feed<A>(stdin: ChildStdin, head: Head, archive: &mut A) -> Result<(), RestoreError>
 where
     A: Stream<Item = std::io::Result<Bytes>> + Unpin,
@@ -128,28 +134,28 @@ async fn write(stdin: &mut Option<ChildStdin>, chunk: &[u8]) {
     }
 }
 
-/// Killed when dropped.
+/// Starts the program. The process is killed when the returned value is dropped.
 fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, RestoreError> {
     let mut command = Command::from(command);
     command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-    // Ctrl-C in a terminal reaches us alone; we end it in order.
+    // Keeps Ctrl-C in a terminal from reaching the child: this process stops it in order.
     command.process_group(0).kill_on_drop(true);
     command.spawn().map_err(|error| RestoreError::NotRun(error.into()))
 }
 
 async fn ended(child: &mut Child) -> Result<(), RestoreError> {
     let stderr = child.stderr.take().ok_or_else(no_pipes)?;
-    let (status, complaint) = tokio::join!(child.wait(), read_tail(stderr));
+    let (status, stderr) = tokio::join!(child.wait(), read_tail(stderr));
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            tracing::warn!(%status, complaint, "pg_restore failed");
-            Err(RestoreError::Failed(safe_message(PROGRAM, &complaint)))
+            tracing::warn!(%status, stderr, "pg_restore failed");
+            Err(RestoreError::Failed(safe_message(PROGRAM, &stderr)))
         }
         Err(error) => Err(RestoreError::NotRun(error.into())),
     }
 }
 
 fn no_pipes() -> RestoreError {
-    RestoreError::NotRun(anyhow::anyhow!("it has no pipes"))
+    RestoreError::NotRun(anyhow::anyhow!("its input or output is not piped"))
 }

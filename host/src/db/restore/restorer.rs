@@ -1,91 +1,80 @@
-use std::{path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
-use tokio_util::task::TaskTracker;
+use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
     RestoreError, ScratchName,
-    contents::{self, ListFile},
-    program::RestoreProgram,
+    archive_list::{ListFile, filter_list},
+    program::{RestoreInput, RestoreProgram},
     scratch::{self, Scratch},
+    target_server::TargetServer,
 };
 use crate::{
     config::Secret,
     db::{
-        ServerAddress,
         dump::{TableRows, program::DumpPrograms, snapshot},
         programs::parse_major,
         server,
     },
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Databases that every server has, for when the platform's own is gone.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
-
 /// Restores archives into scratch databases on the platform's server. Cheap to clone.
 #[derive(Clone)]
-pub struct Restorer(Arc<Inner>);
-
-pub(super) struct Inner {
-    address: ServerAddress,
-    options: PgConnectOptions,
-    /// Name of the platform's database.
-    platform: String,
-    programs: DumpPrograms,
-    /// Scratch databases that are being removed.
-    pub(super) removals: TaskTracker,
+pub struct Restorer {
+    server: Arc<TargetServer>,
+    programs: Arc<DumpPrograms>,
 }
 
 /// An archive to restore, in `pg_dump`'s custom format.
 pub struct Archive<'a, A> {
-    /// The first error ends it.
+    /// The archive's bytes. Reading stops at the first error.
     pub bytes: &'a mut A,
-    /// Of the `pg_dump` that made it, for example `15.14`.
+    /// Version of the `pg_dump` that created it, for example `15.14`.
     pub dump_version: Option<&'a str>,
 }
 
-/// What was in the scratch database.
+/// The content of a restored scratch database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// By schema and name.
+    /// Rows of every table, by schema and name.
     pub tables: Vec<TableRows>,
 }
 
 impl Restorer {
-    /// `database_url` is the platform database's, which need not be there. `program_folder` is looked into for
-    /// `pg_restore` before the usual places.
+    /// Creates a restorer for the server of the platform database, whose URL is `database_url`. The database itself may
+    /// be missing. `program_folder` is searched for `pg_restore` before the usual folders.
+    ///
+    /// # Errors
+    /// Fails if the URL is invalid.
     pub fn new(database_url: &Secret, program_folder: Option<PathBuf>) -> anyhow::Result<Self> {
-        let options = PgConnectOptions::from_str(database_url.expose())?.disable_statement_logging();
-        Ok(Self(Arc::new(Inner {
-            address: ServerAddress::from_url(database_url.expose())?,
-            platform: options.get_database().unwrap_or("platform").to_owned(),
-            options,
-            programs: DumpPrograms::new(program_folder),
-            removals: TaskTracker::new(),
-        })))
+        Ok(Self {
+            server: Arc::new(TargetServer::new(database_url)?),
+            programs: Arc::new(DumpPrograms::new(program_folder)),
+        })
     }
 
-    /// Restores the archive for a run, counts the rows of its tables, and removes all again. `password` is for the
-    /// scratch role. Once `pg_restore` was begun the archive is read to its end, also where restoring fails.
+    /// Restores an archive into a scratch database, counts the rows of its tables, and removes the database.
+    ///
+    /// `run` becomes part of the scratch database's name. `password` is for the scratch role. Once `pg_restore` has
+    /// started, the archive is read to its end even if restoring fails.
     pub async fn restore<A>(&self, run: Uuid, password: &str, archive: Archive<'_, A>) -> Result<Restored, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
     {
-        let inner = &self.0;
-        let name = ScratchName::new(&inner.platform, run);
-        let mut keeper = inner.connect(&name.to_string(), None).await.map_err(RestoreError::from_administration)?;
-        let server_major = server::major(&mut keeper).await.map_err(RestoreError::from_administration)?;
-        // An archive is read by the version that wrote it, and newer ones.
+        let server = &self.server;
+        let name = ScratchName::new(&server.platform_database, run);
+        let mut marker = server.connect(&name.to_string(), None).await.map_err(RestoreError::from_administration)?;
+        let server_major = server::major(&mut marker).await.map_err(RestoreError::from_administration)?;
+        // An archive can be read by the version that wrote it and by newer ones.
         let dump_major = archive.dump_version.and_then(|version| parse_major(&format!("(PostgreSQL) {version}")));
-        let program = inner.programs.find(server_major.max(dump_major.unwrap_or(0))).await?;
+        let program = self.programs.find(server_major.max(dump_major.unwrap_or(0))).await?;
         let program = RestoreProgram::beside(&program);
-        // Asked again after its end, when head and rest are read by two.
+        // Fused, because both reading the head and reading the rest may poll the stream after its end.
         let bytes = &mut archive.bytes.fuse();
-        let head = match program.list(bytes).await {
+        let head = match program.read_head(bytes).await {
             Err(error @ RestoreError::Failed(_)) => {
                 while let Some(chunk) = bytes.next().await {
                     chunk.map_err(RestoreError::Archive)?;
@@ -94,16 +83,16 @@ impl Restorer {
             }
             head => head?,
         };
-        let list =
-            ListFile::write(&contents::restored(&head.list)).map_err(|error| RestoreError::NotRun(error.into()))?;
-        let making = tokio::spawn(Scratch::make(Arc::clone(inner), name, keeper, password.to_owned()));
-        let scratch = making.await.map_err(|error| RestoreError::Unreachable(error.into()))??;
+        let list = ListFile::write(&filter_list(&head.list)).map_err(|error| RestoreError::NotRun(error.into()))?;
+        let creating = tokio::spawn(Scratch::create(Arc::clone(server), name, marker, password.to_owned()));
+        let scratch = creating.await.map_err(|error| RestoreError::Unreachable(error.into()))??;
         let login = scratch.login(password);
         let restored = async {
-            program.restore(&inner.address, &login, &list, head, bytes).await?;
-            let mut client = snapshot::connect(&inner.address, &login).await.map_err(RestoreError::from_scratch)?;
-            let tables = snapshot::tables(&client).await.map_err(RestoreError::from_scratch)?;
-            let tables = snapshot::count(&mut client, &tables).await.map_err(RestoreError::from_scratch)?;
+            let input = RestoreInput { list: &list, head, rest: bytes };
+            program.restore(&server.address, &login, input).await?;
+            let mut client = snapshot::connect(&server.address, &login).await.map_err(RestoreError::from_scratch)?;
+            let tables = snapshot::list_tables(&client).await.map_err(RestoreError::from_scratch)?;
+            let tables = snapshot::count_rows(&mut client, &tables).await.map_err(RestoreError::from_scratch)?;
             Ok(Restored { tables })
         };
         let restored = restored.await;
@@ -111,59 +100,31 @@ impl Restorer {
         restored
     }
 
-    /// Scratch databases and roles of this platform that nobody is at work on any more.
-    pub async fn leftovers(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
-        let mut connection = self.0.connect("atlashub sweep", None).await?;
+    /// Lists scratch databases and roles of this platform that no process uses any more.
+    pub async fn list_leftovers(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
+        let platform_database = &self.server.platform_database;
+        let mut connection = self.server.connect("atlashub sweep", None).await?;
         let names: Vec<String> = sqlx::query_scalar(
             "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION SELECT rolname::text FROM pg_roles) AS names
              WHERE starts_with(name, $1)
                AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = name)
              ORDER BY name",
         )
-        .bind(ScratchName::prefix(&self.0.platform))
+        .bind(ScratchName::prefix(platform_database))
         .fetch_all(&mut connection)
         .await?;
         connection.close().await?;
-        Ok(names.iter().filter_map(|name| ScratchName::parse(&self.0.platform, name)).collect())
+        Ok(names.iter().filter_map(|name| ScratchName::parse(platform_database, name)).collect())
     }
 
-    /// Removes a leftover, sessions and all.
+    /// Removes a leftover scratch database and role, and terminates their sessions.
     pub async fn remove(&self, name: &ScratchName) -> Result<(), sqlx::Error> {
-        scratch::remove_by_name(&self.0, name).await
+        scratch::remove_by_name(&self.server, name).await
     }
 
-    /// Waits until every scratch database that was dropped is removed. For a process that ends.
-    pub async fn settle(&self) {
-        self.0.removals.close();
-        self.0.removals.wait().await;
-    }
-}
-
-impl Inner {
-    /// A connection as the platform's role; to its database or, where that is gone, to one that every server has.
-    pub(super) async fn connect(&self, application: &str, database: Option<&str>) -> Result<PgConnection, sqlx::Error> {
-        let options = self
-            .options
-            .clone()
-            .application_name(application)
-            .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-        let databases: Vec<&str> = match database {
-            Some(database) => vec![database],
-            None => std::iter::once(self.platform.as_str()).chain(MAINTENANCE).collect(),
-        };
-        let mut gone = None;
-        for database in databases {
-            match tokio::time::timeout(PATIENCE, options.clone().database(database).connect()).await {
-                Ok(Err(sqlx::Error::Database(error))) if error.code().is_some_and(|code| code == "3D000") => {
-                    gone = Some(sqlx::Error::Database(error));
-                }
-                Ok(connection) => return connection,
-                Err(_) => {
-                    let message = format!("no answer in {} seconds", PATIENCE.as_secs());
-                    return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, message).into());
-                }
-            }
-        }
-        Err(gone.unwrap_or(sqlx::Error::PoolClosed))
+    /// Waits until dropped scratch databases are removed. Call it before the process exits.
+    pub async fn wait_for_removals(&self) {
+        self.server.removals.close();
+        self.server.removals.wait().await;
     }
 }

@@ -4,18 +4,18 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::{RestoreError, restorer::Inner};
-use crate::db::connect::Login;
+use super::{RestoreError, target_server::TargetServer};
+use crate::{config::Secret, db::connect::Login};
 
-/// One for `pg_restore`, one to count, one that may still be closing.
-const CONNECTIONS: u32 = 3;
+/// Connection limit of a scratch role: one for `pg_restore`, one to count, and one that may still be closing.
+const MAX_CONNECTIONS: u32 = 3;
 
-/// Name of a scratch database and of the role it is for: `verify_<platform>_<run>_<number>`, in hexadecimal. `<platform>` is
-/// made of the platform database's name, so that two platforms on one server leave one another's alone.
+/// Name of a scratch database and its role: `verify_<platform>_<run>_<number>`, in hexadecimal. `<platform>` is a hash
+/// of the platform database's name, so that two platforms on one server don't remove each other's databases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScratchName {
     text: String,
-    /// The run that it was made for.
+    /// The run that created it.
     pub run: Uuid,
 }
 
@@ -25,13 +25,13 @@ impl ScratchName {
         Self { text: format!("{}{}_{}", Self::prefix(platform), run.simple(), &number[..4]), run }
     }
 
-    /// What all names of a platform begin with.
+    /// Returns the prefix of all scratch names of a platform.
     pub fn prefix(platform: &str) -> String {
         let digest = Sha256::digest(platform.as_bytes());
-        format!("verify_{:02x}{:02x}{:02x}{:02x}_", digest[0], digest[1], digest[2], digest[3])
+        format!("verify_{}_", hex::encode(&digest[..4]))
     }
 
-    /// None for what is no such name.
+    /// Returns None if the text is not a scratch name of the platform.
     pub(super) fn parse(platform: &str, text: &str) -> Option<Self> {
         let (run, number) = text.strip_prefix(&Self::prefix(platform))?.split_once('_')?;
         let run = (run.len() == 32).then(|| Uuid::try_parse(run).ok())??;
@@ -46,42 +46,45 @@ impl fmt::Display for ScratchName {
     }
 }
 
-/// A scratch database and its role, removed when dropped.
+/// A scratch database and its role. Both are removed when dropped.
 pub(super) struct Scratch {
-    inner: Arc<Inner>,
+    server: Arc<TargetServer>,
     name: ScratchName,
-    /// Open for as long as the database is wanted, under its name: what has nobody who keeps it is a leftover.
-    keeper: Option<PgConnection>,
+    /// A session whose `application_name` is the scratch name. It marks the database as used: scratch databases
+    /// without such a session are leftovers.
+    marker: Option<PgConnection>,
 }
 
 impl Scratch {
-    /// Makes both. To be run in a task of its own: a statement that nobody waits for any more goes on in Postgres.
-    pub(super) async fn make(
-        inner: Arc<Inner>,
+    /// Creates the database and the role. Run this in its own task: when the future is dropped, the current statement
+    /// would continue in Postgres.
+    pub(super) async fn create(
+        server: Arc<TargetServer>,
         name: ScratchName,
-        keeper: PgConnection,
+        marker: PgConnection,
         password: String,
     ) -> Result<Self, RestoreError> {
-        // From here on it is removed if anything fails.
-        let mut scratch = Self { inner, name, keeper: Some(keeper) };
-        scratch.create(&password).await.map_err(RestoreError::from_administration)?;
+        // Dropping this value on failure removes what was created so far.
+        let mut scratch = Self { server, name, marker: Some(marker) };
+        scratch.create_objects(&password).await.map_err(RestoreError::from_administration)?;
         Ok(scratch)
     }
 
-    async fn create(&mut self, password: &str) -> Result<(), sqlx::Error> {
-        let (Some(connection), name) = (&mut self.keeper, &self.name.text) else { return Ok(()) };
+    async fn create_objects(&mut self, password: &str) -> Result<(), sqlx::Error> {
+        let (Some(connection), name) = (&mut self.marker, &self.name.text) else { return Ok(()) };
         let (platform, superuser): (String, bool) =
             sqlx::query_as("SELECT quote_ident(rolname::text), rolsuper FROM pg_roles WHERE rolname = current_user")
                 .fetch_one(&mut *connection)
                 .await?;
-        // Postgres gets the SCRAM verifier, so that the password never stands in its log. Past row-level security, since
-        // all rows are to be counted, also where it is forced.
+        // Postgres gets the SCRAM verifier, so that its log can't contain the password. The role bypasses row-level
+        // security, so that all rows are counted even where row-level security is forced.
         let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
         let mut statements = vec![format!(
-            "CREATE ROLE {name} LOGIN NOCREATEDB NOCREATEROLE BYPASSRLS CONNECTION LIMIT {CONNECTIONS} PASSWORD '{verifier}'"
+            "CREATE ROLE {name} LOGIN NOCREATEDB NOCREATEROLE BYPASSRLS CONNECTION LIMIT {MAX_CONNECTIONS} \
+             PASSWORD '{verifier}'"
         )];
         if !superuser {
-            // As for projects' roles: since Postgres 16 who makes a role needs the grant to end its sessions.
+            // Since Postgres 16, the creator of a role needs this grant to terminate the role's sessions.
             statements.push(format!("GRANT {name} TO {platform} WITH INHERIT TRUE, SET TRUE"));
         }
         statements.push(format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));
@@ -90,8 +93,8 @@ impl Scratch {
         for statement in statements {
             execute(connection, statement).await?;
         }
-        // The only time that the platform's role is in it: nothing of the archive is there yet.
-        let mut inside = self.inner.connect(&self.name.text, Some(name)).await?;
+        // The platform's role connects to the database only here, before anything of the archive is in it.
+        let mut inside = self.server.connect(&self.name.text, Some(name)).await?;
         execute(&mut inside, format!("ALTER SCHEMA public OWNER TO {name}; REVOKE ALL ON SCHEMA public FROM PUBLIC"))
             .await?;
         inside.close().await
@@ -99,15 +102,15 @@ impl Scratch {
 
     pub(super) fn login(&self, password: &str) -> Login {
         let name = self.name.text.clone();
-        Login { user: Some(name.clone()), password: Some(crate::config::Secret::new(password)), database: name }
+        Login { user: Some(name.clone()), password: Some(Secret::new(password)), database: name }
     }
 
-    /// Removes both, and waits for it. Failing is no error: it is a leftover then.
+    /// Removes the database and the role, and waits for it. A failure is logged: the database becomes a leftover.
     pub(super) async fn remove(mut self) {
-        if let Some(keeper) = self.keeper.take() {
-            let removing = self.inner.removals.spawn(remove(Arc::clone(&self.inner), self.name.clone(), keeper));
+        if let Some(marker) = self.marker.take() {
+            let removing = self.server.removals.spawn(remove(Arc::clone(&self.server), self.name.clone(), marker));
             if let Err(error) = removing.await {
-                tracing::debug!(%error, "removing a scratch database was ended");
+                tracing::debug!(%error, "removing a scratch database was aborted");
             }
         }
     }
@@ -115,22 +118,22 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let (Some(keeper), Ok(runtime)) = (self.keeper.take(), tokio::runtime::Handle::try_current()) {
-            self.inner.removals.spawn_on(remove(Arc::clone(&self.inner), self.name.clone(), keeper), &runtime);
+        if let (Some(marker), Ok(runtime)) = (self.marker.take(), tokio::runtime::Handle::try_current()) {
+            self.server.removals.spawn_on(remove(Arc::clone(&self.server), self.name.clone(), marker), &runtime);
         }
     }
 }
 
-async fn remove(inner: Arc<Inner>, name: ScratchName, keeper: PgConnection) {
-    if let Err(error) = remove_by_name(&inner, &name).await {
-        tracing::warn!(%name, %error, "a scratch database could not be removed; a sweep will do it");
+async fn remove(server: Arc<TargetServer>, name: ScratchName, marker: PgConnection) {
+    if let Err(error) = remove_by_name(&server, &name).await {
+        tracing::warn!(%name, %error, "a scratch database could not be removed; the next sweep retries");
     }
-    let _ = keeper.close().await;
+    let _ = marker.close().await;
 }
 
-/// Ends its sessions; what is gone already is no error.
-pub(super) async fn remove_by_name(inner: &Inner, name: &ScratchName) -> Result<(), sqlx::Error> {
-    let mut connection = inner.connect(&name.text, None).await?;
+/// Removes a scratch database and its role, and terminates their sessions. Succeeds if they don't exist.
+pub(super) async fn remove_by_name(server: &TargetServer, name: &ScratchName) -> Result<(), sqlx::Error> {
+    let mut connection = server.connect(&name.text, None).await?;
     execute(&mut connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
     execute(&mut connection, format!("DROP ROLE IF EXISTS {name}")).await?;
     connection.close().await
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_whose_they_are_and_fit() {
+    fn scratch_names_identify_their_platform_and_fit_identifiers() {
         let name = ScratchName::new("platform", Uuid::now_v7());
         assert!(name.to_string().len() < 64 && name.to_string().starts_with("verify_"), "{name}");
         assert_eq!(ScratchName::parse("platform", &name.to_string()), Some(name.clone()));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{active_run::ActiveRun, queries::EndedRow};
-use crate::{db::KeptConnection, jobs::Jobs};
+use crate::{db::DedicatedConnection, jobs::Jobs};
 
 /// Time limit of a statement. Postgres's own limit is shorter, so this one only ends connections that stopped
 /// responding, and the fate of a write is known in all other cases.
@@ -53,12 +53,12 @@ pub(super) struct Outcome {
 pub(super) struct SchedulerState {
     pub(super) jobs: Jobs,
     /// Each task has its own connection, so that leases are renewed regardless of other load.
-    pub(super) planner: KeptConnection,
-    pub(super) claimer: KeptConnection,
-    pub(super) lease_renewer: KeptConnection,
+    pub(super) planner: DedicatedConnection,
+    pub(super) claimer: DedicatedConnection,
+    pub(super) lease_renewer: DedicatedConnection,
     /// The only connection that writes rows of several runs: two such statements with different row orders could
     /// deadlock.
-    pub(super) writer: KeptConnection,
+    pub(super) writer: DedicatedConnection,
     /// Identifies this scheduler among others.
     pub(super) worker: String,
     pub(super) active_runs: DashMap<Uuid, Arc<ActiveRun>>,
@@ -80,9 +80,9 @@ impl SchedulerState {
         observer: Option<Arc<dyn RunObserver>>,
     ) -> Self {
         let connection =
-            |task| KeptConnection::for_fixed_statements(jobs.platform(), &format!("atlashub scheduler {task}"));
+            |task| DedicatedConnection::for_fixed_statements(jobs.platform(), &format!("atlashub scheduler {task}"));
         Self {
-            planner: connection("planner").without_waiting_for_disk(),
+            planner: connection("planner").with_asynchronous_commit(),
             claimer: connection("claimer"),
             writer: connection("writer"),
             lease_renewer: connection("lease renewer"),

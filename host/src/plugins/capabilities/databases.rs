@@ -124,7 +124,7 @@ impl From<DumpError> for CallError {
     fn from(error: DumpError) -> Self {
         let code = match &error {
             DumpError::Gone => ErrorCode::NotFound,
-            error if error.is_passing() => ErrorCode::Unavailable,
+            error if error.is_retryable() => ErrorCode::Unavailable,
             _ => ErrorCode::Failed,
         };
         if let DumpError::Unreachable(cause) | DumpError::NotRun(cause) = &error {

@@ -19,7 +19,8 @@ impl migrations::Host for RunState {}
 impl migrations::HostWithStore<RunState> for Host {
     async fn status(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
-        let migrations = platform::status(&run.services.platform).await.map_err(MigrationError::from)?;
+        let mut connection = run.services.platform.acquire().await.map_err(MigrationError::from)?;
+        let migrations = platform::status(&mut connection).await.map_err(MigrationError::from)?;
         Ok(migrations.into_iter().map(to_wit).collect())
     }
 

@@ -1,9 +1,9 @@
-//! The catalogue of backups, and what is in storage.
+//! The catalogue of backups, and its synchronization with the object store.
 
 use std::sync::Arc;
 
 use atlashub::{
-    backups::{BackupManifest, ManifestTable, backup_id, stored_backups},
+    backups::{BackupManifest, ManifestTable, backup_id, list_stored_backups},
     db::DatabaseName,
     jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
     object_store::PLATFORM_BUCKET,
@@ -22,12 +22,12 @@ use crate::support::{TestApp, TestProject, code, path_of, raw};
 const DUMP: &[u8] = b"PGDMP and so on";
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
-/// What the plugin leaves in storage, of so many days ago.
+/// Stores a backup as the plugin does, created `days_ago` days ago.
 pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago: i64) -> NewBackup {
-    // To the microsecond, as the database has it.
+    // The database stores microseconds.
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let created_at = now - chrono::TimeDelta::days(days_ago);
     let stem = format!("backups/project/{}/{}-{}", project.id, created_at.format("%Y%m%dT%H%M%SZ"), Uuid::now_v7());
@@ -63,7 +63,7 @@ pub(crate) async fn store_backup(app: &TestApp, project: &TestProject, days_ago:
     backup
 }
 
-/// Those of the project: the bucket is shared with other tests.
+/// Lists the project's backups. Other tests share the bucket.
 async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
     let mut items = Vec::new();
     let mut path = "/admin/v1/backups?limit=200".to_owned();
@@ -85,7 +85,7 @@ fn path(backup: &NewBackup, rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_catalogue_that_is_lost_is_made_again_from_the_manifests() {
+async fn lost_catalogue_is_rebuilt_from_manifests() {
     let app = TestApp::start().await;
     let project = app.create_project("lost catalogue").await;
     let older = store_backup(&app, &project, 3).await;
@@ -100,23 +100,23 @@ async fn a_catalogue_that_is_lost_is_made_again_from_the_manifests() {
     assert_eq!(items[0]["createdAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap(), newer.created_at);
     sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
     assert_eq!(listed(&app, &project).await, items, "the same entries with the same ids");
-    // Without any database.
-    let stored = stored_backups(app.app.store()).await.unwrap();
-    let ours: Vec<_> = stored.iter().filter(|backup| backup.manifest.target.ends_with(&project.id)).collect();
-    assert_eq!(ours.len(), 2);
-    assert_eq!(ours[0].manifest.tables[0].rows, 3);
+    // Without a database.
+    let stored = list_stored_backups(app.app.store()).await.unwrap();
+    let backups: Vec<_> = stored.iter().filter(|backup| backup.manifest.target.ends_with(&project.id)).collect();
+    assert_eq!(backups.len(), 2);
+    assert_eq!(backups[0].manifest.tables[0].rows, 3);
 }
 
 #[tokio::test]
-async fn a_backup_is_downloaded_and_deleted() {
+async fn backup_can_be_downloaded_and_deleted() {
     let app = TestApp::start().await;
     let project = app.create_project("downloaded").await;
     let backup = store_backup(&app, &project, 0).await;
     assert_eq!(listed(&app, &project).await.len(), 1);
-    let (status, answer) = app.admin().post(&path(&backup, "/download"), json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    assert_eq!(answer["expiresIn"], 3600);
-    let response = raw().get(answer["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    let (status, body) = app.admin().post(&path(&backup, "/download"), json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(body["expiresIn"], 3600);
+    let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert!(response.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
     assert_eq!(response.bytes().await.unwrap(), DUMP);
 
@@ -136,7 +136,7 @@ async fn a_backup_is_downloaded_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_dump_that_is_gone_is_said_to_be_missing_until_it_is_back() {
+async fn backup_without_dump_is_missing_until_the_dump_returns() {
     let app = TestApp::start().await;
     let project = app.create_project("missing").await;
     let backup = store_backup(&app, &project, 0).await;
@@ -145,7 +145,7 @@ async fn a_dump_that_is_gone_is_said_to_be_missing_until_it_is_back() {
     assert_eq!(listed(&app, &project).await[0]["state"], "missing");
     let (status, body) = app.admin().post(&path(&backup, "/download"), json!({})).await;
     assert_eq!((status, code(&body)), (StatusCode::NOT_FOUND, "object_not_found"));
-    // It doesn't count for whoever decides what to keep.
+    // Retention doesn't count it.
     let catalogue = &app.app.backups().catalogue;
     assert_eq!(catalogue.list(Some(&backup.target)).await.unwrap(), []);
     app.app.store().put_small(PLATFORM_BUCKET, &backup.object_key, "a/b", Bytes::from_static(DUMP)).await.unwrap();
@@ -156,24 +156,24 @@ async fn a_dump_that_is_gone_is_said_to_be_missing_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn only_what_is_in_storage_is_recorded() {
+async fn recording_a_backup_requires_its_objects_in_storage() {
     let app = TestApp::start().await;
     let project = app.create_project("recorded").await;
     let backup = store_backup(&app, &project, 0).await;
     let catalogue = &app.app.backups().catalogue;
-    let run = begin_run(&app).await;
-    let refused = async |change: &dyn Fn(&mut NewBackup), why: &str| {
-        let mut wrong = backup.clone();
-        change(&mut wrong);
-        match catalogue.record(wrong, run).await {
-            Err(CatalogueError::Invalid(message)) => assert!(message.contains(why), "{message}"),
-            other => panic!("{why}: {other:?}"),
+    let run = insert_running_run(&app).await;
+    let check_invalid = async |change: &dyn Fn(&mut NewBackup), expected: &str| {
+        let mut invalid = backup.clone();
+        change(&mut invalid);
+        match catalogue.record(invalid, run).await {
+            Err(CatalogueError::Invalid(message)) => assert!(message.contains(expected), "{message}"),
+            other => panic!("{expected}: {other:?}"),
         }
     };
-    refused(&|backup| backup.size_bytes += 1, "bytes").await;
-    refused(&|backup| backup.sha256 = "x".to_owned(), "sha256").await;
-    refused(&|backup| backup.manifest_key = "backups/platform/other.json".to_owned(), "keys").await;
-    refused(
+    check_invalid(&|backup| backup.size_bytes += 1, "bytes").await;
+    check_invalid(&|backup| backup.sha256 = "x".to_owned(), "sha256").await;
+    check_invalid(&|backup| backup.manifest_key = "backups/platform/other.json".to_owned(), "keys").await;
+    check_invalid(
         &|backup| {
             backup.object_key = "backups/platform/none.dump".to_owned();
             backup.manifest_key = "backups/platform/none.json".to_owned();
@@ -182,7 +182,7 @@ async fn only_what_is_in_storage_is_recorded() {
     )
     .await;
     let id = catalogue.record(backup.clone(), run).await.unwrap();
-    assert_eq!(catalogue.record(backup.clone(), run).await.unwrap(), id, "the same again");
+    assert_eq!(catalogue.record(backup.clone(), run).await.unwrap(), id, "recording is idempotent");
     let items = listed(&app, &project).await;
     assert_eq!(items.len(), 1);
     assert_eq!(items[0]["id"], id.to_string());
@@ -190,10 +190,10 @@ async fn only_what_is_in_storage_is_recorded() {
     assert_eq!(catalogue.find(id).await.unwrap().object_key, backup.object_key);
 }
 
-/// A run that is under way, and its lease.
-async fn begin_run(app: &TestApp) -> RunLease {
+/// Inserts a running run and returns its lease.
+async fn insert_running_run(app: &TestApp) -> RunLease {
     let run = RunLease { run_id: Uuid::now_v7(), lease: Uuid::new_v4() };
-    // Held for long by a scheduler that there isn't, so that nobody takes it up or away.
+    // The long lease belongs to no scheduler, so no scheduler claims or reaps the run.
     sqlx::query(
         "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
          VALUES ($1, 'manual', 'running', 'backup', 'backup', $2, now() + interval '1 day', now())",
@@ -207,14 +207,14 @@ async fn begin_run(app: &TestApp) -> RunLease {
 }
 
 #[tokio::test]
-async fn a_run_that_lost_its_lease_records_nothing() {
+async fn run_without_lease_records_no_backup() {
     let app = TestApp::start().await;
     let project = app.create_project("fenced").await;
     let backup = store_backup(&app, &project, 0).await;
-    let run = begin_run(&app).await;
-    let another = RunLease { lease: Uuid::new_v4(), ..run };
+    let run = insert_running_run(&app).await;
+    let stale = RunLease { lease: Uuid::new_v4(), ..run };
     let catalogue = &app.app.backups().catalogue;
-    assert!(matches!(catalogue.record(backup.clone(), another).await, Err(CatalogueError::LeaseLost)));
+    assert!(matches!(catalogue.record(backup.clone(), stale).await, Err(CatalogueError::LeaseLost)));
     sqlx::query("UPDATE cron_job_runs SET status = 'cancelled'").execute(app.app.platform()).await.unwrap();
     assert!(matches!(catalogue.record(backup.clone(), run).await, Err(CatalogueError::LeaseLost)));
     let recorded: i64 = sqlx::query_scalar("SELECT count(*) FROM backups WHERE object_key = $1")
@@ -225,11 +225,11 @@ async fn a_run_that_lost_its_lease_records_nothing() {
     assert_eq!(recorded, 0);
 }
 
-/// Has a plugin `backup`, whose backups don't end.
-struct Accepting;
+/// A runner with a plugin `backup` whose runs only end when cancelled.
+struct EndlessBackupRunner;
 
 #[async_trait::async_trait]
-impl JobRunner for Accepting {
+impl JobRunner for EndlessBackupRunner {
     async fn check(&self, plugin: &str, job: &str, params: &Value) -> Result<String, RunRefusal> {
         assert_eq!((plugin, job), ("backup", "backup"));
         assert!(params["target"].is_string(), "{params}");
@@ -248,13 +248,13 @@ impl JobRunner for Accepting {
 }
 
 #[tokio::test]
-async fn a_backup_is_begun_as_a_run_of_the_plugin() {
-    let app = TestApp::builder().runner(Arc::new(Accepting)).start().await;
+async fn creating_a_backup_starts_a_run_of_the_plugin() {
+    let app = TestApp::builder().runner(Arc::new(EndlessBackupRunner)).start().await;
     let project = app.create_project("by hand").await;
     for target in ["all", "platform", &format!("project:{}", project.id)] {
-        let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
-        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-        let (status, run) = app.admin().get(&format!("/admin/v1/runs/{}", answer["runId"].as_str().unwrap())).await;
+        let (status, body) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        let (status, run) = app.admin().get(&format!("/admin/v1/runs/{}", body["runId"].as_str().unwrap())).await;
         assert_eq!(status, StatusCode::OK, "{run}");
         assert_eq!(
             (&run["plugin"], &run["trigger"], &run["jobId"]),
@@ -266,13 +266,13 @@ async fn a_backup_is_begun_as_a_run_of_the_plugin() {
         ("project:", StatusCode::BAD_REQUEST),
         ("project:nosuchproject", StatusCode::NOT_FOUND),
     ] {
-        let (status, answer) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
-        assert_eq!(status, expected, "{target}: {answer}");
+        let (status, body) = app.admin().post("/admin/v1/backups", json!({ "target": target })).await;
+        assert_eq!(status, expected, "{target}: {body}");
     }
 }
 
 #[tokio::test]
-async fn no_key_reaches_backups_and_no_projects_removal_touches_them() {
+async fn api_keys_cannot_read_backups_and_project_removal_keeps_them() {
     let app = TestApp::start().await;
     let project = app.create_project("outlived").await;
     let backup = store_backup(&app, &project, 0).await;
@@ -294,7 +294,7 @@ async fn no_key_reaches_backups_and_no_projects_removal_touches_them() {
 }
 
 #[tokio::test]
-async fn what_is_no_manifest_is_passed_over() {
+async fn invalid_manifests_are_not_listed() {
     let app = TestApp::start().await;
     let project = app.create_project("broken manifest").await;
     let backup = store_backup(&app, &project, 0).await;

@@ -1,4 +1,4 @@
-//! Dumps: what comes out is the database, whole or not at all.
+//! Dumps: a successful dump is complete, and any failure is reported.
 
 use std::{path::Path, process::Command};
 
@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::support::{Postgres, TestApp, TestProject, bin_dir, eventually};
 
-/// More than any pipe or buffer on the way holds, and not to be compressed.
+/// Creates a table that is larger than every pipe and buffer, with incompressible rows.
 pub(crate) const LARGE: &str =
     "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() || gen_random_uuid() AS noise
                      FROM generate_series(1, 200000) AS i";
@@ -32,8 +32,8 @@ async fn dump(app: &TestApp, database: &DatabaseName) -> Result<Dump, DumpError>
     databases(app).dump(database, DumpOptions::default()).await
 }
 
-/// The archive and how it ended.
-async fn whole(dump: Dump) -> (Vec<u8>, Result<DumpInfo, DumpError>) {
+/// Reads the whole dump. Returns the archive and the outcome.
+async fn read_dump(dump: Dump) -> (Vec<u8>, Result<DumpInfo, DumpError>) {
     let Dump { mut bytes, outcome } = dump;
     let mut archive = Vec::new();
     while let Some(chunk) = bytes.next().await {
@@ -42,8 +42,8 @@ async fn whole(dump: Dump) -> (Vec<u8>, Result<DumpInfo, DumpError>) {
     (archive, outcome.await)
 }
 
-/// As the platform's backups do it: commits only what ended well.
-async fn into_storage(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUpload, DumpError> {
+/// Stores a dump as the backup capability does: commits the upload only if the dump succeeded.
+async fn store_dump(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUpload, DumpError> {
     let Dump { mut bytes, outcome } = dump;
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();
     let mut upload = app.app.store().begin_upload(PLATFORM_BUCKET, key, "application/octet-stream");
@@ -56,7 +56,7 @@ async fn into_storage(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUplo
     Ok(stored)
 }
 
-/// A new database with the archive in it; a superuser's connection.
+/// Restores the archive into a new database. Returns a superuser's connection to it.
 pub(crate) async fn restored(archive: &[u8]) -> sqlx::PgConnection {
     let name = format!("restored_{}", uuid::Uuid::now_v7().simple());
     Postgres::shared().execute(&format!("CREATE DATABASE {name}")).await;
@@ -73,7 +73,7 @@ pub(crate) async fn restored(archive: &[u8]) -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-/// Every row of a table as Postgres writes it, in order.
+/// Returns every row of a table as text, sorted.
 async fn rows(connection: &mut sqlx::PgConnection, table: &str) -> Vec<String> {
     sqlx::query(AssertSqlSafe(format!("SELECT t::text FROM {table} AS t ORDER BY 1")))
         .fetch_all(connection)
@@ -88,36 +88,35 @@ fn counted(info: &DumpInfo, table: &str) -> u64 {
     info.tables.iter().find(|counted| counted.table == table).unwrap_or_else(|| panic!("{table}: {info:?}")).rows
 }
 
-/// Processes of pg_dump at work on the project's database.
-pub(crate) fn dumpers(project: &TestProject) -> Vec<i32> {
-    let mark = format!("PGDATABASE=proj_{}", project.id);
+/// Returns the process ids of `pg_dump` on the project's database.
+pub(crate) fn pg_dump_processes(project: &TestProject) -> Vec<i32> {
+    let expected = format!("PGDATABASE=proj_{}", project.id);
     std::fs::read_dir("/proc")
         .unwrap()
         .flatten()
         .filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let environment = std::fs::read(entry.path().join("environ")).ok()?;
-            let ours = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
-            ours.then_some(pid)
+            environment.split(|byte| *byte == 0).any(|variable| variable == expected.as_bytes()).then_some(pid)
         })
         .collect()
 }
 
-pub(crate) async fn until_nobody_dumps(app: &TestApp, project: &TestProject) {
-    eventually("no dump is running", async || {
+/// Waits until no `pg_dump` process and no session of the backup role is left.
+pub(crate) async fn until_no_dump_runs(app: &TestApp, project: &TestProject) {
+    eventually("the end of every dump", async || {
         let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
             .bind(format!("proj_{}_backup", project.id))
             .fetch_one(app.app.platform())
             .await
             .unwrap();
-        let processes = dumpers(project);
-        sessions == 0 && processes.is_empty()
+        (sessions == 0 && pg_dump_processes(project).is_empty()).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_dump_restores_to_what_was_dumped() {
+async fn restored_dump_equals_its_source() {
     let app = TestApp::start().await;
     let project = app.create_project("dumped").await;
     project
@@ -142,7 +141,7 @@ async fn a_dump_restores_to_what_was_dumped() {
              CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM plain;",
         )
         .await;
-    let (archive, outcome) = whole(dump(&app, &name(&project)).await.unwrap()).await;
+    let (archive, outcome) = read_dump(dump(&app, &name(&project)).await.unwrap()).await;
     let info = outcome.unwrap();
     assert_eq!(info.size_bytes, archive.len() as u64);
     assert!(archive.starts_with(b"PGDMP"));
@@ -151,7 +150,7 @@ async fn a_dump_restores_to_what_was_dumped() {
     for (table, rows) in [("plain", 3), ("hidden", 50), ("Quoted \" Table", 2), ("parts_2026", 7)] {
         assert_eq!(counted(&info, table), rows, "{table}");
     }
-    assert_eq!(info.tables.len(), 4, "views, and tables of tables, have no rows of their own: {info:?}");
+    assert_eq!(info.tables.len(), 4, "views and partitioned tables have no rows: {info:?}");
 
     let mut source = project.connect().await;
     let mut copy = restored(&archive).await;
@@ -168,10 +167,10 @@ async fn a_dump_restores_to_what_was_dumped() {
 }
 
 #[tokio::test]
-async fn the_platform_database_is_dumped_too() {
+async fn platform_database_can_be_dumped() {
     let app = TestApp::start().await;
     let project = app.create_project("in the platform").await;
-    let (archive, outcome) = whole(dump(&app, &DatabaseName::Platform).await.unwrap()).await;
+    let (archive, outcome) = read_dump(dump(&app, &DatabaseName::Platform).await.unwrap()).await;
     assert_eq!(counted(&outcome.unwrap(), "projects"), 1);
     let id: String =
         sqlx::query_scalar("SELECT id FROM projects").fetch_one(&mut restored(&archive).await).await.unwrap();
@@ -179,7 +178,7 @@ async fn the_platform_database_is_dumped_too() {
 }
 
 #[tokio::test]
-async fn rows_are_counted_in_the_snapshot_that_is_dumped() {
+async fn rows_are_counted_in_the_dumped_snapshot() {
     let app = TestApp::start().await;
     let project = app.create_project("busy").await;
     project.sql("CREATE TABLE debit (n int); CREATE TABLE credit (n int);").await;
@@ -189,45 +188,45 @@ async fn rows_are_counted_in_the_snapshot_that_is_dumped() {
     let writing = tokio::spawn(async move {
         let mut written: u64 = 0;
         while !*stopped.borrow_and_update() {
-            // Both or neither.
+            // Every snapshot has the same number of rows in both tables.
             let both = "BEGIN; INSERT INTO debit VALUES (1); INSERT INTO credit VALUES (1); COMMIT";
             sqlx::raw_sql(both).execute(&mut writer).await.unwrap();
             written += 1;
         }
         written
     });
-    let (archive, outcome) = whole(dump(&app, &name(&project)).await.unwrap()).await;
+    let (archive, outcome) = read_dump(dump(&app, &name(&project)).await.unwrap()).await;
     stop.send(true).unwrap();
     let written = writing.await.unwrap();
     let info = outcome.unwrap();
-    let seen = counted(&info, "debit");
-    assert_eq!(counted(&info, "credit"), seen);
-    assert!(seen < written, "nothing was written meanwhile: {seen} of {written}");
+    let dumped = counted(&info, "debit");
+    assert_eq!(counted(&info, "credit"), dumped);
+    assert!(dumped < written, "nothing was written meanwhile: {dumped} of {written}");
     let mut copy = restored(&archive).await;
     for table in ["debit", "credit"] {
-        assert_eq!(rows(&mut copy, table).await.len() as u64, seen, "{table}");
+        assert_eq!(rows(&mut copy, table).await.len() as u64, dumped, "{table}");
     }
 }
 
 #[tokio::test]
-async fn a_pg_dump_that_dies_makes_no_backup() {
+async fn killed_pg_dump_stores_no_backup() {
     let app = TestApp::start().await;
     let project = app.create_project("dies").await;
     project.sql(LARGE).await;
     let mut dump = dump(&app, &name(&project)).await.unwrap();
     assert!(dump.bytes.next().await.unwrap().is_ok());
-    let pids = dumpers(&project);
+    let pids = pg_dump_processes(&project);
     assert_eq!(pids.len(), 1);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pids[0]), nix::sys::signal::Signal::SIGKILL).unwrap();
     let key = format!("backups/project/{}/dies.dump", project.id);
-    let error = into_storage(&app, dump, &key).await.err().unwrap();
+    let error = store_dump(&app, dump, &key).await.err().unwrap();
     assert!(matches!(error, DumpError::Failed(_)), "{error:?}");
     assert_eq!(app.app.store().head(PLATFORM_BUCKET, &key).await.unwrap(), None);
-    until_nobody_dumps(&app, &project).await;
+    until_no_dump_runs(&app, &project).await;
 }
 
 #[tokio::test]
-async fn a_session_that_postgres_ends_makes_no_backup() {
+async fn terminated_session_fails_the_dump() {
     let app = TestApp::start().await;
     let project = app.create_project("ended").await;
     project.sql(LARGE).await;
@@ -240,38 +239,38 @@ async fn a_session_that_postgres_ends_makes_no_backup() {
             .await
             .unwrap();
     assert_eq!(ended, [true, true], "one for pg_dump, one for the rows");
-    let (_, outcome) = whole(dump).await;
+    let (_, outcome) = read_dump(dump).await;
     assert!(outcome.is_err());
-    until_nobody_dumps(&app, &project).await;
+    until_no_dump_runs(&app, &project).await;
 }
 
 #[tokio::test]
-async fn a_dump_that_nobody_wants_any_more_is_killed() {
+async fn dropping_a_dump_kills_pg_dump() {
     let app = TestApp::start().await;
     let project = app.create_project("dropped").await;
     project.sql(LARGE).await;
     let mut first = dump(&app, &name(&project)).await.unwrap();
     assert!(first.bytes.next().await.unwrap().is_ok());
-    assert_eq!(dumpers(&project).len(), 1);
+    assert_eq!(pg_dump_processes(&project).len(), 1);
     drop(first);
-    until_nobody_dumps(&app, &project).await;
+    until_no_dump_runs(&app, &project).await;
 
-    // Either half: without the bytes the outcome is known at once, and it is no success.
+    // Without the bytes, the outcome is an error.
     let Dump { mut bytes, outcome } = dump(&app, &name(&project)).await.unwrap();
     assert!(bytes.next().await.unwrap().is_ok());
     drop(bytes);
     assert!(matches!(outcome.await, Err(DumpError::Abandoned)));
-    until_nobody_dumps(&app, &project).await;
+    until_no_dump_runs(&app, &project).await;
 
-    // Without anybody who awaits the outcome the bytes end.
+    // Without the outcome, the bytes end.
     let Dump { mut bytes, outcome } = dump(&app, &name(&project)).await.unwrap();
     drop(outcome);
     while let Some(Ok(_)) = bytes.next().await {}
-    until_nobody_dumps(&app, &project).await;
+    until_no_dump_runs(&app, &project).await;
 }
 
 #[tokio::test]
-async fn what_the_role_may_not_read_is_said_before_the_first_byte() {
+async fn unreadable_table_fails_before_the_first_byte() {
     let app = TestApp::start().await;
     let project = app.create_project("foreign").await;
     let mut superuser = project.connect().await;
@@ -280,32 +279,32 @@ async fn what_the_role_may_not_read_is_said_before_the_first_byte() {
         DumpError::Refused(message) => assert!(message.contains("not_the_owners"), "{message}"),
         error => panic!("{error:?}"),
     }
-    until_nobody_dumps(&app, &project).await;
-    let nobody = DatabaseName::Project("nosuchproject".to_owned());
-    assert!(matches!(dump(&app, &nobody).await.err().unwrap(), DumpError::Gone));
+    until_no_dump_runs(&app, &project).await;
+    let unknown = DatabaseName::Project("nosuchproject".to_owned());
+    assert!(matches!(dump(&app, &unknown).await.err().unwrap(), DumpError::Gone));
 }
 
 #[tokio::test]
-async fn a_role_that_changed_its_password_is_dumped_all_the_same() {
+async fn dump_resets_a_changed_role_password() {
     let app = TestApp::start().await;
     let project = app.create_project("password").await;
     project.sql("CREATE TABLE t AS SELECT 1 AS x").await;
     let change = format!("ALTER ROLE proj_{}_backup PASSWORD 'another'", project.id);
     Postgres::shared().execute(&change).await;
-    let (_, outcome) = whole(dump(&app, &name(&project)).await.unwrap()).await;
+    let (_, outcome) = read_dump(dump(&app, &name(&project)).await.unwrap()).await;
     assert_eq!(counted(&outcome.unwrap(), "t"), 1);
 }
 
 #[tokio::test]
-async fn databases_are_listed_and_described_by_their_logical_names() {
+async fn databases_are_listed_and_described_by_logical_name() {
     let app = TestApp::start().await;
     let project = app.create_project("Described").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY, price numeric(10,2))").await;
     let listed = databases(&app).list().await.unwrap();
     assert_eq!(listed[0].name, DatabaseName::Platform);
-    let ours = listed.iter().find(|entry| entry.name == name(&project)).unwrap();
-    assert_eq!(ours.title.as_deref(), Some("Described"));
-    assert!(ours.size > 0);
+    let entry = listed.iter().find(|listed| listed.name == name(&project)).unwrap();
+    assert_eq!(entry.title.as_deref(), Some("Described"));
+    assert!(entry.size > 0);
     let tables = databases(&app).tables(&name(&project)).await.unwrap();
     let items = tables.iter().find(|table| table.name == "items").unwrap();
     let columns: Vec<_> = items.columns.iter().map(|c| (c.name.as_str(), c.data_type.as_str(), c.nullable)).collect();

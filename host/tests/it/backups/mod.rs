@@ -1,4 +1,4 @@
-//! Backups: catalogue, dump, verification, and the plugin that makes them.
+//! Backups: catalogue, dump, verification, and the plugin that creates them.
 
 pub mod catalogue;
 pub mod dump;

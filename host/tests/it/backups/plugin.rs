@@ -1,4 +1,4 @@
-//! The plugins of the platform's own that work on databases and storage, as they are built.
+//! The first-party plugins `backup`, `cleanup` and `migrations`, as built into the binary.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     support::{TestApp, TestProject, guests::GuestRun},
 };
 
-/// What the plugin asks for, granted.
+/// Grants of everything that the plugins request.
 pub(crate) fn grants() -> Grants {
     let all = || vec!["*".to_owned()];
     let scopes = BTreeMap::from([
@@ -57,7 +57,7 @@ async fn listed(app: &TestApp, project: &TestProject) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_backup_of_a_project_is_whole_and_in_the_catalogue() {
+async fn project_backup_is_complete_and_catalogued() {
     let app = TestApp::start().await;
     let project = app.create_project("Backed up").await;
     project.sql(LARGE).await;
@@ -85,13 +85,13 @@ async fn a_backup_of_a_project_is_whole_and_in_the_catalogue() {
         sqlx::query_scalar("SELECT count(*) FROM large").fetch_one(&mut restored(&archive).await).await.unwrap();
     assert_eq!(rows, 200_000);
 
-    // The catalogue can be lost: the manifest has it all.
+    // The manifest is sufficient to rebuild the catalogue.
     sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
     assert_eq!(listed(&app, &project).await, backups);
 }
 
 #[tokio::test]
-async fn retention_keeps_what_it_says_and_a_run_without_its_lease_keeps_nothing() {
+async fn retention_keeps_the_configured_number_and_run_without_lease_fails() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
     let target = format!("project:{}", project.id);
@@ -108,7 +108,7 @@ async fn retention_keeps_what_it_says_and_a_run_without_its_lease_keeps_nothing(
 }
 
 #[tokio::test]
-async fn the_cleanup_sweeps_all_there_is() {
+async fn cleanup_plugin_runs_every_sweep() {
     let app = TestApp::start().await;
     let project = app.create_project("Swept").await;
     let body = json!({ "type": "secret", "name": "old" });
@@ -128,13 +128,13 @@ async fn the_cleanup_sweeps_all_there_is() {
     assert_eq!(removed("expiredKeysDays"), 1, "{cleaned}");
     assert_eq!(removed("oldAuditEntriesDays"), 1, "{cleaned}");
     assert_eq!(removed("expiredSessions"), 0, "{cleaned}");
-    // The record of what was done is not a plugin's to shorten at will.
+    // A plugin may not shorten the audit log to one day.
     let failure = plugin(&app, "cleanup", "cleanup", json!({ "oldAuditEntriesDays": 1 })).await.failure().await;
     assert!(failure.contains("oldAuditEntriesDays"), "{failure}");
 }
 
 #[tokio::test]
-async fn migrations_are_told_and_applied() {
+async fn migrations_plugin_reports_and_applies() {
     let app = TestApp::start().await;
     let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
     assert!(status.to_string().contains("create projects"), "{status}");
@@ -142,7 +142,7 @@ async fn migrations_are_told_and_applied() {
 }
 
 #[tokio::test]
-async fn a_run_that_lost_its_lease_changes_nothing_of_the_platform() {
+async fn run_without_lease_changes_nothing_in_the_platform() {
     let app = TestApp::start().await;
     let project = app.create_project("Fenced").await;
     let lost = async |name: &str, job: &str, params: Value| {
@@ -165,13 +165,13 @@ async fn a_run_that_lost_its_lease_changes_nothing_of_the_platform() {
     assert_eq!(kept, 1);
     let failure = lost("migrations", "apply", json!({})).await;
     assert!(failure.contains("no longer holds its lease"), "{failure}");
-    // A lease that is over is none, also where nobody has taken the run yet.
-    let over = plugin(&app, "cleanup", "cleanup", json!({})).await;
+    // An expired lease doesn't count, even if no other scheduler has claimed the run.
+    let expired = plugin(&app, "cleanup", "cleanup", json!({})).await;
     sqlx::query("UPDATE cron_job_runs SET lease_until = now() WHERE id = $1")
-        .bind(over.call.run_id)
+        .bind(expired.call.run_id)
         .execute(app.app.platform())
         .await
         .unwrap();
-    let failure = over.failure().await;
+    let failure = expired.failure().await;
     assert!(failure.contains("no longer holds its lease"), "{failure}");
 }

@@ -1,4 +1,4 @@
-//! Verifying backups: what was made can be restored, what was changed is found, and an archive can do no harm.
+//! Verification of backups: restores them, detects changes, and contains hostile archives.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::{
     backups::dump::LARGE,
-    backups::end_to_end::{begin, ended, listed},
+    backups::end_to_end::{ended_run, listed, start_backup},
     backups::plugin::{grants, plugin_with},
     support::{Postgres, ProgramVars, TestApp, TestProject, eventually},
 };
 
-const THINGS: &str = "CREATE EXTENSION citext;
+const OBJECTS: &str = "CREATE EXTENSION citext;
     CREATE TYPE mood AS ENUM ('fine', 'tired');
     CREATE TABLE people (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name citext NOT NULL UNIQUE, mood mood,
                          length int GENERATED ALWAYS AS (pg_catalog.length(name::text)) STORED, raw text);
@@ -43,45 +43,44 @@ const THINGS: &str = "CREATE EXTENSION citext;
     GRANT SELECT ON people TO {user};
     SELECT lo_from_bytea(0, 'large object');";
 
-async fn project_with_things(app: &TestApp, name: &str) -> TestProject {
+async fn project_with_objects(app: &TestApp, name: &str) -> TestProject {
     let project = app.create_project(name).await;
-    project.sql(&THINGS.replace("{user}", &format!("proj_{}_user", project.id))).await;
+    project.sql(&OBJECTS.replace("{user}", &format!("proj_{}_user", project.id))).await;
     project
 }
 
-/// A backup of the target as the list has it.
-async fn backed_up(app: &TestApp, target: &str) -> Value {
-    let run = ended(app, &begin(app, target).await).await;
+/// Creates a backup of the target. Returns it as listed.
+async fn create_backup(app: &TestApp, target: &str) -> Value {
+    let run = ended_run(app, &start_backup(app, target).await).await;
     assert_eq!(run["status"], "success", "{run}");
     let (_, page) = app.admin().get("/admin/v1/backups?limit=200").await;
     let items = page["items"].as_array().unwrap();
     items.iter().find(|item| item["runId"] == run["id"]).unwrap_or_else(|| panic!("{page}")).clone()
 }
 
-async fn begin_verify(app: &TestApp, backup: &Value) -> String {
+async fn start_verification(app: &TestApp, backup: &Value) -> String {
     let path = format!("/admin/v1/backups/{}/verify", backup["id"].as_str().unwrap());
-    let (status, answer) = app.admin().post(&path, json!({})).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    answer["runId"].as_str().unwrap().to_owned()
+    let (status, body) = app.admin().post(&path, json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    body["runId"].as_str().unwrap().to_owned()
 }
 
-/// The run that verified it.
+/// Verifies the backup. Returns the ended run.
 async fn verify(app: &TestApp, backup: &Value) -> Value {
-    ended(app, &begin_verify(app, backup).await).await
+    ended_run(app, &start_verification(app, backup).await).await
 }
 
 async fn state(app: &TestApp, backup: &Value) -> Value {
     let (_, page) = app.admin().get("/admin/v1/backups?limit=200").await;
-    let found = page["items"].as_array().unwrap().iter().find(|item| item["id"] == backup["id"]).cloned();
-    found.unwrap()
+    page["items"].as_array().unwrap().iter().find(|item| item["id"] == backup["id"]).cloned().unwrap()
 }
 
 fn prefix(app: &TestApp) -> String {
     ScratchName::prefix(app.services.database_url.expose().rsplit('/').next().unwrap())
 }
 
-/// Scratch databases and roles of the app.
-async fn scratches(app: &TestApp) -> Vec<String> {
+/// Names of the app's scratch databases and roles.
+async fn scratch_names(app: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION ALL SELECT rolname::text FROM pg_roles) AS names
          WHERE starts_with(name, $1)",
@@ -92,19 +91,15 @@ async fn scratches(app: &TestApp) -> Vec<String> {
     .unwrap()
 }
 
-async fn until_no_scratches(app: &TestApp) {
-    eventually("no scratch database is left", async || {
-        let left = scratches(app).await;
-        left.is_empty()
-    })
-    .await;
+async fn until_no_scratch_is_left(app: &TestApp) {
+    eventually("the removal of scratch databases", async || scratch_names(app).await.is_empty().then_some(())).await;
 }
 
 #[tokio::test]
-async fn a_project_with_all_kinds_of_things_is_verified() {
+async fn project_with_every_kind_of_object_is_verified() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let project = project_with_things(&app, "verified").await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
+    let project = project_with_objects(&app, "verified").await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     assert_eq!((&backup["state"], &backup["verifiedAt"]), (&json!("ready"), &Value::Null));
     let run = verify(&app, &backup).await;
     assert_eq!(run["status"], "success", "{run}");
@@ -114,25 +109,25 @@ async fn a_project_with_all_kinds_of_things_is_verified() {
     let backup = state(&app, &backup).await;
     assert_eq!(backup["state"], "verified");
     assert!(backup["verifiedAt"].is_string(), "{backup}");
-    assert_eq!(scratches(&app).await, Vec::<String>::new());
+    assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn the_platform_is_verified() {
+async fn platform_backup_is_verified() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let platform = backed_up(&app, "platform").await;
+    let platform = create_backup(&app, "platform").await;
     let run = verify(&app, &platform).await;
     assert_eq!(run["status"], "success", "{run}");
     assert_eq!(state(&app, &platform).await["state"], "verified");
-    assert_eq!(scratches(&app).await, Vec::<String>::new());
+    assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_differs_is_named_and_stays_unverified() {
+async fn differing_tables_are_named_and_backup_stays_unverified() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("differs").await;
     project.sql("CREATE TABLE items AS SELECT i FROM generate_series(1, 3) AS i; CREATE TABLE extra (x int)").await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let (store, key) = (app.app.store(), backup["manifestKey"].as_str().unwrap());
     let manifest = store.get_small(PLATFORM_BUCKET, key, 1 << 20).await.unwrap();
     let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
@@ -151,15 +146,15 @@ async fn what_differs_is_named_and_stays_unverified() {
         assert!(error.contains(named), "{error}");
     }
     assert_eq!(state(&app, &backup).await["state"], "ready");
-    assert_eq!(scratches(&app).await, Vec::<String>::new());
+    assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_flipped_byte_is_said_as_such() {
+async fn flipped_byte_is_reported_as_digest_mismatch() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("flipped").await;
     project.sql("CREATE TABLE items AS SELECT i, repeat('x', 100) AS x FROM generate_series(1, 3000) AS i").await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let (store, key) = (app.app.store(), backup["objectKey"].as_str().unwrap());
     let whole = store.get_small(PLATFORM_BUCKET, key, 16 << 20).await.unwrap().to_vec();
     for place in [3, whole.len() / 2, whole.len() - 1] {
@@ -172,22 +167,22 @@ async fn a_flipped_byte_is_said_as_such() {
         assert!(error.contains("SHA-256") && error.contains(backup["sha256"].as_str().unwrap()), "{place}: {error}");
     }
     assert_eq!(state(&app, &backup).await["state"], "ready");
-    assert_eq!(scratches(&app).await, Vec::<String>::new());
+    assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_backup_of_a_project_that_is_gone_is_verified() {
+async fn backup_of_deleted_project_is_verified() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let project = project_with_things(&app, "gone").await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
-    let (status, answer) = app.admin().delete_with(&project.path(""), json!({ "confirm": "gone" })).await;
-    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    let project = project_with_objects(&app, "gone").await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let (status, body) = app.admin().delete_with(&project.path(""), json!({ "confirm": "gone" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
     let run = verify(&app, &backup).await;
     assert_eq!((&run["status"], &run["projectId"]), (&json!("success"), &Value::Null), "{run}");
     assert_eq!(state(&app, &backup).await["state"], "verified");
 }
 
-/// An index that runs a function when it is made, which does something in a scratch database alone.
+/// Creates an index whose function runs `body`, but only in a scratch database, when the index is restored.
 fn hostile(body: &str) -> String {
     format!(
         "CREATE FUNCTION public.hostile(x int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $f$
@@ -198,7 +193,7 @@ fn hostile(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_archive_with_hostile_sql_does_no_harm() {
+async fn archive_with_hostile_sql_does_no_harm() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("hostile").await;
     let (evil, file) = (format!("evil_{}", project.id), std::env::temp_dir().join(format!("evil-{}", project.id)));
@@ -216,7 +211,7 @@ async fn an_archive_with_hostile_sql_does_no_harm() {
         id = project.id
     );
     project.sql(&hostile(&attempts)).await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let run = verify(&app, &backup).await;
     assert_eq!(run["status"], "fail", "{run}");
     assert!(run["errorText"].as_str().unwrap().contains("of all attempts 0 worked"), "{run}");
@@ -226,18 +221,18 @@ async fn an_archive_with_hostile_sql_does_no_harm() {
         .await
         .unwrap();
     assert!(!made && !file.exists());
-    assert_eq!(scratches(&app).await, Vec::<String>::new());
+    assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_cancelled_verification_leaves_nothing() {
+async fn cancelled_verification_leaves_no_scratch_database() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("loops").await;
     project.sql(&hostile("LOOP PERFORM pg_catalog.pg_sleep(1); END LOOP;")).await;
     project.sql(LARGE).await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
-    let run = begin_verify(&app, &backup).await;
-    eventually("the verification loops", async || {
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let run = start_verification(&app, &backup).await;
+    eventually("the function of the index runs", async || {
         let looping: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE starts_with(datname, $1) AND query LIKE '%trap_index%')",
         )
@@ -245,11 +240,11 @@ async fn a_cancelled_verification_leaves_nothing() {
         .fetch_one(app.app.platform())
         .await
         .unwrap();
-        looping
+        looping.then_some(())
     })
     .await;
-    // The role can log in nowhere else.
-    let closed: bool = sqlx::query_scalar(
+    // The scratch role can't connect to any other database.
+    let is_confined: bool = sqlx::query_scalar(
         "SELECT bool_and(NOT has_database_privilege(r.oid, d.oid, 'CONNECT')) FROM pg_roles r, pg_database d
          WHERE starts_with(r.rolname, $1) AND d.datname IN ($2, current_database())",
     )
@@ -258,54 +253,55 @@ async fn a_cancelled_verification_leaves_nothing() {
     .fetch_one(app.app.platform())
     .await
     .unwrap();
-    assert!(closed);
-    let (status, answer) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
-    assert!(status.is_success(), "{answer}");
-    assert_eq!(ended(&app, &run).await["status"], "cancelled");
-    until_no_scratches(&app).await;
+    assert!(is_confined);
+    let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+    assert!(status.is_success(), "{body}");
+    assert_eq!(ended_run(&app, &run).await["status"], "cancelled");
+    until_no_scratch_is_left(&app).await;
     assert_eq!(state(&app, &backup).await["state"], "ready");
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_swept_and_what_is_at_work_stays() {
+async fn sweep_removes_leftovers_but_keeps_running_verifications() {
     let app = TestApp::start().await;
-    let (dead, alive) = (Uuid::now_v7(), Uuid::now_v7());
+    let (ended, running) = (Uuid::now_v7(), Uuid::now_v7());
     sqlx::query(
         "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
          VALUES ($1, 'manual', 'running', 'backup', 'verify', gen_random_uuid(), now() + interval '1 day', now())",
     )
-    .bind(alive)
+    .bind(running)
     .execute(app.app.platform())
     .await
     .unwrap();
     let name = |run: Uuid| format!("{}{}_0123", prefix(&app), run.simple());
-    for run in [dead, alive] {
+    for run in [ended, running] {
         Postgres::shared().execute(&format!("CREATE ROLE {}", name(run))).await;
         Postgres::shared().execute(&format!("CREATE DATABASE {}", name(run))).await;
     }
-    // The app's own sweep may have been faster.
-    app.app.backups().catalogue.remove_leftover_scratches().await.unwrap();
-    eventually("the scratch database is removed", async || !scratches(&app).await.contains(&name(dead))).await;
-    assert_eq!(scratches(&app).await, [name(alive), name(alive)]);
+    // The app's background sweep may remove it first.
+    app.app.backups().catalogue.remove_leftover_scratch_databases().await.unwrap();
+    eventually("the removal of leftovers", async || (!scratch_names(&app).await.contains(&name(ended))).then_some(()))
+        .await;
+    assert_eq!(scratch_names(&app).await, [name(running), name(running)]);
 }
 
 #[tokio::test]
-async fn a_plugin_verifies_what_its_grant_covers_and_nothing_else() {
+async fn plugin_verifies_only_backups_within_its_grant() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let (ours, other) = (app.create_project("covered").await, app.create_project("not covered").await);
+    let (covered, other) = (app.create_project("covered").await, app.create_project("not covered").await);
     let backups = [
-        backed_up(&app, &format!("project:{}", ours.id)).await,
-        backed_up(&app, &format!("project:{}", other.id)).await,
+        create_backup(&app, &format!("project:{}", covered.id)).await,
+        create_backup(&app, &format!("project:{}", other.id)).await,
     ];
     let only = |project: &TestProject| Scope { databases: vec![format!("project:{}", project.id)], ..Scope::default() };
     let mut granted = grants();
     granted.scopes = BTreeMap::from([
-        (Capability::Databases, only(&ours)),
+        (Capability::Databases, only(&covered)),
         (Capability::Objects, Scope::default()),
-        (Capability::Backups, only(&ours)),
+        (Capability::Backups, only(&covered)),
     ]);
     let run =
-        plugin_with(&app, "backup", "verify", json!({ "target": format!("project:{}", ours.id) }), granted.clone())
+        plugin_with(&app, "backup", "verify", json!({ "target": format!("project:{}", covered.id) }), granted.clone())
             .await;
     run.run().await.unwrap();
     assert_eq!(state(&app, &backups[0]).await["state"], "verified");
@@ -314,7 +310,7 @@ async fn a_plugin_verifies_what_its_grant_covers_and_nothing_else() {
     let failure = run.failure().await;
     assert!(failure.contains("does not include"), "{failure}");
     assert_eq!(state(&app, &backups[1]).await["state"], "ready");
-    // Without its lease a run says nothing in the catalogue.
+    // A run without its lease doesn't mark a backup as verified.
     let mut lost = plugin_with(&app, "backup", "verify", json!({ "backup": backups[1]["id"] }), grants()).await;
     lost.call.lease = Uuid::new_v4();
     assert!(lost.run().await.is_err());
@@ -322,24 +318,24 @@ async fn a_plugin_verifies_what_its_grant_covers_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_verifies_where_the_platform_database_is_gone() {
+async fn command_line_verifies_without_the_platform_database() {
     let app = TestApp::builder().first_party_plugins().start().await;
-    let project = project_with_things(&app, "by the command line").await;
-    let backup = backed_up(&app, &format!("project:{}", project.id)).await;
+    let project = project_with_objects(&app, "by the command line").await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let id = backup["id"].as_str().unwrap();
     let gone = Postgres::shared().url(&format!("platform_gone_{}", project.id));
     let verified = ProgramVars::external(&gone).run(&["backup", "verify", id]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
     assert!(verified.stdout.contains("verified") && verified.stdout.contains("99 rows"), "{verified:?}");
-    assert_eq!(state(&app, &backup).await["state"], "ready", "that platform has no catalogue");
+    assert_eq!(state(&app, &backup).await["state"], "ready", "a missing platform database has no catalogue");
 
     let vars = ProgramVars::external(app.services.database_url.expose());
     let verified = vars.run(&["backup", "verify", id, "--json"]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
-    let outcome: Value = serde_json::from_str(verified.stdout.trim()).unwrap();
-    assert_eq!((&outcome["verified"], &outcome["rows"]), (&json!(true), &json!(99)), "{outcome}");
+    let result: Value = serde_json::from_str(verified.stdout.trim()).unwrap();
+    assert_eq!((&result["verified"], &result["rows"]), (&json!(true), &json!(99)), "{result}");
     assert_eq!(state(&app, &backup).await["state"], "verified");
-    assert_eq!(scratches(&app).await, Vec::<String>::new());
+    assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 
     let unknown = vars.run(&["backup", "verify", &Uuid::nil().to_string()]);
     assert_eq!(unknown.code, Some(1), "{unknown:?}");

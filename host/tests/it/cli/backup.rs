@@ -1,4 +1,4 @@
-//! `atlashub backup`: what there is, also when the platform database is gone.
+//! `atlashub backup list`, also without the platform database.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backups_are_listed_without_a_database() {
+async fn backup_list_works_without_a_database() {
     let app = TestApp::start().await;
     let project = app.create_project("listed by the program").await;
     let older = store_backup(&app, &project, 2).await;
@@ -33,7 +33,7 @@ async fn backups_are_listed_without_a_database() {
 }
 
 #[test]
-fn the_embedded_store_is_enough() {
+fn backup_list_starts_only_the_embedded_store() {
     let folder = open_folder();
     let ended = ProgramVars::embedded(folder.path()).run(&["backup", "list"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -1,4 +1,4 @@
-//! A wrong or missing value stops the start with one line that names the variable.
+//! A wrong or missing variable stops the program with one line that names it.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use crate::support::ProgramVars;
 const URL: &str = "postgres://u:p@127.0.0.1:1/platform";
 
 #[test]
-fn every_wrong_start_is_one_line() {
+fn invalid_configuration_exits_2_with_one_line() {
     let empty = tempfile::tempdir().unwrap();
     let embedded = || ProgramVars::embedded(&empty.path().join("data"));
     let external = || ProgramVars::external(URL);
@@ -44,12 +44,12 @@ fn every_wrong_start_is_one_line() {
 }
 
 #[test]
-fn a_role_of_its_own_needs_services_that_others_share() {
+fn separate_roles_require_external_services() {
     let empty = tempfile::tempdir().unwrap();
     let ended = ProgramVars::embedded(&empty.path().join("data")).run(&["serve", "--role", "gateway"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.starts_with("atlashub: ATLASHUB_DATABASE_URL "), "{}", ended.stderr);
-    assert!(!empty.path().join("data").exists(), "nothing is made before the configuration is right");
+    assert!(!empty.path().join("data").exists(), "nothing is created before the configuration is checked");
 }
 
 #[test]
@@ -63,14 +63,15 @@ fn every_command_has_help() {
     check(&["--help"], "docs/CONFIGURATION.md");
     check(&["serve", "--help"], "--role");
     check(&["migrate", "--help"], "--dry-run");
-    check(&["doctor", "--help"], "plain words");
+    check(&["doctor", "--help"], "with a remedy");
+    check(&["backup", "verify", "--help"], "scratch database");
     check(&["openapi", "--help"], "OpenAPI");
     check(&["keys", "rotate-master", "--help"], "PLATFORM_MASTER_KEY_PREVIOUS");
     assert_eq!(vars.run(&[]).code, Some(2));
 }
 
 #[test]
-fn the_openapi_document_needs_no_configuration() {
+fn openapi_needs_no_configuration() {
     let ended = ProgramVars::default().set("ATLASHUB_ENV", "nonsense").run(&["openapi"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();

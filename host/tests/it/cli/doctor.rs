@@ -1,14 +1,14 @@
-//! `atlashub doctor`: says what is broken and what to do, and nothing where nothing is.
+//! `atlashub doctor`: reports problems with their remedies, and none on a healthy installation.
 
 use atlashub::secrets::{MasterKey, Sealer};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{Postgres, ProgramVars};
 
-/// A migrated platform database on a server whose databases are closed to projects' roles.
-async fn healthy() -> (String, ProgramVars) {
+/// Creates a migrated platform database on a server whose databases projects' roles can't connect to.
+async fn healthy_installation() -> (String, ProgramVars) {
     let postgres = Postgres::start();
-    // The server must live as long as the test process does, which ends it.
+    // The server runs until the test process ends.
     let postgres: &'static Postgres = Box::leak(Box::new(postgres));
     let url = postgres.platform_database().await;
     let database = url.rsplit('/').next().unwrap();
@@ -21,13 +21,13 @@ async fn healthy() -> (String, ProgramVars) {
 fn check(vars: &ProgramVars, expected: &str) {
     let ended = vars.run(&["doctor"]);
     assert_eq!(ended.code, Some(1), "{expected}: {}{}", ended.stdout, ended.stderr);
-    let found = ended.stdout.lines().any(|line| line.starts_with("problem") && line.contains(expected));
-    assert!(found, "{expected} is not in:\n{}{}", ended.stdout, ended.stderr);
+    let is_reported = ended.stdout.lines().any(|line| line.starts_with("problem") && line.contains(expected));
+    assert!(is_reported, "{expected} is not in:\n{}{}", ended.stdout, ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_broken_is_said_with_its_remedy() {
-    let (url, vars) = healthy().await;
+async fn problems_are_reported_with_remedies() {
+    let (url, vars) = healthy_installation().await;
     let ended = vars.run(&["doctor"]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.lines().all(|line| !line.starts_with("problem")), "{}", ended.stdout);

@@ -1,4 +1,4 @@
-//! `atlashub migrate`: applies once, tells before it acts, and stops where the past was changed.
+//! `atlashub migrate`: lists and applies migrations, once each, and stops at a changed one.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars};
 
-/// A database that was never migrated.
+/// Creates a database that was never migrated.
 async fn empty_database(name: &str) -> (ProgramVars, PgConnection) {
     let postgres = Postgres::shared();
     postgres.execute(&format!("CREATE DATABASE {name}")).await;
@@ -26,28 +26,28 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn migrating_is_announced_done_and_done_once() {
+async fn migrations_are_listed_and_applied_once() {
     let (vars, mut connection) = empty_database("migrate_once").await;
     let status = vars.run(&["migrate", "--status"]);
     assert_eq!(status.code, Some(0), "{}", status.stderr);
     assert!(status.stdout.lines().all(|line| line.starts_with("pending")), "{}", status.stdout);
     let dry = vars.run(&["migrate", "--dry-run"]);
     assert!(dry.stdout.contains("CREATE TABLE projects"), "{}", dry.stdout);
-    assert_eq!(tables(&mut connection).await, 0, "nothing was done yet");
+    assert_eq!(tables(&mut connection).await, 0, "nothing is applied yet");
 
     let first = vars.run(&["migrate"]);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
     assert!(first.stdout.lines().next().unwrap().starts_with("applied  0001"), "{}", first.stdout);
     assert!(tables(&mut connection).await > 4);
     let second = vars.run(&["migrate"]);
-    assert_eq!((second.code, second.stdout.starts_with("Nothing to do")), (Some(0), true), "{}", second.stdout);
-    assert!(vars.run(&["migrate", "--dry-run"]).stdout.contains("Nothing to do"));
+    assert_eq!((second.code, second.stdout.starts_with("No pending migrations")), (Some(0), true), "{}", second.stdout);
+    assert!(vars.run(&["migrate", "--dry-run"]).stdout.contains("No pending migrations"));
     let status = vars.run(&["migrate", "--status"]).stdout;
     assert!(status.lines().all(|line| line.starts_with("applied")), "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_start_together_take_turns() {
+async fn concurrent_migrations_are_applied_once() {
     let (vars, mut connection) = empty_database("migrate_together").await;
     let runs: Vec<_> = (0..4)
         .map(|_| {
@@ -63,11 +63,11 @@ async fn nodes_that_start_together_take_turns() {
     }
     let recorded: i64 =
         sqlx::query_scalar("SELECT count(*) FROM platform_migrations").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(applied as i64, recorded, "each was applied by one of them");
+    assert_eq!(applied as i64, recorded, "each migration is applied by one process");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_migration_that_was_changed_stops_the_start() {
+async fn changed_migration_stops_serve_and_migrate() {
     let (vars, mut connection) = empty_database("migrate_changed").await;
     assert_eq!(vars.run(&["migrate"]).code, Some(0));
     execute(&mut connection, "UPDATE platform_migrations SET checksum = '\\x00' WHERE version = 2").await;
@@ -83,7 +83,7 @@ async fn a_migration_that_was_changed_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_version_before_works_on_the_tables_of_the_version_after() {
+async fn older_version_accepts_migrations_of_a_newer_one() {
     let (vars, mut connection) = empty_database("migrate_newer").await;
     assert_eq!(vars.run(&["migrate"]).code, Some(0));
     execute(
@@ -94,7 +94,7 @@ async fn the_version_before_works_on_the_tables_of_the_version_after() {
     .await;
     let ended = vars.run(&["migrate"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("of tomorrow"), "it warns: {}", ended.stderr);
+    assert!(ended.stderr.contains("of tomorrow"), "no warning: {}", ended.stderr);
     assert!(vars.run(&["migrate", "--status"]).stdout.contains("unknown  9999 of tomorrow"));
 
     // A newer version may only add: columns that are nullable or have a default, and tables.
@@ -127,7 +127,7 @@ async fn the_version_before_works_on_the_tables_of_the_version_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_refuses_is_not_waited_for() {
+async fn rejected_login_fails_without_waiting() {
     let url = Postgres::shared().url("no_such_database");
     let ended = ProgramVars::external(&url).run(&["serve"]);
     assert_eq!(ended.code, Some(1));

@@ -1,4 +1,4 @@
-//! The program's subcommands, started as a user starts them.
+//! The subcommands of the program, run as separate processes.
 
 pub mod backup;
 pub mod configuration;

@@ -8,7 +8,7 @@ use std::{
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
 
-use crate::support::{Client, PATIENCE, Postgres, ProgramVars, Serving};
+use crate::support::{Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually};
 
 async fn serve(arguments: &[&str]) -> Serving {
     let url = Postgres::shared().platform_database().await;
@@ -20,7 +20,7 @@ fn address(url: &str) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_binary_serves_external_services() {
+async fn serve_works_on_external_services() {
     let serving = serve(&[]).await;
     for url in [&serving.public_url, &serving.admin_url] {
         let (status, body) = Client::new(url.as_str()).get("/readyz").await;
@@ -32,7 +32,7 @@ async fn the_same_binary_serves_external_services() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheduler_has_no_public_surface() {
+async fn scheduler_role_has_no_public_surface() {
     let serving = serve(&["--role", "scheduler"]).await;
     assert_eq!(serving.public_url, "");
     let (status, _) = Client::new(&*serving.admin_url).get("/healthz").await;
@@ -40,11 +40,11 @@ async fn a_scheduler_has_no_public_surface() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_in_flight_are_finished() {
+async fn requests_in_flight_complete_during_shutdown() {
     let serving = serve(&[]).await;
     let body = r#"{"name":"finished"}"#;
     let mut stream = TcpStream::connect(address(&serving.admin_url)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     write!(
         stream,
         "POST /admin/v1/projects HTTP/1.1\r\nhost: {}\r\nx-dev-admin-token: admin-token-of-the-tests\r\n\
@@ -53,18 +53,19 @@ async fn requests_in_flight_are_finished() {
         body.len()
     )
     .unwrap();
-    // The handler asks for the body: the request is in flight.
-    let mut asked = [0; 25];
-    stream.read_exact(&mut asked).unwrap();
-    assert!(asked.starts_with(b"HTTP/1.1 100 "));
+    // The handler requests the body: the request is in flight.
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 "));
     serving.signal(Signal::SIGTERM);
-    // It takes no more connections from the moment it heard the signal.
-    while TcpStream::connect(address(&serving.public_url)).is_ok() {
-        tokio::task::yield_now().await;
-    }
+    // The listeners close once the signal is received.
+    eventually("the public listener is closed", async || {
+        TcpStream::connect(address(&serving.public_url)).is_err().then_some(())
+    })
+    .await;
     stream.write_all(body.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 201 "), "{response}");
     assert_eq!(serving.wait().code(), Some(0));
 }

@@ -1,4 +1,4 @@
 //! Connections to Postgres.
 
-pub mod kept_connections;
+pub mod dedicated_connections;
 pub mod tls;

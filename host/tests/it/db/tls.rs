@@ -1,12 +1,12 @@
-//! TLS out of the platform: certificates of the owner's own authority are taken where `ATLASHUB_CA_FILE` names it,
-//! and no others.
+//! TLS of outgoing connections: certificates of the authority in `ATLASHUB_CA_FILE` are accepted, and other private
+//! ones are rejected.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{Authority, MailServer, MailTls, TestApp, WebAnswer, WebServer, eventually};
 
-/// A platform that may reach loopback, and trusts this authority.
+/// Starts a platform that may connect to loopback and trusts the given authority.
 async fn app_that_trusts(authority: Option<&Authority>) -> TestApp {
     let app = TestApp::builder()
         .var("ATLASHUB_HTTP_ALLOWED_HOSTS", "127.0.0.1+private")
@@ -20,7 +20,7 @@ async fn app_that_trusts(authority: Option<&Authority>) -> TestApp {
     .await
 }
 
-/// The first run of an HTTP job, once it has ended.
+/// Runs a new HTTP job once, and returns the ended run.
 async fn run_of_job(app: &TestApp, url: &str) -> Value {
     let job = json!({ "name": "secure", "type": "http", "scheduleCron": "@yearly", "httpUrl": url });
     let (status, job) = app.admin().post("/admin/v1/jobs", job).await;
@@ -36,8 +36,8 @@ async fn run_of_job(app: &TestApp, url: &str) -> Value {
     .await
 }
 
-/// What the test of a channel answers.
-async fn test_of(app: &TestApp, channel: Value) -> Value {
+/// Creates a channel, and returns the result of testing it.
+async fn test_channel(app: &TestApp, channel: Value) -> Value {
     let (status, channel) = app.admin().post("/admin/v1/notifications", channel).await;
     assert_eq!(status, StatusCode::CREATED, "{channel}");
     let path = format!("/admin/v1/notifications/{}/test", channel["id"].as_str().unwrap());
@@ -45,20 +45,20 @@ async fn test_of(app: &TestApp, channel: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_https_job_succeeds_with_a_certificate_of_the_owners_authority() {
+async fn https_job_accepts_certificate_of_configured_authority() {
     let authority = Authority::new();
     let answer = |_: &_| WebAnswer::with(200, &[], b"hello");
     let server = WebServer::start_tls(authority.server("127.0.0.1"), answer).await;
-    let another = WebServer::start_tls(authority.server("localhost"), answer).await;
-    let strange = WebServer::start_tls(Authority::new().server("127.0.0.1"), answer).await;
+    let other_name = WebServer::start_tls(authority.server("localhost"), answer).await;
+    let untrusted = WebServer::start_tls(Authority::new().server("127.0.0.1"), answer).await;
     let app = app_that_trusts(Some(&authority)).await;
 
     let run = run_of_job(&app, &server.url("/secure")).await;
     assert_eq!((&run["status"], &run["httpStatus"]), (&json!("success"), &json!(200)), "{run}");
     assert_eq!(server.next().await.target, "/secure");
     let hook = json!({ "name": "H", "kind": "webhook", "events": ["runFailed"], "url": server.url("/hook"), "secret": "a-secret-of-the-test" });
-    let told = test_of(&app, hook).await;
-    assert!(told["error"].is_null(), "{told}");
+    let tested = test_channel(&app, hook).await;
+    assert!(tested["error"].is_null(), "{tested}");
     assert_eq!(server.next().await.target, "/hook");
 
     let check = async |server: &WebServer, reason: &str| {
@@ -67,13 +67,13 @@ async fn an_https_job_succeeds_with_a_certificate_of_the_owners_authority() {
         assert!(run["errorText"].as_str().is_some_and(|text| text.contains(reason)), "{run}");
         assert_eq!(server.count(), 0);
     };
-    check(&another, "its certificate is for another host name").await;
-    // Two authorities of the same name, and only one of them is trusted.
-    check(&strange, "TLS").await;
+    check(&other_name, "its certificate is for another host name").await;
+    // Two authorities have the same name, and only one of them is trusted.
+    check(&untrusted, "TLS").await;
 }
 
 #[tokio::test]
-async fn without_the_variable_only_public_authorities_are_trusted() {
+async fn without_ca_file_only_public_authorities_are_trusted() {
     let authority = Authority::new();
     let server = WebServer::start_tls(authority.server("127.0.0.1"), |_| WebAnswer::status(200)).await;
     let app = app_that_trusts(None).await;
@@ -85,7 +85,7 @@ async fn without_the_variable_only_public_authorities_are_trusted() {
 }
 
 #[tokio::test]
-async fn mail_goes_over_tls_to_a_server_of_the_owners_authority() {
+async fn mail_is_sent_over_tls_with_configured_authority() {
     let authority = Authority::new();
     let starttls = MailServer::start_tls(MailTls::Starttls(authority.server("localhost"))).await;
     let wrapped = MailServer::start_tls(MailTls::Wrapped(authority.server("localhost"))).await;
@@ -96,8 +96,8 @@ async fn mail_goes_over_tls_to_a_server_of_the_owners_authority() {
             "username": "hub", "password": "hunter2", "from": "hub@a.example", "to": ["one@b.example"] })
     };
     for (server, tls) in [(&starttls, "starttls"), (&wrapped, "tls")] {
-        let told = test_of(&app, channel(server, tls)).await;
-        assert!(told["error"].is_null(), "{tls}: {told}");
+        let tested = test_channel(&app, channel(server, tls)).await;
+        assert!(tested["error"].is_null(), "{tls}: {tested}");
         let mail = server.next().await;
         assert!(mail.encrypted && mail.to == ["one@b.example"], "{tls}: {mail:?}");
         assert_eq!(mail.credentials, Some(("hub".to_owned(), "hunter2".to_owned())), "{tls}");
@@ -105,10 +105,10 @@ async fn mail_goes_over_tls_to_a_server_of_the_owners_authority() {
 
     let refused = async |app: &TestApp, server: &MailServer, reason: &str| {
         let before = server.commands().len();
-        let told = test_of(app, channel(server, "starttls")).await;
-        assert!(told["error"].as_str().is_some_and(|text| text.contains(reason)), "{told}");
-        let said = server.commands().split_off(before);
-        assert!(said.iter().all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")), "{said:?}");
+        let tested = test_channel(app, channel(server, "starttls")).await;
+        assert!(tested["error"].as_str().is_some_and(|text| text.contains(reason)), "{tested}");
+        let commands = server.commands().split_off(before);
+        assert!(commands.iter().all(|line| !line.starts_with("AUTH") && !line.starts_with("MAIL")), "{commands:?}");
     };
     refused(&app, &another, "its certificate is for another host name").await;
     refused(&app_that_trusts(None).await, &starttls, "ATLASHUB_CA_FILE").await;

@@ -39,14 +39,14 @@ async fn runs_stop_before_their_leases_expire_when_postgres_stops_responding() {
         !log["items"].as_array().unwrap().is_empty()
     })
     .await;
-    proxy.hush();
+    proxy.stall();
     for run in &runs {
         let left = eventually("it is stopped", async || runner.dropped_at(run.parse().unwrap())).await;
         let until = lease_until(&app, run).await;
         assert!(left < until, "stopped at {left}, and the lease was over at {until}");
     }
     // When Postgres responds again, the outcomes are recorded.
-    proxy.mend().await;
+    proxy.restore().await;
     for run in &runs {
         let run = app.until_run(run, "fail").await;
         assert_eq!(run["errorText"], "its scheduler lost the connection to the database");

@@ -27,10 +27,10 @@ async fn schedulers_survive_a_postgres_outage() {
     let waits = app.create_job(json!({ "params": { "wait": true } })).await;
     let run = app.run_job(&waits).await;
     eventually("it runs", async || runner.attempts().len() == 1).await;
-    proxy.cut().await;
+    proxy.disconnect().await;
     runner.open_gate();
     let ticks = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;
-    proxy.mend().await;
+    proxy.restore().await;
     // Outcomes of the outage are recorded afterwards, and work continues.
     app.until_run(&run, "success").await;
     eventually("it ticks", async || runner.attempts_of(&ticks).len() > 2).await;

@@ -138,7 +138,7 @@ async fn outcome_after_a_lost_lease_changes_nothing() {
     let job = app.create_job(json!({ "retries": 1, "params": { "wait": true, "stubborn": true } })).await;
     let run = app.run_job(&job).await;
     eventually("it runs", async || runner.attempts().len() == 1).await;
-    proxy.cut().await;
+    proxy.disconnect().await;
     let other = JobsNode::start(&app, &runner, "other", LEASE).await;
     app.until_run(&run, "fail").await;
     eventually("another node runs it", async || runner.attempts().len() == 2).await;
@@ -148,7 +148,7 @@ async fn outcome_after_a_lost_lease_changes_nothing() {
         (history[0]["status"] == "success").then_some(history)
     })
     .await;
-    proxy.mend().await;
+    proxy.restore().await;
     // The disconnected node is connected again, and the run it lost is unchanged.
     let marker = app.create_job(json!({ "params": { "log": ["after"] } })).await;
     other.stop(GRACE).await;

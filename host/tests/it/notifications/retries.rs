@@ -13,7 +13,7 @@ use sqlx::Connection as _;
 
 use crate::{
     notifications::delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states},
-    support::{ADMIN_TOKEN, Client, PATIENCE, Postgres, ProgramVars, TestApp, WebAnswer, WebServer, eventually},
+    support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, TestApp, WAIT_TIMEOUT, WebAnswer, WebServer, eventually},
 };
 
 /// Makes all pending deliveries due.
@@ -124,7 +124,7 @@ async fn failed_delivery_is_retried_up_to_the_limit() {
     assert_eq!(app.admin().patch(&path, json!({ "enabled": false })).await.0, StatusCode::OK);
     assert_eq!(states(&app).await, ["sent", "failed", "failed"]);
     app.app.notifier().notify(failed("Fourth"));
-    app.app.notifier().flush(PATIENCE).await;
+    app.app.notifier().flush(WAIT_TIMEOUT).await;
     assert_eq!(states(&app).await.len(), 3);
 }
 
@@ -148,7 +148,7 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
     for title in ["One more", "One too many", "One more"] {
         app.app.notifier().notify(failed(title));
     }
-    app.app.notifier().flush(PATIENCE).await;
+    app.app.notifier().flush(WAIT_TIMEOUT).await;
     let (rows, occurrences): (i64, i64) =
         sqlx::query_as("SELECT count(*), sum(occurrences) FROM notification_deliveries")
             .fetch_one(app.app.platform())
@@ -180,7 +180,7 @@ async fn each_notification_is_delivered_by_one_node() {
         }
     }
     for node in nodes.iter().chain([&app]) {
-        node.app.notifier().flush(PATIENCE).await;
+        node.app.notifier().flush(WAIT_TIMEOUT).await;
     }
     let total = async || -> (i64, i64) {
         sqlx::query_as(

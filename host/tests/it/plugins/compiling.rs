@@ -13,7 +13,7 @@ use plugin_manifest::append_section;
 use serde_json::json;
 
 use crate::support::{
-    PATIENCE, TestApp,
+    TestApp, WAIT_TIMEOUT,
     guests::Guest,
     plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state},
 };
@@ -89,7 +89,7 @@ async fn plugins_can_be_listed_and_revoked_during_compilation() {
         let (status, slow) = app.admin().post("/admin/v1/plugins/slow/revoke", json!({})).await;
         assert_eq!((status.as_u16(), slow["state"].as_str()), (200, Some("revoked")), "{slow}");
     };
-    tokio::time::timeout(PATIENCE.min(Duration::from_secs(60)), revoked)
+    tokio::time::timeout(WAIT_TIMEOUT.min(Duration::from_secs(60)), revoked)
         .await
         .expect("the revocation waits for the compiler");
     assert!(app.app.plugins().loaded("hello").is_none());
@@ -128,7 +128,7 @@ fn compiler_process_has_resource_limits() {
         .spawn()
         .unwrap();
     let limits = format!("/proc/{}/limits", process.id());
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + WAIT_TIMEOUT;
     let limit = |name: &str| {
         let text = fs::read_to_string(&limits).unwrap();
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();

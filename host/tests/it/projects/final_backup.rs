@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     backups::catalogue::store_backup,
-    backups::end_to_end::{ended, listed},
+    backups::end_to_end::{ended_run, listed},
     support::{TestApp, TestProject, eventually, raw},
 };
 
@@ -93,7 +93,7 @@ async fn project_is_kept_with_reason_when_final_backup_fails() {
     .await;
     let (status, cancelled) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
     assert!(status.is_success(), "{cancelled}");
-    assert_eq!(ended(&app, run).await["status"], "cancelled");
+    assert_eq!(ended_run(&app, run).await["status"], "cancelled");
     let shown = project_when(&app, &project, |_, shown| shown["deleteAfterRun"].is_null()).await;
     assert!(shown["deleteProblem"].as_str().unwrap().contains("cancelled"), "{shown}");
     assert_eq!(shown["state"], "ready");
@@ -155,7 +155,7 @@ async fn deletion_interrupted_by_crash_is_finished_or_cancelled() {
     wait_for_ended_run(&app, &failed, Uuid::now_v7(), "fail").await;
     // Two nodes at once.
     let (backups, projects) = (app.app.backups(), app.app.projects());
-    let (first, second) = tokio::join!(backups.settle_deletions(projects), backups.settle_deletions(projects));
+    let (first, second) = tokio::join!(backups.finish_deletions(projects), backups.finish_deletions(projects));
     first.unwrap();
     second.unwrap();
     project_when(&app, &saved, |status, _| status == StatusCode::NOT_FOUND).await;

@@ -16,9 +16,9 @@ async fn unreachable_store_returns_503_within_seconds_and_recovers() {
     secret.upload("x.txt", "bytes").await;
     for silent in [false, true] {
         if silent {
-            proxy.silence().await;
+            proxy.accept_silently().await;
         } else {
-            proxy.cut().await;
+            proxy.disconnect().await;
         }
         let started = Instant::now();
         let download = path_of("signed-download", &[("objectKey", "uploads/x.txt")]);
@@ -36,7 +36,7 @@ async fn unreachable_store_returns_503_within_seconds_and_recovers() {
             assert!(!error.to_string().contains("127.0.0.1"), "the error reveals an internal address: {error}");
         }
         assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
-        proxy.mend().await;
+        proxy.restore().await;
         assert_eq!(secret.download("x.txt").await, b"bytes", "silent: {silent}");
     }
     assert!(app.app.store().ping().await.is_ok());
@@ -55,7 +55,7 @@ async fn signed_urls_work_while_the_internal_endpoint_is_down() {
     let project = app.create_project("two ways").await;
     project.secret().upload("x.txt", "bytes").await;
     let (_, body) = project.secret().sign_download("x.txt").await;
-    proxy.cut().await;
+    proxy.disconnect().await;
     let response = crate::support::raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), "bytes");
 }

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 
 /// A received message.
 #[derive(Debug, Clone, Default)]

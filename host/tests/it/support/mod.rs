@@ -25,7 +25,7 @@ pub use eventually::eventually;
 pub use fault_proxy::FaultProxy;
 pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, free_port};
-pub use program::{PATIENCE, ProgramVars, Serving, open_folder};
+pub use program::{ProgramVars, Serving, WAIT_TIMEOUT, open_folder};
 pub use proxy::Proxy;
 pub use runner::{Attempt, JobsNode, TestRunner};
 pub use store::Store;

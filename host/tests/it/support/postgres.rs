@@ -1,4 +1,4 @@
-//! One Postgres for the whole test process, ended with it.
+//! Postgres servers for tests. They stop when the test process ends.
 
 use std::{
     io::Write,
@@ -7,12 +7,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Mutex, OnceLock,
+        OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 const PASSWORD: &str = "password-of-the-tests";
@@ -22,25 +23,25 @@ pub struct Postgres {
     pub port: u16,
     databases: AtomicU32,
     template: tokio::sync::OnceCell<()>,
-    /// Its data and its log.
+    /// The folder with its data and its log.
     folder: PathBuf,
-    /// The watchdog ends the server when this pipe closes, however the test process ends.
+    /// A shell that stops the server when the pipe closes, however the test process ends.
     watchdog: Mutex<(Child, ChildStdin)>,
 }
 
 impl Postgres {
-    /// The server that all tests of the process share.
+    /// Returns the server shared by all tests.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    /// A server of the test's own, for tests that stop it.
+    /// Starts a server for one test, for tests that stop it or change its settings.
     pub fn start() -> Self {
         Self::start_with("-c synchronous_commit=off")
     }
 
-    /// One whose commits outlive [`Self::crash_and_restart`].
+    /// Starts a server whose commits survive [`Self::crash_and_restart`].
     pub fn start_durable() -> Self {
         Self::start_with("-c synchronous_commit=on")
     }
@@ -76,37 +77,36 @@ impl Postgres {
             folder,
             watchdog: Mutex::new(watchdog),
         };
-        server.wait();
+        server.wait_until_ready();
         server
     }
 
-    /// Ends the server at once and every session with it, as a crash does, and waits until it is back.
+    /// Stops the server immediately, as a crash does, and waits until it has restarted.
     pub fn crash_and_restart(&self) {
         let starts = || self.log().matches("starting PostgreSQL").count();
-        let before = starts();
-        self.watchdog.lock().expect("watchdog").1.write_all(b"again\n").expect("the watchdog listens");
+        let previous_starts = starts();
+        self.watchdog.lock().1.write_all(b"again\n").expect("the watchdog listens");
         let deadline = Instant::now() + Duration::from_secs(60);
-        while starts() == before {
-            assert!(Instant::now() < deadline, "Postgres did not start again: {}", self.log());
+        while starts() == previous_starts {
+            assert!(Instant::now() < deadline, "Postgres did not restart: {}", self.log());
             std::thread::yield_now();
         }
-        self.wait();
+        self.wait_until_ready();
     }
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    fn wait(&self) {
+    fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        // `pg_isready` asks over the wire, as a client would.
-        let ready = || {
+        let is_ready = || {
             Command::new(bin_dir().join("pg_isready"))
                 .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
                 .status()
                 .is_ok_and(|status| status.success())
         };
-        while !ready() {
+        while !is_ready() {
             assert!(Instant::now() < deadline, "Postgres did not start: {}", self.log());
             std::thread::yield_now();
         }
@@ -116,7 +116,7 @@ impl Postgres {
         format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// A migrated platform database of the test's own, cloned from a template.
+    /// Creates a migrated platform database by cloning a template. Returns its URL.
     pub async fn platform_database(&self) -> String {
         self.template
             .get_or_init(|| async {
@@ -144,13 +144,13 @@ fn serve(
     user: Option<(u32, u32)>,
     settings: &str,
 ) -> (Child, ChildStdin) {
-    // The shell outlives us by the moment it takes to stop the server and to remove the folder. Each line that it is
-    // told is a crash.
+    // The shell outlives the test process until it has stopped the server and removed the folder. Each line on its
+    // standard input crashes and restarts the server.
     let script = format!(
         "serve() {{ '{bin}/postgres' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' \
          -c fsync=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB \
          -c lc_messages=C {settings} >>'{folder}/log' 2>&1 & pid=$!; }}; \
-         serve; while read -r told; do kill -QUIT $pid; wait $pid; serve; done; \
+         serve; while read -r line; do kill -QUIT $pid; wait $pid; serve; done; \
          kill -INT $pid; wait $pid; rm -rf '{folder}'",
         bin = bin.display(),
         data = data.display(),
@@ -170,7 +170,7 @@ fn serve(
     (child, pipe)
 }
 
-/// Postgres refuses to run as root.
+/// Returns the user to run Postgres as. Postgres doesn't run as root.
 fn server_user() -> Option<(u32, u32)> {
     nix::unistd::geteuid().is_root().then(|| {
         let user = ["postgres", "nobody"].iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
@@ -190,22 +190,26 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
-/// The newest server binaries on the machine.
+/// Returns the folder with the newest server binaries on the machine.
 pub fn bin_dir() -> PathBuf {
     if let Ok(folder) = std::env::var("ATLASHUB_POSTGRES_BIN_DIR") {
         return folder.into();
     }
-    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+    let mut folders: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .filter(|(_, path)| path.join("initdb").exists())
         .collect();
-    found.sort();
-    found.pop().map(|(_, path)| path).or_else(in_path).expect("install Postgres, or set ATLASHUB_POSTGRES_BIN_DIR")
+    folders.sort();
+    folders
+        .pop()
+        .map(|(_, path)| path)
+        .or_else(bin_dir_in_path)
+        .expect("install Postgres, or set ATLASHUB_POSTGRES_BIN_DIR")
 }
 
-fn in_path() -> Option<PathBuf> {
+fn bin_dir_in_path() -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).find(|folder| folder.join("initdb").exists())
 }

@@ -1,4 +1,4 @@
-//! The real program as a process of its own.
+//! Runs the real program as a separate process.
 
 use std::{
     collections::HashMap,
@@ -17,14 +17,14 @@ use nix::{
 };
 use serde_json::Value;
 
-/// Much longer than anything takes on a machine that does something else as well.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// A timeout that is much longer than any wait on a busy machine.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Variables of the program; it sees nothing else of the environment.
+/// Environment variables of the program. It inherits almost nothing else.
 #[derive(Clone, Default)]
 pub struct ProgramVars(Vec<(String, String)>);
 
-/// How a run of the program ended.
+/// The exit code and output of the program.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -35,16 +35,16 @@ pub struct Ended {
 /// A running `atlashub serve`, killed when it is dropped.
 pub struct Serving {
     child: Child,
-    /// What it said on stdout until it listened.
+    /// The lines on stdout until the program listened.
     pub banner: Vec<String>,
     pub public_url: String,
     pub admin_url: String,
-    /// What it said on stderr until it listened, and what comes after.
+    /// The lines on stderr until the program listened, and a receiver of later lines.
     log: (Vec<String>, mpsc::Receiver<String>),
 }
 
 impl ProgramVars {
-    /// Free ports for everything, and nothing else: the embedded default on a data folder.
+    /// The embedded default on a data folder, with free ports.
     pub fn embedded(data_dir: &Path) -> Self {
         Self::default()
             .set("ATLASHUB_DATA_DIR", data_dir.to_str().expect("a path in UTF-8"))
@@ -53,7 +53,7 @@ impl ProgramVars {
             .set("ATLASHUB_EMBEDDED_S3_LISTEN", "127.0.0.1:0")
     }
 
-    /// An external Postgres, and the store that the tests share.
+    /// An external Postgres, and the store shared by all tests.
     pub fn external(database_url: &str) -> Self {
         let store = super::Store::shared();
         Self::default()
@@ -76,14 +76,14 @@ impl ProgramVars {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atlashub"));
-        // A folder without a `.env`.
+        // The current folder must not contain a `.env`.
         command.args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "ATLASHUB_POSTGRES_BIN_DIR"));
         command.envs(self.0.iter().cloned().collect::<HashMap<_, _>>());
         command
     }
 
-    /// Runs a command that ends by itself.
+    /// Runs a command and waits for its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         let output = self.command(arguments).output().expect("the program runs");
         Ended {
@@ -105,12 +105,14 @@ impl ProgramVars {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program runs");
-        let stdout = follow(child.stdout.take().expect("stdout"));
-        let stderr = follow(child.stderr.take().expect("stderr"));
+        let stdout = read_lines(child.stdout.take().expect("stdout"));
+        let stderr = read_lines(child.stderr.take().expect("stderr"));
         let (mut public_url, mut admin_url, mut banner) = (String::new(), String::new(), Vec::new());
         let mut log = Vec::new();
         while admin_url.is_empty() {
-            let Ok(line) = stderr.recv_timeout(PATIENCE) else { panic!("it did not start:\n{}", log.join("\n")) };
+            let Ok(line) = stderr.recv_timeout(WAIT_TIMEOUT) else {
+                panic!("the server did not start:\n{}", log.join("\n"))
+            };
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let url = || format!("http://{}", event["address"].as_str().expect("an address"));
             match event["message"].as_str() {
@@ -120,10 +122,10 @@ impl ProgramVars {
             }
             log.push(line);
         }
-        // It was printed before the program listened, and may still be on its way. An empty line ends it.
+        // The banner was printed before the program listened, but may not have arrived. An empty line ends it.
         let embedded = log.iter().any(|line| line.contains("the embedded Postgres is ready"));
         while embedded && !(banner.len() > 2 && banner.last().is_some_and(String::is_empty)) {
-            banner.push(stdout.recv_timeout(PATIENCE).expect("the rest of the banner"));
+            banner.push(stdout.recv_timeout(WAIT_TIMEOUT).expect("the rest of the banner"));
         }
         banner.extend(stdout.try_iter());
         Serving { child, banner, public_url, admin_url, log: (log, stderr) }
@@ -135,7 +137,7 @@ impl Serving {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// `kill -9`.
+    /// Kills the server with SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("waited for");
@@ -145,24 +147,24 @@ impl Serving {
         kill(self.pid(), signal).expect("signalled");
     }
 
-    /// Ends it in order and answers its whole log.
+    /// Stops the server with SIGTERM and returns its whole log.
     pub fn end(mut self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
         self.child.wait().expect("waited for");
         let (mut log, rest) = (std::mem::take(&mut self.log.0), &self.log.1);
-        // The pipe's end ends the channel.
+        // The channel closes at the end of the pipe.
         log.extend(rest.iter());
         log
     }
 
-    /// Waits for the end.
+    /// Waits until the server exits.
     pub fn wait(mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("waited for") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it does not end");
+            assert!(Instant::now() < deadline, "the server does not exit");
             std::thread::yield_now();
         }
     }
@@ -177,19 +179,19 @@ impl Drop for Serving {
     }
 }
 
-/// Lines as they come; the program never waits for us to read.
-fn follow(source: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+/// Reads lines in the background, so that the program never blocks on a full pipe.
+fn read_lines(source: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(source).lines().map_while(Result::ok) {
-            // Nobody may listen any more, and the pipe has to be emptied all the same.
+            // The pipe is emptied even if the receiver was dropped.
             let _ = sender.send(line);
         }
     });
     receiver
 }
 
-/// A temporary folder that any user may pass through: Postgres runs as another user where the tests run as root.
+/// Creates a temporary folder that every user can traverse: if the tests run as root, Postgres runs as another user.
 pub fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("mode");

@@ -1,7 +1,8 @@
-//! A wire to the store, or to Postgres, that a test can cut: refused, or connected and silent.
+//! A TCP proxy to the store or to Postgres that simulates outages.
 
-use std::{io, net::SocketAddr, sync::Mutex};
+use std::{io, net::SocketAddr};
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -11,23 +12,23 @@ use tokio::{
 
 use super::Store;
 
-/// Forwards a port of its own to a server.
+/// Forwards connections on its own port to a server.
 pub struct Proxy {
     address: SocketAddr,
     target: SocketAddr,
-    accepting: Mutex<Option<JoinHandle<()>>>,
-    hushed: watch::Sender<bool>,
+    listener: Mutex<Option<JoinHandle<()>>>,
+    stalled: watch::Sender<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Forward,
-    /// Takes connections and never answers, like a machine that hangs.
+    /// Accepts connections and never responds, like a machine that hangs.
     Silent,
 }
 
 impl Proxy {
-    /// A wire to the shared store.
+    /// Starts a proxy to the shared store.
     pub async fn start() -> Self {
         Self::start_to(Store::shared().endpoint.trim_start_matches("http://").parse().expect("an address")).await
     }
@@ -35,9 +36,9 @@ impl Proxy {
     pub async fn start_to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = listener.local_addr().expect("address");
-        let hushed = watch::Sender::new(false);
-        let accepting = tokio::spawn(accept(listener, target, Mode::Forward, hushed.subscribe()));
-        Self { address, target, accepting: Mutex::new(Some(accepting)), hushed }
+        let stalled = watch::Sender::new(false);
+        let task = tokio::spawn(accept(listener, target, Mode::Forward, stalled.subscribe()));
+        Self { address, target, listener: Mutex::new(Some(task)), stalled }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -48,69 +49,70 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Ends every connection and refuses new ones.
-    pub async fn cut(&self) {
-        let task = self.accepting.lock().expect("lock").take();
+    /// Closes every connection and refuses new ones.
+    pub async fn disconnect(&self) {
+        let task = self.listener.lock().take();
         if let Some(task) = task {
             task.abort();
-            // The port is free once the task is gone.
+            // The port is free once the task has ended.
             let _ = task.await;
         }
     }
 
-    /// Ends every connection; new ones are taken and never answered.
-    pub async fn silence(&self) {
-        self.switch(Mode::Silent).await;
+    /// Closes every connection. Accepts new ones and never responds to them.
+    pub async fn accept_silently(&self) {
+        self.restart(Mode::Silent).await;
     }
 
-    /// Connections stay open, old ones and new ones, and nothing comes through any more, either way.
-    pub fn hush(&self) {
-        self.hushed.send_replace(true);
+    /// Keeps existing and new connections open, but forwards nothing in either direction.
+    pub fn stall(&self) {
+        self.stalled.send_replace(true);
     }
 
-    /// Ends what was silent, and forwards again.
-    pub async fn mend(&self) {
-        self.switch(Mode::Forward).await;
+    /// Closes every connection, and forwards new ones again.
+    pub async fn restore(&self) {
+        self.restart(Mode::Forward).await;
     }
 
-    async fn switch(&self, mode: Mode) {
-        self.cut().await;
+    async fn restart(&self, mode: Mode) {
+        self.disconnect().await;
         let socket = tokio::net::TcpSocket::new_v4().expect("socket");
         socket.set_reuseaddr(true).expect("reuse");
         socket.bind(self.address).expect("the same port");
         let listener = socket.listen(64).expect("listens");
-        self.hushed.send_replace(false);
-        let accepting = tokio::spawn(accept(listener, self.target, mode, self.hushed.subscribe()));
-        *self.accepting.lock().expect("lock") = Some(accepting);
+        self.stalled.send_replace(false);
+        let task = tokio::spawn(accept(listener, self.target, mode, self.stalled.subscribe()));
+        *self.listener.lock() = Some(task);
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, mode: Mode, hushed: watch::Receiver<bool>) {
-    // Dropped, and so ended, with this task.
+async fn accept(listener: TcpListener, target: SocketAddr, mode: Mode, stalled: watch::Receiver<bool>) {
+    // Connections end when this task is dropped.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let hushed = hushed.clone();
+        let stalled = stalled.clone();
         connections.spawn(async move {
             if mode == Mode::Silent {
                 std::future::pending::<()>().await;
             }
             let server = TcpStream::connect(target).await.expect("the server");
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-            let (up, down) = (pass(from_client, to_server, hushed.clone()), pass(from_server, to_client, hushed));
+            let (up, down) =
+                (forward(from_client, to_server, stalled.clone()), forward(from_server, to_client, stalled));
             let _ = tokio::join!(up, down);
         });
     }
 }
 
-async fn pass(
+async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut hushed: watch::Receiver<bool>,
+    mut stalled: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 16 << 10];
     loop {
         let read = from.read(&mut bytes).await?;
-        let _ = hushed.wait_for(|hushed| !hushed).await;
+        let _ = stalled.wait_for(|stalled| !stalled).await;
         if read == 0 {
             return to.shutdown().await;
         }

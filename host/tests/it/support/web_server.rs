@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 
 /// A received request.
 #[derive(Debug, Clone)]
@@ -145,7 +145,7 @@ impl WebServer {
     /// Waits for the next request.
     pub async fn next(&self) -> WebRequest {
         let next = async { self.received.lock().await.recv().await.expect("the server runs") };
-        tokio::time::timeout(PATIENCE, next).await.expect("a request comes")
+        tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a request comes")
     }
 
     /// Waits until a client has closed a connection that was kept open. Each is reported once.

@@ -1,4 +1,4 @@
-//! What an archive holds, and what of it is restored.
+//! The list of an archive's entries, and which of them are restored.
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,33 +9,33 @@ use std::{
 
 use uuid::Uuid;
 
-/// Kinds of entries that a scratch role can't make and that no row depends on. Policies name the project's roles, which
-/// may be gone and must not be granted anything; event triggers need a superuser. Owners, privileges, comments,
-/// publications, subscriptions and security labels are left out by `pg_restore` itself.
-const LEFT_OUT: [&str; 2] = ["POLICY", "EVENT TRIGGER"];
+/// Kinds of entries that a scratch role can't create and that no row depends on. Policies name the project's roles,
+/// which may not exist and must not be granted anything. Event triggers need a superuser. Options of `pg_restore` skip
+/// owners, privileges, comments, publications, subscriptions and security labels.
+const SKIPPED_KINDS: [&str; 2] = ["POLICY", "EVENT TRIGGER"];
 
-/// The list of `pg_restore --list` without what is left out.
-pub(super) fn restored(list: &str) -> String {
+/// Removes the skipped entries from the output of `pg_restore --list`.
+pub(super) fn filter_list(list: &str) -> String {
     let mut kept = String::with_capacity(list.len());
-    for line in list.lines().filter(|line| !is_left_out(line)) {
+    for line in list.lines().filter(|line| !is_skipped(line)) {
         kept.push_str(line);
         kept.push('\n');
     }
     kept
 }
 
-/// `3456; 0 16401 POLICY public items mine proj_x_owner`
-fn is_left_out(line: &str) -> bool {
+/// A line looks like `3456; 0 16401 POLICY public items mine proj_x_owner`.
+fn is_skipped(line: &str) -> bool {
     if line.starts_with(';') {
         return false;
     }
     let entry = line.split_once("; ").and_then(|(_, entry)| entry.splitn(3, ' ').nth(2));
     entry.is_some_and(|entry| {
-        LEFT_OUT.iter().any(|kind| entry.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))
+        SKIPPED_KINDS.iter().any(|kind| entry.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))
     })
 }
 
-/// A list on disk that nobody else reads, removed when dropped: `pg_restore` takes it as a file only.
+/// A list on disk, because `pg_restore` only reads it from a file. Other users can't read it. Removed when dropped.
 pub(super) struct ListFile(PathBuf);
 
 impl ListFile {
@@ -55,7 +55,7 @@ impl ListFile {
 impl Drop for ListFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::debug!(%error, "a list of an archive's contents could not be removed");
+            tracing::debug!(%error, "the file with an archive's list could not be removed");
         }
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policies_and_event_triggers_are_left_out_and_nothing_else() {
+    fn only_policies_and_event_triggers_are_skipped() {
         let list = ";\n; Archive created at 2026-01-02\n;     dbname: proj_x; 0 0 POLICY x\n\
                     215; 1259 16400 TABLE public POLICY proj_x_owner\n\
                     3456; 0 16401 POLICY public items mine proj_x_owner\n\
@@ -74,11 +74,11 @@ mod tests {
                     3458; 1255 16403 FUNCTION public policy() proj_x_owner\n";
         let expected: Vec<&str> =
             list.lines().filter(|line| !line.contains(" mine ") && !line.contains("noticed")).collect();
-        assert_eq!(restored(list).lines().collect::<Vec<_>>(), expected);
+        assert_eq!(filter_list(list).lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn a_list_is_ones_own_and_goes_away() {
+    fn list_file_is_private_and_removed_when_dropped() {
         use std::os::unix::fs::PermissionsExt as _;
         let file = ListFile::write("; nothing\n").unwrap();
         let path = file.path().to_owned();

@@ -1,0 +1,60 @@
+use std::{str::FromStr as _, time::Duration};
+
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use tokio_util::task::TaskTracker;
+
+use crate::{config::Secret, db::ServerAddress};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Databases that every server has, used if the platform database is missing.
+const MAINTENANCE_DATABASES: [&str; 2] = ["postgres", "template1"];
+
+/// The server that has the scratch databases: the platform's.
+pub(super) struct TargetServer {
+    pub(super) address: ServerAddress,
+    options: PgConnectOptions,
+    /// Name of the platform database.
+    pub(super) platform_database: String,
+    /// Tasks that remove scratch databases.
+    pub(super) removals: TaskTracker,
+}
+
+impl TargetServer {
+    pub(super) fn new(database_url: &Secret) -> anyhow::Result<Self> {
+        let options = PgConnectOptions::from_str(database_url.expose())?.disable_statement_logging();
+        Ok(Self {
+            address: ServerAddress::from_url(database_url.expose())?,
+            platform_database: options.get_database().unwrap_or("platform").to_owned(),
+            options,
+            removals: TaskTracker::new(),
+        })
+    }
+
+    /// Connects as the platform's role: to the given database, or else to the platform database. If that is missing,
+    /// connects to a maintenance database.
+    pub(super) async fn connect(&self, application: &str, database: Option<&str>) -> Result<PgConnection, sqlx::Error> {
+        let options = self
+            .options
+            .clone()
+            .application_name(application)
+            .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        let databases: Vec<&str> = match database {
+            Some(database) => vec![database],
+            None => std::iter::once(self.platform_database.as_str()).chain(MAINTENANCE_DATABASES).collect(),
+        };
+        let mut gone = None;
+        for database in databases {
+            match tokio::time::timeout(CONNECT_TIMEOUT, options.clone().database(database).connect()).await {
+                Ok(Err(sqlx::Error::Database(error))) if error.code().is_some_and(|code| code == "3D000") => {
+                    gone = Some(sqlx::Error::Database(error));
+                }
+                Ok(connection) => return connection,
+                Err(_) => {
+                    let message = format!("no response in {} seconds", CONNECT_TIMEOUT.as_secs());
+                    return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, message).into());
+                }
+            }
+        }
+        Err(gone.unwrap_or(sqlx::Error::PoolClosed))
+    }
+}
