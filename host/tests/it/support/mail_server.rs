@@ -80,7 +80,7 @@ impl MailServer {
 
     pub async fn next(&self) -> Mail {
         let next = async { self.mails.lock().await.recv().await.expect("the server runs") };
-        tokio::time::timeout(PATIENCE, next).await.expect("a message arrives")
+        tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a message arrives")
     }
 
     /// Returns all commands of clients, without message data.

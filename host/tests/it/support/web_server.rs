@@ -150,7 +150,7 @@ impl WebServer {
 
     /// Waits until a client has closed a connection that was kept open. Each is reported once.
     pub async fn until_disconnected(&self) {
-        let left = tokio::time::timeout(PATIENCE, self.left.acquire()).await.expect("the client leaves");
+        let left = tokio::time::timeout(WAIT_TIMEOUT, self.left.acquire()).await.expect("the client leaves");
         left.expect("never closed").forget();
     }
 
