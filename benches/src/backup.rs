@@ -1,4 +1,4 @@
-//! A backup of 1 GB through the plugin, beside `pg_dump -Fc` piped by hand into an upload in parts.
+//! Compares a backup of 1 GB by the plugin with `pg_dump -Fc` piped into a multipart upload.
 
 use std::{
     process::Stdio,
@@ -16,64 +16,67 @@ use tokio::{
 
 use crate::platform::{Platform, client};
 
-/// Rows of about 108 bytes each, on disk with their header and index about 1 GB.
+/// Number of rows. Each has about 108 bytes; with headers and index they take about 1 GB on disk.
 const ROWS: u32 = 6_400_000;
-const PART: usize = 8 << 20;
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PART_BYTES: usize = 8 << 20;
+const BACKUP_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// What came out.
+/// Results of the bench.
 pub struct Figures {
-    /// Of the database, on disk.
+    /// Size of the database on disk.
     pub database_bytes: u64,
     pub dump_bytes: u64,
-    /// The faster of two.
-    pub by_hand: Duration,
-    /// The faster of two.
-    pub ours: Duration,
-    /// Most that the process grew by during a backup, in KiB.
+    /// Time of `pg_dump` and upload; the faster of two measurements.
+    pub pg_dump: Duration,
+    /// Time of the plugin; the faster of two measurements.
+    pub plugin: Duration,
+    /// Largest growth of the process's memory during a backup, in KiB.
     pub growth_kib: u64,
 }
 
-/// Turn and turn about, since machines change their pace.
+/// Measures both sides twice, in turn, because the speed of machines varies.
 pub async fn measure(platform: &Platform) -> Result<Figures> {
-    let database_bytes = fill(platform).await?;
+    let database_bytes = create_large_table(platform).await?;
     let mut figures =
-        Figures { database_bytes, dump_bytes: 0, by_hand: Duration::MAX, ours: Duration::MAX, growth_kib: 0 };
+        Figures { database_bytes, dump_bytes: 0, pg_dump: Duration::MAX, plugin: Duration::MAX, growth_kib: 0 };
     for _ in 0..2 {
-        let (by_hand, dump_bytes) = by_hand(platform).await?;
-        figures.by_hand = figures.by_hand.min(by_hand);
+        let (pg_dump, dump_bytes) = dump_and_upload(platform).await?;
+        figures.pg_dump = figures.pg_dump.min(pg_dump);
         figures.dump_bytes = dump_bytes;
         let before = platform.reset_peak_memory_kib()?;
-        figures.ours = figures.ours.min(through_the_plugin(platform).await?);
+        figures.plugin = figures.plugin.min(run_backup_plugin(platform).await?);
         figures.growth_kib = figures.growth_kib.max(platform.peak_memory_kib()?.saturating_sub(before));
     }
     Ok(figures)
 }
 
-async fn fill(platform: &Platform) -> Result<u64> {
+async fn create_large_table(platform: &Platform) -> Result<u64> {
     let sql = format!(
-        "SET ROLE {owner}; CREATE TABLE large (id bigint PRIMARY KEY, a text NOT NULL, b text NOT NULL, n numeric NOT NULL);
-         INSERT INTO large SELECT i, md5(i::text), 'a row like many others, number ' || i, i / 7.0 FROM generate_series(1, {ROWS}) AS i;
+        "SET ROLE {owner};
+         CREATE TABLE large (id bigint PRIMARY KEY, a text NOT NULL, b text NOT NULL, n numeric NOT NULL);
+         INSERT INTO large
+         SELECT i, md5(i::text), 'a row like many others, number ' || i, i / 7.0
+         FROM generate_series(1, {ROWS}) AS i;
          RESET ROLE; CHECKPOINT",
         owner = platform.owner_role(),
     );
-    psql(platform, &sql).await?;
-    Ok(psql(platform, "SELECT pg_database_size(current_database())").await?.trim().parse()?)
+    psql_project(platform, &sql).await?;
+    Ok(psql_project(platform, "SELECT pg_database_size(current_database())").await?.trim().parse()?)
 }
 
-async fn psql(platform: &Platform, sql: &str) -> Result<String> {
-    psql_on(platform, &platform.project_database(), sql).await
+async fn psql_project(platform: &Platform, sql: &str) -> Result<String> {
+    psql(platform, &platform.project_database(), sql).await
 }
 
-/// What `psql` prints of one or more statements.
-pub async fn psql_on(platform: &Platform, database: &str, sql: &str) -> Result<String> {
+/// Runs statements with `psql` and returns its output.
+pub async fn psql(platform: &Platform, database: &str, sql: &str) -> Result<String> {
     let mut psql = postgres_program(platform, "psql");
     let output = psql.env("PGDATABASE", database).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().await?;
     ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// One of Postgres's programs, told where the project's database is.
+/// Returns a command for one of Postgres's programs, connected to the project's database.
 fn postgres_program(platform: &Platform, name: &str) -> Command {
     let mut command = Command::new(name);
     command
@@ -85,14 +88,14 @@ fn postgres_program(platform: &Platform, name: &str) -> Command {
     command
 }
 
-/// As a careful person would write it: the next part is read while one is on its way.
-async fn by_hand(platform: &Platform) -> Result<(Duration, u64)> {
+/// Dumps the database and uploads it in parts. Reads the next part while the previous one is being sent.
+async fn dump_and_upload(platform: &Platform) -> Result<(Duration, u64)> {
     let store = ObjectStore::new(&platform.storage()?);
     store.ensure_bucket(PLATFORM_BUCKET).await?;
     let begin = Instant::now();
     let mut child = postgres_program(platform, "pg_dump").arg("-Fc").stdout(Stdio::piped()).spawn()?;
-    let mut output = child.stdout.take().context("the output")?;
-    let key = "by-hand.dump";
+    let mut output = child.stdout.take().context("pg_dump has no output")?;
+    let key = "bench.dump";
     let upload_id = store.create_multipart(PLATFORM_BUCKET, key, "application/octet-stream").await?;
     let http = client()?;
     let (mut parts, mut size) = (Vec::new(), 0);
@@ -110,8 +113,8 @@ async fn by_hand(platform: &Platform) -> Result<(Duration, u64)> {
         let url = store.presign_part(PLATFORM_BUCKET, key, conditions, Duration::from_secs(600)).await?.url;
         let http = http.clone();
         sending = Some(tokio::spawn(async move {
-            let answer = http.put(url).body(part).send().await?.error_for_status()?;
-            let etag = answer.headers().get("etag").context("an etag")?.to_str()?.to_owned();
+            let response = http.put(url).body(part).send().await?.error_for_status()?;
+            let etag = response.headers().get("etag").context("the response has no ETag")?.to_str()?.to_owned();
             Ok(PartEtag { number, etag })
         }));
     }
@@ -120,22 +123,22 @@ async fn by_hand(platform: &Platform) -> Result<(Duration, u64)> {
     }
     ensure!(child.wait().await?.success(), "pg_dump failed");
     store.complete_multipart(PLATFORM_BUCKET, key, &upload_id, &parts).await?;
-    let took = begin.elapsed();
+    let elapsed = begin.elapsed();
     store.delete(PLATFORM_BUCKET, key).await?;
-    Ok((took, size))
+    Ok((elapsed, size))
 }
 
 async fn next_part(output: &mut ChildStdout) -> Result<Vec<u8>> {
-    let mut part = Vec::with_capacity(PART);
-    output.take(PART as u64).read_to_end(&mut part).await?;
+    let mut part = Vec::with_capacity(PART_BYTES);
+    output.take(PART_BYTES as u64).read_to_end(&mut part).await?;
     Ok(part)
 }
 
-async fn through_the_plugin(platform: &Platform) -> Result<Duration> {
+async fn run_backup_plugin(platform: &Platform) -> Result<Duration> {
     let begin = Instant::now();
     let target = format!("project:{}", platform.project_id());
     let started = platform.admin_post("/admin/v1/backups", &json!({ "target": target })).await?;
-    let run = started["runId"].as_str().context("a run")?.to_owned();
+    let run = started["runId"].as_str().context("the response has no run ID")?.to_owned();
     loop {
         let run = platform.admin_get(&format!("/admin/v1/runs/{run}")).await?;
         match run["status"].as_str() {
@@ -143,7 +146,7 @@ async fn through_the_plugin(platform: &Platform) -> Result<Duration> {
             Some("success") => return Ok(begin.elapsed()),
             _ => bail!("the backup failed: {run}"),
         }
-        ensure!(begin.elapsed() < PATIENCE, "the backup does not end: {run}");
+        ensure!(begin.elapsed() < BACKUP_TIMEOUT, "the backup did not finish in time: {run}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,6 +1,6 @@
-//! How long a run goes on after it was cancelled, whatever the guest does.
+//! Measures how long a run continues after it was cancelled, for different activities of the guest.
 //!
-//! The real component of the tests in the server's own runtime, with its limits around it.
+//! It runs the test component `hostile` in the server's runtime with the usual limits.
 
 use std::{
     collections::BTreeMap,
@@ -26,19 +26,19 @@ use uuid::Uuid;
 
 use crate::plugins;
 
-/// What the guest does meanwhile: compute without an end, compute and hand its turn over again and again, wait, write log lines.
+/// Jobs of the component: an endless loop, an endless loop that yields, waiting, and writing log lines.
 const JOBS: [&str; 4] = ["loop", "spin-with-yields", "sleep-forever", "log-flood"];
-const TIMES: usize = 25;
-/// Long enough for a guest to be at it.
-const UNDER_WAY: Duration = Duration::from_millis(30);
+const RUNS_PER_JOB: usize = 25;
+/// Time from the start of a run until it is cancelled.
+const CANCEL_AFTER: Duration = Duration::from_millis(30);
 
-/// Of all kinds together, from the request to the run's end.
+/// Time from the cancellation to the end of the run, over all jobs.
 pub struct Figures {
     pub median: Duration,
     pub longest: Duration,
 }
 
-/// On threads like the server's.
+/// Runs the bench on a multi-threaded runtime like the server's.
 pub fn measure() -> Result<Figures> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut times = runtime.block_on(times())?;
@@ -56,38 +56,39 @@ async fn times() -> Result<Vec<Duration>> {
     let plugin = Arc::new(RunnablePlugin {
         manifest: Arc::new(manifest),
         sha256: [0; 32],
-        grants: Arc::new(everything(&code)),
+        grants: Arc::new(all_grants(&code)),
         code,
     });
     let app = unconnected_app()?;
     let runtime = Arc::new(Runtime::new(engine, limits, Arc::clone(app.capabilities())));
     let mut times = Vec::new();
     for job in JOBS {
-        for _ in 0..TIMES {
+        for _ in 0..RUNS_PER_JOB {
             let cancel = CancellationToken::new();
-            let (runtime, plugin, told) = (Arc::clone(&runtime), Arc::clone(&plugin), cancel.clone());
-            let run = tokio::spawn(async move { runtime.run(&plugin, call(job), Arc::new(Nowhere), told).await });
-            tokio::time::sleep(UNDER_WAY).await;
+            let (runtime, plugin, token) = (Arc::clone(&runtime), Arc::clone(&plugin), cancel.clone());
+            let (call, output) = (run_call(job), Arc::new(DiscardedOutput));
+            let run = tokio::spawn(async move { runtime.run(&plugin, call, output, token).await });
+            tokio::time::sleep(CANCEL_AFTER).await;
             let begin = Instant::now();
             cancel.cancel();
             let outcome = run.await?;
             times.push(begin.elapsed());
             if !matches!(outcome, Err(RunFailure::Cancelled)) {
-                bail!("{job} was not cancelled but ended: {outcome:?}");
+                bail!("{job} ended before it was cancelled: {outcome:?}");
             }
         }
     }
     Ok(times)
 }
 
-fn everything(code: &CompiledPlugin) -> Grants {
+fn all_grants(code: &CompiledPlugin) -> Grants {
     Grants {
         scopes: code.capabilities().iter().map(|capability| (*capability, Default::default())).collect(),
         ..Grants::default()
     }
 }
 
-/// Its capabilities are there, and nothing behind them.
+/// Builds an app whose capabilities exist but connect to nothing.
 fn unconnected_app() -> Result<App> {
     let key = MasterKey::generate();
     let vars = [
@@ -118,15 +119,15 @@ fn unconnected_app() -> Result<App> {
     App::build(config, &services)
 }
 
-struct Nowhere;
+struct DiscardedOutput;
 
-impl RunOutput for Nowhere {
+impl RunOutput for DiscardedOutput {
     fn log(&self, _: LineLevel, _: &str, _: Value) {}
 
     fn progress(&self, _: u64, _: Option<u64>, _: &str) {}
 }
 
-fn call(job: &str) -> RunCall {
+fn run_call(job: &str) -> RunCall {
     RunCall {
         run_id: Uuid::now_v7(),
         job_id: None,

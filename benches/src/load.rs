@@ -1,5 +1,5 @@
-//! Load over plain sockets: requests are bytes made beforehand and answers are only measured, so that little of
-//! the machine goes into measuring.
+//! An HTTP load generator over plain sockets. Requests are prepared as bytes and responses are barely parsed, so that
+//! measuring takes little processor time.
 
 use std::{
     io::{Read, Write},
@@ -15,11 +15,11 @@ use tokio::{
     time::timeout,
 };
 
-/// Warms caches and statements up and is not counted.
+/// Time at the start that is not measured, to fill caches and prepare statements.
 const WARM_UP: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One request as it goes over the wire.
+/// The bytes of one HTTP request.
 pub struct Request(Vec<u8>);
 
 impl Request {
@@ -45,14 +45,15 @@ impl Request {
     }
 }
 
-/// Requests for one address, sent in turn over and over.
+/// Requests that are sent to an address in rotation.
 pub struct Load {
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
 }
 
-/// What came of it.
+/// Latencies of a load.
 pub struct Outcome {
+    /// Sorted.
     latencies: Vec<Duration>,
     elapsed: Duration,
 }
@@ -67,7 +68,7 @@ impl Outcome {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// Of the latencies, which are sorted.
+    /// Returns a percentile of the latencies; `share` is between 0 and 1.
     pub fn percentile(&self, share: f64) -> Duration {
         let index = ((self.latencies.len() as f64 * share) as usize).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(index).copied().unwrap_or_default()
@@ -79,15 +80,15 @@ impl Load {
         Self { address, requests: Arc::new(requests.iter().map(|request| request.0.clone()).collect()) }
     }
 
-    /// As fast as the answers come: each connection sends its next request when it has its answer.
+    /// Sends as fast as possible: each connection sends its next request when the previous response has arrived.
     pub async fn run(&self, connections: usize, length: Duration) -> Result<Outcome> {
         let begin = Instant::now();
         let mut tasks = Vec::new();
         for number in 0..connections {
             let requests = self.requests.clone();
-            let stream = TcpStream::connect(self.address).await.context("the server takes connections")?;
+            let stream = TcpStream::connect(self.address).await.context("could not connect to the server")?;
             stream.set_nodelay(true)?;
-            tasks.push(tokio::spawn(unpaced(stream, requests, number, begin, length)));
+            tasks.push(tokio::spawn(send_unpaced(stream, requests, number, begin, length)));
         }
         let mut latencies = Vec::new();
         for task in tasks {
@@ -96,27 +97,28 @@ impl Load {
         Ok(Outcome::new(latencies, length))
     }
 
-    /// At a steady rate; a late request counts from when it was due. A thread for each connection, since timers of the
-    /// runtime round up to whole milliseconds, which is longer than most answers take.
+    /// Sends at a constant rate. Latency is measured from the time at which a request was due. Each connection has its
+    /// own thread, because timers of the runtime round up to milliseconds, longer than most responses take.
     pub fn run_paced(&self, connections: usize, length: Duration, per_second: f64) -> Result<Outcome> {
-        let pace = Duration::from_secs_f64(connections as f64 / per_second);
+        let interval = Duration::from_secs_f64(connections as f64 / per_second);
         let begin = Instant::now();
         let threads: Vec<_> = (0..connections)
-            .map(|number| {
+            .map(|connection| {
                 let (address, requests) = (self.address, self.requests.clone());
-                let offset = pace.mul_f64(number as f64 / connections as f64);
-                std::thread::spawn(move || paced(address, &requests, number, begin, length, pace, offset))
+                let first = begin + interval.mul_f64(connection as f64 / connections as f64);
+                let schedule = Schedule { connection, begin, length, first, interval };
+                std::thread::spawn(move || send_paced(&schedule, address, &requests))
             })
             .collect();
         let mut latencies = Vec::new();
         for thread in threads {
-            latencies.extend(thread.join().map_err(|_| anyhow!("a thread of the load panicked"))??);
+            latencies.extend(thread.join().map_err(|_| anyhow!("a thread of the load generator panicked"))??);
         }
         Ok(Outcome::new(latencies, length))
     }
 }
 
-async fn unpaced(
+async fn send_unpaced(
     mut stream: TcpStream,
     requests: Arc<Vec<Vec<u8>>>,
     number: usize,
@@ -125,7 +127,7 @@ async fn unpaced(
 ) -> Result<Vec<Duration>> {
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut buffer = Vec::with_capacity(1 << 16);
-    // Each connection starts elsewhere in the list.
+    // Each connection starts at another request of the list.
     let mut next = number * 37;
     loop {
         let sent = Instant::now();
@@ -134,47 +136,56 @@ async fn unpaced(
         }
         stream.write_all(&requests[next % requests.len()]).await?;
         next += 1;
-        timeout(PATIENCE, answer(&mut stream, &mut buffer)).await.context("no answer in 30 s")??;
+        timeout(RESPONSE_TIMEOUT, read_response(&mut stream, &mut buffer))
+            .await
+            .context("no response within 30 s")??;
         if sent >= begin + WARM_UP {
             latencies.push(sent.elapsed());
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, which blocks nobody")]
-fn paced(
-    address: SocketAddr,
-    requests: &[Vec<u8>],
-    number: usize,
+/// When one connection of a paced load sends its requests.
+struct Schedule {
+    /// Index of the connection.
+    connection: usize,
     begin: Instant,
     length: Duration,
-    pace: Duration,
-    offset: Duration,
-) -> Result<Vec<Duration>> {
-    let mut stream = std::net::TcpStream::connect(address).context("the server takes connections")?;
+    /// When the first request is due.
+    first: Instant,
+    interval: Duration,
+}
+
+#[expect(clippy::disallowed_methods, reason = "runs on its own thread")]
+fn send_paced(schedule: &Schedule, address: SocketAddr, requests: &[Vec<u8>]) -> Result<Vec<Duration>> {
+    let &Schedule { connection, begin, length, first, interval } = schedule;
+    let mut stream = std::net::TcpStream::connect(address).context("could not connect to the server")?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut buffer = Vec::with_capacity(1 << 16);
-    let mut next = number * 37;
-    let mut due = begin + offset;
+    let mut next = connection * 37;
+    let mut due = first;
     while due < begin + WARM_UP + length {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         stream.write_all(&requests[next % requests.len()])?;
         next += 1;
-        blocking_answer(&mut stream, &mut buffer)?;
+        read_response_blocking(&mut stream, &mut buffer)?;
         if due >= begin + WARM_UP {
             latencies.push(due.elapsed());
         }
-        due += pace;
+        due += interval;
     }
     Ok(latencies)
 }
 
-/// Reads one whole answer, which must be a success.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+/// Reads one complete response.
+///
+/// # Errors
+/// Fails if its status is not 2xx.
+async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.clear();
-    while !is_whole(buffer)? {
+    while !is_complete(buffer)? {
         if stream.read_buf(buffer).await? == 0 {
             bail!("the server closed the connection");
         }
@@ -182,33 +193,33 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn blocking_answer(stream: &mut std::net::TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+fn read_response_blocking(stream: &mut std::net::TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.clear();
-    let mut piece = [0; 16 << 10];
-    while !is_whole(buffer)? {
-        match stream.read(&mut piece)? {
+    let mut chunk = [0; 16 << 10];
+    while !is_complete(buffer)? {
+        match stream.read(&mut chunk)? {
             0 => bail!("the server closed the connection"),
-            length => buffer.extend_from_slice(&piece[..length]),
+            length => buffer.extend_from_slice(&chunk[..length]),
         }
     }
     Ok(())
 }
 
-fn is_whole(answer: &[u8]) -> Result<bool> {
-    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+fn is_complete(response: &[u8]) -> Result<bool> {
+    let Some(end) = response.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(false);
     };
-    let text = std::str::from_utf8(&answer[..end])?;
+    let text = std::str::from_utf8(&response[..end])?;
     if !text.starts_with("HTTP/1.1 2") {
-        bail!("not a success: {}", String::from_utf8_lossy(answer));
+        bail!("the request failed: {}", String::from_utf8_lossy(response));
     }
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     Ok(match length {
-        Some(length) => answer.len() >= end + 4 + length,
-        // PostgREST sends chunks.
-        None => answer.ends_with(b"0\r\n\r\n"),
+        Some(length) => response.len() >= end + 4 + length,
+        // PostgREST uses chunked encoding.
+        None => response.ends_with(b"0\r\n\r\n"),
     })
 }

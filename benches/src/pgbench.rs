@@ -1,4 +1,4 @@
-//! The floor: the same SQL without us, prepared, ten connections.
+//! The baseline: `pgbench` with the same SQL, prepared, over ten connections.
 
 use std::{
     io::Write,
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{load::Outcome, platform::Platform};
 
-/// Transactions per second of a script.
+/// Measures the transactions per second of a script.
 pub fn transactions_per_second(platform: &Platform, script: &str, length: Duration) -> Result<f64> {
     let text = run(platform, script, length, &[])?;
     text.lines()
@@ -18,7 +18,7 @@ pub fn transactions_per_second(platform: &Platform, script: &str, length: Durati
         .with_context(|| format!("pgbench printed no rate: {text}"))
 }
 
-/// Latencies of a script at a steady rate, each from when its transaction was due.
+/// Measures the latencies of a script at a given rate, from the time at which each transaction was due.
 pub fn latencies(platform: &Platform, script: &str, length: Duration, per_second: f64) -> Result<Outcome> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
@@ -28,7 +28,7 @@ pub fn latencies(platform: &Platform, script: &str, length: Duration, per_second
     let mut latencies = Vec::new();
     for file in std::fs::read_dir(folder.path())? {
         let text = std::fs::read_to_string(file?.path())?;
-        // client, number, microseconds, script, time, microseconds of it, lag; the third holds the lag already.
+        // Fields: client, transaction, latency in µs, script, seconds, microseconds, lag. The latency includes the lag.
         latencies.extend(
             text.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).map(Duration::from_micros),
         );
@@ -36,7 +36,7 @@ pub fn latencies(platform: &Platform, script: &str, length: Duration, per_second
     Ok(Outcome::new(latencies, begin.elapsed()))
 }
 
-fn run(platform: &Platform, script: &str, length: Duration, more: &[&str]) -> Result<String> {
+fn run(platform: &Platform, script: &str, length: Duration, options: &[&str]) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new()?;
     writeln!(file, "{script}")?;
     let output = Command::new("pgbench")
@@ -45,11 +45,11 @@ fn run(platform: &Platform, script: &str, length: Duration, more: &[&str]) -> Re
         .arg(format!("--file={}", file.path().display()))
         .args(["--host=127.0.0.1", "--username=atlashub"])
         .arg(format!("--port={}", platform.postgres_port))
-        .args(more)
+        .args(options)
         .env("PGPASSWORD", &platform.postgres_password)
         .arg(platform.project_database())
         .output()
-        .context("pgbench is needed; on Debian it is in postgresql-contrib")?;
+        .context("could not start pgbench; on Debian, install postgresql-contrib")?;
     if !output.status.success() {
         bail!("pgbench: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -1,4 +1,4 @@
-//! What is measured: a release binary on a Postgres and a store that another one provides.
+//! The measured server: a release binary that uses the Postgres and the store of a second one.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -15,14 +15,14 @@ use tempfile::TempDir;
 
 const ADMIN_TOKEN: &str = "admin-token-of-the-benches";
 
-/// Two processes and a project.
+/// The two server processes and a project.
 pub struct Platform {
     pub postgres_port: u16,
     pub postgres_password: String,
-    /// From the start of the process to `/readyz`, Postgres running.
+    /// Time from the start of the measured process until `/readyz` succeeds, with Postgres already running.
     pub ready_after: Duration,
     gateway: Server,
-    // Dropped after the gateway.
+    // Must be dropped after the gateway.
     provider: Server,
     folder: TempDir,
     project_id: String,
@@ -39,7 +39,7 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SIGTERM, so that an embedded Postgres stops in order.
+        // SIGTERM, so that the embedded Postgres shuts down cleanly.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
@@ -49,7 +49,7 @@ impl Platform {
     pub async fn start() -> Result<Self> {
         let binary = binary()?;
         let folder = tempfile::tempdir()?;
-        // The embedded Postgres may run as another user, who must reach the folder.
+        // The embedded Postgres may run as another user, who must be able to enter the folder.
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let data = folder.path().join("data");
         let store = free_address()?;
@@ -88,7 +88,7 @@ impl Platform {
             .error_for_status()?
             .json()
             .await?;
-        let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+        let text = |value: &Value| value.as_str().map(str::to_owned).context("a field of the response is missing");
         Ok(Self {
             postgres_port,
             postgres_password,
@@ -103,24 +103,26 @@ impl Platform {
         })
     }
 
-    /// Table `items` with so many rows, and the empty `inserted`.
+    /// Creates the table `items` with the given number of rows, and the empty table `inserted`.
     pub async fn create_items(&self, rows: u32) -> Result<()> {
         for sql in [
-            "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, price numeric(10,2), created_at timestamptz NOT NULL DEFAULT now())",
+            "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, price numeric(10,2), \
+             created_at timestamptz NOT NULL DEFAULT now())",
             &format!(
                 "INSERT INTO items SELECT i, 'item number ' || i, i / 100.0, now() FROM generate_series(1, {rows}) AS i"
             ),
-            "CREATE TABLE inserted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, price numeric(10,2))",
+            "CREATE TABLE inserted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, \
+             price numeric(10,2))",
             "ANALYZE items",
         ] {
-            let answer = client()?
+            let response = client()?
                 .post(format!("http://{}/admin/v1/projects/{}/sql", self.gateway.admin, self.project_id))
                 .header("x-dev-admin-token", ADMIN_TOKEN)
                 .json(&json!({ "sql": sql }))
                 .send()
                 .await?;
-            if !answer.status().is_success() {
-                bail!("{sql}: {}", answer.text().await?);
+            if !response.status().is_success() {
+                bail!("{sql}: {}", response.text().await?);
             }
         }
         Ok(())
@@ -150,7 +152,7 @@ impl Platform {
         &self.project_id
     }
 
-    /// The store, as the measured process knows it.
+    /// Returns the storage configuration of the measured process.
     pub fn storage(&self) -> Result<ExternalStorageConfig> {
         Ok(ExternalStorageConfig {
             endpoint: format!("http://{}", self.store),
@@ -172,8 +174,8 @@ impl Platform {
         Ok(request.header("x-dev-admin-token", ADMIN_TOKEN).send().await?.error_for_status()?.json().await?)
     }
 
-    /// Waits until the four plugins of the binary run, and a moment more for what compiling them took.
-    pub async fn until_plugins_are_loaded(&self) -> Result<()> {
+    /// Waits until the four built-in plugins are active, and three seconds more for the load of compiling them to end.
+    pub async fn wait_for_builtin_plugins(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let plugins = self.admin_get("/admin/v1/plugins").await?;
@@ -182,7 +184,7 @@ impl Platform {
                 break;
             }
             if Instant::now() > deadline {
-                bail!("the binary's plugins did not load: build with `cargo xtask bench`");
+                bail!("the built-in plugins did not load; build the server with `cargo xtask bench`");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -190,7 +192,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Installs a plugin as an owner would: trusts its author, drops it in, approves it; and waits until it runs.
+    /// Installs a plugin: trusts a new key, writes the signed file to the plugin folder, approves it, and waits until
+    /// it is active.
     pub async fn install_plugin(&self, name: &str, component: &[u8]) -> Result<()> {
         let author = KeyPair::generate_unencrypted_keypair()?;
         let key = json!({ "name": "Bench", "publicKey": author.pk.to_base64() });
@@ -200,45 +203,45 @@ impl Platform {
         let signature = minisign::sign(Some(&author.pk), &author.sk, component, None, None)?;
         std::fs::write(plugins.join(format!("{name}.wasm.minisig")), signature.into_string())?;
         std::fs::write(plugins.join(format!("{name}.wasm")), component)?;
-        self.until_plugin_is(name, "pending").await?;
+        self.wait_for_plugin_state(name, "pending").await?;
         self.admin_post(&format!("/admin/v1/plugins/{name}/approve"), &json!({})).await?;
-        self.until_plugin_is(name, "active").await
+        self.wait_for_plugin_state(name, "active").await
     }
 
-    async fn until_plugin_is(&self, name: &str, state: &str) -> Result<()> {
+    async fn wait_for_plugin_state(&self, name: &str, state: &str) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let plugins = self.admin_get("/admin/v1/plugins").await?;
-            let found = plugins["items"].as_array().into_iter().flatten().find(|plugin| plugin["name"] == name);
-            if found.is_some_and(|plugin| plugin["state"] == state) {
+            let current = plugins["items"].as_array().into_iter().flatten().find(|plugin| plugin["name"] == name);
+            if current.is_some_and(|plugin| plugin["state"] == state) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("the plugin {name} is not {state}: {found:?}");
+                bail!("the plugin {name} did not become {state}: {current:?}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Stops the process that provides Postgres and the store until the answer is dropped: it also runs jobs, and its store
-    /// does not answer meanwhile. Postgres goes on.
-    pub fn pause_provider(&self) -> Result<Paused> {
+    /// Suspends the process that provides Postgres and the store, because it runs jobs too. It continues when the
+    /// returned value is dropped. Meanwhile Postgres works, but the store does not respond.
+    pub fn pause_provider(&self) -> Result<PausedProcess> {
         signal(self.provider.child.id(), "STOP")?;
-        Ok(Paused(self.provider.child.id()))
+        Ok(PausedProcess(self.provider.child.id()))
     }
 
-    /// Resident memory of the measured process, in KiB.
+    /// Returns the resident memory of the measured process, in KiB.
     pub fn idle_memory_kib(&self) -> Result<u64> {
         self.memory_kib("VmRSS:")
     }
 
-    /// Forgets the most memory that the process has had; answers what it has now, in KiB.
+    /// Resets the peak memory of the measured process and returns its current memory, in KiB.
     pub fn reset_peak_memory_kib(&self) -> Result<u64> {
         std::fs::write(format!("/proc/{}/clear_refs", self.gateway.child.id()), "5")?;
         self.idle_memory_kib()
     }
 
-    /// The most memory that the process has had since, in KiB.
+    /// Returns the peak memory since the last reset, in KiB.
     pub fn peak_memory_kib(&self) -> Result<u64> {
         self.memory_kib("VmHWM:")
     }
@@ -248,14 +251,14 @@ impl Platform {
         status
             .lines()
             .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
-            .context("the process's memory")
+            .context("could not read the memory of the process")
     }
 }
 
-/// A process that was stopped.
-pub struct Paused(u32);
+/// A suspended process. It continues when this is dropped.
+pub struct PausedProcess(u32);
 
-impl Drop for Paused {
+impl Drop for PausedProcess {
     fn drop(&mut self) {
         let _ = signal(self.0, "CONT");
     }
@@ -282,37 +285,37 @@ impl Server {
         for (name, value) in variables {
             command.env(name, value);
         }
-        let child = command.spawn().context("the server starts")?;
+        let child = command.spawn().context("could not start the server")?;
         let client = client()?;
         let mut server = Self { child, public, admin };
         let deadline = begin + Duration::from_secs(60);
         loop {
-            if let Ok(answer) = client.get(format!("http://{public}/readyz")).send().await
-                && answer.status().is_success()
+            if let Ok(response) = client.get(format!("http://{public}/readyz")).send().await
+                && response.status().is_success()
             {
                 return Ok((server, begin.elapsed()));
             }
             if let Some(status) = server.child.try_wait()? {
-                bail!("the server ended: {status}");
+                bail!("the server exited: {status}");
             }
             if Instant::now() > deadline {
-                bail!("the server did not get ready in a minute");
+                bail!("the server did not become ready within a minute");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// For what is not measured.
+/// Returns a client for requests that are not measured.
 pub fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?)
 }
 
-/// The release binary beside this one.
+/// Returns the release binary in the folder of this program.
 pub fn binary() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
     if !path.exists() {
-        bail!("build the server first: cargo build --release -p atlashub");
+        bail!("build the server first with `cargo build --release -p atlashub`");
     }
     Ok(path)
 }

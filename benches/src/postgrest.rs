@@ -1,4 +1,4 @@
-//! The peer, on the same database with the same rights.
+//! The peer, PostgREST, on the same database with the same privileges.
 
 use std::{
     net::SocketAddr,
@@ -29,7 +29,7 @@ impl Drop for Postgrest {
     }
 }
 
-/// Starts what `ATLASHUB_BENCH_POSTGREST_BIN` names; none where it is not set.
+/// Starts the binary in `ATLASHUB_BENCH_POSTGREST_BIN`. Returns `None` if the variable is not set.
 pub async fn start(platform: &Platform) -> Result<Option<Postgrest>> {
     let Ok(binary) = std::env::var("ATLASHUB_BENCH_POSTGREST_BIN") else { return Ok(None) };
     let address = free_address()?;
@@ -51,17 +51,17 @@ pub async fn start(platform: &Platform) -> Result<Option<Postgrest>> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .context("PostgREST starts")?;
+        .context("could not start PostgREST")?;
     let peer = Postgrest { child, address };
     let deadline = Instant::now() + Duration::from_secs(20);
     let client = client()?;
-    let ready = async || {
-        let answer = client.get(format!("http://{address}/items?limit=1")).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+    let is_ready = async || {
+        let response = client.get(format!("http://{address}/items?limit=1")).send().await;
+        response.is_ok_and(|response| response.status().is_success())
     };
-    while !ready().await {
+    while !is_ready().await {
         if Instant::now() > deadline {
-            bail!("PostgREST did not get ready");
+            bail!("PostgREST did not become ready within 20 s");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

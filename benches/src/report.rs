@@ -1,4 +1,4 @@
-//! The table, as `docs/PERFORMANCE.md` has it.
+//! Prints the results as the tables of `docs/PERFORMANCE.md`.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use crate::{
     cancel,
     jobs::{self, Lateness},
     plugins::PluginFigures,
+    statistics::ratio,
 };
 
-/// One kind of request.
+/// Results of one kind of request.
 pub struct Row {
     pub name: &'static str,
-    /// Per second.
-    pub floor: f64,
-    pub floor_goal: f64,
-    pub ours: f64,
+    /// Requests per second of pgbench.
+    pub baseline: f64,
+    /// Least acceptable share of `baseline`.
+    pub baseline_goal: f64,
+    /// Requests per second of AtlasHub.
+    pub atlashub: f64,
+    /// Requests per second of PostgREST.
     pub peer: Option<f64>,
+    /// Least acceptable multiple of `peer`.
     pub peer_goal: f64,
-    /// p50 and p99 at half of `ours`.
+    /// p50 and p99 at half of the rate `atlashub`.
     pub latency: (Duration, Duration),
-    /// The same of pgbench, at half of `floor`.
-    pub floor_latency: (Duration, Duration),
-}
-
-/// p99 / p50.
-pub fn ratio((p50, p99): (Duration, Duration)) -> f64 {
-    p99.as_secs_f64() / p50.as_secs_f64().max(f64::MIN_POSITIVE)
+    /// p50 and p99 of pgbench at half of the rate `baseline`.
+    pub baseline_latency: (Duration, Duration),
 }
 
 #[derive(Default)]
@@ -36,11 +36,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn case(&mut self, row: Row) {
+    pub fn add_case(&mut self, row: Row) {
         self.rows.push(row);
     }
 
-    pub fn start(&mut self, ready_after: Duration, memory_kib: u64) {
+    pub fn add_start(&mut self, ready_after: Duration, memory_kib: u64) {
         self.lines.push(("start to ready, Postgres running", format!("{} ms", ready_after.as_millis()), "≤ 1 s"));
         self.lines.push((
             "idle memory with four plugins loaded",
@@ -49,18 +49,18 @@ impl Report {
         ));
     }
 
-    pub fn presign(&mut self, per_second: f64) {
+    pub fn add_presign(&mut self, per_second: f64) {
         self.lines.push(("presigned uploads, one core", format!("{per_second:.0}/s"), "≥ 20 000/s"));
     }
 
-    pub fn backup(&mut self, figures: &Figures) {
-        let ratio = figures.ours.as_secs_f64() / figures.by_hand.as_secs_f64();
+    pub fn add_backup(&mut self, figures: &Figures) {
+        let ratio = figures.plugin.as_secs_f64() / figures.pg_dump.as_secs_f64();
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         self.lines.push((
-            "backup of 1 GB, by hand",
+            "backup of 1 GB, `pg_dump -Fc` piped to an upload",
             format!(
                 "{:.1} s ({:.0} MB, dump {:.0} MB)",
-                figures.by_hand.as_secs_f64(),
+                figures.pg_dump.as_secs_f64(),
                 megabytes(figures.database_bytes),
                 megabytes(figures.dump_bytes)
             ),
@@ -68,27 +68,27 @@ impl Report {
         ));
         self.lines.push((
             "backup of 1 GB, through the plugin",
-            format!("{:.1} s, {ratio:.3} × by hand", figures.ours.as_secs_f64()),
+            format!("{:.1} s, {ratio:.3} × `pg_dump -Fc` piped to an upload", figures.plugin.as_secs_f64()),
             "≤ 1.05 ×",
         ));
         self.lines.push((
-            "memory that a backup adds, at its peak",
+            "peak memory added by a backup",
             format!("{:.1} MiB", figures.growth_kib as f64 / 1024.0),
             "≤ 32 MiB",
         ));
     }
 
-    pub fn due_jobs(&mut self, figures: &jobs::Figures) {
+    pub fn add_due_jobs(&mut self, figures: &jobs::Figures) {
         let text = |Lateness { p50_ms, p99_ms, per_second }| {
             format!("p50 {p50_ms:.0} ms, p99 {p99_ms:.0} ms, {per_second:.0}/s")
         };
         self.lines.extend([
-            ("1 000 jobs due at once, a component that does nothing", text(figures.nothing), "p99 ≤ 250 ms"),
-            ("1 000 jobs due at once, a component that asks Postgres", text(figures.status), "p99 ≤ 250 ms"),
+            ("1 000 jobs due at once, component that does nothing: lateness", text(figures.nothing), "p99 ≤ 250 ms"),
+            ("1 000 jobs due at once, component that queries Postgres: lateness", text(figures.status), "p99 ≤ 250 ms"),
         ]);
     }
 
-    pub fn plugins(&mut self, figures: &PluginFigures) {
+    pub fn add_plugins(&mut self, figures: &PluginFigures) {
         let micros = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
         let gib = |figure: f64| format!("{figure:.2} GiB/s");
         let of_native = format!(
@@ -107,44 +107,45 @@ impl Report {
             (
                 "plugin: memory of the engine and four plugins",
                 format!("{:.1} MiB", figures.memory_kib as f64 / 1024.0),
-                "idle ≤ 60 MiB in all",
+                "idle ≤ 60 MiB in total",
             ),
         ]);
     }
 
-    pub fn cancel(&mut self, figures: &cancel::Figures) {
+    pub fn add_cancel(&mut self, figures: &cancel::Figures) {
         let text = format!(
             "median {:.1} ms, longest {:.1} ms",
             figures.median.as_secs_f64() * 1e3,
             figures.longest.as_secs_f64() * 1e3
         );
-        self.lines.push(("a run goes on after it is cancelled", text, "≤ 100 ms"));
+        self.lines.push(("time from cancelling a run to its end", text, "≤ 100 ms"));
     }
 
-    pub fn memory_after(&mut self, memory_kib: u64) {
+    pub fn add_memory_after(&mut self, memory_kib: u64) {
         self.lines.push(("memory after the load", format!("{:.1} MiB", memory_kib as f64 / 1024.0), "flat"));
     }
 
     pub fn print(&self) {
-        println!("| what | floor (pgbench) | AtlasHub | of the floor | goal | PostgREST | times it | goal |");
+        println!("| what | baseline (pgbench) | AtlasHub | of the baseline | goal | PostgREST | ratio | goal |");
         println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
         for row in &self.rows {
             let (peer, times) = match row.peer {
-                Some(peer) => (format!("{peer:.0}/s"), format!("{:.1} ×", row.ours / peer)),
+                Some(peer) => (format!("{peer:.0}/s"), format!("{:.1} ×", row.atlashub / peer)),
                 None => ("–".to_owned(), "–".to_owned()),
             };
             println!(
                 "| {} | {:.0}/s | {:.0}/s | {:.0} % | ≥ {:.0} % | {peer} | {times} | ≥ {:.0} × |",
                 row.name,
-                row.floor,
-                row.ours,
-                row.ours / row.floor * 100.0,
-                row.floor_goal * 100.0,
+                row.baseline,
+                row.atlashub,
+                row.atlashub / row.baseline * 100.0,
+                row.baseline_goal * 100.0,
                 row.peer_goal,
             );
         }
         println!(
-            "\n| at half of the rate reached | p50 | p99 | p99/p50 | goal | of pgbench, likewise |\n| --- | --- | --- | --- | --- | --- |"
+            "\n| at half of the rate reached | p50 | p99 | p99/p50 | goal | pgbench |\n\
+             | --- | --- | --- | --- | --- | --- |"
         );
         for row in &self.rows {
             println!(
@@ -153,12 +154,12 @@ impl Report {
                 row.latency.0.as_secs_f64() * 1e3,
                 row.latency.1.as_secs_f64() * 1e3,
                 ratio(row.latency),
-                ratio(row.floor_latency),
+                ratio(row.baseline_latency),
             );
         }
         println!("\n| what | measured | goal |\n| --- | --- | --- |");
-        for (what, measured, goal) in &self.lines {
-            println!("| {what} | {measured} | {goal} |");
+        for (figure, measured, goal) in &self.lines {
+            println!("| {figure} | {measured} | {goal} |");
         }
     }
 }
