@@ -7,7 +7,9 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
 };
 
-/// Lists trusted keys, revoked keys, and keys that files in `trusted-keys/` propose.
+/// List trusted keys
+///
+/// Includes revoked keys, and keys that files in `trusted-keys/` propose.
 #[utoipa::path(get, path = "/admin/v1/trusted-keys", tag = "plugins", params(PageQuery),
     responses((status = 200, body = Page<TrustedKey>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_trusted_keys(
@@ -22,7 +24,9 @@ pub(crate) async fn list_trusted_keys(
     Ok(ApiJson(request.page(keys, |key: &TrustedKey| key.id.clone())))
 }
 
-/// Trusts a key. Plugins signed with it still need approval, unless they were approved before.
+/// Trust a key
+///
+/// Plugins signed with it still need approval, unless they were approved before.
 #[utoipa::path(post, path = "/admin/v1/trusted-keys", tag = "plugins", request_body = AddTrustedKey,
     responses((status = 201, body = TrustedKey), (status = 400, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(crate) async fn add_trusted_key(
@@ -34,7 +38,9 @@ pub(crate) async fn add_trusted_key(
     Ok((StatusCode::CREATED, Extension(AuditTarget(key.id.clone())), Extension(AuditDetails(details)), ApiJson(key)))
 }
 
-/// Revokes a key permanently. Plugins signed with it are unloaded, and their runs are stopped.
+/// Revoke a key permanently
+///
+/// Plugins signed with it are unloaded, and their runs are stopped.
 #[utoipa::path(delete, path = "/admin/v1/trusted-keys/{id}", tag = "plugins", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn revoke_trusted_key(

@@ -11,7 +11,9 @@ use crate::{
 /// Value of `approved_by`. The audit log has the identity.
 const APPROVED_BY: &str = "owner";
 
-/// Lists the plugins of this node by name, with their state and the reason if they do not run.
+/// List plugins
+///
+/// Returns the plugins of this node by name, with their state and the reason if they do not run.
 #[utoipa::path(get, path = "/admin/v1/plugins", tag = "plugins", params(PageQuery),
     responses((status = 200, body = Page<Plugin>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_plugins(
@@ -26,7 +28,7 @@ pub(crate) async fn list_plugins(
     Ok(ApiJson(request.page(plugins, |plugin: &Plugin| plugin.name.clone())))
 }
 
-/// Returns a plugin.
+/// Get a plugin
 #[utoipa::path(get, path = "/admin/v1/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path)),
     responses((status = 200, body = Plugin), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_plugin(
@@ -36,10 +38,11 @@ pub(crate) async fn get_plugin(
     Ok(ApiJson(plugins.get(&name).await?))
 }
 
-/// Approves a plugin: binds its name, key and grants, and lets it run.
+/// Approve a plugin
 ///
-/// Without `granted`, the plugin is granted everything it requests; a plugin whose approval is current keeps its
-/// grants. A grant may be narrower than the request, but not wider. Lifts an earlier revocation of the plugin.
+/// Binds the plugin's name, key and grants, and lets it run. Without `granted`, the plugin is granted everything it
+/// requests; a plugin whose approval is current keeps its grants. A grant may be narrower than the request, but not
+/// wider. Lifts an earlier revocation of the plugin.
 #[utoipa::path(post, path = "/admin/v1/plugins/{plugin}/approve", tag = "plugins",
     params(("plugin" = String, Path)), request_body = ApprovePlugin,
     responses((status = 200, body = Plugin), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -61,7 +64,9 @@ pub(crate) async fn approve_plugin(
     Ok((Extension(AuditDetails(details)), ApiJson(plugin)))
 }
 
-/// Revokes a plugin and its current file, and stops its runs.
+/// Revoke a plugin
+///
+/// Also revokes its current file, and stops its runs.
 #[utoipa::path(post, path = "/admin/v1/plugins/{plugin}/revoke", tag = "plugins", params(("plugin" = String, Path)),
     responses((status = 200, body = Plugin), (status = 404, body = ErrorBody)))]
 pub(crate) async fn revoke_plugin(
@@ -73,8 +78,10 @@ pub(crate) async fn revoke_plugin(
     Ok((Extension(AuditDetails(details)), ApiJson(plugin)))
 }
 
-/// Deletes a plugin's approval with its settings and secrets. A plugin whose files are still there needs approval again.
-/// Revoked files stay revoked, and the highest serial stays recorded.
+/// Delete a plugin's approval
+///
+/// Deletes its settings and secrets too. A plugin whose files are still there needs approval again. Revoked files stay
+/// revoked, and the highest serial stays recorded.
 #[utoipa::path(delete, path = "/admin/v1/plugins/{plugin}", tag = "plugins", params(("plugin" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn forget_plugin(

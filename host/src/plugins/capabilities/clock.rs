@@ -40,7 +40,7 @@ mod tests {
     use wasmtime::component::Linker;
 
     use super::*;
-    use crate::plugins::capabilities::testing;
+    use crate::plugins::capabilities::tests as host;
 
     /// Imports `clock` alone. Its function `now` calls the host's.
     const COMPONENT: &str = r#"(component
@@ -54,11 +54,11 @@ mod tests {
 
     #[tokio::test]
     async fn clock_is_hosted_alone() {
-        let (engine, component) = testing::compile(COMPONENT);
+        let (engine, component) = host::compile(COMPONENT);
         let mut linker = Linker::<RunState<()>>::new(&engine);
         assert!(linker.instantiate_pre(&component).is_err(), "linked without `clock`");
         add_to_linker(&mut linker).unwrap();
-        let mut store = testing::store(&engine);
+        let mut store = host::store(&engine);
         let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
         let now = instance.get_typed_func::<(), (u64,)>(&mut store, "now").unwrap();
         let (milliseconds,) = now.call_async(&mut store, ()).await.unwrap();

@@ -84,7 +84,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::plugins::capabilities::testing::{self, RecordedOutput};
+    use crate::plugins::capabilities::tests::{self as host, RecordedOutput};
 
     /// Imports `log` alone. Its function `run` logs a warning.
     const COMPONENT: &str = r#"(component
@@ -105,11 +105,11 @@ mod tests {
 
     #[tokio::test]
     async fn log_is_hosted_alone() {
-        let (engine, component) = testing::compile(COMPONENT);
+        let (engine, component) = host::compile(COMPONENT);
         let mut linker = Linker::<RunState<()>>::new(&engine);
         add_to_linker(&mut linker).unwrap();
         let output = Arc::new(RecordedOutput::default());
-        let mut store = testing::store_with_output(&engine, Arc::clone(&output));
+        let mut store = host::store_with_output(&engine, Arc::clone(&output));
         let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
         instance.get_typed_func::<(), ()>(&mut store, "run").unwrap().call_async(&mut store, ()).await.unwrap();
         assert_eq!(*output.lines.lock(), [(LineLevel::Warn, "low disk".to_owned())]);

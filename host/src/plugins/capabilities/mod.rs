@@ -81,4 +81,4 @@ pub(super) fn new_linker(
 }
 
 #[cfg(test)]
-mod testing;
+mod tests;

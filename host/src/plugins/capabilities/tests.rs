@@ -1,4 +1,4 @@
-//! A host without services, for tests of a single capability.
+//! A host without services, for the tests of single capabilities.
 
 use std::{
     collections::BTreeMap,
