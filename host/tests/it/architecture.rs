@@ -107,6 +107,39 @@ fn source_files_have_at_most_400_lines() {
 }
 
 #[test]
+fn source_lines_have_at_most_120_characters() {
+    let mut long = Vec::new();
+    for folder in ["host", "api-types", "embedded-s3", "plugins", "xtask", "benches"] {
+        for file in sources(folder) {
+            let text = fs::read_to_string(&file).unwrap();
+            for (index, line) in text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120) {
+                long.push(format!("{}:{}: {} characters", workspace_path(&file), index + 1, line.chars().count()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "wrap these lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn prose_of_documents_has_at_most_100_characters() {
+    let mut long = Vec::new();
+    for file in markdown_files() {
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, line) in prose_lines(&text).filter(|(_, line)| line.chars().count() > 100) {
+            long.push(format!("{}:{number}: {} characters", workspace_path(&file), line.chars().count()));
+        }
+    }
+    assert!(long.is_empty(), "wrap these lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn prose_lines_excludes_code_tables_and_links() {
+    let text = "a\n```sh\nb\n```\n| c | d |\n  ```text\n  e\n  ```\nf [g](h)\n- https://i\nj\n";
+    let lines: Vec<_> = prose_lines(text).collect();
+    assert_eq!(lines, [(1, "a"), (9, "f [g](h)"), (11, "j")]);
+}
+
+#[test]
 fn every_folder_has_a_documented_mod_rs() {
     let folders: BTreeSet<PathBuf> = sources("host/src")
         .iter()
@@ -234,6 +267,26 @@ fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
 }
 
+/// Returns numbered lines of Markdown without fenced code, tables and lines with an absolute link.
+fn prose_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut in_code = false;
+    text.lines().enumerate().map(|(index, line)| (index + 1, line)).filter(move |(_, line)| {
+        let trimmed = line.trim_start();
+        if trimmed.starts_with("```") {
+            in_code = !in_code;
+            return false;
+        }
+        !in_code && !trimmed.starts_with('|') && !trimmed.contains("://")
+    })
+}
+
+/// Returns every Markdown file of the workspace, without dependencies and build output.
+fn markdown_files() -> Vec<PathBuf> {
+    let ignored =
+        |path: &Path| path.ends_with("target") || path.ends_with("node_modules") || path.ends_with(".atlashub");
+    files_below(&workspace_root(), "md", &ignored)
+}
+
 /// Returns the top-level module: `data` for `host/src/data/plan/mod.rs`, `app` for `host/src/app.rs`.
 fn module_of(file: &Path) -> String {
     let below = file.strip_prefix(workspace_root().join("host/src")).unwrap();
@@ -243,19 +296,20 @@ fn module_of(file: &Path) -> String {
 
 /// Returns every `.rs` file below a folder of the workspace, or none if the folder does not exist.
 fn sources(folder: &str) -> Vec<PathBuf> {
-    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-        let Ok(entries) = fs::read_dir(folder) else { return };
-        for entry in entries {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(&path, files);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
+    files_below(&workspace_root().join(folder), "rs", &|_| false)
+}
+
+/// Returns the files with this extension below a folder, sorted, without ignored folders.
+fn files_below(folder: &Path, extension: &str, is_ignored: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()).filter(|path| !is_ignored(path)) {
+        if path.is_dir() && !path.is_symlink() {
+            files.extend(files_below(&path, extension, is_ignored));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            files.push(path);
         }
     }
-    let mut files = Vec::new();
-    collect(&workspace_root().join(folder), &mut files);
     files.sort();
     files
 }
