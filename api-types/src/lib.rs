@@ -1,13 +1,13 @@
 //! Request and response types of AtlasHub's HTTP API.
 //!
-//! The host and its clients share this crate. Field names in JSON are camelCase, times are RFC 3339 in UTC, sizes are in
-//! bytes, and names of durations end in their unit. In responses, a field without a value is null; fields that are absent
-//! instead are documented as such.
+//! The host and its clients share this crate. Field names in JSON are camelCase, times are RFC 3339 in UTC, sizes are
+//! in bytes, and names of durations end in their unit. In responses, a field without a value is null; fields that are
+//! absent instead are documented as such.
 //!
 //! The doc comments become the descriptions of the OpenAPI document.
 //!
-//! The feature `openapi` implements `ToSchema` for the OpenAPI document. The feature `sqlx` lets enums be used as values
-//! in queries. Both are for the host; clients leave them out.
+//! The feature `openapi` implements `ToSchema` for the OpenAPI document. The feature `sqlx` lets enums be used as
+//! values in queries. Both are for the host; clients leave them out.
 #![warn(missing_docs)]
 
 pub mod audit;

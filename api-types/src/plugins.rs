@@ -157,8 +157,8 @@ pub struct ApprovePlugin {
     /// SHA-256 of the file to approve, hexadecimal. The approval fails if the file has been replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Capabilities to grant. Without it, the existing grants are kept; if there are none, or if the plugin now requests
-    /// other capabilities, all requested capabilities are granted.
+    /// Capabilities to grant. Without it, the existing grants are kept; if there are none, or if the plugin now
+    /// requests other capabilities, all requested capabilities are granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Vec<GrantedCapability>>,
     /// Secrets to store, encrypted, by name. Null as a value removes the secret; secrets that are absent stay.

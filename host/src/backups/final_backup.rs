@@ -52,7 +52,8 @@ impl BackupsState {
                 }
                 Decision::Keep(problem) => {
                     if projects::keep_after_run(projects, id, run, &problem).await? {
-                        tracing::warn!(project = id, %run, problem, "a project was not deleted, because its final backup failed");
+                        tracing::warn!(project = id, %run, problem, "a project was not deleted, because its final \
+                            backup failed");
                         entry.result = AuditResult::Failed;
                         entry.details = json!({ "name": project.name, "finalBackup": run, "problem": problem });
                         record_or_log(&self.platform, &entry).await;

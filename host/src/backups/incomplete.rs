@@ -36,7 +36,8 @@ pub async fn remove_incomplete(platform: &PgPool, store: &ObjectStore) -> ApiRes
 
 /// Removes incomplete backups below `prefix` that were last modified before `before`.
 ///
-/// Keeps objects of the catalogue and of running runs: for a store, the age of a large object may start with its upload.
+/// Keeps objects of the catalogue and of running runs: for a store, the age of a large object may start with its
+/// upload.
 pub async fn remove_incomplete_below(
     platform: &PgPool,
     store: &ObjectStore,

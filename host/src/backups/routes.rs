@@ -45,7 +45,8 @@ pub(crate) async fn list_backups(
 ///
 /// Starts a run, which can be watched and cancelled like any other.
 #[utoipa::path(post, path = "/admin/v1/backups", tag = "backups", request_body = CreateBackup,
-    responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+    responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 422, body = ErrorBody)))]
 pub(crate) async fn create_backup(
     State(state): State<BackupsState>,
     ApiJson(request): ApiJson<CreateBackup>,

@@ -67,7 +67,8 @@ pub async fn verify_stored(
         let found = hex::encode(digest.finalize());
         if found != manifest.sha256 {
             return unverified(format!(
-                "the stored dump was changed: its SHA-256 is {found} over {size} bytes, but the manifest says {} over {}",
+                "the stored dump was changed: its SHA-256 is {found} over {size} bytes, but the manifest says {} \
+                 over {}",
                 manifest.sha256, manifest.size_bytes
             ));
         }

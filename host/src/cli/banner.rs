@@ -18,7 +18,8 @@ impl Banner<'_> {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "AtlasHub {} is ready.\n\n  Dashboard    http://{}/#code={}\n               (the address signs in once)\n  Public API   {}\n  Data         {}\n",
+            "AtlasHub {} is ready.\n\n  Dashboard    http://{}/#code={}\n               (the address signs in once)\n  \
+             Public API   {}\n  Data         {}\n",
             env!("CARGO_PKG_VERSION"),
             self.admin,
             self.sign_in_code,

@@ -39,7 +39,8 @@ pub(super) async fn run(arguments: &KeysArguments) -> Result<ExitCode, CommandEr
                 return Err(ConfigError::new(
                     "PLATFORM_MASTER_KEY_PREVIOUS",
                     "is not set",
-                    "set it to the old key and PLATFORM_MASTER_KEY to the new one, restart every node with both, then run this again",
+                    "set it to the old key and PLATFORM_MASTER_KEY to the new one, restart every node with both, \
+                     then run this again",
                 )
                 .into());
             }

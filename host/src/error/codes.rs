@@ -31,7 +31,8 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidRequest "invalid_request" 400 "A parameter, path or field is missing, unknown or invalid; the message names it.";
+    InvalidRequest "invalid_request" 400 "A parameter, path or field is missing, unknown or invalid; the message \
+        names it.";
     InvalidJson "invalid_json" 400 "The body is not JSON of the expected shape.";
     InvalidValue "invalid_value" 400 "A value does not fit its column's type; the message names the column.";
     UnknownColumn "unknown_column" 400 "The table has no such column; the message lists the existing ones.";

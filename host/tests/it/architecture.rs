@@ -112,7 +112,9 @@ fn source_lines_have_at_most_120_characters() {
     for folder in ["host", "api-types", "embedded-s3", "plugins", "xtask", "benches"] {
         for file in sources(folder) {
             let text = fs::read_to_string(&file).unwrap();
-            for (index, line) in text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120) {
+            for (index, line) in
+                text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120 && can_wrap(line))
+            {
                 long.push(format!("{}:{}: {} characters", workspace_path(&file), index + 1, line.chars().count()));
             }
         }
@@ -265,6 +267,11 @@ fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .find(|(at, mark)| text[at + mark.len()..].trim_start().starts_with("mod "))
         .map_or(text.len(), |(at, _)| at);
     text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
+}
+
+/// Returns whether a line has no single word that is too long by itself, such as an encoded key.
+fn can_wrap(line: &str) -> bool {
+    line.split_whitespace().all(|word| word.chars().count() <= 100)
 }
 
 /// Returns numbered lines of Markdown without fenced code, tables and lines with an absolute link.

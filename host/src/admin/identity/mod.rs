@@ -7,8 +7,8 @@
 //! - `attempts`: limits and records failed sign-ins.
 //! - `authenticate`: finds the caller of a request by these; `middleware` applies it; `routes` signs in and out.
 //!
-//! Handlers take [`AdminCaller`] and never read tokens. Not here: permissions, since every caller is the owner; API keys
-//! and end users (`projects`).
+//! Handlers take [`AdminCaller`] and never read tokens. Not here: permissions, since every caller is the owner; API
+//! keys and end users (`projects`).
 
 mod host_and_origin;
 

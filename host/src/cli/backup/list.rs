@@ -64,7 +64,8 @@ fn print_json(backup: &StoredBackup) {
 
 fn unreadable(endpoint: &str, error: StoreError) -> CommandError {
     CommandError::failed(format!(
-        "The backups at {endpoint} can't be read ({:#}): check the store and ATLASHUB_S3_ENDPOINT with `atlashub doctor`.",
+        "The backups at {endpoint} can't be read ({:#}): check the store and ATLASHUB_S3_ENDPOINT with `atlashub \
+         doctor`.",
         anyhow::Error::from(error)
     ))
 }

@@ -72,7 +72,8 @@ fn print(verification: &BackupVerification, id: Uuid, target: &str, json: bool) 
             })
             .collect();
         let line = serde_json::json!({ "id": id, "target": target, "verified": differences.is_empty(), "tables": tables,
-            "rows": rows, "sizeBytes": size_bytes, "durationMs": duration.as_millis() as u64, "differences": differences });
+            "rows": rows, "sizeBytes": size_bytes, "durationMs": duration.as_millis() as u64,
+            "differences": differences });
         print_stdout!("{line}");
         return;
     }

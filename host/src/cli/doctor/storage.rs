@@ -62,7 +62,8 @@ fn explain(endpoint: &str, error: &StoreError) -> String {
     let remedy = match error {
         StoreError::Unavailable { .. } => "start it, or correct ATLASHUB_S3_ENDPOINT",
         StoreError::Refused { status: 401 | 403, .. } => {
-            "correct ATLASHUB_S3_ACCESS_KEY_ID, ATLASHUB_S3_SECRET_ACCESS_KEY or ATLASHUB_S3_REGION, and allow the key to create buckets"
+            "correct ATLASHUB_S3_ACCESS_KEY_ID, ATLASHUB_S3_SECRET_ACCESS_KEY or ATLASHUB_S3_REGION, and allow the \
+             key to create buckets"
         }
         _ => "see the store's log",
     };

@@ -9,7 +9,8 @@ use crate::db::{
 
 /// Session options: no timeouts except for locks, no schema is searched implicitly, and a policy that would hide rows
 /// is an error.
-const OPTIONS: &str = "-c search_path= -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=30000 \
+const OPTIONS: &str = "-c search_path= -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c \
+    lock_timeout=30000 \
                        -c row_security=off -c max_parallel_workers_per_gather=0 -c jit=off";
 /// Maximum number of attempts. A table may be dropped between being listed and being locked.
 const MAX_ATTEMPTS: usize = 5;
@@ -22,7 +23,8 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text, pg_catalog.format
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
+                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                         AND d.deptype = 'e')
      ORDER BY 1, 2";
 
 /// The number of rows of a table.
@@ -67,7 +69,8 @@ impl Snapshot {
         client.mark_busy();
         let row = client
             .query_one(
-                "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.current_setting('server_version')",
+                "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, \
+                 pg_catalog.current_setting('server_version')",
                 &[],
             )
             .await

@@ -60,19 +60,23 @@ mod tests {
     #[test]
     fn messages_contain_the_failure_without_addresses_and_statements() {
         check(
-            "pg_dump: error: connection to server at \"10.1.2.3\", port 5432 failed: FATAL:  database \"x\" does not exist\n",
+            "pg_dump: error: connection to server at \"10.1.2.3\", port 5432 failed: FATAL:  database \"x\" does not \
+             exist\n",
             "FATAL:  database \"x\" does not exist",
         );
         check(
-            "pg_dump: error: query failed: ERROR:  permission denied for table t\npg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n",
+            "pg_dump: error: query failed: ERROR:  permission denied for table t\npg_dump: detail: Query was: LOCK \
+             TABLE public.t IN ACCESS SHARE MODE\n",
             "query failed: ERROR:  permission denied for table t",
         );
         check(
-            "pg_dump: warning: there are circular foreign-key constraints\npg_dump: error: server version: 16.1; pg_dump version: 15.3\n\
+            "pg_dump: warning: there are circular foreign-key constraints\npg_dump: error: server version: 16.1; \
+             pg_dump version: 15.3\n\
              pg_dump: detail: aborting because of server version mismatch\n",
             "server version: 16.1; pg_dump version: 15.3; aborting because of server version mismatch",
         );
-        let restoring = "pg_restore: error: could not execute query: ERROR:  permission denied to create role\nCommand was: CREATE ROLE x;\n";
+        let restoring = "pg_restore: error: could not execute query: ERROR:  permission denied to create \
+            role\nCommand was: CREATE ROLE x;\n";
         let message = safe_message("pg_restore", restoring);
         assert_eq!(message, "could not execute query: ERROR:  permission denied to create role");
         check("", "it exited without an error message; see the log of the Postgres server");

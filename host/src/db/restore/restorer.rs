@@ -105,7 +105,8 @@ impl Restorer {
         let platform_database = &self.server.platform_database;
         let mut connection = self.server.connect("atlashub sweep", None).await?;
         let names: Vec<String> = sqlx::query_scalar(
-            "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION SELECT rolname::text FROM pg_roles) AS names
+            "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION SELECT rolname::text FROM \
+             pg_roles) AS names
              WHERE starts_with(name, $1)
                AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = name)
              ORDER BY name",

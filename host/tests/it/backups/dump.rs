@@ -121,10 +121,11 @@ async fn restored_dump_equals_its_source() {
     let project = app.create_project("dumped").await;
     project
         .sql(
-            "CREATE TABLE plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, price numeric, data jsonb, raw bytea,
-                                 tags text[], at timestamptz);
+            "CREATE TABLE plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, price numeric, data jsonb, 
+                                 raw bytea, tags text[], at timestamptz);
              INSERT INTO plain (price, data, raw, tags, at) VALUES
-                 (12345678901234567890.123456789, '{\"a\": [1, null]}', '\\x00ff', '{a,\"b,c\",NULL}', '2026-01-02 03:04:05.678901+00'),
+                 (12345678901234567890.123456789, '{\"a\": [1, null]}', '\\x00ff', '{a,\"b,c\",NULL}',
+                  '2026-01-02 03:04:05.678901+00'),
                  ('NaN', 'null', '', '{}', 'infinity'), (NULL, NULL, NULL, NULL, NULL);
              CREATE TABLE hidden (id int PRIMARY KEY, owner_id uuid);
              INSERT INTO hidden SELECT i, gen_random_uuid() FROM generate_series(1, 50) AS i;

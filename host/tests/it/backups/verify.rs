@@ -19,8 +19,11 @@ const OBJECTS: &str = "CREATE EXTENSION citext;
     CREATE TYPE mood AS ENUM ('fine', 'tired');
     CREATE TABLE people (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name citext NOT NULL UNIQUE, mood mood,
                          length int GENERATED ALWAYS AS (pg_catalog.length(name::text)) STORED, raw text);
-    CREATE TABLE notes (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), person bigint REFERENCES people ON DELETE CASCADE, text text);
-    INSERT INTO people (name, mood, raw) SELECT 'p' || i, 'fine', CASE WHEN i = 1 THEN repeat('x', 5000000) END FROM generate_series(1, 20) AS i;
+    CREATE TABLE notes (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), person bigint REFERENCES people ON
+        DELETE CASCADE,
+                        text text);
+    INSERT INTO people (name, mood, raw)
+        SELECT 'p' || i, 'fine', CASE WHEN i = 1 THEN repeat('x', 5000000) END FROM generate_series(1, 20) AS i;
     INSERT INTO notes (person, text) SELECT id, 'note' FROM people;
     COMMENT ON TABLE notes IS 'what people wrote';
     CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
@@ -82,7 +85,8 @@ fn prefix(app: &TestApp) -> String {
 /// Names of the app's scratch databases and roles.
 async fn scratch_names(app: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
-        "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION ALL SELECT rolname::text FROM pg_roles) AS names
+        "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION ALL SELECT rolname::text FROM \
+         pg_roles) AS names
          WHERE starts_with(name, $1)",
     )
     .bind(prefix(app))
@@ -198,11 +202,14 @@ async fn archive_with_hostile_sql_does_no_harm() {
     let project = app.create_project("hostile").await;
     let (evil, file) = (format!("evil_{}", project.id), std::env::temp_dir().join(format!("evil-{}", project.id)));
     let attempts = format!(
-        "FOREACH attempt IN ARRAY ARRAY['CREATE ROLE {evil} SUPERUSER', 'CREATE DATABASE {evil}', 'ALTER ROLE postgres PASSWORD NULL',
+        "FOREACH attempt IN ARRAY ARRAY['CREATE ROLE {evil} SUPERUSER', 'CREATE DATABASE {evil}',
+             'ALTER ROLE postgres PASSWORD NULL',
              'COPY (SELECT 1) TO PROGRAM ''touch {file}''', 'COPY (SELECT 1) TO ''{file}''',
              'SELECT pg_catalog.pg_read_file(''PG_VERSION'')', 'SET ROLE proj_{id}_owner', 'CREATE EXTENSION dblink',
              'SELECT rolpassword FROM pg_catalog.pg_authid', 'GRANT proj_{id}_owner TO CURRENT_USER',
-             'DROP DATABASE proj_{id}', 'SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename <> current_user']
+             'DROP DATABASE proj_{id}',
+             'SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename <>
+                 current_user']
          LOOP
              BEGIN EXECUTE attempt; worked := worked + 1; EXCEPTION WHEN OTHERS THEN NULL; END;
          END LOOP;

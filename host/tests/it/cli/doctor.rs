@@ -39,10 +39,13 @@ async fn problems_are_reported_with_remedies() {
     check(&vars.clone().set("ATLASHUB_PROJECT_CONNECTIONS", "1000"), "max_connections");
 
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql("CREATE ROLE hub LOGIN PASSWORD 'hub'; GRANT ALL ON SCHEMA public TO hub; GRANT ALL ON ALL TABLES IN SCHEMA public TO hub")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "CREATE ROLE hub LOGIN PASSWORD 'hub'; GRANT ALL ON SCHEMA public TO hub; GRANT ALL ON ALL TABLES \
+        IN SCHEMA public TO hub",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
     sqlx::raw_sql("DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO hub', current_database()); END $$")
         .execute(&mut connection)
         .await

@@ -31,7 +31,7 @@ async fn no_secret_or_value_is_logged_at_any_level() {
     assert_eq!(guess.get("/admin/v1/projects").await.0, StatusCode::UNAUTHORIZED);
 
     let log = serving.end();
-    assert!(log.iter().any(|line| line.contains("request answered")), "nothing was logged at debug");
+    assert!(log.iter().any(|line| line.contains("request completed")), "nothing was logged at debug");
     let secrets = [
         secret,
         publishable,

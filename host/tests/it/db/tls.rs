@@ -56,7 +56,8 @@ async fn https_job_accepts_certificate_of_configured_authority() {
     let run = run_of_job(&app, &server.url("/secure")).await;
     assert_eq!((&run["status"], &run["httpStatus"]), (&json!("success"), &json!(200)), "{run}");
     assert_eq!(server.next().await.target, "/secure");
-    let hook = json!({ "name": "H", "kind": "webhook", "events": ["runFailed"], "url": server.url("/hook"), "secret": "a-secret-of-the-test" });
+    let hook = json!({ "name": "H", "kind": "webhook", "events": ["runFailed"], "url": server.url("/hook"),
+        "secret": "a-secret-of-the-test" });
     let tested = test_channel(&app, hook).await;
     assert!(tested["error"].is_null(), "{tested}");
     assert_eq!(server.next().await.target, "/hook");
@@ -92,8 +93,9 @@ async fn mail_is_sent_over_tls_with_configured_authority() {
     let another = MailServer::start_tls(MailTls::Starttls(authority.server("mail.example"))).await;
     let app = app_that_trusts(Some(&authority)).await;
     let channel = |server: &MailServer, tls: &str| {
-        json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost", "port": server.address.port(), "tls": tls,
-            "username": "hub", "password": "hunter2", "from": "hub@a.example", "to": ["one@b.example"] })
+        json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost",
+            "port": server.address.port(), "tls": tls, "username": "hub", "password": "hunter2",
+            "from": "hub@a.example", "to": ["one@b.example"] })
     };
     for (server, tls) in [(&starttls, "starttls"), (&wrapped, "tls")] {
         let tested = test_channel(&app, channel(server, tls)).await;

@@ -190,8 +190,8 @@ async fn calls_outside_the_granted_scope_are_denied() {
     for (params, expected) in [
         (dump("platform", "backups", &key(&granted, "x")), "database `platform`"),
         (dump(&other_store, "backups", &key(&granted, "x")), "does not include database"),
-        (dump("postgres", "backups", &key(&granted, "x")), "is no database"),
-        (dump("project:../../etc", "backups", &key(&granted, "x")), "is no database"),
+        (dump("postgres", "backups", &key(&granted, "x")), "is not a database name"),
+        (dump("project:../../etc", "backups", &key(&granted, "x")), "is not a database name"),
         (dump(&store, &other_store, "uploads/x"), "does not include store"),
         (dump(&store, "platform", "uploads/x"), "unknown store"),
         (dump(&store, "backups", "logs/x"), "must start with `backups/`"),

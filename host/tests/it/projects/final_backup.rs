@@ -159,7 +159,7 @@ async fn deletion_interrupted_by_crash_is_finished_or_cancelled() {
     first.unwrap();
     second.unwrap();
     project_when(&app, &saved, |status, _| status == StatusCode::NOT_FOUND).await;
-    for (project, why) in [(&lost, "not in storage"), (&failed, "failed")] {
+    for (project, why) in [(&lost, "missing in the object store"), (&failed, "failed")] {
         let shown = project_when(&app, project, |_, shown| shown["deleteAfterRun"].is_null()).await;
         assert!(shown["deleteProblem"].as_str().unwrap().contains(why), "{shown}");
         assert_eq!(shown["state"], "ready");
