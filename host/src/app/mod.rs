@@ -1,7 +1,7 @@
 //! The application: puts the slices together.
 //!
 //! [`App`] holds the state of every slice. `build` creates it from the configuration, `background` starts and stops the
-//! tasks beside the requests, `notices` turns the outcome of runs into notifications, `sealed_values` collects the
+//! background tasks, `notices` turns the outcome of runs into notifications, `sealed_values` collects the
 //! sealed columns. No decisions are made here.
 
 mod background;

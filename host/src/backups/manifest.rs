@@ -10,7 +10,7 @@ pub(super) const PREFIX: &str = "backups/";
 const DUMP_EXTENSION: &str = ".dump";
 const MANIFEST_EXTENSION: &str = ".json";
 
-/// The description of a dump, stored beside it as JSON. It is sufficient to restore the dump without the platform
+/// The description of a dump, stored next to it as JSON. It is sufficient to restore the dump without the platform
 /// database. Unknown fields are ignored, so that later versions can add some.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -174,7 +174,7 @@ impl ServerAddress {
     /// Opens a connection and starts `driver` on it. `options` are command-line options of the session.
     ///
     /// # Errors
-    /// Returns the driver beside the error, so that its permit can be used for another attempt.
+    /// Returns the driver with the error, so that its permit can be used for another attempt.
     pub(super) async fn log_in(
         &self,
         login: &Login,

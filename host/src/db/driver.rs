@@ -11,7 +11,7 @@ use tokio_postgres::AsyncMessage;
 /// Notices kept per connection; the oldest are dropped first.
 const MAX_NOTICES: usize = 100;
 
-/// A message that Postgres sends beside the result.
+/// A message that Postgres sends in addition to the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// `NOTICE`, `WARNING`, …

@@ -225,14 +225,14 @@ async fn each_route_accepts_only_the_callers_of_its_row() {
             assert_eq!(call(&app.admin(), method, &path).await, StatusCode::NOT_FOUND, "on the admin surface: {route}");
             continue;
         }
-        let nobody = call(&admin, method, &path).await;
+        let anonymous = call(&admin, method, &path).await;
         let guess = from_own_address(&admin, number).with_header("x-dev-admin-token", "not-the-token-at-all");
         let wrong = call(&guess, method, &path).await;
         let keyed = call(&admin.with_header("x-api-key", &project.secret_key), method, &path).await;
         match access {
-            Open => assert_eq!([nobody, wrong, keyed], [StatusCode::OK; 3], "{route}"),
-            SignIn => assert!(nobody.is_client_error() && wrong.is_client_error(), "{route}"),
-            _ => assert_eq!([nobody, wrong, keyed], [StatusCode::UNAUTHORIZED; 3], "{route}"),
+            Open => assert_eq!([anonymous, wrong, keyed], [StatusCode::OK; 3], "{route}"),
+            SignIn => assert!(anonymous.is_client_error() && wrong.is_client_error(), "{route}"),
+            _ => assert_eq!([anonymous, wrong, keyed], [StatusCode::UNAUTHORIZED; 3], "{route}"),
         }
         if *access == Owner {
             let owner = call(&app.admin(), method, &path).await;

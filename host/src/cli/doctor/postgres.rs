@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 use super::report::Report;
 use crate::{config::Config, db::server};
 
-/// Connections that are needed beside the projects': the platform's pools, dumps, an administrator.
+/// Connections needed in addition to those of projects: the platform's pools, dumps, an administrator.
 const OTHER_CONNECTIONS: usize = 15;
 
 /// Returns the server's major version, if it could be read.

@@ -76,7 +76,7 @@ impl Runs {
                 .collect();
             let report = RetentionReport { more: page.next.is_some(), ..remove_orphans(self, &logs).await? };
             *cursor = page.next;
-            // Callers take a report without removals as the end, so go on while there are more pages.
+            // Callers stop at a report without removals, so continue while there are more pages.
             if report.removed > 0 || !report.more || started_at.elapsed() >= SEARCH_TIMEOUT {
                 return Ok(report);
             }

@@ -23,7 +23,7 @@ async fn listen_until_disconnected(state: &SchedulerState) -> Result<(), sqlx::E
     let mut listener = PgListener::connect_with(state.jobs.platform()).await?;
     listener.listen(signals::CHANNEL).await?;
     loop {
-        // Messages may have been sent while nobody listened.
+        // Messages may have been sent while this process was not listening.
         state.wake_planner.notify_one();
         state.wake_claimer.notify_one();
         state.wake_lease_renewer.notify_one();

@@ -7,7 +7,7 @@ use crate::{
 
 /// Longer messages are truncated, and longer fields are dropped.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
-/// Bytes counted per line beside its text.
+/// Bytes counted per line in addition to its text.
 const LINE_OVERHEAD_BYTES: usize = 32;
 
 /// Tracks how much a run has logged.

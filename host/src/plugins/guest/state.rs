@@ -12,7 +12,7 @@ use super::{
 
 /// Handles to host resources that one run may have open.
 pub(in crate::plugins) const MAX_HANDLES: usize = 1000;
-/// Bytes charged per call beside its arguments, so that calls without arguments are bounded too.
+/// Bytes charged per call in addition to its arguments, so that calls without arguments are bounded too.
 const CALL_OVERHEAD_BYTES: usize = 64;
 
 /// The type by which capabilities access [`RunState`]: `accessor.with(|mut access| access.get()…)`.

@@ -26,7 +26,7 @@ const STACKS_PER_RUN: u32 = 4;
 /// Shared reserve for runs that need more stacks. Each stack takes two memory mappings, of which a process may have
 /// some tens of thousands.
 const SPARE_STACKS: u32 = 128;
-/// Host memory of an instance beside its linear memory. Grows with the number of its functions.
+/// Host memory of an instance in addition to its linear memory. Grows with the number of its functions.
 const MAX_INSTANCE_BYTES: usize = 16 << 20;
 /// Pool slots whose pages are kept for the next run of the same plugin.
 const WARM_SLOTS: u32 = 16;

@@ -89,12 +89,12 @@ async fn audit_log_contains_no_secrets() {
     let (status, answer) = app.admin().post(&project.path("/sql"), json!({ "sql": sql })).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     app.admin().post(&project.path("/sql"), json!({ "sql": "SELECT 'hunter2-in-the-statement'::int" })).await;
-    let nobody = Client::new(&*app.admin_url);
-    nobody.post("/admin/v1/session", json!({"token": "guessed-secret-token"})).await;
-    nobody.post("/admin/v1/session", json!({"code": "guessed-secret-code"})).await;
-    nobody.with_header("cf-access-jwt-assertion", "guessed.secret.assertion").get("/admin/v1/session").await;
+    let anonymous = Client::new(&*app.admin_url);
+    anonymous.post("/admin/v1/session", json!({"token": "guessed-secret-token"})).await;
+    anonymous.post("/admin/v1/session", json!({"code": "guessed-secret-code"})).await;
+    anonymous.with_header("cf-access-jwt-assertion", "guessed.secret.assertion").get("/admin/v1/session").await;
     let signed_in =
-        nobody.request(Method::POST, "/admin/v1/session").json(&json!({"token": "admin-token-of-the-tests"}));
+        anonymous.request(Method::POST, "/admin/v1/session").json(&json!({"token": "admin-token-of-the-tests"}));
     let cookie = signed_in.send().await.unwrap().headers()["set-cookie"].to_str().unwrap().to_owned();
     let cookie = cookie.split(['=', ';']).nth(1).unwrap();
 

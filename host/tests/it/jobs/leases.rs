@@ -84,16 +84,16 @@ async fn scheduler_shutdown_stops_runs_before_releasing_them() {
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let job = json!({ "retries": 1, "overlap": "allow", "params": { "hang": true, "stubborn": true } });
     let stubborn = app.create_job(job).await;
-    let heeds = app.create_job(json!({ "retries": 1, "overlap": "allow", "params": { "hang": true } })).await;
-    let runs = [app.run_job(&stubborn).await, app.run_job(&heeds).await];
+    let cooperative = app.create_job(json!({ "retries": 1, "overlap": "allow", "params": { "hang": true } })).await;
+    let runs = [app.run_job(&stubborn).await, app.run_job(&cooperative).await];
     eventually("they run", async || runner.attempts().len() == 2).await;
     node.stop(Duration::from_millis(100)).await;
-    for (run, job) in runs.iter().zip([&stubborn, &heeds]) {
+    for (run, job) in runs.iter().zip([&stubborn, &cooperative]) {
         let ended = app.run(run).await;
         assert_eq!((&ended["status"], &ended["errorText"]), (&json!("fail"), &json!("its scheduler stopped")));
         let left = runner.dropped_at(run.parse().unwrap()).unwrap();
         let finished: DateTime<Utc> = ended["finishedAt"].as_str().unwrap().parse().unwrap();
-        assert!(left < finished, "given up at {finished}, and it went on until {left}");
+        assert!(left < finished, "marked at {finished}, but executed until {left}");
         let next = app.runs_of(job).await.remove(0);
         assert_eq!((&next["status"], &next["attempt"]), (&json!("queued"), &json!(2)));
     }

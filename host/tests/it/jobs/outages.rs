@@ -160,7 +160,7 @@ async fn schedulers_continue_after_postgres_restarts() {
         }
     }
     let unknown = ran.keys().filter(|run| rows.iter().all(|(id, ..)| id != *run)).count();
-    assert_eq!(unknown, 0, "ran, and nobody knows of them");
+    assert_eq!(unknown, 0, "runs were executed without a record");
     let many: Uuid = many.parse().unwrap();
     let well = rows.iter().filter(|(_, job, .., status, _)| *job == many && status == "success").count();
     assert_eq!(well, 2 * AT_ONCE, "none is lost");

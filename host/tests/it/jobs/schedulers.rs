@@ -177,7 +177,7 @@ async fn stopping_scheduler_finishes_or_releases_its_runs() {
     let next = app.runs_of(&hangs).await.remove(0);
     assert_eq!((&next["status"], &next["attempt"]), (&json!("queued"), &json!(2)));
     let late = app.run_job(&waits).await;
-    assert_eq!(app.run(&late).await["status"], "queued", "nobody takes up work any more");
+    assert_eq!(app.run(&late).await["status"], "queued", "the stopped scheduler starts no run");
     let second = JobsNode::start(&app, &runner, "second", LEASE).await;
     app.until_run(&late, "success").await;
     app.until_run(next["id"].as_str().unwrap(), "running").await;

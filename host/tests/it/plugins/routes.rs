@@ -228,7 +228,7 @@ async fn first_party_plugins_are_approved_by_default_until_the_owner_decides() {
     let (_, audit) = app.admin().get("/admin/v1/audit?action=plugin.approve").await;
     assert_eq!((&audit["items"][0]["actor"], &audit["items"][0]["target"]), (&json!("system"), &json!("cleanup")));
 
-    // A newer version that requests more is approved too, and an older binary beside it keeps running.
+    // A newer version that requests more is approved too, and an older binary next to it keeps running.
     let mut wider = requesting("cleanup", 2);
     wider["capabilities"].as_array_mut().unwrap().push(json!({"capability": "notify", "reason": "To tell."}));
     let newer = with_first_party(&app, &author, &wider);
