@@ -21,9 +21,9 @@ pub(crate) enum Tool {
     LibClang,
     /// `initdb`, `postgres` and `pg_dump`, for the embedded Postgres and the tests.
     PostgresServer,
-    /// The baseline of the benches.
+    /// The baseline that benchmarks compare with.
     Pgbench,
-    /// Runs the TypeScript of the documents.
+    /// Runs the TypeScript examples of the documents.
     Node,
     /// Runs the commands of the quickstart.
     Curl,
@@ -139,7 +139,7 @@ pub(crate) fn ensure_all() -> Result<()> {
     Ok(())
 }
 
-/// Installs the missing ones of `tools`.
+/// Installs those of `tools` that are missing.
 ///
 /// # Errors
 /// If they cannot be installed without asking, the error says how to install them.

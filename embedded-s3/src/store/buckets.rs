@@ -83,7 +83,7 @@ fn delete(shared: &Shared, bucket: &Bucket) -> Result<(), StoreError> {
         return Err(StoreError::BucketNotEmpty);
     }
     let removed = shared.disk.remove_dir(&shared.disk.buckets_dir(), &bucket.name);
-    if let Err(CommitError::NotDone(error)) = removed {
+    if let Err(CommitError::NotCommitted(error)) = removed {
         return Err(error.into());
     }
     *deleted = true;

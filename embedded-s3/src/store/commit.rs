@@ -133,7 +133,7 @@ pub(super) fn commit_object(
     }
     conditions.check(bucket.object(key).as_deref())?;
     let committed = shared.disk.commit_file(&dir, &name, &content);
-    if let Err(CommitError::NotDone(error)) = committed {
+    if let Err(CommitError::NotCommitted(error)) = committed {
         return Err(error.into());
     }
     object.blobs.iter().for_each(|blob| blob.mark_committed());

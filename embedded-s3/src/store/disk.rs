@@ -146,20 +146,20 @@ impl Disk {
 
     /// Creates or replaces `dir/name` atomically and durably. Blocks.
     pub(super) fn commit_file(&self, dir: &Path, name: &str, content: &[u8]) -> Result<(), CommitError> {
-        let temporary = self.temporary_path().map_err(CommitError::NotDone)?;
+        let temporary = self.temporary_path().map_err(CommitError::NotCommitted)?;
         let written = create_synced(&temporary, content).and_then(|()| fs::rename(&temporary, dir.join(name)));
         if let Err(error) = written {
             // Best effort: `tmp/` is emptied on the next open.
             let _ = fs::remove_file(&temporary);
-            return Err(CommitError::NotDone(error));
+            return Err(CommitError::NotCommitted(error));
         }
         sync_dir(dir).map_err(CommitError::NotDurable)
     }
 
     /// Removes the folder `parent/name` atomically and durably, then deletes its files. Blocks.
     pub(super) fn remove_dir(&self, parent: &Path, name: &str) -> Result<(), CommitError> {
-        let temporary = self.temporary_path().map_err(CommitError::NotDone)?;
-        fs::rename(parent.join(name), &temporary).map_err(CommitError::NotDone)?;
+        let temporary = self.temporary_path().map_err(CommitError::NotCommitted)?;
+        fs::rename(parent.join(name), &temporary).map_err(CommitError::NotCommitted)?;
         sync_dir(parent).map_err(CommitError::NotDurable)?;
         if let Err(error) = fs::remove_dir_all(&temporary) {
             let path = temporary.display();

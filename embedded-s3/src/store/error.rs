@@ -69,7 +69,7 @@ pub(crate) enum StoreError {
 #[derive(Debug)]
 pub(super) enum CommitError {
     /// Nothing changed.
-    NotDone(io::Error),
+    NotCommitted(io::Error),
     /// The change is visible but may not survive a power failure.
     NotDurable(io::Error),
 }
@@ -77,7 +77,7 @@ pub(super) enum CommitError {
 impl From<CommitError> for StoreError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::NotDone(error) | CommitError::NotDurable(error) => Self::Io(error),
+            CommitError::NotCommitted(error) | CommitError::NotDurable(error) => Self::Io(error),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) const RECORD: &str = "upload.json";
 /// Smallest size of a part that is not the last one, as in S3.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
-/// A part as listed.
+/// A part in a listing.
 #[derive(Clone, Debug)]
 pub(crate) struct PartInfo {
     pub number: u16,
@@ -143,7 +143,7 @@ fn commit_part(shared: &Shared, upload: &Upload, number: u16, ingested: Ingested
         return Err(StoreError::NoSuchUpload);
     }
     let committed = shared.disk.commit_file(&shared.disk.upload_dir(&upload.id), &part_file_name(number), &content);
-    if let Err(CommitError::NotDone(error)) = committed {
+    if let Err(CommitError::NotCommitted(error)) = committed {
         return Err(error.into());
     }
     blob.mark_committed();
@@ -206,7 +206,7 @@ fn abort(shared: &Shared, upload: &Upload) -> Result<(), StoreError> {
         return Err(StoreError::NoSuchUpload);
     }
     let removed = shared.disk.remove_dir(&shared.disk.uploads_dir(), &upload.id);
-    if let Err(CommitError::NotDone(error)) = removed {
+    if let Err(CommitError::NotCommitted(error)) = removed {
         return Err(error.into());
     }
     state.is_closed = true;

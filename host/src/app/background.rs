@@ -106,7 +106,7 @@ impl App {
             tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP_INTERVAL, STORAGE_SWEEP_INTERVAL);
         loop {
             ticks.tick().await;
-            if let Err(error) = storage::full_sweep(&self.0.storage).await {
+            if let Err(error) = storage::sweep_all_projects(&self.0.storage).await {
                 tracing::error!(%error, "the storage sweep failed");
             }
         }

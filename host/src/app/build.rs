@@ -1,4 +1,4 @@
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use chrono::Utc;
 use futures_util::FutureExt as _;
@@ -19,8 +19,8 @@ use crate::{
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
-        Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, RefusalLimit, SealedCredentials,
-        UserTokens,
+        Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, SealedCredentials, UserTokens,
+        WrongKeyLimit,
     },
     secrets::Sealer,
     sql_editor::SqlEditorState,
@@ -30,8 +30,6 @@ use crate::{
 
 /// Connections of the platform database's pool.
 const PLATFORM_CONNECTIONS: u32 = 9;
-/// Wrong API keys per second and client address.
-const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// Creates the state of every slice, lowest floor first.
 pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) -> anyhow::Result<App> {
@@ -116,7 +114,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             keys: keys.clone(),
             limits: RateLimits::new(&config.limits),
             tokens: UserTokens::new(platform.clone(), &config.public_url),
-            refusals: RefusalLimit::per_second(MAX_WRONG_KEYS_PER_SECOND),
+            refusals: WrongKeyLimit::default(),
         },
         storage,
         tables: TablesState { pools: pools.clone() },

@@ -5,7 +5,7 @@
 //!
 //! 1. [`request`] parses the query string and the JSON body. It knows no schema.
 //! 2. [`plan`] resolves every name against the [`schema`].
-//! 3. [`render`] turns the plan into one SQL statement with parameters.
+//! 3. [`render`] turns the plan into one SQL statement; values become parameters in `render/writer.rs`.
 //! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.
 //! 5. [`respond`] builds the response body from the JSON that Postgres returns.
 //!

@@ -1,7 +1,7 @@
 //! Takes a request through all stages: parse, plan, render, execute, respond.
 //!
-//! Planning uses a cached schema. If a failure may be due to a change of the schema, the request is planned and run
-//! once more with a newer one.
+//! Planning uses a cached schema. If a request may have failed because the cached schema is outdated, it is planned and
+//! executed once more with a newer schema.
 
 use std::{future::Future, sync::Arc};
 
@@ -51,7 +51,7 @@ impl DataService {
     pub async fn read(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
         let request = &ReadRequest::parse(query)?;
         let attempt = |schema| async move { read(&self.attempt(identity, table, schema), request, &self.limits).await };
-        self.run_with_schema(identity, attempt).await
+        self.run_with_schema_retry(identity, attempt).await
     }
 
     /// Handles a `POST` of rows.
@@ -64,7 +64,7 @@ impl DataService {
     ) -> ApiResult<RowsResponse> {
         let request = &InsertRequest::parse(query, body, self.limits.max_insert_rows)?;
         let attempt = |schema| async move { insert(&self.attempt(identity, table, schema), request).await };
-        self.run_with_schema(identity, attempt).await
+        self.run_with_schema_retry(identity, attempt).await
     }
 
     /// Handles a `PATCH` of rows.
@@ -77,23 +77,23 @@ impl DataService {
     ) -> ApiResult<RowsResponse> {
         let request = &UpdateRequest::parse(query, body)?;
         let attempt = |schema| async move { update(&self.attempt(identity, table, schema), request).await };
-        self.run_with_schema(identity, attempt).await
+        self.run_with_schema_retry(identity, attempt).await
     }
 
     /// Handles a `DELETE` of rows.
     pub async fn delete(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
         let request = &DeleteRequest::parse(query)?;
         let attempt = |schema| async move { delete(&self.attempt(identity, table, schema), request).await };
-        self.run_with_schema(identity, attempt).await
+        self.run_with_schema_retry(identity, attempt).await
     }
 
     fn attempt<'a>(&'a self, identity: Identity<'a>, table: &'a str, schema: Arc<Schema>) -> Attempt<'a> {
         Attempt { executor: Executor { pools: &self.pools, identity }, table, schema }
     }
 
-    /// Runs an attempt with the cached schema. If it fails in a way that a newer schema might fix, and there is a
-    /// newer schema, runs it once more with that.
-    async fn run_with_schema<F>(
+    /// Runs an attempt with the cached schema. If it fails in a way that a newer schema might fix, and a newer
+    /// schema exists, retries once with it.
+    async fn run_with_schema_retry<F>(
         &self,
         identity: Identity<'_>,
         attempt: impl Fn(Arc<Schema>) -> F,
@@ -128,7 +128,7 @@ struct Failure {
     refresh: Option<RefreshReason>,
 }
 
-/// A planning error. The request may use a name that is newer than the schema.
+/// Converts a planning error. It asks for a refresh if the name may be newer than the schema.
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let refresh = match error.code() {

@@ -11,8 +11,8 @@ pub enum PluginError {
     UnknownPlugin(String),
     #[error("Plugin `{name}` can't be approved: {refusal}.")]
     NotApprovable { name: String, refusal: Refusal },
-    #[error("The file of plugin `{name}` is another one now, with SHA-256 {sha256}.")]
-    OtherFile { name: String, sha256: String },
+    #[error("The file of plugin `{name}` has changed. Its SHA-256 is now {sha256}.")]
+    FileChanged { name: String, sha256: String },
     #[error("{0}")]
     Invalid(String),
     #[error("`publicKey` is invalid: {0}.")]
@@ -38,7 +38,7 @@ impl From<PluginError> for ApiError {
             PluginError::UnknownPlugin(_) => Self::new(Code::NotFound, message)
                 .with_hint("Put its two files into the plugin folder. GET /admin/v1/plugins lists all plugins."),
             PluginError::NotApprovable { .. } => Self::new(Code::Conflict, message),
-            PluginError::OtherFile { .. } => Self::new(Code::Conflict, message)
+            PluginError::FileChanged { .. } => Self::new(Code::Conflict, message)
                 .with_hint("Review what the new file requests, then approve it with its `sha256`."),
             PluginError::Invalid(_) | PluginError::Key(_) => Self::invalid(message),
             PluginError::UnknownKey(_) => Self::not_found("key"),

@@ -36,10 +36,10 @@ pub(crate) use lifecycle::routes::*;
 
 pub use admin_project::AdminProject;
 pub use gate::{
-    Caller, PublicGate, RateLimits, RefusalLimit, SecretCaller, SigningKey, UserClaims, UserTokens, authenticate,
+    Caller, PublicGate, RateLimits, SecretCaller, SigningKey, UserClaims, UserTokens, WrongKeyLimit, authenticate,
     signing_key,
 };
-pub use keys::{KeyCache, remove_ended_keys};
+pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{
     DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, SealedCredentials, UnfinishedProject,
     close_shared_databases, delete_after_run, finish_unfinished_projects, keep_after_run, unfinished_projects,

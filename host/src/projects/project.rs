@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::queries;
 use crate::error::{ApiError, ApiResult};
 
-/// How long the admin surface uses a project row before it is read again.
+/// Maximum age of a cached project row.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(1);
 
-/// A project, as the rest of the host sees it.
+/// The fields of a project that other modules use.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct ProjectRef {
     pub id: String,
@@ -26,7 +26,7 @@ pub struct ProjectRef {
     pub updated_at: DateTime<Utc>,
     /// Run of the final backup after which the project is deleted.
     pub delete_after_run: Option<Uuid>,
-    /// Why a deletion with a final backup did not happen.
+    /// Why the last deletion with a final backup failed.
     pub delete_problem: Option<String>,
 }
 

@@ -31,4 +31,4 @@ mod upload;
 
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
 pub use state::StorageState;
-pub use sweep::{FullSweepReport, StorageSweep, SweepReport, full_sweep, sweep};
+pub use sweep::{FullSweepReport, StorageSweep, SweepReport, sweep, sweep_all_projects};

@@ -19,7 +19,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{Client, Postgres, ProgramVars, WebAnswer, WebServer};
+use crate::support::{Client, Postgres, ProgramVars, WebResponse, WebServer};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -65,7 +65,7 @@ impl ResolveHost for PreparedResolver {
 
 #[tokio::test]
 async fn request_arrives_unchanged() {
-    let server = WebServer::start(|_| WebAnswer::with(418, &[("x-a", "1"), ("x-a", "2")], b"short and stout")).await;
+    let server = WebServer::start(|_| WebResponse::with(418, &[("x-a", "1"), ("x-a", "2")], b"short and stout")).await;
     let mut request = get(&server.url("/pot?a=%20b"));
     request.method = "PUT".into();
     request.headers =
@@ -92,7 +92,7 @@ async fn request_arrives_unchanged() {
 
 #[tokio::test]
 async fn request_outside_allowlist_or_scope_is_not_sent() {
-    let server = WebServer::start(|_| WebAnswer::status(200)).await;
+    let server = WebServer::start(|_| WebResponse::status(200)).await;
     let (url, port) = (server.url("/"), server.address.port());
     let expect_denied = async |list: &str, url: &str, scope: &[String]| {
         let error = egress(list).send(get(url), scope).await.expect_err(list);
@@ -128,8 +128,8 @@ async fn request_outside_allowlist_or_scope_is_not_sent() {
 }
 
 #[tokio::test]
-async fn line_breaks_cannot_inject_headers() {
-    let server = WebServer::start(|_| WebAnswer::status(200)).await;
+async fn headers_with_line_breaks_are_rejected() {
+    let server = WebServer::start(|_| WebResponse::status(200)).await;
     for (name, value) in [("x", "a\r\nx-smuggled: b"), ("x\r\ny", "a"), ("host", "b"), ("transfer-encoding", "chunked")]
     {
         let request = EgressRequest { headers: vec![EgressHeader::new(name, value)], ..get(&server.url("/")) };
@@ -146,16 +146,16 @@ async fn line_breaks_cannot_inject_headers() {
 
 #[tokio::test]
 async fn redirect_target_passes_the_same_checks() {
-    let forbidden = WebServer::start(|_| WebAnswer::status(200)).await;
+    let forbidden = WebServer::start(|_| WebResponse::status(200)).await;
     let target = forbidden.url("/admin");
     let server = WebServer::start(move |request| match request.target.as_str() {
-        "/out" => WebAnswer::redirect(302, &target),
-        "/metadata" => WebAnswer::redirect(307, "http://169.254.169.254/latest/meta-data"),
-        "/file" => WebAnswer::redirect(302, "file:///etc/passwd"),
-        "/user" => WebAnswer::redirect(302, "http://user@127.0.0.1/"),
-        "/loop" => WebAnswer::redirect(302, "/loop"),
-        "/here" => WebAnswer::redirect(303, "there"),
-        _ => WebAnswer::with(200, &[], b"there"),
+        "/out" => WebResponse::redirect(302, &target),
+        "/metadata" => WebResponse::redirect(307, "http://169.254.169.254/latest/meta-data"),
+        "/file" => WebResponse::redirect(302, "file:///etc/passwd"),
+        "/user" => WebResponse::redirect(302, "http://user@127.0.0.1/"),
+        "/loop" => WebResponse::redirect(302, "/loop"),
+        "/here" => WebResponse::redirect(303, "there"),
+        _ => WebResponse::with(200, &[], b"there"),
     })
     .await;
     let egress_all = egress(&format!("{},*", server.entry()));
@@ -182,9 +182,9 @@ async fn redirect_target_passes_the_same_checks() {
 
 #[tokio::test]
 async fn redirect_to_another_origin_drops_credentials() {
-    let other = WebServer::start(|_| WebAnswer::status(200)).await;
+    let other = WebServer::start(|_| WebResponse::status(200)).await;
     let target = other.url("/");
-    let server = WebServer::start(move |_| WebAnswer::redirect(307, &target)).await;
+    let server = WebServer::start(move |_| WebResponse::redirect(307, &target)).await;
     let both = egress(&format!("{},{}", server.entry(), other.entry()));
     let headers = vec![
         EgressHeader::new("authorization", "Bearer x"),
@@ -208,9 +208,9 @@ async fn redirect_to_another_origin_drops_credentials() {
 
 #[tokio::test]
 async fn connection_uses_only_the_checked_address() {
-    let here = WebServer::start(|_| WebAnswer::redirect(302, "/again")).await;
+    let here = WebServer::start(|_| WebResponse::redirect(302, "/again")).await;
     let port = here.address.port();
-    let there = WebServer::start_at(&format!("127.0.0.2:{port}"), |_| WebAnswer::status(200)).await;
+    let there = WebServer::start_at(&format!("127.0.0.2:{port}"), |_| WebResponse::status(200)).await;
     let url = format!("http://moves.example:{port}/");
 
     let resolver = PreparedResolver::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
@@ -247,16 +247,16 @@ async fn connection_uses_only_the_checked_address() {
 #[tokio::test]
 async fn response_size_and_time_are_limited() {
     let server = WebServer::start(|request| match request.target.as_str() {
-        "/exact" => WebAnswer::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES]),
-        "/large" => WebAnswer::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES + 1]),
-        "/endless" => WebAnswer::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
-        "/gzip" => WebAnswer::with(200, &[("content-encoding", "gzip")], b"\x1f\x8b not really"),
-        "/silent" => WebAnswer::Silence(Vec::new()),
-        "/stalls" => WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()),
-        "/cut" => WebAnswer::Whole(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()),
-        "/headers" => WebAnswer::Endless(b"HTTP/1.1 200 OK\r\nx: ".to_vec()),
-        "/many" => WebAnswer::Whole(format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(5000)).into_bytes()),
-        _ => WebAnswer::Whole(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()),
+        "/exact" => WebResponse::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES]),
+        "/large" => WebResponse::with(200, &[], &vec![b'x'; MAX_RESPONSE_BYTES + 1]),
+        "/endless" => WebResponse::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
+        "/gzip" => WebResponse::with(200, &[("content-encoding", "gzip")], b"\x1f\x8b not really"),
+        "/silent" => WebResponse::Hang(Vec::new()),
+        "/stalls" => WebResponse::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()),
+        "/cut" => WebResponse::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()),
+        "/headers" => WebResponse::Endless(b"HTTP/1.1 200 OK\r\nx: ".to_vec()),
+        "/many" => WebResponse::Raw(format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(5000)).into_bytes()),
+        _ => WebResponse::Raw(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()),
     })
     .await;
     let egress = egress(&server.entry());
@@ -297,8 +297,8 @@ async fn response_size_and_time_are_limited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn proxy_variables_of_the_environment_are_ignored() {
-    let proxy = WebServer::start(|_| WebAnswer::status(502)).await;
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let proxy = WebServer::start(|_| WebResponse::status(502)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let mut vars = ProgramVars::external(&Postgres::shared().platform_database().await)
         .set("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())
         .set("ATLASHUB_DISK_LOW_PERCENT", "0");

@@ -48,13 +48,13 @@ async fn verify(arguments: &VerifyArguments, running: &RunningServices) -> Resul
         verified = verify_stored(&store, &restorer, &backup, Uuid::now_v7()) => Some(verified),
         _ = tokio::signal::ctrl_c() => None,
     };
-    restorer.wait_for_removals().await;
+    restorer.wait_for_cleanup().await;
     let Some(verified) = verified else { return Err(CommandError::failed("The verification was interrupted.")) };
-    let verification = verified.map_err(|error| failed(&format!("Backup {id} is not verified"), error.into()))?;
+    let verification = verified.map_err(|error| failed(&format!("Backup {id} could not be verified"), error.into()))?;
     if verification.differences.is_empty()
         && let Err(error) = mark_verified(services.database_url.expose(), id).await
     {
-        // The platform database may be lost.
+        // Verification must also work when the platform database is lost.
         tracing::info!(%error, "the backup could not be marked as verified in the catalogue");
     }
     print(&verification, id, &backup.manifest.target, arguments.json);
@@ -82,7 +82,7 @@ fn print(verification: &BackupVerification, id: Uuid, target: &str, json: bool) 
         "{id}  {target}  {state}: {tables} tables, {rows} rows, {size_bytes} bytes in {:.1} s",
         duration.as_secs_f64()
     );
-    let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
+    let rows = |rows: Option<u64>| rows.map_or_else(|| "table missing".to_owned(), |rows| format!("{rows} rows"));
     for difference in differences {
         let (expected, found) = (rows(difference.expected), rows(difference.found));
         print_stdout!("  {}.{}: {expected} expected, {found} found", difference.schema, difference.table);

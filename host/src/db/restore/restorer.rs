@@ -124,7 +124,7 @@ impl Restorer {
     }
 
     /// Waits until dropped scratch databases are removed. Call it before the process exits.
-    pub async fn wait_for_removals(&self) {
+    pub async fn wait_for_cleanup(&self) {
         self.server.removals.close();
         self.server.removals.wait().await;
     }

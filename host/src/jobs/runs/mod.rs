@@ -1,11 +1,11 @@
 //! The history of runs.
 //!
 //! Reading order: `queries`, `access` (reads and cancels a run), `output` (log and progress of a running run, in
-//! memory), `log` (reads stored logs and puts long ones into the object store), `log_stream` (follows a log), `lease`
-//! (fences writes on behalf of a run), `retention`, `routes`.
+//! memory), `log` (reads stored logs and puts long ones into the object store), `log_stream` (follows a log),
+//! `lease_fence` (rejects writes of a run that lost its lease), `retention`, `routes`.
 
 mod access;
-mod lease;
+mod lease_fence;
 pub(super) mod log;
 mod log_stream;
 pub(super) mod output;

@@ -38,7 +38,7 @@ impl maintenance::HostWithStore<RunState> for Host {
             maintenance::Sweep::OrphanMetadata => sweep_storage(&services.storage, StorageSweep::OrphanMetadata).await,
             maintenance::Sweep::ExpiredKeys(days) => {
                 let days = check_days(days, MIN_KEY_DAYS)?;
-                row_report(projects::remove_ended_keys(&services.platform, days, BATCH_ROWS).await)
+                row_report(projects::remove_expired_or_revoked_keys(&services.platform, days, BATCH_ROWS).await)
             }
             maintenance::Sweep::OldAuditEntries(days) => {
                 let days = check_days(days, MIN_AUDIT_DAYS)?;

@@ -40,7 +40,7 @@ pub enum Refusal {
     #[error("the manifest is invalid: {0}")]
     Manifest(String),
     #[error("the manifest names the plugin `{manifest}`, but the file is `{file}.wasm`; rename the file")]
-    OtherName { file: String, manifest: String },
+    NameMismatch { file: String, manifest: String },
     #[error("serial {0} is above the maximum of 2^63 - 1")]
     SerialTooHigh(u64),
     #[error("serial {serial} is below {highest}, which ran here before; older serials are not loaded")]

@@ -52,7 +52,7 @@ pub(in crate::plugins) async fn approve(
     let ApprovalRequest { plugin, previous, request, approved_by } = approval;
     let sha256 = hex::encode(plugin.sha256());
     if request.sha256.as_ref().is_some_and(|expected| !expected.eq_ignore_ascii_case(&sha256)) {
-        return Err(PluginError::OtherFile { name: plugin.name().to_owned(), sha256 });
+        return Err(PluginError::FileChanged { name: plugin.name().to_owned(), sha256 });
     }
     let requested = requested_scopes(&plugin.facts().manifest);
     let granted = match (&request.granted, previous) {

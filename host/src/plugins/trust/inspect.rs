@@ -80,10 +80,10 @@ fn inspect_signed(
     let key_id = signature.key_id().to_owned();
     inspection.key_id = Some(key_id.clone());
     signature.check(find_trusted_key(&key_id, trust)?, &file.bytes)?;
-    // The bytes are parsed only now: before, anybody could have written them.
+    // Parsed only after the signature check, because unsigned bytes are untrusted.
     let facts = ComponentFacts::read(&file.bytes)?;
     if facts.manifest.name != file.name {
-        return Err(Refusal::OtherName { file: file.name.clone(), manifest: facts.manifest.name });
+        return Err(Refusal::NameMismatch { file: file.name.clone(), manifest: facts.manifest.name });
     }
     if i64::try_from(facts.manifest.serial).is_err() {
         return Err(Refusal::SerialTooHigh(facts.manifest.serial));

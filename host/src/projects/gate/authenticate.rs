@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Caller, RateLimits, RefusalLimit, UserTokens, cors};
+use super::{Caller, RateLimits, UserTokens, WrongKeyLimit, cors};
 use crate::{
     error::{ApiError, ApiResult, Code},
     http::ClientAddress,
@@ -20,7 +20,7 @@ pub struct PublicGate {
     pub keys: KeyCache,
     pub limits: RateLimits,
     pub tokens: UserTokens,
-    pub refusals: RefusalLimit,
+    pub refusals: WrongKeyLimit,
 }
 
 /// Middleware: responds to preflights, checks key, origin, rate and user token, and adds the [`Caller`] to the request.

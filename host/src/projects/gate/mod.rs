@@ -17,6 +17,6 @@ pub(super) use signing_keys::SEALED_SIGNING_KEY;
 
 pub use authenticate::{PublicGate, authenticate};
 pub use caller::{Caller, SecretCaller, UserClaims};
-pub use rate_limit::{RateLimits, RefusalLimit};
+pub use rate_limit::{RateLimits, WrongKeyLimit};
 pub use signing_keys::{SigningKey, signing_key};
 pub use user_tokens::UserTokens;

@@ -1,4 +1,5 @@
-//! Rate limits: requests per project and kind of key, and wrong keys per client address.
+//! Rate limits: requests per project and kind of key (`ATLASHUB_RATE_LIMIT_*`, read in `config/limits.rs`), and wrong
+//! keys per client address ([`MAX_WRONG_KEYS_PER_SECOND`]).
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc};
 
@@ -14,7 +15,9 @@ use crate::{
     http::ClientAddress,
 };
 
-/// Number of client addresses from which [`RefusalLimit`] drops those without recent refusals.
+/// Wrong API keys per second and client address. Bursts of twice that are allowed.
+const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Number of client addresses from which [`WrongKeyLimit`] drops those without recent refusals.
 const MAX_IDLE_ADDRESSES: usize = 10_000;
 
 /// Limits the requests per second of each project and kind of key. Bursts of twice that are allowed.
@@ -48,14 +51,15 @@ impl RateLimits {
 
 /// Limits how many wrong keys one address may try, so that guessing does not load the database.
 #[derive(Clone)]
-pub struct RefusalLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
+pub struct WrongKeyLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
 
-impl RefusalLimit {
-    /// Allows this many wrong keys per second and address, in bursts of twice that.
-    pub fn per_second(rate: NonZeroU32) -> Self {
-        Self(Arc::new(limiter(rate)))
+impl Default for WrongKeyLimit {
+    fn default() -> Self {
+        Self(Arc::new(limiter(MAX_WRONG_KEYS_PER_SECOND)))
     }
+}
 
+impl WrongKeyLimit {
     /// Counts a wrong key.
     ///
     /// # Errors

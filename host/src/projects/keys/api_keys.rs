@@ -116,8 +116,8 @@ pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> Ap
 }
 
 /// Deletes up to `limit` keys that expired or were revoked at least `days` ago. Returns their number.
-pub async fn remove_ended_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
-    queries::remove_ended_keys(platform, days, limit).await
+pub async fn remove_expired_or_revoked_keys(platform: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    queries::remove_expired_or_revoked_keys(platform, days, limit).await
 }
 
 /// Returns the name without spaces around it.

@@ -11,5 +11,5 @@ pub(super) mod routes;
 pub(super) use api_keys::{check_name, generate_key, new_key};
 pub(super) use queries::{insert_key, notify_project_changed};
 
-pub use api_keys::remove_ended_keys;
+pub use api_keys::remove_expired_or_revoked_keys;
 pub use cache::KeyCache;

@@ -177,7 +177,7 @@ async fn notify(db: impl PgExecutor<'_>, payload: &str) -> Result<(), sqlx::Erro
 }
 
 /// Deletes up to `limit` keys that ended at least `days` ago. Returns their number.
-pub(super) async fn remove_ended_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+pub(super) async fn remove_expired_or_revoked_keys(pool: &PgPool, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let result = sqlx::query(
         "DELETE FROM api_keys WHERE id IN
              (SELECT id FROM api_keys

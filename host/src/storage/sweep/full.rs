@@ -11,12 +11,12 @@ use crate::error::ApiResult;
 /// Records per query.
 const BATCH_SIZE: i64 = 500;
 
-/// What a full sweep did.
+/// Result of a full sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FullSweepReport {
     /// Records compared with the store.
     pub checked: u64,
-    /// Uploads that were found to have arrived.
+    /// Uploads newly confirmed, because their object exists.
     pub confirmed: u64,
     /// Objects removed because they were larger than was signed for.
     pub oversize_removed: u64,
@@ -26,9 +26,9 @@ pub struct FullSweepReport {
     pub uploads_aborted: u64,
 }
 
-/// Sweeps all projects once. May run at any time and on several nodes at once. Stops at the first error; the next
+/// Removes expired storage data of all projects. May run at any time and on several nodes at once. Stops at the first error; the next
 /// sweep continues.
-pub async fn full_sweep(state: &StorageState) -> ApiResult<FullSweepReport> {
+pub async fn sweep_all_projects(state: &StorageState) -> ApiResult<FullSweepReport> {
     let mut report = FullSweepReport::default();
     let mut after = FileCursor::default();
     loop {

@@ -14,4 +14,4 @@ mod queries;
 mod stale_uploads;
 
 pub use batch::{StorageSweep, SweepReport, sweep};
-pub use full::{FullSweepReport, full_sweep};
+pub use full::{FullSweepReport, sweep_all_projects};

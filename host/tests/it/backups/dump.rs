@@ -103,7 +103,7 @@ pub(crate) fn pg_dump_processes(project: &TestProject) -> Vec<i32> {
 }
 
 /// Waits until no `pg_dump` process and no session of the backup role is left.
-pub(crate) async fn until_no_dump_runs(app: &TestApp, project: &TestProject) {
+pub(crate) async fn wait_until_no_dump_is_running(app: &TestApp, project: &TestProject) {
     eventually("the end of every dump", async || {
         let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
             .bind(format!("proj_{}_backup", project.id))
@@ -202,7 +202,7 @@ async fn rows_are_counted_in_the_dumped_snapshot() {
     let info = outcome.unwrap();
     let dumped = counted(&info, "debit");
     assert_eq!(counted(&info, "credit"), dumped);
-    assert!(dumped < written, "nothing was written meanwhile: {dumped} of {written}");
+    assert!(dumped < written, "no rows were written during the dump: {dumped} of {written}");
     let mut copy = restored(&archive).await;
     for table in ["debit", "credit"] {
         assert_eq!(rows(&mut copy, table).await.len() as u64, dumped, "{table}");
@@ -223,7 +223,7 @@ async fn killed_pg_dump_stores_no_backup() {
     let error = store_dump(&app, dump, &key).await.err().unwrap();
     assert!(matches!(error, DumpError::Failed(_)), "{error:?}");
     assert_eq!(app.app.store().head(PLATFORM_BUCKET, &key).await.unwrap(), None);
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn terminated_session_fails_the_dump() {
     assert_eq!(ended, [true, true], "one for pg_dump, one for the rows");
     let (_, outcome) = read_dump(dump).await;
     assert!(outcome.is_err());
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
 }
 
 #[tokio::test]
@@ -254,20 +254,20 @@ async fn dropping_a_dump_kills_pg_dump() {
     assert!(first.bytes.next().await.unwrap().is_ok());
     assert_eq!(pg_dump_processes(&project).len(), 1);
     drop(first);
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
 
     // Without the bytes, the outcome is an error.
     let Dump { mut bytes, outcome } = dump(&app, &name(&project)).await.unwrap();
     assert!(bytes.next().await.unwrap().is_ok());
     drop(bytes);
     assert!(matches!(outcome.await, Err(DumpError::Abandoned)));
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
 
     // Without the outcome, the bytes end.
     let Dump { mut bytes, outcome } = dump(&app, &name(&project)).await.unwrap();
     drop(outcome);
     while let Some(Ok(_)) = bytes.next().await {}
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn unreadable_table_fails_before_the_first_byte() {
         DumpError::Refused(message) => assert!(message.contains("not_the_owners"), "{message}"),
         error => panic!("{error:?}"),
     }
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
     let unknown = DatabaseName::Project("nosuchproject".to_owned());
     assert!(matches!(dump(&app, &unknown).await.err().unwrap(), DumpError::Gone));
 }

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    backups::dump::{LARGE, pg_dump_processes, until_no_dump_runs},
+    backups::dump::{LARGE, pg_dump_processes, wait_until_no_dump_is_running},
     support::{ProgramVars, TestApp, TestProject, eventually},
 };
 
@@ -80,7 +80,7 @@ async fn cancelled_backup_leaves_no_process_or_object() {
     let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
     assert!(status.is_success(), "{body}");
     assert_eq!(ended_run(&app, &run).await["status"], "cancelled");
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
     assert!(pg_dump_processes(&project).is_empty());
     assert_eq!(listed(&app, &project).await.len(), 0);
 }

@@ -70,7 +70,7 @@ async fn until_listed(client: &Client, column: &str) {
 }
 
 #[tokio::test]
-async fn schema_changes_take_effect() {
+async fn schema_change_applies_to_the_next_request_or_within_a_second() {
     let app = TestApp::start().await;
     let project = app.create_project("changing").await;
     let secret = project.secret();
@@ -81,7 +81,7 @@ async fn schema_changes_take_effect() {
     };
     let (status, _) = secret.get("/v1/db/t").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    // An unknown name makes the schema cache check at once.
+    // An unknown name makes the schema cache reload immediately.
     project.sql("create table t (id int primary key, a text); insert into t values (1, 'x')").await;
     let body = until_status(StatusCode::OK, async || secret.get("/v1/db/t").await).await;
     assert_eq!(body["rows"], json!([{ "id": 1, "a": "x" }]));
@@ -104,7 +104,7 @@ async fn schema_changes_take_effect() {
     assert_eq!(rows("/v1/db/u?eq.id=2").await, json!([{ "id": "2", "c": 6 }]));
     project.sql("drop table u; create type mood as enum ('ok'); create table u (id int primary key, m mood)").await;
     assert_eq!(rows("/v1/db/u").await, json!([]));
-    // A change that makes no statement fail takes effect within a second.
+    // If no statement fails, a schema change takes effect within a second.
     project.sql("alter table u add d int").await;
     until_listed(&secret, "d").await;
     let (_, body) = secret.post("/v1/db/u", json!({ "rows": [{ "id": 1, "m": "ok" }] })).await;

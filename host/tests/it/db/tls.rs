@@ -4,7 +4,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Authority, MailServer, MailTls, TestApp, WebAnswer, WebServer, eventually};
+use crate::support::{Authority, MailServer, MailTls, TestApp, WebResponse, WebServer, eventually};
 
 /// Starts a platform that may connect to loopback and trusts the given authority.
 async fn app_that_trusts(authority: Option<&Authority>) -> TestApp {
@@ -47,7 +47,7 @@ async fn test_channel(app: &TestApp, channel: Value) -> Value {
 #[tokio::test]
 async fn https_job_accepts_certificate_of_configured_authority() {
     let authority = Authority::new();
-    let answer = |_: &_| WebAnswer::with(200, &[], b"hello");
+    let answer = |_: &_| WebResponse::with(200, &[], b"hello");
     let server = WebServer::start_tls(authority.server("127.0.0.1"), answer).await;
     let other_name = WebServer::start_tls(authority.server("localhost"), answer).await;
     let untrusted = WebServer::start_tls(Authority::new().server("127.0.0.1"), answer).await;
@@ -76,7 +76,7 @@ async fn https_job_accepts_certificate_of_configured_authority() {
 #[tokio::test]
 async fn without_ca_file_only_public_authorities_are_trusted() {
     let authority = Authority::new();
-    let server = WebServer::start_tls(authority.server("127.0.0.1"), |_| WebAnswer::status(200)).await;
+    let server = WebServer::start_tls(authority.server("127.0.0.1"), |_| WebResponse::status(200)).await;
     let app = app_that_trusts(None).await;
     let run = run_of_job(&app, &server.url("/")).await;
     assert_eq!(run["status"], "fail", "{run}");

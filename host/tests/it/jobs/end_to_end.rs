@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Postgres, ProgramVars, TestApp, WebAnswer, WebServer, eventually};
+use crate::support::{Client, Postgres, ProgramVars, TestApp, WebResponse, WebServer, eventually};
 
 /// Waits for the run to end and returns it.
 async fn ended(admin: &Client, run: &str) -> Value {
@@ -30,8 +30,8 @@ async fn begin(admin: &Client, job: &str) -> String {
 #[tokio::test]
 async fn http_job_sends_its_secrets_and_never_logs_them() {
     let server = WebServer::start(|request| match request.target.as_str() {
-        "/fails" => WebAnswer::status(500),
-        _ => WebAnswer::with(200, &[("content-type", "text/plain")], b"Bearer hunter2hunter2 was here"),
+        "/fails" => WebResponse::status(500),
+        _ => WebResponse::with(200, &[("content-type", "text/plain")], b"Bearer hunter2hunter2 was here"),
     })
     .await;
     let app =
@@ -77,7 +77,7 @@ async fn secrets_in_a_response_are_redacted_before_truncation() {
             "/echo" => request.body.clone(),
             _ => format!("{}{token}", ".".repeat(4090)),
         };
-        WebAnswer::with(200, &[("content-type", "text/plain")], answer.as_bytes())
+        WebResponse::with(200, &[("content-type", "text/plain")], answer.as_bytes())
     })
     .await;
     let app =
@@ -101,13 +101,13 @@ async fn secrets_in_a_response_are_redacted_before_truncation() {
 #[tokio::test]
 async fn http_job_follows_redirects_and_fails_if_they_do_not_end() {
     let server = WebServer::start(|request| match request.target.as_str() {
-        "/first" => WebAnswer::redirect(302, "/second"),
-        "/second" => WebAnswer::redirect(307, "/gone"),
-        "/gone" => WebAnswer::status(404),
-        "/moved" => WebAnswer::redirect(301, "/fine"),
-        "/same" => WebAnswer::status(304),
-        "/for-ever" => WebAnswer::redirect(302, "/for-ever"),
-        _ => WebAnswer::status(204),
+        "/first" => WebResponse::redirect(302, "/second"),
+        "/second" => WebResponse::redirect(307, "/gone"),
+        "/gone" => WebResponse::status(404),
+        "/moved" => WebResponse::redirect(301, "/fine"),
+        "/same" => WebResponse::status(304),
+        "/for-ever" => WebResponse::redirect(302, "/for-ever"),
+        _ => WebResponse::status(204),
     })
     .await;
     let app =
@@ -126,7 +126,7 @@ async fn http_job_follows_redirects_and_fails_if_they_do_not_end() {
 
 #[tokio::test]
 async fn http_job_to_a_forbidden_host_fails() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", "*").start().await;
     let job = json!({ "name": "inside", "type": "http", "scheduleCron": "@daily", "httpUrl": server.url("/") });
     let job = create(&app.admin(), job).await;
@@ -137,7 +137,7 @@ async fn http_job_to_a_forbidden_host_fails() {
 
 #[tokio::test]
 async fn scheduled_plugin_jobs_run_when_due() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app =
         TestApp::builder().first_party_plugins().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
     let admin = app.admin();
@@ -196,10 +196,11 @@ async fn first_party_plugin_jobs_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn run_of_a_killed_server_fails_and_is_retried() {
-    let held = WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_vec());
+    let held = WebResponse::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_vec());
     let held = std::sync::Mutex::new(Some(held));
     // The first request gets an incomplete response, later ones a complete one.
-    let server = WebServer::start(move |_| held.lock().unwrap().take().unwrap_or_else(|| WebAnswer::status(204))).await;
+    let server =
+        WebServer::start(move |_| held.lock().unwrap().take().unwrap_or_else(|| WebResponse::status(204))).await;
     let url = Postgres::shared().platform_database().await;
     let vars = ProgramVars::external(&url)
         .set("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())

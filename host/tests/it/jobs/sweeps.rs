@@ -28,7 +28,7 @@ async fn paths(app: &TestApp, project: &TestProject) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn expired_uploads_are_removed_and_used_ones_kept() {
+async fn unused_expired_uploads_are_removed_and_completed_ones_kept() {
     let app = TestApp::start().await;
     let project = app.create_project("unused").await;
     project.secret().sign("never.txt", json!({})).await;
@@ -78,7 +78,7 @@ async fn metadata_of_missing_objects_is_removed() {
 }
 
 #[tokio::test]
-async fn keys_that_ended_long_ago_are_removed() {
+async fn keys_expired_or_revoked_before_cutoff_are_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("old keys").await;
     let create = async |name: &str| {
@@ -99,9 +99,9 @@ async fn keys_that_ended_long_ago_are_removed() {
     .await
     .unwrap();
     // A sweep removes no more than the requested number.
-    assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
-    assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
-    assert_eq!(projects::remove_ended_keys(app.app.platform(), 10, 1).await.unwrap(), 0);
+    assert_eq!(projects::remove_expired_or_revoked_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
+    assert_eq!(projects::remove_expired_or_revoked_keys(app.app.platform(), 10, 1).await.unwrap(), 1);
+    assert_eq!(projects::remove_expired_or_revoked_keys(app.app.platform(), 10, 1).await.unwrap(), 0);
     let names: Vec<String> =
         sqlx::query_scalar("SELECT name FROM api_keys WHERE project_id = $1 AND name <> 'default' ORDER BY name")
             .bind(&project.id)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     notifications::delivery::{app_for, create_channel},
-    support::{MailServer, TestApp, WebAnswer, WebServer, eventually},
+    support::{MailServer, TestApp, WebResponse, WebServer, eventually},
 };
 
 const SECRET: &str = "a-secret-of-the-test";
@@ -126,9 +126,9 @@ async fn invalid_channel_is_rejected_with_reason() {
 #[tokio::test]
 async fn channel_test_returns_the_result() {
     let server = WebServer::start(|request| match request.target.as_str() {
-        "/gone" => WebAnswer::with(404, &[], b"{\"message\": \"Unknown Webhook\"}"),
-        "/moved" => WebAnswer::redirect(302, "https://elsewhere.example/"),
-        _ => WebAnswer::status(204),
+        "/gone" => WebResponse::with(404, &[], b"{\"message\": \"Unknown Webhook\"}"),
+        "/moved" => WebResponse::redirect(302, "https://elsewhere.example/"),
+        _ => WebResponse::status(204),
     })
     .await;
     let app = app_for(&server.entry()).await;
@@ -154,7 +154,7 @@ async fn channel_test_returns_the_result() {
     let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
     assert_eq!(tested["error"], "It answered 302, a redirect. Redirects are not followed.");
     // A private address that is not in the allowlist.
-    let other = WebServer::start(|_| WebAnswer::status(204)).await;
+    let other = WebServer::start(|_| WebResponse::status(204)).await;
     let (tested, _) = test(&create_channel(&app, webhook(&other.url("/secret-path"))).await).await;
     let error = tested["error"].as_str().unwrap();
     assert!(error.contains("+private") && error.contains("ATLASHUB_HTTP_ALLOWED_HOSTS"), "{error}");
@@ -232,7 +232,7 @@ async fn channels_are_resealed_with_a_new_master_key() {
 
 #[tokio::test]
 async fn low_disk_is_reported_once_until_it_recovers() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     create_channel(&app, webhook(&server.url("/"))).await;
     let state = NotificationState::from_ref(&app.app);

@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::{MailServer, TestApp, WebAnswer, WebRequest, WebServer, eventually};
+use crate::support::{MailServer, TestApp, WebRequest, WebResponse, WebServer, eventually};
 
 pub(crate) const SECRET: &str = "a-secret-of-the-test";
 
@@ -69,7 +69,7 @@ pub(crate) fn assert_signed(request: &WebRequest) {
 
 #[tokio::test]
 async fn webhook_receives_subscribed_events_with_signature() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     let project = app.create_project("Shop").await;
     let channel = create_channel(
@@ -105,12 +105,12 @@ async fn discord_rate_limit_delays_the_retry() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let server = WebServer::start(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
-        0 => WebAnswer::with(
+        0 => WebResponse::with(
             429,
             &[("retry-after", "3600")],
             br#"{"message": "You are being rate limited.", "retry_after": 0.3, "global": false}"#,
         ),
-        _ => WebAnswer::status(204),
+        _ => WebResponse::status(204),
     })
     .await;
     let app = app_for(&server.entry()).await;
@@ -179,9 +179,9 @@ async fn email_is_sent_as_plain_text() {
 
 #[tokio::test]
 async fn hanging_or_failing_channel_does_not_delay_others() {
-    let hanging = WebServer::start(|_| WebAnswer::Silence(Vec::new())).await;
-    let failing = WebServer::start(|_| WebAnswer::status(503)).await;
-    let working = WebServer::start(|_| WebAnswer::status(204)).await;
+    let hanging = WebServer::start(|_| WebResponse::Hang(Vec::new())).await;
+    let failing = WebServer::start(|_| WebResponse::status(503)).await;
+    let working = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&[hanging.entry(), failing.entry(), working.entry()].join(",")).await;
     for server in [&hanging, &failing, &working] {
         create_webhook(&app, &server.url("/")).await;

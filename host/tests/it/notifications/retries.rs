@@ -13,7 +13,7 @@ use sqlx::Connection as _;
 
 use crate::{
     notifications::delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states},
-    support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, TestApp, WAIT_TIMEOUT, WebAnswer, WebServer, eventually},
+    support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, TestApp, WAIT_TIMEOUT, WebResponse, WebServer, eventually},
 };
 
 /// Makes all pending deliveries due.
@@ -30,7 +30,7 @@ async fn make_due(app: &TestApp) {
 
 #[tokio::test]
 async fn repeated_notifications_are_merged_with_a_count() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     create_webhook(&app, &server.url("/")).await;
     let notifier = app.app.notifier();
@@ -82,7 +82,7 @@ async fn failed_delivery_is_retried_up_to_the_limit() {
     let broken = Arc::new(AtomicBool::new(true));
     let (seen, app_broken) = (broken.clone(), broken.clone());
     let server =
-        WebServer::start(move |_| WebAnswer::status(if seen.load(Ordering::SeqCst) { 500 } else { 204 })).await;
+        WebServer::start(move |_| WebResponse::status(if seen.load(Ordering::SeqCst) { 500 } else { 204 })).await;
     let app = app_for(&server.entry()).await;
     let channel = create_webhook(&app, &server.url("/")).await;
     let path = format!("/admin/v1/notifications/{}", channel["id"].as_str().unwrap());
@@ -159,7 +159,7 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
 
 #[tokio::test]
 async fn each_notification_is_delivered_by_one_node() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     let mut nodes = Vec::new();
     for _ in 0..2 {
@@ -215,8 +215,8 @@ async fn delivery_interrupted_by_a_crash_is_retried_after_restart() {
     let hangs = Arc::new(AtomicBool::new(true));
     let seen = hangs.clone();
     let server = WebServer::start(move |_| match seen.load(Ordering::SeqCst) {
-        true => WebAnswer::Silence(Vec::new()),
-        false => WebAnswer::status(204),
+        true => WebResponse::Hang(Vec::new()),
+        false => WebResponse::status(204),
     })
     .await;
     let database = Postgres::shared().platform_database().await;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     notifications::delivery::{app_for, create_channel},
     support::{
-        TestApp, WebAnswer, WebServer, eventually,
+        TestApp, WebResponse, WebServer, eventually,
         guests::{Guest, GuestRun, names, unused_services},
     },
 };
@@ -162,7 +162,7 @@ async fn guest_reads_the_settings_of_its_approval() {
 
 #[tokio::test]
 async fn messages_reach_the_owner_up_to_the_maximum() {
-    let server = WebServer::start(|_| WebAnswer::status(204)).await;
+    let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
     let channel = json!({
         "name": "Hook", "kind": "webhook", "events": ["plugin"], "url": server.url("/"),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     notifications::delivery::create_channel,
     support::{
-        TestApp, WebAnswer, WebServer, eventually,
+        TestApp, WebResponse, WebServer, eventually,
         guests::built,
         plugin_files::{Author, PluginFolder, approve, until_state},
     },
@@ -79,9 +79,9 @@ async fn hello_report_stores_tables_of_every_project() {
 
 #[tokio::test]
 async fn uptime_check_notifies_owner_when_site_goes_down_and_recovers() {
-    let (status, hook) = (Arc::new(AtomicU16::new(200)), WebServer::start(|_| WebAnswer::status(204)).await);
+    let (status, hook) = (Arc::new(AtomicU16::new(200)), WebServer::start(|_| WebResponse::status(204)).await);
     let current = Arc::clone(&status);
-    let site = WebServer::start(move |_| WebAnswer::status(current.load(Ordering::SeqCst))).await;
+    let site = WebServer::start(move |_| WebResponse::status(current.load(Ordering::SeqCst))).await;
     let folder = PluginFolder::new();
     let app = app_with_example(&folder, "uptime-check", &format!("{},{}", site.entry(), hook.entry())).await;
     let channel = json!({

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    Store, TestApp, TestProject, WebAnswer, WebServer, eventually,
+    Store, TestApp, TestProject, WebResponse, WebServer, eventually,
     guests::{GuestRun, built, call},
 };
 
@@ -295,8 +295,8 @@ async fn run_stopped_during_a_transfer_leaves_no_upload() {
 #[tokio::test]
 async fn run_stopped_during_a_request_closes_its_connection() {
     let server = WebServer::start(|request| match request.target.as_str() {
-        "/nothing" => WebAnswer::Silence(Vec::new()),
-        _ => WebAnswer::Silence(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe".to_vec()),
+        "/nothing" => WebResponse::Hang(Vec::new()),
+        _ => WebResponse::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe".to_vec()),
     })
     .await;
     let app = TestApp::builder().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;
@@ -366,7 +366,7 @@ async fn secret_reaches_the_server_and_is_redacted_everywhere_else() {
     // The server echoes the secret in a header and in the body.
     let server = WebServer::start(|request| {
         let token = request.header("token").unwrap_or_default();
-        WebAnswer::with(200, &[("x-echo", token)], format!("received {token}").as_bytes())
+        WebResponse::with(200, &[("x-echo", token)], format!("received {token}").as_bytes())
     })
     .await;
     let app = TestApp::builder().var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry()).start().await;

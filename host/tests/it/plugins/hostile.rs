@@ -206,11 +206,18 @@ async fn result_outside_of_the_guest_memory_traps() {
 
 #[tokio::test]
 async fn import_without_grant_can_not_be_linked() {
-    let component = NOTIFY.bytes();
-    let compiled = compile(&component).await.unwrap();
-    assert_eq!(*compiled.imports(), names(&["notify"]));
-    assert!(compiled.capabilities().contains(&Capability::Notify));
-    let failure = GuestRun::new(&component).await.failure().await;
+    for capability in Capability::ALL {
+        let interface = capability.as_str();
+        // The refusal must not depend on which functions are used.
+        let imports = format!(r#"(import "atlashub:plugin/{interface}@0.1.0" (instance))"#);
+        let component = Guest { imports: &imports, ..Guest::default() }.bytes();
+        let compiled = compile(&component).await.unwrap();
+        assert_eq!(*compiled.imports(), names(&[interface]));
+        let failure = GuestRun::new(&component).await.failure().await;
+        let expected = format!("it imports `{interface}`, which the owner did not grant");
+        assert!(failure.contains(&expected), "{failure}");
+    }
+    let failure = GuestRun::new(&NOTIFY.bytes()).await.failure().await;
     assert!(failure.contains("it imports `notify`, which the owner did not grant"), "{failure}");
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    backups::dump::{LARGE, pg_dump_processes, restored, until_no_dump_runs},
+    backups::dump::{LARGE, pg_dump_processes, restored, wait_until_no_dump_is_running},
     support::{Store, TestApp, TestProject, eventually, guests::GuestRun},
 };
 
@@ -137,7 +137,7 @@ async fn guest_that_traps_during_a_transfer_leaves_nothing() {
         let guest = guest(&app, &[&database], &[&store], "trap-in-stream", params).await;
         assert!(matches!(guest.run().await, Err(RunFailure::Failed { .. })), "{of}");
     }
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
     until_nothing_is_left(&bucket, "uploads/never.bin").await;
 }
 
@@ -167,7 +167,7 @@ async fn cancelled_dump_leaves_nothing() {
     .await;
     cancel.cancel();
     assert_eq!(running.await.unwrap(), Err(RunFailure::Cancelled));
-    until_no_dump_runs(&app, &project).await;
+    wait_until_no_dump_is_running(&app, &project).await;
     assert_eq!(pg_dump_processes(&project), [] as [i32; 0]);
     until_nothing_is_left(PLATFORM_BUCKET, &key).await;
 }

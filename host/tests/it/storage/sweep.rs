@@ -1,6 +1,6 @@
 //! The full sweep: removes what no request would find.
 
-use atlashub::storage::{StorageState, full_sweep};
+use atlashub::storage::{StorageState, sweep_all_projects};
 use axum::extract::FromRef;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn full_sweep_removes_oversize_objects() {
     must_send(&signed, "1234").await;
     let signed = project.secret().sign("right.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
-    let report = full_sweep(&storage_state(&app)).await.unwrap();
+    let report = sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!((report.oversize_removed, report.confirmed, report.records_removed), (1, 1, 0));
     let bucket = format!("proj-{}", project.id);
     assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
@@ -50,12 +50,12 @@ async fn full_sweep_removes_oversize_objects() {
     // A URL can be used again until it expires. The record is compared once more after that, and then no longer.
     let signed = project.secret().sign("replayed.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
-    assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().confirmed, 1);
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().confirmed, 1);
     must_send(&signed, "1234").await;
     backdate_records(&app, &project, 2).await;
-    let report = full_sweep(&storage_state(&app)).await.unwrap();
+    let report = sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!((report.checked, report.oversize_removed), (2, 1));
-    assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().checked, 0);
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().checked, 0);
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn full_sweep_removes_records_of_unused_uploads_only() {
     must_send(&signed, "x").await;
     backdate_records(&app, &project, 2).await;
     // The URL has expired, but an upload that began in time may still be running.
-    let report = full_sweep(&storage_state(&app)).await.unwrap();
+    let report = sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!((report.confirmed, report.records_removed), (1, 0));
     backdate_records(&app, &project, 24).await;
-    let report = full_sweep(&storage_state(&app)).await.unwrap();
+    let report = sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!(report.records_removed, 1);
     assert_eq!(paths(&app, &project).await, [("came.txt".to_owned(), "stored".to_owned())]);
     assert_eq!(project.secret().download("came.txt").await, b"x");
@@ -84,7 +84,7 @@ async fn full_sweep_keeps_object_whose_replacement_was_not_uploaded() {
     project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 3 })).await;
     for hours in [0, 2, 30] {
         backdate_records(&app, &project, hours).await;
-        assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().oversize_removed, 0);
+        assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().oversize_removed, 0);
     }
     assert_eq!(paths(&app, &project).await, [("x.txt".to_owned(), "stored".to_owned())]);
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
@@ -107,7 +107,7 @@ async fn objects_uploaded_without_a_signed_url_have_no_limit() {
         .post("/v1/storage/signed-upload", json!({ "bucket": "uploads", "path": "x.txt", "contentType": "a/b" }))
         .await;
     assert_eq!(status, StatusCode::CONFLICT);
-    full_sweep(&storage_state(&app)).await.unwrap();
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
     assert_eq!(project.secret().download("x.txt").await, b"put by hand, and longer");
 }
 
@@ -117,7 +117,7 @@ async fn multipart_uploads_are_kept_while_their_urls_are_valid() {
     let project = app.create_project("stale parts").await;
     let bucket = format!("proj-{}", project.id);
     project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
-    assert_eq!(full_sweep(&storage_state(&app)).await.unwrap().uploads_aborted, 0);
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().uploads_aborted, 0);
     let store = app.app.store();
     let yesterday = chrono::Utc::now() - chrono::Duration::days(1);
     assert_eq!(store.abort_uploads(&bucket, Some(yesterday)).await.unwrap(), 0);

@@ -30,4 +30,4 @@ pub use proxy::Proxy;
 pub use runner::{Attempt, JobsNode, TestRunner};
 pub use store::Store;
 pub use uploads::{Uploads, code, must_send, path_of, raw, send, upload_request};
-pub use web_server::{WebAnswer, WebRequest, WebServer};
+pub use web_server::{WebRequest, WebResponse, WebServer};

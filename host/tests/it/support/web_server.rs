@@ -37,16 +37,16 @@ impl WebRequest {
     }
 }
 
-pub enum WebAnswer {
+pub enum WebResponse {
     /// The bytes of a complete response.
-    Whole(Vec<u8>),
+    Raw(Vec<u8>),
     /// Bytes, followed by an endless repetition of a chunk.
     Endless(Vec<u8>),
     /// Bytes, after which the connection stays open.
-    Silence(Vec<u8>),
+    Hang(Vec<u8>),
 }
 
-impl WebAnswer {
+impl WebResponse {
     pub fn status(status: u16) -> Self {
         Self::with(status, &[], b"")
     }
@@ -57,7 +57,7 @@ impl WebAnswer {
             answer.push_str(&format!("{name}: {value}\r\n"));
         }
         answer.push_str("\r\n");
-        Self::Whole([answer.as_bytes(), body].concat())
+        Self::Raw([answer.as_bytes(), body].concat())
     }
 
     pub fn redirect(status: u16, location: &str) -> Self {
@@ -77,18 +77,18 @@ pub struct WebServer {
 }
 
 impl WebServer {
-    pub async fn start(answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static) -> Self {
+    pub async fn start(answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static) -> Self {
         Self::start_at("127.0.0.1:0", answer).await
     }
 
-    pub async fn start_at(address: &str, answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static) -> Self {
+    pub async fn start_at(address: &str, answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static) -> Self {
         Self::start_with(address, None, answer).await
     }
 
     /// Starts a server with TLS. Clients that disconnect before their first request are not counted.
     pub async fn start_tls(
         acceptor: TlsAcceptor,
-        answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static,
+        answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static,
     ) -> Self {
         Self::start_with("127.0.0.1:0", Some(acceptor), answer).await
     }
@@ -96,7 +96,7 @@ impl WebServer {
     async fn start_with(
         address: &str,
         acceptor: Option<TlsAcceptor>,
-        answer: impl Fn(&WebRequest) -> WebAnswer + Send + Sync + 'static,
+        answer: impl Fn(&WebRequest) -> WebResponse + Send + Sync + 'static,
     ) -> Self {
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(address).await.expect("port");
@@ -169,20 +169,20 @@ impl Drop for WebServer {
 /// Handles one request on a connection.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    answer: impl FnOnce(WebRequest) -> WebAnswer,
+    answer: impl FnOnce(WebRequest) -> WebResponse,
     left: &Semaphore,
 ) {
     let Some(request) = read_request(&mut stream).await else { return };
     match answer(request) {
-        WebAnswer::Whole(bytes) => {
+        WebResponse::Raw(bytes) => {
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }
-        WebAnswer::Endless(bytes) => {
+        WebResponse::Endless(bytes) => {
             let _ = stream.write_all(&bytes).await;
             while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
         }
-        WebAnswer::Silence(bytes) => {
+        WebResponse::Hang(bytes) => {
             let _ = stream.write_all(&bytes).await;
             // Waits until the client disconnects.
             let _ = stream.read(&mut [0; 1]).await;
