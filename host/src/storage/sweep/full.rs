@@ -26,8 +26,8 @@ pub struct FullSweepReport {
     pub uploads_aborted: u64,
 }
 
-/// Removes expired storage data of all projects. May run at any time and on several nodes at once. Stops at the first error; the next
-/// sweep continues.
+/// Removes expired storage data of all projects. May run at any time and on several nodes at once. Stops at the first
+/// error; the next sweep continues.
 pub async fn sweep_all_projects(state: &StorageState) -> ApiResult<FullSweepReport> {
     let mut report = FullSweepReport::default();
     let mut after = FileCursor::default();

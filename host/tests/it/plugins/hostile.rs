@@ -209,7 +209,7 @@ async fn import_without_grant_can_not_be_linked() {
     for capability in Capability::ALL {
         let interface = capability.as_str();
         // The refusal must not depend on which functions are used.
-        let imports = format!(r#"(import "atlashub:plugin/{interface}@0.1.0" (instance))"#);
+        let imports = format!(r#"(import "atlashub:plugin/{interface}@0.1.0" (instance (export "any" (func))))"#);
         let component = Guest { imports: &imports, ..Guest::default() }.bytes();
         let compiled = compile(&component).await.unwrap();
         assert_eq!(*compiled.imports(), names(&[interface]));
