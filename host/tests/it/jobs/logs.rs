@@ -172,6 +172,20 @@ async fn secrets_are_redacted_from_logs_errors_and_results() {
     assert_eq!(messages, ["body is ***", "header.x-key is ***"]);
     assert_eq!(lines[0]["fields"], json!({ "v": "***" }));
     assert_eq!(ended_run["progress"]["message"], "***");
+
+    for (params, status, field, expected) in [
+        (json!({ "fail": "refused Bearer long-token-1234" }), "fail", "errorText", json!("refused ***")),
+        (json!({ "result": { "v": "Bearer long-token-1234" } }), "success", "result", json!({ "v": "***" })),
+    ] {
+        sqlx::query("UPDATE cron_jobs SET params = $2 WHERE id = $1")
+            .bind(platform_id)
+            .bind(params)
+            .execute(app.app.platform())
+            .await
+            .unwrap();
+        let run = app.run_job(&platform).await;
+        assert_eq!(app.until_run(&run, status).await[field], expected);
+    }
 }
 
 #[tokio::test]

@@ -192,6 +192,10 @@ async fn omitted_channel_secrets_are_kept_and_sealed_at_rest() {
     }
     assert_eq!(app.admin().patch(&path, json!({ "password": "changed-hunter2" })).await.0, StatusCode::OK);
     assert_eq!(credentials().await.unwrap().1, "changed-hunter2");
+    for path in [&*path, "/admin/v1/notifications"] {
+        let shown = app.admin().get(path).await.1.to_string();
+        assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+    }
 
     let rows: Vec<String> = sqlx::query_scalar(
         "SELECT encode(sealed, 'escape') FROM notification_channels

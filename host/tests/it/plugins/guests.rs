@@ -191,7 +191,6 @@ async fn misbehaving_guests_are_stopped_with_a_reason() {
         let failure = guest.failure().await;
         assert!(failure.contains(expected), "{job}: {failure}");
     };
-    check("loop", json!({}), "its processor time limit of 1 s").await;
     check("spin-with-yields", json!({}), "its processor time limit of 1 s").await;
     check("memory", json!({}), "its memory limit of 16 MiB").await;
     check("stack", json!({}), "").await;
@@ -205,6 +204,14 @@ async fn misbehaving_guests_are_stopped_with_a_reason() {
     check("huge-log-line", json!({"bytes": 5_000_000}), "one host call passed more than 4 MiB").await;
     check("stream-flood", json!({"store": platform.store(), "key": "uploads/flood"}), "8 MiB for host calls").await;
     platform.until_no_upload_remains("uploads/flood").await;
+
+    // Another run of the same runtime is unaffected.
+    let [looping, other] = [platform.guest("loop", json!({})).await, platform.guest("echo", json!({"a": 1})).await]
+        .map(|guest| guest.limit(|limits| (limits.cpu_seconds, limits.concurrent_runs) = (1, 2)));
+    let run = looping.runtime.run(&other.plugin, other.call.clone(), other.recorded.clone(), other.cancel.clone());
+    let (failure, outcome) = tokio::join!(looping.failure(), run);
+    assert!(failure.contains("its processor time limit of 1 s"), "{failure}");
+    assert_eq!(result_of(outcome), json!({"a": 1}));
 
     let guest = platform.guest("huge-message", json!({"bytes": 1_000_000})).await;
     assert_eq!(guest.failure().await.len(), 2000);
