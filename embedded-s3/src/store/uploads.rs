@@ -179,13 +179,13 @@ fn complete(
     };
     let committed = commit_object(shared, bucket, &upload.record.key, draft, conditions);
     if committed.is_err() && is_object_of_parts(bucket, &upload.record.key, &selected) {
-        // The object is visible, though not durable. Close the upload, so that an abort can't remove its parts.
+        // The object is visible but not yet durable. Close the upload, so that an abort can't remove its parts.
         state.is_closed = true;
         shared.uploads.lock().remove(&upload.id);
     }
     let object = committed?;
-    // From here on the request succeeds. If the upload's folder can't be removed, the next open recognizes it as
-    // completed, because its parts belong to an object.
+    // From here on the request succeeds. If the upload's folder can't be removed, the next start recognizes the upload
+    // as completed, because its parts belong to an object.
     let used: BTreeSet<u16> = selected.iter().map(|(number, _)| *number).collect();
     state.is_closed = true;
     let unused = std::mem::take(&mut state.parts).into_iter().filter(|(number, _)| !used.contains(number));

@@ -108,6 +108,7 @@ async fn request_outside_allowlist_or_scope_is_not_sent() {
     for host in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "localhost"] {
         let error = expect_denied("*", &format!("http://{host}:{port}/"), &all).await;
         assert!(matches!(error, EgressError::PrivateAddress { .. }), "{host}: {error:?}");
+        // The message must not reveal the resolved address, unless the request itself contained it.
         assert!(
             !error.to_string().contains("127.0.0.1")
                 || host == "127.0.0.1"

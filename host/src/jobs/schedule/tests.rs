@@ -226,10 +226,10 @@ fn missed_fire_times_get_one_run_or_none() {
     assert_eq!(due.next_run_at, Some(at("2026-01-03T13:00:00Z")));
     let (fired, due) = due_at("0 * * * *", until, now, CatchUp::None);
     assert_eq!((fired.len(), due.scheduled_until), (0, at("2026-01-03T12:00:00Z")));
-    // What is on time runs besides.
+    // A fire time that is on time runs in any case.
     let (fired, _) = due_at("0 * * * *", until, "2026-01-03T12:00:02Z", CatchUp::None);
     assert_eq!(fired, [(at("2026-01-03T12:00:00Z"), RunTrigger::Schedule)]);
-    // A year of seconds is no long calculation.
+    // A year of fire times, one per second, is computed quickly.
     let (fired, due) = due_at("* * * * * *", "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z", CatchUp::Once);
     assert_eq!(fired[0], (at("2025-12-31T23:59:50Z"), RunTrigger::CatchUp));
     assert_eq!((fired.len(), due.scheduled_until), (11, at("2026-01-01T00:00:00Z")));
@@ -237,7 +237,7 @@ fn missed_fire_times_get_one_run_or_none() {
 
 #[test]
 fn clock_jumps_neither_repeat_nor_skip_fire_times() {
-    // Forward by a day: one run for what was jumped over.
+    // Forward by a day: one run for all skipped fire times.
     let (fired, due_after) = due_at("0 3 * * *", "2026-01-01T03:00:00Z", "2026-01-02T18:00:00Z", CatchUp::Once);
     assert_eq!(fired, [(at("2026-01-02T03:00:00Z"), RunTrigger::CatchUp)]);
     // And back: nothing is run again, until the clock has come where it was.

@@ -31,14 +31,14 @@ async fn paths(app: &TestApp, project: &TestProject) -> Vec<String> {
 async fn unused_expired_uploads_are_removed_and_completed_ones_kept() {
     let app = TestApp::start().await;
     let project = app.create_project("unused").await;
-    project.secret().sign("never.txt", json!({})).await;
-    let signed = project.secret().sign("came.txt", json!({})).await;
+    project.secret().sign("unused.txt", json!({})).await;
+    let signed = project.secret().sign("uploaded.txt", json!({})).await;
     must_send(&signed, "x").await;
     assert_eq!(sweep(&storage_state(&app), StorageSweep::ExpiredUploads).await.unwrap(), SweepReport::default());
     backdate_records(&app, &project, 30).await;
     assert_eq!(sweep(&storage_state(&app), StorageSweep::ExpiredUploads).await.unwrap().removed, 1);
-    assert_eq!(paths(&app, &project).await, ["came.txt"]);
-    assert_eq!(project.secret().download("came.txt").await, b"x");
+    assert_eq!(paths(&app, &project).await, ["uploaded.txt"]);
+    assert_eq!(project.secret().download("uploaded.txt").await, b"x");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
     let project = app.create_project("oversize").await;
     let signed = project.secret().sign("large.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "1234").await;
-    let signed = project.secret().sign("right.txt", json!({ "maxSize": 3 })).await;
+    let signed = project.secret().sign("within-limit.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "123").await;
     sqlx::query("UPDATE file_metadata SET updated_at = updated_at - interval '10 minutes'")
         .execute(app.app.platform())
@@ -55,7 +55,7 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
         .unwrap();
     let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
     assert_eq!(report, SweepReport { removed: 1, freed_bytes: 4, more: false });
-    assert_eq!(paths(&app, &project).await, ["right.txt"]);
+    assert_eq!(paths(&app, &project).await, ["within-limit.txt"]);
     let bucket = format!("proj-{}", project.id);
     assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
 }
@@ -64,16 +64,20 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
 async fn metadata_of_missing_objects_is_removed() {
     let app = TestApp::start().await;
     let project = app.create_project("orphans").await;
-    for path in ["gone.txt", "there.txt"] {
+    for path in ["deleted.txt", "existing.txt"] {
         project.secret().upload(path, "x").await;
         project.secret().download(path).await;
     }
     let bucket = format!("proj-{}", project.id);
-    app.app.store().delete(&bucket, "uploads/gone.txt").await.unwrap();
-    assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 0, "not long ago");
+    app.app.store().delete(&bucket, "uploads/deleted.txt").await.unwrap();
+    assert_eq!(
+        sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed,
+        0,
+        "records checked recently are skipped"
+    );
     backdate_records(&app, &project, 24 * 31).await;
     assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 1);
-    assert_eq!(paths(&app, &project).await, ["there.txt"]);
+    assert_eq!(paths(&app, &project).await, ["existing.txt"]);
     assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap(), SweepReport::default());
 }
 
@@ -86,12 +90,12 @@ async fn keys_expired_or_revoked_before_cutoff_are_removed() {
         let (status, answer) = app.admin().post(&project.path("/keys"), body).await;
         assert_eq!(status, StatusCode::CREATED, "{answer}");
     };
-    for name in ["revoked long ago", "revoked lately", "expired long ago", "works"] {
+    for name in ["revoked long ago", "revoked recently", "expired long ago", "active"] {
         create(name).await;
     }
     sqlx::raw_sql(
         "UPDATE api_keys SET revoked_at = now() - interval '11 days' WHERE name = 'revoked long ago';
-         UPDATE api_keys SET revoked_at = now() - interval '9 days' WHERE name = 'revoked lately';
+         UPDATE api_keys SET revoked_at = now() - interval '9 days' WHERE name = 'revoked recently';
          UPDATE api_keys SET expires_at = now() - interval '11 days' WHERE name = 'expired long ago';
          UPDATE api_keys SET expires_at = now() + interval '1 day' WHERE name = 'works'",
     )
@@ -108,7 +112,7 @@ async fn keys_expired_or_revoked_before_cutoff_are_removed() {
             .fetch_all(app.app.platform())
             .await
             .unwrap();
-    assert_eq!(names, ["revoked lately", "works"]);
+    assert_eq!(names, ["revoked recently", "active"]);
 }
 
 #[tokio::test]
@@ -133,8 +137,8 @@ async fn old_audit_entries_are_removed() {
 #[tokio::test]
 async fn old_incomplete_backups_are_removed() {
     let app = TestApp::start().await;
-    let project = app.create_project("halves").await;
-    let whole = store_backup(&app, &project, 3).await;
+    let project = app.create_project("incomplete backups").await;
+    let complete = store_backup(&app, &project, 3).await;
     let store = app.app.store();
     let prefix = format!("backups/project/{}/", project.id);
     let put = async |name: &str| {
@@ -153,14 +157,14 @@ async fn old_incomplete_backups_are_removed() {
     .execute(app.app.platform())
     .await
     .unwrap();
-    let mut stay = vec![put(&format!("20260101T000000Z-{run}.dump")).await, put("notes.txt").await];
-    stay.extend([whole.object_key, whole.manifest_key]);
+    let mut kept = vec![put(&format!("20260101T000000Z-{run}.dump")).await, put("notes.txt").await];
+    kept.extend([complete.object_key, complete.manifest_key]);
     // Only its manifest was removed. It is still in the catalogue, so only the owner may remove it.
     let listed = store_backup(&app, &project, 2).await;
     let (status, _) = app.admin().get("/admin/v1/backups").await;
     assert_eq!(status, StatusCode::OK);
     store.delete(PLATFORM_BUCKET, &listed.manifest_key).await.unwrap();
-    stay.push(listed.object_key);
+    kept.push(listed.object_key);
 
     let remove = async |before: TimeDelta| {
         remove_incomplete_below(app.app.platform(), store, &prefix, Utc::now() + before).await.unwrap()
@@ -171,11 +175,11 @@ async fn old_incomplete_backups_are_removed() {
     for key in &gone {
         assert!(!is_there(key).await, "{key}");
     }
-    for key in &stay {
+    for key in &kept {
         assert!(is_there(key).await, "{key}");
     }
 
     sqlx::query("DELETE FROM cron_job_runs WHERE id = $1").bind(run).execute(app.app.platform()).await.unwrap();
     assert_eq!(remove(TimeDelta::hours(1)).await.removed, 1);
-    assert!(!is_there(&stay[0]).await);
+    assert!(!is_there(&kept[0]).await);
 }

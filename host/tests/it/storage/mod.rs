@@ -1,8 +1,7 @@
-//! Buckets, signed uploads and downloads.
+//! Buckets, paths, signed uploads and downloads, sweeps, and outages of the object store.
 
 pub mod access;
 pub mod buckets;
-
 pub mod downloads;
 pub mod multipart;
 pub mod outage;

@@ -1,6 +1,6 @@
-//! The implementation of the public modules, once for components and once for native tests.
+//! Two implementations of what the public modules call: `wasm` for components, `native` for tests.
 //!
-//! `wasm` calls the host through the generated bindings. `native` runs against the scripted platform of
+//! `wasm` calls the host through the generated bindings. `native` runs against the simulated host of
 //! [`TestHost`](crate::testing::TestHost). Both have the same submodules and functions, one submodule per public
 //! module, so that no other file of this crate depends on the target. A function that is missing on one side fails to
 //! compile.

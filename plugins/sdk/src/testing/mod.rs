@@ -1,4 +1,4 @@
-//! Runs jobs natively against a scripted platform, for the tests of a plugin.
+//! Runs jobs natively against a simulated host, for the tests of a plugin.
 //!
 //! ```
 //! use atlashub_plugin_sdk::{http::Response, prelude::*, testing::TestHost};
@@ -18,9 +18,9 @@
 //! assert_eq!(host.requests()[0].url, "https://example.com");
 //! ```
 //!
-//! A test scripts the platform, runs a job, and inspects what the job did. Capabilities that the manifest does not
-//! request are denied. The sandbox is not simulated: limits, scopes, traps and signatures are only enforced by the real
-//! host.
+//! A test sets up the responses of the host, runs a job, and inspects what the job did. Capabilities that the manifest
+//! does not request are denied. The sandbox is not simulated: limits, scopes, traps and signatures are only enforced by
+//! the real host.
 
 mod executor;
 mod host;
