@@ -112,7 +112,7 @@ async fn keys_expired_or_revoked_before_cutoff_are_removed() {
             .fetch_all(app.app.platform())
             .await
             .unwrap();
-    assert_eq!(names, ["revoked recently", "active"]);
+    assert_eq!(names, ["active", "revoked recently"]);
 }
 
 #[tokio::test]
