@@ -144,7 +144,7 @@ async fn running_server_applies_approvals_and_revocations() {
     command(
         &["approve", "hello", "--trust-key", &key_file, "--sha256", &other],
         1,
-        "The file of plugin `hello` is another one now",
+        "The file of plugin `hello` has changed",
     );
     command(&["approve", "hello", "--config", "greeting=Hello"], 0, "active   hello 1.0.0");
     let active = until_state(&admin, "hello", "active").await;
