@@ -128,8 +128,9 @@ impl Schedule {
 
     /// Returns whether a local time that occurs twice also runs the second time.
     ///
-    /// Steps of minutes do, because the repeated hour is an hour like any other. Fixed minutes of every hour do if as
-    /// much time has passed as between two other hours. Everything else runs once.
+    /// Steps of minutes do, because the repeated hour is an hour like any other. A fixed minute of a wildcard or
+    /// stepped hour does if at least as much time has passed since the previous run as between the two local times.
+    /// Everything else runs once.
     fn runs_twice(&self, repeated: &zone::Repeated, local: NaiveDateTime) -> bool {
         if !self.expression.follows_elapsed_time() {
             return false;
