@@ -47,7 +47,7 @@ pub(super) async fn files_to_check(platform: &PgPool, after: &FileCursor, limit:
     .await
 }
 
-/// Returns records of pending uploads that are over, those that expired first at the front.
+/// Returns records of pending uploads whose URL has expired, the earliest expiry first.
 pub(super) async fn expired_uploads(platform: &PgPool, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,
@@ -62,8 +62,8 @@ pub(super) async fn expired_uploads(platform: &PgPool, limit: i64) -> Result<Vec
     .await
 }
 
-/// Returns records whose URL is valid, or was valid when they were last compared; without those compared within the
-/// last five minutes, and those compared longest ago first.
+/// Returns records whose upload URL is still valid, or has expired since they were last compared with the store. Skips
+/// records compared within the last five minutes. The least recently compared come first.
 pub(super) async fn replaceable_objects(platform: &PgPool, limit: i64) -> Result<Vec<FileToCheck>> {
     sqlx::query_as(
         "SELECT f.project_id, f.bucket, f.path, f.state, f.max_size, f.size, f.etag, f.upload_id, f.expires_at,

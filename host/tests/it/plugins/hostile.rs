@@ -35,19 +35,6 @@ const CLOCK: Guest = Guest {
     body: "(call $sleep (i64.const -1))",
 };
 
-const NOTIFY: Guest = Guest {
-    imports: r#"
-  (import "atlashub:plugin/notify@0.1.0" (instance $notify
-    (alias outer 1 $error (type $error'))
-    (export "error" (type $error (eq $error')))
-    (export "send" (func async (param "title" string) (param "message" string) (result (result (error $error)))))))"#,
-    lowered: r#"(core func $send (canon lower (func $notify "send") (memory $memory) (realloc $realloc)))"#,
-    wired: r#"(export "send" (func $send))"#,
-    core_imports: r#"(import "host" "send" (func $send (param i32 i32 i32 i32 i32)))"#,
-    items: "",
-    body: "",
-};
-
 fn body(body: &str) -> Vec<u8> {
     Guest { body, ..Guest::default() }.bytes()
 }
@@ -217,8 +204,6 @@ async fn import_without_grant_can_not_be_linked() {
         let expected = format!("it imports `{interface}`, which the owner did not grant");
         assert!(failure.contains(&expected), "{failure}");
     }
-    let failure = GuestRun::new(&NOTIFY.bytes()).await.failure().await;
-    assert!(failure.contains("it imports `notify`, which the owner did not grant"), "{failure}");
 }
 
 #[tokio::test]
