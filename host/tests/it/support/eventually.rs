@@ -1,4 +1,5 @@
-//! Waiting for a condition. Every test that polls uses [`eventually`].
+//! Waiting for a condition. Every test that polls uses [`eventually`], or [`eventually_blocking`] in code that is not
+//! async.
 
 use std::time::{Duration, Instant};
 
@@ -41,5 +42,20 @@ pub async fn eventually<P: ProbeResult>(condition: &str, mut probe: impl AsyncFn
         }
         assert!(Instant::now() < deadline, "timed out waiting for: {condition}");
         tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Does the same as [`eventually`], and blocks the thread meanwhile.
+///
+/// # Panics
+/// Panics with `condition` if that takes more than 60 seconds.
+pub fn eventually_blocking<P: ProbeResult>(condition: &str, mut probe: impl FnMut() -> P) -> P::Value {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        if let Some(value) = probe().into_value() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "timed out waiting for: {condition}");
+        std::thread::sleep(POLL_INTERVAL);
     }
 }

@@ -3,10 +3,9 @@
 use std::{
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, Stdio},
-    time::{Duration, Instant},
 };
 
-use super::postgres::free_port;
+use super::{eventually_blocking, postgres::free_port};
 
 pub const ACCESS_KEY: &str = "GK0123456789abcdef01234567";
 pub const SECRET_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -60,7 +59,6 @@ impl Garage {
             .spawn()
             .expect("Garage starts");
         let pipe = child.stdin.take().expect("stdin");
-        let deadline = Instant::now() + Duration::from_secs(60);
         // Garage creates the key at the end of its start. Its own command looks the key up over the network.
         let is_ready = || {
             Command::new(binary)
@@ -70,14 +68,7 @@ impl Garage {
                 .status()
                 .is_ok_and(|status| status.success())
         };
-        while !is_ready() {
-            assert!(
-                Instant::now() < deadline,
-                "Garage did not start: {}",
-                std::fs::read_to_string(folder.join("log")).unwrap_or_default()
-            );
-            std::thread::yield_now();
-        }
+        eventually_blocking(&format!("Garage is ready, see {}/log", folder.display()), is_ready);
         Self { endpoint: format!("http://127.0.0.1:{port}"), _watchdog: (child, pipe) }
     }
 }

@@ -21,7 +21,7 @@ mod web_server;
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use authority::Authority;
 pub use client::{Client, until_status};
-pub use eventually::eventually;
+pub use eventually::{eventually, eventually_blocking};
 pub use fault_proxy::FaultProxy;
 pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, free_port};

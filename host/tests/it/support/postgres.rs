@@ -10,11 +10,12 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::eventually_blocking;
 
 const PASSWORD: &str = "password-of-the-tests";
 
@@ -86,11 +87,7 @@ impl Postgres {
         let starts = || self.log().matches("starting PostgreSQL").count();
         let previous_starts = starts();
         self.watchdog.lock().1.write_all(b"again\n").expect("the watchdog listens");
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while starts() == previous_starts {
-            assert!(Instant::now() < deadline, "Postgres did not restart: {}", self.log());
-            std::thread::yield_now();
-        }
+        eventually_blocking("Postgres restarts", || starts() > previous_starts);
         self.wait_until_ready();
     }
 
@@ -99,17 +96,13 @@ impl Postgres {
     }
 
     fn wait_until_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
         let is_ready = || {
             Command::new(bin_dir().join("pg_isready"))
                 .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
                 .status()
                 .is_ok_and(|status| status.success())
         };
-        while !is_ready() {
-            assert!(Instant::now() < deadline, "Postgres did not start: {}", self.log());
-            std::thread::yield_now();
-        }
+        eventually_blocking(&format!("Postgres is ready, see {}/log", self.folder.display()), is_ready);
     }
 
     pub fn url(&self, database: &str) -> String {

@@ -8,7 +8,7 @@ use std::{
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -159,14 +159,7 @@ impl Serving {
 
     /// Waits until the server exits.
     pub fn wait(mut self) -> ExitStatus {
-        let deadline = Instant::now() + WAIT_TIMEOUT;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("waited for") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the server does not exit");
-            std::thread::yield_now();
-        }
+        super::eventually_blocking("the server exits", || self.child.try_wait().expect("waited for"))
     }
 }
 
