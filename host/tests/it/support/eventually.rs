@@ -49,6 +49,7 @@ pub async fn eventually<P: ProbeResult>(condition: &str, mut probe: impl AsyncFn
 ///
 /// # Panics
 /// Panics with `condition` if that takes more than 60 seconds.
+#[expect(clippy::disallowed_methods, reason = "the processes that tests start send no event to wait for")]
 pub fn eventually_blocking<P: ProbeResult>(condition: &str, mut probe: impl FnMut() -> P) -> P::Value {
     let deadline = Instant::now() + TIMEOUT;
     loop {
