@@ -47,6 +47,9 @@ impl App {
             if let Err(error) = projects::close_shared_databases(&app.0.projects.database_url).await {
                 tracing::warn!(%error, "could not revoke access to the shared databases from projects' roles");
             }
+            if let Err(error) = projects::apply_extension_setting(&app.0.projects).await {
+                tracing::warn!(%error, "could not apply ATLASHUB_SQL_CREATE_EXTENSION to the projects");
+            }
             app.sweep_projects().await;
         });
         if self.0.config.role.runs_jobs() {

@@ -149,6 +149,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             projects,
             keys,
             max_object_bytes,
+            allow_create_extension: config.sql_create_extension,
             forget,
             begin_final_backup,
         },

@@ -67,6 +67,16 @@ impl AllowedHosts {
         Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
     }
 
+    /// Returns whether a server of another protocol may have a private address. Entries with a scheme don't match.
+    pub fn permits_private(&self, host: &Host<String>, port: u16) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.private
+                && entry.scheme.is_none()
+                && entry.port.is_none_or(|wanted| wanted == port)
+                && entry.host.matches(host)
+        })
+    }
+
     /// Returns what is permitted for a target, or `None` if no entry matches.
     pub fn permit(&self, scheme: WebScheme, host: &Host<String>, port: u16) -> Option<HostPermit> {
         let matching = self.entries.iter().filter(|entry| {

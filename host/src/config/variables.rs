@@ -82,7 +82,7 @@ variables! {
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Maximum number of rows of a list.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false"
-        "Whether the SQL editor may run `CREATE EXTENSION` for trusted extensions.";
+        "Whether SQL of a project, such as in the SQL editor, may create extensions that Postgres trusts.";
     plain "ATLASHUB_JOB_CONCURRENCY" "64" "Maximum number of concurrent job runs per process.";
     plain "ATLASHUB_JOB_LEASE_SECONDS" "30"
         "Seconds without a heartbeat after which a run counts as lost. It is tried again if it has retries left.";

@@ -14,8 +14,8 @@ pub trait Credentials: Send + Sync + 'static {
     /// Returns the stored password of the role.
     fn password<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<Secret, DbError>>;
 
-    /// Sets the role's password in Postgres to the stored one. Needed after a refused login, because any role can
-    /// change its own password.
+    /// Sets the role's password in Postgres to the stored one, and removes the settings that are stored for the role.
+    /// Needed because any role can change its own password and settings.
     fn reset<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<(), DbError>>;
 }
 

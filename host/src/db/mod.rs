@@ -7,7 +7,8 @@
 //! - Vocabulary: `statement`, `database_name`, `error`.
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `audit`.
-//! - Projects' databases: `connect` (opens a connection), `driver` (its task), `connection` (pipelined), `exclusive`
+//! - Projects' databases: `connect` (opens a connection), `session_settings`, `driver` (its task),
+//!   `connection` (pipelined), `exclusive`
 //!   (for one caller), `pool` (per project and role), `pools` (all of them, under one budget).
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
@@ -29,6 +30,7 @@ mod driver;
 mod exclusive;
 mod pool;
 mod pools;
+mod session_settings;
 
 pub mod dump;
 pub mod programs;

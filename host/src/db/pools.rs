@@ -16,6 +16,7 @@ use super::{
     connection::Connection,
     driver::{ConnectionDriver, Notices},
     pool::{Choice, Pool},
+    session_settings,
 };
 
 /// How long a request waits for a connection before it fails with 503.
@@ -253,20 +254,36 @@ impl ProjectPools {
         }
     }
 
-    /// Logs in. If the login is refused, resets the role's password and retries once.
+    /// Logs in. If the project's SQL stored settings for the role, removes them and logs in again.
     async fn connect(
         &self,
         project: &str,
         role: DbRole,
         driver: ConnectionDriver,
     ) -> Result<tokio_postgres::Client, DbError> {
+        let notices = driver.notices.clone();
+        let client = self.log_in(project, role, driver).await?;
+        let stored = session_settings::stored_settings(&client).await.map_err(connect_error)?;
+        if stored.is_empty() {
+            return Ok(client);
+        }
+        let settings = stored.join(", ");
+        tracing::warn!(project, role = role.suffix(), settings, "removing settings that were stored for a role");
+        drop(client);
+        self.inner.credentials.reset(project, role).await?;
+        let driver = ConnectionDriver { permit: Some(self.acquire_permit().await?), notices };
+        self.log_in(project, role, driver).await
+    }
+
+    /// Logs in. If the login is refused, resets the role's password and retries once.
+    async fn log_in(
+        &self,
+        project: &str,
+        role: DbRole,
+        driver: ConnectionDriver,
+    ) -> Result<tokio_postgres::Client, DbError> {
         let Inner { server, credentials, limits, .. } = &*self.inner;
-        let options = format!(
-            "-c search_path=public -c statement_timeout={} -c idle_in_transaction_session_timeout=60000 \
-             -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 \
-             -c jit=off -c client_min_messages=notice",
-            limits.statement_timeout.as_millis()
-        );
+        let options = session_settings::session_options(limits.statement_timeout);
         let login = Login::for_project(project, role, &credentials.password(project, role).await?);
         match server.log_in(&login, &options, driver).await {
             Ok(client) => Ok(client),

@@ -1,7 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
+use url::Host;
 
 use super::{
     EgressError, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost, SystemResolver,
@@ -10,7 +11,7 @@ use super::{
     hop::Hop,
     target::Origin,
 };
-use crate::config::{AllowedHosts, TrustedCertificates};
+use crate::config::{AllowedHosts, HostPermit, TrustedCertificates, WebScheme, canonical_host};
 
 const MAX_REDIRECTS: u32 = 10;
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -52,6 +53,18 @@ impl Egress {
             self.allowed.permit(origin.scheme, &origin.host, origin.port).is_some_and(|permit| permit.private);
         let allowed = AllowedHosts::only(origin.scheme, &origin.host, origin.port, private);
         Ok(Self { allowed: Arc::new(allowed), shared: self.shared.clone() })
+    }
+
+    /// Resolves a host that is not reached over HTTP and that the owner entered, for example a mail server. Returns its
+    /// addresses; private ones only if the allowlist has an entry without a scheme and with `+private`. Connect to
+    /// these addresses and don't resolve the host again.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, EgressError> {
+        let parsed = Host::parse(host).or_else(|_| Host::parse(&format!("[{host}]")));
+        let host = parsed.ok().and_then(canonical_host).ok_or(EgressError::InvalidUrl("its host is not valid"))?;
+        let permit = HostPermit { private: self.allowed.permits_private(&host, port), port_named: true };
+        // The scheme is not used: the permit is decided.
+        let origin = Origin { scheme: WebScheme::Https, host, port };
+        origin.resolve(permit, &*self.shared.resolver).await
     }
 
     /// Sends a request and reads the response, within the request's timeout. `scope` restricts the allowlist further,

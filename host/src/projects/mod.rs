@@ -42,7 +42,8 @@ pub use gate::{
 pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{
     DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, SealedCredentials, UnfinishedProject,
-    close_shared_databases, delete_after_run, finish_unfinished_projects, keep_after_run, unfinished_projects,
+    apply_extension_setting, close_shared_databases, delete_after_run, finish_unfinished_projects, keep_after_run,
+    unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
 
@@ -62,6 +63,8 @@ pub struct ProjectsState {
     pub keys: KeyCache,
     /// `maxObjectBytes` of the buckets that a new project gets.
     pub max_object_bytes: i64,
+    /// Whether a project's SQL may create extensions that Postgres trusts.
+    pub allow_create_extension: bool,
     /// Clears what slices on higher floors have cached of a project.
     pub forget: ForgetProject,
     /// Starts a backup; backups are on a higher floor.

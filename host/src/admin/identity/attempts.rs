@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,14 +17,17 @@ use governor::{
 const MAX_FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Failures of one kind and address within this time share one audit entry.
 const FOLD_INTERVAL: Duration = Duration::from_secs(60);
-/// Number of entries from which those without recent failures are removed.
-const MAX_IDLE_ENTRIES: usize = 1000;
+/// Failures between two removals of entries without recent failures. A removal visits every entry, so it must not
+/// happen on each failure.
+const REMOVAL_INTERVAL: u32 = 1000;
 
 /// Counts failures by address.
 pub(super) struct Attempts {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     blocked_until: DashMap<IpAddr, Instant>,
     reports: DashMap<(IpAddr, &'static str), Report>,
+    /// Failures since the start. Wraps around.
+    failures: AtomicU32,
 }
 
 /// The last audit entry of an address, and the failures since.
@@ -38,6 +42,7 @@ impl Default for Attempts {
             limiter: RateLimiter::keyed(Quota::per_minute(MAX_FAILURES_PER_MINUTE)),
             blocked_until: DashMap::new(),
             reports: DashMap::new(),
+            failures: AtomicU32::new(0),
         }
     }
 }
@@ -68,7 +73,7 @@ impl Attempts {
     }
 
     fn remove_idle(&self) {
-        if self.reports.len() + self.blocked_until.len() > MAX_IDLE_ENTRIES {
+        if self.failures.fetch_add(1, Ordering::Relaxed) % REMOVAL_INTERVAL == REMOVAL_INTERVAL - 1 {
             let now = Instant::now();
             self.blocked_until.retain(|_, until| *until > now);
             self.reports

@@ -25,6 +25,9 @@ pub(super) async fn check(connection: &mut PgConnection, config: &Config, report
     if let Err(error) = check_connections(connection, config, report).await {
         report.problem("postgres connections", format!("can't read the settings ({error})."));
     }
+    if let Err(error) = remove_stored_settings(connection, report).await {
+        report.problem("project roles", format!("can't remove the settings that are stored for them ({error})."));
+    }
     if let Err(error) = check_shared_databases(connection, report).await {
         report.problem("postgres databases", format!("can't read their privileges ({error})."));
     }
@@ -126,6 +129,32 @@ async fn check_shared_databases(connection: &mut PgConnection, report: &mut Repo
                 open = open.join(", ")
             ),
         );
+    }
+    Ok(())
+}
+
+/// Removes the settings that projects' SQL stored for its roles (`ALTER ROLE … SET`). `serve` removes them too when it
+/// connects as the role.
+async fn remove_stored_settings(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
+    let stored: Vec<(String, Option<String>, String)> = sqlx::query_as(
+        "SELECT quote_ident(rolname), quote_ident(datname),
+                (SELECT string_agg(split_part(setting, '=', 1), ', ') FROM unnest(setconfig) AS setting)
+         FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole
+              LEFT JOIN pg_database ON pg_database.oid = setdatabase
+         WHERE rolname ~ '^proj_[a-z][a-z0-9]{7,23}_(owner|app|anon|user|backup)$'
+         ORDER BY 1, 2",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if stored.is_empty() {
+        report.ok("project roles", "none has settings of its own");
+    }
+    for (role, database, settings) in stored {
+        let scope = database.map(|database| format!("IN DATABASE {database} ")).unwrap_or_default();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("ALTER ROLE {role} {scope}RESET ALL")))
+            .execute(&mut *connection)
+            .await?;
+        report.note("project roles", format!("removed settings that a project stored for {role}: {settings}"));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::db::{
     ServerAddress,
     connect::Login,
     programs::{find_dump_programs, version_of},
+    session_settings,
 };
 
 /// How long `pg_dump` waits for the lock of a table. The snapshot's transaction holds the same locks, so a session that
@@ -82,7 +83,7 @@ impl DumpProgram {
         let mut command =
             address.client_command(&self.path, self.major, login, "atlashub dump").map_err(DumpError::NotRun)?;
         command.args(["--format=custom", "--no-password", "--encoding=UTF8", LOCK_WAIT]);
-        command.arg(format!("--snapshot={snapshot}"));
+        command.arg(format!("--snapshot={snapshot}")).env("PGOPTIONS", session_settings::ALWAYS);
         if let Some(compression) = options.compression {
             command.arg(format!("--compress={}", compression.min(9)));
         }

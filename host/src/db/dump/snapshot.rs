@@ -5,13 +5,13 @@ use crate::db::{
     ExclusiveClient, ServerAddress,
     connect::Login,
     driver::{ConnectionDriver, Notices},
+    session_settings,
 };
 
 /// Session options: no timeouts except for locks, no schema is searched implicitly, and a policy that would hide rows
 /// is an error.
-const OPTIONS: &str = "-c search_path= -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c \
-    lock_timeout=30000 \
-                       -c row_security=off -c max_parallel_workers_per_gather=0 -c jit=off";
+const OPTIONS: &str = "-c search_path= -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 \
+     -c lock_timeout=30000 -c row_security=off -c max_parallel_workers_per_gather=0 -c jit=off";
 /// Maximum number of attempts. A table may be dropped between being listed and being locked.
 const MAX_ATTEMPTS: usize = 5;
 /// Maximum number of tables locked by one statement.
@@ -58,7 +58,8 @@ pub(in crate::db) async fn connect(
     address: &ServerAddress,
     login: &Login,
 ) -> Result<ExclusiveClient, tokio_postgres::Error> {
-    let client = address.log_in(login, OPTIONS, ConnectionDriver::default()).await.map_err(|(error, _)| error)?;
+    let options = format!("{} {OPTIONS}", session_settings::ALWAYS);
+    let client = address.log_in(login, &options, ConnectionDriver::default()).await.map_err(|(error, _)| error)?;
     Ok(ExclusiveClient::new(client, Notices::default(), address.clone()))
 }
 

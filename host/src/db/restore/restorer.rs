@@ -108,7 +108,8 @@ impl Restorer {
             "SELECT name FROM (SELECT datname::text AS name FROM pg_database UNION SELECT rolname::text FROM \
              pg_roles) AS names
              WHERE starts_with(name, $1)
-               AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = name)
+               AND NOT EXISTS (SELECT FROM pg_stat_activity
+                               WHERE application_name = name AND usename = session_user)
              ORDER BY name",
         )
         .bind(ScratchName::prefix(platform_database))

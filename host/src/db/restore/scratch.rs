@@ -50,8 +50,9 @@ impl fmt::Display for ScratchName {
 pub(super) struct Scratch {
     server: Arc<TargetServer>,
     name: ScratchName,
-    /// A session whose `application_name` is the scratch name. It marks the database as used: scratch databases
-    /// without such a session are leftovers.
+    /// A session of the platform's role whose `application_name` is the scratch name. It marks the database as used:
+    /// scratch databases without such a session are leftovers. Other roles can set that name, but not the session's
+    /// role.
     marker: Option<PgConnection>,
 }
 

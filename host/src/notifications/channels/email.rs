@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::IpAddr};
 
 use api_types::SmtpTls;
 use lettre::{
@@ -16,23 +16,53 @@ use lettre::{
 use super::{ChannelError, TIMEOUT};
 use crate::{
     config::TrustedCertificates,
-    egress::tls_reason,
+    egress::{Egress, tls_reason},
     notifications::{notification::Message, settings::EmailSettings},
 };
 
-/// Sends the message as plain text. The server's certificate must be issued by a public or a configured authority.
+/// Sends the message as plain text. The server's certificate must be issued by a public or a configured authority. A
+/// server with a private address needs an allowlist entry with `+private`.
 pub(super) async fn send(
     settings: &EmailSettings,
     message: &Message,
+    egress: &Egress,
     trusted: &TrustedCertificates,
 ) -> Result<(), ChannelError> {
     let mail = mail(settings, message)
         .map_err(|error| ChannelError::never(format!("The e-mail could not be created: {error}.")))?;
+    let sending = async {
+        let mut outcome = Err(ChannelError::later("The mail server has no address."));
+        // The checked addresses are used: the host could resolve to others a moment later.
+        for address in egress.resolve(&settings.host, settings.port).await? {
+            match transport(settings, address.ip(), trusted)?.send(mail.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    outcome = Err(failure(settings, &error));
+                    // The server answered, or its certificate is wrong: another address would make no difference.
+                    if error.is_permanent() || error.is_transient() || error.is_client() || error.is_tls() {
+                        break;
+                    }
+                }
+            }
+        }
+        outcome
+    };
+    // The transport's own timeout applies to each command, this one to all together.
+    tokio::time::timeout(TIMEOUT, sending).await.unwrap_or_else(|_| {
+        Err(ChannelError::later(format!("The mail server did not respond within {} s.", TIMEOUT.as_secs())))
+    })
+}
+
+fn transport(
+    settings: &EmailSettings,
+    address: IpAddr,
+    trusted: &TrustedCertificates,
+) -> Result<AsyncSmtpTransport<Tokio1Executor>, ChannelError> {
     let tls = || {
         tls_parameters(&settings.host, trusted)
             .map_err(|error| ChannelError::later(format!("TLS could not be set up: {error}.")))
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.to_string())
         .port(settings.port)
         .timeout(Some(TIMEOUT))
         .tls(match settings.tls {
@@ -43,23 +73,15 @@ pub(super) async fn send(
     if let Some((username, password)) = &settings.credentials {
         transport = transport.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
     }
-    // The transport's own timeout applies to each command, this one to all together.
-    let sent = tokio::time::timeout(TIMEOUT, transport.build().send(mail)).await;
-    match sent {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => {
-            let reason = tls_reason(&error)
-                .map_or_else(|| hide_password(&error.to_string(), settings), |reason| format!("TLS: {reason}"));
-            let text = format!("The mail server reported: {reason}.");
-            // A permanent refusal, or a feature that the server lacks.
-            if error.is_permanent() || error.is_client() {
-                Err(ChannelError::never(text))
-            } else {
-                Err(ChannelError::later(text))
-            }
-        }
-        Err(_) => Err(ChannelError::later(format!("The mail server did not respond within {} s.", TIMEOUT.as_secs()))),
-    }
+    Ok(transport.build())
+}
+
+fn failure(settings: &EmailSettings, error: &lettre::transport::smtp::Error) -> ChannelError {
+    let reason = tls_reason(error)
+        .map_or_else(|| hide_password(&error.to_string(), settings), |reason| format!("TLS: {reason}"));
+    let text = format!("The mail server reported: {reason}.");
+    // A permanent refusal, or a feature that the server lacks.
+    if error.is_permanent() || error.is_client() { ChannelError::never(text) } else { ChannelError::later(text) }
 }
 
 fn tls_parameters(host: &str, trusted: &TrustedCertificates) -> Result<TlsParameters, lettre::transport::smtp::Error> {

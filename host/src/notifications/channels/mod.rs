@@ -61,7 +61,7 @@ pub(super) async fn send(
     match settings {
         Settings::Discord { url } => discord::send(url, message, &state.egress).await,
         Settings::Webhook { url, secret } => webhook::send(url, secret, message, &state.egress).await,
-        Settings::Email(settings) => email::send(settings, message, &state.trusted).await,
+        Settings::Email(settings) => email::send(settings, message, &state.egress, &state.trusted).await,
     }
 }
 

@@ -1,7 +1,15 @@
 //! Rate limits: requests per project and kind of key (`ATLASHUB_RATE_LIMIT_*`, read in `config/limits.rs`), and wrong
 //! keys per client address ([`MAX_WRONG_KEYS_PER_SECOND`]).
 
-use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{
+    hash::Hash,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use api_types::KeyType;
 use governor::{
@@ -17,8 +25,9 @@ use crate::{
 
 /// Wrong API keys per second and client address. Bursts of twice that are allowed.
 const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Number of client addresses from which [`WrongKeyLimit`] drops those without recent refusals.
-const MAX_IDLE_ADDRESSES: usize = 10_000;
+/// Refusals between two removals of addresses without recent refusals. A removal visits every address, so it must not
+/// happen on each refusal.
+const REMOVAL_INTERVAL: u32 = 10_000;
 
 /// Limits the requests per second of each project and kind of key. Bursts of twice that are allowed.
 #[derive(Clone)]
@@ -51,11 +60,17 @@ impl RateLimits {
 
 /// Limits how many wrong keys one address may try, so that guessing does not load the database.
 #[derive(Clone)]
-pub struct WrongKeyLimit(Arc<DefaultKeyedRateLimiter<IpAddr>>);
+pub struct WrongKeyLimit(Arc<WrongKeys>);
+
+struct WrongKeys {
+    limiter: DefaultKeyedRateLimiter<IpAddr>,
+    /// Refusals since the start. Wraps around.
+    count: AtomicU32,
+}
 
 impl Default for WrongKeyLimit {
     fn default() -> Self {
-        Self(Arc::new(limiter(MAX_WRONG_KEYS_PER_SECOND)))
+        Self(Arc::new(WrongKeys { limiter: limiter(MAX_WRONG_KEYS_PER_SECOND), count: AtomicU32::new(0) }))
     }
 }
 
@@ -65,10 +80,12 @@ impl WrongKeyLimit {
     /// # Errors
     /// 429 if the address is above its limit.
     pub(super) fn check(&self, address: ClientAddress) -> ApiResult<()> {
-        if self.0.len() > MAX_IDLE_ADDRESSES {
-            self.0.retain_recent();
+        let WrongKeys { limiter, count } = &*self.0;
+        if count.fetch_add(1, Ordering::Relaxed) % REMOVAL_INTERVAL == REMOVAL_INTERVAL - 1 {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
         }
-        self.0.check_key(&address.0).map_err(|not_until| too_many_requests(&not_until))
+        limiter.check_key(&address.0).map_err(|not_until| too_many_requests(&not_until))
     }
 }
 

@@ -46,11 +46,11 @@ impl SealedCredentials {
         Ok(Secret::new(text))
     }
 
-    async fn reset_password(&self, project: &str, role: DbRole) -> Result<(), DbError> {
+    async fn reset_role(&self, project: &str, role: DbRole) -> Result<(), DbError> {
         let password = self.open(project, role).await?;
         let set = async {
             let mut connection = database::connect_as_platform(&self.database_url, None).await?;
-            let result = database::set_password(&mut connection, project, role, password.expose()).await;
+            let result = database::reset_role(&mut connection, project, role, password.expose()).await;
             let _ = connection.close().await;
             result
         };
@@ -64,6 +64,6 @@ impl Credentials for SealedCredentials {
     }
 
     fn reset<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<(), DbError>> {
-        self.reset_password(project, role).boxed()
+        self.reset_role(project, role).boxed()
     }
 }

@@ -75,15 +75,24 @@ pub(super) async fn create_role(
     .await
 }
 
-/// Sets the password of a role, which may have changed its own.
-pub(super) async fn set_password(
+/// Sets the password of a role and removes the settings that are stored for it. Any role can change its own.
+pub(super) async fn reset_role(
     connection: &mut PgConnection,
     project: &str,
     role: DbRole,
     password: &str,
 ) -> Result<(), sqlx::Error> {
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    execute(connection, format!("ALTER ROLE {} PASSWORD '{verifier}'", ident(&role_name(project, role)))).await
+    let (name, database) = (ident(&role_name(project, role)), ident(&format!("proj_{project}")));
+    execute(
+        connection,
+        format!(
+            "ALTER ROLE {name} PASSWORD '{verifier}';
+             ALTER ROLE {name} RESET ALL;
+             ALTER ROLE {name} IN DATABASE {database} RESET ALL"
+        ),
+    )
+    .await
 }
 
 /// Creates the database and revokes access from everybody but the project's roles, which must exist.

@@ -2,6 +2,7 @@
 //!
 //! - `provisioning`: creates a project, all of it or nothing. Its undo is shared by removal and recovery.
 //! - `database`: the statements that create and drop a project's database and roles.
+//! - `extensions`: whether a project's SQL may create extensions.
 //! - `removal`: deletes a project, at once or after a final backup.
 //! - `recovery`: removes what a crash left of projects that were being created or deleted.
 //! - `credentials`: the sealed passwords of projects' roles.
@@ -11,6 +12,7 @@
 mod credentials;
 mod database;
 mod databases;
+mod extensions;
 mod provisioning;
 mod queries;
 mod recovery;
@@ -22,5 +24,6 @@ pub(super) use credentials::SEALED_PASSWORD;
 pub use credentials::SealedCredentials;
 pub use database::close_shared_databases;
 pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
+pub use extensions::apply_extension_setting;
 pub use recovery::{UnfinishedProject, finish_unfinished_projects, unfinished_projects};
 pub use removal::{delete_after_run, keep_after_run};

@@ -8,7 +8,7 @@ use rand::Rng;
 use sqlx::{Connection, PgConnection};
 use zeroize::Zeroizing;
 
-use super::{credentials, database, queries};
+use super::{credentials, database, extensions, queries};
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
@@ -125,6 +125,7 @@ async fn create_all(
     }
     database::create_database(connection, id).await?;
     database::prepare_database(&state.database_url, id).await?;
+    extensions::apply_to_project(state, id).await?;
     state.store.ensure_bucket(&ProjectRef::bucket_of(id)).await?;
     let project = queries::set_state(&mut *connection, id, ProjectState::Ready).await?;
     let project = project.ok_or(sqlx::Error::RowNotFound)?;

@@ -6,6 +6,7 @@ use atlashub::{db::restore::ScratchName, object_store::PLATFORM_BUCKET};
 use plugin_manifest::{Capability, Scope};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use uuid::Uuid;
 
 use crate::{
@@ -285,6 +286,14 @@ async fn sweep_removes_leftovers_but_keeps_running_verifications() {
         Postgres::shared().execute(&format!("CREATE ROLE {}", name(run))).await;
         Postgres::shared().execute(&format!("CREATE DATABASE {}", name(run))).await;
     }
+    // Any role can give its session this name.
+    let project = app.create_project("Impostor").await;
+    let role = format!("proj_{}_anon", project.id);
+    Postgres::shared().execute(&format!("ALTER ROLE {role} PASSWORD 'impostor'")).await;
+    let url = Postgres::shared().url(&format!("proj_{}", project.id));
+    let options: PgConnectOptions = url.parse().unwrap();
+    let options = options.username(&role).password("impostor").application_name(&name(ended));
+    let _impostor = options.connect().await.unwrap();
     // The app's background sweep may remove it first.
     app.app.backups().catalogue.remove_leftover_scratch_databases().await.unwrap();
     eventually("the removal of leftovers", async || (!scratch_names(&app).await.contains(&name(ended))).then_some(()))

@@ -70,4 +70,15 @@ async fn problems_are_reported_with_remedies() {
 
     sqlx::raw_sql("GRANT CONNECT ON DATABASE template1 TO PUBLIC").execute(&mut connection).await.unwrap();
     check(&vars, "REVOKE CONNECT ON DATABASE template1");
+
+    // Settings that a project's SQL stored for its role are removed.
+    sqlx::raw_sql(
+        "CREATE ROLE proj_abcdefgh_owner; ALTER ROLE proj_abcdefgh_owner SET default_transaction_read_only = on",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let reported = |text: &str| vars.run(&["doctor"]).stdout.lines().any(|line| line.contains(text));
+    assert!(reported("removed settings that a project stored for proj_abcdefgh_owner: default_transaction_read_only"));
+    assert!(reported("none has settings of its own"));
 }

@@ -9,7 +9,7 @@ use crate::support::{Authority, MailServer, MailTls, TestApp, WebResponse, WebSe
 /// Starts a platform that may connect to loopback and trusts the given authority.
 async fn app_that_trusts(authority: Option<&Authority>) -> TestApp {
     let app = TestApp::builder()
-        .var("ATLASHUB_HTTP_ALLOWED_HOSTS", "127.0.0.1+private")
+        .var("ATLASHUB_HTTP_ALLOWED_HOSTS", "127.0.0.1+private,localhost+private")
         .var("ATLASHUB_DISK_LOW_PERCENT", "0");
     match authority {
         Some(authority) => app.var("ATLASHUB_CA_FILE", &authority.file()),

@@ -163,9 +163,38 @@ async fn channel_test_returns_the_result() {
 }
 
 #[tokio::test]
+async fn mail_server_with_private_address_needs_an_allowlist_entry() {
+    let mail_server = MailServer::start(|_| None).await;
+    let port = mail_server.address.port();
+    let test = async |allowed: &str, host: &str| {
+        let app = app_for(allowed).await;
+        let channel = json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": host, "port": port,
+            "tls": "none", "from": "hub@a.example", "to": ["owner@b.example"] });
+        let made = create_channel(&app, channel).await;
+        let path = format!("/admin/v1/notifications/{}/test", made["id"].as_str().unwrap());
+        app.admin().post(&path, json!({})).await.1
+    };
+    for (allowed, host) in [
+        ("", "localhost"),
+        ("", "127.0.0.1"),
+        ("", "::1"),
+        ("localhost", "localhost"),
+        ("http://localhost+private", "localhost"),
+        ("localhost:1+private", "localhost"),
+    ] {
+        let tested = test(allowed, host).await;
+        let error = tested["error"].as_str().unwrap_or_default();
+        assert!(error.contains("+private"), "{allowed} {host}: {tested}");
+    }
+    assert_eq!(mail_server.commands(), Vec::<String>::new(), "nothing was sent to the server");
+    let tested = test(&format!("localhost:{port}+private"), "localhost").await;
+    assert_eq!(tested["delivered"], true, "{tested}");
+}
+
+#[tokio::test]
 async fn omitted_channel_secrets_are_kept_and_sealed_at_rest() {
     let mail_server = MailServer::start(|_| None).await;
-    let app = app_for("").await;
+    let app = app_for("127.0.0.1+private").await;
     let made = create_channel(
         &app,
         json!({ "name": "M", "kind": "email", "events": ["plugin"], "host": "127.0.0.1",

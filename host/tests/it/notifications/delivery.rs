@@ -134,7 +134,7 @@ async fn discord_rate_limit_delays_the_retry() {
 #[tokio::test]
 async fn email_is_sent_as_plain_text() {
     let server = MailServer::start(|to| (to == "gone@b.example").then(|| "550 no such user here".to_owned())).await;
-    let app = app_for("").await;
+    let app = app_for("localhost+private").await;
     let channel = |to: &[&str], tls: &str| {
         json!({ "name": "M", "kind": "email", "events": ["runFailed"], "host": "localhost",
             "port": server.address.port(), "tls": tls,

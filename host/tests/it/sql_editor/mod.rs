@@ -1,4 +1,5 @@
 //! The SQL editor.
 
 pub mod limits;
+pub mod lockout;
 pub mod statements;

@@ -1,0 +1,78 @@
+//! Whether a project's SQL may create extensions (`ATLASHUB_SQL_CREATE_EXTENSION`).
+//!
+//! Postgres lets every role with `CREATE` on a database, which the owner needs for schemas, create trusted extensions
+//! there. Checking the text of a statement can't prevent that: functions build SQL at run time. So each project's
+//! database has an event trigger that refuses `CREATE EXTENSION`, unless the variable allows it. Only a superuser can
+//! create event triggers; without one, Postgres's list of trusted extensions is the only limit.
+
+use sqlx::{Connection as _, PgConnection};
+
+use super::{database, queries};
+use crate::projects::ProjectsState;
+
+const TRIGGER: &str = "atlashub_refuse_extension";
+
+/// Objects of the event trigger. They are members of the extension `plpgsql`, so that dumps don't contain them. A
+/// superuser's session is exempt, whatever role it has taken.
+const CREATE_TRIGGER: &str = "BEGIN;
+    CREATE SCHEMA IF NOT EXISTS atlashub_internal;
+    ALTER SCHEMA atlashub_internal OWNER TO CURRENT_USER;
+    DROP FUNCTION IF EXISTS atlashub_internal.refuse_extension();
+    CREATE FUNCTION atlashub_internal.refuse_extension() RETURNS event_trigger LANGUAGE plpgsql SET search_path = '' AS
+    $body$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = session_user AND rolsuper) THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = 'extensions can''t be created in this project',
+                HINT = 'Set ATLASHUB_SQL_CREATE_EXTENSION=true to allow it for extensions that Postgres trusts.';
+        END IF;
+    END $body$;
+    REVOKE ALL ON FUNCTION atlashub_internal.refuse_extension() FROM PUBLIC;
+    CREATE EVENT TRIGGER atlashub_refuse_extension ON ddl_command_start WHEN TAG IN ('CREATE EXTENSION')
+        EXECUTE FUNCTION atlashub_internal.refuse_extension();
+    ALTER EXTENSION plpgsql ADD SCHEMA atlashub_internal;
+    ALTER EXTENSION plpgsql ADD FUNCTION atlashub_internal.refuse_extension();
+    ALTER EXTENSION plpgsql ADD EVENT TRIGGER atlashub_refuse_extension;
+    COMMIT";
+
+/// Applies the setting to the databases of all ready projects. A failure is logged: one project's database does not
+/// prevent the others'.
+pub async fn apply_extension_setting(state: &ProjectsState) -> Result<(), sqlx::Error> {
+    for project in queries::ready_projects(&state.platform).await? {
+        if let Err(error) = apply_to_project(state, &project).await {
+            tracing::warn!(project, %error, "could not apply ATLASHUB_SQL_CREATE_EXTENSION to a project's database");
+        }
+    }
+    Ok(())
+}
+
+/// Applies the setting to one project's database.
+pub(super) async fn apply_to_project(state: &ProjectsState, project: &str) -> Result<(), sqlx::Error> {
+    let mut connection = database::connect_as_platform(&state.database_url, Some(&format!("proj_{project}"))).await?;
+    let result = apply(&mut connection, state.allow_create_extension).await;
+    let _ = connection.close().await;
+    result
+}
+
+async fn apply(connection: &mut PgConnection, is_allowed: bool) -> Result<(), sqlx::Error> {
+    // The database's contents are the project's: names must not resolve to its objects, and its locks must not block.
+    sqlx::raw_sql("SET search_path = ''; SET lock_timeout = 5000").execute(&mut *connection).await?;
+    let is_superuser: bool =
+        sqlx::query_scalar("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+            .fetch_one(&mut *connection)
+            .await?;
+    if !is_superuser {
+        return Ok(());
+    }
+    let is_enabled: Option<bool> =
+        sqlx::query_scalar("SELECT evtenabled <> 'D' FROM pg_catalog.pg_event_trigger WHERE evtname = $1")
+            .bind(TRIGGER)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let statement = match (is_enabled, is_allowed) {
+        (None, false) => CREATE_TRIGGER,
+        (Some(false), false) => "ALTER EVENT TRIGGER atlashub_refuse_extension ENABLE",
+        (Some(true), true) => "ALTER EVENT TRIGGER atlashub_refuse_extension DISABLE",
+        (None | Some(false), true) | (Some(true), false) => return Ok(()),
+    };
+    sqlx::raw_sql(statement).execute(connection).await.map(drop)
+}
