@@ -242,13 +242,13 @@ pub struct AbortUpload {
 
 /// A request to sign a download.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct SignDownload {
-    /// The bucket. Optional, because `objectKey` starts with it. If given, the key must be in this bucket.
+    /// The bucket. Optional if `objectKey` starts with it. If given, the object must be in this bucket.
     pub bucket: Option<String>,
-    /// Key of the object, `<bucket>/<path>`.
+    /// Key of the object, `<bucket>/<path>`; with `bucket`, the path alone is enough.
     pub object_key: String,
     /// File name under which browsers save the object.
     pub download_as: Option<String>,
@@ -267,7 +267,7 @@ pub struct SignedDownload {
 
 /// Which objects to list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ListObjects {
@@ -303,13 +303,13 @@ pub struct StoredObject {
 
 /// A reference to an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ObjectRef {
-    /// The bucket. Optional, because `objectKey` starts with it. If given, the key must be in this bucket.
+    /// The bucket. Optional if `objectKey` starts with it. If given, the object must be in this bucket.
     pub bucket: Option<String>,
-    /// Key of the object, `<bucket>/<path>`.
+    /// Key of the object, `<bucket>/<path>`; with `bucket`, the path alone is enough.
     pub object_key: String,
 }
 

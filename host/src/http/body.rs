@@ -73,6 +73,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     }
 }
 
+/// A query string without parameters. Any parameter is rejected.
+#[derive(Debug, Clone, Copy)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match parts.uri.query().filter(|query| !query.is_empty()) {
+            None => Ok(Self),
+            Some(query) => {
+                let name = query.split(['=', '&']).next().unwrap_or_default();
+                Err(ApiError::invalid(format!("Unknown parameter `{name}`. This route has no parameters in its URL.")))
+            }
+        }
+    }
+}
+
 /// `axum::extract::Path` whose rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiPath<T>(pub T);

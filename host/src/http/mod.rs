@@ -14,7 +14,7 @@ mod request_id;
 mod request_metrics;
 
 pub use audit_extensions::{AuditDetails, AuditTarget};
-pub use body::{ApiJson, ApiPath, ApiQuery};
+pub use body::{ApiJson, ApiPath, ApiQuery, NoQuery};
 pub use client_address::{ClientAddress, add_client_address};
 pub use limits::{RequestLimits, limit_requests};
 pub use paging::PageRequest;

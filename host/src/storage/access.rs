@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use api_types::{BucketAccess, KeyType};
 
-use super::{buckets::BucketSettings, path::ObjectPath, records::ObjectContext, state::StorageState};
+use super::{
+    buckets::BucketSettings,
+    path::{self, BucketName, ObjectPath},
+    records::ObjectContext,
+    state::StorageState,
+};
 use crate::{
     error::{ApiError, ApiResult, Code},
     projects::{Caller, ProjectRef},
@@ -49,12 +54,28 @@ impl StorageAccess {
         }
     }
 
-    /// Parses an object key. If the request names a bucket, the key must be in it.
+    /// Parses an object key. If the request names a bucket, the key may omit it: `bucket=uploads&objectKey=x.png` is
+    /// the object `uploads/x.png`.
     ///
     /// # Errors
-    /// `invalid_request` as [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or in another bucket.
-    pub(super) fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
-        ObjectPath::from_key(self.resolve_bucket(named_bucket)?, key)
+    /// `invalid_request` as [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or begins with another
+    /// bucket that the requester knows of.
+    pub(super) async fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
+        let Some(bucket) = self.resolve_bucket(named_bucket)? else {
+            return ObjectPath::from_key(None, key);
+        };
+        let bucket = BucketName::parse(bucket)?;
+        match key.split_once('/') {
+            Some((first, _)) if first == bucket.as_str() => ObjectPath::from_key(Some(first), key),
+            Some((first, _)) if self.knows_bucket(first).await? => Err(path::key_in_another_bucket()),
+            _ => ObjectPath::new(&bucket, key),
+        }
+    }
+
+    /// Returns whether the bucket exists and the requester may know that.
+    async fn knows_bucket(&self, bucket: &str) -> ApiResult<bool> {
+        let settings = self.state.bucket_settings.get(&self.project.id, bucket).await?;
+        Ok(settings.is_some_and(|settings| self.requester.exposure(&settings) != Some(BucketAccess::None)))
     }
 
     /// Returns the context to inspect an object. `store_bucket` is [`Self::store_bucket`].
@@ -123,17 +144,23 @@ impl Requester {
     /// Returns the bucket's settings if the requester may do `action` there. An untrusted requester gets the same
     /// 403 for a bucket that is not exposed and for one that does not exist.
     pub(super) fn authorize(&self, bucket: Option<&BucketSettings>, action: Action) -> ApiResult<BucketSettings> {
-        let access = match (self, bucket) {
-            (Self::Admin | Self::SecretKey, Some(bucket)) => return Ok(*bucket),
-            (Self::Admin | Self::SecretKey, None) => return Err(ApiError::not_found("bucket")),
-            (_, None) => BucketAccess::None,
-            (Self::SignedIn(_), Some(bucket)) => bucket.signed_in,
-            (Self::PublishableKey, Some(bucket)) => bucket.publishable,
+        let Some(bucket) = bucket else {
+            return Err(if self.is_trusted() { ApiError::not_found("bucket") } else { self.forbidden(action) });
         };
-        match (action, bucket) {
-            (Action::Upload, Some(bucket)) if access.allows_upload() => Ok(*bucket),
-            (Action::Download, Some(bucket)) if access.allows_download() => Ok(*bucket),
-            _ => Err(self.forbidden(action)),
+        let is_allowed = match (self.exposure(bucket), action) {
+            (None, _) => true,
+            (Some(access), Action::Upload) => access.allows_upload(),
+            (Some(access), Action::Download) => access.allows_download(),
+        };
+        if is_allowed { Ok(*bucket) } else { Err(self.forbidden(action)) }
+    }
+
+    /// Returns the exposure that restricts the requester, or `None` if none does.
+    fn exposure(&self, bucket: &BucketSettings) -> Option<BucketAccess> {
+        match self {
+            Self::Admin | Self::SecretKey => None,
+            Self::SignedIn(_) => Some(bucket.signed_in),
+            Self::PublishableKey => Some(bucket.publishable),
         }
     }
 

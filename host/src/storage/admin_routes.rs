@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{access::StorageAccess, buckets, download, objects, state::StorageState, upload};
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiPath, ApiQuery, AuditTarget},
+    http::{ApiJson, ApiPath, ApiQuery, AuditTarget, NoQuery},
     projects::AdminProject,
 };
 
@@ -52,6 +52,7 @@ pub(crate) async fn list_buckets(
 )]
 pub(crate) async fn create_bucket(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<CreateBucket>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, ApiJson<Bucket>)> {
@@ -69,6 +70,7 @@ pub(crate) async fn create_bucket(
 )]
 pub(crate) async fn get_bucket(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
 ) -> ApiResult<ApiJson<Bucket>> {
@@ -88,6 +90,7 @@ pub(crate) async fn get_bucket(
 )]
 pub(crate) async fn update_bucket(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<UpdateBucket>,
@@ -114,6 +117,7 @@ pub(crate) async fn update_bucket(
 )]
 pub(crate) async fn delete_bucket(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<DeleteBucket>,
@@ -177,6 +181,7 @@ pub(crate) async fn delete_object(
 )]
 pub(crate) async fn sign_upload(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<SignUpload>,
@@ -200,6 +205,7 @@ pub(crate) async fn sign_upload(
 )]
 pub(crate) async fn complete_upload(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<CompleteUpload>,
@@ -222,6 +228,7 @@ pub(crate) async fn complete_upload(
 )]
 pub(crate) async fn abort_upload(
     State(state): State<StorageState>,
+    _query: NoQuery,
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<AbortUpload>,

@@ -74,7 +74,7 @@ impl ObjectPath {
             return Err(invalid_path("must start with a valid bucket name"));
         };
         if bucket.is_some_and(|bucket| bucket != key_bucket) {
-            return Err(invalid_path("is in another bucket than the request names"));
+            return Err(key_in_another_bucket());
         }
         Self::new(&name, path)
     }
@@ -108,6 +108,11 @@ pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, A
         check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
     }
     Ok(format!("{bucket}/{prefix}"))
+}
+
+/// The error for a key that begins with another bucket than the one that the request names.
+pub(super) fn key_in_another_bucket() -> ApiError {
+    invalid_path("is in another bucket than the request names")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use axum::{extract::State, http::StatusCode};
 use super::{access::StorageAccess, download, objects, state::StorageState, upload};
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiQuery},
+    http::{ApiJson, ApiQuery, NoQuery},
     projects::{Caller, SecretCaller},
 };
 
@@ -36,6 +36,7 @@ use crate::{
 )]
 pub(crate) async fn sign_upload(
     State(state): State<StorageState>,
+    _query: NoQuery,
     caller: Caller,
     ApiJson(request): ApiJson<SignUpload>,
 ) -> ApiResult<ApiJson<SignedUpload>> {
@@ -63,6 +64,7 @@ pub(crate) async fn sign_upload(
 )]
 pub(crate) async fn complete_upload(
     State(state): State<StorageState>,
+    _query: NoQuery,
     caller: Caller,
     ApiJson(request): ApiJson<CompleteUpload>,
 ) -> ApiResult<ApiJson<StoredObject>> {
@@ -86,6 +88,7 @@ pub(crate) async fn complete_upload(
 )]
 pub(crate) async fn abort_upload(
     State(state): State<StorageState>,
+    _query: NoQuery,
     caller: Caller,
     ApiJson(request): ApiJson<AbortUpload>,
 ) -> ApiResult<StatusCode> {

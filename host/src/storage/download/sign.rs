@@ -18,7 +18,7 @@ use crate::error::{ApiError, ApiResult};
 /// 400 for an invalid request, 403 if the caller may not download, 404 if the object does not exist or is larger than
 /// its upload was signed for; it is then removed.
 pub(crate) async fn sign_download(access: &StorageAccess, request: SignDownload) -> ApiResult<SignedDownload> {
-    let path = access.object_path(request.bucket.as_deref(), &request.object_key)?;
+    let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     if request.download_as.as_deref().is_some_and(|name| !disposition::is_file_name(name)) {
         return Err(ApiError::invalid("`downloadAs` is not a valid file name.")
             .with_hint("Use up to 255 bytes without slashes, backslashes and control characters."));

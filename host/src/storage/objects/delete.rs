@@ -8,7 +8,7 @@ use crate::error::ApiResult;
 /// # Errors
 /// 400 for an invalid object key, 404 if the bucket or the object does not exist.
 pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) -> ApiResult<DeletedObject> {
-    let path = access.object_path(request.bucket.as_deref(), &request.object_key)?;
+    let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
     let object = state.store.head(&store_bucket, path.key()).await?.ok_or_else(object_not_found)?;

@@ -71,7 +71,7 @@ async fn record_and_sign_parts(
 /// 400 if the parts differ from the uploaded ones, 404 if the upload does not exist, 409 if another object was
 /// uploaded to the path meanwhile, 413 if the object is larger than was signed for; it is then removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
-    let path = access.object_path(None, &request.object_key)?;
+    let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
     access.authorize(path.bucket(), Action::Upload).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
@@ -134,7 +134,7 @@ fn is_result_of_upload(record: Option<&FileRecord>, upload_id: &str, object: &Ob
 /// # Errors
 /// 404 if the store does not recognise the upload id.
 pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -> ApiResult<()> {
-    let path = access.object_path(None, &request.object_key)?;
+    let path = access.object_path(None, &request.object_key).await?;
     access.authorize(path.bucket(), Action::Upload).await?;
     let state = &access.state;
     match state.store.abort_multipart(&access.store_bucket(), path.key(), &request.upload_id).await {

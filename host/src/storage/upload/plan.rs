@@ -94,7 +94,8 @@ impl UploadPlan {
         let path = ObjectPath::new(&bucket, &request.path)?;
         if !is_content_type(&request.content_type) {
             return Err(ApiError::invalid("`contentType` is not a valid content type.")
-                .with_hint("Use the form type/subtype, for example image/png or text/plain;charset=utf-8."));
+                .with_hint("Use the form type/subtype, for example image/png or text/plain;charset=utf-8, with up to 255 printable \
+                     ASCII characters and no two spaces in a row."));
         }
         if request.max_size.is_some_and(|max_size| max_size < 1) {
             return Err(ApiError::invalid("`maxSize` must be at least 1."));

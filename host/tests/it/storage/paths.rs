@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{TestApp, Uploads, code, path_of, upload_request};
+use crate::support::{TestApp, Uploads, code, path_of, raw, upload_request};
 
 #[tokio::test]
 async fn invalid_paths_are_rejected_by_every_operation() {
@@ -80,9 +80,7 @@ async fn key_of_another_bucket_or_project_is_rejected() {
     let other = app.create_project("theirs").await;
     other.secret().upload("x.txt", "theirs").await;
     let foreign = format!("proj-{}/uploads/x.txt", other.id);
-    for key in
-        ["private/x.txt", "x.txt", "uploads", "uploads2/x.txt", "/uploads/x.txt", "uploads/../private/x", &foreign]
-    {
+    for key in ["private/x.txt", "/uploads/x.txt", "uploads/../private/x", "../private/x.txt", "uploads/", &foreign] {
         let url = path_of("signed-download", &[("bucket", "uploads"), ("objectKey", key)]);
         let (status, error) = project.secret().get(&url).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{key}");
@@ -104,6 +102,67 @@ async fn key_of_another_bucket_or_project_is_rejected() {
         other.secret().get(&path_of("signed-download", &[("objectKey", "uploads/y.txt")])).await.0,
         StatusCode::OK
     );
+}
+
+/// With `bucket`, the key may omit the bucket, unless its first segment is another bucket.
+#[tokio::test]
+async fn key_without_its_bucket_names_the_same_object() {
+    let app = TestApp::start().await;
+    let project = app.create_project("short").await;
+    app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
+    for (path, short) in [("range.txt", "range.txt"), ("notes/a b.txt", "notes/a b.txt"), ("u2/x", "uploads/u2/x")] {
+        project.secret().upload(path, path.to_owned()).await;
+        for client in [project.secret(), project.publishable()] {
+            let url = path_of("signed-download", &[("bucket", "uploads"), ("objectKey", short)]);
+            let (status, body) = client.get(&url).await;
+            assert_eq!(status, StatusCode::OK, "{short}: {body}");
+            let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), path);
+        }
+        let admin = project.path(&format!("/buckets/uploads/objects?objectKey={}", short.replace(' ', "%20")));
+        let (status, body) = app.admin().delete(&admin).await;
+        assert_eq!((status, &body["objectKey"]), (StatusCode::OK, &json!(format!("uploads/{path}"))), "{body}");
+    }
+    let missing = path_of("signed-download", &[("bucket", "uploads"), ("objectKey", "uploads2/x.txt")]);
+    assert_eq!(project.secret().get(&missing).await.0, StatusCode::NOT_FOUND);
+    // A publishable key can't learn whether a bucket exists that is not exposed to it.
+    for first in ["private", "nowhere"] {
+        let url = path_of("signed-download", &[("bucket", "uploads"), ("objectKey", &format!("{first}/x.txt"))]);
+        let (status, error) = project.publishable().get(&url).await;
+        assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_parameters_are_rejected_by_every_route() {
+    let app = TestApp::start().await;
+    let project = app.create_project("unknown").await;
+    let secret = project.secret();
+    let admin = app.admin();
+    for url in
+        ["signed-download?objectKey=uploads/x&expires=1", "list?bucket=uploads&Prefix=a", "list?bucket=uploads&x"]
+    {
+        let (status, error) = secret.get(&format!("/v1/storage/{url}")).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{url}");
+        let name = url.rsplit(['&', '?']).next().unwrap().split('=').next().unwrap();
+        assert!(error["error"]["message"].as_str().unwrap().contains(&format!("`{name}`")), "{error}");
+    }
+    let deletion = secret.delete("/v1/storage/object?objectKey=uploads/x&force=true").await;
+    assert_eq!(deletion.0, StatusCode::BAD_REQUEST);
+    for (route, body) in [
+        ("signed-upload", json!({ "bucket": "uploads", "path": "x", "contentType": "a/b" })),
+        ("multipart/complete", json!({ "objectKey": "uploads/x", "uploadId": "x", "parts": [] })),
+        ("multipart/abort", json!({ "objectKey": "uploads/x", "uploadId": "x" })),
+    ] {
+        let (status, error) = secret.post(&format!("/v1/storage/{route}?upsert=true"), body.clone()).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{route}");
+        assert!(error["error"]["message"].as_str().unwrap().contains("`upsert`"), "{error}");
+        let url = project.path(&format!("/buckets/uploads/{route}?upsert=true"));
+        assert_eq!(admin.post(&url, body).await.0, StatusCode::BAD_REQUEST, "{route}");
+    }
+    for url in ["/buckets?page=2", "/buckets/uploads?x=1", "/buckets/uploads/objects?x=1"] {
+        assert_eq!(admin.get(&project.path(url)).await.0, StatusCode::BAD_REQUEST, "{url}");
+    }
 }
 
 #[tokio::test]

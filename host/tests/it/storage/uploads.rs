@@ -75,6 +75,24 @@ async fn upload_with_other_content_type_is_rejected() {
 }
 
 #[tokio::test]
+async fn content_types_with_parameters_round_trip() {
+    let app = TestApp::start().await;
+    let project = app.create_project("parameters").await;
+    for (path, content_type) in [
+        ("a.webm", "video/webm;codecs=vp8,opus"),
+        ("b.mp4", "video/mp4; codecs=\"avc1.42E01E, mp4a.40.2\""),
+        ("c.txt", "text/plain; name=\"a; b \\\"c\\\"\"; charset=utf-8"),
+    ] {
+        let signed = project.secret().sign(path, json!({ "contentType": content_type })).await;
+        assert_eq!(signed["headers"]["content-type"], content_type);
+        must_send(&signed, "bytes").await;
+        let (_, body) = project.secret().sign_download(path).await;
+        let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], content_type);
+    }
+}
+
+#[tokio::test]
 async fn upload_of_other_length_than_signed_size_is_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("sizes").await;
