@@ -152,6 +152,10 @@ pub struct SignUpload {
     /// objects over 16 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<i64>,
+    /// Number of part URLs in the response to `multipart`: those of the first parts. Sign others when they are needed,
+    /// with `multipart/parts`. The default is all parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_count: Option<u32>,
 }
 
 /// A signed upload.
@@ -187,8 +191,34 @@ pub struct MultipartUpload {
     pub upload_id: String,
     /// Size of every part except the last, in bytes.
     pub part_size: i64,
-    /// Parts to send.
+    /// Number of parts.
+    pub part_count: i32,
+    /// Parts to send: all, or the first `partCount` of the request.
     pub parts: Vec<UploadPart>,
+}
+
+/// A request to sign parts of a multipart upload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignParts {
+    /// Key of the object, from the response that signed the upload.
+    pub object_key: String,
+    /// Id of the upload.
+    pub upload_id: String,
+    /// Numbers of the parts to sign, each once.
+    pub part_numbers: Vec<i32>,
+}
+
+/// Signed parts of a multipart upload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignedParts {
+    /// The parts, by number.
+    pub parts: Vec<UploadPart>,
+    /// Seconds until the URLs expire, with the upload.
+    pub expires_in: u64,
 }
 
 /// A part to send.

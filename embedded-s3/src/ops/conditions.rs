@@ -76,6 +76,16 @@ pub(super) fn write_conditions(
     Ok(WriteConditions { must_not_exist, must_exist, etag })
 }
 
+/// Returns the preconditions of a copy on the object that it replaces. `s3s` does not parse them.
+pub(super) fn copy_conditions(headers: &HeaderMap) -> S3Result<WriteConditions> {
+    let condition = |name: header::HeaderName| {
+        let Some(value) = headers.get(&name) else { return Ok(None) };
+        let parsed = ETagCondition::parse_http_header(value.as_bytes());
+        parsed.map(Some).map_err(|_| s3_error!(InvalidArgument, "The header `{}` is malformed.", name))
+    };
+    write_conditions(condition(header::IF_MATCH)?, condition(header::IF_NONE_MATCH)?.as_ref())
+}
+
 /// Returns whether `If-Range` permits a partial response.
 pub(super) fn permits_partial_response(headers: &HeaderMap, object: &Object) -> bool {
     let Some(value) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) else {

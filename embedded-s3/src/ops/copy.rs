@@ -7,7 +7,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
 use super::attributes::{reject_unsupported, reject_version, request_attributes, to_etag, to_timestamp};
-use super::conditions::read_conditions;
+use super::conditions::{copy_conditions, read_conditions};
 use super::get::{find_object, resolve_range};
 use super::multipart::part_number;
 use crate::store::{self, Attributes, Expectations, Object};
@@ -17,8 +17,9 @@ pub(super) async fn copy_object(
     operations: &Operations,
     request: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
-    let mut input = request.input;
+    let S3Request { mut input, headers, .. } = request;
     reject_unsupported!(input)?;
+    let conditions = copy_conditions(&headers)?;
     let store = &operations.store;
     let bucket = store.bucket(&input.bucket)?;
     let (source_bucket, source_key) = parse_source(&input.copy_source)?;
@@ -36,7 +37,7 @@ pub(super) async fn copy_object(
     }
     let attributes =
         if replaces_metadata { request_attributes!(input).validate()? } else { Attributes::clone(&source.attributes) };
-    let copy = store::copy_object(store, source, bucket, input.key, attributes).await?;
+    let copy = store::copy_object(store, source, bucket, input.key, attributes, conditions).await?;
     let result = CopyObjectResult {
         e_tag: Some(to_etag(copy.etag)),
         last_modified: Some(to_timestamp(copy.modified_ms)),

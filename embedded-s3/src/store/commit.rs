@@ -57,19 +57,21 @@ pub(crate) async fn put_object(
     store.run_blocking(move |shared| commit_object(shared, &bucket, &key, draft, &conditions)).await
 }
 
-/// Creates a new object with the bytes of an existing one.
+/// Creates a new object with the bytes of an existing one. `conditions` are on the object that it replaces.
 pub(crate) async fn copy_object(
     store: &Store,
     source: Arc<Object>,
     bucket: Arc<Bucket>,
     key: String,
     attributes: Attributes,
+    conditions: WriteConditions,
 ) -> Result<Arc<Object>, StoreError> {
     store
         .run_blocking(move |shared| {
+            conditions.check(bucket.object(&key).as_deref())?;
             let blobs = source.blobs.iter().map(|blob| blob.duplicate()).collect::<io::Result<_>>()?;
             let draft = Draft { etag: source.etag, blobs, attributes };
-            commit_object(shared, &bucket, &key, draft, &WriteConditions::default())
+            commit_object(shared, &bucket, &key, draft, &conditions)
         })
         .await
 }

@@ -24,7 +24,7 @@ use crate::{
     },
     secrets::Sealer,
     sql_editor::SqlEditorState,
-    storage::StorageState,
+    storage::{StorageState, UploadQuotas},
     tables::TablesState,
 };
 
@@ -53,7 +53,9 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let databases = Databases::new(platform.clone(), pools.clone(), dumper);
     let max_object_bytes = config.storage.max_object_bytes();
 
-    let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes);
+    let upload_quotas =
+        UploadQuotas { staged: config.limits.open_uploads, multipart: config.limits.open_multipart_uploads };
+    let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes, upload_quotas);
     let data = DataService::new(pools.clone(), DataLimits::from(&config.limits));
     let egress = Egress::new(config.http_allowed_hosts.clone(), &config.trusted_certificates)?;
     let notifications =

@@ -19,6 +19,10 @@ pub struct LimitsConfig {
     pub project_connections: usize,
     /// Connections of one project and role.
     pub pool_size: usize,
+    /// Uploads in one request that were signed and have not ended, per publishable key and per signed-in user.
+    pub open_uploads: u32,
+    /// The same for multipart uploads.
+    pub open_multipart_uploads: u32,
 }
 
 impl LimitsConfig {
@@ -45,6 +49,8 @@ impl LimitsConfig {
             rows_max,
             project_connections: vars.number("ATLASHUB_PROJECT_CONNECTIONS", 5..=10_000)? as usize,
             pool_size: vars.number("ATLASHUB_POOL_SIZE", 1..=50)? as usize,
+            open_uploads: vars.number("ATLASHUB_MAX_OPEN_UPLOADS", 1..=1_000_000)? as u32,
+            open_multipart_uploads: vars.number("ATLASHUB_MAX_OPEN_MULTIPART_UPLOADS", 1..=100_000)? as u32,
         })
     }
 }

@@ -56,6 +56,12 @@ variables! {
     secret "ATLASHUB_S3_SECRET_ACCESS_KEY" "" "Secret key of the store.";
     plain "ATLASHUB_EMBEDDED_S3_LISTEN" "127.0.0.1:8082" "Embedded mode: address of the store.";
     plain "ATLASHUB_MAX_OBJECT_BYTES" "5368709120" "Maximum object size of new buckets, in bytes.";
+    plain "ATLASHUB_MAX_OPEN_UPLOADS" "2000"
+        "Maximum number of signed uploads that have not ended, per publishable key and per signed-in user; further \
+         ones get 429.";
+    plain "ATLASHUB_MAX_OPEN_MULTIPART_UPLOADS" "50"
+        "Maximum number of multipart uploads that have not ended, per publishable key and per signed-in user; further \
+         ones get 429.";
     secret "PLATFORM_MASTER_KEY" ""
         "Key that seals every stored secret: 32 bytes in base64. Embedded mode creates one in the data folder.";
     secret "PLATFORM_MASTER_KEY_PREVIOUS" ""

@@ -29,7 +29,7 @@ mod upload;
 pub use client::ObjectStore;
 pub use download::ObjectBytes;
 pub use error::{StoreError, StoreResult};
-pub use multipart::PartEtag;
+pub use multipart::{PartEtag, UnfinishedUpload, UploadPage, UploadPosition};
 pub use objects::{ListedObject, ObjectMeta, ObjectPage};
 pub use post_policy::{PostPolicy, SignedPost};
 pub use presign::{IfExists, PartConditions, PutConditions, SignedRequest};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::{
-    ObjectStore, StoreError, StoreResult,
+    IfExists, ObjectStore, StoreError, StoreResult,
     client::{bulk_call_config, part_call_config},
     objects::{MAX_KEYS_PER_CALL, to_chrono},
 };
@@ -73,6 +73,36 @@ impl ObjectStore {
         upload_id: &str,
         parts: &[PartEtag],
     ) -> StoreResult<()> {
+        self.send_completion(bucket, key, upload_id, parts, IfExists::Replace).await
+    }
+
+    /// As [`Self::complete_multipart`], but does not replace an object, if the store supports that.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` if the object exists.
+    pub async fn complete_multipart_if_absent(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+        parts: &[PartEtag],
+    ) -> StoreResult<()> {
+        match self.send_completion(bucket, key, upload_id, parts, IfExists::Fail).await {
+            Err(StoreError::NotSupported { .. }) => {
+                self.send_completion(bucket, key, upload_id, parts, IfExists::Replace).await
+            }
+            completed => completed,
+        }
+    }
+
+    async fn send_completion(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+        parts: &[PartEtag],
+        if_exists: IfExists,
+    ) -> StoreResult<()> {
         const OPERATION: &str = "CompleteMultipartUpload";
         let parts = parts
             .iter()
@@ -83,6 +113,7 @@ impl ObjectStore {
             .bucket(bucket)
             .key(key)
             .upload_id(upload_id)
+            .set_if_none_match((if_exists == IfExists::Fail).then(|| "*".to_owned()))
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
             .customize()
             .config_override(bulk_call_config())
@@ -104,32 +135,100 @@ impl ObjectStore {
     /// Aborts the bucket's unfinished uploads, or only those created before `created_before`. Returns their number.
     pub async fn abort_uploads(&self, bucket: &str, created_before: Option<DateTime<Utc>>) -> StoreResult<u64> {
         let mut aborted = 0;
-        let (mut key_marker, mut id_marker) = (None, None);
+        let mut position = None;
         loop {
-            let page = self
-                .client()
-                .list_multipart_uploads()
-                .bucket(bucket)
-                .max_uploads(MAX_KEYS_PER_CALL)
-                .set_key_marker(key_marker)
-                .set_upload_id_marker(id_marker)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("ListMultipartUploads", error))?;
-            for upload in page.uploads.unwrap_or_default() {
-                let (Some(key), Some(upload_id)) = (upload.key, upload.upload_id) else { continue };
-                let created_at = upload.initiated.as_ref().and_then(to_chrono);
+            let page = self.list_uploads(bucket, position).await?;
+            for upload in page.uploads {
                 let is_selected =
-                    created_before.is_none_or(|limit| created_at.is_some_and(|created_at| created_at < limit));
+                    created_before.is_none_or(|limit| upload.created_at.is_some_and(|created_at| created_at < limit));
                 if is_selected {
-                    self.abort_multipart(bucket, &key, &upload_id).await?;
+                    self.abort_multipart(bucket, &upload.key, &upload.upload_id).await?;
                     aborted += 1;
                 }
             }
-            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-            if page.is_truncated != Some(true) || key_marker.is_none() {
+            position = page.next;
+            if position.is_none() {
                 return Ok(aborted);
             }
         }
     }
+
+    /// Returns a page of the bucket's unfinished uploads. `position` is the `next` of the previous page.
+    pub async fn list_uploads(&self, bucket: &str, position: Option<UploadPosition>) -> StoreResult<UploadPage> {
+        let (key, upload_id) = position.map_or((None, None), |position| (Some(position.key), position.upload_id));
+        let page = self
+            .client()
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .max_uploads(MAX_KEYS_PER_CALL)
+            .set_key_marker(key)
+            .set_upload_id_marker(upload_id)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("ListMultipartUploads", error))?;
+        let uploads = page
+            .uploads
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|upload| {
+                let created_at = upload.initiated.as_ref().and_then(to_chrono);
+                Some(UnfinishedUpload { key: upload.key?, upload_id: upload.upload_id?, created_at })
+            })
+            .collect();
+        let upload_id = page.next_upload_id_marker;
+        let next = page.next_key_marker.filter(|_| page.is_truncated == Some(true));
+        Ok(UploadPage { uploads, next: next.map(|key| UploadPosition { key, upload_id }) })
+    }
+
+    /// Returns when the newest part of an upload arrived, or `None` if it has no parts.
+    ///
+    /// # Errors
+    /// `NotFound` if the upload does not exist.
+    pub async fn last_part_at(&self, bucket: &str, key: &str, upload_id: &str) -> StoreResult<Option<DateTime<Utc>>> {
+        let mut newest = None;
+        let mut marker = None;
+        loop {
+            let page = self
+                .client()
+                .list_parts()
+                .bucket(bucket)
+                .key(key)
+                .upload_id(upload_id)
+                .set_part_number_marker(marker)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk("ListParts", error))?;
+            for part in page.parts.unwrap_or_default() {
+                newest = newest.max(part.last_modified.as_ref().and_then(to_chrono));
+            }
+            marker = page.next_part_number_marker.filter(|_| page.is_truncated == Some(true));
+            if marker.is_none() {
+                return Ok(newest);
+            }
+        }
+    }
+}
+
+/// A multipart upload that was neither completed nor aborted.
+#[derive(Debug, Clone)]
+pub struct UnfinishedUpload {
+    pub key: String,
+    pub upload_id: String,
+    /// By the store's clock.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// One page of unfinished uploads.
+#[derive(Debug, Clone)]
+pub struct UploadPage {
+    pub uploads: Vec<UnfinishedUpload>,
+    /// `None` on the last page.
+    pub next: Option<UploadPosition>,
+}
+
+/// The last upload of a page.
+#[derive(Debug, Clone)]
+pub struct UploadPosition {
+    key: String,
+    upload_id: Option<String>,
 }

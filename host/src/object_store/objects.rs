@@ -4,8 +4,9 @@ use aws_sdk_s3::{
 };
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{ObjectStore, StoreError, StoreResult, client::bulk_call_config};
+use super::{IfExists, ObjectStore, StoreError, StoreResult, client::bulk_call_config};
 
 /// Maximum number of keys that one S3 call lists or deletes.
 pub(super) const MAX_KEYS_PER_CALL: i32 = 1000;
@@ -53,6 +54,47 @@ impl ObjectStore {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Copies an object within a bucket, with its metadata, unless `to` exists. `source_etag` must be the ETag of the
+    /// object that is copied.
+    ///
+    /// Not every store supports the condition on `to`; see docs/OPERATIONS.md. Check first that `to` does not exist.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` if `to` exists or the source has another ETag, `NotFound` if there is no source.
+    pub async fn copy_if_absent(&self, bucket: &str, from: &str, to: &str, source_etag: &str) -> StoreResult<()> {
+        match self.copy(bucket, from, to, source_etag, IfExists::Fail).await {
+            // The store knows no conditional copies.
+            Err(StoreError::NotSupported { .. } | StoreError::Refused { status: 400, .. }) => {
+                self.copy(bucket, from, to, source_etag, IfExists::Replace).await
+            }
+            copied => copied,
+        }
+    }
+
+    async fn copy(
+        &self,
+        bucket: &str,
+        from: &str,
+        to: &str,
+        source_etag: &str,
+        if_exists: IfExists,
+    ) -> StoreResult<()> {
+        let source = utf8_percent_encode(from, NON_ALPHANUMERIC);
+        self.client()
+            .copy_object()
+            .bucket(bucket)
+            .key(to)
+            .copy_source(format!("{bucket}/{source}"))
+            .copy_source_if_match(source_etag)
+            .set_if_none_match((if_exists == IfExists::Fail).then(|| "*".to_owned()))
+            .customize()
+            .config_override(bulk_call_config())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("CopyObject", error))?;
+        Ok(())
     }
 
     /// Removes one object. Succeeds if it does not exist.

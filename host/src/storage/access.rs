@@ -20,6 +20,8 @@ pub(super) struct StorageAccess {
     pub state: StorageState,
     pub project: Arc<ProjectRef>,
     pub requester: Requester,
+    /// Whose quota of open uploads applies; `None` for a trusted requester.
+    pub quota_owner: Option<String>,
     /// The bucket in the path of an admin request.
     path_bucket: Option<String>,
 }
@@ -27,12 +29,18 @@ pub(super) struct StorageAccess {
 impl StorageAccess {
     /// Creates the access of a request with an API key.
     pub(super) fn public(state: StorageState, caller: &Caller) -> Self {
-        Self { state, project: caller.project.clone(), requester: Requester::of(caller), path_bucket: None }
+        let (project, requester) = (caller.project.clone(), Requester::of(caller));
+        let quota_owner = match &requester {
+            Requester::Admin | Requester::SecretKey => None,
+            Requester::SignedIn(user) => Some(format!("user:{}:{user}", project.id)),
+            Requester::PublishableKey => Some(format!("key:{}", caller.key_id)),
+        };
+        Self { state, project, requester, quota_owner, path_bucket: None }
     }
 
     /// Creates the access of an admin request whose path names `bucket`.
     pub(super) fn admin(state: StorageState, project: Arc<ProjectRef>, bucket: String) -> Self {
-        Self { state, project, requester: Requester::Admin, path_bucket: Some(bucket) }
+        Self { state, project, requester: Requester::Admin, quota_owner: None, path_bucket: Some(bucket) }
     }
 
     /// Returns the name of the project's bucket in the object store.

@@ -1,6 +1,7 @@
 use api_types::{
     AbortUpload, Bucket, CompleteUpload, CreateBucket, DeleteBucket, DeletedObject, ErrorBody, ListObjects, ObjectRef,
-    Page, PageQuery, SignDownload, SignUpload, SignedDownload, SignedUpload, StoredObject, UpdateBucket,
+    Page, PageQuery, SignDownload, SignParts, SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject,
+    UpdateBucket,
 };
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::Deserialize;
@@ -187,6 +188,29 @@ pub(crate) async fn sign_upload(
     ApiJson(request): ApiJson<SignUpload>,
 ) -> ApiResult<ApiJson<SignedUpload>> {
     upload::sign_upload(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+}
+
+/// Sign parts of a multipart upload
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/parts",
+    tag = "storage",
+    params(("project" = String, Path), ("bucket" = String, Path)),
+    request_body = SignParts,
+    responses(
+        (status = 200, body = SignedParts),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+    ),
+)]
+pub(crate) async fn sign_parts(
+    State(state): State<StorageState>,
+    _query: NoQuery,
+    AdminProject(project): AdminProject,
+    ApiPath(segment): ApiPath<BucketSegment>,
+    ApiJson(request): ApiJson<SignParts>,
+) -> ApiResult<ApiJson<SignedParts>> {
+    upload::sign_parts(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
 }
 
 /// Complete a multipart upload

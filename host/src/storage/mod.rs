@@ -11,6 +11,7 @@
 //! - `path`: rules for bucket names, object keys and prefixes; pure.
 //! - `state`, `access`: what the handlers share, and who may access which bucket.
 //! - `errors`: errors that several operations return.
+//! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
 //! - `sweep`: removal of what expired, in the background and for plugins.
@@ -22,6 +23,7 @@ mod buckets;
 mod download;
 mod errors;
 mod objects;
+mod open_uploads;
 mod path;
 mod records;
 pub(crate) mod routes;
@@ -29,6 +31,7 @@ mod state;
 mod sweep;
 mod upload;
 
+pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
-pub use state::StorageState;
-pub use sweep::{FullSweepReport, StorageSweep, SweepReport, sweep, sweep_all_projects};
+pub use state::{StorageState, UploadQuotas};
+pub use sweep::{FullSweepReport, StorageSweep, SweepReport, abort_stale_uploads, sweep, sweep_all_projects};

@@ -1,6 +1,6 @@
 use api_types::{
-    AbortUpload, CompleteUpload, DeletedObject, ErrorBody, ListObjects, ObjectRef, Page, SignDownload, SignUpload,
-    SignedDownload, SignedUpload, StoredObject,
+    AbortUpload, CompleteUpload, DeletedObject, ErrorBody, ListObjects, ObjectRef, Page, SignDownload, SignParts,
+    SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject,
 };
 use axum::{extract::State, http::StatusCode};
 
@@ -15,7 +15,8 @@ use crate::{
 ///
 /// Returns a signed URL and how to send the bytes to it; the bytes go directly to the object store. Send exactly the
 /// headers in `headers`: with the mode `put` and neither `size` nor `once`, only the content type. An object larger
-/// than `maxSize` is never served and is removed.
+/// than `maxSize` is never served and is removed. A URL signed without the secret key never replaces an object: the
+/// first object that arrives at a free path stays.
 #[utoipa::path(
     post,
     path = "/v1/storage/signed-upload",
@@ -32,6 +33,11 @@ use crate::{
         (status = 404, body = ErrorBody, description = "The bucket does not exist"),
         (status = 409, body = ErrorBody, description = "`object_exists`"),
         (status = 413, body = ErrorBody, description = "`object_too_large`: above the bucket's limit"),
+        (
+            status = 429,
+            body = ErrorBody,
+            description = "Too many uploads of this publishable key or user have not ended",
+        ),
     ),
 )]
 pub(crate) async fn sign_upload(
@@ -41,6 +47,30 @@ pub(crate) async fn sign_upload(
     ApiJson(request): ApiJson<SignUpload>,
 ) -> ApiResult<ApiJson<SignedUpload>> {
     upload::sign_upload(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
+}
+
+/// Sign parts of a multipart upload
+///
+/// For uploads that were signed with `partCount`, and to repeat parts.
+#[utoipa::path(
+    post,
+    path = "/v1/storage/multipart/parts",
+    tag = "storage",
+    request_body = SignParts,
+    responses(
+        (status = 200, body = SignedParts),
+        (status = 400, body = ErrorBody, description = "The upload has no such part"),
+        (status = 403, body = ErrorBody),
+        (status = 404, body = ErrorBody, description = "The upload does not exist or has ended"),
+    ),
+)]
+pub(crate) async fn sign_parts(
+    State(state): State<StorageState>,
+    _query: NoQuery,
+    caller: Caller,
+    ApiJson(request): ApiJson<SignParts>,
+) -> ApiResult<ApiJson<SignedParts>> {
+    upload::sign_parts(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }
 
 /// Complete a multipart upload

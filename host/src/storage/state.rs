@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 
-use super::buckets::SettingsCache;
+use super::{buckets::SettingsCache, open_uploads::SettleLocks};
 use crate::object_store::ObjectStore;
 
 /// The state that the handlers of this slice share. Cheap to clone.
@@ -11,11 +11,33 @@ pub struct StorageState {
     pub(super) bucket_settings: SettingsCache,
     /// Maximum object size in bytes of a bucket that is created without a limit of its own.
     pub(super) default_max_object_bytes: i64,
+    pub(super) upload_quotas: UploadQuotas,
+    pub(super) settle_locks: SettleLocks,
+}
+
+/// Maximum number of uploads that were signed and have not ended, per publishable key and per signed-in user.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadQuotas {
+    /// Uploads in one request.
+    pub staged: u32,
+    pub multipart: u32,
 }
 
 impl StorageState {
-    pub fn new(platform: PgPool, store: ObjectStore, default_max_object_bytes: i64) -> Self {
-        Self { bucket_settings: SettingsCache::new(platform.clone()), platform, store, default_max_object_bytes }
+    pub fn new(
+        platform: PgPool,
+        store: ObjectStore,
+        default_max_object_bytes: i64,
+        upload_quotas: UploadQuotas,
+    ) -> Self {
+        Self {
+            bucket_settings: SettingsCache::new(platform.clone()),
+            platform,
+            store,
+            default_max_object_bytes,
+            upload_quotas,
+            settle_locks: SettleLocks::new(),
+        }
     }
 
     /// Drops the cached bucket settings of a project, for example when the project is deleted.

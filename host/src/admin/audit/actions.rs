@@ -23,6 +23,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/projects/{}/buckets/{}/object", "object.delete"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/signed-upload", "object.sign_upload"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/signed-download", "object.sign_download"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/parts", "object.sign_upload"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/complete", "object.complete_upload"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/abort", "object.abort_upload"),
     ("POST", "/admin/v1/projects/{}/signed-upload", "object.sign_upload"),

@@ -18,7 +18,7 @@ use crate::{
         check_lease,
         streams::{self, ByteStream},
     },
-    storage::ObjectPath,
+    storage::{self, ObjectPath},
 };
 
 /// Prefix of the keys in the platform's own bucket that plugins may access. The bucket also has the logs of runs.
@@ -167,7 +167,9 @@ impl objects::HostWithStore<RunState> for Host {
             Err(error) if error.is_not_found() => crate::object_store::ObjectPage::default(),
             page => page?,
         };
-        Ok(objects::ObjectPage { objects: page.objects.into_iter().map(listed_to_wit).collect(), cursor: page.next })
+        // Uploads that have not ended are no objects yet.
+        let objects = page.objects.into_iter().filter(|object| !storage::is_staged_key(&object.key));
+        Ok(objects::ObjectPage { objects: objects.map(listed_to_wit).collect(), cursor: page.next })
     }
 
     async fn delete(accessor: &Accessor, store: String, key: String) -> Result<(), CallError> {

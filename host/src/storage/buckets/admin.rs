@@ -1,7 +1,7 @@
 use api_types::{Bucket, CreateBucket, DeleteBucket, Page, PageQuery, UpdateBucket};
 
 use super::{
-    super::{path::BucketName, state::StorageState},
+    super::{open_uploads, path::BucketName, state::StorageState},
     queries,
     settings::BucketChanges,
 };
@@ -83,12 +83,17 @@ pub(crate) async fn delete_bucket(
         )
         .with_hint(format!("Send {{\"confirm\": \"{name}\"}}.")));
     }
-    let prefix = format!("{name}/");
-    let mut objects = state.store.delete_prefix(&project.bucket(), &prefix).await?;
+    let prefixes = [format!("{name}/"), open_uploads::bucket_prefix(name.as_str())];
+    let mut objects = 0;
+    for prefix in &prefixes {
+        objects += state.store.delete_prefix(&project.bucket(), prefix).await?;
+    }
     queries::delete_bucket(&state.platform, &project.id, name.as_str()).await?;
     state.bucket_settings.invalidate(&project.id);
     // A URL signed earlier may have uploaded an object between the two deletions.
-    objects += state.store.delete_prefix(&project.bucket(), &prefix).await?;
+    for prefix in &prefixes {
+        objects += state.store.delete_prefix(&project.bucket(), prefix).await?;
+    }
     tracing::info!(project = project.id, bucket = name.as_str(), objects, "deleted a bucket");
     Ok(())
 }

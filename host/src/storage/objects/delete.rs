@@ -1,6 +1,11 @@
 use api_types::{DeletedObject, ObjectRef};
 
-use super::super::{access::StorageAccess, errors::object_not_found, records};
+use super::super::{
+    access::StorageAccess,
+    errors::object_not_found,
+    open_uploads,
+    records::{self, inspect_object},
+};
 use crate::error::ApiResult;
 
 /// Removes an object and its record.
@@ -11,7 +16,10 @@ pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) ->
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    let object = state.store.head(&store_bucket, path.key()).await?.ok_or_else(object_not_found)?;
+    // Moves an uploaded object to the path, which is then deleted like any other.
+    let inspected = inspect_object(access.object_context(&store_bucket, &path)).await?;
+    let object = inspected.into_object().ok_or_else(object_not_found)?;
+    open_uploads::discard_arrived(state, &access.project.id, &path).await?;
     state.store.delete(&store_bucket, path.key()).await?;
     records::delete_record(&state.platform, &access.project.id, &path).await?;
     tracing::info!(project = access.project.id, object_key = path.key(), size_bytes = object.size, "deleted an object");

@@ -3,6 +3,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 
 use super::super::{
     access::StorageAccess,
+    open_uploads,
     path::{self, BucketName},
     records,
 };
@@ -32,6 +33,8 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     let token = request.cursor.as_deref().map(decode_cursor).transpose()?;
     access.require_bucket(bucket.as_str()).await?;
     let state = &access.state;
+    let path_prefix = request.prefix.as_deref().unwrap_or_default();
+    open_uploads::settle_bucket(state, &access.project.id, bucket.as_str(), path_prefix).await?;
     let page = match state.store.list_page(&access.store_bucket(), &prefix, limit as i32, token.as_deref()).await {
         Err(StoreError::Refused { .. } | StoreError::NotFound { .. }) if token.is_some() => {
             return Err(invalid_cursor());

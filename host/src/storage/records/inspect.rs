@@ -4,7 +4,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::{
-    super::{path::ObjectPath, state::StorageState},
+    super::{open_uploads, path::ObjectPath, state::StorageState},
     queries,
     record::FileRecord,
 };
@@ -70,18 +70,30 @@ fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     if object.size > record.max_size && uploaded_by_url { Verdict::Remove } else { Verdict::Record }
 }
 
-/// Looks up an object and its record, and reconciles them as [`reconcile_object`] does.
+/// Looks up an object and its record, and reconciles them as [`reconcile_object`] does. If the path is free, moves an
+/// object to it that was uploaded without the secret key.
 pub(crate) async fn inspect_object(context: ObjectContext<'_>) -> ApiResult<InspectedObject> {
+    let ObjectContext { state, project_id, path, .. } = context;
+    let (found, has_staged) =
+        tokio::join!(find_object(context), open_uploads::has_staged(&state.platform, project_id, path));
+    let (mut object, mut record) = found?;
+    if object.is_none() && has_staged? {
+        open_uploads::settle_path(state, project_id, path).await?;
+        (object, record) = find_object(context).await?;
+    }
+    match object {
+        Some(object) => reconcile_object(context, record.as_ref(), object).await,
+        None => Ok(InspectedObject::Missing),
+    }
+}
+
+async fn find_object(context: ObjectContext<'_>) -> ApiResult<(Option<ObjectMeta>, Option<FileRecord>)> {
     let ObjectContext { state, project_id, store_bucket, path } = context;
     let (object, record) = tokio::join!(
         state.store.head(store_bucket, path.key()),
         queries::find_record(&state.platform, project_id, path)
     );
-    let (object, record) = (object?, record?);
-    match object {
-        Some(object) => reconcile_object(context, record.as_ref(), object).await,
-        None => Ok(InspectedObject::Missing),
-    }
+    Ok((object?, record?))
 }
 
 /// Removes an object that is larger than its upload was signed for, and updates the record of any other.

@@ -1,12 +1,14 @@
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     super::state::StorageState,
     compare::{MAX_CONCURRENT, Outcome, compare_file},
     queries,
-    stale_uploads::{abort_stale_platform_uploads, abort_stale_project_uploads},
+    settle::settle_all_projects,
+    stale_uploads::abort_stale_uploads,
 };
 use crate::error::ApiResult;
 
@@ -52,6 +54,9 @@ enum Progress {
 pub async fn sweep(state: &StorageState, kind: StorageSweep) -> ApiResult<SweepReport> {
     let started = Instant::now();
     let mut report = SweepReport::default();
+    if kind != StorageSweep::OrphanMetadata {
+        report.removed += settle_all_projects(state).await?.deleted;
+    }
     while sweep_batch(state, kind, &mut report).await? == Progress::MoreRecords {
         if report.removed > 0 {
             report.more = true;
@@ -62,8 +67,7 @@ pub async fn sweep(state: &StorageState, kind: StorageSweep) -> ApiResult<SweepR
         }
     }
     if kind == StorageSweep::ExpiredUploads {
-        report.removed += abort_stale_project_uploads(state).await?;
-        report.removed += abort_stale_platform_uploads(state).await?;
+        report.removed += abort_stale_uploads(state, Utc::now()).await?;
     }
     Ok(report)
 }

@@ -1,10 +1,12 @@
+use chrono::Utc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     super::state::StorageState,
     compare::{MAX_CONCURRENT, Outcome, compare_file},
     queries::{self, FileCursor},
-    stale_uploads::abort_stale_project_uploads,
+    settle::settle_all_projects,
+    stale_uploads::abort_stale_uploads,
 };
 use crate::error::ApiResult;
 
@@ -22,14 +24,21 @@ pub struct FullSweepReport {
     pub oversize_removed: u64,
     /// Records removed because their object does not exist and can no longer arrive.
     pub records_removed: u64,
-    /// Multipart uploads aborted because their URLs had expired.
+    /// Multipart uploads aborted because their sender had gone.
     pub uploads_aborted: u64,
+    /// Objects uploaded without the secret key that were moved to their path.
+    pub uploads_moved: u64,
 }
 
 /// Removes expired storage data of all projects. May run at any time and on several nodes at once. Stops at the first
 /// error; the next sweep continues.
 pub async fn sweep_all_projects(state: &StorageState) -> ApiResult<FullSweepReport> {
-    let mut report = FullSweepReport::default();
+    let settled = settle_all_projects(state).await?;
+    let mut report = FullSweepReport {
+        uploads_moved: settled.moved,
+        oversize_removed: settled.oversize,
+        ..FullSweepReport::default()
+    };
     let mut after = FileCursor::default();
     loop {
         let batch = queries::files_to_check(&state.platform, &after, BATCH_SIZE).await?;
@@ -51,7 +60,7 @@ pub async fn sweep_all_projects(state: &StorageState) -> ApiResult<FullSweepRepo
             }
         }
     }
-    report.uploads_aborted = abort_stale_project_uploads(state).await?;
+    report.uploads_aborted = abort_stale_uploads(state, Utc::now()).await?;
     if report != (FullSweepReport { checked: report.checked, ..FullSweepReport::default() }) {
         tracing::info!(?report, "swept the storage of all projects");
     }

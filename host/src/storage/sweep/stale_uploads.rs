@@ -1,38 +1,165 @@
+//! Multipart uploads whose sender has gone: aborted, so that their parts don't fill the store.
+
+use std::collections::HashMap;
+
 use chrono::{DateTime, Duration, Utc};
 
 use super::{
-    super::{state::StorageState, upload::MULTIPART_LIFETIME},
+    super::{
+        open_uploads::{self, UploadEnd},
+        state::StorageState,
+        upload::MULTIPART_LIFETIME,
+    },
     compare::store_bucket,
     queries,
 };
 use crate::{
     error::ApiResult,
-    object_store::{PLATFORM_BUCKET, StoreError},
+    object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload},
 };
 
-/// Aborts multipart uploads in every project's bucket whose URLs have expired. Returns their number.
-pub(super) async fn abort_stale_project_uploads(state: &StorageState) -> ApiResult<u64> {
-    let mut aborted = 0;
+/// An upload that was signed without the secret key, or belongs to no running job, is abandoned if no part arrived for
+/// this long. With the sweep's interval that is well within an hour; a part of the default size has 9 kB/s to arrive.
+const IDLE_LIMIT: Duration = Duration::minutes(30);
+/// How far the clocks of database and store may differ.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);
+
+/// Aborts abandoned multipart uploads: in every project's bucket, and those in the platform's own bucket that no
+/// running job can be making, such as those of backups whose process was killed. Returns their number. `now` is a
+/// parameter because tests can't wait.
+pub async fn abort_stale_uploads(state: &StorageState, now: DateTime<Utc>) -> ApiResult<u64> {
+    let mut aborted = abort_stale_in(state, PLATFORM_BUCKET, None, now).await?;
     for project_id in queries::ready_project_ids(&state.platform).await? {
-        aborted += abort_stale_uploads(state, &store_bucket(&project_id)).await?;
+        aborted += abort_stale_in(state, &store_bucket(&project_id), Some(&project_id), now).await?;
     }
     Ok(aborted)
 }
 
-/// Aborts abandoned multipart uploads in the platform's own bucket. Returns their number.
-pub(super) async fn abort_stale_platform_uploads(state: &StorageState) -> ApiResult<u64> {
-    abort_stale_uploads(state, PLATFORM_BUCKET).await
+async fn abort_stale_in(
+    state: &StorageState,
+    bucket: &str,
+    project_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> ApiResult<u64> {
+    let mut aborted = 0;
+    let mut position = None;
+    loop {
+        let page = match state.store.list_uploads(bucket, position).await {
+            Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => return Ok(aborted),
+            page => page?,
+        };
+        let stale = match project_id {
+            Some(project_id) => stale_project_uploads(state, bucket, project_id, page.uploads, now).await?,
+            None => stale_platform_uploads(state, page.uploads, now).await?,
+        };
+        for upload in &stale {
+            state.store.abort_multipart(bucket, &upload.key, &upload.upload_id).await?;
+            aborted += 1;
+        }
+        if let Some(project_id) = project_id {
+            let ids: Vec<String> = stale.into_iter().map(|upload| upload.upload_id).collect();
+            open_uploads::end_multipart(&state.platform, project_id, &ids).await?;
+        }
+        position = page.next;
+        if position.is_none() {
+            return Ok(aborted);
+        }
+    }
 }
 
-async fn abort_stale_uploads(state: &StorageState, bucket: &str) -> ApiResult<u64> {
-    match state.store.abort_uploads(bucket, Some(stale_before())).await {
-        Ok(aborted) => Ok(aborted),
-        Err(StoreError::NotSupported { .. } | StoreError::NotFound { .. }) => Ok(0),
+/// Selects uploads of a project that are over: those signed without the secret key when no part arrived for a while,
+/// and any other when its URLs have expired.
+async fn stale_project_uploads(
+    state: &StorageState,
+    bucket: &str,
+    project_id: &str,
+    uploads: Vec<UnfinishedUpload>,
+    now: DateTime<Utc>,
+) -> ApiResult<Vec<UnfinishedUpload>> {
+    let ids: Vec<String> = uploads.iter().map(|upload| upload.upload_id.clone()).collect();
+    let ends = open_uploads::ends_of_uploads(&state.platform, project_id, &ids).await?;
+    let ends: HashMap<String, UploadEnd> = ends.into_iter().map(|end| (end.upload_id.clone(), end)).collect();
+    let mut stale = Vec::new();
+    for upload in uploads {
+        let is_stale = match ends.get(&upload.upload_id) {
+            Some(end) if now > end.expires_at + Duration::hours(1) => true,
+            Some(end) if end.has_quota => is_idle(state, bucket, &upload, now).await?,
+            Some(_) => false,
+            // Not signed here, or by an older version.
+            None => upload.created_at.is_some_and(|created_at| created_at < unrecorded_limit(now)),
+        };
+        if is_stale {
+            stale.push(upload);
+        }
+    }
+    Ok(stale)
+}
+
+/// Selects uploads that began before every running job, and to which no part was sent for a while.
+async fn stale_platform_uploads(
+    state: &StorageState,
+    uploads: Vec<UnfinishedUpload>,
+    now: DateTime<Utc>,
+) -> ApiResult<Vec<UnfinishedUpload>> {
+    let mut stale = Vec::new();
+    if uploads.is_empty() {
+        return Ok(stale);
+    }
+    // Read after the uploads were listed: the job of each of them has started.
+    let oldest_job = open_uploads::oldest_running_job(&state.platform).await?;
+    for upload in uploads {
+        if is_orphaned(upload.created_at, oldest_job) && is_idle(state, PLATFORM_BUCKET, &upload, now).await? {
+            stale.push(upload);
+        }
+    }
+    Ok(stale)
+}
+
+/// Returns whether no running job can be making an upload that was created then.
+fn is_orphaned(created_at: Option<DateTime<Utc>>, oldest_job: Option<DateTime<Utc>>) -> bool {
+    match (created_at, oldest_job) {
+        (_, None) => true,
+        (Some(created_at), Some(started_at)) => created_at + MAX_CLOCK_DIFFERENCE < started_at,
+        (None, Some(_)) => false,
+    }
+}
+
+/// Returns whether the upload was created, and its last part arrived, longer ago than [`IDLE_LIMIT`].
+async fn is_idle(state: &StorageState, bucket: &str, upload: &UnfinishedUpload, now: DateTime<Utc>) -> ApiResult<bool> {
+    let limit = now - IDLE_LIMIT;
+    if upload.created_at.is_none_or(|created_at| created_at > limit) {
+        return Ok(false);
+    }
+    match state.store.last_part_at(bucket, &upload.key, &upload.upload_id).await {
+        Ok(last_part_at) => Ok(last_part_at.is_none_or(|at| at <= limit)),
+        // Completed or aborted meanwhile.
+        Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Uploads that were created before this time are abandoned.
-fn stale_before() -> DateTime<Utc> {
-    Utc::now() - Duration::seconds(MULTIPART_LIFETIME.as_secs() as i64) - Duration::hours(1)
+/// Uploads that are not recorded are abandoned if they were created before this time.
+fn unrecorded_limit(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - Duration::seconds(MULTIPART_LIFETIME.as_secs() as i64) - Duration::hours(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upload_is_orphaned_if_every_running_job_started_later() {
+        let at = |minutes| Some(DateTime::UNIX_EPOCH + Duration::minutes(minutes));
+        for (created_at, oldest_job, expected) in [
+            (at(0), None, true),
+            (None, None, true),
+            (at(0), at(10), true),
+            // The store's clock may be ahead.
+            (at(0), at(4), false),
+            (at(10), at(0), false),
+            (None, at(0), false),
+        ] {
+            assert_eq!(is_orphaned(created_at, oldest_job), expected, "{created_at:?} {oldest_job:?}");
+        }
+    }
 }

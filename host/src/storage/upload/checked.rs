@@ -1,11 +1,14 @@
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{
     super::{
         access::{Action, StorageAccess},
+        open_uploads::{self, NewOpenUpload},
         records::{self, NewUpload},
     },
-    plan::UploadPlan,
+    plan::{PartLayout, UploadPlan},
 };
 use crate::error::{ApiError, ApiResult};
 
@@ -24,10 +27,31 @@ pub(super) struct CheckedUpload<'a> {
 }
 
 impl CheckedUpload<'_> {
-    /// Records the upload. Must happen before signing, so that the limit of every valid URL is on record.
+    /// Records an upload in one request. Must happen before signing, so that the limit of every valid URL is on record.
+    /// Returns the key to sign: the object's own for a trusted requester, else that of a staged object, so that a kept
+    /// URL can never replace another object.
+    pub(super) async fn record_single(&self) -> ApiResult<String> {
+        let Self { access, plan, .. } = *self;
+        if access.requester.is_trusted() {
+            self.record(None, URL_LIFETIME).await?;
+            return Ok(plan.path.key().to_owned());
+        }
+        let upload = self.open_upload(None, URL_LIFETIME);
+        let opened = open_uploads::open_staged(&access.state, upload).await?;
+        let id = opened.ok_or_else(|| self.bucket_deleted())?;
+        Ok(open_uploads::staged_key(&plan.path, id))
+    }
+
+    /// Records a multipart upload before it is created in the store. Returns the id of the record.
+    pub(super) async fn open_multipart(&self, layout: PartLayout) -> ApiResult<Uuid> {
+        let upload = self.open_upload(Some(layout), MULTIPART_LIFETIME);
+        let opened = open_uploads::open_multipart(&self.access.state, upload).await?;
+        opened.ok_or_else(|| self.bucket_deleted())
+    }
+
+    /// Records which upload the object at the path may come from.
     pub(super) async fn record(&self, upload_id: Option<&str>, lifetime: Duration) -> ApiResult<()> {
         let Self { access, plan, max_size } = *self;
-        let (state, project_id) = (&access.state, access.project.id.as_str());
         let upload = NewUpload {
             content_type: &plan.content_type,
             max_size,
@@ -35,12 +59,31 @@ impl CheckedUpload<'_> {
             uploaded_by: access.requester.label(),
             lifetime,
         };
-        if records::record_upload(&state.platform, project_id, &plan.path, upload).await? {
-            return Ok(());
+        let is_recorded =
+            records::record_upload(&access.state.platform, &access.project.id, &plan.path, upload).await?;
+        if is_recorded { Ok(()) } else { Err(self.bucket_deleted()) }
+    }
+
+    fn open_upload(&self, layout: Option<PartLayout>, lifetime: Duration) -> NewOpenUpload<'_> {
+        let Self { access, plan, max_size } = *self;
+        NewOpenUpload {
+            project_id: &access.project.id,
+            path: &plan.path,
+            content_type: &plan.content_type,
+            max_size,
+            layout: layout.map(|layout| (layout.object_size, layout.part_size)),
+            may_replace: plan.upsert,
+            uploaded_by: access.requester.label(),
+            quota_owner: access.quota_owner.as_deref(),
+            lifetime,
         }
-        // The bucket was deleted after its settings were read.
-        state.bucket_settings.invalidate(project_id);
+    }
+
+    /// The error if the bucket was deleted after its settings were read.
+    fn bucket_deleted(&self) -> ApiError {
+        let access = self.access;
+        access.state.bucket_settings.invalidate(&access.project.id);
         let error = access.requester.authorize(None, Action::Upload).err();
-        Err(error.unwrap_or_else(|| ApiError::not_found("bucket")))
+        error.unwrap_or_else(|| ApiError::not_found("bucket"))
     }
 }

@@ -3,7 +3,8 @@
 //! - `content_type`: which content types are well-formed; pure.
 //! - `plan`: an upload request, checked without a connection; pure.
 //! - `checked`: an upload that was checked against bucket and store, and is ready to be recorded and signed.
-//! - `put`, `post`, `multipart`: one way to upload each. `multipart` also completes and aborts.
+//! - `put`, `post`, `multipart`: one way to upload each. `multipart` also signs more parts, completes and
+//!   aborts.
 //! - `sign`: all steps of signing in order.
 
 mod checked;
@@ -15,5 +16,5 @@ mod put;
 mod sign;
 
 pub(super) use checked::{MULTIPART_LIFETIME, URL_LIFETIME};
-pub(super) use multipart::{abort_upload, complete_upload};
+pub(super) use multipart::{abort_upload, complete_upload, sign_parts};
 pub(super) use sign::sign_upload;

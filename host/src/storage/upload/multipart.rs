@@ -1,13 +1,23 @@
 //! Multipart uploads: signed, completed or aborted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice,
+    time::Duration,
+};
 
-use api_types::{AbortUpload, CompleteUpload, MultipartUpload, SignedUpload, StoredObject, UploadPart};
+use api_types::{
+    AbortUpload, CompleteUpload, MultipartUpload, SignParts, SignedParts, SignedUpload, StoredObject, UploadPart,
+};
+use chrono::Utc;
+use uuid::Uuid;
 
 use super::{
     super::{
         access::{Action, StorageAccess},
         errors::object_exists,
+        open_uploads::{self, OpenUpload, UploadState},
+        path::ObjectPath,
         records::{self, FileRecord, FileState, InspectedObject, inspect_object},
     },
     checked::{CheckedUpload, MULTIPART_LIFETIME},
@@ -22,17 +32,32 @@ use crate::{
 const MAX_PART_NUMBER: i32 = 10_000;
 const MAX_ETAG_LENGTH: usize = 256;
 
-/// Creates a multipart upload and signs a URL for every part. The store enforces the size of each part.
-pub(super) async fn sign_multipart(upload: CheckedUpload<'_>, layout: PartLayout) -> ApiResult<SignedUpload> {
+/// Creates a multipart upload and signs URLs of its first parts. The store enforces the size of each part.
+pub(super) async fn sign_multipart(
+    upload: CheckedUpload<'_>,
+    layout: PartLayout,
+    part_count: Option<u32>,
+) -> ApiResult<SignedUpload> {
     let CheckedUpload { access, plan, .. } = upload;
-    let (store, bucket, key) = (&access.state.store, access.store_bucket(), plan.path.key());
-    let upload_id = store.create_multipart(&bucket, key, &plan.content_type).await?;
-    let parts = match record_and_sign_parts(upload, layout, &upload_id).await {
+    let (state, bucket, key) = (&access.state, access.store_bucket(), plan.path.key());
+    let id = upload.open_multipart(layout).await?;
+    let created = state.store.create_multipart(&bucket, key, &plan.content_type).await;
+    let upload_id = match created {
+        Ok(upload_id) => upload_id,
+        Err(error) => {
+            open_uploads::delete_upload(&state.platform, id).await?;
+            return Err(error.into());
+        }
+    };
+    let parts = match record_and_sign_parts(upload, layout, id, &upload_id, part_count).await {
         Ok(parts) => parts,
         Err(error) => {
-            // If this fails too, the sweep aborts the upload after a day.
-            if let Err(error) = store.abort_multipart(&bucket, key, &upload_id).await {
+            // If these fail too, the sweep aborts the upload.
+            if let Err(error) = state.store.abort_multipart(&bucket, key, &upload_id).await {
                 tracing::warn!(%error, object_key = key, "could not abort an upload that was not signed");
+            }
+            if let Err(error) = open_uploads::delete_upload(&state.platform, id).await {
+                tracing::warn!(%error, object_key = key, "could not remove the record of an unsigned upload");
             }
             return Err(error);
         }
@@ -44,24 +69,76 @@ pub(super) async fn sign_multipart(upload: CheckedUpload<'_>, layout: PartLayout
         headers: BTreeMap::new(),
         expires_in: MULTIPART_LIFETIME.as_secs(),
         fields: None,
-        multipart: Some(MultipartUpload { upload_id, part_size: layout.part_size, parts }),
+        multipart: Some(MultipartUpload {
+            upload_id,
+            part_size: layout.part_size,
+            part_count: layout.part_count(),
+            parts,
+        }),
     })
 }
 
 async fn record_and_sign_parts(
     upload: CheckedUpload<'_>,
     layout: PartLayout,
+    id: Uuid,
     upload_id: &str,
+    part_count: Option<u32>,
 ) -> ApiResult<Vec<UploadPart>> {
+    let (access, path) = (upload.access, &upload.plan.path);
+    open_uploads::set_upload_id(&access.state.platform, id, upload_id).await?;
     upload.record(Some(upload_id), MULTIPART_LIFETIME).await?;
-    let (bucket, key) = (upload.access.store_bucket(), upload.plan.path.key());
-    let mut parts = Vec::new();
-    for (part_number, size) in layout.parts() {
+    let count = part_count.map_or(usize::MAX, |count| count as usize);
+    sign_urls(access, path.key(), upload_id, layout.parts().take(count), MULTIPART_LIFETIME).await
+}
+
+async fn sign_urls(
+    access: &StorageAccess,
+    key: &str,
+    upload_id: &str,
+    parts: impl Iterator<Item = (i32, i64)>,
+    lifetime: Duration,
+) -> ApiResult<Vec<UploadPart>> {
+    let bucket = access.store_bucket();
+    let mut signed_parts = Vec::new();
+    for (part_number, size) in parts {
         let part = PartConditions { upload_id, part_number, size };
-        let signed = upload.access.state.store.presign_part(&bucket, key, part, MULTIPART_LIFETIME).await?;
-        parts.push(UploadPart { part_number, upload_url: signed.url, size });
+        let signed = access.state.store.presign_part(&bucket, key, part, lifetime).await?;
+        signed_parts.push(UploadPart { part_number, upload_url: signed.url, size });
     }
-    Ok(parts)
+    Ok(signed_parts)
+}
+
+/// Signs URLs of the parts that the request names.
+///
+/// # Errors
+/// 400 if the upload has no such part, 404 if the upload does not exist or its URLs have expired.
+pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> ApiResult<SignedParts> {
+    let path = access.object_path(None, &request.object_key).await?;
+    access.authorize(path.bucket(), Action::Upload).await?;
+    let upload = find_multipart(access, &path, &request.upload_id).await?.ok_or_else(upload_not_found)?;
+    let remaining = (upload.expires_at - Utc::now()).to_std().ok().filter(|remaining| remaining.as_secs() > 0);
+    let (Some(lifetime), UploadState::Open) = (remaining, upload.state) else { return Err(upload_not_found()) };
+    let layout = PartLayout {
+        object_size: upload.object_size.unwrap_or_default(),
+        part_size: upload.part_size.unwrap_or(i64::MAX),
+    };
+    let numbers: BTreeSet<i32> = request.part_numbers.iter().copied().collect();
+    if numbers.is_empty() || numbers.len() != request.part_numbers.len() {
+        return Err(ApiError::invalid("`partNumbers` must list at least one part, and each part once."));
+    }
+    let count = layout.part_count();
+    if numbers.first() < Some(&1) || numbers.last() > Some(&count) {
+        return Err(ApiError::invalid(format!("The parts of this upload have the numbers 1 to {count}.")));
+    }
+    let parts = layout.parts().filter(|(number, _)| numbers.contains(number));
+    let lifetime = Duration::from_secs(lifetime.as_secs());
+    let parts = sign_urls(access, path.key(), &request.upload_id, parts, lifetime).await?;
+    Ok(SignedParts { parts, expires_in: lifetime.as_secs() })
+}
+
+async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &str) -> ApiResult<Option<OpenUpload>> {
+    Ok(open_uploads::find_multipart(&access.state.platform, &access.project.id, path, upload_id).await?)
 }
 
 /// Assembles the parts into the object and checks its size. Succeeds again if the upload was already completed, so
@@ -76,18 +153,35 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
     access.authorize(path.bucket(), Action::Upload).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
     let context = access.object_context(&store_bucket, &path);
-    let record = records::find_record(&state.platform, &access.project.id, &path).await?;
+    let (record, upload) = tokio::try_join!(
+        async { Ok(records::find_record(&state.platform, &access.project.id, &path).await?) },
+        find_multipart(access, &path, &request.upload_id),
+    )?;
     let is_result = |object: &ObjectMeta| is_result_of_upload(record.as_ref(), &request.upload_id, object, parts.len());
 
     let existing = inspect_object(context).await?.into_object();
     let already_completed = existing.as_ref().is_some_and(is_result);
-    // A trusted requester may have sent `upsert`. For any other, the path was free when the upload was signed.
-    if existing.is_some() && !already_completed && !access.requester.is_trusted() {
+    // Older versions did not record uploads. A trusted requester may have sent `upsert` to one.
+    let may_replace = access.requester.is_trusted() && upload.as_ref().is_none_or(|upload| upload.may_replace);
+    if existing.is_some() && !already_completed && !may_replace {
         return Err(object_exists(&path));
     }
-    if !already_completed || access.requester.is_trusted() {
-        match state.store.complete_multipart(&store_bucket, path.key(), &request.upload_id, &parts).await {
+    if !already_completed || may_replace {
+        let (store, key, upload_id) = (&state.store, path.key(), &request.upload_id);
+        let completed = if may_replace {
+            store.complete_multipart(&store_bucket, key, upload_id, &parts).await
+        } else {
+            store.complete_multipart_if_absent(&store_bucket, key, upload_id, &parts).await
+        };
+        match completed {
             Ok(()) => {}
+            // An object arrived meanwhile. It is this one if an earlier attempt of the same call was answered too late.
+            Err(StoreError::PreconditionFailed { .. }) => {
+                let object = state.store.head(&store_bucket, path.key()).await?;
+                if !object.as_ref().is_some_and(is_result) {
+                    return Err(object_exists(&path));
+                }
+            }
             // Completed by an earlier request whose response was lost.
             Err(StoreError::NotFound { .. }) => {
                 let object = state.store.head(&store_bucket, path.key()).await?;
@@ -102,6 +196,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
             Err(error) => return Err(error.into()),
         }
     }
+    open_uploads::end_multipart(&state.platform, &access.project.id, slice::from_ref(&request.upload_id)).await?;
     match inspect_object(context).await? {
         InspectedObject::Present(object) => Ok(StoredObject {
             object_key: path.key().to_owned(),
@@ -141,6 +236,7 @@ pub(crate) async fn abort_upload(access: &StorageAccess, request: AbortUpload) -
         Err(StoreError::Refused { status: 400, .. }) => return Err(upload_not_found()),
         aborted => aborted?,
     }
+    open_uploads::end_multipart(&state.platform, &access.project.id, slice::from_ref(&request.upload_id)).await?;
     records::clear_upload_id(&state.platform, &access.project.id, &path, &request.upload_id).await?;
     Ok(())
 }
@@ -182,7 +278,7 @@ mod tests {
             size: etag.map(|_| 1),
             etag: etag.map(str::to_owned),
             upload_id: Some("u".to_owned()),
-            expires_at: chrono::Utc::now(),
+            expires_at: Utc::now(),
         };
         let object =
             |etag: &str| ObjectMeta { size: 1, etag: Some(etag.to_owned()), content_type: None, last_modified: None };

@@ -43,7 +43,11 @@ pub(super) struct UploadPlan {
 pub(super) enum UploadMethod {
     Put(IfExists),
     Post,
-    Multipart(PartLayout),
+    Multipart {
+        layout: PartLayout,
+        /// Number of part URLs in the response; `None` for all.
+        part_count: Option<u32>,
+    },
 }
 
 /// How an object is divided into parts.
@@ -76,6 +80,10 @@ impl PartLayout {
         Ok(Self { object_size, part_size })
     }
 
+    pub(super) fn part_count(self) -> i32 {
+        i32::try_from(divide_up(self.object_size, self.part_size)).unwrap_or(i32::MAX)
+    }
+
     /// Returns number and size of every part, in order. Numbers start at 1.
     pub(super) fn parts(self) -> impl Iterator<Item = (i32, i64)> {
         (1..).scan(self.object_size, move |remaining, number| {
@@ -93,9 +101,10 @@ impl UploadPlan {
         let bucket = BucketName::parse(&request.bucket)?;
         let path = ObjectPath::new(&bucket, &request.path)?;
         if !is_content_type(&request.content_type) {
-            return Err(ApiError::invalid("`contentType` is not a valid content type.")
-                .with_hint("Use the form type/subtype, for example image/png or text/plain;charset=utf-8, with up to 255 printable \
-                     ASCII characters and no two spaces in a row."));
+            return Err(ApiError::invalid("`contentType` is not a valid content type.").with_hint(
+                "Use the form type/subtype, for example image/png or text/plain;charset=utf-8, with up to 255 \
+                     printable ASCII characters and no two spaces in a row.",
+            ));
         }
         if request.max_size.is_some_and(|max_size| max_size < 1) {
             return Err(ApiError::invalid("`maxSize` must be at least 1."));
@@ -117,6 +126,9 @@ impl UploadPlan {
         if request.part_size.is_some() && request.mode != UploadMode::Multipart {
             return Err(ApiError::invalid("`partSize` is supported with the mode `multipart` only."));
         }
+        if request.part_count.is_some() && request.mode != UploadMode::Multipart {
+            return Err(ApiError::invalid("`partCount` is supported with the mode `multipart` only."));
+        }
         let method = match request.mode {
             UploadMode::Put if request.once => UploadMethod::Put(IfExists::Fail),
             UploadMode::Put => UploadMethod::Put(IfExists::Replace),
@@ -125,10 +137,12 @@ impl UploadPlan {
                 let size = request.size.filter(|size| *size > 0).ok_or_else(|| {
                     ApiError::invalid("The mode `multipart` requires `size`, the exact number of bytes, at least 1.")
                 })?;
-                UploadMethod::Multipart(PartLayout::new(size, request.part_size)?)
+                let layout = PartLayout::new(size, request.part_size)?;
+                UploadMethod::Multipart { layout, part_count: request.part_count }
             }
         };
-        if !matches!(method, UploadMethod::Multipart(_)) && request.size.is_some_and(|size| size > MAX_SINGLE_BYTES) {
+        if !matches!(method, UploadMethod::Multipart { .. }) && request.size.is_some_and(|size| size > MAX_SINGLE_BYTES)
+        {
             return Err(ApiError::invalid("An upload in one request can't be larger than 5 GiB.")
                 .with_hint("Send `\"mode\": \"multipart\"`."));
         }
@@ -181,6 +195,7 @@ mod tests {
             once: false,
             mode: UploadMode::Put,
             part_size: None,
+            part_count: None,
         }
     }
 
@@ -197,6 +212,7 @@ mod tests {
             ("size above maxSize", |r| (r.size, r.max_size) = (Some(11), Some(10)), Code::ObjectTooLarge),
             ("once and upsert", |r| (r.once, r.upsert) = (true, true), Code::InvalidRequest),
             ("once and post", |r| (r.once, r.mode) = (true, UploadMode::Post), Code::InvalidRequest),
+            ("partCount and put", |r| r.part_count = Some(1), Code::InvalidRequest),
             ("partSize and put", |r| r.part_size = Some(MIN_PART_BYTES), Code::InvalidRequest),
             ("multipart without size", |r| r.mode = UploadMode::Multipart, Code::InvalidRequest),
             ("empty multipart", |r| (r.mode, r.size) = (UploadMode::Multipart, Some(0)), Code::InvalidRequest),
@@ -258,5 +274,8 @@ mod tests {
         assert_eq!(parts(1, 5), [(1, 1)]);
         assert_eq!(parts(10, 5), [(1, 5), (2, 5)]);
         assert_eq!(parts(11, 5), [(1, 5), (2, 5), (3, 1)]);
+        for (object_size, count) in [(1, 1), (5, 1), (6, 2), (10, 2), (11, 3)] {
+            assert_eq!(PartLayout { object_size, part_size: 5 }.part_count(), count, "{object_size}");
+        }
     }
 }

@@ -8,12 +8,12 @@ use crate::{error::ApiResult, object_store::PostPolicy};
 
 /// Signs a browser form with a POST policy, with which the store enforces the length.
 pub(super) async fn sign_post(upload: CheckedUpload<'_>) -> ApiResult<SignedUpload> {
-    upload.record(None, URL_LIFETIME).await?;
+    let key = upload.record_single().await?;
     let CheckedUpload { access, plan, max_size } = upload;
     let signed = access.state.store.presign_post(
         &PostPolicy {
             bucket: &access.store_bucket(),
-            key: plan.path.key(),
+            key: &key,
             content_type: &plan.content_type,
             length: plan.size.unwrap_or(0)..=max_size,
             expires_in: URL_LIFETIME,

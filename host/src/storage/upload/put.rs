@@ -8,11 +8,11 @@ use crate::{
 
 /// Signs a plain `PUT`. The store enforces the content type, and the length if the request gave `size`.
 pub(super) async fn sign_put(upload: CheckedUpload<'_>, if_exists: IfExists) -> ApiResult<SignedUpload> {
-    upload.record(None, URL_LIFETIME).await?;
+    let key = upload.record_single().await?;
     let CheckedUpload { access, plan, .. } = upload;
     let conditions = PutConditions { content_type: &plan.content_type, content_length: plan.size, if_exists };
     let store = &access.state.store;
-    let signed = store.presign_put(&access.store_bucket(), plan.path.key(), conditions, URL_LIFETIME).await?;
+    let signed = store.presign_put(&access.store_bucket(), &key, conditions, URL_LIFETIME).await?;
     Ok(SignedUpload {
         object_key: plan.path.key().to_owned(),
         upload_url: signed.url,

@@ -37,6 +37,6 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
     match plan.method {
         UploadMethod::Put(if_exists) => put::sign_put(upload, if_exists).await,
         UploadMethod::Post => post::sign_post(upload).await,
-        UploadMethod::Multipart(layout) => multipart::sign_multipart(upload, layout).await,
+        UploadMethod::Multipart { layout, part_count } => multipart::sign_multipart(upload, layout, part_count).await,
     }
 }

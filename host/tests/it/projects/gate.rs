@@ -109,7 +109,8 @@ async fn preflight_allows_any_origin_and_requests_are_checked() {
     assert_eq!(get("https://evil.example.com").await.status(), StatusCode::FORBIDDEN);
 }
 
-async fn user_token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
+/// Returns an access token of a signed-in user, after `change`.
+pub async fn user_token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
     let signing =
         atlashub::projects::signing_key(app.app.platform(), &app.app.projects().sealer, &project.id).await.unwrap();
     let mut header = Header::new(Algorithm::ES256);

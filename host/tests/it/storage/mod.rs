@@ -7,5 +7,7 @@ pub mod multipart;
 pub mod outage;
 pub mod paths;
 pub mod post;
+pub mod quotas;
+pub mod staged;
 pub mod sweep;
 pub mod uploads;

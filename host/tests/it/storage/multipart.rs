@@ -8,7 +8,7 @@ use crate::support::{TestApp, TestProject, Uploads, code, raw, upload_request};
 const MIB: usize = 1 << 20;
 
 /// Sends every part and returns the request that completes the upload.
-async fn send_parts(signed: &Value, bytes: &[u8]) -> Value {
+pub async fn send_parts(signed: &Value, bytes: &[u8]) -> Value {
     let mut parts = Vec::new();
     let mut rest = bytes;
     for part in signed["multipart"]["parts"].as_array().unwrap() {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, Uploads, raw};
 
-async fn submit(signed: &Value, bytes: &str, changed_fields: &[(&str, &str)]) -> Response {
+/// Submits a signed form, with some fields changed.
+pub async fn submit(signed: &Value, bytes: &str, changed_fields: &[(&str, &str)]) -> Response {
     let mut form = multipart::Form::new();
     for (name, value) in signed["fields"].as_object().unwrap() {
         let changed = changed_fields.iter().find(|(field, _)| field == name).map(|(_, value)| *value);

@@ -34,6 +34,11 @@ impl Store {
         })
     }
 
+    /// Starts an embedded store for one test. It stops with the test process.
+    pub fn start_separate() -> &'static Self {
+        Box::leak(Box::new(Self::start_embedded()))
+    }
+
     /// Returns whether this is the embedded server. Unlike Garage, it supports `If-None-Match: *`.
     pub fn is_embedded(&self) -> bool {
         matches!(self.server, Server::Embedded { .. })

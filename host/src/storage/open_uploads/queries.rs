@@ -1,0 +1,238 @@
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    super::{path::ObjectPath, records::UPLOAD_GRACE},
+    record::{NewOpenUpload, OpenUpload, UploadEnd, UploadKind},
+};
+use crate::object_store::ObjectMeta;
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// Result of [`insert_upload`].
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub(super) struct Inserted {
+    pub bucket_exists: bool,
+    /// False if the bucket does not exist or the owner's quota is used up.
+    pub is_inserted: bool,
+}
+
+/// Records an upload, unless its owner has `quota` open uploads of this kind already. Concurrent calls can exceed the
+/// quota by their number.
+pub(super) async fn insert_upload(
+    platform: &PgPool,
+    id: Uuid,
+    kind: UploadKind,
+    upload: NewOpenUpload<'_>,
+    quota: i64,
+) -> Result<Inserted> {
+    sqlx::query_as(
+        "WITH bucket AS (SELECT project_id, name FROM buckets WHERE project_id = $2 AND name = $3 FOR KEY SHARE),
+              used AS (SELECT count(*) AS uploads FROM open_uploads
+                       WHERE quota_owner = $11 AND kind = $5 AND state = 'open' AND expires_at > now()),
+              inserted AS (
+                  INSERT INTO open_uploads (id, project_id, bucket, path, kind, content_type, max_size, object_size,
+                                            part_size, uploaded_by, quota_owner, may_replace, expires_at)
+                  SELECT $1, b.project_id, b.name, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                         now() + make_interval(secs => $13)
+                  FROM bucket b, used u WHERE u.uploads < $14
+                  RETURNING id)
+         SELECT EXISTS (SELECT FROM bucket) AS bucket_exists, EXISTS (SELECT FROM inserted) AS is_inserted",
+    )
+    .bind(id)
+    .bind(upload.project_id)
+    .bind(upload.path.bucket())
+    .bind(upload.path.path())
+    .bind(kind)
+    .bind(upload.content_type)
+    .bind(upload.max_size)
+    .bind(upload.layout.map(|(object_size, _)| object_size))
+    .bind(upload.layout.map(|(_, part_size)| part_size))
+    .bind(upload.uploaded_by)
+    .bind(upload.quota_owner)
+    .bind(upload.may_replace)
+    .bind(upload.lifetime.as_secs_f64())
+    .bind(quota)
+    .fetch_one(platform)
+    .await
+}
+
+pub(in super::super) async fn set_upload_id(platform: &PgPool, id: Uuid, upload_id: &str) -> Result<()> {
+    sqlx::query("UPDATE open_uploads SET upload_id = $2 WHERE id = $1")
+        .bind(id)
+        .bind(upload_id)
+        .execute(platform)
+        .await
+        .map(drop)
+}
+
+/// Removes an upload of which no URL was handed out.
+pub(in super::super) async fn delete_upload(platform: &PgPool, id: Uuid) -> Result<()> {
+    sqlx::query("DELETE FROM open_uploads WHERE id = $1").bind(id).execute(platform).await.map(drop)
+}
+
+/// Returns whether a staged upload of the path is not over.
+pub(in super::super) async fn has_staged(platform: &PgPool, project_id: &str, path: &ObjectPath) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM open_uploads WHERE project_id = $1 AND bucket = $2 AND path = $3
+                          AND state <> 'over' AND kind = 'staged')",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .fetch_one(platform)
+    .await
+}
+
+/// Returns whether a staged upload of the bucket, with a path that starts with `prefix`, is not over.
+pub(super) async fn has_staged_in(platform: &PgPool, project_id: &str, bucket: &str, prefix: &str) -> Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM open_uploads WHERE project_id = $1 AND bucket = $2 AND starts_with(path, $3)
+                          AND state <> 'over' AND kind = 'staged')",
+    )
+    .bind(project_id)
+    .bind(bucket)
+    .bind(prefix)
+    .fetch_one(platform)
+    .await
+}
+
+pub(super) async fn find_uploads(platform: &PgPool, project_id: &str, ids: &[Uuid]) -> Result<Vec<OpenUpload>> {
+    sqlx::query_as(
+        "SELECT id, bucket, path, state, max_size, object_size, part_size, may_replace, expires_at
+         FROM open_uploads WHERE project_id = $1 AND id = ANY($2)",
+    )
+    .bind(project_id)
+    .bind(ids)
+    .fetch_all(platform)
+    .await
+}
+
+/// Returns the multipart upload with the store's id `upload_id`.
+pub(in super::super) async fn find_multipart(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+    upload_id: &str,
+) -> Result<Option<OpenUpload>> {
+    sqlx::query_as(
+        "SELECT id, bucket, path, state, max_size, object_size, part_size, may_replace, expires_at
+         FROM open_uploads
+         WHERE project_id = $1 AND bucket = $2 AND path = $3 AND kind = 'multipart' AND upload_id = $4",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(upload_id)
+    .fetch_optional(platform)
+    .await
+}
+
+/// Step 1 of a move. Returns false if the upload is over, or another upload of the path is being moved.
+///
+/// Also raises the path's recorded limit to that of the upload: if the process ends before step 3, the moved object
+/// must not be taken for one that is larger than it was signed for.
+pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
+    let claimed = sqlx::query(
+        "WITH moving AS (UPDATE open_uploads SET state = 'moving' WHERE id = $1 AND state <> 'over'
+                         RETURNING id, project_id, bucket, path, max_size),
+              raised AS (UPDATE file_metadata f SET max_size = greatest(f.max_size, m.max_size) FROM moving m
+                         WHERE (f.project_id, f.bucket, f.path) = (m.project_id, m.bucket, m.path))
+         SELECT id FROM moving",
+    )
+    .bind(id)
+    .fetch_optional(platform)
+    .await;
+    match claimed {
+        Ok(row) => Ok(row.is_some()),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Undoes step 1, if the object of step 2 changed meanwhile.
+pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
+    sqlx::query("UPDATE open_uploads SET state = 'open' WHERE id = $1 AND state = 'moving'")
+        .bind(id)
+        .execute(platform)
+        .await
+        .map(drop)
+}
+
+/// Step 3 of a move: ends the upload and records the object that it has become.
+pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta) -> Result<()> {
+    sqlx::query(
+        "WITH ended AS (UPDATE open_uploads SET state = 'over' WHERE id = $1
+                        RETURNING project_id, bucket, path, content_type, max_size, uploaded_by)
+         INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
+                                         uploaded_by, expires_at)
+         SELECT project_id, bucket, path, 'stored', content_type, max_size, $2, $3, uploaded_by, now() FROM ended
+         ON CONFLICT (project_id, bucket, path) DO UPDATE SET
+             state = 'stored',
+             content_type = excluded.content_type,
+             max_size = greatest(f.max_size, excluded.max_size),
+             size = excluded.size,
+             etag = excluded.etag,
+             uploaded_by = excluded.uploaded_by,
+             updated_at = now()",
+    )
+    .bind(id)
+    .bind(object.size)
+    .bind(object.etag.as_deref())
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
+/// Ends uploads that leave no object.
+pub(in super::super) async fn mark_over(platform: &PgPool, ids: &[Uuid]) -> Result<()> {
+    sqlx::query("UPDATE open_uploads SET state = 'over' WHERE id = ANY($1)").bind(ids).execute(platform).await.map(drop)
+}
+
+/// Returns what is recorded of these multipart uploads of a project, by the store's ids.
+pub(in super::super) async fn ends_of_uploads(
+    platform: &PgPool,
+    project_id: &str,
+    upload_ids: &[String],
+) -> Result<Vec<UploadEnd>> {
+    sqlx::query_as(
+        "SELECT upload_id, quota_owner IS NOT NULL AS has_quota, expires_at FROM open_uploads
+         WHERE project_id = $1 AND kind = 'multipart' AND upload_id = ANY($2)",
+    )
+    .bind(project_id)
+    .bind(upload_ids)
+    .fetch_all(platform)
+    .await
+}
+
+/// Ends multipart uploads that were completed or aborted, by the store's ids.
+pub(in super::super) async fn end_multipart(platform: &PgPool, project_id: &str, upload_ids: &[String]) -> Result<()> {
+    sqlx::query(
+        "UPDATE open_uploads SET state = 'over' WHERE project_id = $1 AND kind = 'multipart' AND upload_id = ANY($2)",
+    )
+    .bind(project_id)
+    .bind(upload_ids)
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
+/// Removes the rows of uploads that can no longer arrive. Returns their number.
+pub(in super::super) async fn remove_expired(platform: &PgPool) -> Result<u64> {
+    sqlx::query("DELETE FROM open_uploads WHERE expires_at <= now() - make_interval(secs => $1)")
+        .bind(UPLOAD_GRACE.num_seconds() as f64)
+        .execute(platform)
+        .await
+        .map(|done| done.rows_affected())
+}
+
+/// Returns when the oldest run of a plugin that has not ended started. Only such runs upload to the platform's bucket.
+pub(in super::super) async fn oldest_running_job(platform: &PgPool) -> Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar(
+        "SELECT min(r.started_at) FROM cron_job_runs r JOIN cron_jobs j ON j.id = r.job_id
+         WHERE r.status = 'running' AND j.type = 'platform'",
+    )
+    .fetch_one(platform)
+    .await
+}

@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::super::path::ObjectPath;
+
+/// Kind of an open upload, as in the column `open_uploads.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub(in super::super) enum UploadKind {
+    /// One request to a staged object.
+    Staged,
+    Multipart,
+}
+
+/// State of an open upload, as in the column `open_uploads.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub(in super::super) enum UploadState {
+    Open,
+    /// The staged object is being moved.
+    Moving,
+    /// Moved, lost to another object, completed or aborted. The row stays until no URL of it works any more.
+    Over,
+}
+
+/// An upload about to be signed.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct NewOpenUpload<'a> {
+    pub project_id: &'a str,
+    pub path: &'a ObjectPath,
+    pub content_type: &'a str,
+    /// Maximum size in bytes.
+    pub max_size: i64,
+    /// Bytes of the object and of each part except the last; for multipart uploads.
+    pub layout: Option<(i64, i64)>,
+    /// Whether completing it may replace an object.
+    pub may_replace: bool,
+    pub uploaded_by: &'a str,
+    /// Whose quota the upload counts in; `None` for no quota.
+    pub quota_owner: Option<&'a str>,
+    pub lifetime: Duration,
+}
+
+/// What is recorded of an upload.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(in super::super) struct OpenUpload {
+    pub id: Uuid,
+    pub bucket: String,
+    pub path: String,
+    pub state: UploadState,
+    /// Maximum size in bytes.
+    pub max_size: i64,
+    pub object_size: Option<i64>,
+    pub part_size: Option<i64>,
+    pub may_replace: bool,
+    /// When the last URL expires.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What decides whether a multipart upload is abandoned.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(in super::super) struct UploadEnd {
+    pub upload_id: String,
+    /// Whether it was signed without the secret key.
+    pub has_quota: bool,
+    pub expires_at: DateTime<Utc>,
+}

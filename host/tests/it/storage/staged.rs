@@ -1,0 +1,294 @@
+//! URLs signed without the secret key lead to staged objects, which are moved to their path once, if it is free.
+
+use atlashub::storage::sweep_all_projects;
+use reqwest::{StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{post::submit, sweep::storage_state};
+use crate::{
+    projects::gate::user_token,
+    support::{Client, Store, TestApp, TestProject, Uploads, code, must_send, path_of, raw},
+};
+
+/// Creates a project whose bucket `uploads` is open for everybody.
+async fn open_project(app: &TestApp, name: &str) -> TestProject {
+    let project = app.create_project(name).await;
+    let exposure = json!({ "publishable": "both", "signedIn": "both" });
+    let (status, body) = app.admin().patch(&project.path("/buckets/uploads"), exposure).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    project
+}
+
+/// Returns a client for each kind of caller without the rights of the secret key.
+async fn untrusted(app: &TestApp, project: &TestProject) -> Vec<(&'static str, Client)> {
+    let bearer = format!("Bearer {}", user_token(app, project, |_, _| {}).await);
+    vec![
+        ("publishable key", project.publishable()),
+        ("user", project.publishable().with_header("authorization", &bearer)),
+        ("user on a server", project.secret().with_header("authorization", &bearer)),
+    ]
+}
+
+async fn staged_keys(app: &TestApp, project: &TestProject) -> Vec<String> {
+    let page = app.app.store().list_page(&project_bucket(project), "_staged/", 1000, None).await.unwrap();
+    page.objects.into_iter().map(|object| object.key).collect()
+}
+
+fn project_bucket(project: &TestProject) -> String {
+    format!("proj-{}", project.id)
+}
+
+/// Returns the staged key of a signed PUT.
+fn staged_key(signed: &Value) -> String {
+    let url = signed["uploadUrl"].as_str().unwrap();
+    format!("_staged/{}", url.split_once("/_staged/").unwrap().1.split('?').next().unwrap())
+}
+
+async fn set_state(app: &TestApp, project: &TestProject, state: &str) {
+    sqlx::query("UPDATE open_uploads SET state = $2 WHERE project_id = $1")
+        .bind(&project.id)
+        .bind(state)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+}
+
+async fn states(app: &TestApp, project: &TestProject) -> Vec<String> {
+    sqlx::query_scalar("SELECT state FROM open_uploads WHERE project_id = $1 ORDER BY created_at")
+        .bind(&project.id)
+        .fetch_all(app.app.platform())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn kept_url_never_replaces_a_newer_object() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "kept").await;
+    for (caller, client) in untrusted(&app, &project).await {
+        let path = format!("{caller}.txt");
+        let (put, form) = (client.sign(&path, json!({})).await, client.sign(&path, json!({ "mode": "post" })).await);
+        assert_eq!(put["objectKey"], format!("uploads/{path}"));
+        assert_eq!(put["headers"], json!({ "content-type": "text/plain" }));
+        let owners = project.secret().sign(&path, json!({ "once": true })).await;
+        must_send(&owners, "owner's").await;
+        for look in ["download", "sweep", "list"] {
+            must_send(&put, "replaced").await;
+            assert!(submit(&form, "replaced", &[]).await.status().is_success());
+            match look {
+                "sweep" => drop(sweep_all_projects(&storage_state(&app)).await.unwrap()),
+                "list" => drop(project.secret().get(&path_of("list", &[("bucket", "uploads")])).await),
+                _ => {}
+            }
+            assert_eq!(client.download(&path).await, b"owner's", "{caller} {look}");
+        }
+        // An upload that lost does not come back when the owner deletes the object, nor by the same URL.
+        must_send(&put, "replaced").await;
+        let deletion = path_of("object", &[("objectKey", &format!("uploads/{path}"))]);
+        assert_eq!(project.secret().delete(&deletion).await.0, StatusCode::OK);
+        must_send(&put, "replaced").await;
+        assert_eq!(client.sign_download(&path).await.0, StatusCode::NOT_FOUND, "{caller}");
+        sweep_all_projects(&storage_state(&app)).await.unwrap();
+        assert_eq!(client.sign_download(&path).await.0, StatusCode::NOT_FOUND, "{caller}");
+    }
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn upload_without_secret_key_is_visible_at_the_first_look() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "looks").await;
+    let publishable = project.publishable();
+    publishable.upload("notes/x.png", "png").await;
+    let (status, body) = publishable.sign_download("notes/x.png").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let response = raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain");
+    assert_eq!(response.text().await.unwrap(), "png");
+
+    publishable.upload("notes/y.png", "png").await;
+    let (_, list) = project.secret().get(&path_of("list", &[("bucket", "uploads"), ("prefix", "notes/")])).await;
+    let keys: Vec<&str> = list["items"].as_array().unwrap().iter().filter_map(|o| o["objectKey"].as_str()).collect();
+    assert_eq!(keys, ["uploads/notes/x.png", "uploads/notes/y.png"]);
+    assert_eq!(list["items"][1]["contentType"], "text/plain");
+
+    publishable.upload("z.png", "z").await;
+    let signed = publishable.sign("late.png", json!({})).await;
+    let (status, error) = project
+        .secret()
+        .post("/v1/storage/signed-upload", json!({ "bucket": "uploads", "path": "z.png", "contentType": "a/b" }))
+        .await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"));
+    must_send(&signed, "late").await;
+    let report = sweep_all_projects(&storage_state(&app)).await.unwrap();
+    assert_eq!(report.uploads_moved, 1);
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+    let (_, bucket) = app.admin().get(&project.path("/buckets/uploads")).await;
+    assert_eq!((&bucket["objectCount"], &bucket["objectBytes"]), (&json!(4), &json!(11)));
+    let by: Vec<String> = sqlx::query_scalar("SELECT DISTINCT uploaded_by FROM file_metadata WHERE project_id = $1")
+        .bind(&project.id)
+        .fetch_all(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(by, ["publishable"]);
+}
+
+/// States that a process leaves behind when it is killed between two steps of a move.
+#[tokio::test]
+async fn interrupted_move_is_continued_by_the_next_look() {
+    let app = TestApp::start().await;
+    for look in ["download", "sweep"] {
+        for step in ["marked", "copied", "recorded"] {
+            let project = open_project(&app, &format!("{step} {look}")).await;
+            let publishable = project.publishable();
+            let signed = publishable.sign("x.txt", json!({ "maxSize": 10 })).await;
+            must_send(&signed, "bytes").await;
+            let (bucket, store) = (project_bucket(&project), app.app.store());
+            set_state(&app, &project, "moving").await;
+            if step != "marked" {
+                let staged = store.head(&bucket, &staged_key(&signed)).await.unwrap().unwrap();
+                let etag = staged.etag.unwrap();
+                store.copy_if_absent(&bucket, &staged_key(&signed), "uploads/x.txt", &etag).await.unwrap();
+            }
+            if step == "recorded" {
+                set_state(&app, &project, "over").await;
+            }
+            if look == "sweep" {
+                sweep_all_projects(&storage_state(&app)).await.unwrap();
+            }
+            assert_eq!(publishable.download("x.txt").await, b"bytes", "{step} {look}");
+            sweep_all_projects(&storage_state(&app)).await.unwrap();
+            assert_eq!(publishable.download("x.txt").await, b"bytes", "{step} {look}");
+            assert_eq!(
+                (states(&app, &project).await, staged_keys(&app, &project).await.len()),
+                (vec!["over".into()], 0)
+            );
+        }
+    }
+}
+
+/// The process is killed after the copy, and the owner replaces the object before the next look.
+#[tokio::test]
+async fn interrupted_move_does_not_replace_an_object_that_came_later() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "crash").await;
+    let signed = project.publishable().sign("x.txt", json!({})).await;
+    must_send(&signed, "bytes").await;
+    set_state(&app, &project, "moving").await;
+    let owners = project.secret().sign("y.txt", json!({})).await;
+    must_send(&owners, "y").await;
+    app.app.store().put_small(&project_bucket(&project), "uploads/x.txt", "a/b", "owner's".into()).await.unwrap();
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
+    assert_eq!(project.secret().download("x.txt").await, b"owner's");
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn of_racing_uploads_to_one_path_exactly_one_wins() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "race").await;
+    let publishable = project.publishable();
+    let mut uploads = Vec::new();
+    for number in 0..6 {
+        uploads.push((format!("bytes {number}"), publishable.sign("x.txt", json!({})).await));
+    }
+    futures_util::future::join_all(uploads.iter().map(|(bytes, signed)| must_send(signed, bytes.clone()))).await;
+    let looks = (0..12).map(|_| publishable.download("x.txt"));
+    let seen = futures_util::future::join_all(looks).await;
+    assert!(seen.iter().all(|bytes| *bytes == seen[0]), "{seen:?}");
+    assert!(uploads.iter().any(|(bytes, _)| bytes.as_bytes() == seen[0]));
+    // Sending the same again changes nothing.
+    futures_util::future::join_all(uploads.iter().map(|(_, signed)| must_send(signed, "other"))).await;
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
+    assert_eq!(publishable.download("x.txt").await, seen[0]);
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+    assert!(states(&app, &project).await.iter().all(|state| state == "over"));
+}
+
+#[tokio::test]
+async fn staged_object_above_max_size_is_removed_and_can_be_sent_again() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "large").await;
+    let publishable = project.publishable();
+    let signed = publishable.sign("x.txt", json!({ "maxSize": 5 })).await;
+    must_send(&signed, "123456").await;
+    let (status, error) = publishable.sign_download("x.txt").await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+    must_send(&signed, "1234567").await;
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().oversize_removed, 1);
+    // The limit of another URL for the path does not apply to this one.
+    project.secret().sign("x.txt", json!({ "maxSize": 1 })).await;
+    must_send(&signed, "12345").await;
+    assert_eq!(publishable.download("x.txt").await, b"12345");
+    assert_eq!(project.secret().download("x.txt").await, b"12345");
+
+    let exact = publishable.sign("y.txt", json!({ "size": 3 })).await;
+    let longer = raw().put(exact["uploadUrl"].as_str().unwrap()).header("content-type", "text/plain").body("1234");
+    assert!(longer.send().await.unwrap().status().is_client_error());
+    let form = publishable.sign("z.txt", json!({ "mode": "post", "maxSize": 3 })).await;
+    assert_eq!(form["objectKey"], "uploads/z.txt");
+    assert!(submit(&form, "1234", &[]).await.status().is_client_error());
+    assert!(submit(&form, "123", &[("Content-Type", "text/html")]).await.status().is_client_error());
+    assert!(submit(&form, "123", &[]).await.status().is_success());
+    assert_eq!(publishable.download("z.txt").await, b"123");
+    let typed = publishable.sign("t.txt", json!({})).await;
+    let wrong = raw().put(typed["uploadUrl"].as_str().unwrap()).header("content-type", "text/html").body("x");
+    assert!(wrong.send().await.unwrap().status().is_client_error());
+}
+
+#[tokio::test]
+async fn staged_objects_of_deleted_bucket_or_expired_upload_are_removed() {
+    let app = TestApp::start().await;
+    let project = open_project(&app, "leftovers").await;
+    let publishable = project.publishable();
+    let signed = publishable.sign("x.txt", json!({})).await;
+    must_send(&signed, "before").await;
+    let deletion = json!({ "confirm": "uploads" });
+    let (status, _) = app.admin().delete_with(&project.path("/buckets/uploads"), deletion).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+    must_send(&signed, "after").await;
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
+    assert_eq!(staged_keys(&app, &project).await, [""; 0]);
+
+    let project = open_project(&app, "expired").await;
+    let signed = project.publishable().sign("x.txt", json!({})).await;
+    let backdate = async |hours: i32| {
+        sqlx::query(
+            "UPDATE open_uploads SET expires_at = expires_at - make_interval(hours => $2) WHERE project_id = $1",
+        )
+        .bind(&project.id)
+        .bind(hours)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    };
+    // An upload that began in time may arrive after its URL has expired.
+    backdate(2).await;
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
+    must_send(&signed, "slow").await;
+    assert_eq!(project.publishable().download("x.txt").await, b"slow");
+    backdate(24).await;
+    sweep_all_projects(&storage_state(&app)).await.unwrap();
+    assert_eq!(states(&app, &project).await, [""; 0]);
+    assert_eq!(project.publishable().download("x.txt").await, b"slow");
+}
+
+/// The embedded store, unlike some others, refuses to copy onto an existing object.
+#[tokio::test]
+async fn copy_if_absent_does_not_replace_an_object() {
+    let app = TestApp::start().await;
+    let project = app.create_project("copies").await;
+    let (store, bucket) = (app.app.store(), project_bucket(&project));
+    store.put_small(&bucket, "uploads/ü a", "a/b", "a".into()).await.unwrap();
+    let etag = store.head(&bucket, "uploads/ü a").await.unwrap().unwrap().etag.unwrap();
+    let copy = async |etag: &str| store.copy_if_absent(&bucket, "uploads/ü a", "uploads/b", etag).await;
+    assert_eq!(copy("\"00000000000000000000000000000000\"").await.unwrap_err().refused_status(), Some(412));
+    copy(&etag).await.unwrap();
+    let copied = store.head(&bucket, "uploads/b").await.unwrap().unwrap();
+    assert_eq!((copied.etag.as_deref(), copied.content_type.as_deref()), (Some(&*etag), Some("a/b")));
+    if Store::shared().is_embedded() {
+        assert_eq!(copy(&etag).await.unwrap_err().refused_status(), Some(412));
+    }
+}
