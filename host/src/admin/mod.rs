@@ -36,12 +36,13 @@ pub struct AdminState {
     pub system: Arc<SystemFacts>,
 }
 
-/// Wraps all routes of the admin listener in its middleware, outermost first: a known `Host`, an audit entry for every
-/// change, and an authenticated owner for every path under `/admin/v1`.
+/// Wraps all routes of the admin listener in its middleware, outermost first: a known `Host`, a database that responds
+/// for every path under `/admin/v1`, an audit entry for every change, and an authenticated owner for these paths.
 pub fn protect<S: Clone + Send + Sync + 'static>(router: Router<S>, state: &AdminState) -> Router<S> {
     router
         .layer(from_fn_with_state(state.clone(), identity::require_admin))
         .layer(from_fn_with_state(state.clone(), audit::write_audit_entry))
+        .layer(from_fn_with_state(state.clone(), identity::require_database))
         .layer(from_fn_with_state(state.clone(), identity::require_known_host))
 }
 

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::{App, notices::RunNotices};
 use crate::{
     backups::{self, BackupsState},
+    error::describe_cause,
     jobs::{RunEnded, RunObserver, Scheduler},
     notifications, observability,
     projects::{self, ProjectsState},
@@ -85,10 +86,13 @@ impl App {
         loop {
             ticks.tick().await;
             if let Err(error) = projects::finish_unfinished_projects(&self.0.projects).await {
-                tracing::error!(error = format!("{error:#}"), "could not remove unfinished projects");
+                tracing::error!(cause = describe_cause(error.as_ref()), "could not remove unfinished projects");
             }
             if let Err(error) = self.0.backups.finish_deletions(&self.0.projects).await {
-                tracing::warn!(error = format!("{error:#}"), "could not finish deletions after a final backup");
+                tracing::warn!(
+                    cause = describe_cause(error.as_ref()),
+                    "could not finish deletions after a final backup"
+                );
             }
         }
     }

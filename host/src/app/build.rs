@@ -9,7 +9,7 @@ use crate::{
     backups::{BackupsState, Catalogue},
     config::Config,
     data::{DataLimits, DataService},
-    db::{self, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
+    db::{self, Availability, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
     jobs::{Jobs, Runs},
     notifications::NotificationState,
@@ -38,8 +38,10 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
     let store = ObjectStore::new(&services.storage);
     let credentials = Arc::new(SealedCredentials::new(platform.clone(), services.database_url.clone(), sealer.clone()));
+    let availability = Availability::watch(&services.database_url)?;
     let pools = ProjectPools::new(
         ServerAddress::from_url(services.database_url.expose())?,
+        availability.clone(),
         credentials.clone(),
         PoolLimits {
             budget: config.limits.project_connections,
@@ -48,7 +50,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         },
     );
     let projects = Projects::new(platform.clone());
-    let keys = KeyCache::new(platform.clone());
+    let keys = KeyCache::new(platform.clone(), availability.clone());
     let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
     let databases = Databases::new(platform.clone(), pools.clone(), dumper);
     let max_object_bytes = config.storage.max_object_bytes();
@@ -117,6 +119,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             limits: RateLimits::new(&config.limits),
             tokens: UserTokens::new(platform.clone(), &config.public_url),
             refusals: WrongKeyLimit::default(),
+            availability: availability.clone(),
         },
         storage,
         tables: TablesState { pools: pools.clone() },

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{BackupsState, queries};
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
-    error::ApiResult,
+    error::{ApiResult, describe_cause},
     projects::{self, ProjectsState},
 };
 
@@ -70,10 +70,8 @@ impl BackupsState {
             Ok(false) => {}
             Ok(true) => {
                 if let Err(error) = self.finish_deletions(projects).await {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "a project could not be deleted; the next sweep retries"
-                    );
+                    let cause = describe_cause(error.as_ref());
+                    tracing::warn!(cause, "a project could not be deleted; the next sweep retries");
                 }
             }
             Err(error) => tracing::warn!(%error, "deletions that wait for a backup could not be read"),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{BackupsState, manifest::file_name, queries};
 use crate::{
-    error::{ApiError, ApiResult, Code},
+    error::{ApiError, ApiResult, Code, describe_cause},
     http::{ApiJson, ApiPath, ApiQuery, AuditTarget, PageRequest},
     object_store::PLATFORM_BUCKET,
     plugins::{BackupCatalogue as _, CatalogueError},
@@ -32,7 +32,7 @@ pub(crate) async fn list_backups(
     {
         // An outdated list is more useful than an error.
         tracing::warn!(
-            error = format!("{:#}", anyhow::Error::from(error)),
+            cause = describe_cause(&error),
             "the backup catalogue could not be synchronized with the object store"
         );
     }

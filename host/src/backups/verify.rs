@@ -25,7 +25,7 @@ use crate::{
         dump::TableRows,
         restore::{Archive, RestoreError, Restorer, ScratchName},
     },
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, describe_cause},
     jobs::{NewRun, Runs},
     object_store::{ObjectStore, PLATFORM_BUCKET},
     plugins::{BackupVerification, CatalogueError, RunLease, TableDifference},
@@ -215,7 +215,7 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         RestoreError::Archive(cause) => CatalogueError::Unavailable { what: "the object store", cause: cause.into() },
         RestoreError::NotRun(cause) => {
             // The cause contains paths.
-            tracing::error!(cause = format!("{cause:#}"), "pg_restore could not be run");
+            tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
             CatalogueError::Unverified("pg_restore could not be run; the server's log has the cause".to_owned())
         }
         error => CatalogueError::Unverified(error.to_string()),

@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{db::DbError, error::ApiError};
+use crate::{
+    db::{DbError, is_in_function},
+    error::ApiError,
+};
 
 use super::{
     errors,
     execute::Executor,
     plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan},
+    project_errors::is_raised,
     render::{MAX_AFFECTED_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
 };
@@ -66,6 +70,8 @@ pub(super) async fn invalid_update_value(
 fn is_invalid_value(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|postgres_error| {
         postgres_error.code().code().starts_with("22")
+            && !is_raised(postgres_error)
+            && !is_in_function(postgres_error)
             && errors::invalid_parameter(error).is_none()
             && !postgres_error.message().contains(MAX_AFFECTED_MARKER)
     })

@@ -1,20 +1,23 @@
-//! Maps errors of Postgres to API errors. Every mapping is written by hand; an SQLSTATE without one becomes an opaque
-//! 500.
+//! Maps errors of Postgres to API errors. Every mapping is written by hand. An SQLSTATE without one is a fault of the
+//! project's SQL (`project_errors`), unless it is an internal error of Postgres or a fault of the SQL made here: an
+//! opaque 500.
 //!
-//! Postgres's own message is passed on only where it can describe nothing but a value that this client sent. Elsewhere
-//! it may quote rows that the client can't see.
+//! To keys other than the secret one, Postgres's own message is passed on only where it can describe nothing but a
+//! value that this client sent, or where the project's SQL raised it. Elsewhere it may quote rows that the client can't
+//! see.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
 
 use crate::{
-    db::DbError,
+    db::{DbError, is_in_function},
     error::{ApiError, Code},
 };
 
 use super::{
     cursor,
     message::shortened,
+    project_errors::{Audience, is_raised, raised, rule_failed},
     render::{MAX_AFFECTED_MARKER, Origin},
     schema::{Column, RefreshReason, Schema, TypeClass},
 };
@@ -25,6 +28,7 @@ pub(super) struct StatementContext<'a> {
     pub(super) table: &'a str,
     /// Where the statement's parameters come from.
     pub(super) origins: &'a [Origin<'a>],
+    pub(super) audience: Audience,
 }
 
 impl StatementContext<'_> {
@@ -38,9 +42,9 @@ pub(super) fn refresh_reason(error: &DbError) -> Option<RefreshReason> {
     match error.as_db_error()?.code().code() {
         // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
         // prepared statement; no such conflict target; wrong object type; always generated.
-        "42P01" | "42703" | "42704" | "42883" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809" | "428C9" => {
-            Some(RefreshReason::StatementRejected)
-        }
+        // Also an OID that is gone.
+        "42P01" | "42703" | "42704" | "42883" | "42846" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809"
+        | "428C9" | "XX000" => Some(RefreshReason::StatementRejected),
         // A privilege may have been granted or revoked.
         "42501" => Some(RefreshReason::UnknownName),
         _ => None,
@@ -68,10 +72,16 @@ pub(super) fn invalid_parameter(error: &DbError) -> Option<usize> {
 
 fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
     let code = error.code().code();
+    let (table, audience) = (context.table, context.audience);
+    if let Some(trouble) = server_trouble(code) {
+        return trouble;
+    }
+    if is_raised(error) {
+        return Some(raised(error));
+    }
     if let Some(number) = parameter_number(error) {
         return Some(invalid_parameter_error(error, context.origins.get(number.wrapping_sub(1))));
     }
-    let table = context.table;
     Some(match code {
         "22P02" if context.has_max_affected() && error.message().contains(MAX_AFFECTED_MARKER) => {
             max_affected_exceeded(error)
@@ -94,21 +104,25 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         _ if code.starts_with("23") => {
             constraint_violation(error, context, Code::ConstraintViolation, "The change violates a constraint")
         }
-        "21000" => {
+        "21000" if error.message().contains("ON CONFLICT") => {
             ApiError::new(Code::Conflict, "Two rows of the request have the same key.").with_hint("Send each key once.")
         }
-        // Raised by the owner's own functions, so the message is meant for the client.
-        "P0001" => raised_exception(error),
-        "22001" => ApiError::new(Code::InvalidValue, "A text is longer than its column allows."),
-        "22003" => ApiError::new(Code::InvalidValue, "A number is out of the range of its column."),
-        "22012" => ApiError::new(Code::InvalidValue, "The request caused a division by zero."),
-        _ if code.starts_with("22") => ApiError::new(Code::InvalidValue, "A value is not valid for its type."),
-        "42501" => permission_denied(error, table),
         "25006" => ApiError::new(Code::Unprocessable, "The database is currently read-only."),
         "40001" | "40P01" | "55P03" => {
             ApiError::new(Code::Conflict, "Another request is changing the same rows. Nothing was changed.")
                 .with_hint("Send the request again.")
         }
+        // The statements made here divide nothing, and contain no policy.
+        "21000" | "22012" | "42P17" => rule_failed(error, table, audience),
+        _ if is_in_function(error) => rule_failed(error, table, audience),
+        "22001" => ApiError::new(Code::InvalidValue, "A text is longer than its column allows."),
+        "22003" => ApiError::new(Code::InvalidValue, "A number is out of the range of its column."),
+        _ if code.starts_with("22") && audience == Audience::Owner => {
+            ApiError::new(Code::InvalidValue, format!("A value is not valid for its type: {}.", error.message()))
+                .with_details(json!({ "sqlState": code }))
+        }
+        _ if code.starts_with("22") => ApiError::new(Code::InvalidValue, "A value is not valid for its type."),
+        "42501" => permission_denied(error, table),
         "55000" => {
             ApiError::new(Code::Unprocessable, format!("`{table}` is not in a state that allows this operation."))
         }
@@ -121,12 +135,32 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             .with_details(json!({ "sqlState": code })),
         _ if code.starts_with("54") => ApiError::new(Code::Unprocessable, "The request exceeds a limit of Postgres.")
             .with_hint("Use fewer filters, columns or rows."),
-        "57014" => DbError::Timeout.into(),
-        "53300" | "53200" => DbError::Overloaded.into(),
-        _ if code.starts_with("53") || code.starts_with("57P") || code.starts_with("08") => {
-            ApiError::new(Code::Unavailable, "The project's database can't be reached right now.")
-                .with_retry_after(std::time::Duration::from_secs(1))
+        // The table or a column changed after the request was planned, and again after it was planned once more.
+        "42P01" | "42703" | "42704" | "3F000" => {
+            ApiError::new(Code::Conflict, format!("The definition of `{table}` changed while the request ran."))
+                .with_hint("Send the request again.")
         }
+        "42P10" => ApiError::invalid(format!("`onConflict` names no unique key that `{table}` supports.")),
+        // A syntax error or an unknown parameter of the SQL made here.
+        "42601" | "42P02" => return None,
+        _ => rule_failed(error, table, audience),
+    })
+}
+
+/// Returns the mapping of an error that is trouble of the server, whoever raised it. An internal error has none.
+fn server_trouble(code: &str) -> Option<Option<ApiError>> {
+    Some(match code {
+        "57014" => Some(DbError::Timeout.into()),
+        "53100" => Some(ApiError::disk_full()),
+        "53200" | "53300" => Some(DbError::Overloaded.into()),
+        "53400" => Some(
+            ApiError::new(Code::Unprocessable, "The request needs more resources than Postgres allows.")
+                .with_hint("Request fewer rows, or add an index for the filter and `order`."),
+        ),
+        _ if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+            Some(ApiError::unreachable("The project's database"))
+        }
+        _ if code.starts_with("XX") || code.starts_with("F0") => None,
         _ => return None,
     })
 }
@@ -242,15 +276,6 @@ fn permission_denied(error: &PostgresError, table: &str) -> ApiError {
         );
     }
     ApiError::new(Code::Forbidden, format!("This key may not do this on `{table}`."))
-}
-
-fn raised_exception(error: &PostgresError) -> ApiError {
-    let mapped = ApiError::invalid(error.message().to_owned())
-        .with_details(json!({ "sqlState": "P0001", "detail": error.detail() }));
-    match error.hint() {
-        Some(hint) => mapped.with_hint(hint.to_owned()),
-        None => mapped,
-    }
 }
 
 #[cfg(test)]

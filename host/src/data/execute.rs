@@ -2,6 +2,7 @@
 
 use tokio_postgres::Row;
 
+use super::project_errors::Audience;
 use crate::db::{DbError, DbRole, ProjectPools, Statement};
 
 /// The project and role that a statement runs as.
@@ -11,6 +12,16 @@ pub struct Identity<'a> {
     pub role: DbRole,
     /// A signed-in user's claims as JSON.
     pub claims: Option<&'a str>,
+}
+
+impl Identity<'_> {
+    /// Returns who reads its errors.
+    pub(super) fn audience(&self) -> Audience {
+        match (self.role, self.claims) {
+            (DbRole::App, None) => Audience::Owner,
+            _ => Audience::Public,
+        }
+    }
 }
 
 /// Runs statements as one identity.

@@ -35,6 +35,7 @@ pub mod respond;
 
 mod diagnose;
 mod errors;
+mod project_errors;
 
 mod array_literal;
 mod cursor;

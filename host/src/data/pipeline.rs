@@ -203,7 +203,12 @@ fn statement_failure(
     invalid_value: Option<ApiError>,
 ) -> Failure {
     let refresh = errors::refresh_reason(&error);
-    let context = StatementContext { schema: &attempt.schema, table: attempt.table, origins: &rendered.origins };
+    let context = StatementContext {
+        schema: &attempt.schema,
+        table: attempt.table,
+        origins: &rendered.origins,
+        audience: attempt.executor.identity.audience(),
+    };
     let error = match invalid_value {
         Some(invalid_value) => invalid_value.with_cause(error),
         None => errors::api_error(error, &context),

@@ -5,7 +5,7 @@ use tokio_postgres::{Config, config::SslMode, error::SqlState, tls::MakeTlsConne
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{DbError, DbRole, driver::ConnectionDriver};
-use crate::config::Secret;
+use crate::{config::Secret, error::describe_cause};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -171,7 +171,8 @@ impl ServerAddress {
         Ok(command)
     }
 
-    /// Opens a connection and starts `driver` on it. `options` are command-line options of the session.
+    /// Opens a connection and starts `driver` on it. `options` are command-line options of the session. Connecting and
+    /// logging in together take at most [`CONNECT_TIMEOUT`].
     ///
     /// # Errors
     /// Returns the driver with the error, so that its permit can be used for another attempt.
@@ -180,7 +181,7 @@ impl ServerAddress {
         login: &Login,
         options: &str,
         driver: ConnectionDriver,
-    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, ConnectionDriver)> {
+    ) -> Result<tokio_postgres::Client, (LoginError, ConnectionDriver)> {
         let mut config = self.config.clone();
         config.dbname(&login.database).options(options);
         if let Some(user) = &login.user {
@@ -199,36 +200,67 @@ impl ServerAddress {
         config: &Config,
         tls: T,
         driver: ConnectionDriver,
-    ) -> Result<tokio_postgres::Client, (tokio_postgres::Error, ConnectionDriver)>
+    ) -> Result<tokio_postgres::Client, (LoginError, ConnectionDriver)>
     where
         T: MakeTlsConnect<tokio_postgres::Socket> + Send,
         T::Stream: Send + 'static,
     {
-        match config.connect(tls).await {
-            Ok((client, connection)) => {
+        // tokio-postgres's own timeout ends when the TCP connection is open.
+        match tokio::time::timeout(CONNECT_TIMEOUT, config.connect(tls)).await {
+            Ok(Ok((client, connection))) => {
                 driver.spawn(connection);
                 Ok(client)
             }
-            Err(error) => Err((error, driver)),
+            Ok(Err(error)) => Err((LoginError::Failed(error), driver)),
+            Err(_elapsed) => Err((LoginError::TimedOut, driver)),
         }
     }
 
     /// Asks the server to cancel the statement that the connection runs. Best effort: a failure is logged.
     pub(super) async fn cancel(&self, token: tokio_postgres::CancelToken) {
-        let result = match &self.tls {
-            Some(tls) => token.cancel_query(tls.clone()).await,
-            None => token.cancel_query(tokio_postgres::NoTls).await,
+        let cancelling = async {
+            match &self.tls {
+                Some(tls) => token.cancel_query(tls.clone()).await,
+                None => token.cancel_query(tokio_postgres::NoTls).await,
+            }
         };
-        if let Err(error) = result {
-            tracing::debug!(%error, "a statement could not be cancelled");
+        match tokio::time::timeout(CONNECT_TIMEOUT, cancelling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(cause = describe_cause(&error), "a statement could not be cancelled"),
+            Err(_elapsed) => tracing::debug!("a statement could not be cancelled: Postgres does not respond"),
         }
     }
 }
 
-/// Returns whether Postgres refused the login, for example because of a wrong password.
-pub(super) fn is_login_refused(error: &tokio_postgres::Error) -> bool {
-    let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
-    error.code().is_some_and(|code| refusals.contains(code))
+/// Why a connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoginError {
+    #[error(transparent)]
+    Failed(tokio_postgres::Error),
+    #[error("Postgres did not respond within {} seconds", CONNECT_TIMEOUT.as_secs())]
+    TimedOut,
+}
+
+impl LoginError {
+    pub(super) fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Failed(error) => error.code(),
+            Self::TimedOut => None,
+        }
+    }
+
+    /// Returns whether Postgres refused the login, for example because of a wrong password.
+    pub(super) fn is_refused(&self) -> bool {
+        let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+        self.code().is_some_and(|code| refusals.contains(code))
+    }
+
+    /// Returns whether no login can succeed at present: the server can't be reached, does not respond, or is starting
+    /// or shutting down.
+    pub(super) fn is_server_down(&self) -> bool {
+        // Class 57P: the server is starting, shutting down or recovering from a crash.
+        self.code().is_none_or(|code| code.code().starts_with("57P"))
+    }
 }
 
 fn role_name(project: &str, role: DbRole) -> String {

@@ -1,7 +1,7 @@
 use std::{
     num::NonZeroUsize,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
@@ -9,15 +9,28 @@ use std::{
 
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
-use super::{DbError, Statement, TextParam};
+use super::{DbError, Statement, TextParam, error::is_in_function};
 
 /// A connection is retired if a caller stops waiting for a statement that has run for longer than this.
 const RETIRE_AFTER_MS: u64 = 250;
 
 /// Maximum number of prepared statements per connection.
 const MAX_PREPARED_STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// OIDs below are those of Postgres's own objects.
+const FIRST_USER_OID: u32 = 16_384;
+
+static SET_CLAIMS: LazyLock<Arc<str>> =
+    LazyLock::new(|| "SELECT pg_catalog.set_config('request.jwt.claims', $1, true)".into());
+
+/// Resets the session as `DISCARD ALL` does, but keeps prepared statements and plans. Tells whether SQL of the project
+/// prepared a statement, which could have the name of one of ours. A random seed follows.
+const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+    DISCARD TEMP; DISCARD SEQUENCES; \
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS p WHERE p.from_sql) AS is_tampered, \
+           pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed";
 
 /// A connection that pipelines statements: requests are sent before the responses to earlier ones are read.
 pub(super) struct Connection {
@@ -28,6 +41,8 @@ pub(super) struct Connection {
     progress_at: AtomicU64,
     opened_at: Instant,
     retired: AtomicBool,
+    /// Whether a statement ran alone on it. Functions that ran may remember types.
+    ran_alone: AtomicBool,
 }
 
 impl Connection {
@@ -39,6 +54,7 @@ impl Connection {
             progress_at: AtomicU64::new(0),
             opened_at: Instant::now(),
             retired: AtomicBool::new(false),
+            ran_alone: AtomicBool::new(false),
         }
     }
 
@@ -66,48 +82,184 @@ impl Connection {
     }
 
     /// Prepares and runs a statement. Other statements may be in flight on the connection at the same time.
+    ///
+    /// If Postgres rejects a statement that was prepared before a change of the schema, it is prepared and run once
+    /// more: an error undoes the whole statement, so nothing is changed twice.
     pub(super) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
         let in_flight = InFlight::begin(self);
-        let result = match self.prepare(statement).await {
-            Ok(prepared) => self.run(&prepared, statement).await,
-            Err(error) => Err(error),
+        let result = match self.prepare_and_run(statement).await {
+            Attempt { is_stale: true, .. } => {
+                self.statements().pop(&statement.text);
+                self.prepare_and_run(statement).await.result
+            }
+            attempt => attempt.result,
         };
         in_flight.finish();
-        if let Err(DbError::Postgres(error)) = &result
-            && let Some(code) = error.code()
-            // The schema may have changed since the statement was prepared: types, columns, or the table itself.
-            && (code.code().starts_with("42") || code.code() == "0A000")
-        {
-            self.statements().pop(&statement.text);
-        }
         result
     }
 
-    pub(super) async fn prepare(&self, statement: &Statement) -> Result<tokio_postgres::Statement, DbError> {
+    async fn prepare_and_run(&self, statement: &Statement) -> Attempt {
+        match self.prepare(statement).await {
+            Ok(prepared) => self.attempt(&prepared, statement).await,
+            Err(error) => Attempt { result: Err(error), is_stale: false },
+        }
+    }
+
+    /// Runs a statement on a connection that no other statement uses meanwhile. With claims, it runs in a transaction
+    /// that sets them.
+    ///
+    /// If the statement may run the project's code, the session is reset in the same round trip.
+    pub(super) async fn fetch_alone(&self, claims: Option<&str>, statement: &Statement) -> Outcome {
+        let ran_before = self.ran_alone.swap(true, Ordering::Relaxed);
+        // Everything is prepared first, so that what follows is sent together.
+        let prepared = match claims {
+            None => self.prepare(statement).await.map(|prepared| (prepared, None)),
+            Some(claims) => {
+                let mut set_claims = Statement::of_catalogue(SET_CLAIMS.clone());
+                set_claims.push(Some(claims));
+                tokio::try_join!(self.prepare(statement), self.prepare(&set_claims))
+                    .map(|(prepared, prepared_claims)| (prepared, Some((prepared_claims, set_claims))))
+            }
+        };
+        let run = async {
+            match prepared {
+                Ok((prepared, None)) => self.attempt(&prepared, statement).await,
+                Ok((prepared, Some((prepared_claims, set_claims)))) => {
+                    self.attempt_with_claims(&prepared_claims, &set_claims, &prepared, statement).await
+                }
+                Err(error) => Attempt { is_stale: is_unknown_statement(&error), result: Err(error) },
+            }
+        };
+        if !statement.runs_project_code {
+            return Outcome { attempt: run.await, is_clean: true };
+        }
+        let (mut attempt, is_clean) = tokio::join!(biased; run, self.reset());
+        attempt.is_stale |= ran_before && attempt.result.as_ref().is_err_and(is_stale_oid);
+        Outcome { attempt, is_clean }
+    }
+
+    async fn attempt(&self, prepared: &Prepared, statement: &Statement) -> Attempt {
+        let result = self.run(prepared, statement).await;
+        Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
+    }
+
+    /// Sends BEGIN, claims, statement and COMMIT together. The statement's result decides: after an error in a
+    /// transaction, COMMIT succeeds and rolls back.
+    async fn attempt_with_claims(
+        &self,
+        prepared_claims: &Prepared,
+        set_claims: &Statement,
+        prepared: &Prepared,
+        statement: &Statement,
+    ) -> Attempt {
+        let (begin, set, result, commit) = tokio::join!(
+            biased;
+            self.client.batch_execute("BEGIN"),
+            self.run(prepared_claims, set_claims),
+            self.run(prepared, statement),
+            self.client.batch_execute("COMMIT"),
+        );
+        let is_stale = result.as_ref().is_err_and(|error| prepared.is_stale(error));
+        let result = match (begin, set, result, commit) {
+            (Ok(()), Ok(_), Ok(rows), Ok(())) => Ok(rows),
+            (_, _, Err(error), _) | (_, Err(error), ..) => Err(error),
+            (Err(error), ..) | (.., Err(error)) => Err(error.into()),
+        };
+        Attempt { result, is_stale }
+    }
+
+    /// Undoes everything that a statement can leave in its session. Returns whether the session is as new; if not, it
+    /// must not be used again.
+    async fn reset(&self) -> bool {
+        let [first, second, third, fourth, ..] = *uuid::Uuid::new_v4().as_bytes();
+        let seed = f64::from(i32::from_be_bytes([first, second, third, fourth])) / f64::from(1_u32 << 31);
+        let sql = format!("{RESET_SESSION}('{seed}')");
+        let Ok(messages) = self.client.simple_query(&sql).await else { return false };
+        messages.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => row.try_get("is_tampered").ok().flatten() == Some("f"),
+            _ => false,
+        })
+    }
+
+    async fn prepare(&self, statement: &Statement) -> Result<Prepared, DbError> {
         if let Some(prepared) = self.statements().get(&statement.text) {
-            return Ok(prepared.clone());
+            return Ok(Prepared { statement: prepared.clone(), is_cached: true });
         }
         let prepared = self.client.prepare(&statement.text).await?;
         if statement.cacheable {
             self.statements().put(statement.text.clone(), prepared.clone());
         }
-        Ok(prepared)
+        Ok(Prepared { statement: prepared, is_cached: false })
     }
 
-    pub(super) async fn run(
-        &self,
-        prepared: &tokio_postgres::Statement,
-        statement: &Statement,
-    ) -> Result<Vec<Row>, DbError> {
+    async fn run(&self, prepared: &Prepared, statement: &Statement) -> Result<Vec<Row>, DbError> {
         use futures_util::TryStreamExt;
         let params = statement.params.iter().map(|param| TextParam(param.as_deref()));
-        let rows = self.client.query_raw(prepared, params).await?;
+        let rows = self.client.query_raw(&prepared.statement, params).await?;
         Ok(rows.try_collect().await?)
     }
 
     fn statements(&self) -> MutexGuard<'_, LruCache<Arc<str>, tokio_postgres::Statement>> {
         self.statements.lock()
     }
+}
+
+/// One try at a statement.
+pub(super) struct Attempt {
+    pub(super) result: Result<Vec<Row>, DbError>,
+    /// Whether the error may be due to what the session remembers of an earlier schema. Nothing was changed.
+    pub(super) is_stale: bool,
+}
+
+/// What a statement did on a connection of its own.
+pub(super) struct Outcome {
+    pub(super) attempt: Attempt,
+    /// Whether the session is as it was before the statement.
+    pub(super) is_clean: bool,
+}
+
+/// A prepared statement of this connection.
+struct Prepared {
+    statement: tokio_postgres::Statement,
+    /// Whether it was prepared for an earlier run.
+    is_cached: bool,
+}
+
+impl Prepared {
+    /// Returns whether preparing the statement again, or another session, might avoid the error.
+    ///
+    /// Postgres keeps the parameter types of a prepared statement, and PL/pgSQL the types of a function's variables,
+    /// by their OIDs. After a type was replaced under its name, these are gone, or belong to the previous type.
+    fn is_stale(&self, error: &DbError) -> bool {
+        let Some(error) = error.as_db_error().filter(|_| self.is_cached) else { return false };
+        match error.code().code() {
+            code if STALE_OID_STATES.contains(&code) => true,
+            // A prepared statement that is gone.
+            "26000" => true,
+            // A value that the previous type of a column rejects.
+            "22P02" => self.statement.params().iter().any(|data_type| data_type.oid() >= FIRST_USER_OID),
+            // Privileges are never remembered.
+            "42501" => false,
+            // In a function, these are faults of the function: it finds names each time it runs.
+            "3F000" => !is_in_function(error),
+            code => code.starts_with("42") && !is_in_function(error),
+        }
+    }
+}
+
+/// SQLSTATEs of errors due to an OID that is gone: internal errors; a plan whose result changed; types that differ from
+/// those of the plan.
+const STALE_OID_STATES: [&str; 3] = ["XX000", "0A000", "42804"];
+
+/// Returns whether a function that ran in the session before may remember a type that is gone.
+fn is_stale_oid(error: &DbError) -> bool {
+    error.as_db_error().is_some_and(|error| STALE_OID_STATES.contains(&error.code().code()))
+}
+
+/// Returns whether the session's prepared statements were changed by SQL of the project: one is missing, or its name is
+/// taken.
+fn is_unknown_statement(error: &DbError) -> bool {
+    error.as_db_error().is_some_and(|error| ["26000", "42P05"].contains(&error.code().code()))
 }
 
 /// Counts a statement as in flight until dropped, including when the statement's future is dropped.

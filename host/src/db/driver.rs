@@ -4,9 +4,12 @@ use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, oneshot},
 };
 use tokio_postgres::AsyncMessage;
+
+use super::Availability;
+use crate::error::describe_cause;
 
 /// Notices kept per connection; the oldest are dropped first.
 const MAX_NOTICES: usize = 100;
@@ -28,6 +31,10 @@ pub(super) struct ConnectionDriver {
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// Receives the server's notices. None discards them.
     pub(super) notices: Option<Notices>,
+    /// Closes the connection when the server does not respond, so that statements in flight fail at once.
+    pub(super) availability: Option<Availability>,
+    /// Dropped when the connection is closed.
+    pub(super) on_end: Option<oneshot::Sender<()>>,
 }
 
 impl ConnectionDriver {
@@ -36,22 +43,32 @@ impl ConnectionDriver {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        tokio::spawn(async move {
+        let Self { permit, notices, availability, on_end } = self;
+        let (alive, ended) = oneshot::channel::<()>();
+        let reading = tokio::spawn(async move {
+            // Dropped after the socket: the permit stands for a connection that may still be open.
+            let _held = (permit, on_end, alive);
             let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
             while let Some(message) = messages.next().await {
-                match (message, &self.notices) {
+                match (message, &notices) {
                     (Ok(AsyncMessage::Notice(notice)), Some(notices)) => keep_notice(notices, &notice),
                     (Ok(_), _) => {}
                     (Err(error), _) => {
-                        tracing::debug!(%error, "a connection to Postgres failed");
+                        tracing::debug!(cause = describe_cause(&error), "a connection to Postgres failed");
                         break;
                     }
                 }
             }
-            // The socket goes first: the permit stands for a connection that may still be open.
-            drop(messages);
-            drop(self.permit);
         });
+        if let Some(availability) = availability {
+            // A task of its own, so that reading doesn't pay for it.
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = availability.wait_until_down() => reading.abort(),
+                    _ = ended => {}
+                }
+            });
+        }
     }
 }
 

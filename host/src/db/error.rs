@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
+
 use crate::error::{ApiError, Code};
 
 /// An error of a statement on a project's database.
@@ -32,12 +34,21 @@ impl DbError {
     }
 }
 
+/// Returns whether the error occurred inside a function that the statement called.
+pub fn is_in_function(error: &tokio_postgres::error::DbError) -> bool {
+    error.where_().is_some_and(|context| context.contains("function"))
+}
+
 /// The mapping for the host's fixed statements. Statements built from a client's request map SQLSTATEs first.
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Postgres(error) if error.as_db_error().is_some() => Self::internal(error),
-            DbError::Postgres(error) => Self::unavailable("The project's database", error),
+            DbError::Postgres(error) => match error.code().map(SqlState::code) {
+                Some("53100") => Self::disk_full().with_cause(error),
+                // Connections, resources, shutdowns.
+                Some(code) if !["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => Self::internal(error),
+                _ => Self::unavailable("The project's database", error),
+            },
             DbError::Unreachable(cause) => Self::unavailable("The project's database", cause),
             DbError::Overloaded => Self::new(Code::Overloaded, "No database connection became free in time.")
                 .with_hint("Retry after a second.")

@@ -7,9 +7,10 @@
 //! - Vocabulary: `statement`, `database_name`, `error`.
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `audit`.
-//! - Projects' databases: `connect` (opens a connection), `session_settings`, `driver` (its task),
-//!   `connection` (pipelined), `exclusive`
-//!   (for one caller), `pool` (per project and role), `pools` (all of them, under one budget).
+//! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
+//!   `session_settings`, `driver` (its task), `connection` (runs statements, pipelined or alone), `checkout` (one
+//!   reserved for a statement), `exclusive` (one for a single caller), `pool` (per project and role), `pools` (all of
+//!   them, under one budget).
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
 //! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and who may run it (`projects::Caller`).
@@ -24,6 +25,8 @@ pub mod migrations;
 pub mod platform;
 pub mod server;
 
+mod availability;
+mod checkout;
 mod connect;
 mod connection;
 mod driver;
@@ -36,11 +39,12 @@ pub mod dump;
 pub mod programs;
 pub mod restore;
 
+pub use availability::{Availability, ServerDown};
 pub use connect::{Credentials, ServerAddress};
 pub use database_name::{DatabaseName, InvalidDatabaseName};
 pub use dedicated_connection::DedicatedConnection;
 pub use driver::Notice;
-pub use error::DbError;
+pub use error::{DbError, is_in_function};
 pub use exclusive::ExclusiveClient;
 pub use pools::{PoolLimits, ProjectPools};
 pub use statement::{DbRole, Statement, TextParam};

@@ -19,6 +19,8 @@ const MAX_READ_CONNECTIONS: usize = 4;
 const READ_DEPTH: u32 = 4;
 /// A connection whose oldest statement has run for longer than this counts as stuck.
 const STUCK_AFTER_MS: u64 = 20;
+/// Time after a failed attempt to connect during which no other is made.
+const UNREACHABLE_MS: u64 = 200;
 
 /// The connections of one project and role.
 pub(super) struct Pool {
@@ -34,6 +36,8 @@ pub(super) struct Pool {
     pub(super) opening: tokio::sync::Mutex<()>,
     /// True while another shared connection is being opened in the background.
     pub(super) growing: AtomicBool,
+    /// When the database could not be reached. In milliseconds since `created_at`; 0 for never.
+    unreachable_at: AtomicU64,
     used_at: AtomicU64,
     created_at: Instant,
     size: usize,
@@ -57,6 +61,7 @@ impl Pool {
             checkout_permits: Arc::new(Semaphore::new(size)),
             opening: tokio::sync::Mutex::new(()),
             growing: AtomicBool::new(false),
+            unreachable_at: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
             created_at: Instant::now(),
             size,
@@ -66,7 +71,7 @@ impl Pool {
     /// Chooses the connection with the fewest statements in flight, and a stuck one only if all are stuck. Writes
     /// spread over more connections than reads.
     pub(super) fn choose(&self, writes: bool) -> Choice {
-        self.used_at.store(self.created_at.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.used_at.store(self.now_ms(), Ordering::Relaxed);
         let shared = self.shared.load();
         let width = if writes { self.size } else { self.size.min(MAX_READ_CONNECTIONS) };
         let depth = if writes { 1 } else { READ_DEPTH };
@@ -122,12 +127,29 @@ impl Pool {
 
     /// Puts a connection back that [`Self::take_idle`] returned, or a new one.
     pub(super) fn put_back(&self, connection: Arc<Connection>) {
-        self.used_at.store(self.created_at.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.used_at.store(self.now_ms(), Ordering::Relaxed);
         self.idle.lock().push(connection);
     }
 
+    /// Notes that the database could not be reached.
+    pub(super) fn note_unreachable(&self) {
+        self.unreachable_at.store(self.now_ms().max(1), Ordering::Relaxed);
+    }
+
+    /// Returns whether the database could not be reached a moment ago.
+    pub(super) fn was_unreachable(&self) -> bool {
+        match self.unreachable_at.load(Ordering::Relaxed) {
+            0 => false,
+            at => self.now_ms().saturating_sub(at) < UNREACHABLE_MS,
+        }
+    }
+
     pub(super) fn idle_ms(&self) -> u64 {
-        (self.created_at.elapsed().as_millis() as u64).saturating_sub(self.used_at.load(Ordering::Relaxed))
+        self.now_ms().saturating_sub(self.used_at.load(Ordering::Relaxed))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.created_at.elapsed().as_millis() as u64
     }
 
     /// Closes the connections without a statement in flight. Returns how many there were.

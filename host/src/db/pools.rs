@@ -11,8 +11,9 @@ use tokio::{
 use tokio_postgres::{Row, error::SqlState};
 
 use super::{
-    Credentials, DbError, DbRole, ExclusiveClient, ServerAddress, Statement,
-    connect::{Login, is_login_refused},
+    Availability, Credentials, DbError, DbRole, ExclusiveClient, ServerAddress, Statement,
+    checkout::Checkout,
+    connect::{Login, LoginError},
     connection::Connection,
     driver::{ConnectionDriver, Notices},
     pool::{Choice, Pool},
@@ -43,6 +44,7 @@ pub struct ProjectPools {
 
 struct Inner {
     server: ServerAddress,
+    availability: Availability,
     credentials: Arc<dyn Credentials>,
     limits: PoolLimits,
     budget: Arc<Semaphore>,
@@ -54,9 +56,15 @@ impl ProjectPools {
     ///
     /// # Panics
     /// Panics outside of a tokio runtime.
-    pub fn new(server: ServerAddress, credentials: Arc<dyn Credentials>, limits: PoolLimits) -> Self {
+    pub fn new(
+        server: ServerAddress,
+        availability: Availability,
+        credentials: Arc<dyn Credentials>,
+        limits: PoolLimits,
+    ) -> Self {
         let inner = Arc::new(Inner {
             server,
+            availability,
             credentials,
             limits,
             budget: Arc::new(Semaphore::new(limits.budget)),
@@ -68,33 +76,32 @@ impl ProjectPools {
 
     /// Runs one statement as the given role: one round trip, without an explicit transaction.
     ///
-    /// Statements share connections; a `heavy` statement gets its own. A read is retried once if its connection was
-    /// lost.
+    /// Statements share connections, except those that are `heavy` or may run code of the project. A read is retried
+    /// once if its connection was lost.
     pub async fn fetch(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
-        let pools = self.pools_of(project);
-        let pool = &pools[role as usize];
-        let result = self.fetch_once(project, role, pool, statement).await;
-        match result {
-            Err(error) if !statement.writes && is_connection_lost(&error) => {
-                as_unreachable(self.fetch_once(project, role, pool, statement).await)
-            }
-            result => as_unreachable(result),
+        if statement.heavy || statement.runs_project_code {
+            retry_lost(statement, || self.fetch_alone(project, role, None, statement)).await
+        } else {
+            retry_lost(statement, || self.fetch_shared(project, role, statement)).await
         }
     }
 
-    async fn fetch_once(
+    /// Runs one statement in a transaction that sets a signed-in user's claims, in one round trip, on a connection that
+    /// no other statement uses meanwhile. A read is retried once if its connection was lost.
+    pub async fn fetch_with_claims(
         &self,
         project: &str,
         role: DbRole,
-        pool: &Pool,
+        claims_json: &str,
         statement: &Statement,
     ) -> Result<Vec<Row>, DbError> {
-        if statement.heavy {
-            let checkout = self.check_out(project, role, pool).await?;
-            let rows = checkout.connection()?.fetch(statement).await?;
-            checkout.put_back();
-            return Ok(rows);
-        }
+        let fetch = || self.fetch_alone(project, role, Some(claims_json), statement);
+        retry_lost(statement, fetch).await
+    }
+
+    async fn fetch_shared(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        let pools = self.pools_of(project);
+        let pool = &pools[role as usize];
         let connection = match pool.choose(statement.writes) {
             Choice::Use(connection) => connection,
             Choice::UseAndGrow(connection) => {
@@ -106,7 +113,7 @@ impl ProjectPools {
                 match pool.choose(statement.writes) {
                     Choice::Use(connection) | Choice::UseAndGrow(connection) => connection,
                     Choice::Open => {
-                        let connection = self.open(project, role).await?;
+                        let connection = self.open(project, role, pool).await?;
                         pool.add(connection.clone());
                         connection
                     }
@@ -116,52 +123,44 @@ impl ProjectPools {
         connection.fetch(statement).await
     }
 
-    /// Runs one statement in a transaction that sets a signed-in user's claims. BEGIN, claims, statement and COMMIT
-    /// are sent together, on a connection that no other statement uses meanwhile.
-    ///
-    /// The statement's result decides: after an error in a transaction, COMMIT succeeds and rolls back.
-    pub async fn fetch_with_claims(
+    /// Runs a statement on a connection that no other statement uses meanwhile. If the session's knowledge of the
+    /// schema may be why it failed, it runs once more in a new session.
+    async fn fetch_alone(
         &self,
         project: &str,
         role: DbRole,
-        claims_json: &str,
+        claims: Option<&str>,
         statement: &Statement,
     ) -> Result<Vec<Row>, DbError> {
         let pools = self.pools_of(project);
         let pool = &pools[role as usize];
-        let checkout = self.check_out(project, role, pool).await?;
-        let connection = checkout.connection()?;
-        let mut claims = Statement::new("SELECT pg_catalog.set_config('request.jwt.claims', $1, true)");
-        claims.push(Some(claims_json));
-        // Prepared before BEGIN, so that the transaction needs a single round trip.
-        let prepared_claims = as_unreachable(connection.prepare(&claims).await)?;
-        let prepared = as_unreachable(connection.prepare(statement).await)?;
-        let (begin, set, result, commit) = tokio::join!(
-            biased;
-            connection.client().batch_execute("BEGIN"),
-            connection.run(&prepared_claims, &claims),
-            connection.run(&prepared, statement),
-            connection.client().batch_execute("COMMIT"),
-        );
-        let outcome = match (begin, set, result, commit) {
-            (Ok(()), Ok(_), Ok(rows), Ok(())) => Ok(rows),
-            (_, _, Err(error), _) | (_, Err(error), ..) => Err(error),
-            (Err(error), ..) | (.., Err(error)) => Err(error.into()),
-        };
-        match &outcome {
-            Ok(_) => checkout.put_back(),
-            // The statement may have been prepared for an earlier schema. The next one gets a new connection.
-            Err(_) => drop(checkout),
+        let mut checkout = self.check_out(project, role, pool).await?;
+        let mut outcome = checkout.connection()?.fetch_alone(claims, statement).await;
+        if outcome.attempt.is_stale {
+            checkout.close();
+            checkout.replace(self.open(project, role, pool).await?);
+            outcome = checkout.connection()?.fetch_alone(claims, statement).await;
         }
-        as_unreachable(outcome)
+        if outcome.is_clean {
+            checkout.put_back();
+        } else {
+            checkout.close();
+        }
+        outcome.attempt.result
+    }
+
+    /// Returns whether the server responds.
+    pub fn availability(&self) -> &Availability {
+        &self.inner.availability
     }
 
     /// Opens a connection for a single caller. It is closed when dropped.
     pub async fn exclusive(&self, project: &str, role: DbRole) -> Result<ExclusiveClient, DbError> {
+        self.inner.availability.check()?;
         let permit = self.acquire_permit().await?;
         let notices = Notices::default();
-        let driver = ConnectionDriver { permit: Some(permit), notices: Some(notices.clone()) };
-        let client = self.connect(project, role, driver).await?;
+        let driver = ConnectionDriver { notices: Some(notices.clone()), ..self.driver(permit) };
+        let client = self.inner.availability.guard(self.connect(project, role, driver)).await??;
         Ok(ExclusiveClient::new(client, notices, self.inner.server.clone()))
     }
 
@@ -170,6 +169,11 @@ impl ProjectPools {
         if let Some((_, pools)) = self.inner.pools.remove(project) {
             pools.iter().for_each(Pool::close);
         }
+    }
+
+    /// Replaces the role's connections by new ones. Statements in flight complete first.
+    pub fn renew(&self, project: &str, role: DbRole) {
+        self.pools_of(project)[role as usize].close();
     }
 
     /// Returns the number of open connections and the maximum.
@@ -200,7 +204,7 @@ impl ProjectPools {
         tokio::spawn(async move {
             let pool = &pools[role as usize];
             if let Ok(permit) = this.inner.budget.clone().try_acquire_owned()
-                && let Ok(client) = this.connect(&project, role, shared_driver(permit)).await
+                && let Ok(client) = this.connect(&project, role, this.driver(permit)).await
             {
                 pool.add(Arc::new(Connection::new(client)));
             }
@@ -215,15 +219,30 @@ impl ProjectPools {
             .map_err(|_| DbError::Gone)?;
         let connection = match pool.take_idle() {
             Some(connection) => connection,
-            None => self.open(project, role).await?,
+            None => self.open(project, role, pool).await?,
         };
-        Ok(Checkout { pool, connection: Some(connection), server: self.inner.server.clone(), _permit: permit })
+        Ok(Checkout::new(pool, connection, self.inner.server.clone(), permit))
     }
 
-    async fn open(&self, project: &str, role: DbRole) -> Result<Arc<Connection>, DbError> {
+    /// Opens a connection. Fails at once while the server does not respond, and for a moment after another attempt to
+    /// reach the database has failed, so that waiting requests share one failure.
+    async fn open(&self, project: &str, role: DbRole, pool: &Pool) -> Result<Arc<Connection>, DbError> {
+        self.inner.availability.check()?;
+        if pool.was_unreachable() {
+            return Err(DbError::Unreachable(anyhow::anyhow!("another request could not connect a moment ago")));
+        }
         let permit = self.acquire_permit().await?;
-        let client = self.connect(project, role, shared_driver(permit)).await?;
-        Ok(Arc::new(Connection::new(client)))
+        let connecting = self.connect(project, role, self.driver(permit));
+        let connected = self.inner.availability.guard(connecting).await?;
+        if let Err(DbError::Unreachable(_)) = connected {
+            pool.note_unreachable();
+        }
+        Ok(Arc::new(Connection::new(connected?)))
+    }
+
+    fn driver(&self, permit: OwnedSemaphorePermit) -> ConnectionDriver {
+        let availability = Some(self.inner.availability.clone());
+        ConnectionDriver { permit: Some(permit), availability, ..ConnectionDriver::default() }
     }
 
     /// Acquires a permit of the budget. If none is free, closes idle connections of the pool that is idle longest.
@@ -263,7 +282,8 @@ impl ProjectPools {
     ) -> Result<tokio_postgres::Client, DbError> {
         let notices = driver.notices.clone();
         let client = self.log_in(project, role, driver).await?;
-        let stored = session_settings::stored_settings(&client).await.map_err(connect_error)?;
+        let stored = session_settings::stored_settings(&client).await;
+        let stored = stored.map_err(|error| connect_error(LoginError::Failed(error)))?;
         if stored.is_empty() {
             return Ok(client);
         }
@@ -271,7 +291,7 @@ impl ProjectPools {
         tracing::warn!(project, role = role.suffix(), settings, "removing settings that were stored for a role");
         drop(client);
         self.inner.credentials.reset(project, role).await?;
-        let driver = ConnectionDriver { permit: Some(self.acquire_permit().await?), notices };
+        let driver = ConnectionDriver { notices, ..self.driver(self.acquire_permit().await?) };
         self.log_in(project, role, driver).await
     }
 
@@ -287,7 +307,7 @@ impl ProjectPools {
         let login = Login::for_project(project, role, &credentials.password(project, role).await?);
         match server.log_in(&login, &options, driver).await {
             Ok(client) => Ok(client),
-            Err((error, driver)) if is_login_refused(&error) => {
+            Err((error, driver)) if error.is_refused() => {
                 tracing::warn!(project, role = role.suffix(), "a login was refused; resetting the role's password");
                 credentials.reset(project, role).await?;
                 let login = Login::for_project(project, role, &credentials.password(project, role).await?);
@@ -299,15 +319,22 @@ impl ProjectPools {
     }
 }
 
-fn shared_driver(permit: OwnedSemaphorePermit) -> ConnectionDriver {
-    ConnectionDriver { permit: Some(permit), notices: None }
-}
-
-fn connect_error(error: tokio_postgres::Error) -> DbError {
+fn connect_error(error: LoginError) -> DbError {
     match error.code() {
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => DbError::Overloaded,
         Some(code) if *code == SqlState::INVALID_CATALOG_NAME => DbError::Gone,
         _ => DbError::Unreachable(error.into()),
+    }
+}
+
+/// Runs a statement. A read is run once more if its connection was lost.
+async fn retry_lost<F>(statement: &Statement, fetch: impl Fn() -> F) -> Result<Vec<Row>, DbError>
+where
+    F: Future<Output = Result<Vec<Row>, DbError>>,
+{
+    match fetch().await {
+        Err(error) if !statement.writes && is_connection_lost(&error) => as_unreachable(fetch().await),
+        result => as_unreachable(result),
     }
 }
 
@@ -334,41 +361,6 @@ fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError> {
         }
         Err(DbError::Postgres(error)) if ends_connection(&error) => Err(DbError::Unreachable(error.into())),
         result => result,
-    }
-}
-
-/// A connection reserved for one statement or transaction. If dropped before [`Self::put_back`], its statement is
-/// cancelled and the connection is closed.
-struct Checkout<'a> {
-    pool: &'a Pool,
-    connection: Option<Arc<Connection>>,
-    server: ServerAddress,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Checkout<'_> {
-    fn connection(&self) -> Result<&Connection, DbError> {
-        self.connection.as_deref().ok_or(DbError::Overloaded)
-    }
-
-    fn put_back(mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.put_back(connection);
-        }
-    }
-}
-
-impl Drop for Checkout<'_> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && connection.is_usable()
-        {
-            let (server, token) = (self.server.clone(), connection.client().cancel_token());
-            tokio::spawn(async move {
-                server.cancel(token).await;
-                drop(connection);
-            });
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{error::Error, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
@@ -46,11 +46,29 @@ pub struct Statement {
     /// Whether the statement is known to take long or to lock rows. It then gets its own connection, so that no other
     /// statement waits for it.
     pub heavy: bool,
+    /// Whether the statement may run SQL that the project defined: functions called by views, triggers, policies,
+    /// defaults, types and the like. It then runs on a connection of its own, which is reset before its next use,
+    /// because such code can change the session.
+    pub runs_project_code: bool,
 }
 
 impl Statement {
+    /// A statement without parameters, which might run code of the project.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), params: Vec::new(), cacheable: true, writes: false, heavy: false }
+        Self {
+            text: text.into(),
+            params: Vec::new(),
+            cacheable: true,
+            writes: false,
+            heavy: false,
+            runs_project_code: true,
+        }
+    }
+
+    /// A statement that can run nothing but Postgres's own functions and operators, because it names each with its
+    /// schema or with exactly the types of its arguments. A project can define others of the same name.
+    pub fn of_catalogue(text: impl Into<Arc<str>>) -> Self {
+        Self { runs_project_code: false, ..Self::new(text) }
     }
 
     /// Appends a parameter. Returns its number, counted from 1.
@@ -61,8 +79,14 @@ impl Statement {
 }
 
 /// A parameter that is sent in text format, whatever its type.
-#[derive(Debug)]
 pub struct TextParam<'a>(pub Option<&'a str>);
+
+/// Without the value, which must not be logged.
+impl fmt::Debug for TextParam<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TextParam(…)")
+    }
+}
 
 impl ToSql for TextParam<'_> {
     fn to_sql(&self, _ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {

@@ -70,6 +70,7 @@ codes! {
     NotImplemented "not_supported" 501 "The configured object store does not support this.";
     Unavailable "unavailable" 503 "Postgres or the object store can't be reached; try again.";
     Overloaded "overloaded" 503 "The server is at its concurrency limit; try again.";
+    DiskFull "disk_full" 503 "The disk of the Postgres server is full; nothing was changed.";
     Timeout "timeout" 504 "The request took too long and was stopped.";
 }
 

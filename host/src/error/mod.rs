@@ -1,8 +1,9 @@
 //! [`ApiError`], the only error that clients see, and the table of its codes.
 //!
 //! Slices have their own internal errors and map each case by hand to an [`ApiError`]. Its cause is logged where the
-//! response is written (`http::request_id`), and never reaches a client.
+//! response is written (`http::request_id`), and never reaches a client. `cause` describes it without values of rows.
 
+mod cause;
 mod codes;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+pub use cause::{RAISE_ROUTINE, describe_cause};
 pub use codes::{Code, TABLE};
 
 /// An error response: a documented code, a message for a person, and a cause that is only logged.
@@ -61,9 +63,20 @@ impl ApiError {
 
     /// Creates a 503 for a dependency that can't be reached. The cause is logged and not shown.
     pub fn unavailable(dependency: &'static str, cause: impl Into<anyhow::Error>) -> Self {
+        Self::unreachable(dependency).with_cause(cause)
+    }
+
+    /// Creates the error of [`Self::unavailable`] without a cause.
+    pub fn unreachable(dependency: &'static str) -> Self {
         Self::new(Code::Unavailable, format!("{dependency} can't be reached right now."))
             .with_retry_after(Duration::from_secs(1))
-            .with_cause(cause)
+    }
+
+    /// Creates a 503 for a write that Postgres has no space for.
+    pub fn disk_full() -> Self {
+        Self::new(Code::DiskFull, "The disk of the Postgres server is full. Nothing was changed.")
+            .with_hint("The owner must free space on it or enlarge it; then try again.")
+            .with_retry_after(Duration::from_secs(10))
     }
 
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -102,9 +115,9 @@ impl ApiError {
         self.0.hint.as_deref()
     }
 
-    /// Returns the cause, for the log.
-    pub fn cause(&self) -> Option<&anyhow::Error> {
-        self.0.cause.as_deref()
+    /// Returns the cause, for the log. It contains no values of rows.
+    pub fn cause(&self) -> Option<String> {
+        self.0.cause.as_ref().map(|cause| describe_cause((**cause).as_ref()))
     }
 
     /// Returns the response body.
@@ -126,7 +139,7 @@ impl fmt::Debug for ApiError {
         f.debug_struct("ApiError")
             .field("code", &self.0.code)
             .field("message", &self.0.message)
-            .field("cause", &self.0.cause)
+            .field("cause", &self.cause())
             .finish()
     }
 }
@@ -134,8 +147,8 @@ impl fmt::Debug for ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.code.as_str(), self.0.message)?;
-        match &self.0.cause {
-            Some(cause) => write!(f, " ({cause:#})"),
+        match self.cause() {
+            Some(cause) => write!(f, " ({cause})"),
             None => Ok(()),
         }
     }
@@ -159,6 +172,10 @@ impl IntoResponse for ApiError {
 /// Maps errors of the platform database that a query did not map itself: 503 if it can't be reached, else 500.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|database| database.code());
+        if code.is_some_and(|code| code == "53100") {
+            return Self::disk_full().with_cause(error);
+        }
         let unreachable = match &error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)

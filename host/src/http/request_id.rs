@@ -44,7 +44,7 @@ fn log_error(error: &ApiError, id: &RequestId) {
     if error.status().is_server_error() {
         tracing::error!(request_id = %id.0, code, %error, "request failed");
     } else if let Some(cause) = error.cause() {
-        tracing::info!(request_id = %id.0, code, cause = format!("{cause:#}"), "request refused");
+        tracing::info!(request_id = %id.0, code, cause, "request refused");
     }
 }
 

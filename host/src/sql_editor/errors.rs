@@ -79,8 +79,11 @@ fn reported_error(error: &PostgresError, offset: u32, sql: &str) -> ApiError {
         return timed_out();
     }
     // 57P: the server is shutting down. 53: it is out of connections, memory or disk.
+    if *code == SqlState::DISK_FULL {
+        return ApiError::disk_full();
+    }
     if code.code().starts_with("57P") || code.code().starts_with("53") {
-        return ApiError::unavailable("The project's database", anyhow::anyhow!("{error}"));
+        return ApiError::unavailable("The project's database", anyhow::Error::from(error.clone()));
     }
     let position = match error.position() {
         Some(ErrorPosition::Original(position)) => position.checked_sub(offset).filter(|position| *position > 0),

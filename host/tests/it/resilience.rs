@@ -41,6 +41,48 @@ async fn dead_postgres_returns_503_quickly_and_recovers() {
 }
 
 #[tokio::test]
+async fn hanging_postgres_returns_503_to_all_waiting_requests_and_recovers() {
+    let direct = Postgres::shared().platform_database().await;
+    let address = format!("127.0.0.1:{}", Postgres::shared().port);
+    let proxy = Proxy::start_to(address.parse().unwrap()).await;
+    let app = TestApp::builder().database_url(&direct.replace(&address, &proxy.address().to_string())).start().await;
+    let project = app.create_project("Hanging").await;
+    project.sql("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (1)").await;
+    assert_eq!(project.secret().get("/v1/db/items").await.0, StatusCode::OK);
+
+    let check_unavailable = async || {
+        let many = futures_util::future::join_all((0..50).map(|number| {
+            let client = if number % 2 == 0 { project.secret() } else { project.publishable() };
+            async move {
+                let response = client.request(reqwest::Method::GET, "/v1/db/items").send().await.unwrap();
+                let retry_after = response.headers().contains_key("retry-after");
+                (response.status(), retry_after)
+            }
+        }));
+        for (status, retry_after) in many.await {
+            assert_eq!((status, retry_after), (StatusCode::SERVICE_UNAVAILABLE, true));
+        }
+        let (status, error) = app.admin().get("/admin/v1/projects").await;
+        assert_eq!((status, &error["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    };
+    let recover = async || {
+        proxy.restore().await;
+        eventually("requests succeed again", async || {
+            (project.secret().get("/v1/db/items").await.0 == StatusCode::OK).then_some(())
+        })
+        .await;
+    };
+    // Connections stay open, and nothing comes back.
+    proxy.stall();
+    check_unavailable().await;
+    recover().await;
+    // New connections are accepted, and get no response.
+    proxy.accept_silently().await;
+    check_unavailable().await;
+    recover().await;
+}
+
+#[tokio::test]
 async fn many_projects_share_few_connections() {
     let app = TestApp::builder().var("ATLASHUB_PROJECT_CONNECTIONS", "5").start().await;
     let mut projects = Vec::new();

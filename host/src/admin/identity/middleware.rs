@@ -27,6 +27,16 @@ pub async fn require_known_host(State(state): State<AdminState>, request: Reques
     next.run(request).await
 }
 
+/// Middleware: refuses requests to the admin API at once while Postgres does not respond.
+pub async fn require_database(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    if is_api_path(request.uri().path())
+        && let Err(down) = state.pools.availability().check()
+    {
+        return ApiError::from(down).into_response();
+    }
+    next.run(request).await
+}
+
 /// Middleware: requires the owner for every request to the admin API except signing in.
 pub async fn require_admin(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     if !is_api_path(request.uri().path()) {

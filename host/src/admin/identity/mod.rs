@@ -35,7 +35,7 @@ use crate::{
     error::{ApiError, Code},
 };
 
-pub use middleware::{require_admin, require_known_host, require_metrics_reader};
+pub use middleware::{require_admin, require_database, require_known_host, require_metrics_reader};
 pub use sessions::create_sign_in_code;
 
 /// How a caller authenticated.

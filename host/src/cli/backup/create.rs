@@ -93,6 +93,6 @@ async fn report(app: &App, id: Uuid, run: &Run) -> Result<ExitCode, CommandError
 
 fn command_error(error: &ApiError) -> CommandError {
     let hint = error.hint().map(|hint| format!(" {hint}")).unwrap_or_default();
-    let cause = error.cause().map(|cause| format!(" ({cause:#})")).unwrap_or_default();
+    let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
     CommandError::failed(format!("{}{hint}{cause}", error.message()))
 }

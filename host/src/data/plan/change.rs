@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     filter::{fixes_unique_key, plan_conditions},
-    ident::QuotedIdent,
+    ident::TableRef,
     model::{ChangePlan, DeletePlan, UpdatePlan},
     resolve::{self, forbidden, forbidden_column},
     write::{cell_value, plan_output, unsupported_write, writable_column},
@@ -39,7 +39,7 @@ pub fn plan_update<'p>(
     values.sort_unstable_by_key(|(position, _)| *position);
     let filter = plan_conditions(table, &request.conditions)?;
     Ok(UpdatePlan {
-        table: QuotedIdent::new(&table.name),
+        table: TableRef::new(table),
         values: values.into_iter().map(|(_, value)| value).collect(),
         change: ChangePlan {
             single: fixes_unique_key(table, &filter),
@@ -61,7 +61,7 @@ pub fn plan_delete<'p>(schema: &'p Schema, table_name: &str, request: &'p Delete
     }
     let filter = plan_conditions(table, &request.conditions)?;
     Ok(DeletePlan {
-        table: QuotedIdent::new(&table.name),
+        table: TableRef::new(table),
         change: ChangePlan {
             single: fixes_unique_key(table, &filter),
             filter,

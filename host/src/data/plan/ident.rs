@@ -1,5 +1,20 @@
 use std::fmt;
 
+use crate::data::schema::{ProjectCode, Table};
+
+/// A table that the planner found in the schema, and whether using it runs code of the project.
+#[derive(Debug, Clone, Copy)]
+pub struct TableRef<'p> {
+    pub ident: QuotedIdent<'p>,
+    pub code: ProjectCode,
+}
+
+impl<'p> TableRef<'p> {
+    pub(super) fn new(table: &'p Table) -> Self {
+        Self { ident: QuotedIdent::new(&table.name), code: table.code }
+    }
+}
+
 /// A name that the planner found in the schema or accepted as an alias.
 ///
 /// Only the planner can create one, and SQL gets it only in quotes. So a client's text can't become anything but a

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    ident::QuotedIdent,
+    ident::TableRef,
     model::{CellValue, ColumnRef, Conflict, GroupRows, InsertGroup, InsertPlan},
     resolve::{self, forbidden, forbidden_column, unknown_column},
     write::{cell_value, plan_output, unsupported_write, writable_column},
@@ -35,7 +35,7 @@ pub fn plan_insert<'p>(
     let groups = plan_groups(table, request)?;
     let conflict = plan_conflict(table, request, &groups)?;
     Ok(InsertPlan {
-        table: QuotedIdent::new(&table.name),
+        table: TableRef::new(table),
         groups,
         conflict,
         output: plan_output(schema, table, &request.select, request.returning, Returning::Representation)?,

@@ -20,7 +20,7 @@ mod ident;
 mod resolve;
 
 pub use change::{plan_delete, plan_update};
-pub use ident::QuotedIdent;
+pub use ident::{QuotedIdent, TableRef};
 pub use insert::plan_insert;
 pub use model::{
     Cast, CellValue, ChangePlan, ColumnRef, Conflict, DeletePlan, EmbedPlan, EmbedShape, GroupRows, InsertGroup,

@@ -8,7 +8,7 @@ use crate::data::{
     schema::{Column, SqlType},
 };
 
-use super::ident::QuotedIdent;
+use super::ident::{QuotedIdent, TableRef};
 
 /// A column with its quoted name.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ pub struct ColumnRef<'p> {
 /// A planned `GET`.
 #[derive(Debug)]
 pub struct ReadPlan<'p> {
-    pub table: QuotedIdent<'p>,
+    pub table: TableRef<'p>,
     pub outputs: Vec<Output<'p>>,
     /// Joined by AND.
     pub filter: Vec<Predicate<'p>>,
@@ -61,7 +61,7 @@ impl<'p> Output<'p> {
 #[derive(Debug, Clone)]
 pub struct EmbedPlan<'p> {
     pub name: QuotedIdent<'p>,
-    pub table: QuotedIdent<'p>,
+    pub table: TableRef<'p>,
     pub outputs: Vec<Output<'p>>,
     /// Equal columns: the embedded table's, then the embedding table's.
     pub on: Vec<(QuotedIdent<'p>, QuotedIdent<'p>)>,
@@ -157,7 +157,7 @@ pub enum IsValue {
 /// A planned insert.
 #[derive(Debug)]
 pub struct InsertPlan<'p> {
-    pub table: QuotedIdent<'p>,
+    pub table: TableRef<'p>,
     /// The rows, grouped by their set of keys.
     pub groups: Vec<InsertGroup<'p>>,
     pub conflict: Option<Conflict<'p>>,
@@ -196,7 +196,7 @@ pub struct Conflict<'p> {
 /// A planned update.
 #[derive(Debug)]
 pub struct UpdatePlan<'p> {
-    pub table: QuotedIdent<'p>,
+    pub table: TableRef<'p>,
     pub values: Vec<(ColumnRef<'p>, CellValue)>,
     pub change: ChangePlan<'p>,
 }
@@ -204,7 +204,7 @@ pub struct UpdatePlan<'p> {
 /// A planned delete.
 #[derive(Debug)]
 pub struct DeletePlan<'p> {
-    pub table: QuotedIdent<'p>,
+    pub table: TableRef<'p>,
     pub change: ChangePlan<'p>,
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    ident::QuotedIdent,
+    ident::{QuotedIdent, TableRef},
     model::{ColumnRef, EmbedPlan, EmbedShape, Output},
     resolve::{forbidden, readable_column},
 };
@@ -143,7 +143,7 @@ fn plan_embed<'p>(
             Some(alias) => output_name(alias)?,
             None => QuotedIdent::new(&target.name),
         },
-        table: QuotedIdent::new(&target.name),
+        table: TableRef::new(target),
         outputs: plan_outputs(schema, target, &embed.items, Embedding::Allowed { limit: embed_limit })?,
         on: target_columns
             .iter()

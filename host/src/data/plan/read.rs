@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     filter::{fixes_unique_key, plan_conditions},
-    ident::QuotedIdent,
+    ident::TableRef,
     model::{Keyset, OrderTerm, Output, ReadPlan},
     output::{Embedding, plan_outputs},
     resolve::{self, forbidden, readable_column},
@@ -38,7 +38,7 @@ pub fn plan_read<'p>(
     let limit = request.limit.unwrap_or(limits.default_limit);
     let single = fixes_unique_key(table, &filter) && request.offset == 0 && after.is_none() && limit > 0;
     Ok(ReadPlan {
-        table: QuotedIdent::new(&table.name),
+        table: TableRef::new(table),
         line_per_row: keyset.as_ref().is_none_or(|keyset| keyset.members.is_some())
             && outputs
                 .iter()

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::{
     data::{
-        plan::{Cast, ColumnRef, QuotedIdent},
-        schema::{Column, SqlType},
+        plan::{Cast, ColumnRef, QuotedIdent, TableRef},
+        schema::{Column, ProjectCode, SqlType},
     },
     db::Statement,
 };
@@ -55,17 +55,21 @@ pub(super) struct SqlWriter<'p> {
     sql: String,
     params: Vec<Option<Arc<str>>>,
     origins: Vec<Origin<'p>>,
+    /// The code of the project that using the tables written so far may run.
+    code: ProjectCode,
 }
 
 impl<'p> SqlWriter<'p> {
     pub(super) fn new() -> Self {
-        Self { sql: String::with_capacity(512), params: Vec::new(), origins: Vec::new() }
+        Self { sql: String::with_capacity(512), params: Vec::new(), origins: Vec::new(), code: ProjectCode::NONE }
     }
 
     pub(super) fn finish(self, kind: StatementKind) -> Rendered<'p> {
         let StatementKind { cacheable, writes, heavy } = kind;
+        let runs_project_code = if writes { self.code.on_write } else { self.code.on_read };
+        let text = self.sql.into();
         Rendered {
-            statement: Statement { text: self.sql.into(), params: self.params, cacheable, writes, heavy },
+            statement: Statement { text, params: self.params, cacheable, writes, heavy, runs_project_code },
             origins: self.origins,
         }
     }
@@ -81,9 +85,11 @@ impl<'p> SqlWriter<'p> {
     }
 
     /// Writes `"public"."name"`.
-    pub(super) fn table(&mut self, name: QuotedIdent<'_>) {
+    pub(super) fn table(&mut self, table: TableRef<'_>) {
+        self.code.on_read |= table.code.on_read;
+        self.code.on_write |= table.code.on_write;
         self.push("\"public\".");
-        self.ident(name);
+        self.ident(table.ident);
     }
 
     /// Writes `alias."name"`.

@@ -12,7 +12,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::db::{DbRole, ProjectPools};
+use crate::{
+    db::{DbRole, ProjectPools},
+    error::describe_cause,
+};
 
 use super::{
     Schema,
@@ -135,12 +138,18 @@ impl SchemaCache {
                 Ok(version) if version == schema.version => return Ok(schema),
                 Ok(version) => entry.version.store(Arc::new(version)),
                 Err(error) => {
-                    tracing::warn!(project, %error, "could not check the schema; using the cached one");
+                    let cause = describe_cause(&error);
+                    tracing::warn!(project, cause, "could not check the schema; using the cached one");
                     return Ok(schema);
                 }
             }
         }
         let schema = Arc::new(load(&self.pools, project, role).await?);
+        // Until now, statements on shared connections may have run code that changed the session.
+        let previous = entry.schemas[role as usize].load_full();
+        if previous.is_some_and(|previous| schema.runs_more_code_than(&previous)) {
+            self.pools.renew(project, role);
+        }
         entry.version.store(Arc::new(schema.version.clone()));
         entry.schemas[role as usize].store(Some(schema.clone()));
         entry.checked_at.store(started, Ordering::Relaxed);

@@ -6,7 +6,10 @@ use anyhow::{Context, bail};
 use api_types::TableKind;
 use serde::Deserialize;
 
-use super::{AcceptedWrites, Column, Comparable, ForeignKey, Generated, Schema, SqlType, Table, TypeClass, UniqueKey};
+use super::{
+    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, Schema, SqlType, Table, TypeClass,
+    UniqueKey,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +52,8 @@ struct CatalogueTable {
     insert: bool,
     update: bool,
     delete: bool,
+    reads_run_code: bool,
+    writes_run_code: bool,
 }
 
 #[derive(Deserialize)]
@@ -166,6 +171,7 @@ fn table_without_columns(table: CatalogueTable) -> anyhow::Result<Table> {
         can_delete: table.delete,
         // CMD_UPDATE is 2, CMD_INSERT 3, CMD_DELETE 4.
         accepts: AcceptedWrites { insert: accepts(3), update: accepts(2), delete: accepts(4) },
+        code: ProjectCode { on_read: table.reads_run_code, on_write: table.writes_run_code },
         name: table.name,
     })
 }
@@ -258,9 +264,9 @@ mod tests {
                 {"oid":99,"name":"public.\"Odd\"","builtin":"","jsonCast":false,"kind":"d",
                 "category":"N","base":20,"notNull":true,"hasDefault":false,"element":0,"range":0,"subtype":0}],
               "tables":[{"oid":1,"name":"a","kind":"r","writes":28,"select":false,"insert":false,"update":false,
-                 "delete":false},
+                 "delete":false,"readsRunCode":false,"writesRunCode":false},
                         {"oid":2,"name":"hidden","kind":"r","writes":28,"select":false,"insert":false,"update":false,
-                 "delete":false}],
+                 "delete":false,"readsRunCode":false,"writesRunCode":true}],
               "columns":[{"table":1,"number":1,"name":"id","type":20,"dataType":"bigint",
                 "notNull":true,"hasDefault":false,
                 "identity":"a","generated":"","select":false,"insert":false,"update":false},

@@ -8,19 +8,22 @@ use crate::db::{DbError, DbRole, ProjectPools, Statement};
 
 use super::{Schema, catalogue::from_catalogue_json};
 
-static FINGERPRINT: LazyLock<Arc<str>> = LazyLock::new(|| include_str!("fingerprint.sql").into());
+static FINGERPRINT: LazyLock<Arc<str>> = LazyLock::new(|| concat!("SELECT\n", include_str!("fingerprint.sql")).into());
 static LOAD: LazyLock<Arc<str>> = LazyLock::new(|| {
-    include_str!("load.sql").replace("/*fingerprint*/", concat!("\n", include_str!("fingerprint.sql"))).into()
+    include_str!("load.sql")
+        .replace("/*fingerprint*/", concat!("\n", include_str!("fingerprint.sql")))
+        .replace("/*project_code*/", concat!("\n", include_str!("project_code.sql")))
+        .into()
 });
 
 /// Returns a text that changes whenever a [`Schema`] of the project might have changed.
 pub(super) async fn fingerprint(pools: &ProjectPools, project: &str) -> Result<String, LoadError> {
-    fetch_text(pools, project, &Statement::new(FINGERPRINT.clone())).await
+    fetch_text(pools, project, &Statement::of_catalogue(FINGERPRINT.clone())).await
 }
 
 /// Loads the schema as `role` sees it, over the connections of the app role.
 pub(super) async fn load(pools: &ProjectPools, project: &str, role: DbRole) -> Result<Schema, LoadError> {
-    let mut statement = Statement::new(LOAD.clone());
+    let mut statement = Statement::of_catalogue(LOAD.clone());
     statement.push(Some(format!("proj_{project}_{}", role.suffix())));
     let json = fetch_text(pools, project, &statement).await?;
     Ok(from_catalogue_json(&json)?)

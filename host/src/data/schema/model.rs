@@ -26,6 +26,20 @@ pub struct Table {
     pub can_update: bool,
     pub can_delete: bool,
     pub accepts: AcceptedWrites,
+    pub code: ProjectCode,
+}
+
+/// Whether statements on a table may run code of the project: a function that a view, trigger, policy, default,
+/// generated column, check, index or type calls. Such code may change the session that it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectCode {
+    pub on_read: bool,
+    /// True wherever `on_read` is.
+    pub on_write: bool,
+}
+
+impl ProjectCode {
+    pub const NONE: Self = Self { on_read: false, on_write: false };
 }
 
 /// The writes that a relation supports for any role. A table supports all; a view those that its definition or its
@@ -123,6 +137,15 @@ pub struct ForeignKey {
 impl Schema {
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.get(name)
+    }
+
+    /// Returns whether statements that run no code of the project on the tables of `previous` may run some on these.
+    pub(super) fn runs_more_code_than(&self, previous: &Self) -> bool {
+        previous.tables.values().any(|table| {
+            self.table(&table.name).is_some_and(|current| {
+                (current.code.on_read && !table.code.on_read) || (current.code.on_write && !table.code.on_write)
+            })
+        })
     }
 
     /// Returns the tables, sorted by name.

@@ -91,7 +91,8 @@ fn build_schema() -> Schema {
     for (table, (name, kind, table_columns)) in TABLES.iter().enumerate() {
         let writes = if *kind == 'v' { 0 } else { 28 };
         tables.push(json!({ "oid": table, "name": name, "kind": kind, "writes": writes,
-            "select": false, "insert": false, "update": false, "delete": true }));
+            "select": false, "insert": false, "update": false, "delete": true,
+            "readsRunCode": false, "writesRunCode": false }));
         for (number, (name, type_oid, data_type, flags)) in table_columns.iter().enumerate() {
             let has_flag = |flag: char| flags.contains(flag);
             columns.push(

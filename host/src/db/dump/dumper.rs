@@ -19,10 +19,7 @@ use super::{
 };
 use crate::{
     config::Secret,
-    db::{
-        Credentials, DatabaseName, DbRole, ExclusiveClient, ServerAddress,
-        connect::{Login, is_login_refused},
-    },
+    db::{Credentials, DatabaseName, DbRole, ExclusiveClient, ServerAddress, connect::Login},
 };
 
 /// Dumps the platform database and projects' databases. Cheap to clone.
@@ -101,21 +98,21 @@ impl Dumper {
     async fn log_in(&self, database: &DatabaseName) -> Result<(Login, ExclusiveClient), DumpError> {
         let Inner { address, platform, credentials, .. } = &*self.0;
         let DatabaseName::Project(project) = database else {
-            let client = snapshot::connect(address, platform).await.map_err(DumpError::from_postgres)?;
+            let client = snapshot::connect(address, platform).await?;
             return Ok((platform.clone(), client));
         };
         let password = credentials.password(project, DbRole::Backup).await?;
         let login = Login::for_project(project, DbRole::Backup, &password);
         match snapshot::connect(address, &login).await {
             Ok(client) => Ok((login, client)),
-            Err(error) if is_login_refused(&error) => {
+            Err(error) if error.is_refused() => {
                 // Any role can change its own password.
                 tracing::warn!(project, role = "backup", "a login was refused; resetting the role's password");
                 credentials.reset(project, DbRole::Backup).await?;
-                let client = snapshot::connect(address, &login).await.map_err(DumpError::from_postgres)?;
+                let client = snapshot::connect(address, &login).await?;
                 Ok((login, client))
             }
-            Err(error) => Err(DumpError::from_postgres(error)),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -162,7 +159,7 @@ async fn finish(running: &mut Running) -> Result<DumpInfo, DumpError> {
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
-                tracing::warn!(%status, stderr, "pg_dump failed");
+                tracing::warn!(%status, "pg_dump failed; the run's error has its messages");
                 Err(DumpError::Failed(safe_message("pg_dump", &stderr)))
             }
             Err(error) => Err(DumpError::NotRun(error.into())),

@@ -1,6 +1,6 @@
 use tokio_postgres::error::SqlState;
 
-use crate::db::DbError;
+use crate::db::{DbError, connect::LoginError};
 
 /// An error of a dump. The bytes that were read are then not a complete archive.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,15 @@ impl DumpError {
             Self::Unreachable(error.into())
         } else {
             Self::Refused(refusal.message().to_owned())
+        }
+    }
+}
+
+impl From<LoginError> for DumpError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Failed(error) => Self::from_postgres(error),
+            LoginError::TimedOut => Self::Unreachable(error.into()),
         }
     }
 }

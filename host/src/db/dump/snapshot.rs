@@ -3,7 +3,7 @@ use tokio_postgres::error::SqlState;
 use super::DumpError;
 use crate::db::{
     ExclusiveClient, ServerAddress,
-    connect::Login,
+    connect::{Login, LoginError},
     driver::{ConnectionDriver, Notices},
     session_settings,
 };
@@ -54,10 +54,7 @@ pub(in crate::db) struct Table {
 }
 
 /// Opens a connection for a dump. It doesn't count towards the pools' budget, which is for apps' requests.
-pub(in crate::db) async fn connect(
-    address: &ServerAddress,
-    login: &Login,
-) -> Result<ExclusiveClient, tokio_postgres::Error> {
+pub(in crate::db) async fn connect(address: &ServerAddress, login: &Login) -> Result<ExclusiveClient, LoginError> {
     let options = format!("{} {OPTIONS}", session_settings::ALWAYS);
     let client = address.log_in(login, &options, ConnectionDriver::default()).await.map_err(|(error, _)| error)?;
     Ok(ExclusiveClient::new(client, Notices::default(), address.clone()))

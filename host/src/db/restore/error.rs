@@ -1,4 +1,4 @@
-use crate::db::dump::DumpError;
+use crate::db::{connect::LoginError, dump::DumpError};
 
 /// An error of restoring an archive.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,16 @@ impl RestoreError {
                 Self::Failed(format!("its rows can't be counted: {}", refusal.message()))
             }
             _ => Self::Unreachable(error.into()),
+        }
+    }
+}
+
+/// Converts an error of the scratch role's login.
+impl From<LoginError> for RestoreError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Failed(error) => Self::from_scratch(error),
+            LoginError::TimedOut => Self::Unreachable(error.into()),
         }
     }
 }

@@ -149,7 +149,7 @@ async fn ended(child: &mut Child) -> Result<(), RestoreError> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            tracing::warn!(%status, stderr, "pg_restore failed");
+            tracing::warn!(%status, "pg_restore failed; the verification's result has its messages");
             Err(RestoreError::Failed(safe_message(PROGRAM, &stderr)))
         }
         Err(error) => Err(RestoreError::NotRun(error.into())),

@@ -90,7 +90,7 @@ impl Restorer {
         let restored = async {
             let input = RestoreInput { list: &list, head, rest: bytes };
             program.restore(&server.address, &login, input).await?;
-            let mut client = snapshot::connect(&server.address, &login).await.map_err(RestoreError::from_scratch)?;
+            let mut client = snapshot::connect(&server.address, &login).await?;
             let tables = snapshot::list_tables(&client).await.map_err(RestoreError::from_scratch)?;
             let tables = snapshot::count_rows(&mut client, &tables).await.map_err(RestoreError::from_scratch)?;
             Ok(Restored { tables })

@@ -5,6 +5,7 @@ use wasmtime::component::Linker;
 
 use crate::{
     db::DatabaseName,
+    error::describe_cause,
     plugins::guest::{
         Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, RunLease, RunScope,
         RunState, TableDifference, begin_call,
@@ -134,7 +135,10 @@ impl From<CatalogueError> for CallError {
             CatalogueError::Unverified(problem) => Self::new(ErrorCode::Failed, problem.clone()),
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
-                tracing::warn!(cause = format!("{cause:#}"), "a plugin's call to the backup catalogue failed");
+                tracing::warn!(
+                    cause = describe_cause(cause.as_ref()),
+                    "a plugin's call to the backup catalogue failed"
+                );
                 Self::unavailable(error.to_string())
             }
         }

@@ -9,6 +9,7 @@ use crate::{
         DatabaseName, DbError,
         dump::{Dump, DumpError, DumpInfo, DumpOptions},
     },
+    error::describe_cause,
     plugins::guest::{
         Accessor, CallError, Host, RunScope, RunState, begin_call,
         bindings::{
@@ -128,7 +129,7 @@ impl From<DumpError> for CallError {
             _ => ErrorCode::Failed,
         };
         if let DumpError::Unreachable(cause) | DumpError::NotRun(cause) = &error {
-            tracing::warn!(cause = format!("{cause:#}"), "a plugin's dump failed");
+            tracing::warn!(cause = describe_cause(cause.as_ref()), "a plugin's dump failed");
         }
         let message = match error {
             // The cause contains addresses and paths.
@@ -145,10 +146,7 @@ impl From<DbError> for CallError {
             DbError::Gone => Self::not_found("project not found"),
             DbError::Timeout => Self::new(ErrorCode::Timeout, "the database did not respond in time"),
             error => {
-                tracing::warn!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "a plugin's call to a database failed"
-                );
+                tracing::warn!(cause = describe_cause(&error), "a plugin's call to a database failed");
                 Self::unavailable("the database can't be reached or returned an error; see the server's log")
             }
         }

@@ -9,6 +9,7 @@ use axum::{
 
 use super::{Caller, RateLimits, UserTokens, WrongKeyLimit, cors};
 use crate::{
+    db::Availability,
     error::{ApiError, ApiResult, Code},
     http::ClientAddress,
     projects::KeyCache,
@@ -21,6 +22,7 @@ pub struct PublicGate {
     pub limits: RateLimits,
     pub tokens: UserTokens,
     pub refusals: WrongKeyLimit,
+    pub availability: Availability,
 }
 
 /// Middleware: responds to preflights, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
@@ -64,6 +66,8 @@ async fn admit(
     headers: &HeaderMap,
 ) -> Result<(Caller, Origin), (ApiError, Origin)> {
     let key = headers.get("x-api-key").ok_or_else(|| (missing_key(), None))?;
+    // Every request behind the gate needs the database.
+    gate.availability.check().map_err(|down| (down.into(), None))?;
     let checked = match key.to_str() {
         Ok(key) => gate.keys.check(key).await,
         Err(_) => Err(ApiError::new(Code::Unauthorized, "The API key is not valid.")),
@@ -80,7 +84,10 @@ async fn admit(
     let admitted = async {
         gate.limits.check(&key.project.id, key.key_type)?;
         let user = match bearer_token(headers)? {
-            Some(token) => Some(Arc::new(gate.tokens.verify(&key.project.id, token).await?)),
+            Some(token) => {
+                let verified = gate.availability.guard(gate.tokens.verify(&key.project.id, token)).await?;
+                Some(Arc::new(verified?))
+            }
             None => None,
         };
         Ok(Caller { project: key.project.clone(), key_type: key.key_type, key_id: key.key_id, user })

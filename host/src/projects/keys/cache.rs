@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{api_keys, queries};
 use crate::{
+    db::Availability,
     error::{ApiError, ApiResult, Code},
     projects::ProjectRef,
     secrets,
@@ -48,14 +49,22 @@ pub(in crate::projects) struct CachedKey {
 #[derive(Clone)]
 pub struct KeyCache {
     platform: PgPool,
+    availability: Availability,
     keys: Arc<DashMap<[u8; 32], Arc<CachedKey>>>,
     /// Lets one request at a time look a key up; the others wait for its result.
-    lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<()>>>>,
+    lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>>,
+}
+
+/// What the requests that wait for a lookup share.
+#[derive(Default)]
+struct Lookup {
+    /// The last failure to reach the database, and when it happened.
+    failure: Option<(Instant, ApiError)>,
 }
 
 impl KeyCache {
-    pub fn new(platform: PgPool) -> Self {
-        Self { platform, keys: Arc::default(), lookups: Arc::default() }
+    pub fn new(platform: PgPool, availability: Availability) -> Self {
+        Self { platform, availability, keys: Arc::default(), lookups: Arc::default() }
     }
 
     /// Returns a valid key.
@@ -78,14 +87,28 @@ impl KeyCache {
             return Ok(cached);
         }
         let lock = self.lookups.entry(hash).or_default().clone();
-        let result = {
-            let _guard = lock.lock().await;
-            match self.fresh_entry(&hash) {
-                Some(cached) => Ok(cached),
-                None => self.look_up(hash).await,
-            }
-        };
+        let result = self.look_up_once(hash, &lock).await;
         self.lookups.remove_if(&hash, |_, lock| Arc::strong_count(lock) <= 2);
+        result
+    }
+
+    /// Looks the key up, unless another request did so meanwhile, with or without success.
+    async fn look_up_once(&self, hash: [u8; 32], lookup: &tokio::sync::Mutex<Lookup>) -> ApiResult<Arc<CachedKey>> {
+        let arrived_at = Instant::now();
+        let mut lookup = lookup.lock().await;
+        if let Some(cached) = self.fresh_entry(&hash) {
+            return Ok(cached);
+        }
+        if let Some((failed_at, failure)) = &lookup.failure
+            && *failed_at >= arrived_at
+        {
+            return Err(failure.clone());
+        }
+        let result = self.look_up(hash).await;
+        lookup.failure = match &result {
+            Err(failure) if failure.status().is_server_error() => Some((Instant::now(), failure.clone())),
+            _ => None,
+        };
         result
     }
 
@@ -99,8 +122,10 @@ impl KeyCache {
 
     async fn look_up(&self, hash: [u8; 32]) -> ApiResult<Arc<CachedKey>> {
         let checked_at = Instant::now();
-        let row = match tokio::time::timeout(LOOKUP_TIMEOUT, queries::valid_key(&self.platform, &hash)).await {
-            Ok(result) => result.map_err(|error| ApiError::unavailable("The platform database", error))?,
+        let valid_key = tokio::time::timeout(LOOKUP_TIMEOUT, queries::valid_key(&self.platform, &hash));
+        let row = match self.availability.guard(valid_key).await? {
+            Ok(Ok(row)) => row,
+            Ok(Err(error)) => return Err(error.into()),
             Err(elapsed) => return Err(ApiError::unavailable("The platform database", elapsed)),
         };
         let Some(row) = row.filter(|row| secrets::constant_time_eq(&row.hash, &hash)) else {

@@ -2,7 +2,10 @@
 
 pub mod access;
 pub mod filters;
+pub mod project_errors;
 pub mod reads;
 pub mod schema;
+pub mod sessions;
+pub mod type_changes;
 pub mod types;
 pub mod writes;

@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    DbError, ServerAddress,
+    connect::{Login, LoginError},
+    driver::ConnectionDriver,
+};
+use crate::{
+    config::Secret,
+    error::{ApiError, describe_cause},
+};
+
+/// Time between two heartbeats.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// A heartbeat without a response after this time shows that the session, or the server, does not respond.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time between two attempts to reach a server that does not respond.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two attempts to log in to a server that responds, but refuses the login.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Whether the Postgres server responds, as one session of this process observes it.
+///
+/// While it does not, requests fail at once instead of each waiting for a timeout of its own, and connections that
+/// wait for a response are closed. Handles share the state; the session ends with the last one.
+#[derive(Clone)]
+pub struct Availability(watch::Receiver<bool>);
+
+/// The server does not respond.
+#[derive(Debug, thiserror::Error)]
+#[error("Postgres does not respond")]
+pub struct ServerDown;
+
+impl Availability {
+    /// Starts to watch the server, over a session of the platform's role.
+    ///
+    /// # Errors
+    /// Fails if the URL is invalid.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
+    pub fn watch(database_url: &Secret) -> anyhow::Result<Self> {
+        let server = ServerAddress::from_url(database_url.expose())?;
+        let login = Login::from_url(database_url)?;
+        let (sender, receiver) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = watch_server(&server, &login, &sender) => {}
+                () = sender.closed() => {}
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// Returns an error while the server does not respond.
+    pub fn check(&self) -> Result<(), ServerDown> {
+        if *self.0.borrow() { Err(ServerDown) } else { Ok(()) }
+    }
+
+    /// Runs `work`, or drops it as soon as the server does not respond.
+    pub async fn guard<T>(&self, work: impl Future<Output = T>) -> Result<T, ServerDown> {
+        tokio::select! {
+            biased;
+            () = self.wait_until_down() => Err(ServerDown),
+            output = work => Ok(output),
+        }
+    }
+
+    /// Returns once the server does not respond.
+    pub(super) async fn wait_until_down(&self) {
+        let mut down = self.0.clone();
+        if down.wait_for(|down| *down).await.is_err() {
+            // The observer has ended with the process.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl From<ServerDown> for ApiError {
+    fn from(down: ServerDown) -> Self {
+        Self::unavailable("Postgres", down)
+    }
+}
+
+impl From<ServerDown> for DbError {
+    fn from(down: ServerDown) -> Self {
+        Self::Unreachable(down.into())
+    }
+}
+
+async fn watch_server(server: &ServerAddress, login: &Login, down: &watch::Sender<bool>) {
+    loop {
+        let (on_end, ended) = oneshot::channel();
+        let driver = ConnectionDriver { on_end: Some(on_end), ..ConnectionDriver::default() };
+        match server.log_in(login, "", driver).await {
+            Ok(session) => {
+                set_down(down, None);
+                tokio::select! {
+                    () = beat(&session) => {}
+                    // The sender is dropped when the connection is closed.
+                    _ = ended => {}
+                }
+                // The next attempt to log in shows whether the server is down, or only this session was ended.
+                drop(session);
+            }
+            Err((error, _)) if error.is_server_down() => {
+                set_down(down, Some(&error));
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+            Err(_) => {
+                set_down(down, None);
+                tokio::time::sleep(REFUSED_INTERVAL).await;
+            }
+        }
+    }
+}
+
+/// Sends heartbeats until one gets no response.
+async fn beat(session: &tokio_postgres::Client) {
+    loop {
+        tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+        match tokio::time::timeout(HEARTBEAT_TIMEOUT, session.simple_query("")).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+fn set_down(down: &watch::Sender<bool>, cause: Option<&LoginError>) {
+    let changed = down.send_if_modified(|current| std::mem::replace(current, cause.is_some()) != cause.is_some());
+    match cause {
+        Some(cause) if changed => {
+            tracing::error!(
+                cause = describe_cause(cause),
+                "Postgres does not respond; requests return 503 until it does"
+            );
+        }
+        None if changed => tracing::info!("Postgres responds again"),
+        _ => {}
+    }
+}

@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{DbError, ServerAddress, connection::Connection, pool::Pool};
+
+/// A connection reserved for one statement or transaction. If dropped before [`Self::put_back`], its statement is
+/// cancelled and the connection is closed.
+pub(super) struct Checkout<'a> {
+    pool: &'a Pool,
+    connection: Option<Arc<Connection>>,
+    server: ServerAddress,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<'a> Checkout<'a> {
+    pub(super) fn new(
+        pool: &'a Pool,
+        connection: Arc<Connection>,
+        server: ServerAddress,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { pool, connection: Some(connection), server, _permit: permit }
+    }
+
+    pub(super) fn connection(&self) -> Result<&Connection, DbError> {
+        self.connection.as_deref().ok_or(DbError::Overloaded)
+    }
+
+    /// Closes the connection, on which no statement runs.
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+    }
+
+    /// Continues with another connection.
+    pub(super) fn replace(&mut self, connection: Arc<Connection>) {
+        self.connection = Some(connection);
+    }
+
+    /// Returns the connection to its pool.
+    pub(super) fn put_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.put_back(connection);
+        }
+    }
+}
+
+impl Drop for Checkout<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.is_usable()
+        {
+            let (server, token) = (self.server.clone(), connection.client().cancel_token());
+            tokio::spawn(async move {
+                server.cancel(token).await;
+                drop(connection);
+            });
+        }
+    }
+}

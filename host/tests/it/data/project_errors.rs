@@ -1,0 +1,155 @@
+//! Errors of the project's own SQL: what it raises reaches the caller, its faults are told to the secret key only.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Client, TestApp, TestProject};
+
+async fn insert(client: &Client, table: &str) -> (StatusCode, Value) {
+    let (status, body) =
+        client.post(&format!("/v1/db/{table}?returning=minimal"), json!({ "rows": [{ "id": 1 }] })).await;
+    (status, body["error"].clone())
+}
+
+/// Creates a table whose trigger runs the code, writable with every key.
+async fn create_table(project: &TestProject, table: &str, code: &str, deferred: bool) {
+    let trigger = if deferred {
+        format!("CREATE CONSTRAINT TRIGGER t AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED")
+    } else {
+        format!("CREATE TRIGGER t BEFORE INSERT ON {table}")
+    };
+    project
+        .sql(&format!(
+            "CREATE TABLE {table} (id int);
+             CREATE FUNCTION {table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {code}; RETURN NEW; END $$;
+             {trigger} FOR EACH ROW EXECUTE FUNCTION {table}();"
+        ))
+        .await;
+    project.expose(table, "write", "write").await;
+}
+
+#[tokio::test]
+async fn raised_errors_reach_every_caller() {
+    let app = TestApp::start().await;
+    let project = app.create_project("raising").await;
+    let cases = [
+        ("P0001", 400, "invalid_request"),
+        ("PT402", 400, "invalid_request"),
+        ("45000", 400, "invalid_request"),
+        ("ZZ999", 400, "invalid_request"),
+        ("P0002", 400, "invalid_request"),
+        ("02000", 400, "invalid_request"),
+        ("42P01", 400, "invalid_request"),
+        ("28000", 400, "invalid_request"),
+        ("55000", 400, "invalid_request"),
+        ("22023", 400, "invalid_value"),
+        ("42501", 403, "forbidden"),
+        ("23505", 409, "unique_violation"),
+        ("23503", 409, "foreign_key_violation"),
+        ("23502", 409, "not_null_violation"),
+        ("23514", 409, "check_violation"),
+        ("40001", 409, "conflict"),
+    ];
+    for (number, (state, status, code)) in cases.into_iter().enumerate() {
+        let raise = format!(
+            "RAISE EXCEPTION 'Out of %', 'stock' USING ERRCODE = '{state}', HINT = 'Order more.', DETAIL = 'None left.'"
+        );
+        for deferred in [false, true] {
+            let table = format!("raising_{number}_{deferred}");
+            create_table(&project, &table, &raise, deferred).await;
+            for client in [project.secret(), project.publishable()] {
+                let (answered, error) = insert(&client, &table).await;
+                assert_eq!((answered.as_u16(), &error["code"]), (status, &json!(code)), "{state}: {error}");
+                assert_eq!(
+                    (&error["message"], &error["hint"], &error["details"]["sqlState"], &error["details"]["detail"]),
+                    (&json!("Out of stock"), &json!("Order more."), &json!(state), &json!("None left.")),
+                );
+            }
+        }
+    }
+    // In views and defaults.
+    project
+        .sql(
+            "CREATE FUNCTION refuse() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+               RAISE EXCEPTION 'Closed' USING ERRCODE = 'PT423'; END $$;
+             CREATE VIEW closed AS SELECT refuse() AS a;
+             CREATE TABLE defaulted (id int, a int DEFAULT refuse());",
+        )
+        .await;
+    let (status, body) = project.secret().get("/v1/db/closed").await;
+    assert_eq!((status, &body["error"]["message"]), (StatusCode::BAD_REQUEST, &json!("Closed")), "{body}");
+    let (status, error) = insert(&project.secret(), "defaulted").await;
+    assert_eq!((status, &error["details"]["sqlState"]), (StatusCode::BAD_REQUEST, &json!("PT423")), "{error}");
+}
+
+#[tokio::test]
+async fn faults_of_the_projects_sql_are_told_to_the_secret_key_only() {
+    let app = TestApp::start().await;
+    let project = app.create_project("faulty").await;
+    let cases = [
+        ("missing_table", "INSERT INTO nowhere_known VALUES (1)", "42P01"),
+        ("missing_column", "NEW.nothing := 1", "42703"),
+        ("missing_function", "PERFORM unknown_function(1)", "42883"),
+        ("division", "NEW.id := 1 / (NEW.id - 1)", "22012"),
+        ("cast_error", "NEW.id := 'marker'::int", "22P02"),
+        ("no_rows", "SELECT 1 INTO STRICT NEW.id WHERE false", "P0002"),
+        ("assertion", "ASSERT false, 'marker'", "P0004"),
+        ("recursion", "INSERT INTO recursion VALUES (1)", "54001"),
+        ("commits", "COMMIT", "2D000"),
+        ("no_privilege", "PERFORM * FROM pg_catalog.pg_authid", "42501"),
+    ];
+    for (table, code, state) in cases {
+        create_table(&project, table, code, false).await;
+        let (status, error) = insert(&project.secret(), table).await;
+        assert!(status.is_client_error(), "{table}: {status} {error}");
+        assert_eq!(error["details"]["sqlState"], state, "{table}: {error}");
+        assert!(error["details"]["where"].as_str().is_some_and(|place| place.contains(table)), "{table}: {error}");
+        let (status, error) = insert(&project.publishable(), table).await;
+        assert!(status.is_client_error(), "{table}: {status} {error}");
+        let text = error.to_string();
+        assert!(error["message"].as_str().unwrap().contains("rule"), "{text}");
+        for internal in ["nowhere_known", "unknown_function", "marker", "PL/pgSQL", "pg_authid", state] {
+            assert!(!text.contains(internal), "{table}: {text}");
+        }
+    }
+    project
+        .sql(
+            "CREATE TABLE circular (id int); ALTER TABLE circular ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY p ON circular USING (EXISTS (SELECT FROM circular));
+             CREATE TABLE zero (id int); INSERT INTO zero VALUES (0);
+             CREATE VIEW divided AS SELECT 1 / id AS a FROM zero;
+             ALTER VIEW divided SET (security_invoker);",
+        )
+        .await;
+    for table in ["circular", "zero", "divided"] {
+        project.expose(table, "read", "read").await;
+    }
+    for table in ["circular", "divided"] {
+        let (status, body) = project.publishable().get(&format!("/v1/db/{table}")).await;
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("unprocessable")),
+            "{body}"
+        );
+        assert!(!body.to_string().contains("recursion") && !body.to_string().contains("zero"), "{body}");
+    }
+    let (status, body) = project.secret().get("/v1/db/divided").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert!(body["error"]["message"].as_str().unwrap().contains("division by zero"), "{body}");
+}
+
+#[tokio::test]
+async fn trouble_of_the_server_stays_a_503() {
+    let app = TestApp::start().await;
+    let project = app.create_project("trouble").await;
+    for (number, (state, code)) in
+        [("53100", "disk_full"), ("53200", "overloaded"), ("57P01", "unavailable"), ("08006", "unavailable")]
+            .into_iter()
+            .enumerate()
+    {
+        let table = format!("trouble_{number}");
+        create_table(&project, &table, &format!("RAISE EXCEPTION 'x' USING ERRCODE = '{state}'"), false).await;
+        let (status, error) = insert(&project.secret(), &table).await;
+        assert_eq!((status, &error["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(code)), "{state}: {error}");
+    }
+}
