@@ -54,21 +54,50 @@ fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> S3Result<(
     }
 }
 
-/// Corrects a response for browsers and XML parsers.
-pub(crate) fn fix_response(response: &mut http::Response<Body>) {
+/// Corrects a response for browsers and XML parsers, and gives it a request id. `resource` is the path of the request.
+pub(crate) fn fix_response(response: &mut http::Response<Body>, resource: &str) {
+    let request_id = new_request_id();
+    if let Ok(value) = HeaderValue::try_from(request_id.as_str()) {
+        response.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), value);
+    }
     // Objects are uploaded by users, so a browser must not guess that one of them is an HTML page.
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Only XML documents made by this server have their bytes in memory; objects are streamed.
     let is_xml = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/xml");
-    if is_xml && let Some(escaped) = response.body().bytes().as_deref().and_then(escape_control_characters) {
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-        *response.body_mut() = Body::from(Bytes::from(escaped));
+    if is_xml && let Some(xml) = response.body().bytes() {
+        let completed = complete_error(&xml, resource, &request_id);
+        let escaped = escape_control_characters(completed.as_deref().unwrap_or(&xml));
+        if let Some(changed) = escaped.or(completed) {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            *response.body_mut() = Body::from(Bytes::from(changed));
+        }
     }
     // A 304 response has no body (RFC 9110, section 15.4.5).
     if response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().remove(header::CONTENT_TYPE);
         *response.body_mut() = Body::empty();
     }
+}
+
+/// Returns 64 random bits, in the form in which S3 writes them.
+fn new_request_id() -> String {
+    let mut bytes = [0; 8];
+    // Without randomness, all requests have the same id.
+    let _ = getrandom::fill(&mut bytes);
+    hex::encode_upper(bytes)
+}
+
+/// Adds resource and request id to an error document; returns `None` if `xml` is another document.
+fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(xml).ok()?;
+    let root = text.strip_prefix("<?xml").map_or(Some(text), |rest| rest.split_once("?>").map(|(_, root)| root))?;
+    if !root.trim_start().starts_with("<Error>") {
+        return None;
+    }
+    let content = text.trim_end().strip_suffix("</Error>")?;
+    let resource = resource.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let id = format!("<Resource>{resource}</Resource><RequestId>{request_id}</RequestId>");
+    Some(format!("{content}{id}</Error>").into_bytes())
 }
 
 /// Replaces control characters by character references; returns `None` if there are none.
@@ -109,6 +138,19 @@ mod tests {
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host", "x-amz-content-sha256", true);
         check("Signature=1", "accept", false);
         check("", "authorization", false);
+    }
+
+    #[test]
+    fn errors_name_resource_and_request() {
+        let completed =
+            |xml: &str| complete_error(xml.as_bytes(), "/b/k&<", "ID").map(|bytes| String::from_utf8(bytes).unwrap());
+        let expected =
+            "<Error><Code>NoSuchKey</Code><Resource>/b/k&amp;&lt;</Resource><RequestId>ID</RequestId></Error>";
+        let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+        assert_eq!(completed("<Error><Code>NoSuchKey</Code></Error>").as_deref(), Some(expected));
+        let document = format!("{declaration}<Error><Code>NoSuchKey</Code></Error>");
+        assert_eq!(completed(&document), Some(format!("{declaration}{expected}")));
+        assert_eq!(completed("<DeleteResult><Error><Code>x</Code></Error></DeleteResult>"), None);
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //! - A failed upload (connection lost, wrong length, wrong digest, failed precondition) changes nothing.
 //! - A reader keeps the object that it opened, even if the key is overwritten or deleted meanwhile.
 //!
-//! Modules in reading order: `config`, `server` (HTTP and connections), `guard` (checks that the `s3s` crate does not
-//! make), `ops` (S3 operations), `store` (files and index; knows nothing about HTTP).
+//! Modules in reading order: `config`, `server` (HTTP and connections), `guard`, `form` and `lenient` (checks that the
+//! `s3s` crate does not make, and requests that it does not understand), `ops` (S3 operations), `store` (files and
+//! index; knows nothing about HTTP).
 //!
 //! Deliberately absent: versions, ACLs, tags, encryption, lifecycle rules and object locks. A request that asks for
 //! one of them is rejected instead of being partly obeyed.
@@ -15,7 +16,9 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod form;
 mod guard;
+mod lenient;
 mod ops;
 mod server;
 mod store;

@@ -1,13 +1,12 @@
 //! HTTP: accepts connections, answers CORS preflights, and passes requests through `guard` to `s3s`.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, Either};
+use futures::future::BoxFuture;
 use http::{HeaderName, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,9 +22,10 @@ use tower::Layer as _;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::config::Config;
-use crate::guard;
+use crate::lenient::{Authenticated, SignedRequests, without_rejected_headers};
 use crate::ops::Operations;
 use crate::store::Store;
+use crate::{form, guard};
 
 /// Largest file in a form upload. The whole form is held in memory while it is checked.
 const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -61,7 +61,10 @@ pub async fn serve(
             "the store was opened on a different folder than `config.root`",
         ));
     }
-    let service = cors_layer().layer(Guarded { inner: s3_service(store, config) });
+    let service = cors_layer().layer(Guarded {
+        unsigned: s3_service(store.clone(), &config, Signatures::Checked),
+        inner: s3_service(store, &config, Signatures::Required),
+    });
     let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -102,7 +105,15 @@ pub async fn serve(
     Ok(())
 }
 
-fn s3_service(store: Store, config: Config) -> S3Service {
+/// What a service does about signatures.
+#[derive(Clone, Copy)]
+enum Signatures {
+    Required,
+    /// They were checked before.
+    Checked,
+}
+
+fn s3_service(store: Store, config: &Config, signatures: Signatures) -> S3Service {
     let mut limits = S3Config::default();
     limits.presigned_url_max_skew_time_secs = MAX_CLOCK_SKEW_SECONDS;
     limits.post_object_max_file_size = MAX_FORM_FILE_BYTES;
@@ -110,8 +121,11 @@ fn s3_service(store: Store, config: Config) -> S3Service {
     limits.form_max_fields_size = MAX_FORM_FIELD_BYTES;
     limits.form_max_parts = 100;
     limits.xml_max_body_size = MAX_XML_BYTES;
-    let mut builder = S3ServiceBuilder::new(Operations { store, region: config.region });
-    builder.set_auth(SimpleAuth::from_single(config.access_key, config.secret_key));
+    let mut builder = S3ServiceBuilder::new(Operations { store, region: config.region.clone() });
+    if let Signatures::Required = signatures {
+        builder.set_auth(SimpleAuth::from_single(config.access_key.clone(), config.secret_key.clone()));
+        builder.set_access(SignedRequests);
+    }
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     builder.build()
 }
@@ -129,6 +143,13 @@ fn cors_layer() -> CorsLayer {
         header::ACCEPT_RANGES,
         header::LAST_MODIFIED,
         HeaderName::from_static("x-amz-mp-parts-count"),
+        HeaderName::from_static("x-amz-request-id"),
+        HeaderName::from_static("x-amz-checksum-crc32"),
+        HeaderName::from_static("x-amz-checksum-crc32c"),
+        HeaderName::from_static("x-amz-checksum-crc64nvme"),
+        HeaderName::from_static("x-amz-checksum-sha1"),
+        HeaderName::from_static("x-amz-checksum-sha256"),
+        HeaderName::from_static("x-amz-checksum-type"),
     ];
     CorsLayer::new()
         .allow_origin(AllowOrigin::any())
@@ -140,10 +161,12 @@ fn cors_layer() -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-/// The `s3s` service with the checks and corrections of [`guard`].
+/// The `s3s` service with the checks and corrections of [`guard`], [`form`] and [`crate::lenient`].
 #[derive(Clone)]
 struct Guarded {
     inner: S3Service,
+    /// Accepts requests without a signature. For requests whose signature `inner` has checked.
+    unsigned: S3Service,
 }
 
 type ServiceResult = Result<Response<Body>, Infallible>;
@@ -151,25 +174,42 @@ type ServiceResult = Result<Response<Body>, Infallible>;
 impl tower::Service<Request<Incoming>> for Guarded {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<ServiceResult>, BoxFuture<'static, ServiceResult>>;
+    type Future = BoxFuture<'static, ServiceResult>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if let Err(error) = guard::check_request(&request) {
-            return Either::Left(ready(Ok(error_response(error))));
-        }
-        let response = tower::Service::call(&mut self.inner, request);
-        Either::Right(Box::pin(async move {
-            let mut response = response.await.unwrap_or_else(|error| {
-                tracing::error!(?error, "request failed");
-                error_response(s3_error!(InternalError))
-            });
-            guard::fix_response(&mut response);
+        let service = self.clone();
+        Box::pin(async move {
+            let resource = request.uri().path().to_owned();
+            let mut response = match guard::check_request(&request) {
+                Ok(()) => service.respond(request).await,
+                Err(error) => error_response(error),
+            };
+            guard::fix_response(&mut response, &resource);
             Ok(response)
-        }))
+        })
+    }
+}
+
+impl Guarded {
+    async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let rewritten = without_rejected_headers(&request);
+        let authenticated = Authenticated::default();
+        if rewritten.is_some() {
+            request.extensions_mut().insert(authenticated.clone());
+        }
+        let response = self.inner.call(form::fill_in_file_name(request).await).await;
+        let response = match rewritten {
+            Some(rewritten) if authenticated.is_set() => self.unsigned.call(rewritten).await,
+            _ => response,
+        };
+        response.unwrap_or_else(|error| {
+            tracing::error!(?error, "request failed");
+            error_response(s3_error!(InternalError))
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! Headers that are stored with an object, checks for unsupported features, and conversions to the types of `s3s`.
 
 use http::{HeaderName, HeaderValue};
-use s3s::dto::{ETag, Metadata, Timestamp};
+use s3s::dto::{ChecksumType, ETag, Metadata, Timestamp};
 use s3s::{S3Result, s3_error};
 use time::OffsetDateTime;
 
-use crate::store::{Attributes, Etag, system_time};
+use crate::store::{Attributes, Etag, StoredChecksum, system_time};
 
 /// Most bytes of user metadata, names and values together, as in S3.
 const MAX_USER_METADATA_BYTES: usize = 2 * 1024;
@@ -66,6 +66,26 @@ macro_rules! reject_unsupported {
     }};
 }
 pub(super) use reject_unsupported;
+
+/// Sets the checksum of an output type of `s3s` that has these fields, if there is one.
+macro_rules! set_checksum {
+    ($output:expr, $checksum:expr) => {
+        if let Some(checksum) = $checksum {
+            let checksum: s3s::dto::Checksum = checksum.to_dto();
+            $output.checksum_crc32 = checksum.checksum_crc32;
+            $output.checksum_crc32c = checksum.checksum_crc32c;
+            $output.checksum_crc64nvme = checksum.checksum_crc64nvme;
+            $output.checksum_sha1 = checksum.checksum_sha1;
+            $output.checksum_sha256 = checksum.checksum_sha256;
+        }
+    };
+}
+pub(super) use set_checksum;
+
+/// Returns the type of an object's checksum for a field of `s3s`.
+pub(super) fn checksum_type(checksum: Option<&StoredChecksum>) -> Option<ChecksumType> {
+    checksum.map(|checksum| ChecksumType::from_static(checksum.coverage.name()))
+}
 
 /// Rejects the request if one of the features is requested. Each is a flag and the name of the feature.
 pub(super) fn reject_features(features: &[(bool, &str)]) -> S3Result<()> {

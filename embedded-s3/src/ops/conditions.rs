@@ -1,18 +1,20 @@
 //! Preconditions of requests (RFC 9110, section 13).
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use s3s::dto::{ETagCondition, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use time::OffsetDateTime;
 
 use super::attributes::{to_etag, to_timestamp};
+use crate::lenient::EtagLists;
 use crate::store::{Object, WriteConditions};
 
 /// Preconditions of a read.
 #[derive(Debug, Default)]
 pub(super) struct ReadConditions {
-    pub if_match: Option<ETagCondition>,
-    pub if_none_match: Option<ETagCondition>,
+    /// Matches if one of the elements does.
+    pub if_match: Option<Vec<ETagCondition>>,
+    pub if_none_match: Option<Vec<ETagCondition>>,
     pub if_modified_since: Option<Timestamp>,
     pub if_unmodified_since: Option<Timestamp>,
 }
@@ -21,16 +23,16 @@ pub(super) struct ReadConditions {
 macro_rules! read_conditions {
     ($input:expr) => {
         $crate::ops::conditions::ReadConditions {
-            if_match: $input.if_match.take(),
-            if_none_match: $input.if_none_match.take(),
+            if_match: $input.if_match.take().map(|condition| vec![condition]),
+            if_none_match: $input.if_none_match.take().map(|condition| vec![condition]),
             if_modified_since: $input.if_modified_since.take(),
             if_unmodified_since: $input.if_unmodified_since.take(),
         }
     };
     (copy_source $input:expr) => {
         $crate::ops::conditions::ReadConditions {
-            if_match: $input.copy_source_if_match.take(),
-            if_none_match: $input.copy_source_if_none_match.take(),
+            if_match: $input.copy_source_if_match.take().map(|condition| vec![condition]),
+            if_none_match: $input.copy_source_if_none_match.take().map(|condition| vec![condition]),
             if_modified_since: $input.copy_source_if_modified_since.take(),
             if_unmodified_since: $input.copy_source_if_unmodified_since.take(),
         }
@@ -39,15 +41,24 @@ macro_rules! read_conditions {
 pub(super) use read_conditions;
 
 impl ReadConditions {
+    /// Adds the lists that were removed from the request because `s3s` does not parse them.
+    pub(super) fn with_lists(mut self, extensions: &Extensions) -> Self {
+        if let Some(lists) = extensions.get::<EtagLists>() {
+            self.if_match = lists.if_match.clone().or(self.if_match);
+            self.if_none_match = lists.if_none_match.clone().or(self.if_none_match);
+        }
+        self
+    }
+
     /// Checks the conditions. An ETag condition overrides the date condition of the same kind.
     pub(super) fn check(&self, object: &Object) -> S3Result<()> {
         match (&self.if_match, &self.if_unmodified_since) {
-            (Some(condition), _) if !matches_etag(condition, object) => return Err(precondition_failed()),
+            (Some(condition), _) if !matches_any(condition, object) => return Err(precondition_failed()),
             (None, Some(date)) if is_modified_since(object, date) => return Err(precondition_failed()),
             _ => {}
         }
         match (&self.if_none_match, &self.if_modified_since) {
-            (Some(condition), _) if matches_etag(condition, object) => Err(not_modified(object)),
+            (Some(condition), _) if matches_any(condition, object) => Err(not_modified(object)),
             (None, Some(date)) if !is_modified_since(object, date) => Err(not_modified(object)),
             _ => Ok(()),
         }
@@ -97,8 +108,9 @@ pub(super) fn permits_partial_response(headers: &HeaderMap, object: &Object) -> 
     }
 }
 
-fn matches_etag(condition: &ETagCondition, object: &Object) -> bool {
-    condition.as_etag().is_none_or(|etag| etag.value() == object.etag.to_string())
+fn matches_any(conditions: &[ETagCondition], object: &Object) -> bool {
+    let current = object.etag.to_string();
+    conditions.iter().any(|condition| condition.as_etag().is_none_or(|etag| etag.value() == current))
 }
 
 /// Compares in whole seconds, because HTTP dates have no fractions.

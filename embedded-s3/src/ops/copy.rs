@@ -6,9 +6,12 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
-use super::attributes::{reject_unsupported, reject_version, request_attributes, to_etag, to_timestamp};
+use super::attributes::{
+    checksum_type, reject_features, reject_unsupported, reject_version, request_attributes, set_checksum, to_etag,
+    to_timestamp,
+};
 use super::conditions::{copy_conditions, read_conditions};
-use super::get::{find_object, resolve_range};
+use super::get::find_object;
 use super::multipart::part_number;
 use crate::store::{self, Attributes, Expectations, Object};
 
@@ -25,6 +28,10 @@ pub(super) async fn copy_object(
     let (source_bucket, source_key) = parse_source(&input.copy_source)?;
     let source = find_object(operations, source_bucket, source_key)?;
     read_conditions!(copy_source input).check_source(&source)?;
+    let has_other_checksum = input.checksum_algorithm.as_ref().is_some_and(|algorithm| {
+        source.checksum.as_ref().is_none_or(|checksum| checksum.algorithm.name() != algorithm.as_str())
+    });
+    reject_features(&[(has_other_checksum, "copies with another checksum than that of the source")])?;
     let replaces_metadata = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
         None | Some(MetadataDirective::COPY) => false,
         Some(MetadataDirective::REPLACE) => true,
@@ -38,11 +45,13 @@ pub(super) async fn copy_object(
     let attributes =
         if replaces_metadata { request_attributes!(input).validate()? } else { Attributes::clone(&source.attributes) };
     let copy = store::copy_object(store, source, bucket, input.key, attributes, conditions).await?;
-    let result = CopyObjectResult {
+    let mut result = CopyObjectResult {
         e_tag: Some(to_etag(copy.etag)),
         last_modified: Some(to_timestamp(copy.modified_ms)),
+        checksum_type: checksum_type(copy.checksum.as_deref()),
         ..Default::default()
     };
+    set_checksum!(result, copy.checksum.as_deref());
     Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
 }
 
@@ -58,15 +67,17 @@ pub(super) async fn upload_part_copy(
     let source = find_object(operations, source_bucket, source_key)?;
     read_conditions!(copy_source input).check_source(&source)?;
     let range = copy_range(&source, input.copy_source_range.as_deref())?;
-    let expectations = Expectations { length: Some(range.end - range.start), ..Default::default() };
+    let wanted = upload.record.checksum.map(|checksum| checksum.algorithm);
+    let expectations = Expectations { length: Some(range.end - range.start), wanted, ..Default::default() };
     let body = store::read(Arc::clone(&source), range).await.map_err(S3Error::from)?;
     let ingested = store::ingest(store, body, expectations).await?;
     let part = store::put_part(store, upload, number, ingested).await?;
-    let result = CopyPartResult {
+    let mut result = CopyPartResult {
         e_tag: Some(to_etag(part.etag)),
         last_modified: Some(to_timestamp(part.modified_ms)),
         ..Default::default()
     };
+    set_checksum!(result, part.checksum.as_ref());
     Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
 }
 
@@ -80,10 +91,16 @@ fn parse_source(source: &CopySource) -> S3Result<(&str, &str)> {
     }
 }
 
+/// Returns the bytes to copy. Unlike a read, a copy needs both ends of the range, and both within the source.
 fn copy_range(source: &Object, range: Option<&str>) -> S3Result<std::ops::Range<u64>> {
     let Some(range) = range else {
         return Ok(0..source.size);
     };
-    let range = Range::parse(range).map_err(|_| s3_error!(InvalidArgument, "x-amz-copy-source-range is malformed."))?;
-    resolve_range(range, source.size)
+    match Range::parse(range) {
+        Ok(Range::Int { first, last: Some(last) }) if last < source.size => Ok(first..last + 1),
+        Ok(Range::Int { last: Some(_), .. }) => {
+            Err(s3_error!(InvalidRange, "The range is outside of the source, which has {} bytes.", source.size))
+        }
+        _ => Err(s3_error!(InvalidArgument, "x-amz-copy-source-range must have the form bytes=first-last.")),
+    }
 }

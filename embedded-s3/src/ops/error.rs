@@ -18,6 +18,7 @@ impl From<StoreError> for S3Error {
             StoreError::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
             StoreError::PartTooSmall(_) => S3ErrorCode::EntityTooSmall,
             StoreError::SizeMismatch { .. } => S3ErrorCode::InvalidRequest,
+            StoreError::ChecksumMismatch => S3ErrorCode::BadDigest,
             StoreError::Io(source) if source.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::error!(error = %source, "the disk is full");
                 let mut error = s3_error!(InternalError, "There is no space left for this object.");

@@ -8,9 +8,11 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
-use super::attributes::{reject_version, to_etag, to_expires, to_i64, to_metadata, to_timestamp};
+use super::attributes::{
+    checksum_type, reject_version, set_checksum, to_etag, to_expires, to_i64, to_metadata, to_timestamp,
+};
 use super::conditions::{permits_partial_response, read_conditions};
-use crate::store::{self, Object, StoreError};
+use crate::store::{self, Object, StoreError, StoredChecksum};
 
 /// Type of an object that was uploaded without one, as in S3.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -50,26 +52,70 @@ pub(super) async fn get_object(
     operations: &Operations,
     request: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
-    let S3Request { mut input, headers, .. } = request;
+    let S3Request { mut input, headers, extensions, .. } = request;
     reject_version(input.version_id.as_deref())?;
     let object = find_object(operations, &input.bucket, &input.key)?;
-    read_conditions!(input).check(&object)?;
+    read_conditions!(input).with_lists(&extensions).check(&object)?;
     let selection = select_bytes(&object, input.range, input.part_number, &headers)?;
     let body = store::read(Arc::clone(&object), selection.range.clone()).await.map_err(S3Error::from)?;
-    Ok(S3Response::new(object_output!(GetObjectOutput { body: Some(body) }, object, selection)))
+    let checksum = requested_checksum(&object, &selection, input.checksum_mode.as_ref());
+    let mut output = object_output!(GetObjectOutput { body: Some(body) }, object, selection);
+    set_checksum!(output, checksum);
+    output.checksum_type = checksum_type(checksum);
+    Ok(S3Response::new(output))
 }
 
 pub(super) async fn head_object(
     operations: &Operations,
     request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
-    let S3Request { mut input, headers, .. } = request;
+    let S3Request { mut input, headers, extensions, .. } = request;
     reject_version(input.version_id.as_deref())?;
     let object = find_object(operations, &input.bucket, &input.key)?;
-    read_conditions!(input).check(&object)?;
+    read_conditions!(input).with_lists(&extensions).check(&object)?;
     let selection = select_bytes(&object, input.range, input.part_number, &headers)?;
     let status = if selection.content_range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    Ok(S3Response::with_status(object_output!(HeadObjectOutput {}, object, selection), status))
+    let checksum = requested_checksum(&object, &selection, input.checksum_mode.as_ref());
+    let mut output = object_output!(HeadObjectOutput {}, object, selection);
+    set_checksum!(output, checksum);
+    output.checksum_type = checksum_type(checksum);
+    Ok(S3Response::with_status(output, status))
+}
+
+/// Returns the checksum of the object if the client asked for it and gets the whole object.
+fn requested_checksum<'object>(
+    object: &'object Object,
+    selection: &Selection,
+    mode: Option<&ChecksumMode>,
+) -> Option<&'object StoredChecksum> {
+    let is_requested = mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+    let is_whole = selection.content_range.is_none() && selection.parts_count.is_none();
+    object.checksum.as_deref().filter(|_| is_requested && is_whole)
+}
+
+/// Returns size, ETag, checksum and number of parts of an object, as far as the client asks for them.
+pub(super) async fn get_object_attributes(
+    operations: &Operations,
+    request: S3Request<GetObjectAttributesInput>,
+) -> S3Result<S3Response<GetObjectAttributesOutput>> {
+    let input = request.input;
+    reject_version(input.version_id.as_deref())?;
+    let object = find_object(operations, &input.bucket, &input.key)?;
+    // s3s leaves a list in one header as it is.
+    let attributes = input.object_attributes.iter().flat_map(|attribute| attribute.as_str().split(','));
+    let attributes: Vec<&str> = attributes.map(str::trim).collect();
+    let wants = |name: &str| attributes.contains(&name);
+    let parts = i32::try_from(object.etag.parts).ok().filter(|parts| *parts > 0 && wants("ObjectParts"));
+    Ok(S3Response::new(GetObjectAttributesOutput {
+        e_tag: wants("ETag").then(|| to_etag(object.etag)),
+        object_size: wants("ObjectSize").then(|| to_i64(object.size)),
+        storage_class: wants("StorageClass").then(|| StorageClass::from_static(StorageClass::STANDARD)),
+        checksum: object.checksum.as_deref().filter(|_| wants("Checksum")).map(StoredChecksum::to_dto),
+        object_parts: parts
+            .map(|parts| GetObjectAttributesParts { total_parts_count: Some(parts), ..Default::default() }),
+        last_modified: Some(to_timestamp(object.modified_ms)),
+        ..Default::default()
+    }))
 }
 
 pub(super) fn find_object(operations: &Operations, bucket: &str, key: &str) -> S3Result<Arc<Object>> {
@@ -94,7 +140,7 @@ fn select_bytes(object: &Object, range: Option<Range>, part: Option<i32>, header
 }
 
 /// Resolves a requested range against the size of the object.
-pub(super) fn resolve_range(range: Range, size: u64) -> S3Result<ByteRange<u64>> {
+fn resolve_range(range: Range, size: u64) -> S3Result<ByteRange<u64>> {
     range.check(size).ok().filter(|range| !range.is_empty()).ok_or_else(|| {
         let mut error = s3_error!(InvalidRange, "The range is outside of the object, which has {} bytes.", size);
         if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {

@@ -8,7 +8,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
-use super::attributes::{to_etag, to_i64, to_timestamp};
+use super::attributes::{checksum_type, to_etag, to_i64, to_timestamp};
 use crate::store::{self, Page, Position, common_prefix};
 
 /// Largest page size, as in S3.
@@ -149,6 +149,11 @@ impl Encoder {
             size: Some(to_i64(object.size)),
             last_modified: Some(to_timestamp(object.modified_ms)),
             storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+            checksum_algorithm: object
+                .checksum
+                .as_deref()
+                .map(|checksum| vec![ChecksumAlgorithm::from_static(checksum.algorithm.name())]),
+            checksum_type: checksum_type(object.checksum.as_deref()),
             owner: with_owner.then(owner),
             ..Default::default()
         });

@@ -1,8 +1,9 @@
 //! The S3 operations, translated to calls of the store. This file lists the supported ones; `s3s` answers all others
 //! with 501.
 //!
-//! Modules: [`bucket`], [`put`], [`get`], [`copy`], [`delete`], [`list`], [`multipart`] and [`multipart_list`] hold the
-//! handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and [`error`] (error mapping) are shared.
+//! Modules: [`bucket`], [`put`], [`get`], [`copy`], [`delete`], [`list`], [`list_versions`], [`multipart`] and
+//! [`multipart_list`] hold the handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and
+//! [`error`] (error mapping) are shared.
 //!
 //! The handlers import [`Operations`] from here, and the table below names them: a list of handlers and its state, like
 //! a router, is the one import circle of this crate.
@@ -15,6 +16,7 @@ mod delete;
 mod error;
 mod get;
 mod list;
+mod list_versions;
 mod multipart;
 mod multipart_list;
 mod put;
@@ -59,11 +61,13 @@ operations! {
     post_object: PostObjectInput => PostObjectOutput, put::post_object;
     get_object: GetObjectInput => GetObjectOutput, get::get_object;
     head_object: HeadObjectInput => HeadObjectOutput, get::head_object;
+    get_object_attributes: GetObjectAttributesInput => GetObjectAttributesOutput, get::get_object_attributes;
     copy_object: CopyObjectInput => CopyObjectOutput, copy::copy_object;
     delete_object: DeleteObjectInput => DeleteObjectOutput, delete::delete_object;
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput, delete::delete_objects;
     list_objects: ListObjectsInput => ListObjectsOutput, list::list_objects;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output, list::list_objects_v2;
+    list_object_versions: ListObjectVersionsInput => ListObjectVersionsOutput, list_versions::list_object_versions;
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
         multipart::create_multipart_upload;
     upload_part: UploadPartInput => UploadPartOutput, multipart::upload_part;

@@ -4,7 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
-use super::attributes::{to_etag, to_i64, to_timestamp};
+use super::attributes::{set_checksum, to_etag, to_i64, to_timestamp};
 use super::list::{Encoder, marker_position, owner, page_size};
 use crate::store::{self, Position};
 
@@ -14,6 +14,7 @@ pub(super) async fn list_parts(
 ) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let upload = store::find_upload(&operations.store, &input.bucket, &input.key, &input.upload_id)?;
+    let checksum = upload.record.checksum;
     let max_parts = page_size(input.max_parts)?;
     let marker = input.part_number_marker.unwrap_or(0);
     if marker < 0 {
@@ -25,12 +26,16 @@ pub(super) async fn list_parts(
     let is_truncated = last.is_some() && rest.next().is_some();
     let parts: Vec<Part> = parts
         .into_iter()
-        .map(|part| Part {
-            part_number: Some(i32::from(part.number)),
-            e_tag: Some(to_etag(part.etag)),
-            size: Some(to_i64(part.size)),
-            last_modified: Some(to_timestamp(part.modified_ms)),
-            ..Default::default()
+        .map(|part| {
+            let mut output = Part {
+                part_number: Some(i32::from(part.number)),
+                e_tag: Some(to_etag(part.etag)),
+                size: Some(to_i64(part.size)),
+                last_modified: Some(to_timestamp(part.modified_ms)),
+                ..Default::default()
+            };
+            set_checksum!(output, part.checksum.as_ref());
+            output
         })
         .collect();
     Ok(S3Response::new(ListPartsOutput {
@@ -43,6 +48,8 @@ pub(super) async fn list_parts(
         is_truncated: Some(is_truncated),
         parts: (!parts.is_empty()).then_some(parts),
         owner: Some(owner()),
+        checksum_algorithm: checksum.map(|checksum| ChecksumAlgorithm::from_static(checksum.algorithm.name())),
+        checksum_type: checksum.map(|checksum| ChecksumType::from_static(checksum.coverage.name())),
         ..Default::default()
     }))
 }

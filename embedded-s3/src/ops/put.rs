@@ -7,9 +7,11 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::Operations;
-use super::attributes::{check_key, reject_features, reject_unsupported, request_attributes, to_etag, to_i64};
+use super::attributes::{
+    check_key, checksum_type, reject_features, reject_unsupported, request_attributes, set_checksum, to_etag, to_i64,
+};
 use super::conditions::write_conditions;
-use crate::store::{self, Draft, Etag, Expectations, Ingested};
+use crate::store::{self, Draft, Etag, Expectations, Ingested, StoredChecksum};
 
 pub(super) async fn put_object(
     operations: &Operations,
@@ -27,18 +29,18 @@ pub(super) async fn put_object(
     let body = input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
 
     let Ingested { blob, md5, checksum } = store::ingest(store, body, expectations).await?;
-    let draft = Draft { etag: Etag { md5, parts: 0 }, blobs: Box::new([blob]), attributes };
+    let checksum = StoredChecksum::from_dto(&checksum).map(Box::new);
+    let etag = Etag { md5, parts: 0 };
+    let draft = Draft { etag, blobs: Box::new([blob]), attributes, checksum, upload_id: None };
     let object = store::put_object(store, bucket, input.key, draft, conditions).await?;
-    Ok(S3Response::new(PutObjectOutput {
+    let mut output = PutObjectOutput {
         e_tag: Some(to_etag(object.etag)),
         size: Some(to_i64(object.size)),
-        checksum_crc32: checksum.checksum_crc32,
-        checksum_crc32c: checksum.checksum_crc32c,
-        checksum_crc64nvme: checksum.checksum_crc64nvme,
-        checksum_sha1: checksum.checksum_sha1,
-        checksum_sha256: checksum.checksum_sha256,
+        checksum_type: checksum_type(object.checksum.as_deref()),
         ..Default::default()
-    }))
+    };
+    set_checksum!(output, object.checksum.as_deref());
+    Ok(S3Response::new(output))
 }
 
 /// Uploads an object by a form. `s3s` has already checked signature and policy, and read the file into memory.
@@ -147,5 +149,5 @@ pub(super) fn body_expectations(
         .flat_map(|names| names.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
         .collect();
-    Ok(Expectations { length, md5, checksum: input.checksum(), announced, trailers })
+    Ok(Expectations { length, md5, checksum: input.checksum(), wanted: None, announced, trailers })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::MutexGuard;
 
 use super::blob::Blob;
+use super::checksum::StoredChecksum;
 use super::error::{CommitError, StoreError};
 use super::files::{remove_file_if_exists, sync_dir};
 use super::record::{self, Attributes, Etag, Object, ObjectRecord};
@@ -20,6 +21,9 @@ pub(crate) struct Draft {
     pub etag: Etag,
     pub blobs: Box<[Arc<Blob>]>,
     pub attributes: Attributes,
+    pub checksum: Option<Box<StoredChecksum>>,
+    /// ID of the multipart upload that becomes the object.
+    pub upload_id: Option<Box<str>>,
 }
 
 /// Conditions on the current object of a key. They are checked and the change committed under one lock.
@@ -70,7 +74,8 @@ pub(crate) async fn copy_object(
         .run_blocking(move |shared| {
             conditions.check(bucket.object(&key).as_deref())?;
             let blobs = source.blobs.iter().map(|blob| blob.duplicate()).collect::<io::Result<_>>()?;
-            let draft = Draft { etag: source.etag, blobs, attributes };
+            let checksum = source.checksum.clone();
+            let draft = Draft { etag: source.etag, blobs, attributes, checksum, upload_id: None };
             commit_object(shared, &bucket, &key, draft, &conditions)
         })
         .await
@@ -123,6 +128,8 @@ pub(super) fn commit_object(
         size: draft.blobs.iter().map(|blob| blob.size).sum(),
         blobs: draft.blobs,
         attributes: shared.attributes.share(draft.attributes),
+        checksum: draft.checksum,
+        upload_id: draft.upload_id,
     });
     let content = serde_json::to_vec(&ObjectRecord::new(key, &object))?;
     let (shard, name) = record::record_location(key);

@@ -59,6 +59,8 @@ pub(crate) enum StoreError {
     PartTooSmall(u16),
     #[error("The object has {actual} bytes, not the declared {declared}.")]
     SizeMismatch { declared: u64, actual: u64 },
+    #[error("The object does not have the declared checksum.")]
+    ChecksumMismatch,
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("An internal task ended early.")]

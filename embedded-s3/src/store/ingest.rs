@@ -14,6 +14,7 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto;
 
 use super::blob::{Blob, BlobWriter};
+use super::checksum::{Algorithm, field};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::state::Store;
@@ -32,6 +33,8 @@ pub(crate) struct Expectations {
     pub md5: Option<[u8; 16]>,
     /// Values of `x-amz-checksum-*`, in base64.
     pub checksum: dto::Checksum,
+    /// Checksum to compute although the client declared none.
+    pub wanted: Option<Algorithm>,
     /// Names of the checksums that follow the body, from `x-amz-trailer`.
     pub announced: Vec<String>,
     pub trailers: Option<s3s::TrailingHeaders>,
@@ -42,7 +45,7 @@ pub(crate) struct Expectations {
 pub(crate) struct Ingested {
     pub blob: Arc<Blob>,
     pub md5: [u8; 16],
-    /// The checksums that the client declared, all verified.
+    /// The checksums that the client declared, all verified, and the wanted one.
     pub checksum: dto::Checksum,
 }
 
@@ -129,15 +132,17 @@ struct Sink {
 impl Sink {
     fn new(expectations: &Expectations) -> Self {
         let declared = &expectations.checksum;
-        let is_declared = |value: &Option<String>, name: &str| {
-            value.is_some() || expectations.announced.iter().any(|announced| announced == name)
+        let is_needed = |algorithm: Algorithm, name: &str| {
+            field(declared, algorithm).is_some()
+                || expectations.wanted == Some(algorithm)
+                || expectations.announced.iter().any(|announced| announced == name)
         };
         let checksums = ChecksumHasher {
-            crc32: is_declared(&declared.checksum_crc32, "x-amz-checksum-crc32").then(Crc32::new),
-            crc32c: is_declared(&declared.checksum_crc32c, "x-amz-checksum-crc32c").then(Crc32c::new),
-            crc64nvme: is_declared(&declared.checksum_crc64nvme, "x-amz-checksum-crc64nvme").then(Crc64Nvme::new),
-            sha1: is_declared(&declared.checksum_sha1, "x-amz-checksum-sha1").then(Sha1::new),
-            sha256: is_declared(&declared.checksum_sha256, "x-amz-checksum-sha256").then(Sha256::new),
+            crc32: is_needed(Algorithm::Crc32, "x-amz-checksum-crc32").then(Crc32::new),
+            crc32c: is_needed(Algorithm::Crc32c, "x-amz-checksum-crc32c").then(Crc32c::new),
+            crc64nvme: is_needed(Algorithm::Crc64Nvme, "x-amz-checksum-crc64nvme").then(Crc64Nvme::new),
+            sha1: is_needed(Algorithm::Sha1, "x-amz-checksum-sha1").then(Sha1::new),
+            sha256: is_needed(Algorithm::Sha256, "x-amz-checksum-sha256").then(Sha256::new),
         };
         Self { writer: None, md5: Md5::new(), checksums }
     }

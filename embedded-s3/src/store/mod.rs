@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order:
 //! - [`disk`] (folder layout and atomic changes) on top of [`files`] (durable file operations)
-//! - [`blob`] (files with the bytes), [`record`] (metadata files)
+//! - [`blob`] (files with the bytes), [`checksum`], [`record`] (metadata files)
 //! - [`state`] (`Store`, buckets and uploads in memory)
 //! - [`recover`] (opening a folder)
 //! - [`ingest`] and [`read`] (streams from and to clients)
@@ -17,6 +17,7 @@
 
 mod blob;
 mod buckets;
+mod checksum;
 mod commit;
 mod disk;
 mod error;
@@ -33,6 +34,7 @@ pub use self::error::OpenError;
 pub use self::state::Store;
 
 pub(crate) use self::buckets::{bucket_cors, create_bucket, delete_bucket, set_bucket_cors};
+pub(crate) use self::checksum::{Algorithm, Coverage, StoredChecksum, UploadChecksum};
 pub(crate) use self::commit::{Draft, WriteConditions, copy_object, delete_object, delete_objects, put_object};
 pub(crate) use self::error::StoreError;
 pub(crate) use self::ingest::{Expectations, IngestError, Ingested, ingest};
@@ -40,5 +42,6 @@ pub(crate) use self::listing::{Page, Position, common_prefix, list_page};
 pub(crate) use self::read::read;
 pub(crate) use self::record::{Attributes, Etag, Object, system_time};
 pub(crate) use self::uploads::{
-    CompletedPart, abort_upload, complete_upload, create_upload, find_upload, list_parts, list_uploads, put_part,
+    CompletedPart, DeclaredObject, abort_upload, complete_upload, completed_object, create_upload, find_upload,
+    list_parts, list_uploads, put_part,
 };

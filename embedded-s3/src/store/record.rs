@@ -11,6 +11,7 @@ use s3s::crypto::{Checksum as _, Sha256};
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
+use super::checksum::{StoredChecksum, UploadChecksum};
 use super::disk::BlobId;
 
 /// Headers that are stored with an object and returned unchanged.
@@ -73,6 +74,9 @@ pub(crate) struct Object {
     /// In order. More than one after a multipart upload.
     pub blobs: Box<[Arc<Blob>]>,
     pub attributes: Arc<Attributes>,
+    pub checksum: Option<Box<StoredChecksum>>,
+    /// ID of the multipart upload that became the object.
+    pub upload_id: Option<Box<str>>,
 }
 
 /// Metadata file of an object.
@@ -84,6 +88,10 @@ pub(crate) struct ObjectRecord {
     pub blobs: Vec<BlobRecord>,
     #[serde(default)]
     pub attributes: Attributes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Box<StoredChecksum>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<Box<str>>,
 }
 
 /// Reference to a blob.
@@ -107,6 +115,8 @@ impl ObjectRecord {
             modified_ms: object.modified_ms,
             blobs: object.blobs.iter().map(BlobRecord::from).collect(),
             attributes: Attributes::clone(&object.attributes),
+            checksum: object.checksum.clone(),
+            upload_id: object.upload_id.clone(),
         }
     }
 }
@@ -128,6 +138,8 @@ pub(crate) struct UploadRecord {
     pub initiated_ms: u64,
     #[serde(default)]
     pub attributes: Attributes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<UploadChecksum>,
 }
 
 /// Metadata file of an uploaded part.
@@ -138,6 +150,8 @@ pub(crate) struct PartRecord {
     pub md5: [u8; 16],
     pub modified_ms: u64,
     pub blob: BlobRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<StoredChecksum>,
 }
 
 /// Returns folder and file name of a key's metadata within its bucket. They are a hash, because keys must not become

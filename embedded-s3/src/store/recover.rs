@@ -164,6 +164,8 @@ impl Recovery {
             size: record.blobs.iter().map(|blob| blob.size).sum(),
             blobs: record.blobs.iter().map(|blob| self.reference_blob(blob)).collect(),
             attributes: self.attributes.share(record.attributes),
+            checksum: record.checksum,
+            upload_id: record.upload_id,
         };
         Ok((record.key, Arc::new(object)))
     }
@@ -201,9 +203,9 @@ impl Recovery {
                 fs::remove_dir_all(&path).map_err(io_error_at(&path))?;
                 continue;
             }
-            let parts = parts.iter().map(|part| {
-                let blob = self.reference_blob(&part.blob);
-                (part.number, Part { md5: part.md5, modified_ms: part.modified_ms, blob })
+            let parts = parts.into_iter().map(|part| {
+                let PartRecord { number, md5, modified_ms, blob, checksum } = part;
+                (number, Part { md5, modified_ms, blob: self.reference_blob(&blob), checksum })
             });
             uploads.insert(id.clone(), Upload::new(id, record, parts.collect()));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::blob::Blob;
+use super::checksum::StoredChecksum;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::record::{AttributePool, BucketRecord, Object, UploadRecord};
@@ -60,6 +61,7 @@ pub(super) struct Part {
     pub(super) md5: [u8; 16],
     pub(super) modified_ms: u64,
     pub(super) blob: Arc<Blob>,
+    pub(super) checksum: Option<StoredChecksum>,
 }
 
 impl Bucket {

@@ -6,7 +6,9 @@ use std::fs;
 use std::sync::Arc;
 
 use s3s::crypto::{Checksum as _, Md5};
+use s3s::dto;
 
+use super::checksum::{self, StoredChecksum, UploadChecksum};
 use super::commit::{Draft, WriteConditions, commit_object};
 use super::error::{CommitError, StoreError};
 use super::files::{create_synced, private_dir_builder, random_name, sync_dir};
@@ -26,6 +28,7 @@ pub(crate) struct PartInfo {
     pub etag: Etag,
     pub size: u64,
     pub modified_ms: u64,
+    pub checksum: Option<StoredChecksum>,
 }
 
 /// A part that the client names when it completes an upload.
@@ -34,6 +37,8 @@ pub(crate) struct CompletedPart {
     pub number: i32,
     /// Expected ETag without quotes. `None` accepts any.
     pub etag: Option<String>,
+    /// Expected checksums.
+    pub checksum: dto::Checksum,
 }
 
 /// Returns the open upload with this ID if it belongs to this bucket and key.
@@ -60,6 +65,7 @@ pub(crate) fn list_parts(upload: &Upload) -> Vec<PartInfo> {
         etag: Etag { md5: part.md5, parts: 0 },
         size: part.blob.size,
         modified_ms: part.modified_ms,
+        checksum: part.checksum.clone(),
     };
     state.parts.iter().map(info).collect()
 }
@@ -70,8 +76,9 @@ pub(crate) async fn create_upload(
     bucket: Arc<Bucket>,
     key: String,
     attributes: Attributes,
+    checksum: Option<UploadChecksum>,
 ) -> Result<String, StoreError> {
-    store.run_blocking(move |shared| create(shared, &bucket, key, attributes)).await
+    store.run_blocking(move |shared| create(shared, &bucket, key, attributes, checksum)).await
 }
 
 /// Stores an ingested body as a part. It replaces an earlier part with the same number.
@@ -84,16 +91,36 @@ pub(crate) async fn put_part(
     store.run_blocking(move |shared| commit_part(shared, &upload, number, ingested)).await
 }
 
-/// Commits an object made of the named parts, and discards the other parts. `size` is the expected size of the object.
+/// What the client declares about the object that it completes.
+#[derive(Debug, Default)]
+pub(crate) struct DeclaredObject {
+    pub size: Option<u64>,
+    pub checksum: dto::Checksum,
+}
+
+/// Commits an object made of the named parts, and discards the other parts.
 pub(crate) async fn complete_upload(
     store: &Store,
     bucket: Arc<Bucket>,
     upload: Arc<Upload>,
     parts: Vec<CompletedPart>,
-    size: Option<u64>,
+    declared: DeclaredObject,
     conditions: WriteConditions,
 ) -> Result<Arc<Object>, StoreError> {
-    store.run_blocking(move |shared| complete(shared, &bucket, &upload, &parts, size, &conditions)).await
+    store.run_blocking(move |shared| complete(shared, &bucket, &upload, &parts, &declared, &conditions)).await
+}
+
+/// Returns the object that an upload became, if it is still the object of its key and was made of these parts. Lets a
+/// client repeat a completion whose response was lost.
+pub(crate) fn completed_object(bucket: &Bucket, key: &str, id: &str, parts: &[CompletedPart]) -> Option<Arc<Object>> {
+    let object = bucket.object(key).filter(|object| object.upload_id.as_deref() == Some(id))?;
+    let mut md5 = Md5::new();
+    for part in parts {
+        let etag: Etag = part.etag.as_ref()?.parse().ok()?;
+        md5.update(&etag.md5);
+    }
+    let is_same = md5.finalize() == object.etag.md5 && u32::try_from(parts.len()) == Ok(object.etag.parts);
+    is_same.then_some(object)
 }
 
 /// Aborts an upload and removes its parts.
@@ -113,10 +140,16 @@ pub(super) fn abort_uploads_of_bucket(shared: &Shared, bucket: &str) {
     }
 }
 
-fn create(shared: &Shared, bucket: &Bucket, key: String, attributes: Attributes) -> Result<String, StoreError> {
+fn create(
+    shared: &Shared,
+    bucket: &Bucket,
+    key: String,
+    attributes: Attributes,
+    checksum: Option<UploadChecksum>,
+) -> Result<String, StoreError> {
     let id = random_name()?;
     let initiated_ms = record::now_ms();
-    let record = UploadRecord { bucket: bucket.name.clone(), key, initiated_ms, attributes };
+    let record = UploadRecord { bucket: bucket.name.clone(), key, initiated_ms, attributes, checksum };
     let deleted = bucket.deleted.read();
     if *deleted {
         return Err(StoreError::NoSuchBucket);
@@ -133,10 +166,12 @@ fn create(shared: &Shared, bucket: &Bucket, key: String, attributes: Attributes)
 
 fn commit_part(shared: &Shared, upload: &Upload, number: u16, ingested: Ingested) -> Result<PartInfo, StoreError> {
     let modified_ms = record::now_ms();
-    let Ingested { blob, md5, .. } = ingested;
-    let record = PartRecord { number, md5, modified_ms, blob: BlobRecord::from(&blob) };
+    let Ingested { blob, md5, checksum } = ingested;
+    let checksum = StoredChecksum::from_dto(&checksum);
+    let record = PartRecord { number, md5, modified_ms, blob: BlobRecord::from(&blob), checksum: checksum.clone() };
     let content = serde_json::to_vec(&record)?;
-    let info = PartInfo { number, etag: Etag { md5, parts: 0 }, size: blob.size, modified_ms };
+    let etag = Etag { md5, parts: 0 };
+    let info = PartInfo { number, etag, size: blob.size, modified_ms, checksum: checksum.clone() };
 
     let mut state = upload.state.lock();
     if state.is_closed {
@@ -147,7 +182,7 @@ fn commit_part(shared: &Shared, upload: &Upload, number: u16, ingested: Ingested
         return Err(error.into());
     }
     blob.mark_committed();
-    let previous = state.parts.insert(number, Part { md5, modified_ms, blob });
+    let previous = state.parts.insert(number, Part { md5, modified_ms, blob, checksum });
     committed?;
     if let Some(previous) = previous {
         previous.blob.mark_unreferenced();
@@ -160,7 +195,7 @@ fn complete(
     bucket: &Bucket,
     upload: &Upload,
     parts: &[CompletedPart],
-    size: Option<u64>,
+    declared: &DeclaredObject,
     conditions: &WriteConditions,
 ) -> Result<Arc<Object>, StoreError> {
     let mut state = upload.state.lock();
@@ -169,13 +204,21 @@ fn complete(
     }
     let selected = select_parts(&state.parts, parts)?;
     let actual = selected.iter().map(|(_, part)| part.blob.size).sum();
-    if let Some(declared) = size.filter(|declared| *declared != actual) {
+    if let Some(declared) = declared.size.filter(|declared| *declared != actual) {
         return Err(StoreError::SizeMismatch { declared, actual });
+    }
+    let checksum = upload.record.checksum.and_then(|checksum| {
+        checksum::of_parts(checksum, selected.iter().map(|(_, part)| (part.checksum.as_ref(), part.blob.size)))
+    });
+    if checksum.as_ref().is_some_and(|checksum| !checksum.matches(&declared.checksum)) {
+        return Err(StoreError::ChecksumMismatch);
     }
     let draft = Draft {
         etag: multipart_etag(&selected)?,
         blobs: selected.iter().map(|(_, part)| Arc::clone(&part.blob)).collect(),
         attributes: upload.record.attributes.clone(),
+        checksum: checksum.map(Box::new),
+        upload_id: Some(upload.id.as_str().into()),
     };
     let committed = commit_object(shared, bucket, &upload.record.key, draft, conditions);
     if committed.is_err() && is_object_of_parts(bucket, &upload.record.key, &selected) {
@@ -243,6 +286,9 @@ fn select_parts(uploaded: &BTreeMap<u16, Part>, named: &[CompletedPart]) -> Resu
         }
         let part = uploaded.get(&number).ok_or_else(invalid)?;
         if named.etag.as_ref().is_some_and(|expected| *expected != hex::encode(part.md5)) {
+            return Err(invalid());
+        }
+        if part.checksum.as_ref().is_some_and(|checksum| !checksum.matches(&named.checksum)) {
             return Err(invalid());
         }
         selected.push((number, part.clone()));

@@ -90,3 +90,48 @@ async fn if_range_returns_the_whole_object_if_it_changed() {
         assert_eq!(rest.text().await.unwrap(), "56789");
     }
 }
+
+#[tokio::test]
+async fn one_etag_of_a_list_is_enough() {
+    let server = TestServer::start().await;
+    server.put("x", "content").await;
+    let head = server.client.head_object().bucket(BUCKET).key("x").send().await.unwrap();
+    let etag = head.e_tag().unwrap();
+    let url = server.sign_get("x").await;
+    for (name, value, expected) in [
+        ("if-none-match", format!("\"0\", {etag}"), 304),
+        ("if-none-match", format!("W/{etag},\"0\""), 304),
+        ("if-none-match", "\"0\", \"1\"".to_owned(), 200),
+        ("if-match", format!("\"0\", {etag}"), 200),
+        ("if-match", "\"0\", \"1\"".to_owned(), 412),
+    ] {
+        let response = http().get(url.uri()).header(name, &value).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), expected, "{name}: {value}");
+    }
+    // The list may be signed, or come with a wrong signature.
+    let signed = server.client.get_object().bucket(BUCKET).key("x").if_none_match(format!("\"0\", {etag}"));
+    assert_eq!(status(&signed.send().await.unwrap_err()), 304);
+    let (unsigned, _) = url.uri().split_once("&X-Amz-Signature=").unwrap();
+    let forged = format!("{unsigned}&X-Amz-Signature={}", "0".repeat(64));
+    let response = http().get(forged).header("if-match", format!("\"0\", {etag}")).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 403);
+    let plain = http().get(server.url("/files/x")).header("if-match", format!("\"0\", {etag}")).send().await.unwrap();
+    assert_eq!(plain.status().as_u16(), 403);
+    let plain = http().get(server.url("/files/x")).header("range", "bytes=0-1,3-4").send().await.unwrap();
+    assert_eq!(plain.status().as_u16(), 403);
+}
+
+#[tokio::test]
+async fn conditional_copy_does_not_replace_an_object() {
+    let server = TestServer::start().await;
+    server.put("source", "1").await;
+    let copy = || server.client.copy_object().bucket(BUCKET).key("target").copy_source("files/source");
+    let copied = copy().if_none_match("*").send().await.unwrap();
+    let etag = copied.copy_object_result().unwrap().e_tag().unwrap().to_owned();
+    server.put("source", "2").await;
+    assert_eq!(status(&copy().if_none_match("*").send().await.unwrap_err()), 412);
+    assert_eq!(status(&copy().if_match("\"0\"").send().await.unwrap_err()), 412);
+    assert_eq!(server.get("target").await.unwrap(), b"1");
+    copy().if_match(etag).send().await.unwrap();
+    assert_eq!(server.get("target").await.unwrap(), b"2");
+}

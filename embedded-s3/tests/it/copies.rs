@@ -65,3 +65,25 @@ async fn upload_part_copy_copies_a_range_of_an_object() {
     client.delete_object().bucket(BUCKET).key("joined").send().await.unwrap();
     assert!(server.get("again").await.unwrap() == [&source[10..5_242_890], b"end"].concat());
 }
+
+#[tokio::test]
+async fn upload_part_copy_refuses_a_range_outside_the_source() {
+    let server = TestServer::start().await;
+    let client = &server.client;
+    server.put("source", "0123456789").await;
+    let id = create_upload(client, "joined").await;
+    for (range, expected) in [
+        ("bytes=0-10", "InvalidRange"),
+        ("bytes=10-11", "InvalidRange"),
+        ("bytes=-5", "InvalidArgument"),
+        ("bytes=5-", "InvalidArgument"),
+        ("0-2", "InvalidArgument"),
+        ("bytes=0-1,3-4", "InvalidArgument"),
+    ] {
+        let copy = client.upload_part_copy().bucket(BUCKET).key("joined").upload_id(&id).part_number(1);
+        let error = copy.copy_source("files/source").copy_source_range(range).send().await.unwrap_err();
+        assert_eq!(code(&error), expected, "{range}");
+    }
+    let copy = client.upload_part_copy().bucket(BUCKET).key("joined").upload_id(&id).part_number(1);
+    copy.copy_source("files/source").copy_source_range("bytes=0-9").send().await.unwrap();
+}

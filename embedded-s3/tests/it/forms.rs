@@ -71,6 +71,20 @@ async fn form_that_satisfies_its_policy_uploads_the_file() {
 }
 
 #[tokio::test]
+async fn placeholder_in_the_key_is_replaced_by_the_file_name() {
+    let server = TestServer::start().await;
+    let created = form("uploads/${filename}", 60, &[PLAIN, ("success_action_status", "201")]);
+    let (status, body) = submit(&server, created, "12345").await;
+    assert_eq!(status, 201, "{body}");
+    assert!(body.contains("<Key>uploads/picked.txt</Key>"), "{body}");
+    assert_eq!(server.get("uploads/picked.txt").await.unwrap(), b"12345");
+    // The policy applies to the key with the file's name.
+    let (status, body) = submit(&server, form("${filename}", 60, &[PLAIN]), "12345").await;
+    assert!((400..=403).contains(&status), "{status} {body}");
+    assert_eq!(server.get("picked.txt").await, None);
+}
+
+#[tokio::test]
 async fn form_with_a_file_outside_the_size_range_returns_400() {
     let server = TestServer::start().await;
     for (file, code) in [("12345678901", "EntityTooLarge"), ("12", "EntityTooSmall"), ("", "EntityTooSmall")] {

@@ -32,6 +32,25 @@ async fn list_pages(server: &TestServer, prefix: &str, delimiter: Option<&str>, 
 }
 
 #[tokio::test]
+async fn each_object_has_one_version() {
+    let server = TestServer::start().await;
+    for key in ["a", "b/1", "b/2", "c"] {
+        server.put(key, key).await;
+    }
+    let list = || server.client.list_object_versions().bucket(BUCKET);
+    let page = list().max_keys(2).send().await.unwrap();
+    let keys: Vec<_> = page.versions().iter().filter_map(|version| version.key()).collect();
+    assert_eq!((keys, page.is_truncated()), (vec!["a", "b/1"], Some(true)));
+    assert_eq!(page.versions()[0].version_id(), Some("null"));
+    let rest = list().set_key_marker(page.next_key_marker().map(str::to_owned)).send().await.unwrap();
+    assert_eq!((rest.versions().len(), rest.is_truncated()), (2, Some(false)));
+    let grouped = list().delimiter("/").send().await.unwrap();
+    assert_eq!((grouped.versions().len(), grouped.common_prefixes().len()), (2, 1));
+    server.client.delete_object().bucket(BUCKET).key("a").version_id("null").send().await.unwrap();
+    assert_eq!(server.get("a").await, None);
+}
+
+#[tokio::test]
 async fn listing_respects_prefix_delimiter_and_page_size() {
     let server = start_with_keys().await;
     assert_eq!(list_pages(&server, "", None, 1000).await, [KEYS.map(str::to_owned).to_vec()]);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 mod buckets;
+mod checksums;
 mod conditions;
 mod copies;
 mod cors;

@@ -194,3 +194,23 @@ async fn parts_can_be_uploaded_by_presigned_urls() {
     complete!(client, "film", &id, parts).send().await.unwrap();
     assert!(server.get("film").await.unwrap() == contents.concat());
 }
+
+#[tokio::test]
+async fn completion_can_be_repeated() {
+    let server = TestServer::start().await;
+    let id = create_upload(&server.client, "film").await;
+    let part = upload_part(&server.client, "film", &id, 1, b"part".to_vec()).await;
+    let first = complete!(server.client, "film", &id, vec![part.clone()]).if_none_match("*").send().await.unwrap();
+    let again = complete!(server.client, "film", &id, vec![part.clone()]).if_none_match("*").send().await.unwrap();
+    assert_eq!(again.e_tag(), first.e_tag());
+    let server = server.restart().await;
+    let again = complete!(server.client, "film", &id, vec![part.clone()]).send().await.unwrap();
+    assert_eq!(again.e_tag(), first.e_tag());
+    let other = CompletedPart::builder().part_number(1).e_tag("\"00000000000000000000000000000000\"").build();
+    let error = complete!(server.client, "film", &id, vec![other]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (404, "NoSuchUpload"));
+    server.put("film", "newer").await;
+    let error = complete!(server.client, "film", &id, vec![part]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (404, "NoSuchUpload"));
+    assert_eq!(server.get("film").await.unwrap(), b"newer");
+}

@@ -236,3 +236,38 @@ async fn large_object_is_streamed() {
     }
     assert_eq!(position, CHUNKS * chunk.len());
 }
+
+#[tokio::test]
+async fn ranges_that_cannot_be_served_are_ignored() {
+    let server = TestServer::start().await;
+    server.put("x", "0123456789").await;
+    let url = server.sign_get("x").await;
+    for range in ["bytes=0-1,4-5", "bytes=5-2", "lines=1-2", "bytes=a-b", "nonsense", ""] {
+        let response = http().get(url.uri()).header("range", range).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{range}");
+        assert_eq!(response.text().await.unwrap(), "0123456789", "{range}");
+        let signed = server.client.get_object().bucket(BUCKET).key("x").range(range).send().await.unwrap();
+        assert_eq!(signed.body.collect().await.unwrap().to_vec(), b"0123456789", "{range}");
+    }
+}
+
+#[tokio::test]
+async fn responses_have_a_request_id() {
+    let server = TestServer::start().await;
+    server.put("x", "1").await;
+    let url = server.sign_get("x").await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let response = http().get(url.uri()).send().await.unwrap();
+        ids.push(response.headers()["x-amz-request-id"].to_str().unwrap().to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    let missing = server.sign_get("a & b").await;
+    for (address, expected) in [(missing.uri().to_owned(), 404), (server.url("/files/x"), 403)] {
+        let response = http().get(&address).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), expected);
+        let id = response.headers()["x-amz-request-id"].to_str().unwrap().to_owned();
+        let body = response.text().await.unwrap();
+        assert!(body.contains(&format!("<RequestId>{id}</RequestId>")) && body.contains("<Resource>/files/"), "{body}");
+    }
+}

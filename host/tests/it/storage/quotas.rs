@@ -97,7 +97,9 @@ async fn part_urls_are_signed_as_they_are_needed() {
     assert_eq!(numbers(&signed["multipart"]["parts"]), [(1, part), (2, part), (3, part)]);
     assert_eq!(signed["multipart"]["partCount"], 101);
 
-    let parts = |numbers: Value| json!({ "objectKey": "uploads/big.bin", "uploadId": signed["multipart"]["uploadId"], "partNumbers": numbers });
+    let upload_id = &signed["multipart"]["uploadId"];
+    let parts =
+        |numbers: Value| json!({ "objectKey": "uploads/big.bin", "uploadId": upload_id, "partNumbers": numbers });
     let (status, more) = publishable.post("/v1/storage/multipart/parts", parts(json!([101, 2]))).await;
     assert_eq!(status, StatusCode::OK, "{more}");
     assert_eq!(numbers(&more["parts"]), [(2, part), (101, 1)]);

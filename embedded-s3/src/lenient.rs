@@ -1,0 +1,156 @@
+//! Conditional and partial reads that `s3s` rejects, although HTTP says otherwise (RFC 9110, sections 13 and 14).
+//!
+//! `s3s` answers 400 to a list of ETags in `If-Match` and `If-None-Match`, and to a `Range` that it can't parse or that
+//! has several ranges. Such headers may be signed, so they can't be changed before `s3s` has checked the signature. A
+//! request with one of them is therefore processed twice: as it is, until it is known to be authentic, and then without
+//! the headers and without a signature.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderMap, HeaderName, Method, Request, Uri, header};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::dto::{ETagCondition, Range};
+use s3s::{Body, S3Result, s3_error};
+
+/// Set when the signature of a request was checked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authenticated(Arc<AtomicBool>);
+
+impl Authenticated {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Accepts signed requests only, and sets their [`Authenticated`].
+pub(crate) struct SignedRequests;
+
+#[async_trait::async_trait]
+impl S3Access for SignedRequests {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "The request is not signed."));
+        }
+        if let Some(authenticated) = context.extensions_mut().get::<Authenticated>() {
+            authenticated.0.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// Preconditions that are lists. They replace those of the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EtagLists {
+    pub if_match: Option<Vec<ETagCondition>>,
+    pub if_none_match: Option<Vec<ETagCondition>>,
+}
+
+/// Returns the unsigned request to process instead of a read, if `s3s` would reject its headers.
+pub(crate) fn without_rejected_headers<B>(request: &Request<B>) -> Option<Request<Body>> {
+    let headers = request.headers();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let if_match = etag_list(headers, &header::IF_MATCH);
+    let if_none_match = etag_list(headers, &header::IF_NONE_MATCH);
+    let is_range_rejected = headers.contains_key(header::RANGE) && single_range(headers).is_none();
+    if if_match.is_none() && if_none_match.is_none() && !is_range_rejected {
+        return None;
+    }
+    let mut headers = headers.clone();
+    if is_range_rejected {
+        headers.remove(header::RANGE);
+    }
+    for (name, list) in [(header::IF_MATCH, &if_match), (header::IF_NONE_MATCH, &if_none_match)] {
+        if list.is_some() {
+            headers.remove(name);
+        }
+    }
+    for name in ["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"] {
+        headers.remove(name);
+    }
+    let mut rewritten = Request::new(Body::empty());
+    *rewritten.method_mut() = request.method().clone();
+    *rewritten.uri_mut() = without_signature(request.uri())?;
+    *rewritten.version_mut() = request.version();
+    *rewritten.headers_mut() = headers;
+    rewritten.extensions_mut().insert(EtagLists { if_match, if_none_match });
+    Some(rewritten)
+}
+
+/// Returns the ETags of a header that has more than one. Elements that are no ETags match nothing.
+fn etag_list(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<ETagCondition>> {
+    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let text = values.join(",");
+    let elements = split_list(&text);
+    (elements.len() > 1).then(|| {
+        elements.into_iter().filter_map(|element| ETagCondition::parse_http_header(element.as_bytes()).ok()).collect()
+    })
+}
+
+/// Splits at the commas outside of quotes, and drops empty elements.
+fn split_list(text: &str) -> Vec<&str> {
+    let mut is_quoted = false;
+    text.split(|character| {
+        is_quoted ^= character == '"';
+        character == ',' && !is_quoted
+    })
+    .map(str::trim)
+    .filter(|element| !element.is_empty())
+    .collect()
+}
+
+fn single_range(headers: &HeaderMap) -> Option<Range> {
+    let mut values = headers.get_all(header::RANGE).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    Range::parse(value.to_str().ok()?).ok()
+}
+
+/// Removes the parameters of a presigned URL.
+fn without_signature(uri: &Uri) -> Option<Uri> {
+    let kept: Vec<&str> = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.to_ascii_lowercase().starts_with("x-amz-"))
+        .collect();
+    format!("{}?{}", uri.path(), kept.join("&")).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(name: &str, value: &str) -> Option<Request<Body>> {
+        let uri = "http://localhost/b/k?X-Amz-Signature=1&partNumber=2";
+        without_rejected_headers(&Request::builder().uri(uri).header(name, value).body(()).unwrap())
+    }
+
+    #[test]
+    fn only_rejected_headers_are_removed() {
+        for (name, value, is_rewritten) in [
+            ("range", "bytes=0-1", false),
+            ("range", "bytes=-5", false),
+            ("range", "bytes=0-1,3-4", true),
+            ("range", "bytes=5-2", true),
+            ("range", "lines=1-2", true),
+            ("range", "nonsense", true),
+            ("if-match", "\"a\"", false),
+            ("if-match", "\"a,b\"", false),
+            ("if-match", "*", false),
+            ("if-none-match", "\"a\", W/\"b\"", true),
+        ] {
+            let request = rewritten(name, value);
+            assert_eq!(request.is_some(), is_rewritten, "{name}: {value}");
+            if let Some(request) = request {
+                assert!(!request.headers().contains_key(name));
+                assert_eq!(request.uri().to_string(), "/b/k?partNumber=2");
+            }
+        }
+        let lists = rewritten("if-none-match", "\"a\",, \"b,c\" ,*").unwrap().extensions_mut().remove::<EtagLists>();
+        let etags = lists.unwrap().if_none_match.unwrap();
+        let values: Vec<_> = etags.iter().map(|etag| etag.as_etag().map(|etag| etag.value().to_owned())).collect();
+        assert_eq!(values, [Some("a".to_owned()), Some("b,c".to_owned()), None]);
+    }
+}
