@@ -1,17 +1,20 @@
 //! A cron expression on a calendar without time zones.
 
-use chrono::{DateTime, NaiveDateTime, Timelike};
-use croner::{
-    Cron,
-    errors::CronError,
-    parser::{CronParser, Seconds, Year},
-};
+use chrono::{DateTime, Datelike, Days as ChronoDays, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 
-use super::ScheduleError;
+use super::{
+    ScheduleError, describe,
+    field::{self, Days, Values, Weekdays, contains},
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
-    cron: Cron,
+    pub(super) seconds: Values,
+    pub(super) minutes: Values,
+    pub(super) hours: Values,
+    pub(super) days: Days,
+    pub(super) months: Values,
+    pub(super) weekdays: Weekdays,
     /// The minute is a wildcard or a step.
     minutes_step: bool,
     /// The hour is a wildcard or a step.
@@ -28,24 +31,14 @@ const NICKNAMES: &[(&str, &str)] = &[
     ("@hourly", "0 * * * *"),
 ];
 
-/// One of six fields: its name and the values that it takes.
-struct Field {
-    name: &'static str,
-    takes: &'static str,
-}
+/// Days after which the calendar repeats, with its weekdays: 400 years.
+const CALENDAR_CYCLE: u64 = 146_097;
 
-const FIELDS: [Field; 6] = [
-    Field { name: "second", takes: "0 to 59, lists (0,30), ranges (10-20) and steps (*/15)" },
-    Field { name: "minute", takes: "0 to 59, lists (0,30), ranges (10-20) and steps (*/15)" },
-    Field { name: "hour", takes: "0 to 23, lists (6,18), ranges (9-17) and steps (*/2)" },
-    Field { name: "day of the month", takes: "1 to 31, lists (1,15), ranges (1-7), steps (*/2) and L for the last" },
-    Field { name: "month", takes: "1 to 12 or JAN to DEC, lists (1,7), ranges (4-9) and steps (*/3)" },
-    Field {
-        name: "weekday",
-        takes: "0 to 7 (0 and 7 are Sunday) or SUN to SAT, lists (1,3), ranges (MON-FRI), MON#1 for the first \
-                and 5L for the last",
-    },
-];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
 
 impl Expression {
     pub(super) fn parse(text: &str) -> Result<Self, ScheduleError> {
@@ -59,19 +52,24 @@ impl Expression {
                 .ok_or_else(|| ScheduleError::UnknownNickname(text.to_owned()))?,
         };
         let fields: Vec<&str> = text.split_whitespace().collect();
-        let (minute, hour) = match fields.as_slice() {
+        let (second, minute, hour, day, month, weekday) = match *fields.as_slice() {
             [] => return Err(ScheduleError::Empty),
-            [minute, hour, _, _, _] | [_, minute, hour, _, _, _] => (minute, hour),
-            fields if fields.len() == 7 => return Err(ScheduleError::Year),
-            fields => return Err(ScheduleError::Fields(fields.len())),
+            [minute, hour, day, month, weekday] => ("0", minute, hour, day, month, weekday),
+            [second, minute, hour, day, month, weekday] => (second, minute, hour, day, month, weekday),
+            [_, _, _, _, _, _, _] => return Err(ScheduleError::Year),
+            _ => return Err(ScheduleError::Fields(fields.len())),
         };
         let steps = |field: &str| field.contains(['*', '/']);
-        let (minutes_step, hours_step) = (steps(minute), steps(hour));
-        let cron = parse_cron(&fields.join(" ")).map_err(|error| {
-            invalid_field(&fields)
-                .unwrap_or_else(|| ScheduleError::Invalid(error.to_string().trim_end_matches('.').to_owned()))
-        })?;
-        let expression = Self { cron, minutes_step, hours_step };
+        let expression = Self {
+            seconds: field::parse_seconds(second)?,
+            minutes: field::parse_minutes(minute)?,
+            hours: field::parse_hours(hour)?,
+            days: field::parse_days(day)?,
+            months: field::parse_months(month)?,
+            weekdays: field::parse_weekdays(weekday)?,
+            minutes_step: steps(minute),
+            hours_step: steps(hour),
+        };
         match expression.next(DateTime::UNIX_EPOCH.naive_utc(), true) {
             Some(_) => Ok(expression),
             None => Err(ScheduleError::NeverFires),
@@ -79,7 +77,7 @@ impl Expression {
     }
 
     pub(super) fn description(&self) -> String {
-        self.cron.describe().trim_end_matches('.').to_owned()
+        describe::describe(self)
     }
 
     /// Returns whether the minute or hour is a wildcard or a step. Other expressions are fixed local times.
@@ -93,32 +91,129 @@ impl Expression {
 
     /// Returns whether the expression also fires in the hour before `local`.
     pub(super) fn fires_in_hour_before(&self, local: NaiveDateTime) -> bool {
-        let before = (local.hour() + 23) % 24;
-        self.cron.pattern.hour_match(before).unwrap_or(false)
+        contains(self.hours, (local.hour() + 23) % 24)
     }
 
     /// Returns the first matching local time after `from`, or at `from` if `inclusive`.
     pub(super) fn next(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
-        self.cron.find_next_occurrence(&from, inclusive).ok()
+        let whole = from.with_nanosecond(0)?;
+        let from = if inclusive && whole == from { whole } else { whole.checked_add_signed(TimeDelta::seconds(1))? };
+        self.search(from, Direction::Forward)
     }
 
     /// Returns the last matching local time before `from`, or at `from` if `inclusive`.
     pub(super) fn previous(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
-        self.cron.find_previous_occurrence(&from, inclusive).ok()
+        let whole = from.with_nanosecond(0)?;
+        let from = if inclusive || whole < from { whole } else { whole.checked_sub_signed(TimeDelta::seconds(1))? };
+        self.search(from, Direction::Backward)
+    }
+
+    /// Returns the matching local time nearest to `from` in one direction, `from` included. If there is none within a
+    /// cycle of the calendar, there is none at all.
+    fn search(&self, from: NaiveDateTime, direction: Direction) -> Option<NaiveDateTime> {
+        let forward = direction == Direction::Forward;
+        let (mut date, mut time) = (from.date(), from.time());
+        let last_date = if forward {
+            date.checked_add_days(ChronoDays::new(CALENDAR_CYCLE)).unwrap_or(NaiveDate::MAX)
+        } else {
+            date.checked_sub_days(ChronoDays::new(CALENDAR_CYCLE)).unwrap_or(NaiveDate::MIN)
+        };
+        let end_of_day = if forward { NaiveTime::MIN } else { NaiveTime::from_hms_opt(23, 59, 59)? };
+        while if forward { date <= last_date } else { date >= last_date } {
+            if contains(self.months, date.month()) {
+                if self.matches_day(date)
+                    && let Some(time) = self.search_time(time, direction)
+                {
+                    return Some(date.and_time(time));
+                }
+                date = if forward { date.succ_opt()? } else { date.pred_opt()? };
+            } else if forward {
+                date = date.with_day(1)?.checked_add_months(chrono::Months::new(1))?;
+            } else {
+                date = date.with_day(1)?.pred_opt()?;
+            }
+            time = end_of_day;
+        }
+        None
+    }
+
+    /// Returns the matching time of day nearest to `from` in one direction, `from` included.
+    fn search_time(&self, from: NaiveTime, direction: Direction) -> Option<NaiveTime> {
+        let (hour, minute, second) = (from.hour(), from.minute(), from.second());
+        // When a larger unit moves on, the smaller ones start again.
+        let start = if direction == Direction::Forward { 0 } else { 59 };
+        if contains(self.hours, hour) {
+            if contains(self.minutes, minute)
+                && let Some(second) = direction.nearest(self.seconds, second)
+            {
+                return NaiveTime::from_hms_opt(hour, minute, second);
+            }
+            if let Some(minute) = direction.nearest_after(self.minutes, minute) {
+                return NaiveTime::from_hms_opt(hour, minute, direction.nearest(self.seconds, start)?);
+            }
+        }
+        let hour = direction.nearest_after(self.hours, hour)?;
+        let (minute, second) = (direction.nearest(self.minutes, start)?, direction.nearest(self.seconds, start)?);
+        NaiveTime::from_hms_opt(hour, minute, second)
+    }
+
+    /// As in Vixie cron, a day matches if both fields select it, or if one of them does and neither begins with `*`.
+    fn matches_day(&self, date: NaiveDate) -> bool {
+        let (day, weekday) = (self.days.select(date), self.weekdays.select(date));
+        if self.days.starred || self.weekdays.starred { day && weekday } else { day || weekday }
     }
 }
 
-fn parse_cron(text: &str) -> Result<Cron, CronError> {
-    CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build().parse(text)
+impl Days {
+    fn select(&self, date: NaiveDate) -> bool {
+        let length = u32::from(date.num_days_in_month());
+        let day = date.day();
+        contains(self.values, day)
+            || (self.last && day == length)
+            || (self.last_workday && day == nearest_workday(date, length))
+            || (self.nearest_workdays != 0
+                && (1..=length).any(|near| contains(self.nearest_workdays, near) && nearest_workday(date, near) == day))
+    }
 }
 
-/// Returns the first field that is invalid on its own. `croner` does not report which field is invalid.
-fn invalid_field(fields: &[&str]) -> Option<ScheduleError> {
-    let known = &FIELDS[FIELDS.len() - fields.len()..];
-    known.iter().zip(fields).enumerate().find_map(|(index, (field, text))| {
-        let mut alone = vec!["*"; fields.len()];
-        alone[index] = text;
-        let is_invalid = parse_cron(&alone.join(" ")).is_err();
-        is_invalid.then(|| ScheduleError::Field { field: field.name, text: (*text).to_owned(), takes: field.takes })
-    })
+impl Weekdays {
+    fn select(&self, date: NaiveDate) -> bool {
+        let (day, weekday) = (date.day(), date.weekday().num_days_from_sunday());
+        contains(self.values, weekday)
+            || contains(self.nth[(day as usize - 1) / 7], weekday)
+            || (day + 7 > u32::from(date.num_days_in_month()) && contains(self.last, weekday))
+    }
+}
+
+/// Returns the day from Monday to Friday that is nearest to `day` in the month of `date`.
+fn nearest_workday(date: NaiveDate, day: u32) -> u32 {
+    let weekday = date.with_day(day).map(|date| date.weekday());
+    match weekday {
+        Some(chrono::Weekday::Sat) if day == 1 => 3,
+        Some(chrono::Weekday::Sat) => day - 1,
+        Some(chrono::Weekday::Sun) if day == u32::from(date.num_days_in_month()) => day - 2,
+        Some(chrono::Weekday::Sun) => day + 1,
+        _ => day,
+    }
+}
+
+impl Direction {
+    /// Returns the selected value nearest to `from`, `from` included.
+    fn nearest(self, values: Values, from: u32) -> Option<u32> {
+        match self {
+            Self::Forward => {
+                let rest = values >> from << from;
+                (rest != 0).then(|| rest.trailing_zeros())
+            }
+            Self::Backward => (values & (Values::MAX >> (63 - from))).checked_ilog2(),
+        }
+    }
+
+    /// Returns the selected value nearest to `from`, `from` excluded.
+    fn nearest_after(self, values: Values, from: u32) -> Option<u32> {
+        match self {
+            Self::Forward => self.nearest(values, from + 1),
+            Self::Backward => self.nearest(values, from.checked_sub(1)?),
+        }
+    }
 }

@@ -1,16 +1,19 @@
 //! Computes when a job is due: cron expressions in a time zone. Pure: the current time is a parameter.
 //!
-//! `croner` computes local times, on a calendar without time zones. This module and `zone` handle daylight saving time
-//! like Vixie cron: a fixed local time that does not exist runs once at the next valid time, and one that occurs twice
-//! runs once; wildcards and steps follow elapsed time.
+//! `expression` computes local times, on a calendar without time zones. This module and `zone` handle daylight saving
+//! time like Vixie cron: a fixed local time that does not exist runs once at the next valid time, and one that occurs
+//! twice runs once; wildcards and steps follow elapsed time.
 //!
 //! Deliberately absent: years, `@reboot`, and fixed offsets instead of zones, which would be wrong for half of the
 //! year.
 //!
-//! Reading order: `expression` (text to fields), this file, `zone` (one local time to its instants), `due`.
+//! Reading order: `field` (text to values), `expression` (values to local times), `describe` (values to words), this
+//! file, `zone` (one local time to its instants), `due`.
 
+mod describe;
 mod due;
 mod expression;
+mod field;
 mod zone;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -42,8 +45,10 @@ pub enum ScheduleError {
     Year,
     #[error("`{text}` is not a valid {field} of a cron expression; it takes {takes}")]
     Field { field: &'static str, text: String, takes: &'static str },
-    #[error("the cron expression can't be read: {0}")]
-    Invalid(String),
+    #[error(
+        "`{text}` is not a valid {field} of a cron expression: its step {step} is beyond its range; use at most {max}"
+    )]
+    Step { field: &'static str, text: String, step: u32, max: u32 },
     #[error("the cron expression never fires: no date matches it")]
     NeverFires,
     #[error("`{0}` is not an IANA time zone such as Europe/Berlin")]
@@ -61,7 +66,7 @@ impl Schedule {
         self.expression.description()
     }
 
-    /// Returns the first fire time after `after`, or none if there is none before the year 5000.
+    /// Returns the first fire time after `after`, or none if there is none.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = after.with_timezone(&self.zone).naive_local();
         // In the first pass of a repeated hour, local times up to now occur once more.

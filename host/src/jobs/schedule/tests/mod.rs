@@ -1,3 +1,5 @@
+//! Fire times over clock changes and due runs; `expression` tests dates and descriptions.
+
 use api_types::{CatchUp, RunTrigger};
 use chrono::TimeDelta;
 
@@ -5,6 +7,8 @@ use super::{
     due::{DueRuns, due_runs},
     *,
 };
+
+mod expression;
 
 fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_utc()
@@ -192,13 +196,6 @@ fn invalid_schedule_is_rejected_with_reason() {
     assert!(Schedule::parse("0 0 29 2 *", "UTC").is_ok());
 }
 
-#[test]
-fn description_is_in_words() {
-    assert_eq!(schedule("0 3 * * 1", "UTC").description(), "At 03:00, on Monday");
-    assert!(schedule("*/15 * * * *", "UTC").description().contains("15 minutes"));
-    assert!(schedule("@daily", "UTC").description().contains("00:00"));
-}
-
 fn due_at(expression: &str, until: &str, now: &str, catch_up: CatchUp) -> (Vec<(DateTime<Utc>, RunTrigger)>, DueRuns) {
     let due = due_runs(&schedule(expression, "UTC"), at(until), at(now), TimeDelta::seconds(10), catch_up);
     (due.fire_times.iter().map(|fire| (fire.at, fire.trigger)).collect(), due)
@@ -279,6 +276,18 @@ fn invalid_field_is_named_with_its_values() {
     check("0 0 * * MON-FOO", "weekday", "MON-FOO", "0 to 7");
     check("20-10 * * * *", "minute", "20-10", "0 to 59");
     check("*/0 * * * *", "minute", "*/0", "0 to 59");
+    check("0/15 * * * *", "minute", "0/15", "0 to 59");
+    check("1,,2 * * * *", "minute", "1,,2", "0 to 59");
+    check("+5 * * * *", "minute", "+5", "0 to 59");
+    check("? * * * *", "minute", "?", "0 to 59");
+    check("0 0 L-3 * *", "day of the month", "L-3", "1 to 31");
+    check("0 0 1-5W * *", "day of the month", "1-5W", "1 to 31");
+    check("0 0 32W * *", "day of the month", "32W", "1 to 31");
+    check("0 0 * * L", "weekday", "L", "0 to 7");
+    check("0 0 15 * L,1", "weekday", "L,1", "0 to 7");
+    check("0 0 * * MON#6", "weekday", "MON#6", "0 to 7");
+    check("0 0 * * FRI-MON", "weekday", "FRI-MON", "0 to 7");
+    check("0 0 1 JANFEB *", "month", "JANFEB", "1 to 12");
     check("a b c d e", "minute", "a", "0 to 59");
     check("5 -1 * * *", "hour", "-1", "0 to 23");
     // The first of several.
@@ -294,7 +303,30 @@ fn documented_field_values_are_valid() {
         "0 */2 1-7 */3 MON#1",
         "0 0 * * 5L",
         "0 0 * * 7",
+        "0 0 L,LW,15W * ?",
     ] {
+        schedule(expression, "UTC");
+    }
+}
+
+#[test]
+fn step_beyond_its_range_is_rejected() {
+    let check = |expression: &str, field: &str, max: u32| {
+        let error = Schedule::parse(expression, "UTC").map(drop).expect_err(expression).to_string();
+        assert!(error.contains(&format!("valid {field} of")), "{expression}: {error}");
+        assert!(error.ends_with(&format!("use at most {max}")), "{expression}: {error}");
+    };
+    check("*/60 * * * *", "minute", 59);
+    check("*/90 * * * *", "minute", 59);
+    check("0,*/4294967295 * * * *", "minute", 59);
+    check("*/60 * * * * *", "second", 59);
+    check("0 */24 * * *", "hour", 23);
+    check("0 0 */32 * *", "day of the month", 31);
+    check("0 0 1 */13 *", "month", 12);
+    check("0 0 * * */8", "weekday", 7);
+    check("10-20/15 * * * *", "minute", 10);
+    check("0 0 * * MON-FRI/5", "weekday", 4);
+    for expression in ["*/59 * * * *", "0 */23 * * *", "0 0 */31 */12 */7", "10-20/10 * * * *", "5-5/1 * * * *"] {
         schedule(expression, "UTC");
     }
 }
