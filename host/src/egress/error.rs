@@ -26,14 +26,17 @@ pub enum EgressError {
     Unresolved { host: String },
     #[error("`{host}` can't be reached: {reason}")]
     Unreachable { host: String, reason: String },
+    /// `status` is set if the response had begun.
     #[error("the exchange with `{host}` failed: {reason}")]
-    Broken { host: String, reason: String },
+    Broken { host: String, reason: String, status: Option<u16> },
+    /// `status` is set if a response had begun.
     #[error("no complete response within {} s", after.as_secs_f64())]
-    Timeout { after: Duration },
+    Timeout { after: Duration, status: Option<u16> },
     #[error("more than {max} redirects")]
-    TooManyRedirects { max: u32 },
-    #[error("a redirect was not followed: {0}")]
-    Redirect(#[source] Box<EgressError>),
+    TooManyRedirects { max: u32, status: u16 },
+    /// `status` is that of the redirect.
+    #[error("a redirect was not followed: {source}")]
+    Redirect { status: u16, source: Box<EgressError> },
 }
 
 impl EgressError {
@@ -46,7 +49,7 @@ impl EgressError {
             | Self::OutOfScope { .. }
             | Self::PortNotAllowed { .. }
             | Self::PrivateAddress { .. } => true,
-            Self::Redirect(inner) => inner.is_refusal(),
+            Self::Redirect { source, .. } => source.is_refusal(),
             Self::Unresolved { .. }
             | Self::Unreachable { .. }
             | Self::Broken { .. }
@@ -62,8 +65,17 @@ impl EgressError {
             | Self::OutOfScope { .. }
             | Self::PortNotAllowed { .. }
             | Self::PrivateAddress { .. } => true,
-            Self::Redirect(inner) => inner.is_denial(),
+            Self::Redirect { source, .. } => source.is_denial(),
             _ => false,
+        }
+    }
+
+    /// Returns the status of the last response that was received, if any.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Redirect { status, .. } | Self::TooManyRedirects { status, .. } => Some(*status),
+            Self::Broken { status, .. } | Self::Timeout { status, .. } => *status,
+            _ => None,
         }
     }
 }
@@ -73,6 +85,18 @@ pub(super) fn reason_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it does not respond".to_owned();
     }
+    reason_of_cause(error)
+}
+
+/// Describes a failure while a body was read.
+pub(super) fn reason_of_body(error: &io::Error) -> String {
+    match error.get_ref().and_then(|cause| cause.downcast_ref::<reqwest::Error>()) {
+        Some(error) => reason_of(error),
+        None => "its body is not in the encoding that its `content-encoding` names".to_owned(),
+    }
+}
+
+fn reason_of_cause(error: &(dyn Error + 'static)) -> String {
     if let Some(reason) = tls_reason(error) {
         return format!("TLS: {reason}");
     }

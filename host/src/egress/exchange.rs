@@ -1,13 +1,20 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::{Bytes, BytesMut};
 use url::Host;
 
 use super::{
     EgressError, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES, ResolveHost, SystemResolver,
+    body::read_body,
     client::{build_client, tls_config},
-    error::reason_of,
+    error::{reason_of, reason_of_body},
     hop::Hop,
     target::Origin,
 };
@@ -16,6 +23,8 @@ use crate::config::{AllowedHosts, HostPermit, TrustedCertificates, WebScheme, ca
 const MAX_REDIRECTS: u32 = 10;
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_RESPONSE_HEADER_BYTES: usize = 128 << 10;
+/// Time that a check waits for the addresses of a host.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sends requests that pass the checks. Cheap to clone.
 #[derive(Clone)]
@@ -73,34 +82,69 @@ impl Egress {
     /// A response with any status is `Ok`. Dropping the future ends the exchange and closes its connection.
     pub async fn send(&self, request: EgressRequest, scope: &[String]) -> Result<EgressResponse, EgressError> {
         let after = request.timeout.min(MAX_TIMEOUT);
-        match tokio::time::timeout(after, self.follow_redirects(&request, scope)).await {
+        // 0 before the first response.
+        let last_status = AtomicU16::new(0);
+        match tokio::time::timeout(after, self.follow_redirects(&request, scope, &last_status)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(EgressError::Timeout { after }),
+            Err(_) => {
+                let status = Some(last_status.into_inner()).filter(|status| *status > 0);
+                Err(EgressError::Timeout { after, status })
+            }
         }
     }
 
-    async fn follow_redirects(&self, request: &EgressRequest, scope: &[String]) -> Result<EgressResponse, EgressError> {
+    /// Checks a request as [`Self::send`] would, without sending it. A host that can't be resolved now passes.
+    ///
+    /// # Errors
+    /// Returns the refusal with which the request would fail.
+    pub async fn check(&self, request: &EgressRequest, scope: &[String]) -> Result<(), EgressError> {
+        let hop = Hop::first(request)?;
+        let permit = hop.origin.check(&self.allowed, scope)?;
+        let resolved = tokio::time::timeout(CHECK_TIMEOUT, hop.origin.resolve(permit, &*self.shared.resolver)).await;
+        match resolved {
+            Ok(Err(error)) if error.is_refusal() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn follow_redirects(
+        &self,
+        request: &EgressRequest,
+        scope: &[String],
+        last_status: &AtomicU16,
+    ) -> Result<EgressResponse, EgressError> {
         let max_redirects = request.max_redirects.min(MAX_REDIRECTS);
         let mut hop = Hop::first(request)?;
         let mut response = self.send_hop(&hop, scope).await?;
         let mut redirects = 0;
+        last_status.store(response.status().as_u16(), Ordering::Relaxed);
         while max_redirects > 0
             && let Some(location) = location_of(response.status(), response.headers())
         {
+            let status = response.status().as_u16();
             if redirects == max_redirects {
-                return Err(EgressError::TooManyRedirects { max: max_redirects });
+                return Err(EgressError::TooManyRedirects { max: max_redirects, status });
             }
             redirects += 1;
-            let in_redirect = |error| EgressError::Redirect(Box::new(error));
+            let in_redirect = |error| EgressError::Redirect { status, source: Box::new(error) };
             hop = hop.follow(response.status(), &location).map_err(in_redirect)?;
             // Closes the connection before opening the next one.
             drop(response);
             response = self.send_hop(&hop, scope).await.map_err(in_redirect)?;
+            last_status.store(response.status().as_u16(), Ordering::Relaxed);
         }
         let host = hop.origin.host.to_string();
         let status = response.status().as_u16();
-        let headers = headers_of(response.headers(), &host)?;
-        let body = read_body(&mut response, request.max_bytes.min(MAX_RESPONSE_BYTES), &host).await?;
+        let broken = |reason| EgressError::Broken { host: host.clone(), reason, status: Some(status) };
+        let mut headers = headers_of(response.headers()).map_err(broken)?;
+        let body = read_body(response, request.max_bytes.min(MAX_RESPONSE_BYTES)).await;
+        let body = body.map_err(|error| broken(reason_of_body(&error)))?;
+        if body.decoded {
+            // They describe the compressed body.
+            headers.retain(|(name, _)| {
+                name != header::CONTENT_ENCODING.as_str() && name != header::CONTENT_LENGTH.as_str()
+            });
+        }
         Ok(EgressResponse { status, headers, body: body.bytes, truncated: body.truncated, final_url: hop.url.into() })
     }
 
@@ -120,7 +164,7 @@ impl Egress {
             if error.is_connect() || error.is_timeout() {
                 EgressError::Unreachable { host: host(), reason }
             } else {
-                EgressError::Broken { host: host(), reason }
+                EgressError::Broken { host: host(), reason, status: None }
             }
         })
     }
@@ -131,34 +175,11 @@ fn location_of(status: StatusCode, headers: &HeaderMap) -> Option<header::Header
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308).then(|| headers.get(header::LOCATION).cloned()).flatten()
 }
 
-fn headers_of(headers: &HeaderMap, host: &str) -> Result<Vec<(String, String)>, EgressError> {
+fn headers_of(headers: &HeaderMap) -> Result<Vec<(String, String)>, String> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > MAX_RESPONSE_HEADER_BYTES {
-        return Err(EgressError::Broken { host: host.to_owned(), reason: "its headers are too large".to_owned() });
+        return Err("its headers are too large".to_owned());
     }
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Ok(headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
-}
-
-/// A response body, cut at the maximum size.
-struct Body {
-    bytes: Bytes,
-    truncated: bool,
-}
-
-async fn read_body(response: &mut reqwest::Response, max_bytes: usize, host: &str) -> Result<Body, EgressError> {
-    let mut body = BytesMut::new();
-    loop {
-        let chunk = response
-            .chunk()
-            .await
-            .map_err(|error| EgressError::Broken { host: host.to_owned(), reason: reason_of(&error) })?;
-        let Some(chunk) = chunk else { return Ok(Body { bytes: body.freeze(), truncated: false }) };
-        let room = max_bytes - body.len();
-        if chunk.len() > room {
-            body.extend_from_slice(&chunk[..room]);
-            return Ok(Body { bytes: body.freeze(), truncated: true });
-        }
-        body.extend_from_slice(&chunk);
-    }
 }

@@ -2,7 +2,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use bytes::Bytes;
 use url::Url;
 
-use super::{EgressError, EgressRequest, HeaderText, target::Origin};
+use super::{EgressError, EgressRequest, HeaderText, body::ACCEPTED_ENCODINGS, target::Origin};
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -132,6 +132,10 @@ fn headers_of(request: &EgressRequest) -> Result<HeaderMap, EgressError> {
     }
     let agent = HeaderValue::from_static(concat!("AtlasHub/", env!("CARGO_PKG_VERSION")));
     headers.entry(header::USER_AGENT).or_insert(agent);
+    // A range of a compressed body can't be decoded.
+    if !headers.contains_key(header::RANGE) {
+        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED_ENCODINGS));
+    }
     Ok(headers)
 }
 
@@ -166,13 +170,13 @@ mod tests {
                 let case = format!("{method} {status} {location}: {next:?}");
                 match (next, expected) {
                     (Ok(next), Some((method, url, body, headers))) => {
-                        let user_agent = 1;
+                        let user_agent_and_encodings = 2;
                         assert_eq!(
                             (next.method.as_str(), next.url.as_str(), next.body.is_some()),
                             (method, url, body),
                             "{case}"
                         );
-                        assert_eq!(next.headers.len(), headers + user_agent, "{case}");
+                        assert_eq!(next.headers.len(), headers + user_agent_and_encodings, "{case}");
                     }
                     (Err(_), None) => {}
                     _ => panic!("{case}"),

@@ -6,9 +6,9 @@
 //! for each request. No name is resolved a second time, and no connection is reused for a later request. The target of
 //! a redirect passes all checks again.
 //!
-//! Deliberately absent: proxies (including those of the environment), cookies, connection reuse, decompression, HTTP/2,
-//! and certificate authorities that are neither public nor listed in `ATLASHUB_CA_FILE`. The platform's own requests to
-//! its store or to Cloudflare Access don't use this module; their addresses are configuration.
+//! Deliberately absent: proxies (including those of the environment), cookies, connection reuse, HTTP/2, and
+//! certificate authorities that are neither public nor listed in `ATLASHUB_CA_FILE`. The platform's own requests to its
+//! store or to Cloudflare Access don't use this module; their addresses are configuration.
 //!
 //! Modules in reading order:
 //! - `address`: which addresses are private.
@@ -16,9 +16,11 @@
 //! - `target`, `resolver`: the checks of one target.
 //! - `hop`: one request, and the request that follows a redirect.
 //! - `client`: the HTTP client for one connection.
+//! - `body`: reads and decodes a response body.
 //! - `exchange`: all hops of a request, within their limits.
 
 mod address;
+mod body;
 mod client;
 mod error;
 mod exchange;

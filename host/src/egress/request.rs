@@ -87,7 +87,7 @@ pub struct EgressResponse {
     pub status: u16,
     /// In the order received, including repeated names. Bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// As sent, without decompression.
+    /// Decoded if it was compressed with gzip, deflate or Brotli; `headers` then lack `content-encoding`.
     pub body: Bytes,
     /// Whether the body was longer than what was kept.
     pub truncated: bool,

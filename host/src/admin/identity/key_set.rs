@@ -83,6 +83,9 @@ impl KeySet {
             .timeout(FETCH_TIMEOUT)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
             .build()
             .context("creating the HTTP client for Access's keys")?;
         Ok(Self { url, http, ages, keys: ArcSwapOption::empty(), refresh: Mutex::default() })

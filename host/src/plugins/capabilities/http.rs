@@ -120,10 +120,21 @@ fn to_wit(response: EgressResponse, redactor: &Redactor) -> http::Response {
     http::Response { status: response.status, headers, body, truncated: response.truncated }
 }
 
+/// Converts an error. The status of the last response stays visible in the run's history.
 fn to_call_error(run: &RunScope, error: &EgressError) -> CallError {
+    let failed = failure_of(run, error);
+    match error.status() {
+        Some(status) => failed.with_details(serde_json::json!({ "httpStatus": status })),
+        None => failed,
+    }
+}
+
+fn failure_of(run: &RunScope, error: &EgressError) -> CallError {
     match error {
         EgressError::OutOfScope { host } => run.deny(Capability::Http, &format!("host `{host}`")),
-        EgressError::Redirect(inner) if matches!(**inner, EgressError::OutOfScope { .. }) => to_call_error(run, inner),
+        EgressError::Redirect { source, .. } if matches!(**source, EgressError::OutOfScope { .. }) => {
+            failure_of(run, source)
+        }
         // Not on the owner's allowlist. The error's own message says how to change that.
         error if error.is_denial() => {
             run.record_denial(Capability::Http, &error.to_string());

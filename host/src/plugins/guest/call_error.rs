@@ -15,6 +15,14 @@ impl CallError {
         Self::Failed { code, message: message.into(), details: None }
     }
 
+    /// Adds details for the run's history, a JSON object.
+    pub fn with_details(mut self, new: serde_json::Value) -> Self {
+        if let Self::Failed { details, .. } = &mut self {
+            *details = Some(new);
+        }
+        self
+    }
+
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Invalid, message)
     }
