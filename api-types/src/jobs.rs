@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{runs::Run, text_enum::text_enum};
 
@@ -163,9 +164,11 @@ pub struct CreateJob {
     /// Headers of the request. The values are stored encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_headers: Option<BTreeMap<String, Option<String>>>,
-    /// Body of the request. Stored encrypted.
+    /// Body of the request. A string is sent as it is. Any other JSON value is sent as JSON, as it was written, with
+    /// the content type `application/json` unless the headers name another one. Stored encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_body: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    pub http_body: Option<Box<RawValue>>,
     /// Name of the plugin to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
@@ -219,9 +222,10 @@ pub struct UpdateJob {
     /// Headers of the request. Replaces all headers; null as a value keeps the stored value of that header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_headers: Option<BTreeMap<String, Option<String>>>,
-    /// Body of the request. An empty string removes it.
+    /// Body of the request: a string, or any other JSON value to send as JSON. An empty string removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_body: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    pub http_body: Option<Box<RawValue>>,
     /// Name of the plugin to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,

@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::config::Secret;
+use crate::{
+    config::Secret,
+    egress::{EgressError, EgressRequest},
+};
 
 /// Executes runs. One call of [`run`](Self::run) is one attempt.
 #[async_trait]
@@ -18,6 +21,14 @@ pub trait JobRunner: Send + Sync + 'static {
     /// # Errors
     /// Returns what the owner has to change.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
+
+    /// Checks that the plugin may send this request. Called when a job of type `http` is saved or started manually.
+    ///
+    /// # Errors
+    /// Returns the refusal with which the run would fail.
+    async fn check_request(&self, _plugin: &str, _request: &EgressRequest) -> Result<(), RunRefusal> {
+        Ok(())
+    }
 
     /// Returns the maximum duration of the plugin's runs, if the plugin can run. It is the default time limit of jobs.
     async fn max_duration(&self, _plugin: &str) -> Option<Duration> {
@@ -51,6 +62,10 @@ pub enum RunRefusal {
         problems.iter().map(|(pointer, problem)| format!("{pointer}: {problem}")).collect::<Vec<_>>().join("; ")
     )]
     Params { problems: Vec<(String, String)> },
+    #[error("plugin `{plugin}` may not send requests; approve it with the capability `http`")]
+    NoRequests { plugin: String },
+    #[error("{0}")]
+    Request(EgressError),
 }
 
 /// One attempt of a run.

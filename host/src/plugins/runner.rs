@@ -1,10 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use plugin_manifest::Capability;
 use tokio_util::sync::CancellationToken;
 
 use super::{LoadedPlugin, Plugins};
-use crate::jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
+use crate::{
+    egress::EgressRequest,
+    jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
+};
 
 /// How long a run waits after a start until plugins are loaded.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +46,14 @@ impl PluginRunner {
 impl JobRunner for PluginRunner {
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal> {
         self.find_plugin(plugin).await?.schemas.check_async(job, params).await
+    }
+
+    async fn check_request(&self, plugin: &str, request: &EgressRequest) -> Result<(), RunRefusal> {
+        let plugin = self.find_plugin(plugin).await?;
+        let Some(scope) = plugin.runnable.grants.scopes.get(&Capability::Http) else {
+            return Err(RunRefusal::NoRequests { plugin: plugin.inspected.name().to_owned() });
+        };
+        self.plugins.runtime().egress().check(request, &scope.hosts).await.map_err(RunRefusal::Request)
     }
 
     async fn max_duration(&self, plugin: &str) -> Option<Duration> {

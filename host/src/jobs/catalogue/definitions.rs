@@ -10,10 +10,12 @@ use zeroize::Zeroizing;
 
 use super::{
     queries::{self, JobFilter, JobRow, JobUpdate},
-    sealed::{self, Headers, UnreadableHeaders},
+    sealed::{self, Body, Headers, UnreadableHeaders},
     validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
 };
 use crate::{
+    config::Secret,
+    egress::{EgressHeader, EgressRequest},
     error::{ApiError, ApiResult, Code},
     http::PageRequest,
     jobs::{
@@ -65,7 +67,7 @@ pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
         .flatten()
         .filter_map(|(name, value)| Some((name.clone(), Zeroizing::new(value.clone()?))))
         .collect();
-    let body = new.http_body.as_deref().filter(|body| !body.is_empty());
+    let body = new.http_body.as_deref().map(Body::from_wire).filter(|body| !body.text().is_empty());
     let enabled = new.enabled.unwrap_or(true);
     let mut row = JobRow {
         id,
@@ -78,7 +80,7 @@ pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
         http_method: (new.r#type == JobType::Http)
             .then(|| new.http_method.clone().unwrap_or_else(|| "GET".to_owned()).to_ascii_uppercase()),
         http_headers_json: sealed::seal_headers(&jobs.sealer, id, &headers)?,
-        http_body_json: body.map(|body| sealed::seal_body(&jobs.sealer, id, body)).transpose()?,
+        http_body_json: body.as_ref().map(|body| sealed::seal_body(&jobs.sealer, id, body)).transpose()?,
         plugin: new.plugin.clone(),
         plugin_job: new.plugin_job.clone(),
         params: new.params.clone().unwrap_or_else(|| json!({})),
@@ -93,7 +95,10 @@ pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
         created_at: now,
         updated_at: now,
     };
-    check_work(jobs, &mut row, body, headers.keys().cloned().collect()).await?;
+    check_work(jobs, &mut row, body.as_ref(), &headers).await?;
+    if new.timeout_ms.is_some() {
+        check_timeout(jobs, &row).await?;
+    }
     queries::insert_job(jobs.platform(), &row).await?;
     Ok(to_wire(jobs, &row, None))
 }
@@ -125,12 +130,13 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
         headers = Ok(merged);
     }
     // Clients that send back what they read keep the stored body.
-    let body = change.http_body.as_deref().filter(|body| *body != HIDDEN);
+    let body = change.http_body.as_deref().map(Body::from_wire).filter(|body| body.text() != HIDDEN);
     if body.is_none() && change.http_body.is_some() && row.http_body_json.is_none() {
         return Err(ApiError::invalid(format!("`httpBody`: `{HIDDEN}` keeps the stored body, but none is stored.")));
     }
-    if let Some(body) = body {
-        row.http_body_json = if body.is_empty() { None } else { Some(sealed::seal_body(&jobs.sealer, id, body)?) };
+    if let Some(body) = &body {
+        let is_empty = body.text().is_empty();
+        row.http_body_json = if is_empty { None } else { Some(sealed::seal_body(&jobs.sealer, id, body)?) };
     }
     apply_change(&mut row, &change);
     if schedule_changed {
@@ -147,7 +153,10 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
         || change.params.is_some();
     // A job whose plugin can't run can still be renamed and disabled.
     if work_changed || (row.enabled && !was_enabled) {
-        check_work(jobs, &mut row, body, headers?.keys().cloned().collect()).await?;
+        check_work(jobs, &mut row, body.as_ref(), &headers?).await?;
+    }
+    if change.timeout_ms.is_some() {
+        check_timeout(jobs, &row).await?;
     }
     let update =
         JobUpdate { read_at, schedule: schedule_changed, headers: change.http_headers.is_some(), body: body.is_some() };
@@ -185,8 +194,8 @@ pub(super) async fn find_job(jobs: &Jobs, id: Uuid) -> ApiResult<JobRow> {
 pub(super) async fn check_work(
     jobs: &Jobs,
     row: &mut JobRow,
-    new_body: Option<&str>,
-    header_names: Vec<String>,
+    new_body: Option<&Body>,
+    headers: &Headers,
 ) -> ApiResult<()> {
     match row.job_type {
         JobType::Http => {
@@ -194,9 +203,14 @@ pub(super) async fn check_work(
                 row.http_url.as_deref().ok_or_else(|| ApiError::invalid("A job of type `http` needs `httpUrl`."))?;
             let method = row.http_method.as_deref().unwrap_or("GET");
             let has_body = row.http_body_json.is_some();
-            validation::check_request(url, method, new_body, has_body)?;
+            validation::check_request(url, method, new_body.map(Body::text), has_body)?;
+            let header_names: Vec<String> = headers.keys().cloned().collect();
             let params = sealed::http_params(url, method, &header_names, has_body, row.timeout_ms);
-            check_plugin_job(jobs, HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await.map(drop)
+            check_plugin_job(jobs, HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await?;
+            let headers = headers.iter();
+            let headers = headers.map(|(name, value)| EgressHeader::secret(name, Secret::new(value.as_str())));
+            let request = EgressRequest { headers: headers.collect(), ..EgressRequest::new(method, url) };
+            jobs.runner.check_request(HTTP_PLUGIN, &request).await.map_err(to_api_error)
         }
         JobType::Platform => {
             let plugin = row.plugin.as_deref().filter(|plugin| !plugin.is_empty());
@@ -208,33 +222,53 @@ pub(super) async fn check_work(
     }
 }
 
+/// Checks that runs of the job's plugin may take as long as the job's time limit.
+async fn check_timeout(jobs: &Jobs, row: &JobRow) -> ApiResult<()> {
+    let plugin = row.plugin.as_deref().filter(|_| row.job_type == JobType::Platform).unwrap_or(HTTP_PLUGIN);
+    match jobs.runner.max_duration(plugin).await {
+        Some(max) if u128::from(row.timeout_ms.unsigned_abs()) > max.as_millis() => Err(ApiError::invalid(format!(
+            "`timeoutMs` must be at most {}: runs of plugin `{plugin}` are stopped after that time.",
+            max.as_millis()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Checks that the runner can run a plugin's job with these parameters, and returns the job's name.
 pub(super) async fn check_plugin_job(jobs: &Jobs, plugin: &str, job: &str, params: &Value) -> ApiResult<String> {
-    jobs.runner.check(plugin, job, params).await.map_err(|refusal| {
-        let message = to_sentence(&refusal.to_string());
-        match refusal {
-            RunRefusal::UnknownPlugin { .. } => ApiError::new(Code::Unprocessable, message)
-                .with_hint("`GET /admin/v1/plugins` lists all plugins, and why a plugin is not running."),
-            RunRefusal::UnknownJob { known, .. } => {
-                ApiError::new(Code::Unprocessable, message).with_details(json!({ "jobs": known }))
-            }
-            RunRefusal::Params { problems } => {
-                let problems: Vec<Value> =
-                    problems.iter().map(|(pointer, problem)| json!({ "path": pointer, "message": problem })).collect();
-                ApiError::invalid(message).with_details(json!({ "problems": problems }))
-            }
+    jobs.runner.check(plugin, job, params).await.map_err(to_api_error)
+}
+
+fn to_api_error(refusal: RunRefusal) -> ApiError {
+    let message = to_sentence(&refusal.to_string());
+    match refusal {
+        RunRefusal::UnknownPlugin { .. } => ApiError::new(Code::Unprocessable, message)
+            .with_hint("`GET /admin/v1/plugins` lists all plugins, and why a plugin is not running."),
+        RunRefusal::UnknownJob { known, .. } => {
+            ApiError::new(Code::Unprocessable, message).with_details(json!({ "jobs": known }))
         }
-    })
+        RunRefusal::Params { problems } => {
+            let problems: Vec<Value> =
+                problems.iter().map(|(pointer, problem)| json!({ "path": pointer, "message": problem })).collect();
+            ApiError::invalid(message).with_details(json!({ "problems": problems }))
+        }
+        // What the owner allows can change; the request itself is valid.
+        RunRefusal::NoRequests { .. } => ApiError::new(Code::Unprocessable, message),
+        RunRefusal::Request(error) if error.is_denial() => ApiError::new(Code::Unprocessable, message),
+        RunRefusal::Request(_) => ApiError::invalid(message),
+    }
 }
 
 fn to_wire(jobs: &Jobs, row: &JobRow, last_run: Option<Run>) -> Job {
-    let (headers, problem) = match sealed::header_names(&jobs.sealer, row) {
-        Ok(headers) => (headers, None),
+    let (headers, problem) = match sealed::read_headers(&jobs.sealer, row) {
+        Ok(headers) => (headers.into_keys().collect(), None),
         Err(unreadable) => (Vec::new(), Some(unreadable.to_string())),
     };
-    let next_runs = match validation::parse_schedule(&row.schedule_cron, &row.timezone) {
-        Ok(schedule) if row.enabled => schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES),
-        _ => Vec::new(),
+    let (next_runs, schedule_problem) = match validation::parse_schedule(&row.schedule_cron, &row.timezone) {
+        Ok(schedule) if row.enabled => (schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES), None),
+        Ok(_) => (Vec::new(), None),
+        // Stored by a version with other rules.
+        Err(error) => (Vec::new(), Some(error.message().to_owned())),
     };
     Job {
         id: row.id.to_string(),
@@ -258,7 +292,7 @@ fn to_wire(jobs: &Jobs, row: &JobRow, last_run: Option<Run>) -> Job {
         params: row.params.clone(),
         next_runs,
         last_run,
-        problem,
+        problem: problem.or(schedule_problem),
         created_at: row.created_at,
         updated_at: row.updated_at,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -61,8 +62,51 @@ pub(super) fn seal_headers(sealer: &Sealer, job: Uuid, headers: &Headers) -> Api
     sealer.seal(&plain, &job_headers_identity(job)).map(Some).map_err(ApiError::internal)
 }
 
-pub(super) fn seal_body(sealer: &Sealer, job: Uuid, body: &str) -> ApiResult<Vec<u8>> {
-    sealer.seal(body.as_bytes(), &job_body_identity(job)).map_err(ApiError::internal)
+/// A request body as the owner wrote it.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Text(Zeroizing<String>),
+    /// A JSON value in its original notation, so that numbers stay exact.
+    Json(Zeroizing<String>),
+}
+
+/// First byte of a stored JSON body. No text starts with it, because it does not occur in UTF-8.
+const JSON_MARK: u8 = 0xff;
+/// The header that a JSON body gets unless the job has its own.
+const CONTENT_TYPE: &str = "content-type";
+
+impl Body {
+    /// Converts `httpBody` of a request.
+    pub(super) fn from_wire(value: &RawValue) -> Self {
+        match serde_json::from_str::<String>(value.get()) {
+            Ok(text) => Self::Text(Zeroizing::new(text)),
+            Err(_) => Self::Json(Zeroizing::new(value.get().to_owned())),
+        }
+    }
+
+    /// Returns the bytes to send.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Json(text) => text,
+        }
+    }
+
+    fn parse(stored: &[u8]) -> anyhow::Result<Self> {
+        let text = |bytes: &[u8]| Ok::<_, std::str::Utf8Error>(Zeroizing::new(std::str::from_utf8(bytes)?.to_owned()));
+        Ok(match stored.strip_prefix(&[JSON_MARK]) {
+            Some(json) => Self::Json(text(json)?),
+            None => Self::Text(text(stored)?),
+        })
+    }
+}
+
+pub(super) fn seal_body(sealer: &Sealer, job: Uuid, body: &Body) -> ApiResult<Vec<u8>> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(body.text().len() + 1));
+    if matches!(body, Body::Json(_)) {
+        plain.push(JSON_MARK);
+    }
+    plain.extend_from_slice(body.text().as_bytes());
+    sealer.seal(&plain, &job_body_identity(job)).map_err(ApiError::internal)
 }
 
 fn open_headers(sealer: &Sealer, job: Uuid, sealed: Option<&[u8]>) -> anyhow::Result<Headers> {
@@ -72,9 +116,8 @@ fn open_headers(sealer: &Sealer, job: Uuid, sealed: Option<&[u8]>) -> anyhow::Re
     Ok(headers.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect())
 }
 
-fn open_body(sealer: &Sealer, job: Uuid, sealed: &[u8]) -> anyhow::Result<Secret> {
-    let plain = sealer.open(sealed, &job_body_identity(job))?;
-    Ok(Secret::new(std::str::from_utf8(&plain)?))
+fn open_body(sealer: &Sealer, job: Uuid, sealed: &[u8]) -> anyhow::Result<Body> {
+    Body::parse(&sealer.open(sealed, &job_body_identity(job))?)
 }
 
 /// Opens a job's headers.
@@ -86,11 +129,6 @@ pub(super) fn read_headers(sealer: &Sealer, job: &JobRow) -> Result<Headers, Unr
     })
 }
 
-/// Returns the names of a job's headers.
-pub(super) fn header_names(sealer: &Sealer, job: &JobRow) -> Result<Vec<String>, UnreadableHeaders> {
-    Ok(read_headers(sealer, job)?.into_keys().collect())
-}
-
 /// Returns a run's secrets under the names that plugins use, and the header names in the owner's spelling.
 pub(in crate::jobs) fn open_secrets(
     sealer: &Sealer,
@@ -99,13 +137,18 @@ pub(in crate::jobs) fn open_secrets(
     body: Option<&[u8]>,
 ) -> anyhow::Result<(BTreeMap<String, Secret>, Vec<String>)> {
     let headers = open_headers(sealer, job, headers)?;
-    let names = headers.keys().cloned().collect();
+    let mut names: Vec<String> = headers.keys().cloned().collect();
     let mut secrets: BTreeMap<String, Secret> = headers
         .into_iter()
         .map(|(name, value)| (format!("header.{}", name.to_ascii_lowercase()), Secret::new(value.as_str())))
         .collect();
     if let Some(body) = body {
-        secrets.insert("body".to_owned(), open_body(sealer, job, body)?);
+        let body = open_body(sealer, job, body)?;
+        if matches!(body, Body::Json(_)) && !names.iter().any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE)) {
+            names.push(CONTENT_TYPE.to_owned());
+            secrets.insert(format!("header.{CONTENT_TYPE}"), Secret::new("application/json"));
+        }
+        secrets.insert("body".to_owned(), Secret::new(body.text()));
     }
     Ok((secrets, names))
 }

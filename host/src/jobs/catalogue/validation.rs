@@ -17,8 +17,18 @@ const MAX_HEADER_BYTES: usize = 8192;
 const MAX_BODY_BYTES: usize = 256 << 10;
 const MAX_PARAMS_BYTES: usize = 64 << 10;
 /// Headers of the connection, which the host sets itself.
-const RESERVED_HEADERS: &[&str] =
-    &["host", "content-length", "connection", "transfer-encoding", "upgrade", "keep-alive", "te", "trailer"];
+const RESERVED_HEADERS: &[&str] = &[
+    "host",
+    "content-length",
+    "connection",
+    "expect",
+    "http2-settings",
+    "transfer-encoding",
+    "upgrade",
+    "keep-alive",
+    "te",
+    "trailer",
+];
 
 /// Fields that belong to only one type of job.
 struct TypeFields<'a> {

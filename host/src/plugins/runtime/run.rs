@@ -22,6 +22,7 @@ use super::{
     redacted::{RedactedOutput, redact_outcome},
 };
 use crate::{
+    egress::Egress,
     jobs::{LineLevel, Redactor, RunCall, RunFailure, RunOutput, RunReport},
     plugins::guest::{
         AuditedDenials, LimitReached, MemoryLimiter, Metered, RunScope, RunState, Services, SharedMemory,
@@ -62,6 +63,11 @@ impl Runtime {
 
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Returns the client that sends the requests of plugins.
+    pub fn egress(&self) -> &Egress {
+        &self.services.egress
     }
 
     /// Returns the limits of a run: for each, the lower of the manifest's and the host's.

@@ -13,7 +13,8 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documented_requests_return_the_documented_responses() {
-    let app = TestApp::builder().first_party_plugins().start().await;
+    let builder = TestApp::builder().first_party_plugins();
+    let app = builder.var("ATLASHUB_HTTP_ALLOWED_HOSTS", "app.example.com").start().await;
     let runner = DocumentRunner::new(&app, "usage").await;
     let sent = runner.run(&usage_blocks(), |_| true).await;
     assert!(sent > 32, "only {sent} requests were found");

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod clock;
 pub mod end_to_end;
+pub mod http;
 pub mod leases;
 pub mod logs;
 pub mod outages;
