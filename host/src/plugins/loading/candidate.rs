@@ -12,24 +12,31 @@ use crate::plugins::{
 /// A plugin that is present in the binary or in the plugin folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugins) struct Candidate {
+    /// The name that it is listed under.
     pub name: String,
+    /// The name of its files in the folder, without `.wasm`.
+    pub file: String,
     pub origin: Origin,
     /// State of the files. Empty for built-in plugins.
     pub files: FolderEntry,
 }
 
-/// Lists the plugins of the binary and of the folder. A built-in plugin hides a plugin of the same name in the folder.
+/// Lists the plugins of the binary and of the folder. A file with the name of a built-in plugin is listed under its
+/// full file name, `backup.wasm`, which no plugin can have.
 pub(in crate::plugins) fn list_candidates(
     first_party: &FirstParty,
     folder: &BTreeMap<String, FolderEntry>,
 ) -> Vec<Candidate> {
     let built_in = first_party.names().map(|name| Candidate {
         name: name.to_owned(),
+        file: name.to_owned(),
         origin: Origin::BuiltIn,
         files: FolderEntry::default(),
     });
-    let in_folder = folder.iter().filter(|(name, _)| !first_party.contains(name)).map(|(name, files)| Candidate {
-        name: name.clone(),
+    let is_taken = |file: &str| file.strip_suffix(".wasm").is_some_and(|file| first_party.contains(file));
+    let in_folder = folder.iter().filter(|(file, _)| !is_taken(file)).map(|(file, files)| Candidate {
+        name: if first_party.contains(file) { format!("{file}.wasm") } else { file.clone() },
+        file: file.clone(),
         origin: Origin::Folder,
         files: *files,
     });
@@ -43,7 +50,7 @@ pub(in crate::plugins) fn inspect_candidate(
     folder: &PluginFolder,
     trust: &TrustView,
 ) -> (Inspection, Option<VerifiedPlugin>) {
-    let name = &candidate.name;
+    let name = &candidate.file;
     let file = match candidate.origin {
         Origin::BuiltIn => first_party.file(name).ok_or_else(|| Refusal::NoComponent(name.clone())),
         Origin::Folder if is_reserved(name) => Err(Refusal::ReservedName(name.clone())),

@@ -86,8 +86,9 @@ async fn list_folder(state: &LoaderState) -> BTreeMap<String, FolderEntry> {
             tracing::warn!(%error, folder = %state.parts.folder.path().display(),
                 "the plugin folder can't be read; plugins loaded from it keep running");
             let slots = state.slots.lock().await;
-            let known = slots.by_name.iter().filter(|(_, slot)| slot.candidate.origin == Origin::Folder);
-            known.map(|(name, slot)| (name.clone(), slot.candidate.files)).collect()
+            let known = slots.by_name.values().map(|slot| &slot.candidate);
+            let in_folder = known.filter(|candidate| candidate.origin == Origin::Folder);
+            in_folder.map(|candidate| (candidate.file.clone(), candidate.files)).collect()
         }
     }
 }

@@ -17,8 +17,9 @@ pub(super) struct Plan {
 
 /// Compares what is present with what is known.
 pub(super) fn plan(slots: &Slots, first_party: &FirstParty, folder: &BTreeMap<String, FolderEntry>) -> Plan {
-    let is_gone =
-        |(name, slot): &(&String, &Slot)| slot.candidate.origin == Origin::Folder && !folder.contains_key(*name);
+    let is_gone = |(_, slot): &(&String, &Slot)| {
+        slot.candidate.origin == Origin::Folder && !folder.contains_key(&slot.candidate.file)
+    };
     let unload = slots.by_name.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
     let load = list_candidates(first_party, folder)
         .into_iter()
@@ -49,7 +50,7 @@ mod tests {
     };
 
     fn candidate(name: &str, origin: Origin) -> Candidate {
-        Candidate { name: name.to_owned(), origin, files: FolderEntry::default() }
+        Candidate { name: name.to_owned(), file: name.to_owned(), origin, files: FolderEntry::default() }
     }
 
     fn folder(names: &[&str]) -> BTreeMap<String, FolderEntry> {
@@ -81,9 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn built_in_plugin_hides_a_file_of_the_same_name() {
-        let plugin = BuiltinPlugin { name: "backup", wasm: b"", minisig: "" };
-        let plan = plan(&Slots::default(), &FirstParty::new(None, vec![plugin]), &folder(&["backup"]));
-        assert_eq!(plan.load, [candidate("backup", Origin::BuiltIn)]);
+    fn file_with_the_name_of_a_built_in_plugin_is_listed_beside_it() {
+        let first_party = FirstParty::new(None, vec![BuiltinPlugin { name: "backup", wasm: b"", minisig: "" }]);
+        let file = Candidate { file: "backup".to_owned(), ..candidate("backup.wasm", Origin::Folder) };
+        let first = plan(&Slots::default(), &first_party, &folder(&["backup", "backup.wasm"]));
+        assert_eq!(first.load, [candidate("backup", Origin::BuiltIn), file.clone()]);
+        let mut slots = Slots::default();
+        slots.record(candidate("backup", Origin::BuiltIn), Inspection::default(), 0);
+        slots.record(file, Refusal::ReservedName("backup".to_owned()).into(), 0);
+        assert_eq!(plan(&slots, &first_party, &folder(&["backup"])), Plan { load: Vec::new(), unload: Vec::new() });
+        assert_eq!(plan(&slots, &first_party, &folder(&[])).unload, ["backup.wasm"]);
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::{
-    TestApp,
+    TestApp, eventually,
     plugin_files::{
         Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state, with_body,
     },
@@ -123,4 +123,32 @@ async fn key_in_the_folder_is_proposed_but_not_trusted() {
     let (_, keys) = app.admin().get("/admin/v1/trusted-keys").await;
     assert!(keys["items"].as_array().unwrap().iter().all(|key| key["proposed"] == false), "{keys}");
     until_state(&app.admin(), "hello", "pending").await;
+}
+
+#[tokio::test]
+async fn file_with_the_name_of_a_first_party_plugin_is_listed_as_rejected() {
+    let (folder, author) = (PluginFolder::new(), Author::new());
+    folder.add_signed("backup", &component(&manifest("backup", 9)), &author);
+    let path = folder.path().to_str().unwrap();
+    let app = TestApp::builder().first_party_plugins().var("ATLASHUB_PLUGIN_DIR", path).start().await;
+    author.trusted_by(&app).await;
+    let admin = app.admin();
+    let listed = until_state(&admin, "backup.wasm", "rejected").await;
+    assert_eq!(listed["reason"], "the name `backup` is reserved for AtlasHub's own plugins; use another name");
+    assert_eq!((&listed["firstParty"], &listed["granted"], &listed["jobs"]), (&json!(false), &json!([]), &json!([])));
+    let own = until_state(&admin, "backup", "active").await;
+    assert_eq!((&own["firstParty"], &own["reason"]), (&json!(true), &json!(null)), "{own}");
+    let (_, list) = admin.get("/admin/v1/plugins?limit=200").await;
+    let names = list["items"].as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("backup")).collect::<Vec<_>>(), ["backup", "backup.wasm"]);
+    let (status, error) = admin.post("/admin/v1/plugins/backup.wasm/approve", json!({})).await;
+    assert_eq!(status.as_u16(), 409, "{error}");
+    eventually("the attempt is in the audit log", async || {
+        let (_, audit) = admin.get("/admin/v1/audit?action=plugin.reject&limit=200").await;
+        audit["items"].as_array()?.iter().any(|entry| entry["target"] == "backup.wasm").then_some(())
+    })
+    .await;
+    folder.remove("backup");
+    until_plugin(&admin, "backup.wasm", |response| response["error"]["code"] == "not_found").await;
+    until_state(&admin, "backup", "active").await;
 }
