@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::{
     NotificationState,
-    channels::{self, ChannelError, Retry},
+    channels::{self, ChannelError, Retry, Sent},
     notification::Message,
     queries::{self, Attempt, AttemptResult, DeliveryState},
+    recipients::RecipientResult,
     settings,
 };
 
@@ -92,18 +93,36 @@ async fn deliver_next(state: &NotificationState, channel: Uuid, claim: Uuid) -> 
     let Some(delivery) = queries::start_attempt(&state.platform, channel, claim).await? else {
         return queries::release_channel(&state.platform, channel, claim).await;
     };
-    let sent = send(state, channel, &delivery).await;
+    let (sent, now) = (send(state, channel, &delivery).await, Utc::now());
     let event = delivery.notification.event.as_str();
-    let result = if sent.is_ok() { "sent" } else { "failed" };
-    metrics::counter!("atlashub_notification_tries_total", "result" => result).increment(1);
-    if let Err(error) = &sent {
-        tracing::warn!(%error, %channel, event, attempt = delivery.attempts, "failed to deliver a notification");
+    let is_sent = sent.as_ref().is_ok_and(|sent| sent.failed.is_empty());
+    let label = if is_sent { "sent" } else { "failed" };
+    metrics::counter!("atlashub_notification_tries_total", "result" => label).increment(1);
+    let errors = sent.as_ref().map_or_else(|error| Some(error.text.clone()), Sent::error);
+    if let Some(error) = &errors {
+        tracing::warn!(error, %channel, event, attempt = delivery.attempts, "failed to deliver a notification");
     }
-    let result = result_of(&sent, delivery.attempts, delivery.first_at, Utc::now());
-    queries::record_attempt(&state.platform, channel, claim, delivery.id, &result).await
+    let result_of = |error| result_of(error, delivery.attempts, delivery.first_at, now);
+    let (mut result, recipients) = match &sent {
+        Err(error) => (result_of(Some(error)), Vec::new()),
+        // The addresses that failed become deliveries of their own.
+        Ok(sent) => {
+            let recipients = sent.failed.iter();
+            let recipients = recipients
+                .map(|(address, error)| RecipientResult { address, result: result_of(Some(error)) })
+                .collect();
+            let state = if sent.any { DeliveryState::Sent } else { DeliveryState::Failed };
+            (AttemptResult { state, error: errors.as_deref(), ..result_of(None) }, recipients)
+        }
+    };
+    if delivery.recipient.is_some() && !result.rate_limited {
+        // The channel works for others.
+        result.pause_seconds = None;
+    }
+    queries::record_attempt(&state.platform, channel, claim, &delivery, &result, &recipients).await
 }
 
-async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> Result<(), ChannelError> {
+async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> Result<Sent, ChannelError> {
     let settings = settings::open(&state.sealer, channel, &delivery.sealed).map_err(|error| {
         tracing::error!(error = format!("{error:#}"), %channel, "failed to open the settings of a channel");
         ChannelError { text: UNREADABLE_SETTINGS.to_owned(), retry: Retry::Later }
@@ -117,36 +136,34 @@ async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> R
         first_at: delivery.first_at,
         last_at: delivery.last_at,
     };
-    send_message(state, delivery.kind, settings, &message).await
+    send_message(state, delivery.kind, settings, &message, delivery.recipient.as_deref()).await
 }
 
 pub(super) const UNREADABLE_SETTINGS: &str = "The channel's settings can't be opened with the current master key.";
 
-/// Sends one message to a channel of the given kind and settings.
+/// Sends one message to a channel of the given kind and settings, or only to one of its addresses.
 pub(super) async fn send_message(
     state: &NotificationState,
     kind: ChannelKind,
     stored: ChannelSettings,
     message: &Message,
-) -> Result<(), ChannelError> {
+    recipient: Option<&str>,
+) -> Result<Sent, ChannelError> {
     // Checked when stored, but the rules may have changed since then.
     let (settings, _) =
         settings::check(kind, stored, &state.egress).map_err(|error| ChannelError::never(error.message()))?;
-    channels::send(&settings, message, state).await
+    channels::send(&settings, message, recipient, state).await
 }
 
-fn result_of<'a>(
-    sent: &'a Result<(), ChannelError>,
+fn result_of(
+    error: Option<&ChannelError>,
     attempts: i32,
     first_at: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> AttemptResult<'a> {
+) -> AttemptResult<'_> {
     let finished =
         |state, error| AttemptResult { state, error, retry_seconds: 0.0, pause_seconds: None, rate_limited: false };
-    let error = match sent {
-        Ok(()) => return finished(DeliveryState::Sent, None),
-        Err(error) => error,
-    };
+    let Some(error) = error else { return finished(DeliveryState::Sent, None) };
     let text = Some(error.text.as_str());
     match error.retry {
         Retry::Never => finished(DeliveryState::Failed, text),
@@ -184,8 +201,8 @@ mod tests {
         let now = Utc::now();
         let check =
             |retry: Retry, attempts: i32, age: TimeDelta, state: DeliveryState, seconds: std::ops::Range<f64>| {
-                let outcome = Err(ChannelError { text: "x".into(), retry });
-                let result = result_of(&outcome, attempts, now - age, now);
+                let error = ChannelError { text: "x".into(), retry };
+                let result = result_of(Some(&error), attempts, now - age, now);
                 assert_eq!((result.state, result.error), (state, Some("x")), "{retry:?} {attempts}");
                 assert!(seconds.contains(&result.retry_seconds), "{retry:?} {attempts}: {}", result.retry_seconds);
             };
@@ -197,6 +214,6 @@ mod tests {
         check(Retry::Never, 1, young, DeliveryState::Failed, 0.0..0.1);
         check(Retry::After(Duration::from_secs(5)), 1, young, DeliveryState::Pending, 5.0..5.1);
         check(Retry::After(Duration::from_secs(5)), 1, TimeDelta::hours(25), DeliveryState::Failed, 0.0..0.1);
-        assert_eq!(result_of(&Ok(()), 3, now, now).state, DeliveryState::Sent);
+        assert_eq!(result_of(None, 3, now, now).state, DeliveryState::Sent);
     }
 }

@@ -10,8 +10,8 @@
 //! webhook URLs need no entry in the allowlist, because the owner entered them; private addresses do.
 //!
 //! Reading order: `notification` (the message), `settings` (a channel's settings, validated and sealed), `queries`,
-//! `notifier` (writes the outbox), `delivery` (reads the outbox), `channels/` (how each kind sends), `disk` (the check
-//! for free disk space), `routes`.
+//! `notifier` (writes the outbox), `delivery` (reads the outbox), `recipients` (addresses that failed, each of which
+//! becomes a delivery of its own), `channels/` (how each kind sends), `disk` (the check for free disk space), `routes`.
 
 mod notification;
 mod settings;
@@ -20,6 +20,7 @@ mod queries;
 
 mod delivery;
 mod notifier;
+mod recipients;
 
 mod channels;
 

@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-use super::notification::Notification;
+use super::{
+    notification::Notification,
+    recipients::{RecipientResult, insert_deliveries},
+};
 
 /// Seconds after a message within which equal notifications are merged into one further message.
 const MERGE_SECONDS: f64 = 600.0;
@@ -227,6 +230,8 @@ pub(super) struct Attempt {
     pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub attempts: i32,
+    /// The only address to send to, if others have the message already.
+    pub recipient: Option<String>,
     pub kind: ChannelKind,
     pub sealed: Vec<u8>,
 }
@@ -240,7 +245,8 @@ pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> 
          WHERE c.id = d.channel_id AND c.claim = $2 AND d.state = 'pending'
            AND d.id = (SELECT id FROM notification_deliveries
                        WHERE channel_id = $1 AND state = 'pending' AND due_at <= now() ORDER BY due_at, id LIMIT 1)
-         RETURNING d.id, d.notification, d.occurrences, d.first_at, d.last_at, d.attempts, c.kind, c.sealed,
+         RETURNING d.id, d.notification, d.occurrences, d.first_at, d.last_at, d.attempts, d.recipient,
+                   c.kind, c.sealed,
                    (SELECT p.name FROM projects p WHERE p.id = d.notification ->> 'project') AS project_name",
     )
     .bind(channel)
@@ -258,7 +264,7 @@ pub(super) enum DeliveryState {
 }
 
 impl DeliveryState {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Sent => "sent",
@@ -279,19 +285,24 @@ pub(super) struct AttemptResult<'a> {
     pub rate_limited: bool,
 }
 
-/// Records the result of an attempt and releases the channel. Changes nothing if the claim was lost, because another
-/// node serves the channel then.
+/// Records the result of an attempt, adds deliveries to single addresses, and releases the channel. Changes nothing if
+/// the claim was lost, because another node serves the channel then.
 pub(super) async fn record_attempt(
     pool: &PgPool,
     channel: Uuid,
     claim: Uuid,
-    delivery: Uuid,
+    delivery: &Attempt,
     result: &AttemptResult<'_>,
+    recipients: &[RecipientResult<'_>],
 ) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let held = sqlx::query(
         "UPDATE notification_channels
-         SET claim = NULL, busy_until = now() + make_interval(secs => $3), last_error = $4,
+         SET claim = NULL, busy_until = now() + make_interval(secs => $3),
+             -- A delivery to one address keeps the lines about others.
+             last_error = CASE WHEN $6::text IS NULL THEN $4 ELSE nullif(concat_ws(E'\\n',
+                 (SELECT string_agg(line, E'\\n') FROM unnest(string_to_array(last_error, E'\\n')) AS line
+                  WHERE NOT starts_with(line, $6 || ': ')), $4), '') END,
              last_sent_at = CASE WHEN $5 = 'sent' THEN now() ELSE last_sent_at END
          WHERE id = $1 AND claim = $2",
     )
@@ -300,10 +311,12 @@ pub(super) async fn record_attempt(
     .bind(result.pause_seconds)
     .bind(result.error)
     .bind(result.state.as_str())
+    .bind(&delivery.recipient)
     .execute(&mut *transaction)
     .await?
     .rows_affected();
     if held == 1 {
+        insert_deliveries(&mut transaction, delivery.id, recipients).await?;
         sqlx::query(
             "UPDATE notification_deliveries
              SET in_flight = false, state = $2, error = $3, due_at = now() + make_interval(secs => $4),
@@ -311,7 +324,7 @@ pub(super) async fn record_attempt(
                  finished_at = CASE WHEN $2 = 'pending' THEN NULL ELSE now() END
              WHERE id = $1",
         )
-        .bind(delivery)
+        .bind(delivery.id)
         .bind(result.state.as_str())
         .bind(result.error)
         .bind(result.retry_seconds)

@@ -121,7 +121,10 @@ pub(crate) async fn test_channel(
     let error = match settings::open(&state.sealer, row.id, &row.sealed) {
         Ok(stored) => {
             let message = Message::test(&row.name);
-            delivery::send_message(&state, row.kind, stored, &message).await.err().map(|error| error.text)
+            match delivery::send_message(&state, row.kind, stored, &message, None).await {
+                Ok(sent) => sent.error(),
+                Err(error) => Some(error.text),
+            }
         }
         Err(_) => Some(delivery::UNREADABLE_SETTINGS.to_owned()),
     };

@@ -1,11 +1,16 @@
-use std::{fmt::Write as _, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use api_types::SmtpTls;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
     message::{
-        Mailboxes,
-        header::{self, ContentType, HeaderName, HeaderValue},
+        Mailbox,
+        header::{ContentType, HeaderName, HeaderValue},
     },
     transport::smtp::{
         authentication::Credentials,
@@ -13,44 +18,133 @@ use lettre::{
     },
 };
 
-use super::{ChannelError, TIMEOUT};
+use super::{ChannelError, Retry, Sent, TIMEOUT};
 use crate::{
     config::TrustedCertificates,
-    egress::{Egress, tls_reason},
-    notifications::{notification::Message, settings::EmailSettings},
+    egress::tls_reason,
+    notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
-/// Sends the message as plain text. The server's certificate must be issued by a public or a configured authority. A
-/// server with a private address needs an allowlist entry with `+private`.
+/// Time limit of all messages of one attempt. Addresses that are not reached by then are tried again.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Sends the message as plain text to each address on its own, so that a refused address concerns no other. The
+/// server's certificate must be issued by a public or a configured authority. A server with a private address needs an
+/// allowlist entry with `+private`.
 pub(super) async fn send(
     settings: &EmailSettings,
     message: &Message,
-    egress: &Egress,
-    trusted: &TrustedCertificates,
-) -> Result<(), ChannelError> {
-    let mail = mail(settings, message)
-        .map_err(|error| ChannelError::never(format!("The e-mail could not be created: {error}.")))?;
-    let sending = async {
-        let mut outcome = Err(ChannelError::later("The mail server has no address."));
-        // The checked addresses are used: the host could resolve to others a moment later.
-        for address in egress.resolve(&settings.host, settings.port).await? {
-            match transport(settings, address.ip(), trusted)?.send(mail.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    outcome = Err(failure(settings, &error));
-                    // The server answered, or its certificate is wrong: another address would make no difference.
-                    if error.is_permanent() || error.is_transient() || error.is_client() || error.is_tls() {
-                        break;
+    recipient: Option<&str>,
+    state: &NotificationState,
+) -> Result<Sent, ChannelError> {
+    let mut seen = BTreeSet::new();
+    let mailboxes = settings.to.iter().filter(|mailbox| seen.insert(mailbox.email.to_string()));
+    let is_wanted = |mailbox: &&Mailbox| recipient.is_none_or(|address| mailbox.email.to_string() == address);
+    let mailboxes: Vec<&Mailbox> = mailboxes.filter(is_wanted).collect();
+    if mailboxes.is_empty() {
+        return Err(ChannelError::never("The address was removed from the channel."));
+    }
+    let started = Instant::now();
+    let resolving = state.egress.resolve(&settings.host, settings.port);
+    // These addresses were checked: the host could resolve to others a moment later.
+    let addresses = tokio::time::timeout(TIMEOUT, resolving).await.map_err(|_| no_response())??;
+    let server = Server { settings, addresses, trusted: &state.trusted };
+    let mut sent = Sent::default();
+    let is_only_address = recipient.is_none() && mailboxes.len() == 1;
+    let of_address = |mailbox: &Mailbox, error: &ChannelError| {
+        let text = if is_only_address { error.text.clone() } else { format!("{}: {}", mailbox.email, error.text) };
+        (mailbox.email.to_string(), ChannelError { text, ..error.clone() })
+    };
+    for (index, mailbox) in mailboxes.iter().enumerate() {
+        let error = match server.send_to(mailbox, message, started).await {
+            Ok(()) => {
+                sent.any = true;
+                continue;
+            }
+            Err(error) => error,
+        };
+        if !error.concerns_address {
+            if !sent.any && sent.failed.is_empty() {
+                return Err(error.error);
+            }
+            // The rest would fail in the same way.
+            sent.failed.extend(mailboxes[index..].iter().map(|mailbox| of_address(mailbox, &error.error)));
+            break;
+        }
+        sent.failed.push(of_address(mailbox, &error.error));
+    }
+    let retry = sent.failed.first().map_or(Retry::Never, |(_, error)| error.retry);
+    let failed_alike = sent.failed.iter().all(|(_, error)| error.retry == retry);
+    match sent.error() {
+        Some(text) if !sent.any && failed_alike => Err(ChannelError { text, retry }),
+        _ => Ok(sent),
+    }
+}
+
+/// Why a message could not be sent to one address.
+struct SendError {
+    error: ChannelError,
+    /// The server refused this address or message; others can still succeed.
+    concerns_address: bool,
+}
+
+/// A mail server at the addresses that passed the checks.
+struct Server<'a> {
+    settings: &'a EmailSettings,
+    addresses: Vec<SocketAddr>,
+    trusted: &'a TrustedCertificates,
+}
+
+impl Server<'_> {
+    async fn send_to(&self, mailbox: &Mailbox, message: &Message, started: Instant) -> Result<(), SendError> {
+        let of_channel = |error| SendError { error, concerns_address: false };
+        let mail = mail(self.settings, mailbox, message).map_err(|error| SendError {
+            error: ChannelError::never(format!("The e-mail could not be created: {error}.")),
+            concerns_address: true,
+        })?;
+        let sending = async {
+            let mut outcome = Err(of_channel(ChannelError::later("The mail server has no address.")));
+            for address in &self.addresses {
+                let transport = transport(self.settings, address.ip(), self.trusted).map_err(of_channel)?;
+                match transport.send(mail.clone()).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => {
+                        outcome = Err(failure(self.settings, &error));
+                        // The server answered, or its certificate is wrong: another address would make no difference.
+                        if error.is_permanent() || error.is_transient() || error.is_client() || error.is_tls() {
+                            break;
+                        }
                     }
                 }
             }
-        }
-        outcome
-    };
-    // The transport's own timeout applies to each command, this one to all together.
-    tokio::time::timeout(TIMEOUT, sending).await.unwrap_or_else(|_| {
-        Err(ChannelError::later(format!("The mail server did not respond within {} s.", TIMEOUT.as_secs())))
-    })
+            outcome
+        };
+        // The transport's own timeout applies to each command, this one to all together.
+        let timeout = TIMEOUT.min(ATTEMPT_TIMEOUT.saturating_sub(started.elapsed()));
+        tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| Err(of_channel(no_response())))
+    }
+}
+
+fn no_response() -> ChannelError {
+    ChannelError::later(format!("The mail server did not respond within {} s.", TIMEOUT.as_secs()))
+}
+
+fn failure(settings: &EmailSettings, error: &lettre::transport::smtp::Error) -> SendError {
+    let reason = tls_reason(error)
+        .map_or_else(|| hide_password(&error.to_string(), settings), |reason| format!("TLS: {reason}"));
+    let text = format!("The mail server reported: {reason}.");
+    // A permanent refusal, or a feature that the server lacks.
+    let is_permanent = error.is_permanent() || error.is_client();
+    SendError {
+        error: if is_permanent { ChannelError::never(text) } else { ChannelError::later(text) },
+        concerns_address: error.is_client() || error.status().is_some_and(|code| !is_about_session(code.into())),
+    }
+}
+
+/// Returns whether a reply is about the session or its authentication (RFC 5321, section 4.2.3, and RFC 4954, section
+/// 6). It would be the same for every address.
+fn is_about_session(code: u16) -> bool {
+    matches!(code, 421 | 432 | 454 | 500..=504 | 521 | 530 | 534 | 535 | 538)
 }
 
 fn transport(
@@ -76,14 +170,6 @@ fn transport(
     Ok(transport.build())
 }
 
-fn failure(settings: &EmailSettings, error: &lettre::transport::smtp::Error) -> ChannelError {
-    let reason = tls_reason(error)
-        .map_or_else(|| hide_password(&error.to_string(), settings), |reason| format!("TLS: {reason}"));
-    let text = format!("The mail server reported: {reason}.");
-    // A permanent refusal, or a feature that the server lacks.
-    if error.is_permanent() || error.is_client() { ChannelError::never(text) } else { ChannelError::later(text) }
-}
-
 fn tls_parameters(host: &str, trusted: &TrustedCertificates) -> Result<TlsParameters, lettre::transport::smtp::Error> {
     let mut parameters = TlsParameters::builder(host.to_owned());
     for certificate in trusted.iter() {
@@ -92,11 +178,14 @@ fn tls_parameters(host: &str, trusted: &TrustedCertificates) -> Result<TlsParame
     parameters.build()
 }
 
-fn mail(settings: &EmailSettings, message: &Message) -> Result<lettre::Message, lettre::error::Error> {
-    let recipients: Mailboxes = settings.to.iter().cloned().collect();
+fn mail(
+    settings: &EmailSettings,
+    mailbox: &Mailbox,
+    message: &Message,
+) -> Result<lettre::Message, lettre::error::Error> {
     lettre::Message::builder()
         .from(settings.from.clone())
-        .mailbox(header::To::from(recipients))
+        .to(mailbox.clone())
         .subject(format!("[AtlasHub] {}", message.headline()))
         // Stays the same on retries, so that mail programs show one message.
         .message_id(Some(format!("<{}@{}>", message.id, settings.from.email.domain())))

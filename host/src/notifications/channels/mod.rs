@@ -32,6 +32,22 @@ pub(super) enum Retry {
     After(Duration),
 }
 
+/// The addresses to which a message could not be sent.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// Whether at least one address has the message.
+    pub any: bool,
+    pub failed: Vec<(String, ChannelError)>,
+}
+
+impl Sent {
+    /// Returns the errors of all addresses, one per line.
+    pub(super) fn error(&self) -> Option<String> {
+        let lines: Vec<&str> = self.failed.iter().map(|(_, error)| error.text.as_str()).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
 impl ChannelError {
     pub(super) fn later(text: impl Into<String>) -> Self {
         Self { text: text.into(), retry: Retry::Later }
@@ -52,17 +68,22 @@ impl From<EgressError> for ChannelError {
     }
 }
 
-/// Sends a message once.
+/// Sends a message once; of an e-mail channel only to `recipient`, if one is given.
+///
+/// # Errors
+/// Nobody has the message, and a retry concerns all addresses.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,
+    recipient: Option<&str>,
     state: &NotificationState,
-) -> Result<(), ChannelError> {
-    match settings {
+) -> Result<Sent, ChannelError> {
+    let sent = match settings {
         Settings::Discord { url } => discord::send(url, message, &state.egress).await,
         Settings::Webhook { url, secret } => webhook::send(url, secret, message, &state.egress).await,
-        Settings::Email(settings) => email::send(settings, message, &state.egress, &state.trusted).await,
-    }
+        Settings::Email(settings) => return email::send(settings, message, recipient, state).await,
+    };
+    sent.map(|()| Sent { any: true, failed: Vec::new() })
 }
 
 /// Interprets the response of an HTTP receiver. `reason` is the receiver's error message.

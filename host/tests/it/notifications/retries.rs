@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Makes all pending deliveries due.
-async fn make_due(app: &TestApp) {
+pub(crate) async fn make_due(app: &TestApp) {
     sqlx::raw_sql(
         "UPDATE notification_deliveries SET due_at = now() WHERE state = 'pending';
          UPDATE notification_channels SET busy_until = NULL WHERE claim IS NULL",
