@@ -15,6 +15,37 @@ const HISTOGRAM_BUCKETS: &[f64] =
     &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// Every metric with its help text. A test requires a row for each metric in the source.
+const METRICS: &[(Kind, &str, &str)] = &[
+    (Counter, "atlashub_admin_sign_in_failures_total", "Failed attempts to authenticate as the owner."),
+    (Counter, "atlashub_audit_failures_total", "Audit entries that could not be written."),
+    (Counter, "atlashub_http_requests_total", "HTTP requests by method, route and status."),
+    (Counter, "atlashub_jobs_runs_total", "Attempts of runs that ended or were skipped, by status."),
+    (Counter, "atlashub_notification_tries_total", "Attempts to deliver a notification, by result."),
+    (Counter, "atlashub_notifications_dropped_total", "Notifications that found a full queue and were dropped."),
+    (Gauge, "atlashub_project_connections", "Open connections to the databases of projects."),
+    (Histogram, "atlashub_http_request_seconds", "Time from the head of a request to the head of its response."),
+    (Histogram, "atlashub_jobs_lateness_seconds", "Time from the fire time of a run to its start."),
+];
+
+fn describe_metrics() {
+    for (kind, name, help) in METRICS {
+        match kind {
+            Counter => metrics::describe_counter!(*name, *help),
+            Gauge => metrics::describe_gauge!(*name, *help),
+            Histogram => metrics::describe_histogram!(*name, *help),
+        }
+    }
+}
+
 /// Returns the recorder of the process, created by the first call; `None` if that failed.
 fn recorder() -> &'static Option<PrometheusHandle> {
     static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -30,7 +61,10 @@ fn recorder() -> &'static Option<PrometheusHandle> {
         };
         let handle = recorder.handle();
         match metrics::set_global_recorder(recorder) {
-            Ok(()) => Some(handle),
+            Ok(()) => {
+                describe_metrics();
+                Some(handle)
+            }
             Err(error) => {
                 tracing::error!(%error, "could not install the metrics recorder; /metrics stays empty");
                 None

@@ -12,6 +12,8 @@ mod garage;
 mod lint;
 mod plugin;
 mod process;
+mod promtool;
+mod python_client;
 mod schemathesis;
 mod setup;
 mod test;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::process;
+use crate::{process, promtool, python_client};
 
 /// A tool that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +23,26 @@ pub(crate) enum Tool {
     PostgresServer,
     /// The baseline that benchmarks compare with.
     Pgbench,
-    /// Runs the TypeScript examples of the documents.
+    /// Runs the TypeScript examples of the documents, and generates clients.
     Node,
     /// Runs the commands of the quickstart.
     Curl,
-    /// Runs Schemathesis.
+    /// Generates a Python client, and runs Schemathesis.
     Python,
     /// `rustfmt` and `clippy`.
     RustLints,
 }
 
-const ALL_TOOLS: &[Tool] =
-    &[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Pgbench, Tool::Node, Tool::Curl, Tool::RustLints];
+const ALL_TOOLS: &[Tool] = &[
+    Tool::CCompiler,
+    Tool::LibClang,
+    Tool::PostgresServer,
+    Tool::Pgbench,
+    Tool::Node,
+    Tool::Curl,
+    Tool::Python,
+    Tool::RustLints,
+];
 
 impl Tool {
     fn name(self) -> &'static str {
@@ -134,9 +142,17 @@ impl PackageManager {
 /// Ensures that all tools are installed that any command needs.
 pub(crate) fn ensure_all() -> Result<()> {
     ensure(ALL_TOOLS)?;
-    install_node_modules("docs/examples")?;
+    ensure_test_tools()?;
     eprintln!("xtask: all tools are installed");
     Ok(())
+}
+
+/// Ensures that the programs are installed that tests use and that are not packages of the system.
+pub(crate) fn ensure_test_tools() -> Result<()> {
+    install_node_modules("docs/examples")?;
+    install_node_modules("host/tests/clients")?;
+    python_client::ensure()?;
+    promtool::ensure()
 }
 
 /// Installs those of `tools` that are missing.

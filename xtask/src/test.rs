@@ -41,7 +41,7 @@ impl Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl])?;
-    setup::install_node_modules("docs/examples")?;
+    setup::ensure_test_tools()?;
     // Before the lints, because they compile the host with the plugins embedded, as the tests need it.
     first_party::ensure()?;
     first_party::ensure_testing()?;

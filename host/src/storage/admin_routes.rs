@@ -23,7 +23,7 @@ pub(crate) struct BucketSegment {
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets",
-    tag = "storage",
+    tag = "buckets",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<Bucket>), (status = 404, body = ErrorBody)),
 )]
@@ -41,7 +41,7 @@ pub(crate) async fn list_buckets(
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets",
-    tag = "storage",
+    tag = "buckets",
     params(("project" = String, Path)),
     request_body = CreateBucket,
     responses(
@@ -65,7 +65,7 @@ pub(crate) async fn create_bucket(
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}",
-    tag = "storage",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     responses((status = 200, body = Bucket), (status = 404, body = ErrorBody)),
 )]
@@ -84,7 +84,7 @@ pub(crate) async fn get_bucket(
 #[utoipa::path(
     patch,
     path = "/admin/v1/projects/{project}/buckets/{bucket}",
-    tag = "storage",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     request_body = UpdateBucket,
     responses((status = 200, body = Bucket), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
@@ -103,7 +103,7 @@ pub(crate) async fn update_bucket(
 #[utoipa::path(
     delete,
     path = "/admin/v1/projects/{project}/buckets/{bucket}",
-    tag = "storage",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     request_body = DeleteBucket,
     responses(
@@ -131,7 +131,8 @@ pub(crate) async fn delete_bucket(
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
-    tag = "storage",
+    operation_id = "list_bucket_objects",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path), ListObjects),
     responses(
         (status = 200, body = Page<StoredObject>),
@@ -152,7 +153,8 @@ pub(crate) async fn list_objects(
 #[utoipa::path(
     delete,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
-    tag = "storage",
+    operation_id = "delete_bucket_object",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path), ObjectRef),
     responses((status = 200, body = DeletedObject), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
@@ -169,7 +171,8 @@ pub(crate) async fn delete_object(
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-upload",
-    tag = "storage",
+    operation_id = "sign_bucket_upload",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     request_body = SignUpload,
     responses(
@@ -194,7 +197,8 @@ pub(crate) async fn sign_upload(
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/parts",
-    tag = "storage",
+    operation_id = "sign_bucket_parts",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     request_body = SignParts,
     responses(
@@ -217,7 +221,8 @@ pub(crate) async fn sign_parts(
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/complete",
-    tag = "storage",
+    operation_id = "complete_bucket_upload",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     request_body = CompleteUpload,
     responses(
@@ -241,7 +246,8 @@ pub(crate) async fn complete_upload(
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/multipart/abort",
-    tag = "storage",
+    operation_id = "abort_bucket_upload",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path)),
     request_body = AbortUpload,
     responses(
@@ -265,7 +271,8 @@ pub(crate) async fn abort_upload(
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/signed-download",
-    tag = "storage",
+    operation_id = "sign_bucket_download",
+    tag = "buckets",
     params(("project" = String, Path), ("bucket" = String, Path), SignDownload),
     responses(
         (status = 200, body = SignedDownload),

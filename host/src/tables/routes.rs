@@ -15,6 +15,7 @@ use crate::{
 ///
 /// Returns the tables and views of schema `public`, sorted by name.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables", tag = "tables",
+    operation_id = "list_project_tables",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<AdminTable>), (status = 404, body = ErrorBody)))]
 pub(crate) async fn list_tables(

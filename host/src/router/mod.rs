@@ -3,12 +3,15 @@
 //!
 //! A request passes these layers, outermost first: request id and error bodies, client address, panics, concurrency and
 //! time limits, body size, then the surface's own gate (`projects::authenticate` or `admin::protect`).
+//!
+//! `openapi` builds the document from the same routes.
+
+mod openapi;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -23,15 +26,10 @@ use crate::{
     tables,
 };
 
+pub use openapi::openapi;
+
 /// Time limit of the admin surface, where requests create and drop databases.
 const ADMIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "AtlasHub", description = "A personal, self-hosted backend platform."),
-    modifiers(&SecuritySchemes)
-)]
-struct Document;
 
 /// `/v1`, behind the API key.
 fn public_routes() -> OpenApiRouter<App> {
@@ -159,58 +157,4 @@ async fn unknown_path() -> ApiError {
 
 async fn unknown_method() -> ApiError {
     ApiError::new(Code::MethodNotAllowed, "The path exists, but not with this method.")
-}
-
-/// Returns the OpenAPI 3.1 document of both surfaces.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let routes = OpenApiRouter::<App>::with_openapi(Document::openapi())
-        .merge(public_routes())
-        .merge(admin_routes())
-        .merge(metrics_routes())
-        .merge(page_routes())
-        .merge(health_routes());
-    let mut document = routes.into_openapi();
-    describe_responses(&mut document);
-    document
-}
-
-/// OpenAPI requires a description of every response. Uses the name of the status for responses without one.
-fn describe_responses(document: &mut utoipa::openapi::OpenApi) {
-    use utoipa::openapi::RefOr;
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            for (status, response) in &mut operation.responses.responses {
-                if let RefOr::T(response) = response
-                    && response.description.is_empty()
-                {
-                    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
-                    response.description =
-                        status.and_then(|status| status.canonical_reason()).unwrap_or("Any other response").to_owned();
-                }
-            }
-        }
-    }
-}
-
-struct SecuritySchemes;
-
-impl utoipa::Modify for SecuritySchemes {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-        let components = openapi.components.get_or_insert_with(Default::default);
-        let header = |name: &str, description: &str| {
-            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
-        };
-        components.add_security_scheme("apiKey", header("x-api-key", "A key of the project, for all of `/v1`."));
-        components.add_security_scheme("userToken", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-        components.add_security_scheme(
-            "adminToken",
-            header("x-dev-admin-token", "The development token, for all of `/admin/v1`."),
-        );
-        components.add_security_scheme(
-            "access",
-            header("Cf-Access-Jwt-Assertion", "An assertion of Cloudflare Access, for all of `/admin/v1`."),
-        );
-    }
 }

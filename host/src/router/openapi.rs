@@ -1,0 +1,209 @@
+//! The OpenAPI document. Handlers describe themselves in their `utoipa::path` attributes; what is the same for all
+//! routes of a surface is added here: servers, security and the responses of the gate.
+
+use axum::http::StatusCode;
+use serde_json::Value;
+use utoipa::{
+    OpenApi as _,
+    openapi::{
+        Components, OpenApi, PathItem, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement, Server, ServerBuilder,
+        ServerVariableBuilder,
+        content::ContentBuilder,
+        path::Operation,
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{admin_routes, health_routes, metrics_routes, page_routes, public_routes};
+use crate::app::App;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "AtlasHub",
+        description = "A personal, self-hosted backend platform.",
+        contact(name = "AtlasHub"),
+    ),
+    tags(
+        (name = "db", description = "Rows of a project's tables"),
+        (name = "storage", description = "Files of a project"),
+        (name = "health", description = "Health checks of both surfaces"),
+        (name = "session", description = "The owner's session"),
+        (name = "projects", description = "Projects"),
+        (name = "keys", description = "API keys of a project"),
+        (name = "tables", description = "Tables and rows of a project, and their exposure"),
+        (name = "sql", description = "The SQL editor"),
+        (name = "buckets", description = "Buckets of a project and their files"),
+        (name = "backups", description = "Backups"),
+        (name = "jobs", description = "Jobs, their schedules and runs"),
+        (name = "notifications", description = "Notification channels"),
+        (name = "plugins", description = "Plugins and trusted keys"),
+        (name = "audit", description = "The audit log"),
+        (name = "system", description = "The server"),
+    )
+)]
+struct Document;
+
+/// Routes with the same servers and credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Public,
+    Admin,
+    Metrics,
+    /// Open routes of the admin surface.
+    Page,
+    /// Open routes of both surfaces.
+    Health,
+}
+
+/// The operation of the admin surface that takes its credentials in the body.
+const SIGN_IN: &str = "sign_in";
+const ERROR_BODY: &str = "ErrorBody";
+
+/// Returns the OpenAPI 3.1 document of both surfaces.
+pub fn openapi() -> OpenApi {
+    let mut document = Document::openapi();
+    let components = document.components.get_or_insert_default();
+    add_security_schemes(components);
+    document.servers = Some(vec![public_server(), admin_server()]);
+    for (routes, group) in [
+        (public_routes(), Group::Public),
+        (admin_routes(), Group::Admin),
+        (metrics_routes(), Group::Metrics),
+        (page_routes(), Group::Page),
+        (health_routes(), Group::Health),
+    ] {
+        document.merge(describe(routes, group));
+    }
+    if let Some(components) = &mut document.components {
+        refer_to_items_of_pages(components);
+    }
+    document
+}
+
+fn describe(routes: OpenApiRouter<App>, group: Group) -> OpenApi {
+    let mut part = routes.into_openapi();
+    for item in part.paths.paths.values_mut() {
+        for operation in operations(item) {
+            operation.servers = match group {
+                Group::Public => Some(vec![public_server()]),
+                Group::Admin | Group::Metrics | Group::Page => Some(vec![admin_server()]),
+                Group::Health => None,
+            };
+            operation.security = Some(security(group, operation.operation_id.as_deref()));
+            if operation.description.is_none() {
+                operation.description.clone_from(&operation.summary);
+            }
+            add_client_error(operation);
+            describe_responses(operation);
+        }
+    }
+    part
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// Returns the alternatives to authenticate a request; an empty list if none is needed.
+fn security(group: Group, operation_id: Option<&str>) -> Vec<SecurityRequirement> {
+    let of = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
+    let owner = || ["adminToken", "access", "session"].map(of).to_vec();
+    match group {
+        Group::Public => vec![of("apiKey"), of("apiKey").add("userToken", Vec::<String>::new())],
+        Group::Admin if operation_id == Some(SIGN_IN) => Vec::new(),
+        Group::Admin => owner(),
+        Group::Metrics => [owner(), vec![of("metricsToken")]].concat(),
+        Group::Page | Group::Health => Vec::new(),
+    }
+}
+
+fn public_server() -> Server {
+    server("The public surface, for `/v1`", "127.0.0.1:8080")
+}
+
+fn admin_server() -> Server {
+    server("The admin surface, for everything else", "127.0.0.1:8081")
+}
+
+fn server(description: &str, listener: &str) -> Server {
+    let scheme = ServerVariableBuilder::new().default_value("http").enum_values(Some(["http", "https"]));
+    let host = ServerVariableBuilder::new().default_value(listener).description(Some("Host name, and port if any"));
+    ServerBuilder::new()
+        .url("{scheme}://{host}")
+        .description(Some(description))
+        .parameter("scheme", scheme)
+        .parameter("host", host)
+        .build()
+}
+
+/// Adds the response of the gate, or that to a malformed request, to an operation without any 4xx response.
+fn add_client_error(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    if responses.keys().any(|status| status.starts_with('4')) {
+        return;
+    }
+    let is_open = operation.security.as_ref().is_none_or(Vec::is_empty);
+    let status = if is_open { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ERROR_BODY))).build();
+    let response = ResponseBuilder::new().content("application/json", body).build();
+    responses.insert(status.as_str().to_owned(), RefOr::T(response));
+}
+
+/// OpenAPI requires a description of every response. Uses the name of the status for responses without one.
+fn describe_responses(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+            response.description =
+                status.and_then(|status| status.canonical_reason()).unwrap_or("Any other response").to_owned();
+        }
+    }
+}
+
+/// Lets the schemas of pages (`Page_Job`) refer to the schema of their items instead of repeating it, so that generated
+/// clients have one type for both.
+fn refer_to_items_of_pages(components: &mut Components) {
+    let names: Vec<String> = components.schemas.keys().cloned().collect();
+    for (name, schema) in &mut components.schemas {
+        let Some(item) = name.strip_prefix("Page_").filter(|item| names.iter().any(|name| name == item)) else {
+            continue;
+        };
+        let Ok(mut json) = serde_json::to_value(&*schema) else { continue };
+        if let Some(items) = json.pointer_mut("/properties/items/items") {
+            *items = serde_json::json!({ "$ref": format!("#/components/schemas/{item}") });
+        }
+        if let Some(referring) = from_json(json) {
+            *schema = referring;
+        }
+    }
+}
+
+fn from_json(json: Value) -> Option<RefOr<Schema>> {
+    serde_json::from_value(json).ok()
+}
+
+fn add_security_schemes(components: &mut Components) {
+    let header = |name: &str, description: &str| {
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description)))
+    };
+    let bearer = |description: &str| {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some(description.to_owned());
+        SecurityScheme::Http(scheme)
+    };
+    let cookie = ApiKeyValue::with_description("atlashub_session", "The session of the dashboard, set by `sign_in`.");
+    for (name, scheme) in [
+        ("apiKey", header("x-api-key", "A key of the project, for all of `/v1`.")),
+        ("userToken", bearer("The token of a signed-in user, in addition to the API key.")),
+        ("adminToken", header("x-dev-admin-token", "The development token, for all of `/admin/v1`.")),
+        ("access", header("Cf-Access-Jwt-Assertion", "An assertion of Cloudflare Access, for all of `/admin/v1`.")),
+        ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+        ("metricsToken", bearer("`ATLASHUB_METRICS_TOKEN`, for `/metrics` only.")),
+    ] {
+        components.add_security_scheme(name, scheme);
+    }
+}

@@ -1,0 +1,104 @@
+//! What generated clients need of the document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::openapi::{node, run, write_document};
+
+fn document() -> Value {
+    serde_json::to_value(atlashub::router::openapi()).unwrap()
+}
+
+/// Returns path, method and content of every operation.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let methods = ["get", "put", "post", "patch", "delete"];
+    paths
+        .flat_map(|(path, item)| {
+            methods.iter().filter_map(move |method| Some((path.as_str(), *method, item.get(*method)?)))
+        })
+        .collect()
+}
+
+fn is_public(path: &str) -> bool {
+    path.starts_with("/v1/")
+}
+
+#[tokio::test]
+async fn document_passes_the_recommended_rules_of_a_linter() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lint = node("lint.mjs");
+    lint.arg(write_document(folder.path()));
+    run(lint).await;
+}
+
+#[test]
+fn operation_ids_are_unique_over_both_surfaces() {
+    let document = document();
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (path, method, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        // Generators change the notation, so ids must differ in more than that.
+        let other = seen.insert(id.replace('_', "").to_lowercase(), path);
+        assert_eq!(other, None, "{method} {path}: the operation id `{id}` occurs twice");
+    }
+}
+
+#[test]
+fn tags_are_described_and_belong_to_one_surface() {
+    let document = document();
+    let described: BTreeMap<&str, &str> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| (tag["name"].as_str().unwrap(), tag["description"].as_str().unwrap()))
+        .collect();
+    let (mut public, mut admin) = (BTreeSet::new(), BTreeSet::new());
+    for (path, method, operation) in operations(&document) {
+        let [tag] = operation["tags"].as_array().unwrap().as_slice() else { panic!("{method} {path}: one tag") };
+        let tag = tag.as_str().unwrap();
+        assert!(described.contains_key(tag), "{method} {path}: the tag `{tag}` has no description");
+        if is_public(path) { &mut public } else { &mut admin }.insert(tag);
+    }
+    assert_eq!(public.intersection(&admin).count(), 0, "{public:?} {admin:?}");
+    assert_eq!(public.len() + admin.len(), described.len(), "a described tag is not used");
+}
+
+#[test]
+fn every_operation_states_its_security_and_servers() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let open = ["/healthz", "/readyz", "/", "/openapi.json"];
+    for (path, method, operation) in operations(&document) {
+        let security = operation["security"].as_array().unwrap_or_else(|| panic!("{method} {path}"));
+        let is_open = open.contains(&path) || operation["operationId"] == "sign_in";
+        assert_eq!(security.is_empty(), is_open, "{method} {path}");
+        for requirement in security {
+            let names: Vec<&String> = requirement.as_object().unwrap().keys().collect();
+            assert!(names.iter().all(|name| schemes.contains_key(*name)), "{method} {path}: {names:?}");
+            assert_eq!(names.iter().any(|name| *name == "apiKey"), is_public(path), "{method} {path}: {names:?}");
+        }
+        let servers = operation["servers"].as_array();
+        let host = |servers: &Vec<Value>| servers[0]["variables"]["host"]["default"].as_str().unwrap().to_owned();
+        let expected = match path {
+            "/healthz" | "/readyz" => None,
+            path if is_public(path) => Some("127.0.0.1:8080".to_owned()),
+            _ => Some("127.0.0.1:8081".to_owned()),
+        };
+        assert_eq!(servers.map(host), expected, "{method} {path}");
+    }
+    assert_eq!(document["servers"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn pages_refer_to_the_schema_of_their_items() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let pages: Vec<_> = schemas.iter().filter(|(name, _)| name.starts_with("Page_")).collect();
+    assert!(pages.len() > 5);
+    for (name, schema) in pages {
+        let item = format!("#/components/schemas/{}", &name["Page_".len()..]);
+        assert_eq!(schema["properties"]["items"]["items"], json!({ "$ref": item }), "{name}");
+    }
+}
