@@ -2,8 +2,8 @@
 -- the role. What is not known to be harmless counts as code.
 
 -- Functions that can run SQL or change the session. Postgres's own ones that are not volatile can do neither, except
--- those that run a query or an input function given as text. Of others, only the platform's and those of some
--- extensions are trusted.
+-- those that run a query or an input function given as text. Of others, only those that AtlasHub makes in
+-- schema `auth`, and those of some extensions, are trusted.
 unsafe_function AS MATERIALIZED (
     SELECT p.oid, p.proname, p.pronamespace
     FROM pg_catalog.pg_proc p
@@ -16,10 +16,17 @@ unsafe_function AS MATERIALIZED (
                   tsvector_update_trigger,tsvector_update_trigger_column,suppress_redundant_updates_trigger}'
                 ::pg_catalog.text[])
         ELSE NOT (
+            -- The functions of `projects/lifecycle/database.rs`, unless the project has replaced them.
             p.pronamespace IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'auth')
-            AND p.proowner NOT IN (
-                SELECT o.oid FROM pg_catalog.pg_roles o
-                WHERE pg_catalog.starts_with(o.rolname::pg_catalog.text, 'proj_'))
+            AND p.prolang IN (SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname = 'sql')
+            AND p.provolatile = 's'::pg_catalog."char" AND p.proconfig IS NULL AND NOT p.prosecdef
+            AND pg_catalog.regexp_replace(
+                p.prosrc, '\s+'::pg_catalog.text, ' '::pg_catalog.text, 'g'::pg_catalog.text) = ANY (ARRAY[
+                ' SELECT NULLIF(pg_catalog.current_setting(''request.jwt.claims'', true), '''')::pg_catalog.jsonb ',
+                ' SELECT (NULLIF(pg_catalog.current_setting(''request.jwt.claims'', true), '''')::pg_catalog.jsonb '
+                'OPERATOR(pg_catalog.->>) ''sub'')::pg_catalog.uuid ',
+                ' SELECT NULLIF(pg_catalog.current_setting(''request.jwt.claims'', true), '''')::pg_catalog.jsonb '
+                'OPERATOR(pg_catalog.->>) ''role'' ']::pg_catalog.text[])
             OR p.prolang IN (SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname IN ('c', 'internal', 'sql'))
             AND EXISTS (
                 SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
