@@ -73,7 +73,7 @@ pub(super) fn rule_failed(error: &PostgresError, table: &str, audience: Audience
             ApiError::new(code, format!("A rule of `{table}` needs a privilege that this key does not have."))
         }
         Audience::Public => ApiError::new(code, format!("The rules of `{table}` failed, so nothing was done."))
-            .with_hint("Only the project's owner can correct this. A request with the secret key is told the reason."),
+            .with_hint("Only the project's owner can correct this. Use the secret key to see the reason."),
     }
 }
 

@@ -131,8 +131,8 @@ pub(in super::super) async fn find_multipart(
 
 /// Step 1 of a move. Returns false if the upload is over, or another upload of the path is being moved.
 ///
-/// Also raises the path's recorded limit to that of the upload: if the process ends before step 3, the moved object
-/// must not be taken for one that is larger than it was signed for.
+/// Also raises the path's recorded limit to that of the upload. Otherwise, if the process ends before step 3, the moved
+/// object would exceed the limit of the previous one and be removed.
 pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
     let claimed = sqlx::query(
         "WITH moving AS (UPDATE open_uploads SET state = 'moving' WHERE id = $1 AND state <> 'over'
