@@ -46,10 +46,14 @@ pub enum AuditResult {
     Denied,
     /// The change was attempted and failed.
     Failed,
+    /// The outcome was not recorded, because the server was stopped during the change or lost its database; or another
+    /// node is still making the change.
+    Unknown,
 }
 
 text_enum!(AuditResult {
     Success => "success",
     Denied => "denied",
     Failed => "failed",
+    Unknown => "unknown",
 });

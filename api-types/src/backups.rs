@@ -14,6 +14,8 @@ pub enum BackupState {
     Ready,
     /// The backup was restored into a temporary database, and its row counts matched.
     Verified,
+    /// The last verification failed. `errorText` says why.
+    Failed,
     /// The dump no longer exists in storage.
     Missing,
 }
@@ -21,6 +23,7 @@ pub enum BackupState {
 text_enum!(BackupState {
     Ready => "ready",
     Verified => "verified",
+    Failed => "failed",
     Missing => "missing",
 });
 
@@ -51,6 +54,10 @@ pub struct Backup {
     pub run_id: Option<String>,
     /// When the backup was last verified successfully. Null if it never was.
     pub verified_at: Option<DateTime<Utc>>,
+    /// When the last verification failed. Null if it succeeded, or if there was none.
+    pub failed_at: Option<DateTime<Utc>>,
+    /// Why the last verification failed. Null if it succeeded, or if there was none.
+    pub error_text: Option<String>,
 }
 
 /// A request to back up databases now.

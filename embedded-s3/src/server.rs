@@ -36,6 +36,8 @@ const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
 const MAX_CLOCK_SKEW_SECONDS: u32 = 3600;
 /// Time within which the head of a request must arrive. It also closes idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Open connections; further ones are closed. Every connection takes a file of the process.
+const MAX_CONNECTIONS: usize = 256;
 /// Time that open requests have to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted.
@@ -83,6 +85,10 @@ pub async fn serve(
                 continue;
             }
         };
+        if connections.len() >= MAX_CONNECTIONS {
+            tracing::debug!("closed a connection, because {MAX_CONNECTIONS} are open");
+            continue;
+        }
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }

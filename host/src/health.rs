@@ -1,13 +1,48 @@
 //! Health checks: `/healthz` (the process runs) and `/readyz` (its dependencies can be reached).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api_types::{Health, HealthCheck};
 use axum::{extract::State, http::StatusCode};
+use tokio::sync::Mutex;
 
 use crate::{app::App, http::ApiJson};
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Age up to which a result is returned again. `/readyz` is open to everybody: however many requests it gets, the
+/// dependencies see a few.
+const MAX_RESULT_AGE: Duration = Duration::from_millis(100);
+
+/// The latest result of `/readyz`. The lock is held during a check, so one runs at a time.
+#[derive(Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Dependencies)>>);
+
+/// Which dependencies can be reached.
+#[derive(Clone, Copy)]
+struct Dependencies {
+    postgres: bool,
+    storage: bool,
+}
+
+impl Readiness {
+    async fn check(&self, app: &App) -> Dependencies {
+        let mut latest = self.0.lock().await;
+        if let Some((at, result)) = *latest
+            && at.elapsed() < MAX_RESULT_AGE
+        {
+            return result;
+        }
+        let postgres = async {
+            let answered = tokio::time::timeout(CHECK_TIMEOUT, sqlx::query("SELECT 1").execute(app.platform())).await;
+            matches!(answered, Ok(Ok(_)))
+        };
+        let storage = async { matches!(tokio::time::timeout(CHECK_TIMEOUT, app.store().ping()).await, Ok(Ok(()))) };
+        let (postgres, storage) = tokio::join!(postgres, storage);
+        let result = Dependencies { postgres, storage };
+        *latest = Some((Instant::now(), result));
+        result
+    }
+}
 
 /// Check the process
 ///
@@ -23,12 +58,7 @@ pub(crate) async fn healthz() -> ApiJson<Health> {
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, ApiJson<Health>) {
-    let postgres = async {
-        let answered = tokio::time::timeout(CHECK_TIMEOUT, sqlx::query("SELECT 1").execute(app.platform())).await;
-        matches!(answered, Ok(Ok(_)))
-    };
-    let storage = async { matches!(tokio::time::timeout(CHECK_TIMEOUT, app.store().ping()).await, Ok(Ok(()))) };
-    let (postgres, storage) = tokio::join!(postgres, storage);
+    let Dependencies { postgres, storage } = app.readiness().check(&app).await;
     let checks = vec![
         HealthCheck { name: "postgres".to_owned(), ok: postgres },
         HealthCheck { name: "storage".to_owned(), ok: storage },

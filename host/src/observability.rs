@@ -27,10 +27,13 @@ use Kind::{Counter, Gauge, Histogram};
 const METRICS: &[(Kind, &str, &str)] = &[
     (Counter, "atlashub_admin_sign_in_failures_total", "Failed attempts to authenticate as the owner."),
     (Counter, "atlashub_audit_failures_total", "Audit entries that could not be written."),
+    (Counter, "atlashub_connections_closed_total", "Connections closed by a limit, by listener and reason."),
+    (Counter, "atlashub_connections_refused_total", "Connections closed at once by a full listener, by listener."),
     (Counter, "atlashub_http_requests_total", "HTTP requests by method, route and status."),
     (Counter, "atlashub_jobs_runs_total", "Attempts of runs that ended or were skipped, by status."),
     (Counter, "atlashub_notification_tries_total", "Attempts to deliver a notification, by result."),
     (Counter, "atlashub_notifications_dropped_total", "Notifications that found a full queue and were dropped."),
+    (Gauge, "atlashub_connections", "Open connections of clients, by listener."),
     (Gauge, "atlashub_project_connections", "Open connections to the databases of projects."),
     (Histogram, "atlashub_http_request_seconds", "Time from the head of a request to the head of its response."),
     (Histogram, "atlashub_jobs_lateness_seconds", "Time from the fire time of a run to its start."),

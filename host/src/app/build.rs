@@ -11,6 +11,8 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, Availability, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
+    health::Readiness,
+    http::{ResponseLimits, ResponseMemory},
     jobs::{Jobs, Runs},
     notifications::NotificationState,
     object_store::ObjectStore,
@@ -30,6 +32,8 @@ use crate::{
 
 /// Connections of the platform database's pool.
 const PLATFORM_CONNECTIONS: u32 = 9;
+/// Rows of this size can be received whatever the limit on responses: a project's schema is read as one row.
+const MIN_MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Creates the state of every slice, lowest floor first.
 pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) -> anyhow::Result<App> {
@@ -42,40 +46,50 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     let pools = ProjectPools::new(
         ServerAddress::from_url(services.database_url.expose())?,
         availability.clone(),
-        credentials.clone(),
+        credentials,
         PoolLimits {
             budget: config.limits.project_connections,
             size: config.limits.pool_size,
             statement_timeout: config.limits.request_timeout,
+            max_row_bytes: config.limits.response_bytes.max(MIN_MAX_ROW_BYTES),
         },
     );
     let projects = Projects::new(platform.clone());
     let keys = KeyCache::new(platform.clone(), availability.clone());
-    let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
-    let databases = Databases::new(platform.clone(), pools.clone(), dumper);
     let max_object_bytes = config.storage.max_object_bytes();
 
     let upload_quotas =
         UploadQuotas { staged: config.limits.open_uploads, multipart: config.limits.open_multipart_uploads };
     let storage = StorageState::new(platform.clone(), store.clone(), max_object_bytes, upload_quotas);
-    let data = DataService::new(pools.clone(), DataLimits::from(&config.limits));
+    let responses = ResponseMemory::new(ResponseLimits {
+        max_bytes: config.limits.response_bytes,
+        max_bytes_in_flight: config.limits.response_bytes_in_flight,
+    });
+    let data = DataService::new(pools.clone(), DataLimits::from(&config.limits), responses.clone());
     let egress = Egress::new(config.http_allowed_hosts.clone(), &config.trusted_certificates)?;
     let notifications =
         NotificationState::new(platform.clone(), sealer.clone(), egress.clone(), config.trusted_certificates.clone());
     let runs = Runs::new(platform.clone(), store.clone(), config.jobs.clone());
 
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
-    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer);
+    let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer.clone());
+    // Everything that calls of plugins use has connections of its own, so that no plugin can keep the platform's.
+    let connections = config.plugins.connections;
+    let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
+    let credentials =
+        Arc::new(SealedCredentials::new(plugin_platform.clone(), services.database_url.clone(), sealer.clone()));
+    let dumper = Dumper::new(&services.database_url, credentials, services.postgres_programs.clone())?;
+    let databases = Databases::new(platform.clone(), dumper.clone(), connections as usize);
     let capabilities = Arc::new(guest::Services {
-        platform: platform.clone(),
+        platform: plugin_platform.clone(),
         egress: egress.clone(),
         notifier: notifications.notifier.clone(),
         database_url: services.database_url.clone(),
-        databases: databases.clone(),
+        databases: Databases::new(plugin_platform.clone(), dumper, connections as usize),
         store: store.clone(),
-        storage: storage.clone(),
-        backups: Arc::new(catalogue.clone()),
-        runs: runs.clone(),
+        storage: storage.with_platform(plugin_platform.clone()),
+        backups: Arc::new(Catalogue::new(plugin_platform.clone(), store.clone(), restorer)),
+        runs: Runs::new(plugin_platform, store.clone(), config.jobs.clone()),
         master_key_id: sealer.current_key().to_string(),
     });
     let limits = HostLimits::from(&config.plugins);
@@ -120,13 +134,19 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             tokens: UserTokens::new(platform.clone(), &config.public_url),
             refusals: WrongKeyLimit::default(),
             availability: availability.clone(),
+            timeout: config.limits.request_timeout,
         },
         storage,
         tables: TablesState { pools: pools.clone() },
         data,
         notifications,
         egress,
-        sql_editor: SqlEditorState { pools: pools.clone(), allow_create_extension: config.sql_create_extension },
+        sql_editor: SqlEditorState {
+            pools: pools.clone(),
+            responses: responses.clone(),
+            allow_create_extension: config.sql_create_extension,
+        },
+        responses,
         backups,
         capabilities,
         plugins,
@@ -158,6 +178,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             forget,
             begin_final_backup,
         },
+        readiness: Readiness::default(),
         config,
     })))
 }

@@ -22,6 +22,8 @@ use crate::{
     config::{Config, ExternalStorageConfig, Secret},
     data::DataService,
     egress::Egress,
+    health::Readiness,
+    http::ResponseMemory,
     jobs::{JobRunner, Jobs, Runs, Scheduler},
     notifications::{NotificationState, Notifier},
     object_store::ObjectStore,
@@ -68,6 +70,7 @@ struct Inner {
     started_at: DateTime<Utc>,
     projects: ProjectsState,
     gate: PublicGate,
+    responses: ResponseMemory,
     storage: StorageState,
     tables: TablesState,
     data: DataService,
@@ -80,6 +83,7 @@ struct Inner {
     egress: Egress,
     notifications: NotificationState,
     admin: AdminState,
+    readiness: Readiness,
 }
 
 impl App {
@@ -145,8 +149,16 @@ impl App {
         &self.0.admin
     }
 
+    pub fn responses(&self) -> &ResponseMemory {
+        &self.0.responses
+    }
+
     pub fn gate(&self) -> &PublicGate {
         &self.0.gate
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     pub fn started_at(&self) -> DateTime<Utc> {

@@ -68,6 +68,8 @@ impl Catalogue {
                 manifest_key: backup.manifest_key,
                 run_id: manifest.run_id.and_then(|id| id.parse().ok()),
                 verified_at: None,
+                failed_at: None,
+                failure: None,
             };
             queries::insert(&self.platform, &row).await.map_err(database_error)?;
             tracing::info!(key = row.object_key, "added a backup to the catalogue from its manifest");

@@ -17,12 +17,12 @@ const JOB: &str = "backup";
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 impl BackupsState {
-    /// Starts a backup of `platform`, `project:<id>` or `all`. Returns the id of its run.
+    /// Starts a backup of `platform`, `project:<id>` or `all`. Returns the id of its run, and the project's name.
     ///
     /// # Errors
     /// `invalid_request` for any other target, 404 if the project doesn't exist.
-    pub async fn start_backup(&self, target: &str) -> ApiResult<Uuid> {
-        let mut project_id = None;
+    pub async fn start_backup(&self, target: &str) -> ApiResult<(Uuid, Option<String>)> {
+        let (mut project_id, mut name) = (None, None);
         if target != "all" {
             let database: DatabaseName = target.parse().map_err(|_| {
                 ApiError::invalid("`target` must be `platform`, `project:<id>` or `all`.")
@@ -30,7 +30,7 @@ impl BackupsState {
             })?;
             match self.databases.title(&database).await {
                 Err(DbError::Gone) => return Err(ApiError::not_found("project")),
-                title => drop(title?),
+                title => name = title?,
             }
             if let DatabaseName::Project(id) = database {
                 project_id = Some(id);
@@ -43,6 +43,6 @@ impl BackupsState {
             project_id,
             timeout: RUN_TIMEOUT,
         };
-        self.jobs.start_run(&run).await
+        Ok((self.jobs.start_run(&run).await?, name))
     }
 }

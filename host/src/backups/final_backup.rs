@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{BackupsState, queries};
 use crate::{
-    db::audit::{NewAuditEntry, record_or_log},
+    db::audit::NewAuditEntry,
     error::{ApiResult, describe_cause},
     projects::{self, ProjectsState},
 };
@@ -26,7 +26,8 @@ enum Decision {
 impl BackupsState {
     /// Starts the final backup of a project. Returns the id of its run.
     pub async fn start_final_backup(&self, project: &str) -> ApiResult<Uuid> {
-        self.start_backup(&format!("project:{project}")).await
+        let (run, _) = self.start_backup(&format!("project:{project}")).await?;
+        Ok(run)
     }
 
     /// Deletes the projects whose final backup exists. Records a failure for those whose final backup failed, and keeps
@@ -45,18 +46,15 @@ impl BackupsState {
             match decide(&project) {
                 Decision::Wait => {}
                 Decision::Delete => {
-                    if projects::delete_after_run(projects, id, run).await? {
-                        entry.details = json!({ "name": project.name, "finalBackup": run });
-                        record_or_log(&self.platform, &entry).await;
-                    }
+                    entry.details = json!({ "name": project.name, "finalBackup": run });
+                    projects::delete_after_run(projects, id, run, &entry).await?;
                 }
                 Decision::Keep(problem) => {
-                    if projects::keep_after_run(projects, id, run, &problem).await? {
+                    entry.result = AuditResult::Failed;
+                    entry.details = json!({ "name": project.name, "finalBackup": run, "problem": problem });
+                    if projects::keep_after_run(projects, id, run, &problem, &entry).await? {
                         tracing::warn!(project = id, %run, problem, "a project was not deleted, because its final \
                             backup failed");
-                        entry.result = AuditResult::Failed;
-                        entry.details = json!({ "name": project.name, "finalBackup": run, "problem": problem });
-                        record_or_log(&self.platform, &entry).await;
                     }
                 }
             }

@@ -32,7 +32,7 @@ pub use catalogue::Catalogue;
 pub use incomplete::{IncompleteReport, remove_incomplete, remove_incomplete_below};
 pub use manifest::{BackupManifest, ManifestTable, backup_id};
 pub use stored::{StoredBackup, list_stored_backups};
-pub use verify::{mark_verified, verify_stored};
+pub use verify::{record_outcome, verify_stored};
 
 /// State of the backup routes.
 #[derive(Clone)]

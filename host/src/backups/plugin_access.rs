@@ -36,6 +36,8 @@ impl BackupCatalogue for Catalogue {
             manifest_key: backup.manifest_key,
             run_id: Some(run.run_id),
             verified_at: None,
+            failed_at: None,
+            failure: None,
         };
         let mut transaction = self.platform.begin().await.map_err(database_error)?;
         if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {

@@ -20,6 +20,9 @@ pub(super) struct BackupRow {
     pub manifest_key: String,
     pub run_id: Option<Uuid>,
     pub verified_at: Option<DateTime<Utc>>,
+    /// When and why the last verification failed.
+    pub failed_at: Option<DateTime<Utc>>,
+    pub failure: Option<String>,
 }
 
 /// The columns of an entry that are compared with the bucket.
@@ -45,6 +48,8 @@ impl BackupRow {
             manifest_key: self.manifest_key.clone(),
             run_id: self.run_id.map(|id| id.to_string()),
             verified_at: self.verified_at,
+            failed_at: self.failed_at,
+            error_text: self.failure.clone(),
         }
     }
 }
@@ -57,7 +62,9 @@ pub(super) async fn backups(
 ) -> Result<Vec<BackupRow>> {
     let (at, id) = before.unzip();
     sqlx::query_as(
-        "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
+        "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
+             failed_at, failure,
+             CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
          ORDER BY created_at DESC, id DESC LIMIT $3",
     )
@@ -68,11 +75,14 @@ pub(super) async fn backups(
     .await
 }
 
-/// Returns the backups that are not missing, newest first, optionally of one target.
+/// Returns the backups that are not missing, newest first. With a target, leaves out those whose last verification
+/// failed: they must not count as backups of the target.
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
-        "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
-         FROM backups WHERE state <> 'missing' AND ($1::text IS NULL OR target = $1)
+        "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
+             failed_at, failure,
+             CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
+         FROM backups WHERE state <> 'missing' AND ($1::text IS NULL OR (target = $1 AND failed_at IS NULL))
          ORDER BY created_at DESC, id DESC",
     )
     .bind(target)
@@ -82,7 +92,9 @@ pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Resu
 
 pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>> {
     sqlx::query_as(
-        "SELECT id, target, title, created_at, size_bytes, sha256, state, object_key, manifest_key, run_id, verified_at
+        "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
+             failed_at, failure,
+             CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE id = $1",
     )
     .bind(id)
@@ -135,10 +147,27 @@ pub(super) async fn mark_found(pool: &PgPool, ids: &[Uuid]) -> Result<u64> {
 
 /// Returns false if the entry doesn't exist.
 pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Result<bool> {
-    let result = sqlx::query("UPDATE backups SET state = 'verified', verified_at = now() WHERE id = $1")
-        .bind(id)
-        .execute(db)
-        .await?;
+    let result = sqlx::query(
+        "UPDATE backups SET state = 'verified', verified_at = now(), failed_at = NULL, failure = NULL WHERE id = $1",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// Records why the verification of a backup failed. Returns false if the entry doesn't exist.
+pub(super) async fn mark_failed(db: &mut sqlx::PgConnection, id: Uuid, failure: &str) -> Result<bool> {
+    // Versions that don't know `failed_at` show the backup as ready, no longer as verified.
+    let result = sqlx::query(
+        "UPDATE backups SET failed_at = now(), failure = $2,
+             state = CASE state WHEN 'verified' THEN 'ready' ELSE state END
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(failure)
+    .execute(db)
+    .await?;
     Ok(result.rows_affected() > 0)
 }
 
@@ -166,7 +195,7 @@ pub(super) async fn waiting_deletions(pool: &PgPool) -> Result<Vec<WaitingDeleti
     sqlx::query_as(
         "SELECT p.id, p.name, p.delete_after_run AS run, r.status, r.error_text,
              EXISTS (SELECT FROM backups b WHERE b.run_id = p.delete_after_run AND b.target = 'project:' || p.id
-                     AND b.state <> 'missing') AS backed_up
+                     AND b.state <> 'missing' AND b.failed_at IS NULL) AS backed_up
          FROM projects p LEFT JOIN cron_job_runs r ON r.id = p.delete_after_run
          WHERE p.delete_after_run IS NOT NULL AND p.state = 'ready' ORDER BY p.id",
     )

@@ -16,12 +16,13 @@ use super::{
     BackupsState, Catalogue,
     catalogue::{database_error, storage_error},
     manifest::ManifestTable,
-    queries,
+    queries::{self, BackupRow},
     stored::{self, StoredBackup},
 };
 use crate::{
     db::{
         DatabaseName, DbError,
+        audit::{self, NewAuditEntry},
         dump::TableRows,
         restore::{Archive, RestoreError, Restorer, ScratchName},
     },
@@ -32,6 +33,8 @@ use crate::{
     secrets,
 };
 
+/// Maximum number of tables named in the reason of a failure.
+const MAX_NAMED_TABLES: usize = 10;
 const PLUGIN: &str = "backup";
 const JOB: &str = "verify";
 /// Enough for large databases. Restoring takes longer than dumping, because it rebuilds indexes.
@@ -83,12 +86,56 @@ pub async fn verify_stored(
     })
 }
 
-/// Marks a backup as verified in the catalogue. Returns false if the catalogue doesn't contain it.
-pub async fn mark_verified(database_url: &str, id: Uuid) -> Result<bool, sqlx::Error> {
+/// Records the outcome of a verification in the catalogue, and who verified. Does nothing if the catalogue doesn't
+/// contain the backup, or if the outcome says nothing about it.
+pub async fn record_outcome(
+    database_url: &str,
+    id: Uuid,
+    outcome: &Result<BackupVerification, CatalogueError>,
+    actor: &str,
+) -> Result<(), sqlx::Error> {
+    let Some(outcome) = judge(outcome) else { return Ok(()) };
     let mut connection = sqlx::PgConnection::connect(database_url).await?;
-    let marked = queries::mark_verified(&mut connection, id).await?;
-    connection.close().await?;
-    Ok(marked)
+    let mut transaction = connection.begin().await?;
+    if mark(&mut transaction, id, &outcome).await? {
+        let mut entry = NewAuditEntry::new(actor, "backup.verify");
+        entry.target = Some(id.to_string());
+        entry.details = json!({ "problem": outcome.err() });
+        audit::record(&mut *transaction, &entry).await?;
+    }
+    transaction.commit().await?;
+    connection.close().await
+}
+
+/// Returns whether the backup can be restored, or `Err` with the reason why not. Returns `None` if the verification
+/// could not decide.
+fn judge(outcome: &Result<BackupVerification, CatalogueError>) -> Option<Result<(), String>> {
+    match outcome {
+        Ok(verification) if verification.differences.is_empty() => Some(Ok(())),
+        Ok(verification) => {
+            let rows = |rows: Option<u64>| rows.map_or_else(|| "no table".to_owned(), |rows| format!("{rows} rows"));
+            let differences = verification.differences.iter().take(MAX_NAMED_TABLES).map(|difference| {
+                let TableDifference { schema, table, expected, found } = difference;
+                format!("{schema}.{table}: {} expected, {} found", rows(*expected), rows(*found))
+            });
+            let named = differences.collect::<Vec<_>>().join("; ");
+            let count = verification.differences.len();
+            Some(Err(format!("tables that differ from the manifest: {count} ({named})")))
+        }
+        Err(CatalogueError::Unverified(problem)) => Some(Err(problem.clone())),
+        Err(_) => None,
+    }
+}
+
+async fn mark(
+    connection: &mut sqlx::PgConnection,
+    id: Uuid,
+    outcome: &Result<(), String>,
+) -> Result<bool, sqlx::Error> {
+    match outcome {
+        Ok(()) => queries::mark_verified(connection, id).await,
+        Err(problem) => queries::mark_failed(connection, id, problem).await,
+    }
 }
 
 /// Number of rows of a table: from the manifest, and as counted.
@@ -119,7 +166,7 @@ fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableD
         .collect()
 }
 
-/// Verifies a backup for a run. Marks it as verified if nothing differs.
+/// Verifies a backup for a run. Marks it as verified or as failed.
 pub(super) async fn verify_for_run(
     catalogue: &Catalogue,
     id: Uuid,
@@ -127,6 +174,27 @@ pub(super) async fn verify_for_run(
 ) -> Result<BackupVerification, CatalogueError> {
     let row =
         queries::backup(&catalogue.platform, id).await.map_err(database_error)?.ok_or(CatalogueError::NotFound)?;
+    let lease = (run.run_id, run.lease);
+    let verified = verify_row(catalogue, &row, run).await;
+    if let Some(outcome) = judge(&verified) {
+        let mut transaction = catalogue.platform.begin().await.map_err(database_error)?;
+        if !Runs::lock_lease(&mut transaction, lease.0, lease.1).await.map_err(database_error)? {
+            return Err(CatalogueError::LeaseLost);
+        }
+        mark(&mut transaction, id, &outcome).await.map_err(database_error)?;
+        transaction.commit().await.map_err(database_error)?;
+        if let Err(problem) = outcome {
+            tracing::warn!(target = row.target, key = row.object_key, problem, "a backup can't be restored");
+        }
+    }
+    verified
+}
+
+async fn verify_row(
+    catalogue: &Catalogue,
+    row: &BackupRow,
+    run: RunLease,
+) -> Result<BackupVerification, CatalogueError> {
     let backup = stored::read_manifest(&catalogue.store, row.manifest_key.clone()).await.map_err(storage_error)?;
     let Some(backup) = backup else {
         return unverified("its manifest is missing in the object store or invalid");
@@ -140,14 +208,6 @@ pub(super) async fn verify_for_run(
     let verification = AbortOnDropHandle::new(verifying)
         .await
         .map_err(|error| CatalogueError::Unavailable { what: "Postgres", cause: error.into() })??;
-    if verification.differences.is_empty() {
-        let mut transaction = catalogue.platform.begin().await.map_err(database_error)?;
-        if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {
-            return Err(CatalogueError::LeaseLost);
-        }
-        queries::mark_verified(&mut transaction, id).await.map_err(database_error)?;
-        transaction.commit().await.map_err(database_error)?;
-    }
     tracing::info!(
         target = row.target,
         key = row.object_key,
@@ -177,11 +237,11 @@ impl Catalogue {
 }
 
 impl BackupsState {
-    /// Starts the verification of a backup. Returns the id of its run.
+    /// Starts the verification of a backup. Returns the id of its run, and the backup.
     ///
     /// # Errors
     /// 404 if the backup doesn't exist.
-    pub async fn start_verification(&self, id: Uuid) -> ApiResult<Uuid> {
+    pub(super) async fn start_verification(&self, id: Uuid) -> ApiResult<(Uuid, BackupRow)> {
         let row = queries::backup(&self.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
         // The run belongs to the project, unless the project was deleted.
         let project_id = match row.target.parse() {
@@ -201,7 +261,7 @@ impl BackupsState {
             project_id,
             timeout: RUN_TIMEOUT,
         };
-        self.jobs.start_run(&run).await
+        Ok((self.jobs.start_run(&run).await?, row))
     }
 }
 
@@ -216,9 +276,12 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
         RestoreError::NotRun(cause) => {
             // The cause contains paths.
             tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
-            CatalogueError::Unverified("pg_restore could not be run; the server's log has the cause".to_owned())
+            CatalogueError::NotChecked("pg_restore could not be run; the server's log has the cause".to_owned())
         }
-        error => CatalogueError::Unverified(error.to_string()),
+        error @ (RestoreError::NoProgram { .. } | RestoreError::Refused(_)) => {
+            CatalogueError::NotChecked(error.to_string())
+        }
+        error @ RestoreError::Failed(_) => CatalogueError::Unverified(error.to_string()),
     }
 }
 

@@ -4,7 +4,11 @@ use super::{error::CommandError, logging, services::RunningServices};
 use crate::{
     app,
     config::{Config, ConfigError, Role, Vars},
-    db::{self, server},
+    db::{
+        self,
+        audit::{self, NewAuditEntry},
+        server,
+    },
     secrets::Sealer,
 };
 
@@ -57,9 +61,16 @@ async fn rotate_master(running: &RunningServices) -> Result<ExitCode, CommandErr
     drop(server::connect_with_retry(services.database_url.expose(), POSTGRES_TIMEOUT).await?);
     let pool = db::platform::connect(services.database_url.expose(), 1)?;
     let sealer = Sealer::new(&services.master_key, services.previous_master_key.as_ref());
-    let report = app::reseal_all(&pool, &sealer).await;
+    let mut entry = NewAuditEntry::new("cli", "keys.rotate_master");
+    entry.target = Some(sealer.current_key().to_string());
+    let report = audit::recorded(&pool, entry, async |entry| {
+        let report = app::reseal_all(&pool, &sealer).await.map_err(anyhow::Error::from)?;
+        entry.details = serde_json::json!({ "resealed": report.resealed });
+        Ok::<_, CommandError>(report)
+    })
+    .await;
     pool.close().await;
-    let report = report.map_err(anyhow::Error::from)?;
+    let report = report?;
     print_stdout!(
         "Encrypted {} values with key {}; {} were encrypted with it already. PLATFORM_MASTER_KEY_PREVIOUS can now be \
          removed from every node.",

@@ -2,25 +2,24 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, serve::ListenerExt};
+use axum::Router;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
-use crate::config::ConfigError;
+use crate::{
+    config::ConfigError,
+    http::{ListenerLimits, serve_connections},
+};
 
 /// A bound listener of a surface.
 pub(super) struct Surface {
-    name: &'static str,
     listener: TcpListener,
     pub(super) address: SocketAddr,
 }
 
 impl Surface {
     /// Binds the address. `variable` is the environment variable that sets it.
-    pub(super) async fn bind(
-        name: &'static str,
-        variable: &'static str,
-        address: SocketAddr,
-    ) -> Result<Self, ConfigError> {
+    pub(super) async fn bind(variable: &'static str, address: SocketAddr) -> Result<Self, ConfigError> {
         let bind_error = |error: std::io::Error| {
             ConfigError::new(
                 variable,
@@ -30,35 +29,25 @@ impl Surface {
         };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
-        Ok(Self { name, listener, address })
+        Ok(Self { listener, address })
     }
 }
 
 /// Serves until `stop` becomes true. Then closes the listeners and waits up to `drain` for requests in flight.
 pub(super) async fn serve(
-    surfaces: Vec<(Surface, Router)>,
+    surfaces: Vec<(Surface, Router, ListenerLimits)>,
     mut stop: watch::Receiver<bool>,
     drain: Duration,
-) -> std::io::Result<()> {
+) {
     let mut servers = JoinSet::new();
-    for (surface, router) in surfaces {
-        tracing::info!(address = %surface.address, "the {} surface is listening", surface.name);
-        // Responses are written as a whole, so waiting to fill a packet would only delay them.
-        let listener = surface.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set on a connection");
-            }
-        });
-        let mut stop = stop.clone();
-        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        servers.spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future());
+    let stopping = CancellationToken::new();
+    for (surface, router, limits) in surfaces {
+        tracing::info!(address = %surface.address, max_connections = limits.max_connections,
+            "the {} surface is listening", limits.name);
+        servers.spawn(serve_connections(surface.listener, router, limits, stopping.clone()));
     }
-    tokio::select! {
-        // Before the shutdown, a server only ends with an error.
-        Some(Ok(Err(error))) = servers.join_next() => return Err(error),
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
+    drop(stop.wait_for(|stop| *stop).await);
+    stopping.cancel();
     let drained = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, drained).await.is_err() {
         tracing::warn!(
@@ -66,5 +55,4 @@ pub(super) async fn serve(
             "some requests did not complete before the shutdown and were cut off"
         );
     }
-    Ok(())
 }

@@ -3,7 +3,8 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use super::error::CommandError;
 use crate::embedded::postgres::launch::{Launch, become_program};
 
-/// Internal: `serve` starts its embedded Postgres with this command, so that Postgres shuts down if `serve` is killed
+/// Internal: `serve` runs the programs of its embedded Postgres with this command, so that they end if `serve` is
+/// killed
 #[derive(Debug, clap::Args)]
 pub(super) struct RunPostgresArguments {
     #[arg(long)]
@@ -12,14 +13,18 @@ pub(super) struct RunPostgresArguments {
     uid: Option<u32>,
     #[arg(long, requires = "uid")]
     gid: Option<u32>,
+    #[arg(long)]
+    lock: PathBuf,
+    #[arg(long)]
+    die: bool,
     program: PathBuf,
     #[arg(last = true)]
     arguments: Vec<OsString>,
 }
 
 pub(super) fn run(arguments: RunPostgresArguments) -> ExitCode {
-    let RunPostgresArguments { parent, uid, gid, program, arguments } = arguments;
-    let launch = Launch { parent, uid, gid, program, arguments };
+    let RunPostgresArguments { parent, uid, gid, lock, die, program, arguments } = arguments;
+    let launch = Launch { parent, uid, gid, lock, die, program, arguments };
     let Err(error) = become_program(&launch);
     CommandError::failed(format!("{} could not be started: {error}.", launch.program.display())).report()
 }

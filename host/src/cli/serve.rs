@@ -22,6 +22,7 @@ use crate::{
     config::{Config, Role, Vars},
     db::{migrations, server},
     embedded::HeldDataFolder,
+    http::{self, ListenerLimits},
     router,
 };
 
@@ -29,6 +30,12 @@ use crate::{
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time to drain requests at shutdown, in addition to the request timeout.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
+/// Time at most for bodies that are still arriving.
+const MAX_BODY_DRAIN: Duration = Duration::from_secs(5);
+/// Files for everything but clients, projects' databases and jobs: the platform database, the store, plugins, logs.
+const RESERVED_FILES: usize = 128;
+/// Files for the connections of the embedded store.
+const EMBEDDED_STORE_FILES: usize = 256;
 /// Time to store the last notifications at shutdown. Stored ones are delivered after the next start.
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -53,6 +60,7 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
     let config = Config::from_vars(&vars, arguments.role)?;
     services::check_keys(&config)?;
     logging::start(&vars, config.log_json, "info")?;
+    let config = fit_connections(config);
     let stop = stop_on_signals()?;
 
     // Locks the data folder before binding ports, so that a second server reports the first one and not its port.
@@ -78,10 +86,10 @@ pub(super) async fn run(arguments: &ServeArguments) -> Result<ExitCode, CommandE
 /// Binds the listeners, and updates the configuration with the ports that the system chose for port 0.
 async fn bind(mut config: Config) -> Result<(Config, Surfaces), CommandError> {
     let public = match config.role.serves_public() {
-        true => Some(Surface::bind("public", "ATLASHUB_PUBLIC_LISTEN", config.public_listen).await?),
+        true => Some(Surface::bind("ATLASHUB_PUBLIC_LISTEN", config.public_listen).await?),
         false => None,
     };
-    let admin = Surface::bind("admin", "ATLASHUB_ADMIN_LISTEN", config.admin_listen).await?;
+    let admin = Surface::bind("ATLASHUB_ADMIN_LISTEN", config.admin_listen).await?;
     if let Some(public) = &public {
         if config.public_url == format!("http://{}", config.public_listen) {
             config.public_url = format!("http://{}", public.address);
@@ -113,7 +121,8 @@ async fn serve(
     for migration in migrations::apply(database_url).await? {
         tracing::info!(version = migration.version, name = migration.name, "applied a migration");
     }
-    let drain = config.limits.request_timeout + DRAIN_MARGIN;
+    let drain = config.limits.body_timeout.min(MAX_BODY_DRAIN) + config.limits.request_timeout + DRAIN_MARGIN;
+    let connections = config.connections.clone();
     let data_dir = config.data_dir.clone();
     let public_url = config.public_url.clone();
     let admin_address = surfaces.admin.address;
@@ -121,9 +130,9 @@ async fn serve(
     let app = App::build(config, &running.services)?;
     let mut served = Vec::new();
     if let Some(public) = surfaces.public {
-        served.push((public, router::public_router(&app)));
+        served.push((public, router::public_router(&app), ListenerLimits::public(&connections)));
     }
-    served.push((surfaces.admin, router::admin_router(&app)));
+    served.push((surfaces.admin, router::admin_router(&app), ListenerLimits::admin(&connections)));
     app.start_background();
 
     if let Some(embedded) = &running.embedded {
@@ -144,15 +153,31 @@ async fn serve(
             app.stop_jobs().await;
         }
     });
-    let ended = listen::serve(served, stop, drain).await;
-    match &ended {
-        // Has run since the shutdown signal, concurrently with draining requests.
-        Ok(()) => drop(stopping_jobs.await),
-        Err(_) => app.stop_jobs().await,
-    }
+    listen::serve(served, stop, drain).await;
+    // Has run since the shutdown signal, concurrently with draining requests.
+    drop(stopping_jobs.await);
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     app.platform().close().await;
-    ended.map_err(|error| CommandError::failed(format!("The server stopped listening: {error}.")))
+    Ok(())
+}
+
+/// Raises the limit on open files, and lowers the limits on connections to fit below it.
+fn fit_connections(mut config: Config) -> Config {
+    let open_files = http::raise_open_file_limit();
+    let wanted = config.connections.clone();
+    let store = if config.embedded() { EMBEDDED_STORE_FILES } else { 0 };
+    let reserved = RESERVED_FILES + store + config.limits.project_connections + 2 * config.jobs.concurrency;
+    config.connections.fit(open_files, reserved);
+    if config.connections.public < wanted.public || config.connections.admin < wanted.admin {
+        tracing::warn!(
+            open_files,
+            public = config.connections.public,
+            admin = config.connections.admin,
+            "fewer connections are accepted than configured, because the process may open few files; \
+             raise its limit (`ulimit -n`)"
+        );
+    }
+    config
 }
 
 /// Creates the plugin folder for the owner's convenience. The server works without it.

@@ -6,8 +6,15 @@ use super::{ConfigError, Vars};
 #[derive(Debug, Clone)]
 pub struct LimitsConfig {
     pub body_bytes: usize,
+    /// Time for a request body to arrive.
+    pub body_timeout: Duration,
+    /// Bytes of all request bodies in memory.
+    pub body_bytes_in_flight: usize,
+    /// Time for a request after its body has arrived.
     pub request_timeout: Duration,
     pub concurrent_requests: usize,
+    /// Concurrent requests of one project.
+    pub concurrent_requests_per_project: usize,
     /// Requests per second and project with publishable keys; 0 for no limit.
     pub publishable_per_second: u32,
     /// The same for secret keys.
@@ -15,6 +22,10 @@ pub struct LimitsConfig {
     /// Rows of a list without `limit`.
     pub rows_default: u32,
     pub rows_max: u32,
+    /// Size of one response with rows.
+    pub response_bytes: usize,
+    /// Size of all responses with rows that are in memory.
+    pub response_bytes_in_flight: usize,
     /// Connections to all projects' databases.
     pub project_connections: usize,
     /// Connections of one project and role.
@@ -39,14 +50,35 @@ impl LimitsConfig {
                 format!("set it to at most {rows_max}"),
             ));
         }
+        let response_bytes = vars.number("ATLASHUB_RESPONSE_LIMIT_BYTES", 65_536..=1 << 29)? as usize;
+        // Half of it is the share of one project, which must be able to hold a response of the maximum size.
+        let response_bytes_in_flight = (vars.number("ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT", 65_536..=1 << 40)?
+            as usize)
+            .max(response_bytes.saturating_mul(4));
+        let body_bytes = vars.number("ATLASHUB_BODY_LIMIT_BYTES", 1024..=1 << 30)? as usize;
+        // Whatever the limit on one body, a few of them fit.
+        let body_bytes_in_flight = (vars.number("ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT", 1024..=1 << 40)? as usize)
+            .max(body_bytes.saturating_mul(4));
+        let concurrent_requests = vars.number("ATLASHUB_MAX_CONCURRENT_REQUESTS", 1..=100_000)?;
+        let concurrent_requests_per_project = vars.number_or(
+            "ATLASHUB_MAX_CONCURRENT_REQUESTS_PER_PROJECT",
+            (concurrent_requests / 2).max(1),
+            1,
+            100_000,
+        )?;
         Ok(Self {
-            body_bytes: vars.number("ATLASHUB_BODY_LIMIT_BYTES", 1024..=1 << 30)? as usize,
+            body_bytes,
+            body_timeout: Duration::from_secs(vars.number("ATLASHUB_BODY_TIMEOUT_SECONDS", 1..=3600)?),
+            body_bytes_in_flight,
             request_timeout: Duration::from_secs(vars.number("ATLASHUB_REQUEST_TIMEOUT_SECONDS", 1..=600)?),
-            concurrent_requests: vars.number("ATLASHUB_MAX_CONCURRENT_REQUESTS", 1..=100_000)? as usize,
+            concurrent_requests: concurrent_requests as usize,
+            concurrent_requests_per_project: concurrent_requests_per_project as usize,
             publishable_per_second: vars.number("ATLASHUB_RATE_LIMIT_PUBLISHABLE", 0..=1_000_000)? as u32,
             secret_per_second: vars.number("ATLASHUB_RATE_LIMIT_SECRET", 0..=1_000_000)? as u32,
             rows_default,
             rows_max,
+            response_bytes,
+            response_bytes_in_flight,
             project_connections: vars.number("ATLASHUB_PROJECT_CONNECTIONS", 5..=10_000)? as usize,
             pool_size: vars.number("ATLASHUB_POOL_SIZE", 1..=50)? as usize,
             open_uploads: vars.number("ATLASHUB_MAX_OPEN_UPLOADS", 1..=1_000_000)? as u32,

@@ -8,6 +8,7 @@
 
 mod admin_auth;
 mod allowed_hosts;
+mod connections;
 mod jobs;
 mod limits;
 mod plugins;
@@ -21,6 +22,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 pub use admin_auth::{AccessConfig, AdminAuthConfig};
 pub use allowed_hosts::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
+pub use connections::ConnectionsConfig;
 pub use jobs::JobsConfig;
 pub use limits::LimitsConfig;
 pub use plugins::PluginsConfig;
@@ -49,6 +51,7 @@ pub struct Config {
     pub previous_master_key: Option<Secret>,
     pub admin_auth: AdminAuthConfig,
     pub limits: LimitsConfig,
+    pub connections: ConnectionsConfig,
     pub jobs: JobsConfig,
     pub plugins: PluginsConfig,
     pub trusted_proxies: ProxyTrust,
@@ -153,6 +156,7 @@ impl Config {
             previous_master_key: vars.secret("PLATFORM_MASTER_KEY_PREVIOUS")?,
             admin_auth: AdminAuthConfig::from_vars(vars, admin_listen)?,
             limits: LimitsConfig::from_vars(vars)?,
+            connections: ConnectionsConfig::from_vars(vars)?,
             jobs: JobsConfig::from_vars(vars)?,
             plugins: PluginsConfig::from_vars(vars)?,
             trusted_proxies: ProxyTrust::parse(&vars.text_or_default("ATLASHUB_TRUSTED_PROXIES")?).map_err(

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use plugin_manifest::Limits;
 
 use super::{ConfigError, Vars};
@@ -9,8 +11,23 @@ pub struct PluginsConfig {
     pub per_run: Limits,
     /// Linear memory of all runs in this process together, in MiB.
     pub total_memory_mib: u32,
-    /// Concurrent runs of all plugins in this process.
+    /// Concurrent runs of all plugins in this process. AtlasHub's own plugins have permits in addition, here and in the
+    /// other totals.
     pub total_runs: u32,
+    /// Host calls of one run that are in progress at a time.
+    pub calls_per_run: u32,
+    /// Host calls of all runs together that are in progress at a time.
+    pub total_calls: u32,
+    /// Memory that the host holds for the calls and transfers of one run, in MiB.
+    pub call_memory_mib: u32,
+    /// Memory that the host holds for the calls and transfers of all runs together, in MiB.
+    pub total_call_memory_mib: u32,
+    /// Dumps and verifications of all runs together that are in progress at a time.
+    pub total_dumps: u32,
+    /// Connections to the platform database for the calls of plugins.
+    pub connections: u32,
+    /// How long a stream may stay unread.
+    pub stream_idle: Duration,
 }
 
 impl Default for PluginsConfig {
@@ -20,12 +37,19 @@ impl Default for PluginsConfig {
                 memory_mib: 256,
                 wall_seconds: 24 * 3600,
                 cpu_seconds: 3600,
-                host_call_mib: 4096,
+                host_call_mib: 256,
                 log_kib: 16 << 10,
                 concurrent_runs: 64,
             },
             total_memory_mib: 512,
             total_runs: 64,
+            calls_per_run: 16,
+            total_calls: 128,
+            call_memory_mib: 40,
+            total_call_memory_mib: 128,
+            total_dumps: 4,
+            connections: 4,
+            stream_idle: Duration::from_secs(60),
         }
     }
 }
@@ -47,6 +71,9 @@ impl PluginsConfig {
                 format!("set it to at most {total_memory_mib}"),
             ));
         }
+        let total_call_memory_mib =
+            number("ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB", default.total_call_memory_mib, 1 << 20)?;
+        let stream_idle = number("ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS", default.stream_idle.as_secs() as u32, 3600)?;
         Ok(Self {
             per_run: Limits {
                 memory_mib,
@@ -62,6 +89,17 @@ impl PluginsConfig {
             },
             total_memory_mib,
             total_runs: number("ATLASHUB_PLUGIN_TOTAL_RUNS", default.total_runs, 1000)?,
+            calls_per_run: number("ATLASHUB_PLUGIN_MAX_CALLS", default.calls_per_run, 1000)?,
+            total_calls: number("ATLASHUB_PLUGIN_TOTAL_CALLS", default.total_calls, 10_000)?,
+            call_memory_mib: number(
+                "ATLASHUB_PLUGIN_MAX_CALL_MEMORY_MIB",
+                total_call_memory_mib.min(default.call_memory_mib),
+                1 << 20,
+            )?,
+            total_call_memory_mib,
+            total_dumps: number("ATLASHUB_PLUGIN_TOTAL_DUMPS", default.total_dumps, 100)?,
+            connections: number("ATLASHUB_PLUGIN_CONNECTIONS", default.connections, 100)?,
+            stream_idle: Duration::from_secs(u64::from(stream_idle)),
         })
     }
 }

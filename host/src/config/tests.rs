@@ -75,6 +75,13 @@ fn invalid_configuration_names_its_variable() {
         "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS",
         "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB",
         "ATLASHUB_PLUGIN_TOTAL_RUNS",
+        "ATLASHUB_PLUGIN_MAX_CALLS",
+        "ATLASHUB_PLUGIN_TOTAL_CALLS",
+        "ATLASHUB_PLUGIN_MAX_CALL_MEMORY_MIB",
+        "ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB",
+        "ATLASHUB_PLUGIN_TOTAL_DUMPS",
+        "ATLASHUB_PLUGIN_CONNECTIONS",
+        "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS",
     ] {
         for wrong in ["0", "-1", "many", "99999999999"] {
             check(&[(variable, wrong)], Role::All, variable);
@@ -112,6 +119,13 @@ fn plugin_limits_are_configured() {
             ("ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS", "6"),
             ("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "7"),
             ("ATLASHUB_PLUGIN_TOTAL_RUNS", "8"),
+            ("ATLASHUB_PLUGIN_MAX_CALLS", "9"),
+            ("ATLASHUB_PLUGIN_TOTAL_CALLS", "10"),
+            ("ATLASHUB_PLUGIN_MAX_CALL_MEMORY_MIB", "11"),
+            ("ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB", "12"),
+            ("ATLASHUB_PLUGIN_TOTAL_DUMPS", "13"),
+            ("ATLASHUB_PLUGIN_CONNECTIONS", "14"),
+            ("ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS", "15"),
         ],
         Role::All,
     )
@@ -121,6 +135,10 @@ fn plugin_limits_are_configured() {
         [run.memory_mib, run.wall_seconds, run.cpu_seconds, run.host_call_mib, run.log_kib, run.concurrent_runs];
     assert_eq!(read_back, [1, 2, 3, 4, 5, 6]);
     assert_eq!((config.plugins.total_memory_mib, config.plugins.total_runs), (7, 8));
+    assert_eq!((config.plugins.calls_per_run, config.plugins.total_calls), (9, 10));
+    assert_eq!((config.plugins.call_memory_mib, config.plugins.total_call_memory_mib), (11, 12));
+    assert_eq!((config.plugins.total_dumps, config.plugins.connections), (13, 14));
+    assert_eq!(config.plugins.stream_idle.as_secs(), 15);
     // A lower total lowers the default per run.
     let config = read(&[("ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB", "100")], Role::All).unwrap();
     assert_eq!(config.plugins.per_run.memory_mib, 100);

@@ -78,18 +78,53 @@ variables! {
     plain "ATLASHUB_TRUSTED_PROXIES" ""
         "Comma-separated addresses or networks of proxies whose header `CF-Connecting-IP` is trusted.";
     plain "ATLASHUB_BODY_LIMIT_BYTES" "1048576" "Maximum size of a JSON body, in bytes.";
-    plain "ATLASHUB_REQUEST_TIMEOUT_SECONDS" "15" "Time limit of a request on the public surface, in seconds.";
+    plain "ATLASHUB_BODY_TIMEOUT_SECONDS" "30"
+        "Time in which the whole body of a request must arrive, in seconds; later ones get 408.";
+    plain "ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT" "134217728"
+        "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project \
+         can take half. At least four times `ATLASHUB_BODY_LIMIT_BYTES` applies.";
+    plain "ATLASHUB_REQUEST_TIMEOUT_SECONDS" "15"
+        "Time limit of a request on the public surface after its body has arrived, in seconds.";
     plain "ATLASHUB_MAX_CONCURRENT_REQUESTS" "512"
-        "Maximum number of concurrent requests per surface; further ones wait for a second, then get 503.";
+        "Maximum number of concurrent requests per surface; further ones wait for a second, then get 503. A request \
+         counts after its key has been checked and its body has arrived.";
+    plain "ATLASHUB_MAX_CONCURRENT_REQUESTS_PER_PROJECT" "<half of ATLASHUB_MAX_CONCURRENT_REQUESTS>"
+        "Maximum number of concurrent requests per project, so that one project does not displace the others; \
+         further ones wait for a second, then get 503.";
+    plain "ATLASHUB_MAX_CONNECTIONS" "2048"
+        "Maximum number of connections to the public listener. The server lowers it to fit the number of files that \
+         the process may open. A new connection replaces the one that has waited longest for a request; without one, \
+         it gets 503. One project can take half of the connections.";
+    plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256" "The same for the admin listener.";
+    plain "ATLASHUB_HEADER_TIMEOUT_SECONDS" "10"
+        "Time in which a new connection must send the headers of a request, in seconds. The same applies to each \
+         further request from its first byte.";
+    plain "ATLASHUB_IDLE_TIMEOUT_SECONDS" "100"
+        "Time after which a connection without a request is closed, in seconds. Keep it above the keep-alive time of \
+         a proxy in front (90 in cloudflared).";
+    plain "ATLASHUB_WRITE_TIMEOUT_SECONDS" "30"
+        "Time after which a connection is closed whose client reads nothing of a response that waits for it, in \
+         seconds.";
+    plain "ATLASHUB_MIN_BYTES_PER_SECOND" "4096"
+        "Lowest average rate at which clients may send a body (after the first 5 seconds) and read a response (after \
+         `ATLASHUB_WRITE_TIMEOUT_SECONDS`), in bytes per second.";
     plain "ATLASHUB_RATE_LIMIT_PUBLISHABLE" "50"
         "Requests per second and project with publishable keys, with bursts of twice that; 0 for no limit.";
     plain "ATLASHUB_RATE_LIMIT_SECRET" "1000"
         "Requests per second and project with secret keys, with bursts of twice that; 0 for no limit.";
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Maximum number of rows of a list.";
+    plain "ATLASHUB_RESPONSE_LIMIT_BYTES" "16777216"
+        "Maximum size of a response with rows, in bytes; a larger one gets 422 `response_too_large`.";
+    plain "ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT" "134217728"
+        "Maximum size of all responses in memory that their clients have not read yet, in bytes; further ones get \
+         503. One project can take half, all projects three quarters; the rest is for the owner. At least four \
+         times `ATLASHUB_RESPONSE_LIMIT_BYTES` applies.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false"
         "Whether SQL of a project, such as in the SQL editor, may create extensions that Postgres trusts.";
-    plain "ATLASHUB_JOB_CONCURRENCY" "64" "Maximum number of concurrent job runs per process.";
+    plain "ATLASHUB_JOB_CONCURRENCY" "64"
+        "Maximum number of concurrent job runs per process. One plugin can use three quarters of them. Backups, \
+         cleanup and migrations have four of their own in addition.";
     plain "ATLASHUB_JOB_LEASE_SECONDS" "30"
         "Seconds without a heartbeat after which a run counts as lost. It is tried again if it has retries left.";
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30"
@@ -101,14 +136,35 @@ variables! {
     plain "ATLASHUB_PLUGIN_MAX_WALL_SECONDS" "86400"
         "Maximum duration of one plugin run, in seconds. A job's own timeout can be lower.";
     plain "ATLASHUB_PLUGIN_MAX_CPU_SECONDS" "3600" "Maximum CPU time of one run in the plugin's own code, in seconds.";
-    plain "ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB" "4096"
+    plain "ATLASHUB_PLUGIN_MAX_HOST_CALL_MIB" "256"
         "Maximum data that a plugin and the platform exchange in one run, in MiB. Forwarded streams, such as a \
          dump to storage, do not count.";
     plain "ATLASHUB_PLUGIN_MAX_LOG_KIB" "16384" "Maximum log size of one run, in KiB.";
     plain "ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS" "64"
         "Maximum number of concurrent runs per plugin and process; further ones wait.";
-    plain "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB" "512" "Maximum memory of all plugin runs in one process, in MiB.";
-    plain "ATLASHUB_PLUGIN_TOTAL_RUNS" "64" "Maximum number of concurrent plugin runs per process; further ones wait.";
+    plain "ATLASHUB_PLUGIN_TOTAL_MEMORY_MIB" "512"
+        "Maximum memory of all plugin runs in one process, in MiB. See `ATLASHUB_PLUGIN_TOTAL_RUNS` for one plugin's \
+         share.";
+    plain "ATLASHUB_PLUGIN_TOTAL_RUNS" "64"
+        "Maximum number of concurrent plugin runs per process; further ones wait. Of this and the other totals, one \
+         plugin can use three quarters. Backups, cleanup and migrations have permits of their own in addition.";
+    plain "ATLASHUB_PLUGIN_MAX_CALLS" "16"
+        "Maximum number of calls of one plugin run that the platform executes at a time; further ones wait.";
+    plain "ATLASHUB_PLUGIN_TOTAL_CALLS" "128"
+        "Maximum number of calls of all plugin runs that one process executes at a time; further ones wait.";
+    plain "ATLASHUB_PLUGIN_MAX_CALL_MEMORY_MIB" "40"
+        "Maximum memory for the calls and transfers of one plugin run that are in progress, in MiB. A call that needs \
+         more fails. A large upload needs 30 MiB.";
+    plain "ATLASHUB_PLUGIN_TOTAL_CALL_MEMORY_MIB" "128"
+        "Maximum memory for the calls and transfers of all plugin runs in one process, in MiB.";
+    plain "ATLASHUB_PLUGIN_TOTAL_DUMPS" "4"
+        "Maximum number of dumps and backup verifications that plugin runs in one process execute at a time; further \
+         ones wait.";
+    plain "ATLASHUB_PLUGIN_CONNECTIONS" "4"
+        "Maximum number of connections to the platform database that the calls of plugins use, and of connections to \
+         projects' databases that list tables. The platform's own work does not use them.";
+    plain "ATLASHUB_PLUGIN_STREAM_IDLE_SECONDS" "60"
+        "Seconds after which a stream that a plugin does not read, or reads only byte by byte, is closed.";
     plain "ATLASHUB_HTTP_ALLOWED_HOSTS" ""
         "Comma-separated hosts that jobs may send HTTP requests to: `[scheme://]host[:port][+private]`. The host \
          is a name, `*.suffix`, or `*` for any public host. A part that is left out is not restricted. `+private` \

@@ -16,7 +16,7 @@ use super::{
     execute::Executor,
     plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan},
     project_errors::is_raised,
-    render::{MAX_AFFECTED_MARKER, render_value_check},
+    render::{MAX_AFFECTED_MARKER, RETURNED_BYTES_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
 };
 
@@ -74,6 +74,7 @@ fn is_invalid_value(error: &DbError) -> bool {
             && !is_in_function(postgres_error)
             && errors::invalid_parameter(error).is_none()
             && !postgres_error.message().contains(MAX_AFFECTED_MARKER)
+            && !postgres_error.message().contains(RETURNED_BYTES_MARKER)
     })
 }
 

@@ -12,13 +12,14 @@ use tokio_postgres::error::DbError as PostgresError;
 use crate::{
     db::{DbError, is_in_function},
     error::{ApiError, Code},
+    http::ResponseError,
 };
 
 use super::{
     cursor,
     message::shortened,
     project_errors::{Audience, is_raised, raised, rule_failed},
-    render::{MAX_AFFECTED_MARKER, Origin},
+    render::{MAX_AFFECTED_MARKER, Origin, RETURNED_BYTES_MARKER},
     schema::{Column, RefreshReason, Schema, TypeClass},
 };
 
@@ -29,6 +30,8 @@ pub(super) struct StatementContext<'a> {
     /// Where the statement's parameters come from.
     pub(super) origins: &'a [Origin<'a>],
     pub(super) audience: Audience,
+    /// Maximum size of a response.
+    pub(super) max_response_bytes: usize,
 }
 
 impl StatementContext<'_> {
@@ -39,6 +42,9 @@ impl StatementContext<'_> {
 
 /// Returns why a newer schema might make the statement succeed, if it might.
 pub(super) fn refresh_reason(error: &DbError) -> Option<RefreshReason> {
+    if matches!(error, DbError::Stale) {
+        return Some(RefreshReason::StatementRejected);
+    }
     match error.as_db_error()?.code().code() {
         // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
         // prepared statement; no such conflict target; wrong object type; always generated.
@@ -61,6 +67,9 @@ pub(super) fn api_error(error: DbError, context: &StatementContext<'_>) -> ApiEr
                 None => ApiError::internal(error),
             }
         }
+        None if matches!(error, DbError::RowTooLarge) => {
+            ApiError::from(ResponseError::TooLarge(context.max_response_bytes)).with_cause(error)
+        }
         None => error.into(),
     }
 }
@@ -73,6 +82,9 @@ pub(super) fn invalid_parameter(error: &DbError) -> Option<usize> {
 fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
     let code = error.code().code();
     let (table, audience) = (context.table, context.audience);
+    if is_allocation_limit(error) {
+        return Some(ResponseError::TooLarge(context.max_response_bytes).into());
+    }
     if let Some(trouble) = server_trouble(code) {
         return trouble;
     }
@@ -86,6 +98,10 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         "22P02" if context.has_max_affected() && error.message().contains(MAX_AFFECTED_MARKER) => {
             max_affected_exceeded(error)
         }
+        "22P02" if error.message().contains(RETURNED_BYTES_MARKER) => ApiError::from(ResponseError::TooLarge(
+            context.max_response_bytes,
+        ))
+        .with_hint("Nothing was changed. Send returning=minimal, select fewer columns, or change fewer rows at once."),
         "23505" => constraint_violation(error, context, Code::UniqueViolation, "A row with the same key exists"),
         "23503" | "23001" => {
             let message = if error.message().starts_with("update or delete") || code == "23001" {
@@ -163,6 +179,16 @@ fn server_trouble(code: &str) -> Option<Option<ApiError>> {
         _ if code.starts_with("XX") || code.starts_with("F0") => None,
         _ => return None,
     })
+}
+
+/// Returns whether Postgres could not make the text or the JSON of a value because of its limit of one gigabyte.
+fn is_allocation_limit(error: &PostgresError) -> bool {
+    let message = error.message();
+    match error.code().code() {
+        "54000" => message.starts_with("out of memory") || message.starts_with("string buffer exceeds"),
+        "XX000" => message.starts_with("invalid memory alloc request size"),
+        _ => false,
+    }
 }
 
 /// Parses Postgres's error context: `unnamed portal parameter $2 = '…'` or `portal "x" parameter $2`.

@@ -3,7 +3,10 @@
 use tokio_postgres::Row;
 
 use super::project_errors::Audience;
-use crate::db::{DbError, DbRole, ProjectPools, Statement};
+use crate::{
+    db::{DbError, DbRole, ProjectPools, RowSink, Statement},
+    http::Recipient,
+};
 
 /// The project and role that a statement runs as.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +15,8 @@ pub struct Identity<'a> {
     pub role: DbRole,
     /// A signed-in user's claims as JSON.
     pub claims: Option<&'a str>,
+    /// Who receives the response.
+    pub recipient: Recipient<'a>,
 }
 
 impl Identity<'_> {
@@ -34,10 +39,14 @@ pub struct Executor<'a> {
 impl Executor<'_> {
     /// Runs a statement and returns its rows. With claims, it runs in a transaction that sets them.
     pub async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
-        let Identity { project, role, claims } = self.identity;
-        match claims {
-            Some(claims) => self.pools.fetch_with_claims(project, role, claims, statement).await,
-            None => self.pools.fetch(project, role, statement).await,
-        }
+        let mut rows = Vec::new();
+        self.fetch_into(statement, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// As [`Self::fetch`], but passes each row on as it arrives.
+    pub async fn fetch_into(&self, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
+        let Identity { project, role, claims, .. } = self.identity;
+        self.pools.fetch_into(project, role, claims, statement, rows).await
     }
 }

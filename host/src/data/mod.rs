@@ -7,10 +7,11 @@
 //! 2. [`plan`] resolves every name against the [`schema`].
 //! 3. [`render`] turns the plan into one SQL statement; values become parameters in `render/writer.rs`.
 //! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.
-//! 5. [`respond`] builds the response body from the JSON that Postgres returns.
+//! 5. [`respond`] builds the response body. [`read_rows`] does so for the rows of a read while they arrive;
+//!    [`json_values`] makes their JSON from the bytes that Postgres sends.
 //!
-//! No row becomes a Rust value. Identifiers reach SQL only as quoted names found in the schema, values only as
-//! parameters.
+//! No row becomes a Rust value, and no statement can return more than fits in a response (`http::ResponseMemory`).
+//! Identifiers reach SQL only as quoted names found in the schema, values only as parameters.
 //!
 //! Not here: API keys and rate limits (`projects`, in front of this slice), grants (`tables`), DDL, and schemas other
 //! than `public`.
@@ -31,6 +32,7 @@ pub mod render;
 
 pub mod execute;
 
+mod read_rows;
 pub mod respond;
 
 mod diagnose;
@@ -38,8 +40,10 @@ mod errors;
 mod project_errors;
 
 mod array_literal;
+mod columns;
 mod cursor;
 mod json_rows;
+mod json_values;
 mod message;
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 
 use std::{future::Future, sync::Arc};
 
+use axum::http::StatusCode;
 use tokio_postgres::Row;
 
 use crate::{
-    db::{DbError, ProjectPools},
+    db::{DbError, ProjectPools, RowSink},
     error::{ApiError, ApiResult, Code},
+    http::{ResponseBuffer, ResponseMemory},
 };
 
 use super::{
@@ -17,9 +19,10 @@ use super::{
     errors::{self, StatementContext},
     execute::{Executor, Identity},
     plan::{plan_delete, plan_insert, plan_read, plan_update},
+    read_rows::ReadRows,
     render::{Rendered, render_delete, render_estimate, render_insert, render_read, render_update},
     request::{Count, DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
-    respond::{self, EmptyOutput, RowsResponse},
+    respond::{self, EmptyOutput, RespondError, RowsResponse},
     schema::{RefreshReason, Schema, SchemaCache},
 };
 
@@ -29,11 +32,12 @@ pub struct DataService {
     pools: ProjectPools,
     schemas: Arc<SchemaCache>,
     limits: DataLimits,
+    memory: ResponseMemory,
 }
 
 impl DataService {
-    pub fn new(pools: ProjectPools, limits: DataLimits) -> Self {
-        Self { schemas: Arc::new(SchemaCache::new(pools.clone())), pools, limits }
+    pub fn new(pools: ProjectPools, limits: DataLimits, memory: ResponseMemory) -> Self {
+        Self { schemas: Arc::new(SchemaCache::new(pools.clone())), pools, limits, memory }
     }
 
     /// Returns the schema cache. Its entry for a project must be dropped when the project is deleted or its database
@@ -45,6 +49,14 @@ impl DataService {
     /// Describes the tables that the role can access.
     pub async fn tables(&self, identity: Identity<'_>) -> ApiResult<api_types::Tables> {
         Ok(self.schemas.get(identity.project, identity.role).await?.describe())
+    }
+
+    /// Handles a `GET` of the tables.
+    pub async fn list_tables(&self, identity: Identity<'_>) -> ApiResult<RowsResponse> {
+        let tables = serde_json::to_vec(&self.tables(identity).await?).map_err(ApiError::internal)?;
+        let mut body = self.memory.response(identity.recipient, tables.len());
+        body.push(&tables)?;
+        Ok(RowsResponse { status: StatusCode::OK, body })
     }
 
     /// Handles a `GET` of rows. `query` is the raw query string.
@@ -88,7 +100,7 @@ impl DataService {
     }
 
     fn attempt<'a>(&'a self, identity: Identity<'a>, table: &'a str, schema: Arc<Schema>) -> Attempt<'a> {
-        Attempt { executor: Executor { pools: &self.pools, identity }, table, schema }
+        Attempt { executor: Executor { pools: &self.pools, identity }, memory: &self.memory, table, schema }
     }
 
     /// Runs an attempt with the cached schema. If it fails in a way that a newer schema might fix, and a newer
@@ -117,8 +129,21 @@ impl DataService {
 /// The context of one attempt at a request.
 struct Attempt<'a> {
     executor: Executor<'a>,
+    memory: &'a ResponseMemory,
     table: &'a str,
     schema: Arc<Schema>,
+}
+
+impl Attempt<'_> {
+    /// Starts an empty response. `capacity` is the expected size.
+    fn response(&self, capacity: usize) -> ResponseBuffer {
+        self.memory.response(self.executor.identity.recipient, capacity)
+    }
+
+    /// Returns the maximum size of the rows that a write returns. The rest of the response is short.
+    fn max_returned_bytes(&self) -> u64 {
+        (self.memory.max_response_bytes() as u64).saturating_sub(1024)
+    }
 }
 
 /// A failed attempt.
@@ -141,30 +166,36 @@ impl From<ApiError> for Failure {
     }
 }
 
-/// A result of Postgres that could not be read.
-impl From<anyhow::Error> for Failure {
-    fn from(cause: anyhow::Error) -> Self {
-        Self { error: ApiError::internal(cause), refresh: None }
+/// A response that can't be built.
+impl From<RespondError> for Failure {
+    fn from(error: RespondError) -> Self {
+        Self { error: error.into(), refresh: None }
     }
 }
 
 async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits) -> Result<RowsResponse, Failure> {
     let plan = plan_read(&attempt.schema, attempt.table, request, limits)?;
     let rendered = render_read(&plan);
-    if plan.count != Count::Estimated {
-        let rows = fetch(attempt, &rendered).await?;
-        return Ok(respond::read_response(&plan, &rows, None)?);
-    }
-    let estimate = render_estimate(&plan);
-    let (rows, estimate) = tokio::try_join!(fetch(attempt, &rendered), fetch(attempt, &estimate))?;
-    Ok(respond::read_response(&plan, &rows, Some(respond::estimated_rows(&estimate)?))?)
+    let mut rows = ReadRows::new(&plan, attempt.response(if plan.single { 512 } else { 8192 }));
+    let estimate = if plan.count == Count::Estimated {
+        let estimate = render_estimate(&plan);
+        let ((), estimate) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &estimate))?;
+        Some(respond::estimated_rows(&estimate).map_err(RespondError::from)?)
+    } else {
+        fetch_into(attempt, &rendered, &mut rows).await?;
+        None
+    };
+    Ok(respond::read_response(&plan, rows.finish()?, estimate)?)
 }
 
 async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<RowsResponse, Failure> {
     let plan = plan_insert(&attempt.schema, attempt.table, request)?;
-    let rendered = render_insert(&plan);
+    let rendered = render_insert(&plan, attempt.max_returned_bytes());
     match attempt.executor.fetch(&rendered.statement).await {
-        Ok(rows) => Ok(respond::insert_response(&plan, &rows)?),
+        Ok(rows) => {
+            let response = respond::insert_response(&plan, &rows, attempt.response(512));
+            Ok(response.map_err(respond::unreported_write)?)
+        }
         Err(error) => {
             let invalid_value = diagnose::invalid_insert_value(attempt.executor, &error, &plan, request).await;
             Err(statement_failure(attempt, &rendered, error, invalid_value))
@@ -174,9 +205,13 @@ async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<Ro
 
 async fn update(attempt: &Attempt<'_>, request: &UpdateRequest<'_>) -> Result<RowsResponse, Failure> {
     let plan = plan_update(&attempt.schema, attempt.table, request)?;
-    let rendered = render_update(&plan);
+    let rendered = render_update(&plan, attempt.max_returned_bytes());
     match attempt.executor.fetch(&rendered.statement).await {
-        Ok(rows) => Ok(respond::change_response(&plan.change, &rows, EmptyOutput::EmptyRows)?),
+        Ok(rows) => {
+            let empty_output = EmptyOutput::EmptyRows;
+            let response = respond::change_response(&plan.change, &rows, empty_output, attempt.response(512));
+            Ok(response.map_err(respond::unreported_write)?)
+        }
         Err(error) => {
             let invalid_value = diagnose::invalid_update_value(attempt.executor, &error, &plan, request).await;
             Err(statement_failure(attempt, &rendered, error, invalid_value))
@@ -186,12 +221,19 @@ async fn update(attempt: &Attempt<'_>, request: &UpdateRequest<'_>) -> Result<Ro
 
 async fn delete(attempt: &Attempt<'_>, request: &DeleteRequest) -> Result<RowsResponse, Failure> {
     let plan = plan_delete(&attempt.schema, attempt.table, request)?;
-    let rows = fetch(attempt, &render_delete(&plan)).await?;
-    Ok(respond::change_response(&plan.change, &rows, EmptyOutput::CountOnly)?)
+    let rows = fetch(attempt, &render_delete(&plan, attempt.max_returned_bytes())).await?;
+    let response = respond::change_response(&plan.change, &rows, EmptyOutput::CountOnly, attempt.response(512));
+    Ok(response.map_err(respond::unreported_write)?)
 }
 
 async fn fetch(attempt: &Attempt<'_>, rendered: &Rendered<'_>) -> Result<Vec<Row>, Failure> {
-    let result = attempt.executor.fetch(&rendered.statement).await;
+    let mut rows = Vec::new();
+    fetch_into(attempt, rendered, &mut rows).await?;
+    Ok(rows)
+}
+
+async fn fetch_into(attempt: &Attempt<'_>, rendered: &Rendered<'_>, rows: &mut dyn RowSink) -> Result<(), Failure> {
+    let result = attempt.executor.fetch_into(&rendered.statement, rows).await;
     result.map_err(|error| statement_failure(attempt, rendered, error, None))
 }
 
@@ -208,6 +250,7 @@ fn statement_failure(
         table: attempt.table,
         origins: &rendered.origins,
         audience: attempt.executor.identity.audience(),
+        max_response_bytes: attempt.memory.max_response_bytes(),
     };
     let error = match invalid_value {
         Some(invalid_value) => invalid_value.with_cause(error),

@@ -1,144 +1,91 @@
 //! Last stage: builds the response body. The JSON that Postgres returns is copied unchanged.
 
-use std::{borrow::Cow, collections::BTreeMap, error::Error, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _};
 
 use anyhow::Context;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::value::RawValue;
-use tokio_postgres::{
-    Row,
-    types::{FromSql, Type},
-};
+use tokio_postgres::Row;
 
 use super::{
-    cursor,
-    json_rows::{self, Layout},
-    plan::{ChangePlan, Conflict, InsertGroup, InsertPlan, Keyset, ReadPlan, WriteOutput},
+    columns::{count_column, json_column},
+    json_rows,
+    json_values::InvalidValue,
+    plan::{ChangePlan, Conflict, InsertGroup, InsertPlan, ReadPlan, WriteOutput},
+    read_rows::Page,
     render::{MAX_RETURNED_ROWS, ResultShape, change_result_shape, insert_result_shape},
-    request::Count,
+};
+use crate::{
+    db::DbError,
+    error::{ApiError, Code},
+    http::{ResponseBuffer, ResponseError},
 };
 
 /// A successful response: status and JSON body.
 #[derive(Debug)]
 pub struct RowsResponse {
     pub status: StatusCode,
-    pub body: String,
+    pub body: ResponseBuffer,
 }
 
 impl IntoResponse for RowsResponse {
     fn into_response(self) -> Response {
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (self.status, content_type, self.body).into_response()
+        self.body.into_json_response(self.status)
     }
 }
 
-/// Builds `{"rows":[…],"page":{…}}`. `estimate` is the planner's number of rows, if the request asked for it.
-pub(super) fn read_response(plan: &ReadPlan<'_>, rows: &[Row], estimate: Option<u64>) -> anyhow::Result<RowsResponse> {
-    let page = if plan.single { single_page(plan, rows)? } else { array_page(plan, rows)? };
-    let mut body = String::with_capacity(page.rows.len() + 160);
-    body.push_str("{\"rows\":");
-    body.push_str(&page.rows);
+/// Completes `{"rows":[…],"page":{…}}`. `estimate` is the planner's number of rows, if the request asked for it.
+pub(super) fn read_response(
+    plan: &ReadPlan<'_>,
+    page: Page,
+    estimate: Option<u64>,
+) -> Result<RowsResponse, RespondError> {
+    let mut end = String::with_capacity(160);
     // Writing to a String can't fail.
-    let _ = write!(body, ",\"page\":{{\"limit\":{},\"offset\":{}", plan.limit, plan.offset);
+    let _ = write!(end, "],\"page\":{{\"limit\":{},\"offset\":{}", plan.limit, plan.offset);
     if plan.limit_capped {
-        body.push_str(",\"limitCapped\":true");
+        end.push_str(",\"limitCapped\":true");
     }
     let _ = match (page.has_more && plan.after.is_none(), plan.offset + plan.limit) {
-        (true, next) => write!(body, ",\"nextOffset\":{next}"),
-        (false, _) => write!(body, ",\"nextOffset\":null"),
+        (true, next) => write!(end, ",\"nextOffset\":{next}"),
+        (false, _) => write!(end, ",\"nextOffset\":null"),
     };
     let seen = plan.offset + page.row_count;
     // On the last page the total is known, unless the offset is beyond the last row.
     let is_last = !page.has_more && plan.after.is_none() && plan.limit > 0 && (page.row_count > 0 || plan.offset == 0);
     match (page.total, estimate) {
         (Some(total), _) => {
-            let _ = write!(body, ",\"total\":{total}");
+            let _ = write!(end, ",\"total\":{total}");
         }
         (None, Some(_)) if is_last => {
-            let _ = write!(body, ",\"total\":{seen}");
+            let _ = write!(end, ",\"total\":{seen}");
         }
         (None, Some(estimate)) => {
             let at_least = seen + u64::from(page.has_more);
-            let _ = write!(body, ",\"total\":{},\"totalIsEstimate\":true", estimate.max(at_least));
+            let _ = write!(end, ",\"total\":{},\"totalIsEstimate\":true", estimate.max(at_least));
         }
         (None, None) => {}
     }
     if plan.keyset.is_some() {
         let _ = match page.next_cursor {
-            Some(cursor) => write!(body, ",\"nextCursor\":\"{cursor}\""),
-            None => write!(body, ",\"nextCursor\":null"),
+            Some(cursor) => write!(end, ",\"nextCursor\":\"{cursor}\""),
+            None => write!(end, ",\"nextCursor\":null"),
         };
     }
-    body.push_str("}}");
+    end.push_str("}}");
+    let mut body = page.response;
+    body.push(end.as_bytes())?;
     Ok(RowsResponse { status: StatusCode::OK, body })
 }
 
-struct Page<'a> {
-    /// A JSON array.
-    rows: Cow<'a, str>,
-    row_count: u64,
-    has_more: bool,
-    total: Option<u64>,
-    next_cursor: Option<String>,
-}
-
-fn single_page<'a>(plan: &ReadPlan<'_>, rows: &'a [Row]) -> anyhow::Result<Page<'a>> {
-    let row_count = rows.len() as u64;
-    Ok(Page {
-        rows: Cow::Owned(row_array(rows)?),
-        row_count,
-        has_more: false,
-        total: (plan.count == Count::Exact).then_some(row_count),
-        next_cursor: None,
-    })
-}
-
-/// Reads the columns that [`render_read`](super::render::render_read) documents.
-fn array_page<'a>(plan: &ReadPlan<'_>, rows: &'a [Row]) -> anyhow::Result<Page<'a>> {
-    let row = rows.first().context("a read returned no row")?;
-    let array = json_column(row, 0)?.unwrap_or("[]");
-    let fetched = count_column(row, 1)?;
-    let mut next_column = 2;
-    let total = match plan.count {
-        Count::Exact => {
-            next_column += 1;
-            Some(count_column(row, 2)?)
-        }
-        Count::None | Count::Estimated => None,
-    };
-    let has_more = fetched > plan.limit;
-    let layout = if plan.line_per_row { Layout::LinePerRow } else { Layout::Any };
-    let array = if has_more { Cow::Owned(json_rows::without_last(array, layout)) } else { Cow::Borrowed(array) };
-    let next_cursor = match &plan.keyset {
-        Some(keyset) if has_more => next_cursor(keyset, &array, layout, |term| text_column(row, next_column + term))?,
-        _ => None,
-    };
-    Ok(Page { rows: array, row_count: fetched.min(plan.limit), has_more, total, next_cursor })
-}
-
-/// Builds the cursor of the last row in `array`. `term_text` returns the text of an order term that is not selected.
-fn next_cursor<'r>(
-    keyset: &Keyset<'_>,
-    array: &str,
-    layout: Layout,
-    term_text: impl Fn(usize) -> anyhow::Result<Option<Cow<'r, str>>>,
-) -> anyhow::Result<Option<String>> {
-    let Some(members) = &keyset.members else {
-        let texts = (0..keyset.terms).map(term_text).collect::<anyhow::Result<Vec<_>>>()?;
-        return Ok(cursor::encode_texts(&keyset.signature, texts));
-    };
-    let last = json_rows::last(array, layout).context("a full page has no last row")?;
-    let last: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(last).context("a row is not a JSON object")?;
-    let values: Option<Vec<&RawValue>> = members.iter().map(|member| last.get(*member).copied()).collect();
-    let values = values.context("a row lacks a selected member")?;
-    Ok(cursor::encode(&keyset.signature, &values))
-}
-
 /// Builds 201 `{"rows":[…],"count":n}`.
-pub(super) fn insert_response(plan: &InsertPlan<'_>, rows: &[Row]) -> anyhow::Result<RowsResponse> {
+pub(super) fn insert_response(
+    plan: &InsertPlan<'_>,
+    rows: &[Row],
+    body: ResponseBuffer,
+) -> Result<RowsResponse, RespondError> {
     let (array, count) = match (insert_result_shape(plan), &plan.output) {
         (ResultShape::RowPerWrite, WriteOutput::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
         (ResultShape::RowPerWrite, WriteOutput::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
@@ -147,13 +94,9 @@ pub(super) fn insert_response(plan: &InsertPlan<'_>, rows: &[Row]) -> anyhow::Re
             rows_in_request_order(&plan.groups, plan.conflict.as_ref(), row)?
         }
     };
-    let mut body = String::with_capacity(array.len() + 64);
-    let _ = write!(body, "{{\"rows\":{array},\"count\":{count}");
-    if let WriteOutput::Count { unreadable: true } = plan.output {
-        body.push_str(",\"returning\":\"minimal\"");
-    }
-    body.push('}');
-    Ok(RowsResponse { status: StatusCode::CREATED, body })
+    let is_unreadable = matches!(plan.output, WriteOutput::Count { unreadable: true });
+    let mark = if is_unreadable { ",\"returning\":\"minimal\"" } else { "" };
+    write_response(StatusCode::CREATED, body, Some(&array), &format!("\"count\":{count}{mark}}}"))
 }
 
 /// Merges the arrays of the groups, and returns the total number of rows.
@@ -208,7 +151,8 @@ pub(super) fn change_response(
     change: &ChangePlan<'_>,
     rows: &[Row],
     empty_output: EmptyOutput,
-) -> anyhow::Result<RowsResponse> {
+    body: ResponseBuffer,
+) -> Result<RowsResponse, RespondError> {
     let (array, count) = match (change_result_shape(change), &change.output) {
         (ResultShape::RowPerWrite, WriteOutput::Count { .. }) => (Cow::Borrowed("[]"), rows.len() as u64),
         (ResultShape::RowPerWrite, WriteOutput::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
@@ -217,18 +161,85 @@ pub(super) fn change_response(
             (Cow::Borrowed(json_column(row, 0)?.unwrap_or("[]")), count_column(row, 1)?)
         }
     };
-    let mut body = String::with_capacity(array.len() + 64);
-    let _ = match (&change.output, empty_output) {
-        (WriteOutput::Count { .. }, EmptyOutput::CountOnly) => write!(body, "{{\"count\":{count}"),
-        _ => write!(body, "{{\"rows\":{array},\"count\":{count}"),
+    let array = match (&change.output, empty_output) {
+        (WriteOutput::Count { .. }, EmptyOutput::CountOnly) => None,
+        _ => Some(&*array),
     };
-    match change.output {
-        WriteOutput::Count { unreadable: true } => body.push_str(",\"returning\":\"minimal\""),
-        WriteOutput::Rows(_) if count > MAX_RETURNED_ROWS => body.push_str(",\"rowsCapped\":true"),
-        WriteOutput::Count { .. } | WriteOutput::Rows(_) => {}
+    let mark = match change.output {
+        WriteOutput::Count { unreadable: true } => ",\"returning\":\"minimal\"",
+        WriteOutput::Rows(_) if count > MAX_RETURNED_ROWS => ",\"rowsCapped\":true",
+        WriteOutput::Count { .. } | WriteOutput::Rows(_) => "",
+    };
+    write_response(StatusCode::OK, body, array, &format!("\"count\":{count}{mark}}}"))
+}
+
+/// Builds the response of a write. `end` begins with the member after the rows.
+fn write_response(
+    status: StatusCode,
+    mut body: ResponseBuffer,
+    rows: Option<&str>,
+    end: &str,
+) -> Result<RowsResponse, RespondError> {
+    body.push(b"{")?;
+    if let Some(rows) = rows {
+        body.push(b"\"rows\":")?;
+        body.push(rows.as_bytes())?;
+        body.push(b",")?;
     }
-    body.push('}');
-    Ok(RowsResponse { status: StatusCode::OK, body })
+    body.push(end.as_bytes())?;
+    Ok(RowsResponse { status, body })
+}
+
+/// Why a response can't be built.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RespondError {
+    #[error("the response can't grow")]
+    Response(ResponseError),
+    /// The result does not have the expected columns.
+    #[error(transparent)]
+    Result(#[from] anyhow::Error),
+    /// A column of the result has another type than the schema says.
+    #[error("a column of the result has another type than the schema says")]
+    Stale,
+}
+
+impl From<InvalidValue> for RespondError {
+    fn from(error: InvalidValue) -> Self {
+        Self::Result(error.into())
+    }
+}
+
+impl From<ResponseError> for RespondError {
+    fn from(error: ResponseError) -> Self {
+        Self::Response(error)
+    }
+}
+
+impl From<RespondError> for ApiError {
+    fn from(error: RespondError) -> Self {
+        match error {
+            RespondError::Response(error) => error.into(),
+            RespondError::Result(cause) => Self::internal(cause),
+            RespondError::Stale => DbError::Stale.into(),
+        }
+    }
+}
+
+/// The error for a write that was carried out, but whose response can't be built.
+pub(super) fn unreported_write(error: RespondError) -> ApiError {
+    match error {
+        RespondError::Response(ResponseError::TooLarge(max)) => ApiError::new(
+            Code::ResponseTooLarge,
+            format!("The change was made, but its rows are larger than {max} bytes, the maximum size of a response."),
+        )
+        .with_hint("Do not send the request again. Read the rows you need with GET."),
+        RespondError::Response(ResponseError::MemoryFull) => ApiError::new(
+            Code::Overloaded,
+            "The change was made, but the server has no memory left for a response with its rows.",
+        )
+        .with_hint("Do not send the request again. Read the rows with GET."),
+        error @ (RespondError::Result(_) | RespondError::Stale) => ApiError::internal(error),
+    }
 }
 
 /// Reads the estimated number of rows from the result of `EXPLAIN (FORMAT JSON)`.
@@ -261,32 +272,4 @@ fn row_array(rows: &[Row]) -> anyhow::Result<String> {
     }
     array.push(']');
     Ok(array)
-}
-
-/// JSON as Postgres writes it. The binary and text formats of `json` are the same.
-struct JsonText<'a>(&'a str);
-
-impl<'a> FromSql<'a> for JsonText<'a> {
-    fn from_sql(_ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        Ok(Self(std::str::from_utf8(raw)?))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSON || *ty == Type::TEXT
-    }
-}
-
-fn json_column(row: &Row, position: usize) -> anyhow::Result<Option<&str>> {
-    let json: Option<JsonText<'_>> = row.try_get(position).context("a JSON column has another type")?;
-    Ok(json.map(|json| json.0))
-}
-
-fn text_column(row: &Row, position: usize) -> anyhow::Result<Option<Cow<'_, str>>> {
-    let text: Option<&str> = row.try_get(position).context("a text column has another type")?;
-    Ok(text.map(Cow::Borrowed))
-}
-
-fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
-    let count: i64 = row.try_get(position).context("a count column has another type")?;
-    Ok(count.unsigned_abs())
 }

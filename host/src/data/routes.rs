@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use api_types::{ErrorBody, Tables};
 
-use crate::{error::ApiResult, http::ApiJson, projects::Caller};
+use crate::{error::ApiResult, projects::Caller};
 
 use super::{
     DataService, RowsResponse,
@@ -24,8 +24,8 @@ use super::{
         (status = 503, body = ErrorBody, description = "The database can't be reached"),
     ),
 )]
-pub(crate) async fn list_tables(State(service): State<DataService>, caller: Caller) -> ApiResult<ApiJson<Tables>> {
-    service.tables(caller.identity()).await.map(ApiJson)
+pub(crate) async fn list_tables(State(service): State<DataService>, caller: Caller) -> ApiResult<RowsResponse> {
+    service.list_tables(caller.identity()).await
 }
 
 /// List rows
@@ -65,6 +65,8 @@ pub(crate) async fn list_tables(State(service): State<DataService>, caller: Call
         (status = 403, body = ErrorBody, description = "The key may not read the table or a column"),
         (status = 404, body = ErrorBody, description = "`unknown_table`: the table does not exist, or the key can't \
             access it"),
+        (status = 422, body = ErrorBody, description = "`response_too_large`: select fewer columns, or set a smaller \
+            `limit`"),
         (status = 504, body = ErrorBody, description = "The query exceeded its time limit"),
     ),
 )]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
-    http::ApiPath,
+    http::{ApiPath, Recipient},
     projects::{AdminProject, Caller},
 };
 
@@ -55,6 +55,7 @@ impl RowsCaller for Caller {
             project: &self.project.id,
             role: self.db_role(),
             claims: self.user.as_ref().map(|user| user.json.as_str()),
+            recipient: Recipient::Project(&self.project.id),
         }
     }
 }
@@ -62,7 +63,7 @@ impl RowsCaller for Caller {
 /// The owner: the role of the secret key, which bypasses row-level security.
 impl RowsCaller for AdminProject {
     fn identity(&self) -> Identity<'_> {
-        Identity { project: &self.0.id, role: DbRole::App, claims: None }
+        Identity { project: &self.0.id, role: DbRole::App, claims: None, recipient: Recipient::Owner }
     }
 }
 

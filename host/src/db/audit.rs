@@ -1,9 +1,17 @@
 //! Writes and prunes `audit_logs`, the record of who changed what. `admin::audit` reads it.
+//!
+//! No change lacks its entry, even if the process is killed: the entry is written in the change's own transaction
+//! ([`record`]), or before the change and completed afterwards ([`begin`], [`recorded`]).
+
+use std::collections::BTreeSet;
 
 use api_types::AuditResult;
+use parking_lot::Mutex;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
+
+use super::platform::retry_stale;
 
 /// An entry to write. Its id and time are set when it is written.
 #[derive(Debug, Clone)]
@@ -40,14 +48,119 @@ impl NewAuditEntry {
     }
 }
 
-/// Writes the entry.
-pub async fn record(pool: &PgPool, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
+/// Writes the entry. Within a transaction, the entry is written if and only if the transaction's changes are.
+pub async fn record(db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
+    insert(db, Uuid::now_v7(), entry, IsPending(false)).await
+}
+
+/// An entry that was written before its change. Its outcome is unknown until [`Self::complete`] adds it.
+#[derive(Debug)]
+#[must_use = "the entry's outcome stays unknown until it is completed"]
+pub struct Intent {
+    id: Uuid,
+}
+
+/// Entries of changes that this process is making. They are not listed yet.
+static IN_PROGRESS: Mutex<BTreeSet<Uuid>> = Mutex::new(BTreeSet::new());
+
+/// Returns the ids of the entries whose change this process is making.
+pub fn in_progress() -> Vec<Uuid> {
+    IN_PROGRESS.lock().iter().copied().collect()
+}
+
+impl Intent {
+    fn new() -> Self {
+        let id = Uuid::now_v7();
+        IN_PROGRESS.lock().insert(id);
+        Self { id }
+    }
+}
+
+impl Drop for Intent {
+    fn drop(&mut self) {
+        IN_PROGRESS.lock().remove(&self.id);
+    }
+}
+
+/// Writes the entry of a change that is about to be made. When this returns, the entry is durable.
+pub async fn begin(db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<Intent, sqlx::Error> {
+    let mut entry = entry.clone();
+    // What an older version shows: it doesn't know pending entries.
+    entry.result = AuditResult::Failed;
+    if let Value::Object(details) = &mut entry.details {
+        details.insert("interrupted".to_owned(), true.into());
+    }
+    let intent = Intent::new();
+    insert(db, intent.id, &entry, IsPending(true)).await?;
+    Ok(intent)
+}
+
+impl Intent {
+    /// Replaces the entry with one that has the outcome.
+    pub async fn complete(&self, db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE audit_logs SET pending = false, actor = $2, project_id = $3, target = $4, result = $5, status = $6,
+                 details = $7
+             WHERE id = $1",
+        )
+        .bind(self.id)
+        .bind(&entry.actor)
+        .bind(&entry.project_id)
+        .bind(&entry.target)
+        .bind(entry.result)
+        .bind(entry.status.map(i32::from))
+        .bind(&entry.details)
+        .execute(db)
+        .await
+        .map(drop)
+    }
+
+    /// Removes the entry of a change that was refused.
+    pub async fn discard(self, db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM audit_logs WHERE id = $1 AND pending").bind(self.id).execute(db).await.map(drop)
+    }
+
+    /// Like [`Self::complete`]. A failure is logged and counted; the outcome then stays unknown.
+    pub async fn complete_or_log(&self, pool: &PgPool, entry: &NewAuditEntry) {
+        if let Err(error) = retry_stale(|| self.complete(pool, entry)).await {
+            log_failure(&error, entry);
+        }
+    }
+}
+
+/// Makes a change between writing its entry and completing it. `change` may add to the entry; without an error its
+/// result is `success`.
+///
+/// # Errors
+/// Returns the error of `change`. Returns the database's error, and makes no change, if the entry can't be written.
+pub async fn recorded<T, E: From<sqlx::Error>>(
+    pool: &PgPool,
+    mut entry: NewAuditEntry,
+    change: impl AsyncFnOnce(&mut NewAuditEntry) -> Result<T, E>,
+) -> Result<T, E> {
+    let intent = begin(pool, &entry).await?;
+    let outcome = change(&mut entry).await;
+    if outcome.is_err() {
+        entry.result = AuditResult::Failed;
+    }
+    intent.complete_or_log(pool, &entry).await;
+    outcome
+}
+
+struct IsPending(bool);
+
+async fn insert(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    entry: &NewAuditEntry,
+    IsPending(pending): IsPending,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_logs
-             (id, actor, action, project_id, target, address, result, status, request_id, details)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             (id, actor, action, project_id, target, address, result, status, request_id, details, pending)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
-    .bind(Uuid::now_v7())
+    .bind(id)
     .bind(&entry.actor)
     .bind(&entry.action)
     .bind(&entry.project_id)
@@ -57,19 +170,24 @@ pub async fn record(pool: &PgPool, entry: &NewAuditEntry) -> Result<(), sqlx::Er
     .bind(entry.status.map(i32::from))
     .bind(&entry.request_id)
     .bind(&entry.details)
-    .execute(pool)
-    .await?;
-    Ok(())
+    .bind(pending)
+    .execute(db)
+    .await
+    .map(drop)
 }
 
 /// Writes the entry. A failure is logged and counted in `atlashub_audit_failures_total`, for callers whose action must
 /// not fail with it.
 pub async fn record_or_log(pool: &PgPool, entry: &NewAuditEntry) {
     if let Err(error) = record(pool, entry).await {
-        metrics::counter!("atlashub_audit_failures_total").increment(1);
-        tracing::error!(%error, actor = entry.actor, action = entry.action, project = entry.project_id,
-            target = entry.target, result = entry.result.as_str(), "an audit entry could not be written");
+        log_failure(&error, entry);
     }
+}
+
+fn log_failure(error: &sqlx::Error, entry: &NewAuditEntry) {
+    metrics::counter!("atlashub_audit_failures_total").increment(1);
+    tracing::error!(%error, actor = entry.actor, action = entry.action, project = entry.project_id,
+        target = entry.target, result = entry.result.as_str(), "an audit entry could not be written");
 }
 
 /// Removes up to `limit` entries older than `days`, oldest first. Returns the number of removed entries.

@@ -1,10 +1,19 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use tokio_postgres::{Config, config::SslMode, error::SqlState, tls::MakeTlsConnect};
+use tokio_postgres::{
+    Config,
+    config::{SslMode, SslNegotiation},
+    error::SqlState,
+    tls::MakeTlsConnect,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{DbError, DbRole, driver::ConnectionDriver};
+use super::{
+    DbError, DbRole,
+    driver::ConnectionDriver,
+    message_guard::{Guarded, Plain},
+};
 use crate::{config::Secret, error::describe_cause};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,6 +36,8 @@ pub struct ServerAddress {
     host: String,
     port: u16,
     root_certificates: Option<String>,
+    /// Maximum size of a row that connections receive.
+    max_row_bytes: usize,
 }
 
 /// User, password and database of a connection.
@@ -97,7 +108,11 @@ impl ServerAddress {
                 Some(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
             }
             _ => {
-                config.ssl_mode(SslMode::Disable);
+                // Without TLS as well, the library connects through a connector, so that `message_guard` applies.
+                // "Direct" means that it does not ask the server for TLS first.
+                let is_tcp = !host.starts_with('/');
+                config.ssl_mode(if is_tcp { SslMode::Require } else { SslMode::Disable });
+                config.ssl_negotiation(if is_tcp { SslNegotiation::Direct } else { SslNegotiation::Postgres });
                 None
             }
         };
@@ -106,7 +121,17 @@ impl ServerAddress {
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(60))
             .tcp_user_timeout(Duration::from_secs(30));
-        Ok(Self { config, tls, host, port, root_certificates })
+        Ok(Self { config, tls, host, port, root_certificates, max_row_bytes: usize::MAX })
+    }
+
+    /// Sets the maximum size of a row that connections receive. A larger one is replaced by an error. Does not apply to
+    /// Unix sockets.
+    pub(super) fn with_max_row_bytes(self, max_row_bytes: usize) -> Self {
+        Self { max_row_bytes, ..self }
+    }
+
+    fn guarded<C>(&self, connector: C) -> Guarded<C> {
+        Guarded { connector, max_row_bytes: self.max_row_bytes }
     }
 
     /// Returns host, port and TLS settings as environment variables of libpq. `major` is the program's version.
@@ -191,8 +216,8 @@ impl ServerAddress {
             config.password(password.expose());
         }
         match &self.tls {
-            Some(tls) => Self::spawn(&config, tls.clone(), driver).await,
-            None => Self::spawn(&config, tokio_postgres::NoTls, driver).await,
+            Some(tls) => Self::spawn(&config, self.guarded(tls.clone()), driver).await,
+            None => Self::spawn(&config, self.guarded(Plain), driver).await,
         }
     }
 
@@ -221,7 +246,7 @@ impl ServerAddress {
         let cancelling = async {
             match &self.tls {
                 Some(tls) => token.cancel_query(tls.clone()).await,
-                None => token.cancel_query(tokio_postgres::NoTls).await,
+                None => token.cancel_query(Plain).await,
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, cancelling).await {

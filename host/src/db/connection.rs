@@ -1,5 +1,6 @@
 use std::{
     num::NonZeroUsize,
+    pin::pin,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -9,9 +10,11 @@ use std::{
 
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
-use tokio_postgres::{Client, Row, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::{DbError, Statement, TextParam, error::is_in_function};
+use super::{
+    DbError, RowSink, ServerAddress, Statement, TextParam, error::is_in_function, message_guard::is_row_too_large,
+};
 
 /// A connection is retired if a caller stops waiting for a statement that has run for longer than this.
 const RETIRE_AFTER_MS: u64 = 250;
@@ -43,6 +46,8 @@ pub(super) struct Connection {
     retired: AtomicBool,
     /// Whether a statement ran alone on it. Functions that ran may remember types.
     ran_alone: AtomicBool,
+    /// Whether a statement was cancelled because its rows were not received to the end.
+    interrupted: AtomicBool,
 }
 
 impl Connection {
@@ -55,12 +60,27 @@ impl Connection {
             opened_at: Instant::now(),
             retired: AtomicBool::new(false),
             ran_alone: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
         }
     }
 
     /// Returns whether the connection can run another statement.
     pub(super) fn is_usable(&self) -> bool {
         !self.client.is_closed() && !self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Ends the statement that Postgres runs, because nobody reads the rest of its rows. Postgres may already run a
+    /// later statement, so [`Self::was_interrupted`] applies to all of them. No new statement uses the connection.
+    pub(super) fn interrupt(&self, server: &ServerAddress) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.interrupted.store(true, Ordering::Relaxed);
+        let (server, token) = (server.clone(), self.client.cancel_token());
+        tokio::spawn(async move { server.cancel(token).await });
+    }
+
+    /// Returns whether a statement that was cancelled on this connection may have been so in place of another one.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -85,12 +105,12 @@ impl Connection {
     ///
     /// If Postgres rejects a statement that was prepared before a change of the schema, it is prepared and run once
     /// more: an error undoes the whole statement, so nothing is changed twice.
-    pub(super) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>, DbError> {
+    pub(super) async fn fetch(&self, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
         let in_flight = InFlight::begin(self);
-        let result = match self.prepare_and_run(statement).await {
+        let result = match self.prepare_and_run(statement, rows).await {
             Attempt { is_stale: true, .. } => {
                 self.statements().pop(&statement.text);
-                self.prepare_and_run(statement).await.result
+                self.prepare_and_run(statement, rows).await.result
             }
             attempt => attempt.result,
         };
@@ -98,9 +118,9 @@ impl Connection {
         result
     }
 
-    async fn prepare_and_run(&self, statement: &Statement) -> Attempt {
+    async fn prepare_and_run(&self, statement: &Statement, rows: &mut dyn RowSink) -> Attempt {
         match self.prepare(statement).await {
-            Ok(prepared) => self.attempt(&prepared, statement).await,
+            Ok(prepared) => self.attempt(&prepared, statement, rows).await,
             Err(error) => Attempt { result: Err(error), is_stale: false },
         }
     }
@@ -109,7 +129,12 @@ impl Connection {
     /// that sets them.
     ///
     /// If the statement may run the project's code, the session is reset in the same round trip.
-    pub(super) async fn fetch_alone(&self, claims: Option<&str>, statement: &Statement) -> Outcome {
+    pub(super) async fn fetch_alone(
+        &self,
+        claims: Option<&str>,
+        statement: &Statement,
+        rows: &mut dyn RowSink,
+    ) -> Outcome {
         let ran_before = self.ran_alone.swap(true, Ordering::Relaxed);
         // Everything is prepared first, so that what follows is sent together.
         let prepared = match claims {
@@ -123,23 +148,30 @@ impl Connection {
         };
         let run = async {
             match prepared {
-                Ok((prepared, None)) => self.attempt(&prepared, statement).await,
+                Ok((prepared, None)) => self.attempt(&prepared, statement, rows).await,
                 Ok((prepared, Some((prepared_claims, set_claims)))) => {
-                    self.attempt_with_claims(&prepared_claims, &set_claims, &prepared, statement).await
+                    self.attempt_with_claims(&prepared_claims, &set_claims, &prepared, statement, rows).await
                 }
                 Err(error) => Attempt { is_stale: is_unknown_statement(&error), result: Err(error) },
             }
         };
-        if !statement.runs_project_code {
-            return Outcome { attempt: run.await, is_clean: true };
-        }
-        let (mut attempt, is_clean) = tokio::join!(biased; run, self.reset());
-        attempt.is_stale |= ran_before && attempt.result.as_ref().is_err_and(is_stale_oid);
+        // If the statement ended early, nothing of what follows has a result yet.
+        let run = async {
+            let attempt = run.await;
+            if attempt.ended_early() { Err(attempt) } else { Ok(attempt) }
+        };
+        let reset = async { Ok(!statement.runs_project_code || self.reset().await) };
+        let (mut attempt, is_clean) = match tokio::try_join!(biased; run, reset) {
+            Ok(results) => results,
+            Err(attempt) => return Outcome { attempt, is_clean: false },
+        };
+        let may_remember = statement.runs_project_code && ran_before;
+        attempt.is_stale |= may_remember && attempt.result.as_ref().is_err_and(is_stale_oid);
         Outcome { attempt, is_clean }
     }
 
-    async fn attempt(&self, prepared: &Prepared, statement: &Statement) -> Attempt {
-        let result = self.run(prepared, statement).await;
+    async fn attempt(&self, prepared: &Prepared, statement: &Statement, rows: &mut dyn RowSink) -> Attempt {
+        let result = self.run(prepared, statement, rows).await;
         Attempt { is_stale: result.as_ref().is_err_and(|error| prepared.is_stale(error)), result }
     }
 
@@ -151,17 +183,29 @@ impl Connection {
         set_claims: &Statement,
         prepared: &Prepared,
         statement: &Statement,
+        rows: &mut dyn RowSink,
     ) -> Attempt {
-        let (begin, set, result, commit) = tokio::join!(
+        let mut no_rows = Vec::new();
+        let run = async {
+            match self.run(prepared, statement, rows).await {
+                Err(error) if error.ends_early() => Err(error),
+                result => Ok(result),
+            }
+        };
+        let results = tokio::try_join!(
             biased;
-            self.client.batch_execute("BEGIN"),
-            self.run(prepared_claims, set_claims),
-            self.run(prepared, statement),
-            self.client.batch_execute("COMMIT"),
+            async { Ok(self.client.batch_execute("BEGIN").await) },
+            async { Ok(self.run(prepared_claims, set_claims, &mut no_rows).await) },
+            run,
+            async { Ok(self.client.batch_execute("COMMIT").await) },
         );
+        let (begin, set, result, commit) = match results {
+            Ok(results) => results,
+            Err(error) => return Attempt { result: Err(error), is_stale: false },
+        };
         let is_stale = result.as_ref().is_err_and(|error| prepared.is_stale(error));
         let result = match (begin, set, result, commit) {
-            (Ok(()), Ok(_), Ok(rows), Ok(())) => Ok(rows),
+            (Ok(()), Ok(()), Ok(()), Ok(())) => Ok(()),
             (_, _, Err(error), _) | (_, Err(error), ..) => Err(error),
             (Err(error), ..) | (.., Err(error)) => Err(error.into()),
         };
@@ -192,11 +236,19 @@ impl Connection {
         Ok(Prepared { statement: prepared, is_cached: false })
     }
 
-    async fn run(&self, prepared: &Prepared, statement: &Statement) -> Result<Vec<Row>, DbError> {
-        use futures_util::TryStreamExt;
+    async fn run(&self, prepared: &Prepared, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
+        use futures_util::StreamExt;
+        rows.clear();
         let params = statement.params.iter().map(|param| TextParam(param.as_deref()));
-        let rows = self.client.query_raw(&prepared.statement, params).await?;
-        Ok(rows.try_collect().await?)
+        let mut stream = pin!(self.client.query_raw(&prepared.statement, params).await?);
+        while let Some(row) = stream.next().await {
+            match row {
+                Ok(row) => rows.add(row)?,
+                Err(error) if is_row_too_large(&error) => return Err(DbError::RowTooLarge),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn statements(&self) -> MutexGuard<'_, LruCache<Arc<str>, tokio_postgres::Statement>> {
@@ -206,9 +258,16 @@ impl Connection {
 
 /// One try at a statement.
 pub(super) struct Attempt {
-    pub(super) result: Result<Vec<Row>, DbError>,
+    pub(super) result: Result<(), DbError>,
     /// Whether the error may be due to what the session remembers of an earlier schema. Nothing was changed.
     pub(super) is_stale: bool,
+}
+
+impl Attempt {
+    /// Returns whether the statement may still run, because its further rows are not received.
+    pub(super) fn ended_early(&self) -> bool {
+        self.result.as_ref().is_err_and(DbError::ends_early)
+    }
 }
 
 /// What a statement did on a connection of its own.

@@ -13,6 +13,8 @@ use crate::error::describe_cause;
 
 /// Notices kept per connection; the oldest are dropped first.
 const MAX_NOTICES: usize = 100;
+/// Bytes of a notice's text that are kept.
+const MAX_NOTICE_BYTES: usize = 4096;
 
 /// A message that Postgres sends in addition to the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,5 +79,10 @@ fn keep_notice(notices: &Notices, notice: &tokio_postgres::error::DbError) {
     if notices.len() == MAX_NOTICES {
         notices.pop_front();
     }
-    notices.push_back(Notice { severity: notice.severity().to_owned(), message: notice.message().to_owned() });
+    let text = notice.message();
+    let message = match text.get(..text.floor_char_boundary(MAX_NOTICE_BYTES)) {
+        Some(beginning) if beginning.len() < text.len() => format!("{beginning}…"),
+        _ => text.to_owned(),
+    };
+    notices.push_back(Notice { severity: notice.severity().to_owned(), message });
 }

@@ -19,12 +19,29 @@ pub enum DbError {
     /// The statement exceeded its timeout and was cancelled.
     #[error("the statement exceeded its timeout")]
     Timeout,
+    /// A row is larger than a response may be.
+    #[error("a row is larger than a response may be")]
+    RowTooLarge,
+    /// The statement was cancelled in place of another one on its connection.
+    #[error("the statement was cancelled in place of another one")]
+    Interrupted,
+    /// A column of the result has another type than the receiver of the rows knows. Nothing was changed.
+    #[error("a column of the result has an unknown type")]
+    Stale,
+    /// The receiver of the rows can't take them.
+    #[error("the rows can't be received: {0}")]
+    Refused(ApiError),
     /// The project is deleted or being deleted.
     #[error("the project doesn't exist any more")]
     Gone,
 }
 
 impl DbError {
+    /// Returns whether the statement may still run, because its further rows are not received.
+    pub(super) fn ends_early(&self) -> bool {
+        matches!(self, Self::RowTooLarge | Self::Refused(_) | Self::Stale)
+    }
+
     /// Returns SQLSTATE and message if Postgres rejected the statement.
     pub fn as_db_error(&self) -> Option<&tokio_postgres::error::DbError> {
         match self {
@@ -50,11 +67,20 @@ impl From<DbError> for ApiError {
                 _ => Self::unavailable("The project's database", error),
             },
             DbError::Unreachable(cause) => Self::unavailable("The project's database", cause),
-            DbError::Overloaded => Self::new(Code::Overloaded, "No database connection became free in time.")
-                .with_hint("Retry after a second.")
-                .with_retry_after(Duration::from_secs(1)),
+            DbError::Overloaded | DbError::Interrupted => {
+                Self::new(Code::Overloaded, "No database connection became free in time.")
+                    .with_hint("Retry after a second.")
+                    .with_retry_after(Duration::from_secs(1))
+            }
             DbError::Timeout => Self::new(Code::Timeout, "The statement exceeded its timeout and was cancelled.")
                 .with_hint("Request fewer rows, or add an index for the filter."),
+            DbError::RowTooLarge => {
+                Self::new(Code::ResponseTooLarge, "The response would be larger than the maximum size of a response.")
+                    .with_hint("Request fewer items at once.")
+            }
+            DbError::Stale => Self::new(Code::Conflict, "The definition of the table changed while the request ran.")
+                .with_hint("Send the request again."),
+            DbError::Refused(error) => error,
             DbError::Gone => Self::not_found("project"),
         }
     }

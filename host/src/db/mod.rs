@@ -4,19 +4,20 @@
 //! Code above this folder doesn't know how many connections are open or how statements share them.
 //!
 //! In reading order:
-//! - Vocabulary: `statement`, `database_name`, `error`.
+//! - Vocabulary: `statement`, `rows`, `database_name`, `error`.
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
 //!   `dedicated_connection`, `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
-//!   `session_settings`, `driver` (its task), `connection` (runs statements, pipelined or alone), `checkout` (one
-//!   reserved for a statement), `exclusive` (one for a single caller), `pool` (per project and role), `pools` (all of
-//!   them, under one budget).
+//!   `session_settings`, `message_guard` (keeps large rows out of memory), `driver` (its task), `connection` (runs
+//!   statements, pipelined or alone), `failure` (of a statement), `checkout` (one reserved for a statement),
+//!   `exclusive` (one for a single caller), `pool` (per project and role), `pools` (all of them, under one budget).
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
 //! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and who may run it (`projects::Caller`).
 
 mod database_name;
 mod error;
+mod rows;
 mod statement;
 
 pub mod audit;
@@ -31,6 +32,8 @@ mod connect;
 mod connection;
 mod driver;
 mod exclusive;
+mod failure;
+mod message_guard;
 mod pool;
 mod pools;
 mod session_settings;
@@ -46,5 +49,7 @@ pub use dedicated_connection::DedicatedConnection;
 pub use driver::Notice;
 pub use error::{DbError, is_in_function};
 pub use exclusive::ExclusiveClient;
+pub use message_guard::is_row_too_large;
 pub use pools::{PoolLimits, ProjectPools};
+pub use rows::RowSink;
 pub use statement::{DbRole, Statement, TextParam};

@@ -24,6 +24,25 @@ pub fn connect(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
+/// Creates a pool for the calls of plugins, which the platform's own work does not use. Its callers are limited and may
+/// wait longer for a connection than a request may.
+///
+/// # Errors
+/// Fails if the URL is invalid.
+pub fn connect_for_plugins(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("atlashub plugins")
+        .options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "60000")]);
+    Ok(PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(Duration::from_secs(30))
+        // Waiting is expected, and must not fill the log.
+        .acquire_slow_threshold(Duration::from_secs(30))
+        .idle_timeout(Duration::from_secs(60))
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
 /// Runs a query, and retries it once if its connection was lost, for example while it was idle.
 pub async fn retry_stale<T, F>(mut query: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where

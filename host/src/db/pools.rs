@@ -11,11 +11,12 @@ use tokio::{
 use tokio_postgres::{Row, error::SqlState};
 
 use super::{
-    Availability, Credentials, DbError, DbRole, ExclusiveClient, ServerAddress, Statement,
+    Availability, Credentials, DbError, DbRole, ExclusiveClient, RowSink, ServerAddress, Statement,
     checkout::Checkout,
     connect::{Login, LoginError},
     connection::Connection,
     driver::{ConnectionDriver, Notices},
+    failure::{as_unreachable, is_cancelled, is_connection_lost},
     pool::{Choice, Pool},
     session_settings,
 };
@@ -34,6 +35,8 @@ pub struct PoolLimits {
     /// Maximum number of connections per project and role.
     pub size: usize,
     pub statement_timeout: Duration,
+    /// Maximum size of a row. Larger ones are not received.
+    pub max_row_bytes: usize,
 }
 
 /// Connections to projects' databases. They are opened when needed, closed when idle, and never exceed the budget.
@@ -63,7 +66,7 @@ impl ProjectPools {
         limits: PoolLimits,
     ) -> Self {
         let inner = Arc::new(Inner {
-            server,
+            server: server.with_max_row_bytes(limits.max_row_bytes),
             availability,
             credentials,
             limits,
@@ -79,27 +82,45 @@ impl ProjectPools {
     /// Statements share connections, except those that are `heavy` or may run code of the project. A read is retried
     /// once if its connection was lost.
     pub async fn fetch(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
-        if statement.heavy || statement.runs_project_code {
-            retry_lost(statement, || self.fetch_alone(project, role, None, statement)).await
-        } else {
-            retry_lost(statement, || self.fetch_shared(project, role, statement)).await
-        }
+        let mut rows = Vec::new();
+        self.fetch_into(project, role, None, statement, &mut rows).await?;
+        Ok(rows)
     }
 
-    /// Runs one statement in a transaction that sets a signed-in user's claims, in one round trip, on a connection that
-    /// no other statement uses meanwhile. A read is retried once if its connection was lost.
-    pub async fn fetch_with_claims(
+    /// As [`Self::fetch`], but passes each row on as it arrives. With a signed-in user's claims, the statement runs in
+    /// a transaction that sets them, still in one round trip, on a connection that no other statement uses meanwhile.
+    pub async fn fetch_into(
         &self,
         project: &str,
         role: DbRole,
-        claims_json: &str,
+        claims: Option<&str>,
         statement: &Statement,
-    ) -> Result<Vec<Row>, DbError> {
-        let fetch = || self.fetch_alone(project, role, Some(claims_json), statement);
-        retry_lost(statement, fetch).await
+        rows: &mut dyn RowSink,
+    ) -> Result<(), DbError> {
+        let is_alone = statement.heavy || statement.runs_project_code || claims.is_some();
+        let result = match is_alone {
+            true => self.fetch_alone(project, role, claims, statement, rows).await,
+            false => self.fetch_shared(project, role, statement, rows).await,
+        };
+        let result = match result {
+            // An error undoes the whole statement, so it can run again.
+            Err(DbError::Interrupted) => self.fetch_alone(project, role, claims, statement, rows).await,
+            Err(error) if !statement.writes && is_connection_lost(&error) => match is_alone {
+                true => self.fetch_alone(project, role, claims, statement, rows).await,
+                false => self.fetch_shared(project, role, statement, rows).await,
+            },
+            result => result,
+        };
+        as_unreachable(result)
     }
 
-    async fn fetch_shared(&self, project: &str, role: DbRole, statement: &Statement) -> Result<Vec<Row>, DbError> {
+    async fn fetch_shared(
+        &self,
+        project: &str,
+        role: DbRole,
+        statement: &Statement,
+        rows: &mut dyn RowSink,
+    ) -> Result<(), DbError> {
         let pools = self.pools_of(project);
         let pool = &pools[role as usize];
         let connection = match pool.choose(statement.writes) {
@@ -120,7 +141,16 @@ impl ProjectPools {
                 }
             }
         };
-        connection.fetch(statement).await
+        match connection.fetch(statement, rows).await {
+            Err(error) if error.ends_early() => {
+                connection.interrupt(&self.inner.server);
+                Err(error)
+            }
+            Err(DbError::Postgres(error)) if is_cancelled(&error) && connection.was_interrupted() => {
+                Err(DbError::Interrupted)
+            }
+            result => result,
+        }
     }
 
     /// Runs a statement on a connection that no other statement uses meanwhile. If the session's knowledge of the
@@ -131,17 +161,20 @@ impl ProjectPools {
         role: DbRole,
         claims: Option<&str>,
         statement: &Statement,
-    ) -> Result<Vec<Row>, DbError> {
+        rows: &mut dyn RowSink,
+    ) -> Result<(), DbError> {
         let pools = self.pools_of(project);
         let pool = &pools[role as usize];
         let mut checkout = self.check_out(project, role, pool).await?;
-        let mut outcome = checkout.connection()?.fetch_alone(claims, statement).await;
+        let mut outcome = checkout.connection()?.fetch_alone(claims, statement, rows).await;
         if outcome.attempt.is_stale {
             checkout.close();
             checkout.replace(self.open(project, role, pool).await?);
-            outcome = checkout.connection()?.fetch_alone(claims, statement).await;
+            outcome = checkout.connection()?.fetch_alone(claims, statement, rows).await;
         }
-        if outcome.is_clean {
+        if outcome.attempt.ended_early() {
+            drop(checkout);
+        } else if outcome.is_clean {
             checkout.put_back();
         } else {
             checkout.close();
@@ -324,43 +357,6 @@ fn connect_error(error: LoginError) -> DbError {
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => DbError::Overloaded,
         Some(code) if *code == SqlState::INVALID_CATALOG_NAME => DbError::Gone,
         _ => DbError::Unreachable(error.into()),
-    }
-}
-
-/// Runs a statement. A read is run once more if its connection was lost.
-async fn retry_lost<F>(statement: &Statement, fetch: impl Fn() -> F) -> Result<Vec<Row>, DbError>
-where
-    F: Future<Output = Result<Vec<Row>, DbError>>,
-{
-    match fetch().await {
-        Err(error) if !statement.writes && is_connection_lost(&error) => as_unreachable(fetch().await),
-        result => as_unreachable(result),
-    }
-}
-
-/// Returns whether the connection was lost before a response arrived. The statement may or may not have run.
-fn is_connection_lost(error: &DbError) -> bool {
-    matches!(error, DbError::Postgres(error) if ends_connection(error))
-}
-
-fn ends_connection(error: &tokio_postgres::Error) -> bool {
-    match error.code() {
-        // Class 57P: the server shut the session down.
-        Some(code) => code.code().starts_with("57P"),
-        // Without a code, the socket is broken or the client is closed.
-        None => {
-            error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
-        }
-    }
-}
-
-fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError> {
-    match result {
-        Err(DbError::Postgres(error)) if error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED) => {
-            Err(DbError::Timeout)
-        }
-        Err(DbError::Postgres(error)) if ends_connection(&error) => Err(DbError::Unreachable(error.into())),
-        result => result,
     }
 }
 

@@ -54,9 +54,23 @@ impl EmbeddedSecret {
         }
     }
 
+    fn is_empty(self, data_folder: &DataFolder) -> bool {
+        fs::read_to_string(self.file(data_folder)).is_ok_and(|text| text.trim().is_empty())
+    }
+
+    /// Returns whether a new value can replace a lost one: nothing stored depends on it, or nothing is stored yet.
+    fn is_replaceable(self, data_folder: &DataFolder) -> bool {
+        match self {
+            Self::AdminToken | Self::StoreSecretKey => true,
+            Self::MasterKey | Self::PostgresPassword => !data_folder.join("postgres/cluster").exists(),
+        }
+    }
+
     /// Reads the secret, or generates it and writes it to disk.
     pub fn read_or_create(self, data_folder: &DataFolder) -> Result<Secret, EmbeddedError> {
-        if let Some(secret) = self.read(data_folder)? {
+        if !(self.is_empty(data_folder) && self.is_replaceable(data_folder))
+            && let Some(secret) = self.read(data_folder)?
+        {
             return Ok(secret);
         }
         data_folder.private_folder("secrets")?;
@@ -96,11 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn empty_secret_file_is_an_error() {
+    fn empty_secret_file_is_an_error_unless_the_secret_can_be_replaced() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::create(root.path()).unwrap();
-        EmbeddedSecret::MasterKey.read_or_create(&folder).unwrap();
-        fs::write(EmbeddedSecret::MasterKey.file(&folder), "").unwrap();
-        assert!(EmbeddedSecret::MasterKey.read_or_create(&folder).is_err());
+        let empty = |secret: EmbeddedSecret| {
+            secret.read_or_create(&folder).unwrap();
+            fs::write(secret.file(&folder), "").unwrap();
+            secret.read_or_create(&folder)
+        };
+        empty(EmbeddedSecret::MasterKey).expect("nothing is encrypted yet");
+        fs::create_dir_all(folder.join("postgres/cluster")).unwrap();
+        assert!(empty(EmbeddedSecret::MasterKey).is_err());
+        assert!(empty(EmbeddedSecret::PostgresPassword).is_err());
+        empty(EmbeddedSecret::AdminToken).expect("nothing depends on it");
     }
 }

@@ -53,6 +53,7 @@ codes! {
     UnknownTable "unknown_table" 404 "There is no such table, or the caller may not see it.";
     ObjectNotFound "object_not_found" 404 "There is no such object.";
     MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
+    RequestTimeout "request_timeout" 408 "The headers or the body of the request arrived too slowly.";
     Conflict "conflict" 409 "The change conflicts with the current state; the message says how.";
     UniqueViolation "unique_violation" 409 "A row with this value exists already.";
     ForeignKeyViolation "foreign_key_violation" 409 "The row is referenced, or references a row that does not exist.";
@@ -63,15 +64,21 @@ codes! {
     PreconditionFailed "precondition_failed" 412 "The resource changed since it was read.";
     BodyTooLarge "body_too_large" 413 "The body is larger than allowed.";
     ObjectTooLarge "object_too_large" 413 "The object is larger than its bucket allows.";
-    UnsupportedMediaType "unsupported_media_type" 415 "The body must be sent as `application/json`.";
+    UrlTooLong "url_too_long" 414 "The URL is longer than 64 KiB.";
+    UnsupportedMediaType "unsupported_media_type" 415 "The body must be sent as `application/json`, and not \
+        compressed.";
     Unprocessable "unprocessable" 422 "The request is well formed, but can't be carried out; the message says why.";
+    ResponseTooLarge "response_too_large" 422 "The response would exceed the maximum size; the message names it.";
     RateLimited "rate_limited" 429 "Too many requests; wait for the seconds in `Retry-After`.";
+    HeadersTooLarge "headers_too_large" 431 "The request has more than 100 headers, or more than 64 KiB of them.";
     Internal "internal" 500 "A fault of the server; its log contains the cause under the request id.";
     NotImplemented "not_supported" 501 "The configured object store does not support this.";
     Unavailable "unavailable" 503 "Postgres or the object store can't be reached; try again.";
-    Overloaded "overloaded" 503 "The server is at its concurrency limit; try again.";
+    Overloaded "overloaded" 503 "The server, or the project's share of it, is at a limit; the message says which. Try \
+        again.";
     DiskFull "disk_full" 503 "The disk of the Postgres server is full; nothing was changed.";
     Timeout "timeout" 504 "The request took too long and was stopped.";
+    HttpVersionNotSupported "http_version_not_supported" 505 "The listeners speak HTTP/1.1 and HTTP/1.0.";
 }
 
 impl Code {

@@ -115,6 +115,14 @@ impl ApiError {
         self.0.hint.as_deref()
     }
 
+    /// Returns the value of `Retry-After`. Every 429 and 503 has one.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        match self.0.retry_after {
+            Some(after) => Some(after.as_secs_f64().ceil().max(1.0) as u64),
+            None => matches!(self.status().as_u16(), 429 | 503).then_some(1),
+        }
+    }
+
     /// Returns the cause, for the log. It contains no values of rows.
     pub fn cause(&self) -> Option<String> {
         self.0.cause.as_ref().map(|cause| describe_cause((**cause).as_ref()))
@@ -160,8 +168,7 @@ impl std::error::Error for ApiError {}
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if let Some(after) = self.0.retry_after {
-            let seconds = after.as_secs_f64().ceil().max(1.0) as u64;
+        if let Some(seconds) = self.retry_after_seconds() {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(self);

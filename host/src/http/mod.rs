@@ -1,21 +1,28 @@
 //! HTTP plumbing that both surfaces share.
 //!
 //! - `request_id`: the outermost layer: request id, error bodies, logging; `request_metrics` counts and times.
-//! - `client_address`, `limits`: the address of the client; concurrency and time limits.
+//! - `responses`: limits on the size of responses, each and all together.
+//! - `connections`: the listeners: accepts connections and bounds them.
+//! - `client_address`: the address of the client.
+//! - `limits`: concurrency, time and size limits of requests, in shares.
 //! - `body`: extractors whose rejections are `ApiError`s; `paging`: pages with a cursor.
 //! - `audit_extensions`: what a handler adds to its audit entry.
 
 mod audit_extensions;
 mod body;
 mod client_address;
+mod connections;
 mod limits;
 mod paging;
 mod request_id;
 mod request_metrics;
+mod responses;
 
 pub use audit_extensions::{AuditDetails, AuditTarget};
 pub use body::{ApiJson, ApiPath, ApiQuery, NoQuery};
 pub use client_address::{ClientAddress, add_client_address};
-pub use limits::{RequestLimits, limit_requests};
+pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
+pub use limits::{Holder, RequestLimits, ShareHolder, limit_requests};
 pub use paging::PageRequest;
 pub use request_id::{RequestId, finish_response};
+pub use responses::{Recipient, ResponseBuffer, ResponseError, ResponseLimits, ResponseMemory, limit_responses};

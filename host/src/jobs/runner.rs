@@ -35,6 +35,16 @@ pub trait JobRunner: Send + Sync + 'static {
         None
     }
 
+    /// Returns how many of the plugin's runs one scheduler executes at a time, if it executes `total`.
+    fn max_runs(&self, _plugin: &str, total: usize) -> usize {
+        total
+    }
+
+    /// Returns the plugins that have permits of their own.
+    fn own_runs(&self) -> OwnRuns {
+        OwnRuns::default()
+    }
+
     /// Runs until the work ends, until `timeout` after [`RunOutput::started`], or until `cancel`. Returns within
     /// 100 ms of the last two. Dropping the future ends the run as well. Uncommitted work is undone in both cases.
     async fn run(
@@ -43,6 +53,14 @@ pub trait JobRunner: Send + Sync + 'static {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure>;
+}
+
+/// Plugins whose runs start even if the runs of all other plugins take every permit of a scheduler.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OwnRuns {
+    pub plugins: &'static [&'static str],
+    /// Runs that a scheduler executes at a time, of all these plugins together.
+    pub max: usize,
 }
 
 /// Why a run can't be started.

@@ -46,7 +46,7 @@ pub(crate) async fn add_trusted_key(
 pub(crate) async fn revoke_trusted_key(
     State(plugins): State<Plugins>,
     ApiPath(id): ApiPath<String>,
-) -> ApiResult<StatusCode> {
-    plugins.revoke_key(&id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let name = plugins.revoke_key(&id).await?;
+    Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(serde_json::json!({ "name": name })))))
 }

@@ -8,7 +8,7 @@ use plugin_manifest::{Limits, Scope};
 use super::{
     LoadedPlugin,
     loading::Slot,
-    package::{Origin, is_reserved},
+    package::{Origin, Refusal, is_reserved},
     trust::{Approval, TrustView},
 };
 
@@ -16,7 +16,7 @@ use super::{
 pub(super) fn to_wire(slot: &Slot, trust: &TrustView, loaded: Option<&Arc<LoadedPlugin>>) -> Plugin {
     let mut wire = missing_to_wire(&slot.candidate.name, trust);
     wire.state = slot.state();
-    wire.reason = slot.refusal().map(ToString::to_string);
+    wire.reason = slot.refusal().map(Refusal::text);
     wire.sha256 = slot.inspection.sha256.map(hex::encode).unwrap_or_default();
     wire.key_id.clone_from(&slot.inspection.key_id);
     wire.first_party = slot.candidate.origin == Origin::BuiltIn;

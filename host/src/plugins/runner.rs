@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use plugin_manifest::Capability;
 use tokio_util::sync::CancellationToken;
 
-use super::{LoadedPlugin, Plugins};
+use super::{LoadedPlugin, Plugins, guest::share_of, package::PLUGINS_WITH_OWN_PERMITS, runtime::OWN_RUNS};
 use crate::{
     egress::EgressRequest,
-    jobs::{JobRunner, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
+    jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
 };
 
 /// How long a run waits after a start until plugins are loaded.
@@ -60,6 +60,23 @@ impl JobRunner for PluginRunner {
         let plugin = self.find_plugin(plugin).await.ok()?;
         let limits = self.plugins.runtime().limits(&plugin.runnable.manifest);
         Some(Duration::from_secs(u64::from(limits.wall_seconds)))
+    }
+
+    fn max_runs(&self, plugin: &str, total: usize) -> usize {
+        let own = self.own_runs();
+        let share = if own.plugins.contains(&plugin) { own.max } else { share_of(total) };
+        // Further runs stay queued, where they take no permit from other plugins.
+        match self.plugins.loaded(plugin) {
+            Some(loaded) => {
+                let limits = self.plugins.runtime().limits(&loaded.runnable.manifest);
+                share.min(limits.concurrent_runs as usize)
+            }
+            None => share,
+        }
+    }
+
+    fn own_runs(&self) -> OwnRuns {
+        OwnRuns { plugins: PLUGINS_WITH_OWN_PERMITS, max: OWN_RUNS as usize }
     }
 
     async fn run(

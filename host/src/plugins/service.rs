@@ -5,7 +5,7 @@ use api_types::{ApprovePlugin, Plugin, TrustedKey};
 use super::{
     LoadedPlugin, PluginError, PluginsParts, listing,
     loading::{LoaderState, apply_trust_changes, refresh, watch},
-    package::folder::read_proposed_keys,
+    package::{Refusal, folder::read_proposed_keys},
     runtime::Runtime,
     trust::{
         approvals::{self, ApprovalRequest, check_approvable},
@@ -58,7 +58,7 @@ impl Plugins {
 
     /// Returns why a plugin is not running, if known.
     pub async fn refusal(&self, name: &str) -> Option<String> {
-        self.0.slots.lock().await.by_name.get(name)?.refusal().map(ToString::to_string)
+        self.0.slots.lock().await.by_name.get(name)?.refusal().map(Refusal::text)
     }
 
     /// Lists all plugins by name.
@@ -158,10 +158,12 @@ impl Plugins {
         Ok(key)
     }
 
-    pub async fn revoke_key(&self, id: &str) -> Result<(), PluginError> {
-        trusted_keys::revoke(&self.0.parts.platform, id).await?;
+    /// Revokes a key and returns its name.
+    pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
+        let name = trusted_keys::revoke(&self.0.parts.platform, id).await?;
         apply_trust_changes(&self.0).await?;
-        self.refresh_with_timeout().await
+        self.refresh_with_timeout().await?;
+        Ok(name)
     }
 
     /// Does a pass in a task of its own, which continues if it exceeds the timeout.

@@ -59,7 +59,8 @@ impl PluginTools {
         trusted_keys::add(&self.platform, name, public_key).await
     }
 
-    pub async fn revoke_key(&self, id: &str) -> Result<(), PluginError> {
+    /// Revokes a key and returns its name.
+    pub async fn revoke_key(&self, id: &str) -> Result<String, PluginError> {
         trusted_keys::revoke(&self.platform, id).await
     }
 

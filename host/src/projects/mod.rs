@@ -43,7 +43,7 @@ pub use keys::{KeyCache, remove_expired_or_revoked_keys};
 pub use lifecycle::{
     DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, SealedCredentials, UnfinishedProject,
     apply_extension_setting, close_shared_databases, delete_after_run, finish_unfinished_projects, keep_after_run,
-    unfinished_projects,
+    parse_tables, unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
 

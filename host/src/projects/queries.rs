@@ -46,12 +46,21 @@ pub(super) async fn unfinished_projects(pool: &PgPool) -> Result<Vec<ProjectRef>
     .await
 }
 
-/// Returns id, name and database size in bytes of every ready project whose database exists.
-pub(super) async fn project_databases(pool: &PgPool) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
+/// Returns the ids of ready projects.
+pub(super) async fn ready_projects(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM projects WHERE state = 'ready' ORDER BY id").fetch_all(pool).await
+}
+
+/// Returns id, name and database size in bytes of those of the projects that are ready and whose database exists.
+pub(super) async fn project_databases(
+    pool: &PgPool,
+    ids: &[String],
+) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
     sqlx::query_as(
         "SELECT p.id, p.name, pg_database_size(d.oid) FROM projects p JOIN pg_database d ON d.datname = 'proj_' || p.id
-         WHERE p.state = 'ready' ORDER BY p.id",
+         WHERE p.state = 'ready' AND p.id = ANY($1) ORDER BY p.id",
     )
+    .bind(ids)
     .fetch_all(pool)
     .await
 }

@@ -1,8 +1,8 @@
 //! Every route of both surfaces, one line per path. The method and path of a handler stand in its `utoipa::path`
 //! attribute, so that routes and OpenAPI document can't differ.
 //!
-//! A request passes these layers, outermost first: request id and error bodies, client address, panics, concurrency and
-//! time limits, body size, then the surface's own gate (`projects::authenticate` or `admin::protect`).
+//! A request passes these layers, outermost first: request id and error bodies, client address, panics, the surface's
+//! own gate (`projects::authenticate` or `admin::protect`), then the limits (`http::limits`), in the caller's share.
 //!
 //! `openapi` builds the document from the same routes.
 
@@ -20,7 +20,7 @@ use crate::{
     backups, data,
     error::{ApiError, Code},
     health,
-    http::{RequestLimits, add_client_address, finish_response, limit_requests},
+    http::{RequestLimits, add_client_address, finish_response, limit_requests, limit_responses},
     jobs, notifications, observability, plugins, projects, sql_editor,
     storage::{admin_routes as storage_admin, routes as storage_public},
     tables,
@@ -114,31 +114,39 @@ fn page_routes() -> OpenApiRouter<App> {
 
 /// The public surface: `/v1`, `/healthz`, `/readyz`.
 pub fn public_router(app: &App) -> Router {
+    let limits = request_limits(app, app.config().connections.public, app.config().limits.request_timeout);
     let gated = Router::from(public_routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(limits, limit_requests::<projects::Caller>))
         .layer(middleware::from_fn_with_state(app.gate().clone(), projects::authenticate));
-    add_layers(app, gated, app.config().limits.request_timeout)
+    add_layers(app, gated)
 }
 
 /// The admin surface: `/admin/v1`, the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
 pub fn admin_router(app: &App) -> Router {
+    let limits = request_limits(app, app.config().connections.admin, ADMIN_TIMEOUT);
     let metrics = Router::from(metrics_routes())
         .layer(middleware::from_fn_with_state(app.admin().clone(), admin::require_metrics_reader));
     let gated = Router::from(admin_routes())
         .merge(metrics)
         .merge(Router::from(page_routes()))
         .fallback(unknown_path)
-        .method_not_allowed_fallback(unknown_method);
-    add_layers(app, admin::protect(gated, app.admin()), ADMIN_TIMEOUT)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(app.responses().clone(), limit_responses))
+        .layer(middleware::from_fn_with_state(limits, limit_requests::<admin::AdminCaller>));
+    add_layers(app, admin::protect(gated, app.admin()))
 }
 
-fn add_layers(app: &App, gated: Router<App>, timeout: std::time::Duration) -> Router {
-    let limits = &app.config().limits;
-    let requests = RequestLimits::new(limits.concurrent_requests, timeout);
+fn request_limits(app: &App, connections: usize, timeout: std::time::Duration) -> RequestLimits {
+    let config = app.config();
+    RequestLimits::new(&config.limits, config.connections.min_bytes_per_second, connections, timeout)
+}
+
+fn add_layers(app: &App, gated: Router<App>) -> Router {
     gated
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(middleware::from_fn_with_state(requests, limit_requests))
+        // `limit_requests` checks the size before.
+        .layer(DefaultBodyLimit::disable())
         .merge(Router::from(health_routes()))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(middleware::from_fn_with_state(Arc::new(app.config().trusted_proxies.clone()), add_client_address))

@@ -32,6 +32,8 @@ pub(super) enum Failure {
     /// A statement of the editor itself failed; the submitted text is not the reason.
     Internal(tokio_postgres::Error),
     Timeout,
+    /// The result can't be written to the response.
+    Response(ApiError),
     /// The text has parameters such as `$1`.
     Parameters,
     /// Postgres accepts the text, but the parser in this version does not.
@@ -53,6 +55,7 @@ impl Failure {
     pub(super) fn into_api_error(self, sql: &str) -> ApiError {
         match self {
             Self::Timeout => timed_out(),
+            Self::Response(error) => error,
             Self::Internal(error) => DbError::from(error).into(),
             Self::Parameters => ApiError::new(Code::SqlRefused, "The statement has parameters such as `$1`.")
                 .with_hint("Write the values into the statement."),

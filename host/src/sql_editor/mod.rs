@@ -4,7 +4,7 @@
 //! earlier and clearer errors; [`restrictions`] lists what the editor rejects.
 //!
 //! [`statement`] parses the text ([`syntax_tree`], [`command_tag`]), [`restrictions`] checks it, [`session`] runs it,
-//! and [`result_rows`] collects its rows as JSON [`values`]. [`errors`] maps what can fail.
+//! and [`result_rows`] writes its rows into the response as JSON [`values`]. [`errors`] maps what can fail.
 //!
 //! Not here: saved queries and history (in the dashboard), import and export (`transfers`), rows of tables (`data`).
 
@@ -24,7 +24,7 @@ mod values;
 
 mod errors;
 
-use crate::db::ProjectPools;
+use crate::{db::ProjectPools, http::ResponseMemory};
 
 pub(crate) use routes::*;
 
@@ -32,6 +32,7 @@ pub(crate) use routes::*;
 #[derive(Clone)]
 pub struct SqlEditorState {
     pub pools: ProjectPools,
+    pub responses: ResponseMemory,
     /// Whether `CREATE EXTENSION` may run. Postgres allows it only for trusted extensions.
     pub allow_create_extension: bool,
 }

@@ -1,72 +1,158 @@
+use std::fmt::Write as _;
+
 use api_types::{SqlColumn, SqlNotice};
-use serde_json::Value;
+use serde::Serialize;
 use tokio_postgres::{SimpleQueryRow, types::Type};
 
-use super::values::json_value;
+use super::values::write_json;
+use crate::{
+    error::{ApiError, ApiResult},
+    http::{ResponseBuffer, ResponseError},
+};
 
 /// Maximum size of the values in one response.
 const MAX_VALUE_BYTES: usize = 8 << 20;
+/// Part of a response that is kept for what follows the rows, above all notices.
+const END_BYTES: usize = 3 << 20;
 
-/// The rows of a result that are returned, limited in number and size.
+/// The response with the rows of a result, limited in number and size. Rows are written into it as they arrive.
 pub(super) struct ResultRows {
-    pub(super) columns: Vec<SqlColumn>,
-    pub(super) rows: Vec<Vec<Value>>,
+    response: ResponseBuffer,
+    /// Whether the result has columns.
+    pub(super) has_columns: bool,
+    /// Number of rows in the response.
+    pub(super) returned: usize,
     /// Number of rows received, whether returned or not.
     pub(super) received: u64,
-    /// Whether rows were dropped because of a limit.
-    pub(super) truncated: bool,
-    /// Whether that limit was the size.
-    pub(super) truncated_by_size: bool,
+    /// Why rows were dropped, if any were.
+    truncated_by: Option<Limit>,
     types: Vec<Type>,
     max_rows: usize,
+    /// Bytes of the received values.
     bytes: usize,
+    /// Size of the response up to its last row.
+    max_bytes: usize,
+    /// The row that is being added.
+    row: String,
+}
+
+/// What follows the rows in a response: the other members of [`api_types::SqlResult`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ResultEnd {
+    pub(super) row_count: u64,
+    pub(super) truncated: bool,
+    pub(super) duration_ms: f64,
+    pub(super) notices: Vec<SqlNotice>,
+    pub(super) command: String,
+}
+
+/// A limit that dropped rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    Rows,
+    Size,
+    Memory,
 }
 
 impl ResultRows {
-    pub(super) fn new(max_rows: usize, types: Vec<Type>) -> Self {
+    pub(super) fn new(response: ResponseBuffer, max_rows: usize, types: Vec<Type>) -> Self {
+        let limit = response.max_bytes();
+        let max_bytes = limit - (limit / 4).min(END_BYTES);
         Self {
-            columns: Vec::new(),
-            rows: Vec::new(),
+            response,
+            has_columns: !types.is_empty(),
+            returned: 0,
             received: 0,
-            truncated: false,
-            truncated_by_size: false,
+            truncated_by: None,
             types,
             max_rows,
             bytes: 0,
+            max_bytes,
+            row: String::new(),
         }
+    }
+
+    /// Begins the response. Called before the first row is added.
+    pub(super) fn begin(&mut self, columns: &[SqlColumn]) -> ApiResult<()> {
+        let columns = serde_json::to_string(columns).map_err(ApiError::internal)?;
+        self.response.push(format!("{{\"columns\":{columns},\"rows\":[").as_bytes())?;
+        Ok(())
+    }
+
+    /// Completes the response.
+    pub(super) fn finish(mut self, end: &ResultEnd) -> ApiResult<ResponseBuffer> {
+        let end = serde_json::to_string(end).map_err(ApiError::internal)?;
+        // `end` is an object: its members follow those of the response.
+        self.response.push(b"],")?;
+        self.response.push(&end.as_bytes()[1..])?;
+        Ok(self.response)
     }
 
     /// Returns how many more rows fit.
     pub(super) fn remaining(&self) -> usize {
-        self.max_rows - self.rows.len()
+        self.max_rows - self.returned
+    }
+
+    /// Returns whether rows were dropped because of a limit.
+    pub(super) fn is_truncated(&self) -> bool {
+        self.truncated_by.is_some()
     }
 
     /// Adds a row, or drops it if a limit is reached.
     pub(super) fn add(&mut self, row: &SimpleQueryRow) {
         self.received += 1;
-        if self.truncated {
+        if self.is_truncated() {
+            return;
+        }
+        if self.remaining() == 0 {
+            self.truncated_by = Some(Limit::Rows);
             return;
         }
         let size: usize = (0..row.len()).map(|column| row.get(column).map_or(4, str::len)).sum();
         self.bytes += size;
-        self.truncated_by_size = self.bytes > MAX_VALUE_BYTES;
-        self.truncated = self.truncated_by_size || self.remaining() == 0;
-        if self.truncated {
+        if self.bytes > MAX_VALUE_BYTES {
+            self.truncated_by = Some(Limit::Size);
             return;
         }
-        let value = |column: usize| match (row.get(column), self.types.get(column)) {
-            (None, _) => Value::Null,
-            (Some(text), Some(data_type)) => json_value(data_type, text),
-            (Some(text), None) => Value::String(text.to_owned()),
-        };
-        self.rows.push((0..row.len()).map(value).collect());
+        self.row.clear();
+        self.row.push_str(if self.returned == 0 { "[" } else { ",[" });
+        for column in 0..row.len() {
+            if column > 0 {
+                self.row.push(',');
+            }
+            match row.get(column) {
+                None => self.row.push_str("null"),
+                Some(text) => write_json(&mut self.row, self.types.get(column), text),
+            }
+        }
+        self.row.push(']');
+        if self.response.len() + self.row.len() > self.max_bytes {
+            self.truncated_by = Some(Limit::Size);
+            return;
+        }
+        match self.response.push(self.row.as_bytes()) {
+            Ok(()) => self.returned += 1,
+            Err(ResponseError::TooLarge(_)) => self.truncated_by = Some(Limit::Size),
+            Err(ResponseError::MemoryFull) => self.truncated_by = Some(Limit::Memory),
+        }
     }
 
-    /// The notice for a result that is truncated by size.
-    pub(super) fn size_notice() -> SqlNotice {
-        SqlNotice {
-            severity: "WARNING".to_owned(),
-            message: format!("The rows were truncated because the response reached {} MiB.", MAX_VALUE_BYTES >> 20),
-        }
+    /// Drops a row that was too large to be received.
+    pub(super) fn drop_large(&mut self) {
+        self.received += 1;
+        self.truncated_by = self.truncated_by.or(Some(Limit::Size));
+    }
+
+    /// Returns the notice for a result that is truncated by another limit than `maxRows`.
+    pub(super) fn truncation_notice(&self) -> Option<SqlNotice> {
+        let mut message = "The rows were truncated because ".to_owned();
+        // Writing to a String can't fail.
+        let _ = match self.truncated_by? {
+            Limit::Rows => return None,
+            Limit::Size => write!(message, "the response reached {} MiB.", self.max_bytes.min(MAX_VALUE_BYTES) >> 20),
+            Limit::Memory => write!(message, "the memory for responses is in use."),
+        };
+        Some(SqlNotice { severity: "WARNING".to_owned(), message })
     }
 }

@@ -1,5 +1,5 @@
 use api_types::{ErrorBody, RunSql, SqlResult};
-use axum::{Extension, extract::State};
+use axum::{Extension, extract::State, http::StatusCode, response::IntoResponse};
 use serde_json::json;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, AuditDetails},
+    http::{ApiJson, AuditDetails, Recipient},
     projects::AdminProject,
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn run_sql(
     State(state): State<SqlEditorState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<RunSql>,
-) -> ApiResult<(Extension<AuditDetails>, ApiJson<SqlResult>)> {
+) -> ApiResult<impl IntoResponse> {
     let max_rows = request.max_rows.unwrap_or(DEFAULT_ROWS);
     if !(1..=MAX_ROWS).contains(&max_rows) {
         return Err(ApiError::invalid(format!("`maxRows` must be from 1 to {MAX_ROWS}.")));
@@ -72,10 +72,11 @@ pub(crate) async fn run_sql(
         explain: request.explain,
         max_rows: max_rows as usize,
     };
-    match session::run(client, &run).await {
-        Ok(result) => {
-            let details = json!({ "command": result.command, "rowCount": result.row_count });
-            Ok((Extension(AuditDetails(details)), ApiJson(result)))
+    let response = state.responses.response(Recipient::Owner, 4096);
+    match session::run(client, &run, response).await {
+        Ok(success) => {
+            let details = json!({ "command": success.command, "rowCount": success.row_count });
+            Ok((Extension(AuditDetails(details)), success.response.into_json_response(StatusCode::OK)))
         }
         Err(failure) => Err(failure.into_api_error(&run.sql)),
     }

@@ -14,17 +14,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api_types::{SqlColumn, SqlNotice, SqlResult};
+use api_types::{SqlColumn, SqlNotice};
 use futures_util::TryStreamExt;
 use tokio::time::timeout;
 use tokio_postgres::{SimpleQueryMessage, types::Type};
 
 use super::{
     errors::Failure,
-    result_rows::ResultRows,
+    result_rows::{ResultEnd, ResultRows},
     statement::{FetchMode, Statement},
 };
-use crate::db::ExclusiveClient;
+use crate::{
+    db::{ExclusiveClient, is_row_too_large},
+    http::ResponseBuffer,
+};
 
 /// The time limit of a statement in Postgres.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,11 +52,21 @@ pub(super) struct Run {
     pub(super) max_rows: usize,
 }
 
+/// A statement that was carried out.
+pub(super) struct Success {
+    /// An [`api_types::SqlResult`].
+    pub(super) response: ResponseBuffer,
+    pub(super) command: String,
+    pub(super) row_count: u64,
+}
+
 /// Runs the statement, for at most [`HOST_TIMEOUT`]. Dropping the future cancels the statement in Postgres.
-pub(super) async fn run(client: ExclusiveClient, run: &Run) -> Result<SqlResult, Failure> {
+///
+/// The result is written to `response`.
+pub(super) async fn run(client: ExclusiveClient, run: &Run, response: ResponseBuffer) -> Result<Success, Failure> {
     let guard = CancelOnDrop(Some(client));
     let Some(client) = guard.0.as_ref() else { return Err(Failure::Timeout) };
-    match timeout(HOST_TIMEOUT, execute(client, run)).await {
+    match timeout(HOST_TIMEOUT, execute(client, run, response)).await {
         Ok(outcome) => {
             guard.disarm();
             outcome
@@ -92,7 +105,7 @@ async fn cancel(client: ExclusiveClient) {
     tracing::warn!("could not cancel a statement of the SQL editor; closing its connection");
 }
 
-async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failure> {
+async fn execute(client: &ExclusiveClient, run: &Run, response: ResponseBuffer) -> Result<Success, Failure> {
     client
         .batch_execute(&format!(
             // Plan the cursor for all rows, as EXPLAIN does, instead of for the first tenth.
@@ -109,8 +122,8 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
         return Err(Failure::Parameters);
     }
     let types: Vec<Type> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
-    let mut result = ResultRows::new(run.max_rows, types);
-    result.columns = describe_columns(client, &prepared).await?;
+    let mut result = ResultRows::new(response, run.max_rows, types);
+    result.begin(&describe_columns(client, &prepared).await?).map_err(Failure::Response)?;
     // Running repeats the notices of preparing.
     client.take_notices();
 
@@ -122,7 +135,7 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
         client.batch_execute(&prefix_and_text).await.map_err(|error| Failure::statement(error, DECLARE_CURSOR))?;
         fetch(client, &mut result).await?;
         client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
-        result.rows.len() as u64
+        result.returned as u64
     } else {
         // A transaction only if requested: some statements (VACUUM, CREATE INDEX CONCURRENTLY, procedures that commit)
         // fail inside one.
@@ -133,7 +146,7 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
         if run.read_only {
             client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
         }
-        if result.columns.is_empty() { affected.unwrap_or(0) } else { result.received.max(affected.unwrap_or(0)) }
+        if result.has_columns { result.received.max(affected.unwrap_or(0)) } else { affected.unwrap_or(0) }
     };
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
 
@@ -142,16 +155,14 @@ async fn execute(client: &ExclusiveClient, run: &Run) -> Result<SqlResult, Failu
         .into_iter()
         .map(|notice| SqlNotice { severity: notice.severity, message: notice.message })
         .collect();
-    notices.extend(result.truncated_by_size.then(ResultRows::size_notice));
-    Ok(SqlResult {
-        columns: result.columns,
-        rows: result.rows,
-        row_count,
-        truncated: result.truncated,
-        duration_ms,
-        notices,
-        command: if run.explain { "EXPLAIN".to_owned() } else { statement.command.clone() },
-    })
+    notices.extend(result.truncation_notice());
+    let command = if run.explain { "EXPLAIN".to_owned() } else { statement.command.clone() };
+    let truncated = result.is_truncated();
+    let end = ResultEnd { row_count, truncated, duration_ms, notices, command: command.clone() };
+    let response = result.finish(&end).map_err(|error| {
+        Failure::Response(error.with_hint("The statement was carried out. Only its result is lost."))
+    })?;
+    Ok(Success { response, command, row_count })
 }
 
 /// Fetches from the cursor until it ends or the result is full.
@@ -162,7 +173,7 @@ async fn fetch(client: &ExclusiveClient, result: &mut ResultRows) -> Result<(), 
         let previously_received = result.received;
         let fetch = format!("FETCH FORWARD {batch} FROM atlashub_editor");
         collect(client, &fetch, result).await.map_err(Failure::postgres)?;
-        if result.truncated || result.received - previously_received < batch as u64 {
+        if result.is_truncated() || result.received - previously_received < batch as u64 {
             return Ok(());
         }
     }
@@ -177,7 +188,17 @@ async fn collect(
     let mut messages = pin!(client.simple_query_raw(text).await?);
     let mut affected = None;
     let mut results = 0;
-    while let Some(message) = messages.try_next().await? {
+    loop {
+        let message = match messages.try_next().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(affected),
+            // The statement continues. It may change rows, so that it must not end here.
+            Err(error) if is_row_too_large(&error) => {
+                result.drop_large();
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         match message {
             SimpleQueryMessage::RowDescription(_) => results += 1,
             // A rewrite rule may add results. The first one is the statement's.
@@ -186,7 +207,6 @@ async fn collect(
             _ => {}
         }
     }
-    Ok(affected)
 }
 
 /// Returns names and types of the result's columns. Types are written as in Postgres: `numeric(10,2)`, `text[]`.

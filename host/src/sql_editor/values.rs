@@ -1,27 +1,39 @@
-//! Converts Postgres's text of a value to JSON without loss.
+//! Writes Postgres's text of a value as JSON without loss.
 
-use serde_json::{Number, Value};
 use tokio_postgres::types::{Kind, Type};
 
 /// Integers up to this magnitude are exact as a double.
 const EXACT_INTEGER: i64 = 1 << 53;
 
-/// Converts booleans, JSON, and numbers that are exact as a double. Every other value becomes a string with Postgres's
-/// text.
-pub(super) fn json_value(data_type: &Type, text: &str) -> Value {
-    let converted = match base_type(data_type) {
+/// Maximum depth of JSON that is returned as JSON. Many parsers have a limit, serde_json one of 128.
+const MAX_DEPTH: usize = 120;
+
+/// Writes booleans, JSON, and numbers that are exact as a double, unchanged. Every other value becomes a string with
+/// Postgres's text, as does one of unknown type.
+pub(super) fn write_json(json: &mut String, data_type: Option<&Type>, text: &str) {
+    match data_type.and_then(|data_type| json_text(data_type, text)) {
+        Some(text) => json.push_str(text),
+        None => {
+            // A text can always be a JSON string.
+            json.push_str(&serde_json::Value::from(text).to_string());
+        }
+    }
+}
+
+/// Returns the JSON of a value that is not a string. Numbers keep their digits: `1.10` is not `1.1`.
+fn json_text<'t>(data_type: &Type, text: &'t str) -> Option<&'t str> {
+    match base_type(data_type) {
         &Type::BOOL => match text {
-            "t" => Some(Value::Bool(true)),
-            "f" => Some(Value::Bool(false)),
+            "t" => Some("true"),
+            "f" => Some("false"),
             _ => None,
         },
-        &Type::INT2 | &Type::INT4 | &Type::INT8 | &Type::OID => integer(text),
-        &Type::FLOAT4 | &Type::FLOAT8 => text.parse().ok().and_then(Number::from_f64).map(Value::Number),
-        &Type::NUMERIC => numeric(text),
-        &Type::JSON | &Type::JSONB if numbers_are_exact(text) => serde_json::from_str(text).ok(),
+        &Type::INT2 | &Type::INT4 | &Type::INT8 | &Type::OID => is_exact_integer(text).then_some(text),
+        &Type::FLOAT4 | &Type::FLOAT8 => is_finite(text).then_some(text),
+        &Type::NUMERIC => is_exact_number(text).then_some(text),
+        &Type::JSON | &Type::JSONB => (numbers_are_exact(text) && is_shallow_json(text)).then_some(text),
         _ => None,
-    };
-    converted.unwrap_or_else(|| Value::String(text.to_owned()))
+    }
 }
 
 fn base_type(data_type: &Type) -> &Type {
@@ -31,19 +43,48 @@ fn base_type(data_type: &Type) -> &Type {
     }
 }
 
-fn integer(text: &str) -> Option<Value> {
-    let value: i64 = text.parse().ok()?;
-    (-EXACT_INTEGER..=EXACT_INTEGER).contains(&value).then(|| value.into())
+fn is_exact_integer(text: &str) -> bool {
+    text.parse().is_ok_and(|value: i64| (-EXACT_INTEGER..=EXACT_INTEGER).contains(&value))
 }
 
-/// Converts a decimal if a double preserves it. `NaN` and the infinities stay text.
-fn numeric(text: &str) -> Option<Value> {
+fn is_finite(text: &str) -> bool {
+    text.parse().is_ok_and(|value: f64| value.is_finite())
+}
+
+/// Returns whether a double preserves a decimal. `NaN` and the infinities stay text.
+fn is_exact_number(text: &str) -> bool {
     if !text.contains(['.', 'e', 'E']) {
-        return integer(text);
+        return is_exact_integer(text);
     }
-    let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-    let is_exact = significant_digits(text)? == significant_digits(&value.to_string())?;
-    is_exact.then(|| Number::from_f64(value).map(Value::Number)).flatten()
+    let Some(value) = text.parse().ok().filter(|value: &f64| value.is_finite()) else { return false };
+    match (significant_digits(text), significant_digits(&value.to_string())) {
+        (Some(digits), Some(of_double)) => digits == of_double,
+        _ => false,
+    }
+}
+
+/// Returns whether parsers with a limited depth accept the text.
+fn is_shallow_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && depth(text) <= MAX_DEPTH
+}
+
+/// Returns how deep arrays and objects are nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Returns the sign, the digits without leading and trailing zeros, and the position of the decimal point.
@@ -85,7 +126,7 @@ fn numbers_are_exact(json: &str) -> bool {
                 while index < bytes.len() && matches!(bytes[index], b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9') {
                     index += 1;
                 }
-                if numeric(&json[start..index]).is_none() {
+                if !is_exact_number(&json[start..index]) {
                     return false;
                 }
             }
@@ -97,49 +138,59 @@ fn numbers_are_exact(json: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
+    fn json(data_type: &Type, text: &str) -> String {
+        let mut json = String::new();
+        write_json(&mut json, Some(data_type), text);
+        json
+    }
+
     #[test]
-    fn values_convert_without_loss() {
+    fn values_are_written_without_loss() {
         for (data_type, text, expected) in [
-            (Type::BOOL, "t", json!(true)),
-            (Type::BOOL, "f", json!(false)),
-            (Type::INT2, "-3", json!(-3)),
-            (Type::INT4, "2147483647", json!(2_147_483_647_i64)),
-            (Type::INT8, "9007199254740992", json!(9_007_199_254_740_992_i64)),
-            (Type::INT8, "9007199254740993", json!("9007199254740993")),
-            (Type::INT8, "-9223372036854775808", json!("-9223372036854775808")),
-            (Type::FLOAT8, "0.1", json!(0.1)),
-            (Type::FLOAT8, "1e+20", json!(1e20)),
-            (Type::FLOAT8, "NaN", json!("NaN")),
-            (Type::FLOAT8, "-Infinity", json!("-Infinity")),
-            (Type::FLOAT4, "3.4e+38", json!(3.4e38)),
-            (Type::NUMERIC, "12.50", json!(12.5)),
-            (Type::NUMERIC, "0.00", json!(0.0)),
-            (Type::NUMERIC, "-0.0001", json!(-0.0001)),
-            (Type::NUMERIC, "0.1000000000000000055", json!("0.1000000000000000055")),
-            (Type::NUMERIC, "123456789012345678901234567890", json!("123456789012345678901234567890")),
-            (Type::NUMERIC, "NaN", json!("NaN")),
-            (Type::NUMERIC, "Infinity", json!("Infinity")),
-            (Type::JSONB, r#"{"a": [1, 2.5, null]}"#, json!({"a": [1, 2.5, null]})),
-            (Type::JSONB, r#"{"a": 12345678901234567890}"#, json!(r#"{"a": 12345678901234567890}"#)),
-            (Type::JSONB, r#"{"12345678901234567890\"9": "1e400"}"#, json!({"12345678901234567890\"9": "1e400"})),
-            (Type::JSON, "1e400", json!("1e400")),
-            (Type::JSON, r#""é""#, json!("é")),
-            (Type::TEXT, "12", json!("12")),
-            (Type::INT4_ARRAY, "{1,2}", json!("{1,2}")),
-            (Type::BYTEA, "\\x00ff", json!("\\x00ff")),
-            (Type::UUID, "00000000-0000-0000-0000-000000000000", json!("00000000-0000-0000-0000-000000000000")),
+            (Type::BOOL, "t", "true"),
+            (Type::BOOL, "f", "false"),
+            (Type::INT2, "-3", "-3"),
+            (Type::INT4, "2147483647", "2147483647"),
+            (Type::INT8, "9007199254740992", "9007199254740992"),
+            (Type::INT8, "9007199254740993", "\"9007199254740993\""),
+            (Type::INT8, "-9223372036854775808", "\"-9223372036854775808\""),
+            (Type::FLOAT8, "0.1", "0.1"),
+            (Type::FLOAT8, "1e+20", "1e+20"),
+            (Type::FLOAT8, "-0", "-0"),
+            (Type::FLOAT8, "NaN", "\"NaN\""),
+            (Type::FLOAT8, "-Infinity", "\"-Infinity\""),
+            (Type::FLOAT4, "3.4e+38", "3.4e+38"),
+            (Type::NUMERIC, "12.50", "12.50"),
+            (Type::NUMERIC, "0.00", "0.00"),
+            (Type::NUMERIC, "-0.0001", "-0.0001"),
+            (Type::NUMERIC, "0.1000000000000000055", "\"0.1000000000000000055\""),
+            (Type::NUMERIC, "123456789012345678901234567890", "\"123456789012345678901234567890\""),
+            (Type::NUMERIC, "NaN", "\"NaN\""),
+            (Type::NUMERIC, "Infinity", "\"Infinity\""),
+            (Type::JSONB, r#"{"a": [1.10, 2.5, null]}"#, r#"{"a": [1.10, 2.5, null]}"#),
+            (Type::JSON, r#"{"b" : 1.0,"b":2e0}"#, r#"{"b" : 1.0,"b":2e0}"#),
+            (Type::JSONB, r#"{"a": 12345678901234567890}"#, r#""{\"a\": 12345678901234567890}""#),
+            (Type::JSONB, r#"{"12345678901234567890\"9": "1e400"}"#, r#"{"12345678901234567890\"9": "1e400"}"#),
+            (Type::JSON, "1e400", "\"1e400\""),
+            (Type::JSON, r#""é""#, r#""é""#),
+            (Type::TEXT, "12", "\"12\""),
+            (Type::TEXT, "a\"\n", r#""a\"\n""#),
+            (Type::INT4_ARRAY, "{1,2}", "\"{1,2}\""),
+            (Type::BYTEA, "\\x00ff", r#""\\x00ff""#),
         ] {
-            assert_eq!(json_value(&data_type, text), expected, "{data_type} {text}");
+            assert_eq!(json(&data_type, text), expected, "{data_type} {text}");
         }
     }
 
     #[test]
-    fn json_beyond_the_parsers_depth_stays_text() {
-        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-        assert_eq!(json_value(&Type::JSONB, &deep), json!(deep));
+    fn json_beyond_the_depth_of_parsers_is_a_string() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(json(&Type::JSONB, &nested(120)), nested(120));
+        assert_eq!(json(&Type::JSONB, &nested(121)), format!("\"{}\"", nested(121)));
+        assert_eq!(json(&Type::JSONB, &nested(500)), format!("\"{}\"", nested(500)));
+        let brackets_in_text = format!("[\"\\\"{}\"]", "[".repeat(200));
+        assert_eq!(json(&Type::JSONB, &brackets_in_text), brackets_in_text);
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{access::StorageAccess, buckets, download, objects, state::StorageState, upload};
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiPath, ApiQuery, AuditTarget, NoQuery},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery},
     projects::AdminProject,
 };
 
@@ -163,8 +163,9 @@ pub(crate) async fn delete_object(
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiQuery(request): ApiQuery<ObjectRef>,
-) -> ApiResult<ApiJson<DeletedObject>> {
-    objects::delete_object(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<DeletedObject>)> {
+    let deleted = objects::delete_object(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    Ok((audit_details(&deleted.object_key), ApiJson(deleted)))
 }
 
 /// Sign an upload
@@ -189,8 +190,9 @@ pub(crate) async fn sign_upload(
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<SignUpload>,
-) -> ApiResult<ApiJson<SignedUpload>> {
-    upload::sign_upload(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<SignedUpload>)> {
+    let signed = upload::sign_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    Ok((audit_details(&signed.object_key), ApiJson(signed)))
 }
 
 /// Sign parts of a multipart upload
@@ -213,8 +215,10 @@ pub(crate) async fn sign_parts(
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<SignParts>,
-) -> ApiResult<ApiJson<SignedParts>> {
-    upload::sign_parts(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<SignedParts>)> {
+    let details = audit_details(&request.object_key);
+    let signed = upload::sign_parts(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    Ok((details, ApiJson(signed)))
 }
 
 /// Complete a multipart upload
@@ -238,8 +242,9 @@ pub(crate) async fn complete_upload(
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<CompleteUpload>,
-) -> ApiResult<ApiJson<StoredObject>> {
-    upload::complete_upload(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<StoredObject>)> {
+    let stored = upload::complete_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    Ok((audit_details(&stored.object_key), ApiJson(stored)))
 }
 
 /// Abort a multipart upload
@@ -262,9 +267,10 @@ pub(crate) async fn abort_upload(
     AdminProject(project): AdminProject,
     ApiPath(segment): ApiPath<BucketSegment>,
     ApiJson(request): ApiJson<AbortUpload>,
-) -> ApiResult<StatusCode> {
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let details = audit_details(&request.object_key);
     upload::abort_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, details))
 }
 
 /// Sign a download
@@ -287,4 +293,9 @@ pub(crate) async fn sign_download(
     ApiQuery(request): ApiQuery<SignDownload>,
 ) -> ApiResult<ApiJson<SignedDownload>> {
     download::sign_download(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+}
+
+/// Names the object in the audit log.
+fn audit_details(object_key: &str) -> Extension<AuditDetails> {
+    Extension(AuditDetails(serde_json::json!({ "objectKey": object_key })))
 }

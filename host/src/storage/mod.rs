@@ -14,6 +14,7 @@
 //! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
+//! - `plugin_objects`: the records of objects that plugins store.
 //! - `sweep`: removal of what expired, in the background and for plugins.
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface.
 
@@ -25,6 +26,7 @@ mod errors;
 mod objects;
 mod open_uploads;
 mod path;
+mod plugin_objects;
 mod records;
 pub(crate) mod routes;
 mod state;
@@ -33,5 +35,6 @@ mod upload;
 
 pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
+pub use plugin_objects::PluginObject;
 pub use state::{StorageState, UploadQuotas};
 pub use sweep::{FullSweepReport, StorageSweep, SweepReport, abort_stale_uploads, sweep, sweep_all_projects};

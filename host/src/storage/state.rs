@@ -40,6 +40,12 @@ impl StorageState {
         }
     }
 
+    /// Returns a state for the same objects that uses other connections.
+    #[must_use]
+    pub fn with_platform(&self, platform: PgPool) -> Self {
+        Self { bucket_settings: SettingsCache::new(platform.clone()), platform, ..self.clone() }
+    }
+
     /// Drops the cached bucket settings of a project, for example when the project is deleted.
     pub fn forget_project(&self, project_id: &str) {
         self.bucket_settings.invalidate(project_id);

@@ -1,5 +1,5 @@
 use api_types::{AdminTable, ErrorBody, Page, PageQuery, UpdateTableExposure};
-use axum::extract::State;
+use axum::{Extension, extract::State};
 
 use super::{
     TablesState, exposure,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, PageRequest},
     projects::AdminProject,
 };
 
@@ -40,10 +40,11 @@ pub(crate) async fn update_exposure(
     AdminProject(project): AdminProject,
     ApiPath((_, name)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<UpdateTableExposure>,
-) -> ApiResult<ApiJson<AdminTable>> {
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<AdminTable>)> {
     let table = find_table(&state, &project.id, &name).await?;
     exposure::update(&state.pools, &project.id, &table, &request).await?;
-    Ok(ApiJson(find_table(&state, &project.id, &name).await?))
+    let details = serde_json::json!({ "publishable": request.publishable, "signedIn": request.signed_in });
+    Ok((Extension(AuditDetails(details)), ApiJson(find_table(&state, &project.id, &name).await?)))
 }
 
 async fn find_table(state: &TablesState, project: &str, name: &str) -> ApiResult<AdminTable> {

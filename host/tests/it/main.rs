@@ -17,6 +17,7 @@ mod egress;
 mod egress_bodies;
 mod embedded;
 mod generated_requests;
+mod http;
 mod jobs;
 mod notifications;
 mod object_store;

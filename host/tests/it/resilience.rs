@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use atlashub::secrets::MasterKey;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::{Postgres, Proxy, TestApp, eventually};
@@ -27,7 +27,13 @@ async fn dead_postgres_returns_503_quickly_and_recovers() {
         "{error}"
     );
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
-    assert_eq!(app.public().get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    let requests =
+        [app.public().request(Method::GET, "/readyz"), project.secret().request(Method::GET, "/v1/db/items")];
+    for request in requests {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key("retry-after"));
+    }
     assert_eq!(app.public().get("/healthz").await.0, StatusCode::OK);
     let text = error.to_string();
     assert!(!text.contains("127.0.0.1") && !text.contains("proj_"), "{text}");
@@ -54,7 +60,7 @@ async fn hanging_postgres_returns_503_to_all_waiting_requests_and_recovers() {
         let many = futures_util::future::join_all((0..50).map(|number| {
             let client = if number % 2 == 0 { project.secret() } else { project.publishable() };
             async move {
-                let response = client.request(reqwest::Method::GET, "/v1/db/items").send().await.unwrap();
+                let response = client.request(Method::GET, "/v1/db/items").send().await.unwrap();
                 let retry_after = response.headers().contains_key("retry-after");
                 (response.status(), retry_after)
             }

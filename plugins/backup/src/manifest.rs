@@ -3,11 +3,10 @@
 use atlashub_plugin_sdk::{
     backups::Facts,
     databases::{DumpInfo, TableRows},
+    date::DateTime,
     objects::ObjectMeta,
     prelude::*,
 };
-
-use crate::time;
 
 /// Format of the manifest. The number increases when readers of the previous format would misread the new one.
 pub(crate) const FORMAT: &str = "atlashub-backup/1";
@@ -60,7 +59,7 @@ impl BackupManifest {
             format: FORMAT,
             target: source.target.to_owned(),
             title: source.title.map(str::to_owned),
-            created_at: time::rfc3339(source.created_at),
+            created_at: DateTime::from_millis(source.created_at).to_string(),
             run_id: source.run_id.to_owned(),
             atlashub_version: facts.atlashub_version,
             master_key_id: facts.master_key_id,

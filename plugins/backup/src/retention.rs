@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use atlashub_plugin_sdk::prelude::*;
+use atlashub_plugin_sdk::{date::DateTime, prelude::*};
 
 use crate::time;
 
@@ -41,8 +41,8 @@ impl Retention {
             keep[index] = true;
         }
         let month = |ms| {
-            let date = time::date(ms);
-            date.year.unsigned_abs() * 12 + u64::from(date.month)
+            let date = DateTime::from_millis(ms);
+            date.year * 12 + date.month
         };
         let periods: [(u32, &dyn Fn(u64) -> u64); 3] =
             [(self.daily, &time::day_number), (self.weekly, &time::week_number), (self.monthly, &month)];

@@ -1,12 +1,20 @@
 //! Validates a manifest.
 
-use crate::Manifest;
+use serde_json::Value;
+
+use crate::{Capability, Manifest, Scope, text::is_deceptive};
 
 /// Maximum size of a manifest.
 const MAX_MANIFEST_BYTES: usize = 256 << 10;
 
 /// Maximum number of jobs of a plugin.
 const MAX_JOBS: usize = 50;
+
+/// Maximum number of names in the scope of a capability.
+const MAX_PATTERNS: usize = 100;
+
+/// Maximum length of a name in a scope.
+const MAX_PATTERN_BYTES: usize = 255;
 
 /// The reason why a manifest is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +31,24 @@ pub enum ManifestError {
     /// A text is empty or too long. Contains the field and the maximum number of characters.
     #[error("{0} must have 1 to {1} characters")]
     Text(&'static str, usize),
+    /// A text contains a character that can make it look like another text. Contains the field and the character.
+    #[error(
+        "{0} contains the character U+{1:04X}; control characters, invisible characters and characters that change the \
+         direction of text are not allowed"
+    )]
+    Character(&'static str, u32),
+    /// The parameter schema of a job contains such a character. Contains the job and the character.
+    #[error(
+        "the parameter schema of the job `{0}` contains the character U+{1:04X}, which is not allowed; in a pattern, \
+         write it as an escape"
+    )]
+    SchemaCharacter(String, u32),
+    /// The scope of a capability is invalid.
+    #[error(
+        "the scope of the capability `{0}` is invalid: it may have up to {MAX_PATTERNS} names of 1 to \
+         {MAX_PATTERN_BYTES} ASCII characters without spaces"
+    )]
+    Scope(Capability),
     /// The serial is 0.
     #[error("the serial must be at least 1")]
     Serial,
@@ -81,9 +107,13 @@ impl Manifest {
             if job.params_schema.get("type").and_then(|kind| kind.as_str()) != Some("object") {
                 return Err(ManifestError::ParamsSchema(job.name.clone()));
             }
+            if let Some(character) = deceptive_character(&job.params_schema) {
+                return Err(ManifestError::SchemaCharacter(job.name.clone(), character.into()));
+            }
         }
         for (index, request) in self.capabilities.iter().enumerate() {
             check_text("the reason of a capability", &request.reason, 300)?;
+            check_scope(request.capability, &request.scope)?;
             if self.capabilities[..index].iter().any(|other| other.capability == request.capability) {
                 return Err(ManifestError::DuplicateCapability(request.capability.to_string()));
             }
@@ -130,14 +160,45 @@ fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), Manifes
     if text.trim().is_empty() || text.chars().count() > max {
         return Err(ManifestError::Text(field, max));
     }
-    Ok(())
+    match text.chars().find(|character| is_deceptive(*character)) {
+        Some(character) => Err(ManifestError::Character(field, character.into())),
+        None => Ok(()),
+    }
+}
+
+fn check_scope(capability: Capability, scope: &Scope) -> Result<(), ManifestError> {
+    let lists = [&scope.databases, &scope.stores, &scope.hosts, &scope.secrets];
+    let mut patterns = lists.into_iter().flatten();
+    let is_valid = |pattern: &String| {
+        (1..=MAX_PATTERN_BYTES).contains(&pattern.len()) && pattern.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if lists.iter().map(|list| list.len()).sum::<usize>() <= MAX_PATTERNS && patterns.all(is_valid) {
+        Ok(())
+    } else {
+        Err(ManifestError::Scope(capability))
+    }
+}
+
+/// Returns the first character of a schema's texts and names that can make a text look like another. Descriptions may
+/// have several lines.
+fn deceptive_character(schema: &Value) -> Option<char> {
+    match schema {
+        Value::String(text) => {
+            text.chars().find(|character| is_deceptive(*character) && !matches!(character, '\n' | '\r' | '\t'))
+        }
+        Value::Array(items) => items.iter().find_map(deceptive_character),
+        Value::Object(fields) => fields.iter().find_map(|(name, field)| {
+            name.chars().find(|character| is_deceptive(*character)).or_else(|| deceptive_character(field))
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn valid() -> serde_json::Value {
+    fn valid() -> Value {
         serde_json::json!({
             "name": "hello", "version": "1.0.0", "serial": 1, "publisher": "Someone", "description": "Says hello.",
             "jobs": [{"name": "greet", "description": "Greets.", "paramsSchema": {"type": "object"}}],
@@ -147,7 +208,7 @@ mod tests {
 
     #[test]
     fn invalid_fields_are_rejected() {
-        let check = |change: fn(&mut serde_json::Value), expected: Option<&str>| {
+        let check = |change: fn(&mut Value), expected: Option<&str>| {
             let mut manifest = valid();
             change(&mut manifest);
             let error = Manifest::from_json(manifest.to_string().as_bytes()).err().map(|error| error.to_string());
@@ -166,5 +227,41 @@ mod tests {
         check(|m| m["capabilities"][0]["capability"] = "shell".into(), Some("cannot be read"));
         check(|m| m["limits"] = serde_json::json!({"memoryMib": 5000}), Some("memoryMib"));
         check(|m| m["more"] = 1.into(), Some("unknown field"));
+        for scope in [vec![""], vec!["a b"], vec!["ex\u{430}mple.com"], vec!["a"; 101]] {
+            let mut manifest = valid();
+            manifest["capabilities"][0]["scope"]["hosts"] = scope.into();
+            let error = Manifest::from_json(manifest.to_string().as_bytes()).unwrap_err();
+            assert_eq!(error, ManifestError::Scope(Capability::Http));
+        }
+    }
+
+    #[test]
+    fn deceptive_characters_are_rejected_in_every_text() {
+        let texts = ["/version", "/publisher", "/description", "/jobs/0/description", "/capabilities/0/reason"];
+        for pointer in texts {
+            for character in ['\n', '\0', '\u{1b}', '\u{7f}', '\u{85}', '\u{202e}', '\u{2066}', '\u{200f}', '\u{feff}']
+            {
+                let mut manifest = valid();
+                *manifest.pointer_mut(pointer).unwrap() = format!("a{character}b").into();
+                let error = Manifest::from_json(manifest.to_string().as_bytes()).unwrap_err();
+                let found = match error {
+                    ManifestError::Character(_, found) => found,
+                    error => panic!("{pointer}: {error}"),
+                };
+                assert_eq!(found, u32::from(character), "{pointer}");
+            }
+            let mut manifest = valid();
+            *manifest.pointer_mut(pointer).unwrap() = "Grüße, 你好, مرحبا \u{1f468}\u{200d}\u{1f469}".into();
+            Manifest::from_json(manifest.to_string().as_bytes()).unwrap();
+        }
+        let check = |schema: Value, valid_schema: bool| {
+            let mut manifest = valid();
+            manifest["jobs"][0]["paramsSchema"] = schema;
+            assert_eq!(Manifest::from_json(manifest.to_string().as_bytes()).is_ok(), valid_schema, "{manifest}");
+        };
+        check(serde_json::json!({"type": "object", "description": "Two\nlines."}), true);
+        check(serde_json::json!({"type": "object", "title": "a\u{202e}b"}), false);
+        check(serde_json::json!({"type": "object", "properties": {"a\u{200b}": {}}}), false);
+        check(serde_json::json!({"type": "object", "examples": [["\u{7}"]]}), false);
     }
 }

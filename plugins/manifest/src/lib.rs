@@ -6,18 +6,20 @@
 //! A manifest contains claims and requests. Whether to trust the plugin and what to grant is decided by the host.
 //!
 //! Reading order: this file has the types, [`Capability`] and [`Scope`] are in `capability`, `check` validates a
-//! manifest, `section` appends it to a component.
+//! manifest, `text` knows which characters its texts must not contain, `section` appends it to a component.
 #![warn(missing_docs)]
 
 mod capability;
 mod check;
 mod section;
+mod text;
 
 use serde::{Deserialize, Serialize};
 
 pub use capability::{Capability, Scope};
 pub use check::ManifestError;
 pub use section::{SECTION, append_section};
+pub use text::{escape_deceptive, is_deceptive};
 
 /// A plugin's description of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +95,7 @@ impl Default for Limits {
             memory_mib: 64,
             wall_seconds: 3600,
             cpu_seconds: 60,
-            host_call_mib: 64,
+            host_call_mib: 16,
             log_kib: 4096,
             concurrent_runs: 4,
         }

@@ -71,6 +71,22 @@ impl Error {
     }
 }
 
+/// Adds a description of the failed operation to the error of a [`Result`].
+pub trait Context<T> {
+    /// Converts the error to an [`Error`] and puts `operation` before its message, see [`Error::context`]. The
+    /// description is only formatted if there is an error.
+    ///
+    /// # Errors
+    /// The error, with the description.
+    fn context(self, operation: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for Result<T, E> {
+    fn context(self, operation: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(operation))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -112,5 +128,9 @@ mod tests {
         let error = parse("x").unwrap_err().context("reading the count");
         assert_eq!(error.code, ErrorCode::Failed);
         assert_eq!(error.message, "reading the count: invalid digit found in string");
+        let error = "x".parse::<u32>().context("reading the count").unwrap_err();
+        assert_eq!(error.message, "reading the count: invalid digit found in string");
+        let error = parse("x").context("first").context("second").unwrap_err();
+        assert_eq!(error.message, "second: first: invalid digit found in string");
     }
 }

@@ -40,6 +40,7 @@
 //!   capabilities. A plugin requests them with [`Plugin::capability`](plugin::Plugin::capability), and the owner grants
 //!   them. A component imports only the capabilities that its code calls.
 //! - [`stream`] and [`task`] move large data and run several futures at once.
+//! - [`date`], [`csv`] and [`random`] are small helpers, so that a plugin needs no library for them.
 //! - `testing` runs jobs natively against a scripted platform.
 //!
 //! A component has no files, sockets, threads or environment variables.
@@ -51,7 +52,9 @@ pub mod backups;
 pub mod bindings;
 pub mod clock;
 pub mod config;
+pub mod csv;
 pub mod databases;
+pub mod date;
 mod error;
 pub mod http;
 pub mod log;
@@ -61,6 +64,7 @@ pub mod notify;
 pub mod objects;
 pub mod plugin;
 pub mod progress;
+pub mod random;
 pub mod secrets;
 pub mod stream;
 pub mod task;
@@ -70,7 +74,7 @@ pub mod testing;
 pub use plugin_manifest as manifest;
 pub use schemars;
 
-pub use error::{Error, ErrorCode, Result};
+pub use error::{Context, Error, ErrorCode, Result};
 
 /// The items that nearly every plugin uses.
 pub mod prelude {
@@ -79,7 +83,7 @@ pub mod prelude {
     pub use serde_json::json;
 
     pub use crate::{
-        Error, ErrorCode, Result, debug, error, info,
+        Context, Error, ErrorCode, Result, debug, error, info,
         plugin::{Capability, Limits, Plugin, Run, Scope},
         warn,
     };

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
 };
 
@@ -34,7 +34,87 @@ pub async fn join<A: Future, B: Future>(first: A, second: B) -> (A::Output, B::O
     .await
 }
 
+/// Runs futures concurrently until all have finished, and returns their outputs in the order of the futures.
+///
+/// The host executes a limited number of calls of a run at a time and holds a limited amount of memory for them. Use
+/// [`join_up_to`] for more than a few large transfers.
+pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    join_up_to(usize::MAX, futures).await
+}
+
+/// Runs futures, at most `limit` of them at a time, until all have finished. Returns their outputs in the order of the
+/// futures.
+pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting = futures.into_iter().fuse();
+    let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();
+    let mut outputs: Vec<Option<F::Output>> = Vec::new();
+    poll_fn(|context| {
+        loop {
+            // Outputs first, so that their places can be taken by the next futures.
+            running.retain_mut(|(index, future)| match future.as_mut().poll(context) {
+                Poll::Ready(output) => {
+                    outputs[*index] = Some(output);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            let mut started = false;
+            while running.len() < limit.max(1)
+                && let Some(future) = waiting.next()
+            {
+                running.push((outputs.len(), Box::pin(future)));
+                outputs.push(None);
+                started = true;
+            }
+            if running.is_empty() {
+                return Poll::Ready(std::mem::take(&mut outputs).into_iter().flatten().collect());
+            }
+            if !started {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
 /// Gives control back to the host once, then continues. Long computations can call it to stay cancellable.
 pub async fn yield_now() {
     backend::task::yield_now().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, task::Context, task::Waker};
+
+    use super::*;
+
+    /// Finishes at the second poll, and counts how many run at a time.
+    async fn step(index: usize, running: &Cell<usize>, most: &Cell<usize>) -> usize {
+        running.set(running.get() + 1);
+        most.set(most.get().max(running.get()));
+        let mut is_first = true;
+        poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
+        running.set(running.get() - 1);
+        index
+    }
+
+    fn most_running(limit: usize, count: usize) -> usize {
+        let (running, most) = (Cell::new(0), Cell::new(0));
+        let mut all = pin!(join_up_to(limit, (0..count).map(|index| step(index, &running, &most))));
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(outputs) = all.as_mut().poll(&mut context) {
+                assert_eq!(outputs, (0..count).collect::<Vec<_>>());
+                return most.get();
+            }
+        }
+    }
+
+    #[test]
+    fn futures_run_up_to_the_limit_and_keep_their_order() {
+        assert_eq!(most_running(3, 10), 3);
+        assert_eq!(most_running(0, 4), 1);
+        assert_eq!(most_running(usize::MAX, 5), 5);
+        assert_eq!(most_running(2, 0), 0);
+    }
 }

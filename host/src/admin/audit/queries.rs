@@ -4,6 +4,8 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::db::audit;
+
 /// Filters of the list. `None` matches every entry.
 #[derive(Debug, Default)]
 pub(super) struct AuditFilter {
@@ -40,16 +42,17 @@ pub(super) async fn entries(
 ) -> Result<Vec<AuditRow>, sqlx::Error> {
     let (after_at, after_id) = after.unzip();
     sqlx::query_as(
-        "SELECT id, at, actor, action, project_id, target, address, result, status, request_id, details
-         FROM audit_logs
+        "SELECT id, at, actor, action, project_id, target, address, shown_result AS result, status, request_id, details
+         FROM audit_logs, LATERAL (SELECT CASE WHEN pending THEN 'unknown' ELSE result END) AS shown (shown_result)
          WHERE ($1::text IS NULL OR project_id = $1)
            AND ($2::text IS NULL OR action = $2
                 OR (right($2, 1) = '*' AND starts_with(action, left($2, -1))))
            AND ($3::text IS NULL OR actor = $3)
-           AND ($4::text IS NULL OR result = $4)
+           AND ($4::text IS NULL OR shown_result = $4)
            AND ($5::timestamptz IS NULL OR at >= $5)
            AND ($6::timestamptz IS NULL OR at < $6)
            AND ($7::timestamptz IS NULL OR (at, id) < ($7, $8))
+           AND NOT (pending AND id = ANY($10))
          ORDER BY at DESC, id DESC
          LIMIT $9",
     )
@@ -62,6 +65,7 @@ pub(super) async fn entries(
     .bind(after_at)
     .bind(after_id)
     .bind(limit)
+    .bind(audit::in_progress())
     .fetch_all(pool)
     .await
 }

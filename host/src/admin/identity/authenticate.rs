@@ -18,7 +18,7 @@ use crate::{
 pub(super) const DEV_TOKEN_HEADER: &str = "x-dev-admin-token";
 const ASSERTION_HEADER: &str = "cf-access-jwt-assertion";
 const DEV_TOKEN_ACTOR: &str = "dev-token";
-const SESSION_ACTOR: &str = "session";
+pub(super) const SESSION_ACTOR: &str = "session";
 
 /// A caller, and the cookie to set again if their session was extended.
 pub(super) struct Authenticated {
@@ -76,24 +76,33 @@ impl AdminIdentity {
         })
     }
 
+    /// Checks a one-time code without using it up.
+    pub(super) async fn check_code(&self, code: &str, address: IpAddr) -> ApiResult<()> {
+        self.check_wait(address)?;
+        if sessions::is_valid_code(&self.platform, code).await? { Ok(()) } else { Err(self.refuse_code(address).await) }
+    }
+
+    /// Checks the development token.
+    pub(super) async fn check_token(&self, token: &str, address: IpAddr) -> ApiResult<()> {
+        self.by_dev_token(token.as_bytes(), address).await.map(drop)
+    }
+
     /// Opens a session for a one-time code, which is used up. Returns the caller and the cookie's value.
     pub(super) async fn open_by_code(&self, code: &str, address: IpAddr) -> ApiResult<(AdminCaller, String)> {
-        self.check_wait(address)?;
         if !sessions::consume_code(&self.platform, code).await? {
-            self.record_failure(address, "code", None).await;
-            return Err(ApiError::new(Code::Unauthorized, "The code is wrong, used or expired.")
-                .with_hint("Restart AtlasHub to get a new one, or sign in with the admin token."));
+            return Err(self.refuse_code(address).await);
         }
         self.open_session().await
     }
 
-    /// Opens a session for the development token.
-    pub(super) async fn open_by_token(&self, token: &str, address: IpAddr) -> ApiResult<(AdminCaller, String)> {
-        self.by_dev_token(token.as_bytes(), address).await?;
-        self.open_session().await
+    async fn refuse_code(&self, address: IpAddr) -> ApiError {
+        self.record_failure(address, "code", None).await;
+        ApiError::new(Code::Unauthorized, "The code is wrong, used or expired.")
+            .with_hint("Restart AtlasHub to get a new one, or sign in with the admin token.")
     }
 
-    async fn open_session(&self) -> ApiResult<(AdminCaller, String)> {
+    /// Opens a session for a caller who sent the development token. Returns the caller and the cookie's value.
+    pub(super) async fn open_session(&self) -> ApiResult<(AdminCaller, String)> {
         let Some(dev_token) = &self.dev_token else { return Err(sessions_disabled()) };
         let (value, hash, expires_at) = sessions::open(&self.platform, dev_token).await?;
         Ok((session_caller(hash, expires_at), value))

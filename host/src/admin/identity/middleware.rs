@@ -6,13 +6,13 @@ use axum::{
 };
 
 use super::{
-    CallerSlot, SignInMethod,
+    SignInMethod,
     authenticate::Authenticated,
     host_and_origin::{Credential, check_host, check_write},
     sessions,
 };
 use crate::{
-    admin::{AdminState, is_api_path},
+    admin::{AdminState, audit::RequestEntry, is_api_path},
     error::{ApiError, ApiResult},
     http::ClientAddress,
 };
@@ -55,8 +55,9 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
         Ok(authenticated) => authenticated,
         Err(error) => return error.into_response(),
     };
-    if let Some(slot) = parts.extensions.get::<CallerSlot>() {
-        slot.set(&caller);
+    let entry = parts.extensions.get::<RequestEntry>().cloned();
+    if let Some(entry) = &entry {
+        entry.set_actor(&caller.actor);
     }
     let credential = match caller.method {
         SignInMethod::DevToken => Credential::Explicit,
@@ -66,10 +67,13 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
     let cookie = renewed_cookie.and_then(|value| sessions::set_cookie(&value, &parts.headers));
     let mut response = match check_host_and_origin(&state, &parts, credential) {
         Err(error) if is_write => error.into_response(),
-        _ => {
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
-        }
+        _ => match begin(entry.as_ref()).await {
+            Err(error) => error.into_response(),
+            Ok(()) => {
+                parts.extensions.insert(caller);
+                next.run(Request::from_parts(parts, body)).await
+            }
+        },
     };
     if let Some(cookie) = cookie {
         // Signing out sets the cookie itself.
@@ -93,6 +97,14 @@ pub async fn require_metrics_reader(State(state): State<AdminState>, request: Re
     match authenticate(&state, &mut parts).await {
         Ok(_) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
+    }
+}
+
+/// Writes the audit entry of a change before the handler runs. Other requests have none.
+async fn begin(entry: Option<&RequestEntry>) -> ApiResult<()> {
+    match entry {
+        Some(entry) => entry.begin().await,
+        None => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ mod authenticate;
 mod middleware;
 pub(super) mod routes;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::{DateTime, Utc};
@@ -33,6 +33,7 @@ use sqlx::PgPool;
 use crate::{
     config::{AccessConfig, AdminAuthConfig, Secret},
     error::{ApiError, Code},
+    http::{Holder, ShareHolder},
 };
 
 pub use middleware::{require_admin, require_database, require_known_host, require_metrics_reader};
@@ -59,26 +60,17 @@ pub struct AdminCaller {
     session: Option<sessions::SessionHash>,
 }
 
+impl ShareHolder for AdminCaller {
+    fn holder(&self) -> Holder<'_> {
+        Holder::Owner
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for AdminCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| not_signed_in("Sign in to the dashboard."))
-    }
-}
-
-/// Passes a request's caller from the authentication layer out to the audit layer, which wraps it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CallerSlot(Arc<OnceLock<AdminCaller>>);
-
-impl CallerSlot {
-    pub(super) fn get(&self) -> Option<&AdminCaller> {
-        self.0.get()
-    }
-
-    fn set(&self, caller: &AdminCaller) {
-        // A request has one caller; the first one stays.
-        let _ = self.0.set(caller.clone());
     }
 }
 

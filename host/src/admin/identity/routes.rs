@@ -7,9 +7,9 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{AdminCaller, CallerSlot, SignInMethod, sessions};
+use super::{AdminCaller, SignInMethod, authenticate::SESSION_ACTOR, sessions};
 use crate::{
-    admin::AdminState,
+    admin::{AdminState, audit::RequestEntry},
     error::{ApiError, ApiResult},
     http::{ApiJson, AuditDetails, ClientAddress},
 };
@@ -24,19 +24,24 @@ use crate::{
 pub(crate) async fn sign_in(
     State(state): State<AdminState>,
     ClientAddress(address): ClientAddress,
-    caller_slot: Option<Extension<CallerSlot>>,
+    entry: Option<Extension<RequestEntry>>,
     headers: HeaderMap,
     ApiJson(request): ApiJson<CreateSession>,
 ) -> ApiResult<impl IntoResponse> {
     state.identity.check_sessions_enabled()?;
-    let ((caller, value), by) = match (&request.code, &request.token) {
-        (Some(code), None) => (state.identity.open_by_code(code, address).await?, "code"),
-        (None, Some(token)) => (state.identity.open_by_token(token, address).await?, "token"),
+    let by = match (&request.code, &request.token) {
+        (Some(code), None) => state.identity.check_code(code, address).await.map(|()| "code")?,
+        (None, Some(token)) => state.identity.check_token(token, address).await.map(|()| "token")?,
         _ => return Err(ApiError::invalid("Send either `code` or `token`.")),
     };
-    if let Some(Extension(slot)) = caller_slot {
-        slot.set(&caller);
+    if let Some(Extension(entry)) = entry {
+        entry.set_actor(SESSION_ACTOR);
+        entry.begin().await?;
     }
+    let (caller, value) = match &request.code {
+        Some(code) => state.identity.open_by_code(code, address).await?,
+        None => state.identity.open_session().await?,
+    };
     Ok((
         StatusCode::CREATED,
         cookie_header(sessions::set_cookie(&value, &headers)),

@@ -39,6 +39,16 @@ pub async fn create_sign_in_code(pool: &PgPool) -> anyhow::Result<String> {
     Ok(code)
 }
 
+/// Returns whether the code is valid, without using it up.
+pub(super) async fn is_valid_code(pool: &PgPool, code: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM admin_sessions WHERE hash = $1 AND kind = 'code' AND expires_at > now())",
+    )
+    .bind(sha256(code.as_bytes()).as_slice())
+    .fetch_one(pool)
+    .await
+}
+
 /// Uses the code up. Returns whether it was valid.
 pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx::Error> {
     let consumed = sqlx::query("DELETE FROM admin_sessions WHERE hash = $1 AND kind = 'code' AND expires_at > now()")

@@ -9,7 +9,10 @@ use crate::{
     backups::list_stored_backups,
     cli::{error::CommandError, services::RunningServices},
     config::Config,
-    db::{migrations, server},
+    db::{
+        audit::{self, NewAuditEntry},
+        migrations, server,
+    },
     error::ApiError,
 };
 
@@ -57,7 +60,14 @@ async fn create(
 }
 
 async fn start_and_wait(app: &App, target: &str) -> Result<(Uuid, Run), ApiError> {
-    let id = app.backups().start_backup(target).await?;
+    let mut entry = NewAuditEntry::new("cli", "backup.create");
+    entry.target = Some(target.to_owned());
+    let id = audit::recorded(app.platform(), entry, async |entry| {
+        let (id, name) = app.backups().start_backup(target).await?;
+        entry.details = serde_json::json!({ "name": name, "runId": id });
+        Ok::<_, ApiError>(id)
+    })
+    .await?;
     let mut cancelled = false;
     loop {
         tokio::select! {

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use uuid::Uuid;
 
 use crate::{
-    backups::{backup_id, list_stored_backups, mark_verified, verify_stored},
+    backups::{backup_id, list_stored_backups, record_outcome, verify_stored},
     cli::{error::CommandError, services::RunningServices},
     config::Config,
     db::restore::Restorer,
@@ -50,13 +50,11 @@ async fn verify(arguments: &VerifyArguments, running: &RunningServices) -> Resul
     };
     restorer.wait_for_cleanup().await;
     let Some(verified) = verified else { return Err(CommandError::failed("The verification was interrupted.")) };
-    let verification = verified.map_err(|error| failed(&format!("Backup {id} could not be verified"), error.into()))?;
-    if verification.differences.is_empty()
-        && let Err(error) = mark_verified(services.database_url.expose(), id).await
-    {
+    if let Err(error) = record_outcome(services.database_url.expose(), id, &verified, "cli").await {
         // Verification must also work when the platform database is lost.
-        tracing::info!(%error, "the backup could not be marked as verified in the catalogue");
+        tracing::info!(%error, "the outcome could not be recorded in the catalogue");
     }
+    let verification = verified.map_err(|error| failed(&format!("Backup {id} could not be verified"), error.into()))?;
     print(&verification, id, &backup.manifest.target, arguments.json);
     Ok(if verification.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

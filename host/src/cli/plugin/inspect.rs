@@ -5,7 +5,10 @@ use serde_json::json;
 use super::files;
 use crate::{
     cli::error::CommandError,
-    plugins::{package::ComponentFacts, trust::DetachedSignature},
+    plugins::{
+        package::{ComponentFacts, ParamsSchemas},
+        trust::DetachedSignature,
+    },
     secrets::sha256,
 };
 
@@ -32,14 +35,16 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode, CommandError
     };
     let mut output =
         json!({ "sha256": hex::encode(sha256(&component)), "bytes": component.len(), "signature": signature });
-    let code = match ComponentFacts::read(&component) {
+    let checked =
+        ComponentFacts::read(&component).and_then(|facts| ParamsSchemas::compile(&facts.manifest).map(|_| facts));
+    let code = match checked {
         Ok(facts) => {
             output["imports"] = json!(facts.imports);
             output["manifest"] = serde_json::to_value(&facts.manifest).unwrap_or_default();
             ExitCode::SUCCESS
         }
         Err(refusal) => {
-            output["problem"] = json!(refusal.to_string());
+            output["problem"] = json!(refusal.text());
             ExitCode::FAILURE
         }
     };

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
-use api_types::{ApprovePlugin, CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability};
+use api_types::{
+    ApprovePlugin, AuditResult, CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability,
+};
 
 use super::files;
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     config::{Config, Role, Vars},
     db::{
         self,
-        audit::{NewAuditEntry, record},
+        audit::{self, NewAuditEntry},
         server,
     },
     plugins::{FirstParty, PluginError, PluginFolder, PluginTools},
@@ -94,8 +96,14 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
     with_tools(async |tools| {
         if let Some(file) = &arguments.trust_key {
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let key = tools.trust_key(&name, &files::read_text(file)?).await?;
-            audit(tools, "trusted_key.add", &key.id, serde_json::json!({ "name": key.name })).await?;
+            let text = files::read_text(file)?;
+            let details = serde_json::json!({ "name": name });
+            let key = record_change(tools, entry("trusted_key.add", None, details), async |entry| {
+                let key = tools.trust_key(&name, &text).await?;
+                entry.target = Some(key.id.clone());
+                Ok(key)
+            })
+            .await?;
             print_stdout!("Key {} is now trusted.", key.id);
         }
         let current = tools.list().await?.into_iter().find(|plugin| plugin.name == arguments.name);
@@ -114,14 +122,19 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
             secrets: (!secrets.is_empty()).then(|| secrets.clone()),
             config: (!arguments.config.is_empty()).then(|| arguments.config.iter().cloned().collect()),
         };
-        let plugin = tools.approve(&arguments.name, &request, ACTOR).await?;
-        let details = serde_json::json!({
-            "keyId": plugin.key_id,
-            "sha256": plugin.sha256,
-            "serial": plugin.serial,
-            "granted": plugin.granted,
-        });
-        audit(tools, "plugin.approve", &plugin.name, details).await?;
+        let details = serde_json::json!({ "sha256": request.sha256 });
+        let entry = entry("plugin.approve", Some(&arguments.name), details);
+        let plugin = record_change(tools, entry, async |entry| {
+            let plugin = tools.approve(&arguments.name, &request, ACTOR).await?;
+            entry.details = serde_json::json!({
+                "keyId": plugin.key_id,
+                "sha256": plugin.sha256,
+                "serial": plugin.serial,
+                "granted": plugin.granted,
+            });
+            Ok(plugin)
+        })
+        .await?;
         print(&plugin);
         Ok(())
     })
@@ -131,18 +144,23 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
 pub(super) async fn revoke(arguments: &RevokeArguments) -> Result<ExitCode, CommandError> {
     with_tools(async |tools| {
         if let Some(id) = &arguments.key {
-            tools.revoke_key(id).await?;
-            audit(tools, "trusted_key.remove", id, serde_json::json!({})).await?;
+            let entry = entry("trusted_key.remove", Some(id), serde_json::json!({}));
+            record_change(tools, entry, async |entry| {
+                let name = tools.revoke_key(id).await?;
+                entry.details = serde_json::json!({ "name": name });
+                Ok(())
+            })
+            .await?;
             print_stdout!("Key {id} is revoked.");
         }
         if let Some(hash) = &arguments.sha256 {
-            tools.revoke_file(hash).await?;
-            audit(tools, "plugin.revoke", hash, serde_json::json!({ "sha256": hash })).await?;
+            let entry = entry("plugin.revoke", Some(hash), serde_json::json!({ "sha256": hash }));
+            record_change(tools, entry, async |_| tools.revoke_file(hash).await).await?;
             print_stdout!("The file {hash} is revoked.");
         }
         if let Some(name) = &arguments.name {
-            tools.revoke(name).await?;
-            audit(tools, "plugin.revoke", name, serde_json::json!({})).await?;
+            let entry = entry("plugin.revoke", Some(name), serde_json::json!({}));
+            record_change(tools, entry, async |_| tools.revoke(name).await).await?;
             print_stdout!("Plugin {name} is revoked.");
         }
         Ok(())
@@ -222,16 +240,31 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-async fn audit(
-    tools: &PluginTools,
-    action: &str,
-    target: &str,
-    details: serde_json::Value,
-) -> Result<(), CommandError> {
+fn entry(action: &str, target: Option<&str>, details: serde_json::Value) -> NewAuditEntry {
     let mut entry = NewAuditEntry::new(ACTOR, action);
-    entry.target = Some(target.to_owned());
+    entry.target = target.map(str::to_owned);
     entry.details = details;
-    Ok(record(&tools.platform, &entry).await?)
+    entry
+}
+
+/// Makes a change between writing its audit entry and completing it. `change` may add to the entry. A refused change
+/// has no entry.
+async fn record_change<T>(
+    tools: &PluginTools,
+    mut entry: NewAuditEntry,
+    change: impl AsyncFnOnce(&mut NewAuditEntry) -> Result<T, PluginError>,
+) -> Result<T, CommandError> {
+    let intent = audit::begin(&tools.platform, &entry).await?;
+    let outcome = change(&mut entry).await;
+    match &outcome {
+        Ok(_) => intent.complete_or_log(&tools.platform, &entry).await,
+        Err(PluginError::Database(_)) => {
+            entry.result = AuditResult::Failed;
+            intent.complete_or_log(&tools.platform, &entry).await;
+        }
+        Err(_) => intent.discard(&tools.platform).await?,
+    }
+    Ok(outcome?)
 }
 
 /// Runs an action on the configured platform database, or on the embedded one.

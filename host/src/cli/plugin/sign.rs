@@ -7,7 +7,10 @@ use super::{
     files::{self, Replace},
     password::PasswordArguments,
 };
-use crate::{cli::error::CommandError, plugins::package::ComponentFacts};
+use crate::{
+    cli::error::CommandError,
+    plugins::package::{ComponentFacts, ParamsSchemas},
+};
 
 /// Sign a component. Writes `FILE.minisig` next to it.
 #[derive(Debug, clap::Args)]
@@ -26,8 +29,9 @@ pub(super) struct SignArguments {
 
 pub(super) fn run(arguments: &SignArguments) -> Result<ExitCode, CommandError> {
     let component = files::read(&arguments.file)?;
-    if let Err(refusal) = ComponentFacts::read(&component) {
-        eprintln!("atlashub: note: a host would reject {}: {refusal}.", arguments.file.display());
+    let checked = ComponentFacts::read(&component).and_then(|facts| ParamsSchemas::compile(&facts.manifest).map(drop));
+    if let Err(refusal) = checked {
+        eprintln!("atlashub: note: a host would reject {}: {}.", arguments.file.display(), refusal.text());
     }
     let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
     // The same format as minisign's.

@@ -1,5 +1,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
+use plugin_manifest::escape_deceptive;
+
 use super::files;
 use crate::{
     cli::error::CommandError,
@@ -38,6 +40,10 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode, CommandError>
         )));
     }
     signature.check(&key, &files::read(&arguments.file)?).map_err(wrong)?;
-    print_stdout!("The signature by key {} is valid. Trusted comment: {}", key.id(), signature.trusted_comment());
+    print_stdout!(
+        "The signature by key {} is valid. Trusted comment: {}",
+        key.id(),
+        escape_deceptive(signature.trusted_comment())
+    );
     Ok(ExitCode::SUCCESS)
 }

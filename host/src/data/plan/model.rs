@@ -36,8 +36,23 @@ pub struct ReadPlan<'p> {
     pub count: Count,
     /// Whether at most one row can match: the filter fixes a unique key, and nothing is skipped.
     pub single: bool,
-    /// Whether `, \n ` occurs between the rows in the JSON array and nowhere else.
-    pub line_per_row: bool,
+}
+
+impl<'p> ReadPlan<'p> {
+    /// Returns whether Postgres makes the JSON of the rows. Otherwise the result has a column for each member.
+    ///
+    /// Postgres does so with the exact total: such a read takes long anyway, and one column shows if there is a row.
+    pub fn json_rows(&self) -> bool {
+        self.count == Count::Exact && !self.single
+    }
+
+    /// Returns the terms of the keyset if the result has a column for each, because one is not selected.
+    pub fn unselected_terms(&self) -> &[OrderTerm<'p>] {
+        match &self.keyset {
+            Some(keyset) if keyset.members.is_none() && !self.single => &self.order[..keyset.terms],
+            _ => &[],
+        }
+    }
 }
 
 /// One member of each returned row.

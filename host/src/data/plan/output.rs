@@ -2,7 +2,7 @@ use crate::{
     data::{
         message::{name_list, shortened},
         request::{Embed, SelectItem},
-        schema::{ForeignKey, Schema, Table},
+        schema::{Column, ForeignKey, Schema, Table},
     },
     error::{ApiError, ApiResult, Code},
 };
@@ -15,6 +15,9 @@ use super::{
 
 /// Postgres truncates longer names.
 const MAX_NAME_BYTES: usize = 63;
+
+/// Maximum number of times that one column can be selected, under different names.
+const MAX_COLUMN_USES: usize = 4;
 
 /// Whether a select may embed other tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +70,31 @@ pub(super) fn plan_outputs<'p>(
     if let [SelectItem::All] = items {
         return Ok(outputs);
     }
+    if let Some((column, uses)) = overused_column(&outputs) {
+        return Err(ApiError::invalid(format!(
+            "`select` contains column `{}` {uses} times; at most {MAX_COLUMN_USES} are possible.",
+            column.name
+        )));
+    }
     match repeated_name(&outputs) {
         Some(name) => Err(ApiError::invalid(format!("`select` contains the name `{name}` twice."))
             .with_hint("Rename one of them, as in alias:column.")),
         None => Ok(outputs),
     }
+}
+
+/// Returns a column that is selected too often, and how often it is. Each use is another copy of its value.
+fn overused_column<'p>(outputs: &[Output<'p>]) -> Option<(&'p Column, usize)> {
+    let mut columns: Vec<&'p Column> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Column { column, .. } => Some(column.column),
+            Output::Embed(_) => None,
+        })
+        .collect();
+    columns.sort_unstable_by_key(|column| std::ptr::from_ref(*column));
+    let uses = columns.chunk_by(|left, right| std::ptr::eq(*left, *right));
+    uses.filter(|uses| uses.len() > MAX_COLUMN_USES).map(|uses| (uses[0], uses.len())).next()
 }
 
 fn repeated_name<'p>(outputs: &[Output<'p>]) -> Option<&'p str> {

@@ -39,10 +39,6 @@ pub fn plan_read<'p>(
     let single = fixes_unique_key(table, &filter) && request.offset == 0 && after.is_none() && limit > 0;
     Ok(ReadPlan {
         table: TableRef::new(table),
-        line_per_row: keyset.as_ref().is_none_or(|keyset| keyset.members.is_some())
-            && outputs
-                .iter()
-                .all(|output| matches!(output, Output::Column { column, .. } if column.column.single_line)),
         outputs,
         filter,
         order,

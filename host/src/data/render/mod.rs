@@ -15,7 +15,7 @@ mod writer;
 
 pub use read::{render_estimate, render_read};
 pub use write::{
-    MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, ResultShape, change_result_shape, insert_result_shape, render_delete,
-    render_insert, render_update, render_value_check,
+    MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, RETURNED_BYTES_MARKER, ResultShape, change_result_shape,
+    insert_result_shape, render_delete, render_insert, render_update, render_value_check,
 };
 pub use writer::{Origin, Rendered};

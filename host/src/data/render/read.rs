@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use crate::data::{
     plan::{Cast, EmbedPlan, EmbedShape, OrderTerm, Output, Predicate, ReadPlan, SqlOperator, Test},
-    request::{Count, Direction, Nulls},
+    request::{Direction, Nulls},
+    schema::ResultForm,
 };
 
 use super::{
@@ -13,55 +14,82 @@ use super::{
 /// Offset above which a read counts as heavy: Postgres reads every skipped row.
 const HEAVY_OFFSET: u64 = 1000;
 
-/// Renders a read. The result of its statement is:
-/// - for a `single` plan, rows of one JSON object each;
-/// - otherwise one row: the JSON array of up to `limit + 1` rows (null if there are none); their number; the exact
-///   total if requested; and, unless all members of the keyset are selected, the text of each term in row `limit`.
+/// Renders a read. The result of its statement is a row for each row of the page, and one more if there is a next page.
+///
+/// Its columns are the members of the row's JSON in the form that the schema says, and the text of each term of the
+/// keyset, unless all are members.
+///
+/// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead, null if the page is empty, and the
+/// last column is the exact total.
 pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
-    if plan.single {
-        sql.push("SELECT row_to_json(r.*) FROM (SELECT ");
-        write_outputs(&mut sql, Alias::ROOT, &plan.outputs, &mut 0);
+    if plan.json_rows() {
+        // Both parts see the same rows, and the total is there even if the page is empty.
+        sql.push("SELECT r.*, c.total FROM (SELECT count(*) AS total");
         write_from(&mut sql, plan);
         write_where(&mut sql, Alias::ROOT, &plan.filter);
-        sql.push(") r");
+        sql.push(") c LEFT JOIN (");
+        write_json_rows(&mut sql, plan);
+        sql.push(") r ON true");
+        return sql.finish(StatementKind { heavy: true, ..StatementKind::READ });
+    }
+    sql.push("SELECT ");
+    write_members(&mut sql, plan);
+    write_unselected_terms(&mut sql, plan);
+    if plan.single {
+        write_from(&mut sql, plan);
+        write_where(&mut sql, Alias::ROOT, &plan.filter);
         return sql.finish(StatementKind::READ);
     }
-    let unselected = plan.keyset.as_ref().filter(|keyset| keyset.members.is_none());
-    let unselected_terms = unselected.map_or(&[][..], |keyset| &plan.order[..keyset.terms]);
-    sql.push("SELECT json_agg(r.");
-    sql.push(if unselected_terms.is_empty() { "*), count(*)" } else { "json), count(*)" });
-    if plan.count == Count::Exact {
-        sql.push(", (SELECT count(*)");
-        write_from(&mut sql, plan);
-        write_where(&mut sql, Alias::ROOT, &plan.filter);
-        sql.push(")");
-    }
-    for position in 0..unselected_terms.len() {
-        sql.push(", (array_agg(r.k");
-        sql.number(position as u64);
-        sql.push("))[");
-        sql.number(plan.limit);
-        sql.push("]");
-    }
-    sql.push(" FROM (SELECT ");
-    if unselected_terms.is_empty() {
-        write_outputs(&mut sql, Alias::ROOT, &plan.outputs, &mut 0);
-    } else {
-        // The rows' JSON must not contain the key columns, so it is a separate column.
-        sql.push("(SELECT row_to_json(r.*) FROM (SELECT ");
-        write_outputs(&mut sql, Alias::ROOT, &plan.outputs, &mut 0);
-        sql.push(") r) AS json");
-        for (position, term) in unselected_terms.iter().enumerate() {
-            sql.push(", ");
-            sql.qualified(Alias::ROOT, term.column.ident);
-            sql.push("::text AS k");
-            sql.number(position as u64);
-        }
-    }
     write_page(&mut sql, plan);
-    sql.push(") r");
     sql.finish(StatementKind { heavy: is_heavy(plan), ..StatementKind::READ })
+}
+
+/// Writes a column for each member of a row's JSON.
+fn write_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    let mut embeds = 0;
+    sql.joined(&plan.outputs, ", ", |sql, output| match output {
+        Output::Column { column, .. } => match column.column.result_form {
+            ResultForm::Plain => sql.qualified(Alias::ROOT, column.ident),
+            ResultForm::Text | ResultForm::Number => {
+                sql.qualified(Alias::ROOT, column.ident);
+                sql.push("::text");
+            }
+            ResultForm::Json => {
+                sql.push("pg_catalog.to_json(");
+                sql.qualified(Alias::ROOT, column.ident);
+                sql.push(")");
+            }
+        },
+        Output::Embed(embed) => write_embed(sql, Alias::ROOT, embed, &mut embeds),
+    });
+}
+
+/// Writes the query of a page's rows as JSON objects.
+fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    if plan.unselected_terms().is_empty() {
+        sql.push("SELECT row_to_json(r.*) AS json FROM (SELECT ");
+        write_outputs(sql, Alias::ROOT, &plan.outputs, &mut 0);
+        write_page(sql, plan);
+        sql.push(") r");
+        return;
+    }
+    // The rows' JSON must not contain the key columns, so it is a separate column.
+    sql.push("SELECT (SELECT row_to_json(r.*) FROM (SELECT ");
+    write_outputs(sql, Alias::ROOT, &plan.outputs, &mut 0);
+    sql.push(") r) AS json");
+    write_unselected_terms(sql, plan);
+    write_page(sql, plan);
+}
+
+/// Writes a column for each term of the keyset, if one of them is not selected.
+fn write_unselected_terms<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    for (position, term) in plan.unselected_terms().iter().enumerate() {
+        sql.push(", ");
+        sql.qualified(Alias::ROOT, term.column.ident);
+        sql.push("::text AS k");
+        sql.number(position as u64);
+    }
 }
 
 /// Renders the `EXPLAIN` whose JSON contains the estimated number of rows over all pages.
@@ -73,7 +101,7 @@ pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     sql.finish(StatementKind::READ)
 }
 
-/// Returns whether the read probably takes long: it may scan the table, or counts or skips many rows.
+/// Returns whether the read probably takes long: it may scan the table, or skips many rows.
 fn is_heavy(plan: &ReadPlan<'_>) -> bool {
     fn scans(predicate: &Predicate<'_>) -> bool {
         match predicate {
@@ -95,8 +123,7 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
             }
         }
     }
-    plan.count == Count::Exact
-        || plan.offset > HEAVY_OFFSET
+    plan.offset > HEAVY_OFFSET
         || plan.filter.iter().any(scans)
         || plan.outputs.iter().any(|output| match output {
             Output::Embed(embed) => matches!(embed.shape, EmbedShape::Array { .. }),

@@ -17,6 +17,9 @@ use super::{
 /// Marks the error of a statement that affected more rows than `maxAffected`. Their number follows.
 pub const MAX_AFFECTED_MARKER: &str = "atlashub_max_affected:";
 
+/// Marks the error of a write whose returned rows are too large. Their size follows.
+pub const RETURNED_BYTES_MARKER: &str = "atlashub_returned_bytes:";
+
 /// Maximum number of rows that an update or delete returns. The count includes all.
 pub const MAX_RETURNED_ROWS: u64 = 10_000;
 
@@ -52,12 +55,15 @@ pub fn change_result_shape(change: &ChangePlan<'_>) -> ResultShape {
 }
 
 /// Renders an insert. All groups are in one statement, so that either all rows are inserted or none.
-pub fn render_insert<'p>(plan: &InsertPlan<'p>) -> Rendered<'p> {
+///
+/// As with every write, the statement fails if the JSON of the returned rows is larger than `max_bytes`. So a write
+/// whose response could not be sent changes nothing.
+pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     let is_one_group = plan.groups.len() == 1;
     if insert_result_shape(plan) == ResultShape::RowPerWrite {
         sql.joined(&plan.groups, "", |sql, group| write_insert(sql, plan, group));
-        write_returning_rows(&mut sql, &plan.output);
+        write_returning_rows(&mut sql, &plan.output, max_bytes);
         return sql.finish(StatementKind::WRITE);
     }
     sql.push("WITH ");
@@ -69,21 +75,29 @@ pub fn render_insert<'p>(plan: &InsertPlan<'p>) -> Rendered<'p> {
         sql.push(")");
     });
     sql.push(" SELECT ");
-    sql.joined(0..plan.groups.len(), ", ", |sql, number| {
-        match plan.output {
-            WriteOutput::Rows(_) => {
-                sql.push("(SELECT json_agg(");
-                write_group_name(sql, number);
-                sql.push(".*) FROM ");
-                write_group_name(sql, number);
-                sql.push(")");
-            }
-            WriteOutput::Count { .. } => sql.push("NULL::json"),
+    match plan.output {
+        WriteOutput::Rows(_) => {
+            write_limited(&mut sql, plan.groups.len(), max_bytes, |sql| {
+                sql.joined(0..plan.groups.len(), ", ", |sql, number| {
+                    sql.push("(SELECT json_agg(");
+                    write_group_name(sql, number);
+                    sql.push(".*) FROM ");
+                    write_group_name(sql, number);
+                    sql.push(") AS a");
+                    sql.number(number as u64);
+                    sql.push(", (SELECT count(*) FROM ");
+                    write_group_name(sql, number);
+                    sql.push(") AS n");
+                    sql.number(number as u64);
+                });
+            });
         }
-        sql.push(", (SELECT count(*) FROM ");
-        write_group_name(sql, number);
-        sql.push(")");
-    });
+        WriteOutput::Count { .. } => sql.joined(0..plan.groups.len(), ", ", |sql, number| {
+            sql.push("NULL::json, (SELECT count(*) FROM ");
+            write_group_name(sql, number);
+            sql.push(")");
+        }),
+    }
     // Several rows of defaults are written out one by one, so their number is part of the text.
     let is_reusable = is_one_group && !matches!(plan.groups[0].rows, GroupRows::Defaults { .. });
     sql.finish(StatementKind {
@@ -94,9 +108,9 @@ pub fn render_insert<'p>(plan: &InsertPlan<'p>) -> Rendered<'p> {
 }
 
 /// Renders an update.
-pub fn render_update<'p>(plan: &UpdatePlan<'p>) -> Rendered<'p> {
+pub fn render_update<'p>(plan: &UpdatePlan<'p>, max_bytes: u64) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
-    write_change(&mut sql, &plan.change, |sql| {
+    write_change(&mut sql, &plan.change, max_bytes, |sql| {
         sql.push("UPDATE ");
         sql.table(plan.table);
         sql.push(" AS t SET ");
@@ -110,9 +124,9 @@ pub fn render_update<'p>(plan: &UpdatePlan<'p>) -> Rendered<'p> {
 }
 
 /// Renders a delete.
-pub fn render_delete<'p>(plan: &DeletePlan<'p>) -> Rendered<'p> {
+pub fn render_delete<'p>(plan: &DeletePlan<'p>, max_bytes: u64) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
-    write_change(&mut sql, &plan.change, |sql| {
+    write_change(&mut sql, &plan.change, max_bytes, |sql| {
         sql.push("DELETE FROM ");
         sql.table(plan.table);
         sql.push(" AS t");
@@ -148,11 +162,16 @@ fn write_group_name<'p>(sql: &mut SqlWriter<'p>, number: usize) {
 }
 
 /// Writes an update or delete. `statement` writes its part before the `WHERE`.
-fn write_change<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>, statement: impl FnOnce(&mut SqlWriter<'p>)) {
+fn write_change<'p>(
+    sql: &mut SqlWriter<'p>,
+    change: &ChangePlan<'p>,
+    max_bytes: u64,
+    statement: impl FnOnce(&mut SqlWriter<'p>),
+) {
     if change_result_shape(change) == ResultShape::RowPerWrite {
         statement(sql);
         write_where(sql, Alias::ROOT, &change.filter);
-        write_returning_rows(sql, &change.output);
+        write_returning_rows(sql, &change.output, max_bytes);
         return;
     }
     sql.push("WITH g0 AS (");
@@ -161,13 +180,22 @@ fn write_change<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>, statement:
     write_returning_columns(sql, &change.output);
     sql.push(") SELECT ");
     if let WriteOutput::Rows(_) = change.output {
-        sql.push("(SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT ");
-        sql.number(MAX_RETURNED_ROWS);
-        sql.push(") r)");
+        write_limited(sql, 1, max_bytes, |sql| {
+            sql.push("(SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT ");
+            sql.number(MAX_RETURNED_ROWS);
+            sql.push(") r) AS a0, count(*) AS n0");
+            write_max_affected(sql, change);
+            sql.push(" FROM g0");
+        });
     } else {
-        sql.push("NULL::json");
+        sql.push("NULL::json, count(*)");
+        write_max_affected(sql, change);
+        sql.push(" FROM g0");
     }
-    sql.push(", count(*)");
+}
+
+/// Writes a column whose evaluation fails if too many rows were affected.
+fn write_max_affected<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>) {
     if let Some(max_affected) = change.max_affected {
         // Casting a text that is not a number fails, and the whole statement with it.
         sql.push(", CASE WHEN count(*) > ");
@@ -176,19 +204,55 @@ fn write_change<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>, statement:
         sql.push(MAX_AFFECTED_MARKER);
         sql.push("' || count(*))::int4 END");
     }
-    sql.push(" FROM g0");
+}
+
+/// Writes the columns of a query without `SELECT`, and one whose evaluation fails if the JSON arrays `a0`, `a1`, …
+/// among them are too large.
+fn write_limited<'p>(sql: &mut SqlWriter<'p>, arrays: usize, max_bytes: u64, columns: impl FnOnce(&mut SqlWriter<'p>)) {
+    let write_size = |sql: &mut SqlWriter<'p>| {
+        sql.joined(0..arrays, " + ", |sql, number| {
+            // In 8 bytes: the sum of several can exceed 4. An array is null if there are no rows.
+            sql.push("coalesce(pg_catalog.pg_column_size(x.a");
+            sql.number(number as u64);
+            sql.push(")::int8, 0)");
+        });
+    };
+    sql.push("x.*, CASE WHEN ");
+    write_size(sql);
+    sql.push(" > ");
+    sql.number(max_bytes);
+    sql.push(" THEN ('");
+    sql.push(RETURNED_BYTES_MARKER);
+    sql.push("' || (");
+    write_size(sql);
+    // The offset keeps Postgres from building the arrays once for each use.
+    sql.push(")::text)::int4 END FROM (SELECT ");
+    columns(sql);
+    sql.push(" OFFSET 0) x");
 }
 
 /// Writes ` RETURNING` with one value for each row.
-fn write_returning_rows<'p>(sql: &mut SqlWriter<'p>, output: &WriteOutput<'p>) {
+fn write_returning_rows<'p>(sql: &mut SqlWriter<'p>, output: &WriteOutput<'p>, max_bytes: u64) {
     sql.push(" RETURNING ");
     match output {
         WriteOutput::Count { .. } => sql.push("1"),
-        WriteOutput::Rows(ReturnedRows { whole_row: true, .. }) => sql.push("row_to_json(t.*)"),
+        WriteOutput::Rows(ReturnedRows { whole_row: true, .. }) => {
+            // Making the JSON of a row twice costs less than a subquery that makes it once.
+            sql.push("CASE WHEN pg_catalog.pg_column_size(row_to_json(t.*)) > ");
+            sql.number(max_bytes);
+            sql.push(" THEN pg_catalog.to_json(('");
+            sql.push(RETURNED_BYTES_MARKER);
+            sql.push("' || pg_catalog.pg_column_size(row_to_json(t.*))::text)::int4) ELSE row_to_json(t.*) END");
+        }
         WriteOutput::Rows(ReturnedRows { outputs, .. }) => {
-            sql.push("(SELECT row_to_json(r.*) FROM (SELECT ");
+            sql.push("(SELECT CASE WHEN pg_catalog.pg_column_size(x.a) > ");
+            sql.number(max_bytes);
+            sql.push(" THEN pg_catalog.to_json(('");
+            sql.push(RETURNED_BYTES_MARKER);
+            sql.push("' || pg_catalog.pg_column_size(x.a)::text)::int4) ELSE x.a END ");
+            sql.push("FROM (SELECT row_to_json(r.*) AS a FROM (SELECT ");
             write_outputs(sql, Alias::ROOT, outputs, &mut 0);
-            sql.push(") r)");
+            sql.push(") r OFFSET 0) x)");
         }
     }
 }

@@ -9,6 +9,8 @@ use super::scanner::Scanner;
 const MAX_EMBED_DEPTH: usize = 2;
 /// Maximum number of embedded tables in one request.
 const MAX_EMBEDS: usize = 20;
+/// Maximum number of items in one request, including those of embedded tables. Postgres allows 1664 per table.
+const MAX_ITEMS: usize = 1664;
 
 /// One item of `select`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub struct Embed {
 
 /// Parses `*`, `a,b`, `alias:col,"odd name",authors(id,name)`.
 pub(super) fn parse_select(text: &str) -> ApiResult<Vec<SelectItem>> {
-    let mut parser = SelectParser { scanner: Scanner::new(text), embeds: 0, text };
+    let mut parser = SelectParser { scanner: Scanner::new(text), embeds: 0, item_count: 0, text };
     let items = parser.items(0)?;
     if !parser.scanner.is_done() {
         return Err(parser.invalid("there is an extra closing parenthesis"));
@@ -64,6 +66,7 @@ pub(super) fn parse_names(parameter: &str, text: &str) -> ApiResult<Vec<String>>
 struct SelectParser<'a> {
     scanner: Scanner<'a>,
     embeds: usize,
+    item_count: usize,
     text: &'a str,
 }
 
@@ -71,6 +74,10 @@ impl SelectParser<'_> {
     fn items(&mut self, depth: usize) -> ApiResult<Vec<SelectItem>> {
         let mut items = Vec::new();
         loop {
+            self.item_count += 1;
+            if self.item_count > MAX_ITEMS {
+                return Err(ApiError::invalid(format!("`select` can have at most {MAX_ITEMS} items.")));
+            }
             items.push(self.item(depth)?);
             self.scanner.skip_spaces();
             if !self.scanner.eat(",") {
@@ -172,6 +179,7 @@ mod tests {
         check("a!b", "`!` is only allowed between");
         check("a(b(c(d)))", "2 levels deep");
         check(&vec!["a(b)"; 21].join(","), "at most 20");
+        check(&vec!["a"; 1665].join(","), "at most 1664 items");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use api_types::TableKind;
 use serde::Deserialize;
 
 use super::{
-    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, Schema, SqlType, Table, TypeClass,
-    UniqueKey,
+    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, ResultForm, Schema, SqlType, Table,
+    TypeClass, UniqueKey,
 };
 
 #[derive(Deserialize)]
@@ -198,7 +198,7 @@ fn visible_column(column: CatalogueColumn, types: &HashMap<u32, CatalogueType>) 
         name: column.name,
         data_type: column.data_type,
         base_type: SqlType::from_catalogue(&base_type.name),
-        single_line: is_single_line(types, base_type)?,
+        result_form: result_form(base_type),
         comparable: comparable(types, base_type)?,
         class: type_class(types, base_type)?,
         not_null,
@@ -232,13 +232,19 @@ fn type_class(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) ->
     })
 }
 
-/// Returns whether the JSON of these values is a number, a keyword, or a string with escaped line feeds.
-fn is_single_line(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<bool> {
-    Ok(match (data_type.category, data_type.kind) {
-        ('A', _) => is_single_line(types, type_by_oid(types, data_type.element)?)?,
-        (_, 'b' | 'e' | 'r' | 'm') => !data_type.json_cast && data_type.builtin.as_str() != "json",
-        _ => false,
-    })
+/// Returns the cheapest form from which the JSON of `row_to_json` can be made.
+fn result_form(data_type: &CatalogueType) -> ResultForm {
+    match (data_type.kind, data_type.builtin.as_str()) {
+        (
+            _,
+            "bool" | "int2" | "int4" | "int8" | "text" | "varchar" | "bpchar" | "json" | "jsonb" | "uuid" | "date"
+            | "timestamp" | "timestamptz",
+        ) => ResultForm::Plain,
+        (_, "float4" | "float8" | "numeric") => ResultForm::Number,
+        // Types of projects as text, so that results have none of their OIDs.
+        ('e', _) if !data_type.json_cast => ResultForm::Text,
+        _ => ResultForm::Json,
+    }
 }
 
 fn comparable(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<Comparable> {

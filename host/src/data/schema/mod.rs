@@ -11,8 +11,8 @@ mod model;
 
 pub use cache::{RefreshReason, SchemaCache};
 pub use model::{
-    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, Schema, SqlType, Table, TypeClass,
-    UniqueKey,
+    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, ResultForm, Schema, SqlType, Table,
+    TypeClass, UniqueKey,
 };
 
 #[cfg(test)]

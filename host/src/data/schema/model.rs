@@ -59,8 +59,7 @@ pub struct Column {
     /// The type that parameters are cast to.
     pub base_type: SqlType,
     pub class: TypeClass,
-    /// Whether the column's JSON never contains a raw line feed.
-    pub single_line: bool,
+    pub result_form: ResultForm,
     pub comparable: Comparable,
     pub not_null: bool,
     pub has_default: bool,
@@ -92,6 +91,19 @@ pub enum TypeClass {
     },
     Composite,
     Other,
+}
+
+/// What a result contains for a column, so that the JSON of its values can be made from the bytes that Postgres sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultForm {
+    /// The column. Its bytes are easily written as JSON.
+    Plain,
+    /// The text of the column, which is a string in JSON.
+    Text,
+    /// The text of the column, which is a number in JSON if it is finite, and a string otherwise.
+    Number,
+    /// The JSON of the column, made by Postgres.
+    Json,
 }
 
 /// The comparisons that a type supports.

@@ -47,7 +47,7 @@ fn without_names(sql: &str) -> String {
 fn is_well_formed(sql: &str) -> bool {
     without_names(sql)
         .chars()
-        .all(|character| character.is_ascii_alphanumeric() || " (),.*:$=<>[]@&?|'_".contains(character))
+        .all(|character| character.is_ascii_alphanumeric() || " (),.*:$=<>[]@&?|'_+".contains(character))
 }
 
 proptest! {

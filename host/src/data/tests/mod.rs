@@ -136,19 +136,19 @@ pub(super) fn read(table: &str, query: &str) -> Result<Statement, ApiError> {
 pub(super) fn insert(table: &str, query: &str, body: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = InsertRequest::parse(query, body.as_bytes(), 1000)?;
-    Ok(render_insert(&plan_insert(schema, table, &request)?).statement)
+    Ok(render_insert(&plan_insert(schema, table, &request)?, 1000).statement)
 }
 
 pub(super) fn update(table: &str, query: &str, body: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = UpdateRequest::parse(query, body.as_bytes())?;
-    Ok(render_update(&plan_update(schema, table, &request)?).statement)
+    Ok(render_update(&plan_update(schema, table, &request)?, 1000).statement)
 }
 
 pub(super) fn delete(table: &str, query: &str) -> Result<Statement, ApiError> {
     let schema = schema();
     let request = DeleteRequest::parse(query)?;
-    Ok(render_delete(&plan_delete(schema, table, &request)?).statement)
+    Ok(render_delete(&plan_delete(schema, table, &request)?, 1000).statement)
 }
 
 /// Returns SQL and parameters on one line.

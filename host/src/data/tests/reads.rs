@@ -5,7 +5,7 @@ fn filters_are_rendered_as_sql() {
     let check = |query: &str, expected: &str| {
         let sql = sql_and_params(&read("books", &format!("select=id&{query}")).unwrap());
         let (_, condition) = sql.split_once(" WHERE ").unwrap();
-        let condition = condition.replace(" LIMIT 101) r", "");
+        let condition = condition.replace(" LIMIT 101", "");
         assert_eq!(condition, expected, "{query}");
     };
     check("eq.title=a", "t.\"title\" = $1::pg_catalog.text -- a");
@@ -46,59 +46,64 @@ fn reads_are_rendered_as_sql() {
     let check = |table: &str, query: &str, expected: &str| {
         assert_eq!(sql_and_params(&read(table, query).unwrap()), expected, "{query}");
     };
-    check(
-        "authors",
-        "",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" \
-         AS t LIMIT 101) r",
-    );
-    // At most one row, so no aggregate.
+    check("authors", "", "SELECT t.\"id\", t.\"name\", t.\"boss_id\" FROM \"public\".\"authors\" AS t LIMIT 101");
+    // At most one row, so no limit.
     check(
         "authors",
         "select=name&eq.id=7&limit=1",
-        "SELECT row_to_json(r.*) FROM (SELECT t.\"name\" FROM \"public\".\"authors\" AS t WHERE t.\"id\" = \
-         $1::pg_catalog.int8) r -- 7",
+        "SELECT t.\"name\" FROM \"public\".\"authors\" AS t WHERE t.\"id\" = $1::pg_catalog.int8 -- 7",
     );
     check(
         "cities",
         "select=rank&eq.name=a&eq.country=b",
-        "SELECT row_to_json(r.*) FROM (SELECT t.\"rank\" FROM \"public\".\"cities\" AS t WHERE t.\"name\" = \
-         $1::pg_catalog.text AND t.\"country\" = $2::pg_catalog.text) r -- a | b",
+        "SELECT t.\"rank\" FROM \"public\".\"cities\" AS t WHERE t.\"name\" = $1::pg_catalog.text AND t.\"country\" = \
+         $2::pg_catalog.text -- a | b",
     );
     check(
         "odd \"table",
         "select=r,x:select",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"r\", t.\"select\" AS \"x\" FROM \"public\".\"odd \"\"table\" \
-         AS t LIMIT 101) r",
+        "SELECT t.\"r\", t.\"select\" FROM \"public\".\"odd \"\"table\" AS t LIMIT 101",
+    );
+    // In the form from which the JSON is made.
+    check(
+        "books",
+        "select=title,price,tags,details,mood,place,created_at",
+        "SELECT t.\"title\", t.\"price\"::text, pg_catalog.to_json(t.\"tags\"), t.\"details\", t.\"mood\"::text, \
+         pg_catalog.to_json(t.\"place\"), t.\"created_at\" FROM \"public\".\"books\" AS t LIMIT 101",
+    );
+    // With the total, Postgres makes the JSON of the rows.
+    check(
+        "authors",
+        "select=id&count=exact",
+        "SELECT r.*, c.total FROM (SELECT count(*) AS total FROM \"public\".\"authors\" AS t) c LEFT JOIN (SELECT \
+         row_to_json(r.*) AS json FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t LIMIT 101) r) r ON true",
     );
     check(
         "authors",
         "select=id&order=boss_id.desc.nullslast,name&limit=5&offset=10&count=exact",
-        "SELECT json_agg(r.json), count(*), (SELECT count(*) FROM \"public\".\"authors\" AS t), (array_agg(r.k0))[5], \
-         (array_agg(r.k1))[5] \
-         FROM (SELECT (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) AS json, t.\"boss_id\"::text AS k0, \
-         t.\"name\"::text AS k1 \
+        "SELECT r.*, c.total FROM (SELECT count(*) AS total FROM \"public\".\"authors\" AS t) c LEFT JOIN (SELECT \
+         (SELECT row_to_json(r.*) FROM (SELECT t.\"id\") r) AS json, t.\"boss_id\"::text AS k0, t.\"name\"::text AS k1 \
          FROM \"public\".\"authors\" AS t ORDER BY t.\"boss_id\" DESC NULLS LAST, t.\"name\" LIMIT 6 OFFSET $1::int8) \
-         r -- 10",
+         r ON true -- 10",
+    );
+    check(
+        "authors",
+        "select=id&order=name&limit=5",
+        "SELECT t.\"id\", t.\"name\"::text AS k0 FROM \"public\".\"authors\" AS t ORDER BY t.\"name\" LIMIT 6",
     );
     check(
         "authors",
         "select=id&order=id.desc.nullslast&limit=2",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t ORDER BY t.\"id\" DESC \
-         LIMIT 3) r",
+        "SELECT t.\"id\" FROM \"public\".\"authors\" AS t ORDER BY t.\"id\" DESC LIMIT 3",
     );
-    check(
-        "authors",
-        "select=id&limit=0",
-        "SELECT json_agg(r.*), count(*) FROM (SELECT t.\"id\" FROM \"public\".\"authors\" AS t LIMIT 0) r",
-    );
+    check("authors", "select=id&limit=0", "SELECT t.\"id\" FROM \"public\".\"authors\" AS t LIMIT 0");
 }
 
 #[test]
 fn embedded_tables_are_rendered_as_subqueries() {
     let check = |table: &str, query: &str, expected: &str| {
         let sql = sql_and_params(&read(table, query).unwrap());
-        assert_eq!(sql, format!("SELECT json_agg(r.*), count(*) FROM (SELECT {expected} LIMIT 101) r"), "{query}");
+        assert_eq!(sql, format!("SELECT {expected} LIMIT 101"), "{query}");
     };
     check(
         "books",
@@ -224,6 +229,8 @@ fn errors_name_the_invalid_part() {
     check("authors", "select=name,name", "the name `name` twice");
     check("authors", "select=*,x:id,x:name", "the name `x` twice");
     check("authors", &format!("select={}:id", "x".repeat(64)), "longer than 63 bytes");
+    check("authors", "select=*,a:id,b:id,c:id,d:id", "`select` contains column `id` 5 times; at most 4 are possible.");
+    check("authors", "select=profiles(a:bio,b:bio,c:bio,d:bio,bio)", "column `bio` 5 times");
     check("books", "eq.raw={}", "`eq` can't be used on column `raw` of type json");
     check("books", "eq.place=1,2", "`eq` can't be used on column `place`");
     check("books", "order=place", "`order` can't use column `place`");

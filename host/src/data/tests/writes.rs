@@ -12,7 +12,10 @@ fn inserts_are_rendered_as_sql() {
         r#"{"rows":[{"boss_id":12345678901234567890,"name":"a\"b"}]}"#,
         "INSERT INTO \"public\".\"authors\" AS t (\"name\", \"boss_id\") VALUES ($1::pg_catalog.text, \
          $2::pg_catalog.int8) \
-         RETURNING row_to_json(t.*) -- a\"b | 12345678901234567890",
+         RETURNING CASE WHEN \
+         pg_catalog.pg_column_size(row_to_json(t.*)) > 1000 THEN pg_catalog.to_json(('atlashub_returned_bytes:' \
+         || pg_catalog.pg_column_size(row_to_json(t.*))::text)::int4) ELSE row_to_json(t.*) END \
+         -- a\"b | 12345678901234567890",
     );
     check(
         "books",
@@ -22,15 +25,19 @@ fn inserts_are_rendered_as_sql() {
          VALUES \
          ($1::pg_catalog.int8, $2::pg_catalog.text, (SELECT x.v FROM json_to_record($3::json) AS x(v \
          pg_catalog._text)), \
-         $4::pg_catalog.jsonb, $5::pg_catalog.json, $6::pg_catalog.bool) RETURNING (SELECT row_to_json(r.*) FROM \
-         (SELECT t.\"id\") r) \
+         $4::pg_catalog.jsonb, $5::pg_catalog.json, $6::pg_catalog.bool) RETURNING (SELECT CASE WHEN \
+         pg_catalog.pg_column_size(x.a) > 1000 THEN pg_catalog.to_json(('atlashub_returned_bytes:' || \
+         pg_catalog.pg_column_size(x.a)::text)::int4) ELSE x.a END FROM (SELECT row_to_json(r.*) AS a FROM (SELECT \
+         t.\"id\") r OFFSET 0) x) \
          -- 1 | NULL | {\"v\":[\"a\"]} | {\"a\": 1.0} | \"x\" | true",
     );
     check(
         "authors",
         "",
         r#"{"rows":[{}]}"#,
-        "INSERT INTO \"public\".\"authors\" AS t DEFAULT VALUES RETURNING row_to_json(t.*)",
+        "INSERT INTO \"public\".\"authors\" AS t DEFAULT VALUES RETURNING CASE WHEN \
+         pg_catalog.pg_column_size(row_to_json(t.*)) > 1000 THEN pg_catalog.to_json(('atlashub_returned_bytes:' \
+         || pg_catalog.pg_column_size(row_to_json(t.*))::text)::int4) ELSE row_to_json(t.*) END",
     );
     check(
         "authors",
@@ -46,8 +53,10 @@ fn inserts_are_rendered_as_sql() {
         r#"{"rows": [{"name":"a"}, {"name":"b"}] }"#,
         "WITH g0 AS (INSERT INTO \"public\".\"authors\" AS t (\"name\") SELECT x.\"name\" FROM \
          json_to_recordset($1::json) AS \
-         x(\"name\" pg_catalog.text) RETURNING t.\"name\") SELECT (SELECT json_agg(g0.*) FROM g0), (SELECT count(*) \
-         FROM g0) \
+         x(\"name\" pg_catalog.text) RETURNING t.\"name\") SELECT x.*, CASE WHEN \
+         coalesce(pg_catalog.pg_column_size(x.a0)::int8, 0) > 1000 THEN ('atlashub_returned_bytes:' || \
+         (coalesce(pg_catalog.pg_column_size(x.a0)::int8, 0))::text)::int4 END FROM \
+         (SELECT (SELECT json_agg(g0.*) FROM g0) AS a0, (SELECT count(*) FROM g0) AS n0 OFFSET 0) x \
          -- [{\"name\":\"a\"}, {\"name\":\"b\"}]",
     );
     // Rows with different keys: a subquery for each set of keys.
@@ -90,15 +99,20 @@ fn updates_and_deletes_are_rendered_as_sql() {
     check(
         sql_and_params(&update("authors", "eq.id=1", r#"{"values":{"name":"x","boss_id":null}}"#).unwrap()),
         "UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text, \"boss_id\" = $2::pg_catalog.int8 \
-         WHERE t.\"id\" = $3::pg_catalog.int8 RETURNING row_to_json(t.*) -- x | NULL | 1",
+         WHERE t.\"id\" = $3::pg_catalog.int8 RETURNING CASE WHEN \
+         pg_catalog.pg_column_size(row_to_json(t.*)) > 1000 THEN pg_catalog.to_json(('atlashub_returned_bytes:' \
+         || pg_catalog.pg_column_size(row_to_json(t.*))::text)::int4) ELSE row_to_json(t.*) END -- x | NULL | 1",
     );
     check(
         sql_and_params(&update("authors", "gt.id=1&maxAffected=3&select=id", r#"{"values":{"name":"x"}}"#).unwrap()),
         "WITH g0 AS (UPDATE \"public\".\"authors\" AS t SET \"name\" = $1::pg_catalog.text WHERE t.\"id\" > \
          $2::pg_catalog.int8 \
-         RETURNING t.\"id\") SELECT (SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT 10000) r), count(*), CASE WHEN \
-         count(*) > \
-         $3::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 -- x | 1 | 3",
+         RETURNING t.\"id\") SELECT x.*, CASE WHEN \
+         coalesce(pg_catalog.pg_column_size(x.a0)::int8, 0) > 1000 THEN ('atlashub_returned_bytes:' || \
+         (coalesce(pg_catalog.pg_column_size(x.a0)::int8, 0))::text)::int4 END FROM \
+         (SELECT (SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT 10000) r) AS a0, count(*) AS n0, \
+         CASE WHEN count(*) > $3::int8 THEN ('atlashub_max_affected:' || count(*))::int4 END FROM g0 OFFSET 0) x \
+         -- x | 1 | 3",
     );
     check(
         sql_and_params(&delete("authors", "eq.id=1&maxAffected=1").unwrap()),

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     path::PathBuf,
     pin::Pin,
     sync::Arc,
@@ -12,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    DumpBytes, DumpError, DumpOptions,
+    DumpBytes, DumpError, DumpOptions, UnqualifiedFunction,
     program::DumpPrograms,
     snapshot::{self, Snapshot, TableRows},
     stderr::{read_tail, safe_message},
@@ -41,7 +42,10 @@ pub struct Dump {
 
 /// A future for the result of a dump. It completes when `pg_dump` has exited, the bytes were read to their end and the
 /// rows are counted.
-pub struct DumpOutcome(oneshot::Receiver<Result<DumpInfo, DumpError>>);
+pub struct DumpOutcome {
+    receiver: oneshot::Receiver<Result<DumpInfo, DumpError>>,
+    unqualified: Vec<UnqualifiedFunction>,
+}
 
 /// The properties of a complete dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +85,17 @@ impl Dumper {
     /// # Errors
     /// Fails if the problem is known before the first byte: `pg_dump` or the database is missing, or a table can't be
     /// read. [`DumpOutcome`] reports later problems.
-    pub async fn dump(&self, database: &DatabaseName, options: DumpOptions) -> Result<Dump, DumpError> {
+    ///
+    /// `permit` is dropped when the dump's process and connections are gone.
+    pub async fn dump(
+        &self,
+        database: &DatabaseName,
+        options: DumpOptions,
+        permit: Box<dyn Any + Send>,
+    ) -> Result<Dump, DumpError> {
         let (login, client) = self.log_in(database).await?;
-        let snapshot = Snapshot::open(client).await?;
+        let mut snapshot = Snapshot::open(client).await?;
+        let unqualified = std::mem::take(&mut snapshot.unqualified);
         let program = self.0.programs.find(snapshot.server_major).await?;
         let mut child = program.start(&self.0.address, &login, &snapshot.id, &options)?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -91,8 +103,17 @@ impl Dumper {
         };
         let (bytes, drained) = DumpBytes::new(stdout);
         let (sender, outcome) = oneshot::channel();
-        tokio::spawn(supervise(Running { child, stderr, snapshot, drained, dump_version: program.version }, sender));
-        Ok(Dump { bytes, outcome: DumpOutcome(outcome) })
+        let running = Running { child, stderr, snapshot, drained, dump_version: program.version, _permit: permit };
+        tokio::spawn(supervise(running, sender));
+        Ok(Dump { bytes, outcome: DumpOutcome { receiver: outcome, unqualified } })
+    }
+
+    /// Opens a connection as the role that dumps the database.
+    ///
+    /// # Errors
+    /// Fails if the database is missing or can't be reached.
+    pub async fn connect(&self, database: &DatabaseName) -> Result<ExclusiveClient, DumpError> {
+        Ok(self.log_in(database).await?.1)
     }
 
     async fn log_in(&self, database: &DatabaseName) -> Result<(Login, ExclusiveClient), DumpError> {
@@ -117,12 +138,19 @@ impl Dumper {
     }
 }
 
+impl DumpOutcome {
+    /// Returns the functions that only AtlasHub can restore. The owner should change them.
+    pub fn unqualified(&self) -> &[UnqualifiedFunction] {
+        &self.unqualified
+    }
+}
+
 impl Future for DumpOutcome {
     type Output = Result<DumpInfo, DumpError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The channel closes without a result if the task ends with the process.
-        self.0.poll_unpin(cx).map(|outcome| outcome.unwrap_or(Err(DumpError::Abandoned)))
+        self.receiver.poll_unpin(cx).map(|outcome| outcome.unwrap_or(Err(DumpError::Abandoned)))
     }
 }
 
@@ -133,6 +161,8 @@ struct Running {
     /// Receives the size of the archive once it was read to its end.
     drained: oneshot::Receiver<u64>,
     dump_version: String,
+    /// Dropped last.
+    _permit: Box<dyn Any + Send>,
 }
 
 /// Waits for the end of the dump and sends its outcome. Kills `pg_dump` on the first failure, and when the receiver is
@@ -152,7 +182,7 @@ async fn supervise(mut running: Running, mut sender: oneshot::Sender<Result<Dump
 }
 
 async fn finish(running: &mut Running) -> Result<DumpInfo, DumpError> {
-    let Running { child, stderr, snapshot, drained, dump_version } = running;
+    let Running { child, stderr, snapshot, drained, dump_version, _permit: _ } = running;
     let server_version = snapshot.server_version.clone();
     let ended = async {
         let (status, stderr) = tokio::join!(child.wait(), read_tail(stderr));

@@ -10,8 +10,9 @@
 //! the bytes (`object_store::Upload`). `db::restore` restores archives; it shares the programs, the list of tables and
 //! `stderr`.
 //!
-//! Reading order: `dumper` (the entry point), `snapshot` (the transaction that is dumped and counted), `program` (the
-//! child process), `stream` (its output), `stderr` (its error messages), `error`.
+//! Reading order: `dumper` (the entry point), `snapshot` (the transaction that is dumped and counted), `unqualified`
+//! (functions that other programs can't restore), `program` (the child process), `stream` (its output), `stderr` (its
+//! error messages), `error`.
 
 mod dumper;
 mod error;
@@ -19,9 +20,11 @@ pub(super) mod program;
 pub(super) mod snapshot;
 pub(super) mod stderr;
 mod stream;
+mod unqualified;
 
 pub use dumper::{Dump, DumpInfo, DumpOutcome, Dumper};
 pub use error::DumpError;
 pub use program::DumpOptions;
 pub use snapshot::TableRows;
 pub use stream::DumpBytes;
+pub use unqualified::UnqualifiedFunction;

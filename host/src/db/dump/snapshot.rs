@@ -1,6 +1,9 @@
 use tokio_postgres::error::SqlState;
 
-use super::DumpError;
+use super::{
+    DumpError,
+    unqualified::{self, UnqualifiedFunction},
+};
 use crate::db::{
     ExclusiveClient, ServerAddress,
     connect::{Login, LoginError},
@@ -43,6 +46,7 @@ pub(super) struct Snapshot {
     pub(super) server_major: u32,
     /// For example `15.14`.
     pub(super) server_version: String,
+    pub(super) unqualified: Vec<UnqualifiedFunction>,
     tables: Vec<Table>,
 }
 
@@ -90,12 +94,14 @@ impl Snapshot {
             }
         };
         let tables = list_tables(&client).await.map_err(DumpError::from_postgres)?;
+        let unqualified = unqualified::find(&client).await.map_err(DumpError::from_postgres)?;
         client.mark_idle();
         Ok(Self {
             client,
             id,
             server_major,
             server_version: version.split_whitespace().next().unwrap_or_default().to_owned(),
+            unqualified,
             tables,
         })
     }

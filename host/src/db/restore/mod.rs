@@ -13,13 +13,15 @@
 //! result (`backups`).
 //!
 //! Reading order: `restorer` (the entry point), `target_server` (connections to the server), `scratch` (database and
-//! role), `archive_list` (the entries to restore), `program` (the child process), `error`.
+//! role), `archive_list` (the entries to restore), `program` (the child process),
+//! `search_path` (lets functions be called meanwhile), `error`.
 
 mod archive_list;
 mod error;
 mod program;
 mod restorer;
 mod scratch;
+mod search_path;
 mod target_server;
 
 pub use error::RestoreError;

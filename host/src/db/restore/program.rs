@@ -35,12 +35,22 @@ pub(super) struct Head {
     pub(super) list: String,
 }
 
-/// The archive to restore: its head and the rest of the stream.
-pub(super) struct RestoreInput<'a, A> {
-    /// The entries to restore.
+/// A part of an archive. The parts are restored one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    /// Types, functions, tables without their rows, views.
+    PreData,
+    /// Rows.
+    Data,
+    /// Indexes, constraints, triggers, contents of materialized views.
+    PostData,
+}
+
+/// The entries of an archive to restore.
+pub(super) struct RestoreInput<'a> {
     pub(super) list: &'a ListFile,
-    pub(super) head: Head,
-    pub(super) rest: &'a mut A,
+    pub(super) head: &'a Head,
+    pub(super) section: Section,
 }
 
 impl RestoreProgram {
@@ -85,12 +95,14 @@ impl RestoreProgram {
         Ok(Head { chunks, list })
     }
 
-    /// Restores the archive into the login's database. Reads the archive to its end even if restoring fails.
+    /// Restores a section of the archive into the login's database. Only [`Section::Data`] needs the rest of the
+    /// archive, which is read to its end even if restoring fails.
     pub(super) async fn restore<A>(
         &self,
         address: &ServerAddress,
         login: &Login,
-        input: RestoreInput<'_, A>,
+        input: RestoreInput<'_>,
+        rest: Option<&mut A>,
     ) -> Result<(), RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin,
@@ -100,28 +112,35 @@ impl RestoreProgram {
         command
             .args(["--format=custom", "--no-owner", "--no-acl", "--exit-on-error", "--no-password"])
             .args(["--no-comments", "--no-publications", "--no-subscriptions", "--no-security-labels"])
+            .arg(match input.section {
+                Section::PreData => "--section=pre-data",
+                Section::Data => "--section=data",
+                Section::PostData => "--section=post-data",
+            })
             .arg(format!("--use-list={}", input.list.path().display()))
             .arg(format!("--dbname={}", login.database))
             .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0");
         let mut child = start(command, Stdio::null())?;
         let stdin = child.stdin.take().ok_or_else(no_pipes)?;
-        let (fed, ended) = tokio::join!(feed(stdin, input.head, input.rest), ended(&mut child));
+        let (fed, ended) = tokio::join!(feed(stdin, input.head, rest), ended(&mut child));
         fed?;
         ended
     }
 }
 
 /// Writes the archive to `pg_restore`. Reads the archive to its end even if `pg_restore` stops reading.
-async fn feed<A>(stdin: ChildStdin, head: Head, archive: &mut A) -> Result<(), RestoreError>
+async fn feed<A>(stdin: ChildStdin, head: &Head, rest: Option<&mut A>) -> Result<(), RestoreError>
 where
     A: Stream<Item = std::io::Result<Bytes>> + Unpin,
 {
     let mut stdin = Some(stdin);
-    for chunk in head.chunks {
-        write(&mut stdin, &chunk).await;
+    for chunk in &head.chunks {
+        write(&mut stdin, chunk).await;
     }
-    while let Some(chunk) = archive.next().await {
-        write(&mut stdin, &chunk.map_err(RestoreError::Archive)?).await;
+    if let Some(archive) = rest {
+        while let Some(chunk) = archive.next().await {
+            write(&mut stdin, &chunk.map_err(RestoreError::Archive)?).await;
+        }
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::{
     RestoreError, ScratchName,
     archive_list::{ListFile, filter_list},
-    program::{RestoreInput, RestoreProgram},
+    program::{RestoreInput, RestoreProgram, Section},
     scratch::{self, Scratch},
+    search_path,
     target_server::TargetServer,
 };
 use crate::{
@@ -88,8 +89,19 @@ impl Restorer {
         let scratch = creating.await.map_err(|error| RestoreError::Unreachable(error.into()))??;
         let login = scratch.login(password);
         let restored = async {
-            let input = RestoreInput { list: &list, head, rest: bytes };
-            program.restore(&server.address, &login, input).await?;
+            let input = |section| RestoreInput { list: &list, head: &head, section };
+            let prepared = async {
+                program.restore(&server.address, &login, input(Section::PreData), None::<&mut A>).await?;
+                search_path::set_for_functions(&server.address, &login).await
+            };
+            if let Err(error) = prepared.await {
+                while let Some(chunk) = bytes.next().await {
+                    chunk.map_err(RestoreError::Archive)?;
+                }
+                return Err(error);
+            }
+            program.restore(&server.address, &login, input(Section::Data), Some(bytes)).await?;
+            program.restore(&server.address, &login, input(Section::PostData), None::<&mut A>).await?;
             let mut client = snapshot::connect(&server.address, &login).await?;
             let tables = snapshot::list_tables(&client).await.map_err(RestoreError::from_scratch)?;
             let tables = snapshot::count_rows(&mut client, &tables).await.map_err(RestoreError::from_scratch)?;

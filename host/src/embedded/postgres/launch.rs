@@ -1,4 +1,4 @@
-//! Commands that run the Postgres programs: as which user, with which environment, and stopped when this process ends.
+//! Commands that run the Postgres programs: as which user, with which environment, and ended when this process ends.
 
 use std::{
     convert::Infallible,
@@ -9,44 +9,60 @@ use std::{
     process::Command,
 };
 
-use super::account::Account;
+use super::{account::Account, fence};
 use crate::db::programs::clean_command;
 
-/// The hidden subcommand of `atlashub` that replaces itself with Postgres.
+/// The hidden subcommand of `atlashub` that replaces itself with a Postgres program.
 pub const LAUNCHER_SUBCOMMAND: &str = "run-postgres";
 
-/// Returns a command that runs a Postgres program as the account's user.
-pub(super) fn program_command(path: &Path, account: Option<&Account>) -> Command {
-    let mut command = clean_command(path);
-    if let Some(account) = account {
-        command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
-    }
-    command
+/// How to run the programs.
+#[derive(Debug, Clone)]
+pub(super) struct Launcher {
+    /// The `atlashub` program (Linux only). Without it, programs keep running when this process is killed.
+    pub(super) program: Option<PathBuf>,
+    pub(super) account: Option<Account>,
+    /// The file that all Postgres processes hold locked.
+    pub(super) lock: PathBuf,
 }
 
-/// Returns a command that runs the server. The server has its own process group, so that Ctrl-C in a terminal signals
-/// only this process, which then shuts the server down. With a launcher (Linux only), the server also shuts down when
-/// this process is killed.
-pub(super) fn server_command(
-    postgres: &Path,
-    arguments: &[OsString],
-    account: Option<&Account>,
-    launcher: Option<&Path>,
-) -> Command {
-    let mut command = match launcher.filter(|_| cfg!(target_os = "linux")) {
-        Some(launcher) => {
-            let mut command = clean_command(launcher);
-            command.arg(LAUNCHER_SUBCOMMAND).arg("--parent").arg(std::process::id().to_string());
-            if let Some(account) = account {
-                command.arg("--uid").arg(account.uid.to_string()).arg("--gid").arg(account.gid.to_string());
+/// What a program does when this process is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnParentDeath {
+    /// A server shuts down.
+    ShutDown,
+    /// Anything else is killed.
+    Die,
+}
+
+impl Launcher {
+    /// Returns a command that runs a Postgres program. The program has its own process group, so that Ctrl-C in a
+    /// terminal signals only this process.
+    pub(super) fn command(&self, program: &Path, arguments: &[OsString], on_parent_death: OnParentDeath) -> Command {
+        let mut command = match self.program.as_ref().filter(|_| cfg!(target_os = "linux")) {
+            Some(launcher) => {
+                let mut command = clean_command(launcher);
+                command.arg(LAUNCHER_SUBCOMMAND).arg("--parent").arg(std::process::id().to_string());
+                command.arg("--lock").arg(&self.lock);
+                if on_parent_death == OnParentDeath::Die {
+                    command.arg("--die");
+                }
+                if let Some(account) = &self.account {
+                    command.arg("--uid").arg(account.uid.to_string()).arg("--gid").arg(account.gid.to_string());
+                }
+                command.arg(program).arg("--");
+                command
             }
-            command.arg(postgres).arg("--");
-            command
-        }
-        None => program_command(postgres, account),
-    };
-    command.args(arguments).process_group(0);
-    command
+            None => {
+                let mut command = clean_command(program);
+                if let Some(account) = &self.account {
+                    command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
+                }
+                command
+            }
+        };
+        command.args(arguments).process_group(0);
+        command
+    }
 }
 
 /// Arguments of the launcher.
@@ -55,30 +71,42 @@ pub struct Launch {
     pub parent: u32,
     pub uid: Option<u32>,
     pub gid: Option<u32>,
+    /// The file to lock and to pass on.
+    pub lock: PathBuf,
+    /// Whether the program is killed when the parent dies. A server shuts down instead.
+    pub die: bool,
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
 }
 
-/// Replaces this process with the program: drops root, requests a fast shutdown signal for the death of the parent, and
-/// executes the program. The order matters, because changing users clears that request.
+/// Replaces this process with the program: takes the lock, drops root, requests a signal for the death of the parent,
+/// and executes the program. The order matters: only root may open the lock, and changing users clears that request.
 #[cfg(target_os = "linux")]
 pub fn become_program(launch: &Launch) -> io::Result<Infallible> {
     use nix::{
+        fcntl::{FcntlArg, FdFlag, fcntl},
         sys::{prctl, signal::Signal},
         unistd::{Gid, Uid, getppid, setgid, setgroups, setuid},
     };
 
+    let lock = fence::open(&launch.lock)?;
+    lock.lock()?;
+    // The program and its children inherit the file, and with it the lock.
+    fcntl(&lock, FcntlArg::F_SETFD(FdFlag::empty()))?;
     if let (Some(uid), Some(gid)) = (launch.uid, launch.gid) {
         let gid = Gid::from_raw(gid);
         setgroups(&[])?;
         setgid(gid)?;
         setuid(Uid::from_raw(uid))?;
     }
-    prctl::set_pdeathsig(Signal::SIGINT)?;
+    prctl::set_pdeathsig(if launch.die { Signal::SIGKILL } else { Signal::SIGINT })?;
     if getppid().as_raw().unsigned_abs() != launch.parent {
         return Err(io::Error::other("the parent process has already ended"));
     }
-    Err(Command::new(&launch.program).args(&launch.arguments).exec())
+    // `lock` stays open: this returns only if the program can't be executed.
+    let error = Command::new(&launch.program).args(&launch.arguments).exec();
+    drop(lock);
+    Err(error)
 }
 
 /// Replaces this process with the program. Only Linux can stop it when the parent dies.

@@ -10,6 +10,7 @@
 //! - `binaries`, `download`: the Postgres programs.
 //! - `account`: the operating system user that runs them.
 //! - `cluster`: the files on disk, and the port.
+//! - `fence`: the lock that all processes of a start hold.
 //! - `launch`, `log`, `server`: the server process and its supervisor.
 //! - `orphan`: a server that outlived its parent.
 //! - `instance`: all steps of a start in order.
@@ -18,6 +19,7 @@ mod account;
 pub mod binaries;
 mod cluster;
 mod download;
+mod fence;
 mod instance;
 pub mod launch;
 mod log;

@@ -18,7 +18,11 @@ use nix::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use super::{account::Account, launch, log};
+use super::{
+    fence,
+    launch::{Launcher, OnParentDeath},
+    log,
+};
 
 const MIN_RESTART_PAUSE: Duration = Duration::from_millis(500);
 const MAX_RESTART_PAUSE: Duration = Duration::from_secs(30);
@@ -30,8 +34,7 @@ const STABLE_RUN_TIME: Duration = Duration::from_secs(60);
 pub(super) struct ServerCommand {
     pub(super) postgres: PathBuf,
     pub(super) arguments: Vec<OsString>,
-    pub(super) account: Option<Account>,
-    pub(super) launcher: Option<PathBuf>,
+    pub(super) launcher: Launcher,
     pub(super) log: PathBuf,
     pub(super) pid_file: PathBuf,
 }
@@ -168,16 +171,15 @@ fn run_once(
         if *stopping {
             return Err(std::io::Error::other("it was stopped before it started"));
         }
-        let child = launch::server_command(
-            &command.postgres,
-            &command.arguments,
-            command.account.as_ref(),
-            command.launcher.as_deref(),
-        )
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        // Sessions of a server that died must not outlive it.
+        fence::kill_holders(&command.launcher.lock)?;
+        let child = command
+            .launcher
+            .command(&command.postgres, &command.arguments, OnParentDeath::ShutDown)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
         state.send_replace(ServerState::Running(Pid::from_raw(child.id().cast_signed())));
         child
     };

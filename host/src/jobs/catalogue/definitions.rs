@@ -172,18 +172,16 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
 }
 
 /// Deletes a job with its history, and cancels its running runs.
-pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<()> {
+pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<String> {
     for run in run_queries::running_runs(jobs.platform(), id).await? {
         run_queries::cancel_run(jobs.platform(), run).await?;
     }
-    if !queries::delete_job(jobs.platform(), id).await? {
-        return Err(ApiError::not_found("job"));
-    }
+    let name = queries::delete_job(jobs.platform(), id).await?.ok_or_else(|| ApiError::not_found("job"))?;
     // The sweep of orphaned logs removes what this fails to remove.
     if let Err(error) = jobs.runs.store.delete_prefix(PLATFORM_BUCKET, &format!("logs/{id}/")).await {
         tracing::warn!(job = %id, %error, "failed to remove the logs of a deleted job; a sweep will retry");
     }
-    Ok(())
+    Ok(name)
 }
 
 pub(super) async fn find_job(jobs: &Jobs, id: Uuid) -> ApiResult<JobRow> {

@@ -153,9 +153,8 @@ pub(super) async fn update_job(pool: &PgPool, job: &JobRow, update: JobUpdate) -
 }
 
 /// Deletes a job. Returns false if it does not exist.
-pub(super) async fn delete_job(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
-    let deleted = sqlx::query("DELETE FROM cron_jobs WHERE id = $1").bind(id).execute(pool).await?;
-    Ok(deleted.rows_affected() > 0)
+pub(super) async fn delete_job(pool: &PgPool, id: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("DELETE FROM cron_jobs WHERE id = $1 RETURNING name").bind(id).fetch_optional(pool).await
 }
 
 async fn notify_schedulers(pool: &PgPool) -> Result<(), sqlx::Error> {

@@ -84,15 +84,19 @@ pub(crate) async fn update_job(
         _ => Vec::new(),
     };
     let job = definitions::update_job(&jobs, parse_job_id(&job)?, request).await?;
-    Ok((Extension(AuditDetails(json!({ "fields": fields }))), ApiJson(job)))
+    let details = json!({ "name": job.name, "fields": fields });
+    Ok((Extension(AuditDetails(details)), ApiJson(job)))
 }
 
 /// Deletes a job with its history. Running runs are cancelled.
 #[utoipa::path(delete, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
-pub(crate) async fn delete_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<String>) -> ApiResult<StatusCode> {
-    definitions::delete_job(&jobs, parse_job_id(&job)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+pub(crate) async fn delete_job(
+    State(jobs): State<Jobs>,
+    ApiPath(job): ApiPath<String>,
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let name = definitions::delete_job(&jobs, parse_job_id(&job)?).await?;
+    Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(json!({ "name": name })))))
 }
 
 /// Starts a run of a job, even if the job is disabled. If runs may not overlap, it waits for the current one.
@@ -102,8 +106,9 @@ pub(crate) async fn run_job(
     State(jobs): State<Jobs>,
     ApiPath(job): ApiPath<String>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
-    let run_id = start::run_job(&jobs, parse_job_id(&job)?).await?.to_string();
-    let details = AuditDetails(json!({ "runId": run_id }));
+    let (run_id, name) = start::run_job(&jobs, parse_job_id(&job)?).await?;
+    let run_id = run_id.to_string();
+    let details = AuditDetails(json!({ "runId": run_id, "name": name }));
     Ok((StatusCode::ACCEPTED, Extension(details), ApiJson(RunStarted { run_id })))
 }
 

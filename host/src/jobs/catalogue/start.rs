@@ -48,12 +48,12 @@ impl Jobs {
     }
 }
 
-/// Queues a run of a job and returns its id. Also works if the job is disabled.
-pub(super) async fn run_job(jobs: &Jobs, job: Uuid) -> ApiResult<Uuid> {
+/// Queues a run of a job. Returns the run's id and the job's name. Also works if the job is disabled.
+pub(super) async fn run_job(jobs: &Jobs, job: Uuid) -> ApiResult<(Uuid, String)> {
     let mut row = find_job(jobs, job).await?;
     let headers = sealed::read_headers(&jobs.sealer, &row)?;
     check_work(jobs, &mut row, None, &headers).await?;
     let id = Uuid::now_v7();
     let inserted = queries::insert_job_run(jobs.platform(), id, job).await?;
-    if inserted { Ok(id) } else { Err(ApiError::not_found("job")) }
+    if inserted { Ok((id, row.name)) } else { Err(ApiError::not_found("job")) }
 }

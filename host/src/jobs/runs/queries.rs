@@ -204,6 +204,14 @@ pub(in crate::jobs) async fn cancel_run(pool: &PgPool, id: Uuid) -> Result<bool,
     Ok(cancelled.is_some())
 }
 
+/// Returns the name of the run's job, or `None` for a run without a job.
+pub(super) async fn job_name(pool: &PgPool, run: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT j.name FROM cron_job_runs r JOIN cron_jobs j ON j.id = r.job_id WHERE r.id = $1")
+        .bind(run)
+        .fetch_optional(pool)
+        .await
+}
+
 /// Cancels the queued runs of a disabled job, except manual ones.
 pub(in crate::jobs) async fn cancel_queued_runs(pool: &PgPool, job: Uuid) -> Result<u64, sqlx::Error> {
     let cancelled = sqlx::query(

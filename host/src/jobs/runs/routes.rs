@@ -1,5 +1,6 @@
 use api_types::{ErrorBody, LogLine, Page, PageQuery, Run, RunStatus};
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, PageRequest},
     jobs::Runs,
 };
 
@@ -129,9 +130,12 @@ pub(crate) async fn get_run_log(
 pub(crate) async fn cancel_run(
     State(runs): State<Runs>,
     ApiPath(run): ApiPath<String>,
-) -> ApiResult<(StatusCode, ApiJson<Run>)> {
-    let run = runs.cancel_run(parse_run_id(&run)?).await?;
-    Ok((StatusCode::ACCEPTED, ApiJson(run)))
+) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<Run>)> {
+    let id = parse_run_id(&run)?;
+    let run = runs.cancel_run(id).await?;
+    let name = queries::job_name(&runs.platform, id).await?;
+    let details = serde_json::json!({ "name": name, "jobId": run.job_id, "plugin": run.plugin });
+    Ok((StatusCode::ACCEPTED, Extension(AuditDetails(details)), ApiJson(run)))
 }
 
 fn parse_run_id(id: &str) -> ApiResult<Uuid> {

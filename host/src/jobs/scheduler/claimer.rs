@@ -1,13 +1,22 @@
 //! Claims queued runs, up to the number of free permits, and starts them.
+//!
+//! No plugin starves the others: of each, at most as many runs are claimed as [`JobRunner::max_runs`] allows, and the
+//! plugins of [`JobRunner::own_runs`] have permits of their own.
+//!
+//! [`JobRunner::max_runs`]: crate::jobs::JobRunner::max_runs
+//! [`JobRunner::own_runs`]: crate::jobs::JobRunner::own_runs
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use api_types::RunTrigger;
-use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 
 use super::{
     attempt,
-    queries::{self, ClaimedRow},
+    queries::{self, ClaimLimits, ClaimedRow},
     state::{STATEMENT_TIMEOUT, SchedulerState, sleep_until_due},
 };
 
@@ -16,34 +25,71 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval at which plugins with permits of their own are looked for while no other permit is free. The search may
+/// have to pass many queued runs of other plugins.
+const OWN_INTERVAL: Duration = Duration::from_millis(500);
+/// Plugins whose active runs are counted. Those without any are forgotten from then on.
+const MAX_COUNTED: usize = 256;
+
+/// Free permits.
+#[derive(Default)]
+struct Permits {
+    own: Vec<OwnedSemaphorePermit>,
+    shared: Vec<OwnedSemaphorePermit>,
+}
+
+/// Counts the active runs of each plugin: each holds a clone.
+#[derive(Default)]
+struct ActivePlugins(HashMap<String, Arc<()>>);
+
+impl ActivePlugins {
+    fn count(&mut self, plugin: &str) -> Arc<()> {
+        if self.0.len() > MAX_COUNTED {
+            self.0.retain(|_, runs| Arc::strong_count(runs) > 1);
+        }
+        self.0.entry(plugin.to_owned()).or_default().clone()
+    }
+
+    /// Returns how many runs may be claimed with these permits.
+    fn limits(&self, state: &SchedulerState, permits: &Permits) -> ClaimLimits {
+        let runner = &state.jobs.runner;
+        let own_plugins = runner.own_runs().plugins.to_vec();
+        let mut limits =
+            ClaimLimits { own: permits.own.len(), shared: permits.shared.len(), own_plugins, ..ClaimLimits::default() };
+        for (plugin, runs) in &self.0 {
+            let max = runner.max_runs(plugin, state.jobs.runs.config.concurrency);
+            match max.saturating_sub(Arc::strong_count(runs) - 1) {
+                0 => limits.excluded.push(plugin.clone()),
+                free => {
+                    limits.plugins.push(plugin.clone());
+                    limits.runs.push(free as i64);
+                }
+            }
+        }
+        limits
+    }
+}
 
 pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     // Dropped with this task, which ends the runs.
     let mut attempts = JoinSet::new();
+    let mut active = ActivePlugins::default();
     let mut has_backlog = false;
     loop {
         while attempts.try_join_next().is_some() {}
-        let mut permits = tokio::select! {
+        let permits = tokio::select! {
             biased;
             () = state.stopping.cancelled() => break,
-            permit = state.run_permits.clone().acquire_owned() => match permit {
-                Ok(permit) => vec![permit],
-                Err(_) => break,
-            },
+            permits = take_permits(&state, has_backlog) => permits,
         };
-        if has_backlog {
-            tokio::time::sleep(COLLECT_INTERVAL).await;
-        }
-        while permits.len() < BATCH_SIZE
-            && let Ok(permit) = state.run_permits.clone().try_acquire_owned()
-        {
-            permits.push(permit);
-        }
-        let limit = permits.len();
-        let sleep = match claim_batch(&state, limit).await {
+        let limits = active.limits(&state, &permits);
+        let sleep = match claim_batch(&state, &limits).await {
             Ok(claimed) => {
-                has_backlog = claimed.len() == limit;
-                start_attempts(&state, &mut attempts, claimed, permits);
+                let considered = claimed.first().map_or(0, |row| row.candidates as usize);
+                // Runs that were not claimed belong to plugins that have no permits left, or were not known before.
+                has_backlog =
+                    !claimed.is_empty() && (considered > claimed.len() || considered == limits.own + limits.shared);
+                start_attempts(&state, &mut attempts, &mut active, claimed, permits);
                 if has_backlog {
                     continue;
                 }
@@ -66,10 +112,40 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     while attempts.join_next().await.is_some() {}
 }
 
-async fn claim_batch(state: &SchedulerState, limit: usize) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+/// Takes all free permits, up to the size of a batch. While only permits of own plugins are free, waits for others for
+/// a moment first.
+async fn take_permits(state: &SchedulerState, has_backlog: bool) -> Permits {
+    let mut permits = Permits::default();
+    let own = async {
+        let permit = state.own_permits.clone().acquire_owned().await;
+        tokio::time::sleep(OWN_INTERVAL).await;
+        permit
+    };
+    tokio::select! {
+        biased;
+        permit = state.run_permits.clone().acquire_owned() => permits.shared.extend(permit),
+        permit = own => permits.own.extend(permit),
+    }
+    if has_backlog && !permits.shared.is_empty() {
+        tokio::time::sleep(COLLECT_INTERVAL).await;
+    }
+    take_free(&state.run_permits, &mut permits.shared);
+    take_free(&state.own_permits, &mut permits.own);
+    permits
+}
+
+fn take_free(permits: &Arc<Semaphore>, taken: &mut Vec<OwnedSemaphorePermit>) {
+    while taken.len() < BATCH_SIZE
+        && let Ok(permit) = permits.clone().try_acquire_owned()
+    {
+        taken.push(permit);
+    }
+}
+
+async fn claim_batch(state: &SchedulerState, limits: &ClaimLimits) -> Result<Vec<ClaimedRow>, sqlx::Error> {
     loop {
         let claimed = state.claimer.run(STATEMENT_TIMEOUT, async |connection| {
-            queries::claim_runs(connection, &state.worker, state.jobs.runs.config.lease, limit as i64).await
+            queries::claim_runs(connection, &state.worker, state.jobs.runs.config.lease, limits).await
         });
         match claimed.await {
             // Another scheduler claimed an exclusive run of the same job.
@@ -82,21 +158,30 @@ async fn claim_batch(state: &SchedulerState, limit: usize) -> Result<Vec<Claimed
 fn start_attempts(
     state: &Arc<SchedulerState>,
     attempts: &mut JoinSet<()>,
+    active: &mut ActivePlugins,
     claimed: Vec<ClaimedRow>,
-    permits: Vec<OwnedSemaphorePermit>,
+    mut permits: Permits,
 ) {
-    for (row, permit) in claimed.into_iter().zip(permits) {
+    let own_plugins = state.jobs.runner.own_runs().plugins;
+    for row in claimed {
         if let Some(fire_at) = row.scheduled_for.filter(|_| row.trigger == RunTrigger::Schedule) {
             let lateness = (row.started_at - fire_at).as_seconds_f64().max(0.0);
             metrics::histogram!("atlashub_jobs_lateness_seconds").record(lateness);
         }
+        let is_own = own_plugins.contains(&row.plugin.as_str());
+        let permit = if is_own { permits.own.pop() } else { permits.shared.pop() };
+        let counted = active.count(&row.plugin);
         let state = state.clone();
         // Registers the run before its task starts, so that stopping the scheduler or cancelling the run finds it.
         let prepared = attempt::prepare(&state, row);
         // Boxed, because the runtime moves a task's state several times and a run's is large.
         attempts.spawn(Box::pin(async move {
             attempt::execute(&state, prepared).await;
-            drop(permit);
+            drop((permit, counted));
+            if state.run_permits.available_permits() == 1 {
+                // The claimer may have found no free permit.
+                state.wake_claimer.notify_one();
+            }
             state.run_finished.notify_waiters();
         }));
     }

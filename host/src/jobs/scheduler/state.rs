@@ -63,6 +63,8 @@ pub(super) struct SchedulerState {
     pub(super) worker: String,
     pub(super) active_runs: DashMap<Uuid, Arc<ActiveRun>>,
     pub(super) run_permits: Arc<Semaphore>,
+    /// For the runs of plugins that have permits of their own.
+    pub(super) own_permits: Arc<Semaphore>,
     pub(super) wake_planner: Notify,
     pub(super) wake_claimer: Notify,
     pub(super) wake_output_writer: Notify,
@@ -89,6 +91,7 @@ impl SchedulerState {
             worker: format!("{}-{}", std::process::id(), Uuid::new_v4().simple()),
             active_runs: DashMap::new(),
             run_permits: Arc::new(Semaphore::new(jobs.runs.config.concurrency)),
+            own_permits: Arc::new(Semaphore::new(jobs.runner.own_runs().max)),
             wake_planner: Notify::new(),
             wake_claimer: Notify::new(),
             wake_output_writer: Notify::new(),
@@ -105,8 +108,9 @@ impl SchedulerState {
     pub(super) async fn wait_until_idle(&self) {
         loop {
             let finished = self.run_finished.notified();
-            let concurrency = self.jobs.runs.config.concurrency;
-            if self.active_runs.is_empty() && self.run_permits.available_permits() == concurrency {
+            let free = self.run_permits.available_permits() + self.own_permits.available_permits();
+            let total = self.jobs.runs.config.concurrency + self.jobs.runner.own_runs().max;
+            if self.active_runs.is_empty() && free == total {
                 return;
             }
             finished.await;

@@ -10,10 +10,14 @@ use crate::{
         Accessor, BackupVerification, CallError, CatalogueEntry, CatalogueError, Host, NewBackup, RunLease, RunScope,
         RunState, TableDifference, begin_call,
         bindings::{backups, types::ErrorCode},
-        check_lease,
+        charge_result, check_lease,
     },
 };
 
+/// Memory held for a list of backups.
+const LIST_BYTES: usize = 1 << 20;
+/// Memory held while a dump is read.
+const VERIFY_BYTES: usize = 2 << 20;
 /// How far `created-at` may be ahead of the host's clock.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
@@ -48,6 +52,7 @@ impl backups::HostWithStore<RunState> for Host {
             created_at,
         };
         let lease = RunLease { run_id: run.call.run_id, lease: run.call.lease };
+        let _permit = run.enter().await;
         Ok(run.services.backups.record(backup, lease).await?.to_string())
     }
 
@@ -55,18 +60,29 @@ impl backups::HostWithStore<RunState> for Host {
         let run = begin_call(accessor, target.as_ref().map_or(0, String::len))?;
         let target = target.map(|target| check_scope(&run, &target)).transpose()?;
         let scope = &run.scope(Capability::Backups).databases;
+        if scope.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _permit = run.enter().await;
+        let _memory = run.calls.hold(LIST_BYTES)?;
         let entries = run.services.backups.list(target.as_ref()).await?;
         let in_scope = entries.into_iter().filter(|entry| Scope::reaches(scope, &entry.target.to_string()));
-        Ok(in_scope.map(to_wit).collect())
+        let listed: Vec<_> = in_scope.map(to_wit).collect();
+        charge_result(accessor, listed.iter().map(|it| it.object_key.len() + it.manifest_key.len()).sum())?;
+        Ok(listed)
     }
 
     async fn verify(accessor: &Accessor, id: String) -> Result<backups::Verification, CallError> {
         let run = begin_call(accessor, id.len())?;
         let id = parse_id(&id)?;
+        check_any_scope(&run, id)?;
+        let _permit = run.enter().await;
         let entry = run.services.backups.find(id).await?;
         check_scope(&run, &entry.target.to_string())?;
-        // Verifying reads the whole dump.
+        // Verifying reads the whole dump, and loads the server like a dump.
         let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
+        let _memory = run.calls.hold(VERIFY_BYTES)?;
+        let _dump = run.calls.begin_dump().await;
         let lease = RunLease { run_id: run.call.run_id, lease: run.call.lease };
         let verification = run.services.backups.verify(id, lease).await?;
         Ok(verification_to_wit(verification))
@@ -75,6 +91,8 @@ impl backups::HostWithStore<RunState> for Host {
     async fn remove(accessor: &Accessor, id: String) -> Result<(), CallError> {
         let run = begin_call(accessor, id.len())?;
         let id = parse_id(&id)?;
+        check_any_scope(&run, id)?;
+        let _permit = run.enter().await;
         let entry = run.services.backups.find(id).await?;
         check_scope(&run, &entry.target.to_string())?;
         check_lease(&run).await?;
@@ -93,6 +111,14 @@ fn check_scope(run: &RunScope, target: &str) -> Result<DatabaseName, CallError> 
         return Err(run.deny(Capability::Backups, &format!("backups of `{name}`")));
     }
     Ok(name)
+}
+
+/// Checks that the grant includes any database, before the catalogue is asked for a backup's database.
+fn check_any_scope(run: &RunScope, id: Uuid) -> Result<(), CallError> {
+    if run.scope(Capability::Backups).databases.is_empty() {
+        return Err(run.deny(Capability::Backups, &format!("backup `{id}`")));
+    }
+    Ok(())
 }
 
 fn to_time(milliseconds: u64) -> Option<DateTime<Utc>> {
@@ -132,14 +158,12 @@ impl From<CatalogueError> for CallError {
         match &error {
             CatalogueError::NotFound => Self::not_found(error.to_string()),
             CatalogueError::Invalid(problem) => Self::invalid(problem),
-            CatalogueError::Unverified(problem) => Self::new(ErrorCode::Failed, problem.clone()),
+            CatalogueError::Unverified(problem) | CatalogueError::NotChecked(problem) => {
+                Self::new(ErrorCode::Failed, problem.clone())
+            }
             CatalogueError::LeaseLost => Self::new(ErrorCode::Conflict, error.to_string()),
             CatalogueError::Unavailable { cause, .. } => {
-                tracing::warn!(
-                    cause = describe_cause(cause.as_ref()),
-                    "a plugin's call to the backup catalogue failed"
-                );
-                Self::unavailable(error.to_string())
+                Self::unavailable(error.to_string()).caused_by("backup catalogue", describe_cause(cause.as_ref()))
             }
         }
     }

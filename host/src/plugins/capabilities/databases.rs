@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use futures_util::StreamExt as _;
 use plugin_manifest::{Capability, Scope};
 use wasmtime::component::{FutureReader, Linker, StreamReader};
@@ -10,18 +8,25 @@ use crate::{
         dump::{Dump, DumpError, DumpInfo, DumpOptions},
     },
     error::describe_cause,
+    jobs::LineLevel,
     plugins::guest::{
         Accessor, CallError, Host, RunScope, RunState, begin_call,
         bindings::{
             databases,
             types::{self, ErrorCode},
         },
+        charge_result,
         streams::{self, ByteStream},
     },
+    projects::parse_tables,
 };
 
 /// `pg_dump`'s highest compression level.
 const MAX_COMPRESSION: u8 = 9;
+/// Memory held for a dump: what its stream reads at once.
+const DUMP_BYTES: usize = 512 << 10;
+/// Memory held for the names of databases, and for tables until their number is known.
+const LIST_BYTES: usize = 256 << 10;
 
 /// The archive, and the outcome of the dump.
 type DumpStream = (StreamReader<u8>, FutureReader<Result<databases::DumpInfo, types::Error>>);
@@ -36,15 +41,27 @@ impl databases::HostWithStore<RunState> for Host {
     async fn list(accessor: &Accessor) -> Result<Vec<databases::Database>, CallError> {
         let run = begin_call(accessor, 0)?;
         let scope = &run.scope(Capability::Databases).databases;
-        let listed = run.services.databases.list().await.map_err(|error| DbError::Unreachable(error.into()))?;
-        let in_scope = listed.into_iter().filter(|entry| Scope::reaches(scope, &entry.name.to_string()));
-        Ok(in_scope
+        if scope.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _permit = run.enter().await;
+        let _result = run.calls.hold(LIST_BYTES)?;
+        let is_in_scope = |name: &DatabaseName| Scope::reaches(scope, &name.to_string());
+        let listed = run.services.databases.list(is_in_scope).await;
+        let listed = listed.map_err(|error| DbError::Unreachable(error.into()))?;
+        let listed: Vec<_> = listed
+            .into_iter()
             .map(|entry| databases::Database {
                 name: entry.name.to_string(),
                 title: entry.title,
                 size_bytes: entry.size,
             })
-            .collect())
+            .collect();
+        charge_result(
+            accessor,
+            listed.iter().map(|it| it.name.len() + it.title.as_ref().map_or(0, String::len)).sum(),
+        )?;
+        Ok(listed)
     }
 
     async fn dump(
@@ -58,17 +75,37 @@ impl databases::HostWithStore<RunState> for Host {
             return Err(CallError::invalid(format!("`compression` must be 0 to {MAX_COMPRESSION}")));
         }
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
+        let held = run.calls.hold(DUMP_BYTES)?;
+        let _permit = run.enter().await;
         let options = DumpOptions { compression: options.compression };
-        let Dump { bytes, outcome } = run.services.databases.dump(&name, options).await?;
+        let permit = Box::new(run.calls.begin_dump().await);
+        let Dump { bytes, outcome } = run.services.databases.dump(&name, options, permit).await?;
+        for function in outcome.unqualified() {
+            let fields = serde_json::json!({ "database": database, "function": function.function });
+            run.output.log(LineLevel::Warn, &function.warning(), fields);
+        }
         // The stream holds the permit until it is dropped.
         let bytes: ByteStream = Box::pin(bytes.map(move |chunk| {
-            let _transfer = &transfer;
+            let _transfer = (&transfer, &held);
             chunk
         }));
+        let scope = run.share();
         let outcome = async move {
             match outcome.await {
                 Ok(info) => Ok(to_wit(info)),
-                Err(error) => Err(CallError::from(error).into_wit_value()),
+                Err(DumpError::Abandoned) => {
+                    let idle = scope.calls.stream_idle();
+                    let message = format!(
+                        "the dump was stopped before its end: its stream was dropped, or not read for {} s",
+                        idle.as_secs()
+                    );
+                    Err(CallError::unavailable(message).into_wit_value())
+                }
+                Err(error) => {
+                    let error = CallError::from(error);
+                    scope.log_failure(&error);
+                    Err(error.into_wit_value())
+                }
             }
         };
         accessor
@@ -78,8 +115,13 @@ impl databases::HostWithStore<RunState> for Host {
     async fn tables(accessor: &Accessor, database: String) -> Result<Vec<databases::Table>, CallError> {
         let run = begin_call(accessor, database.len())?;
         let name = check_scope(&run, &database)?;
-        let tables = run.services.databases.tables(&name).await?;
-        Ok(tables
+        let _permit = run.enter().await;
+        let mut held = run.calls.hold(LIST_BYTES)?;
+        let text = run.services.databases.tables_json(&name).await?;
+        charge_result(accessor, text.len())?;
+        // The text, and the same data as Rust values and as values of the guest's types.
+        held.resize(&run.calls, text.len().saturating_mul(4))?;
+        Ok(parse_tables(&text)?
             .into_iter()
             .map(|table| databases::Table {
                 schema: table.schema,
@@ -100,7 +142,7 @@ impl databases::HostWithStore<RunState> for Host {
 }
 
 /// Parses the name of a database and checks that the grant includes it.
-fn check_scope(run: &Arc<RunScope>, database: &str) -> Result<DatabaseName, CallError> {
+fn check_scope(run: &RunScope, database: &str) -> Result<DatabaseName, CallError> {
     let name: DatabaseName = database.parse().map_err(|error| CallError::invalid(format!("{error}")))?;
     if !Scope::reaches(&run.scope(Capability::Databases).databases, database) {
         return Err(run.deny(Capability::Databases, &format!("database `{name}`")));
@@ -128,15 +170,14 @@ impl From<DumpError> for CallError {
             error if error.is_retryable() => ErrorCode::Unavailable,
             _ => ErrorCode::Failed,
         };
-        if let DumpError::Unreachable(cause) | DumpError::NotRun(cause) = &error {
-            tracing::warn!(cause = describe_cause(cause.as_ref()), "a plugin's dump failed");
+        match error {
+            DumpError::NotRun(cause) => Self::new(code, "pg_dump could not be started; see the server's log")
+                .caused_by("dump", describe_cause(cause.as_ref())),
+            DumpError::Unreachable(cause) => {
+                Self::new(code, "Postgres can't be reached").caused_by("dump", describe_cause(cause.as_ref()))
+            }
+            error => Self::new(code, error.to_string()),
         }
-        let message = match error {
-            // The cause contains addresses and paths.
-            DumpError::NotRun(_) => "pg_dump could not be started; see the server's log".to_owned(),
-            error => error.to_string(),
-        };
-        Self::new(code, message)
     }
 }
 
@@ -145,10 +186,8 @@ impl From<DbError> for CallError {
         match error {
             DbError::Gone => Self::not_found("project not found"),
             DbError::Timeout => Self::new(ErrorCode::Timeout, "the database did not respond in time"),
-            error => {
-                tracing::warn!(cause = describe_cause(&error), "a plugin's call to a database failed");
-                Self::unavailable("the database can't be reached or returned an error; see the server's log")
-            }
+            error => Self::unavailable("the database can't be reached or returned an error; see the server's log")
+                .caused_by("database", describe_cause(&error)),
         }
     }
 }

@@ -14,15 +14,18 @@ use crate::{
     egress::{EgressBody, EgressError, EgressHeader, EgressRequest, EgressResponse, MAX_RESPONSE_BYTES},
     jobs::Redactor,
     plugins::guest::{
-        Accessor, CallError, Host, OpenSecret, RunScope, RunState,
+        Accessor, CallError, Host, OpenSecret, RunScope, RunState, begin_call,
         bindings::{http, types::ErrorCode},
+        charge_result,
     },
 };
 
 /// Headers of a request.
 const MAX_HEADERS: usize = 100;
-/// Concurrent requests of one run. Each response may take 1 MiB of the host's memory.
+/// Concurrent requests of one run.
 const MAX_REQUESTS: usize = 8;
+/// Memory held for a response: its body, a redacted copy, and headers.
+const RESPONSE_BYTES: usize = 2 * MAX_RESPONSE_BYTES + (256 << 10);
 
 /// The request permits of one run.
 struct RequestPermits(Arc<Semaphore>);
@@ -41,23 +44,25 @@ impl http::Host for RunState {}
 
 impl http::HostWithStore<RunState> for Host {
     async fn send(accessor: &Accessor, request: http::Request) -> Result<http::Response, CallError> {
-        let (run, request, permits) = accessor.with(|mut access| {
+        let run = begin_call(accessor, request_bytes(&request))?;
+        let (request, permits) = accessor.with(|mut access| {
             let state = access.get();
-            state.charge(request_bytes(&request))?;
             let request = to_egress(state, request)?;
             let RequestPermits(permits) = state.capability_state();
-            let permits = Arc::clone(permits);
-            Ok::<_, CallError>((Arc::clone(&state.run), request, permits))
+            Ok::<_, CallError>((request, Arc::clone(permits)))
         })?;
-        let _permit = permits.acquire_owned().await;
         let scope = &run.scope(Capability::Http).hosts;
+        // Before the permit of the call, so that slow servers leave permits for other calls of the run.
+        let _request = permits.acquire_owned().await;
+        let _permit = run.enter().await;
+        let _memory = run.calls.hold(RESPONSE_BYTES)?;
         let response = match run.services.egress.send(request, scope).await {
             Ok(response) => response,
             Err(error) => return Err(to_call_error(&run, &error)),
         };
         let response = to_wit(response, &run.redactor);
         let header_bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        accessor.with(|mut access| access.get().charge(response.body.len() + header_bytes))?;
+        charge_result(accessor, response.body.len() + header_bytes)?;
         Ok(response)
     }
 }

@@ -1,12 +1,16 @@
+use std::sync::Arc;
+
 use wasmtime::component::Linker;
 
 use crate::{
     jobs::LineLevel,
-    plugins::guest::{Host, RunState, bindings::log},
+    plugins::guest::{HeldMemory, Host, RunCalls, RunState, bindings::log},
 };
 
 /// Longer messages are truncated, and longer fields are dropped.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
+/// Unit in which memory for the log is reserved.
+const HELD_STEP_BYTES: usize = 64 << 10;
 /// Bytes counted per line in addition to its text.
 const LINE_OVERHEAD_BYTES: usize = 32;
 
@@ -18,9 +22,25 @@ pub(in crate::plugins) struct LogBudget {
     pub dropped: u64,
     /// The last line, if it is an error. A panicking guest writes one before it traps.
     pub last_error: Option<String>,
+    /// Memory of the log, which the host keeps until the end of the run.
+    held: Option<HeldMemory>,
 }
 
 impl LogBudget {
+    /// Reserves memory for the log. Returns whether there was enough; otherwise no further line is kept.
+    fn hold(&mut self, calls: &RunCalls, limit: usize) -> bool {
+        let bytes = self.used.next_multiple_of(HELD_STEP_BYTES);
+        let held = match &mut self.held {
+            Some(held) => held.resize(calls, bytes),
+            None => calls.hold(bytes).map(|held| self.held = Some(held)),
+        };
+        if held.is_err() {
+            self.used = limit;
+            self.dropped += 1;
+        }
+        held.is_ok()
+    }
+
     /// Counts a line. Returns whether it is within the limit.
     fn take(&mut self, bytes: usize, limit: usize) -> bool {
         match self.used.checked_add(bytes).filter(|used| *used <= limit) {
@@ -48,8 +68,9 @@ impl<S: Send + Sync + 'static> log::Host for RunState<S> {
         let message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
         let bytes = message.len() + fields.len().min(MAX_MESSAGE_BYTES) + LINE_OVERHEAD_BYTES;
         let limit = (self.run.limits.log_kib as usize) << 10;
+        let run = Arc::clone(&self.run);
         let budget = self.capability_state::<LogBudget>();
-        if !budget.take(bytes, limit) {
+        if !budget.take(bytes, limit) || !budget.hold(&run.calls, limit) {
             return Ok(());
         }
         let level = match level {
@@ -81,8 +102,6 @@ fn parse_fields(fields: &str) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::plugins::capabilities::tests::{self as host, RecordedOutput};
 

@@ -1,3 +1,4 @@
+use axum::http::StatusCode;
 use wasmtime::component::Linker;
 
 use crate::{
@@ -28,6 +29,7 @@ impl maintenance::Host for RunState {}
 impl maintenance::HostWithStore<RunState> for Host {
     async fn run(accessor: &Accessor, sweep: maintenance::Sweep) -> Result<maintenance::Report, CallError> {
         let run = begin_call(accessor, 0)?;
+        let _permit = run.enter().await;
         check_lease(&run).await?;
         let services = &run.services;
         match sweep {
@@ -83,10 +85,14 @@ fn check_days(days: u32, min: u32) -> Result<i32, CallError> {
 /// Errors of the platform's own functions. Causes of server errors are only logged.
 impl From<ApiError> for CallError {
     fn from(error: ApiError) -> Self {
-        if error.status().is_server_error() {
-            tracing::warn!(%error, "a plugin's call to the platform failed");
-            return Self::unavailable(error.message().to_owned());
+        let message = error.message().to_owned();
+        match error.status() {
+            status if status.is_server_error() => {
+                let cause = error.cause().unwrap_or_else(|| message.clone());
+                Self::unavailable(message).caused_by("platform", cause)
+            }
+            StatusCode::NOT_FOUND => Self::not_found(message),
+            _ => Self::invalid(message),
         }
-        Self::invalid(error.message().to_owned())
     }
 }

@@ -3,6 +3,7 @@ use wasmtime::component::Linker;
 
 use crate::{
     db::migrations::{self as platform, MigrationError},
+    error::describe_cause,
     plugins::guest::{
         Accessor, CallError, Host, RunState, begin_call,
         bindings::{migrations, types::ErrorCode},
@@ -19,6 +20,7 @@ impl migrations::Host for RunState {}
 impl migrations::HostWithStore<RunState> for Host {
     async fn status(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
+        let _permit = run.enter().await;
         let mut connection = run.services.platform.acquire().await.map_err(MigrationError::from)?;
         let migrations = platform::status(&mut connection).await.map_err(MigrationError::from)?;
         Ok(migrations.into_iter().map(to_wit).collect())
@@ -28,6 +30,7 @@ impl migrations::HostWithStore<RunState> for Host {
     /// this future leaves no migration half applied.
     async fn apply(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
+        let _permit = run.enter().await;
         check_lease(&run).await?;
         let applied = platform::apply(run.services.database_url.expose()).await?;
         for migration in &applied {
@@ -49,10 +52,8 @@ fn to_wit(migration: Migration) -> migrations::Migration {
 impl From<MigrationError> for CallError {
     fn from(error: MigrationError) -> Self {
         match error {
-            MigrationError::Database(error) => {
-                tracing::warn!(%error, "a plugin could not read or apply migrations");
-                Self::unavailable("the platform database can't be reached")
-            }
+            MigrationError::Database(error) => Self::unavailable("the platform database can't be reached")
+                .caused_by("migrations", describe_cause(&error)),
             error => Self::new(ErrorCode::Failed, error.to_string()),
         }
     }

@@ -11,13 +11,20 @@
 //! - A plain `func` is a method of the interface's `Host` for [`RunState`]; an `async func` is a function of its
 //!   `HostWithStore` for [`Host`], with an accessor. `Accessor::with` is never held over an await.
 //! - First charge the bytes of the arguments ([`begin_call`] or [`RunState::charge`]), then check the scope with
-//!   [`RunScope::scope`] and [`RunScope::deny`], then work with a cloned service.
+//!   [`RunScope::scope`] and [`RunScope::deny`], then wait for a permit ([`Call::enter`]), then make the first query.
+//! - Reserve the memory that the host holds for the call with [`RunCalls::hold`], before it is used, and charge a large
+//!   result with [`charge_result`].
+//! - An error's cause is for the server's log ([`CallError::caused_by`]), which has each kind once per run.
 //! - Call [`check_lease`] right before changing the platform.
 //! - Every future may be dropped at any await, and then undoes what it started.
 //!
 //! Deliberately absent: connection strings, secret values, paths, sockets, a shell.
 //!
+//! [`Call::enter`]: super::guest::Call::enter
+//! [`CallError::caused_by`]: super::guest::CallError::caused_by
+//! [`RunCalls::hold`]: super::guest::RunCalls::hold
 //! [`begin_call`]: super::guest::begin_call
+//! [`charge_result`]: super::guest::charge_result
 //! [`check_lease`]: super::guest::check_lease
 //! [`Host`]: super::guest::Host
 //! [`RunScope::deny`]: super::guest::RunScope::deny

@@ -24,6 +24,7 @@ impl notify::HostWithStore<RunState> for Host {
         if title.trim().is_empty() {
             return Err(CallError::invalid("`title` must not be empty"));
         }
+        let _permit = run.enter().await;
         check_lease(&run).await?;
         let sent = accessor.with(|mut access| {
             let SentMessages(sent) = access.get().capability_state();

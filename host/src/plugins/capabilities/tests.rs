@@ -13,8 +13,9 @@ use uuid::Uuid;
 use wasmtime::{Engine, Store, component::Component};
 
 use crate::{
+    config::PluginsConfig,
     jobs::{LineLevel, Redactor, RunCall, RunOutput},
-    plugins::guest::{AuditedDenials, Grants, MemoryLimiter, RunScope, RunState, SharedMemory},
+    plugins::guest::{AuditedDenials, CallLimits, Grants, RunScope, RunState, SharedMemory},
 };
 
 /// Records the log lines of a run.
@@ -70,8 +71,10 @@ pub(super) fn store_with_output(engine: &Engine, output: Arc<RecordedOutput>) ->
         started,
         deadline: started + Duration::from_secs(60),
         denials: AuditedDenials::new(PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()),
+        calls: CallLimits::new(&PluginsConfig::default()).for_run("guest"),
+        failures: Default::default(),
     };
-    let memory = MemoryLimiter::new(SharedMemory::new(limits.memory_mib), limits.memory_mib);
+    let memory = SharedMemory::new(limits.memory_mib * 2).limiter("guest", limits.memory_mib);
     let mut store = Store::new(engine, RunState::new(run, memory));
     store.set_epoch_deadline(u64::MAX / 2);
     store

@@ -92,6 +92,9 @@ pub enum CatalogueError {
     /// The dump was changed or can't be restored.
     #[error("{0}")]
     Unverified(String),
+    /// The server lacks something to restore dumps, so that nothing is known about the dump.
+    #[error("{0}")]
+    NotChecked(String),
     /// Another scheduler took over the run, or the run was cancelled.
     #[error("the run no longer holds its lease")]
     LeaseLost,

@@ -1,20 +1,64 @@
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-use super::{Accessor, CallError, RunScope, bindings::types::ErrorCode};
+use super::{
+    Accessor, CallError, RunScope, Services,
+    bindings::types::ErrorCode,
+    call_limits::{CallPermit, HeldMemory},
+};
 
-/// Counts the bytes of an async host call and returns the run. The first step of every such call.
+/// An async host call. Reserves memory for its arguments until it is dropped.
+pub(in crate::plugins) struct Call<S = Services> {
+    run: Arc<RunScope<S>>,
+    _arguments: HeldMemory,
+}
+
+impl<S> Deref for Call<S> {
+    type Target = RunScope<S>;
+
+    fn deref(&self) -> &RunScope<S> {
+        &self.run
+    }
+}
+
+impl<S> Call<S> {
+    /// Returns the run, for what outlives the call.
+    pub(in crate::plugins) fn share(&self) -> Arc<RunScope<S>> {
+        Arc::clone(&self.run)
+    }
+
+    /// Waits until fewer calls are in progress than the run and all runs together may have. Comes after the check of
+    /// the scope and before anything that takes time.
+    pub(in crate::plugins) async fn enter(&self) -> CallPermit {
+        self.run.calls.enter().await
+    }
+}
+
+/// Counts the bytes of an async host call and reserves memory for them. The first step of every such call.
 ///
 /// # Errors
-/// Traps if the run exceeds its limit for host calls.
+/// Traps if the run exceeds its limit for host calls. Fails if too much memory is held for calls in progress.
 pub(in crate::plugins) fn begin_call<S: Send + Sync + 'static>(
     accessor: &Accessor<S>,
     bytes: usize,
-) -> wasmtime::Result<Arc<RunScope<S>>> {
-    accessor.with(|mut access| {
+) -> Result<Call<S>, CallError> {
+    let run = accessor.with(|mut access| {
         let state = access.get();
         state.charge(bytes)?;
-        Ok(Arc::clone(&state.run))
-    })
+        Ok::<_, wasmtime::Error>(Arc::clone(&state.run))
+    })?;
+    let arguments = run.calls.hold_arguments(bytes)?;
+    Ok(Call { run, _arguments: arguments })
+}
+
+/// Counts the bytes of a result that is more than a few numbers.
+///
+/// # Errors
+/// Traps if the run exceeds its limit for host calls.
+pub(in crate::plugins) fn charge_result<S: Send + Sync + 'static>(
+    accessor: &Accessor<S>,
+    bytes: usize,
+) -> Result<(), CallError> {
+    Ok(accessor.with(|mut access| access.get().charge(bytes))?)
 }
 
 /// Checks that the run still holds its lease; otherwise another node may be running it.

@@ -1,4 +1,7 @@
-use super::bindings::types::{self, ErrorCode};
+use super::{
+    FailureCause,
+    bindings::types::{self, ErrorCode},
+};
 
 /// Why a host call failed.
 ///
@@ -6,13 +9,40 @@ use super::bindings::types::{self, ErrorCode};
 /// internals. A [`CallError::Trap`] stops the run.
 #[derive(Debug)]
 pub enum CallError {
-    Failed { code: ErrorCode, message: String, details: Option<serde_json::Value> },
+    Failed {
+        code: ErrorCode,
+        message: String,
+        /// Details for the run's history, a JSON object.
+        details: Option<serde_json::Value>,
+        /// Written to the server's log, see [`RunScope::log_failure`](super::RunScope::log_failure).
+        cause: Option<Box<FailureCause>>,
+    },
     Trap(wasmtime::Error),
 }
 
 impl CallError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self::Failed { code, message: message.into(), details: None }
+        Self::Failed { code, message: message.into(), details: None, cause: None }
+    }
+
+    /// Adds the cause for the server's log. `kind` is what failed, for example `object store`.
+    #[must_use]
+    pub fn caused_by(self, kind: &'static str, cause: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { code, message, details, .. } => {
+                let cause = Some(Box::new(FailureCause { kind, cause: cause.into() }));
+                Self::Failed { code, message, details, cause }
+            }
+            trap => trap,
+        }
+    }
+
+    /// Returns the cause for the server's log.
+    pub fn cause(&self) -> Option<&FailureCause> {
+        match self {
+            Self::Failed { cause, .. } => cause.as_deref(),
+            Self::Trap(_) => None,
+        }
     }
 
     /// Adds details for the run's history, a JSON object.
@@ -45,7 +75,7 @@ impl CallError {
     /// Returns the error of a [`CallError::Trap`].
     pub fn into_wit(self) -> wasmtime::Result<types::Error> {
         match self {
-            Self::Failed { code, message, details } => {
+            Self::Failed { code, message, details, .. } => {
                 Ok(types::Error { code, message, details: details.map(|details| details.to_string()) })
             }
             Self::Trap(error) => Err(error),

@@ -1,16 +1,13 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use wasmtime::ResourceLimiter;
+
+use super::shared_permits::{Permits, PluginPermits, SharedPermits};
 
 /// A limit that stopped a run. The message completes the sentence "Stopped: the run exceeded …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitReached {
     #[error("its memory limit of {0} MiB")]
     Memory(u32),
-    #[error("the memory limit of {0} MiB for all runs together; try again when fewer runs are active")]
+    #[error("its plugin's part of the {0} MiB of memory for all runs together; try again when fewer runs are active")]
     TotalMemory(u32),
     #[error("its table limit of {0} entries")]
     Table(usize),
@@ -29,50 +26,57 @@ pub(in crate::plugins) const MAX_INSTANCES: u32 = 32;
 /// Linear memories of one run.
 pub(in crate::plugins) const MAX_MEMORIES: u32 = 4;
 
+/// Unit in which linear memory is reserved: a page.
+const PAGE_BYTES: usize = 64 << 10;
+/// Linear memory for AtlasHub's own plugins, in addition to the total.
+const OWN_MIB: usize = 64;
+
 /// Linear memory that all runs use together.
 #[derive(Debug)]
 pub(in crate::plugins) struct SharedMemory {
-    used: AtomicUsize,
+    pages: SharedPermits,
     limit_mib: u32,
 }
 
 impl SharedMemory {
-    pub(in crate::plugins) fn new(limit_mib: u32) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit_mib })
+    pub(in crate::plugins) fn new(limit_mib: u32) -> Self {
+        let pages = |mib: usize| (mib << 20) / PAGE_BYTES;
+        Self { pages: SharedPermits::new(pages(limit_mib as usize), pages(OWN_MIB)), limit_mib }
     }
 
-    fn reserve(&self, bytes: usize) -> Result<(), LimitReached> {
-        let limit = (self.limit_mib as usize) << 20;
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
-        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(LimitReached::TotalMemory(self.limit_mib)),
+    /// Returns the limiter of a run.
+    pub(in crate::plugins) fn limiter(&self, plugin: &str, limit_mib: u32) -> MemoryLimiter {
+        MemoryLimiter {
+            pages: self.pages.of_plugin(plugin),
+            total_mib: self.limit_mib,
+            limit_mib,
+            memory: 0,
+            reserved: None,
+            table_elements: 0,
         }
-    }
-
-    fn release(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 /// Enforces the memory limit of one run. Growth beyond it traps instead of returning `-1`, so that the run's history
 /// names the limit.
 pub(in crate::plugins) struct MemoryLimiter {
-    shared: Arc<SharedMemory>,
+    pages: PluginPermits,
+    total_mib: u32,
     limit_mib: u32,
     memory: usize,
+    reserved: Option<Permits>,
     table_elements: usize,
 }
 
 impl MemoryLimiter {
-    pub(in crate::plugins) fn new(shared: Arc<SharedMemory>, limit_mib: u32) -> Self {
-        Self { shared, limit_mib, memory: 0, table_elements: 0 }
-    }
-}
-
-impl Drop for MemoryLimiter {
-    fn drop(&mut self) {
-        self.shared.release(self.memory);
+    fn reserve(&mut self, bytes: usize) -> Result<(), LimitReached> {
+        let pages = u32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
+        let more = self.pages.try_acquire(pages).ok_or(LimitReached::TotalMemory(self.total_mib))?;
+        match &mut self.reserved {
+            Some(reserved) => reserved.merge(more),
+            None => self.reserved = Some(more),
+        }
+        Ok(())
     }
 }
 
@@ -82,7 +86,7 @@ impl ResourceLimiter for MemoryLimiter {
         if self.memory.saturating_add(grown) > (self.limit_mib as usize) << 20 {
             return Err(LimitReached::Memory(self.limit_mib).into());
         }
-        self.shared.reserve(grown)?;
+        self.reserve(grown)?;
         self.memory += grown;
         Ok(true)
     }
@@ -116,8 +120,7 @@ mod tests {
     #[test]
     fn dropped_run_releases_shared_memory() {
         let shared = SharedMemory::new(3);
-        let mut first = MemoryLimiter::new(Arc::clone(&shared), 2);
-        let mut second = MemoryLimiter::new(Arc::clone(&shared), 2);
+        let (mut first, mut second) = (shared.limiter("a", 2), shared.limiter("a", 2));
         assert!(first.memory_growing(0, 2 << 20, None).unwrap());
         let own_limit = first.memory_growing(2 << 20, 3 << 20, None).unwrap_err();
         assert_eq!(own_limit.downcast_ref::<LimitReached>(), Some(&LimitReached::Memory(2)));

@@ -1,7 +1,7 @@
 //! Host values behind the guest's resource handles. A guest holds the handle, never the value.
 
-use super::{Transfer, bindings::objects};
-use crate::{config::Secret, object_store::StoredUpload};
+use super::{HeldMemory, Transfer, bindings::objects};
+use crate::{config::Secret, object_store::StoredUpload, storage::PluginObject};
 
 /// An opened secret. Other capabilities read the value from the resource table.
 pub struct OpenSecret(pub Secret);
@@ -9,7 +9,17 @@ pub struct OpenSecret(pub Secret);
 /// An upload whose bytes are in the store, and which becomes an object when it is committed.
 pub struct OpenUpload {
     /// `None` after the first commit.
-    pub stored: Option<(StoredUpload, Transfer)>,
+    pub stored: Option<UncommittedUpload>,
     pub meta: objects::ObjectMeta,
     pub is_committed: bool,
+}
+
+/// An upload that was not committed yet.
+pub struct UncommittedUpload {
+    pub upload: StoredUpload,
+    /// The object to record, if it is in a project's bucket.
+    pub object: Option<PluginObject>,
+    pub transfer: Transfer,
+    /// A small object is kept in memory until the commit.
+    pub memory: HeldMemory,
 }

@@ -9,7 +9,7 @@ use std::{
 use plugin_manifest::{Capability, Limits, Scope};
 use sqlx::PgPool;
 
-use super::{CallError, Grants, Services, bindings::types::ErrorCode};
+use super::{CallError, Grants, LoggedFailures, RunCalls, Services, bindings::types::ErrorCode};
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
     jobs::{Redactor, RunCall, RunOutput},
@@ -35,6 +35,9 @@ pub struct RunScope<S = Services> {
     /// When the run is stopped at the latest.
     pub deadline: Instant,
     pub denials: AuditedDenials,
+    /// Limits of the run's host calls.
+    pub calls: RunCalls,
+    pub failures: LoggedFailures,
 }
 
 /// Writes a run's denials to the audit log, up to a maximum.
@@ -72,6 +75,13 @@ impl<S> RunScope<S> {
         )
     }
 
+    /// Writes the cause of a failed call to the server's log, once per run and kind.
+    pub fn log_failure(&self, error: &CallError) {
+        if let Some(failure) = error.cause() {
+            self.failures.record(&self.call.run_id, &self.plugin, failure);
+        }
+    }
+
     /// Records a denial in the audit log. [`RunScope::deny`] includes this.
     pub fn record_denial(&self, capability: Capability, target: &str) {
         if self.denials.count.fetch_add(1, Ordering::Relaxed) >= MAX_AUDITED_DENIALS {
@@ -90,5 +100,11 @@ impl<S> RunScope<S> {
         let pool = self.denials.platform.clone();
         // A separate task: the entry is written even if the run is stopped.
         tokio::spawn(async move { record_or_log(&pool, &entry).await });
+    }
+}
+
+impl<S> Drop for RunScope<S> {
+    fn drop(&mut self) {
+        self.failures.log_repeated(&self.call.run_id, &self.plugin);
     }
 }

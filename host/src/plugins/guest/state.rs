@@ -2,6 +2,7 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     sync::Arc,
+    time::Duration,
 };
 
 use wasmtime::component::{HasSelf, ResourceTable};
@@ -76,6 +77,7 @@ impl<S> RunState<S> {
 
 impl<S: Send + Sync + 'static> types::Host for RunState<S> {
     fn convert_error(&mut self, error: CallError) -> wasmtime::Result<types::Error> {
+        self.run.log_failure(&error);
         error.into_wit()
     }
 }
@@ -87,5 +89,9 @@ impl<S: Send + Sync + 'static> CountsBytes for RunState<S> {
 
     fn host_time(&self) -> HostTime {
         self.host_time.clone()
+    }
+
+    fn stream_idle(&self) -> Duration {
+        self.run.calls.stream_idle()
     }
 }

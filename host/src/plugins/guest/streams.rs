@@ -12,6 +12,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -26,7 +27,7 @@ use wasmtime::{
     },
 };
 
-use super::HostTime;
+use super::{HostTime, idle::WatchedStream};
 
 /// A stream of bytes that ends with its first error.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -43,6 +44,11 @@ pub trait CountsBytes: Send + 'static {
     fn host_time(&self) -> HostTime {
         HostTime::default()
     }
+
+    /// Returns how long the guest may leave a stream unread before it is closed.
+    fn stream_idle(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 }
 
 /// Chunks buffered between a writing guest and the reading host.
@@ -53,12 +59,15 @@ const MAX_CHUNK_BYTES: usize = 256 << 10;
 const HOST_READ_BYTES: usize = 64 << 10;
 
 /// Gives the guest a stream to read or forward. `bytes` is not polled before the guest reads. It is dropped when the
-/// guest drops its end or the run ends.
+/// guest drops its end, does not read it for too long, or the run ends.
 pub fn send(store: impl AsContextMut<Data: CountsBytes>, bytes: ByteStream) -> wasmtime::Result<StreamReader<u8>> {
-    let host_time = store.as_context().data().host_time();
+    let (host_time, idle) = {
+        let context = store.as_context();
+        (context.data().host_time(), context.data().stream_idle())
+    };
     let mut bytes = bytes;
     let timed = stream::poll_fn(move |cx| host_time.measure(|| bytes.as_mut().poll_next(cx)));
-    StreamReader::new(store, Sender { bytes: Box::pin(timed), rest: Bytes::new() })
+    StreamReader::new(store, Sender { bytes: WatchedStream::new(Box::pin(timed), idle), rest: Bytes::new() })
 }
 
 /// Gives the guest a future for `outcome`. It is dropped like a stream.
@@ -91,7 +100,7 @@ pub fn receive(
 
 /// Host end of a stream that the guest reads.
 struct Sender {
-    bytes: ByteStream,
+    bytes: WatchedStream,
     /// Part of the last chunk that did not fit into the guest's buffer.
     rest: Bytes,
 }
@@ -109,10 +118,13 @@ impl<D: CountsBytes> StreamProducer<D> for Sender {
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let this = self.get_mut();
         while this.rest.is_empty() {
-            match this.bytes.as_mut().poll_next(cx) {
+            match Pin::new(&mut this.bytes).poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => this.rest = chunk,
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Ok(StreamResult::Dropped)),
-                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending if finish => {
+                    this.bytes.stop_waiting();
+                    return Poll::Ready(Ok(StreamResult::Cancelled));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -135,6 +147,8 @@ impl<D: CountsBytes> StreamProducer<D> for Sender {
             return Err(me);
         }
         let Self { bytes, rest } = *Pin::into_inner(me);
+        // The host reads without waiting for the guest.
+        let bytes = bytes.into_stream();
         let bytes: ByteStream = if rest.is_empty() { bytes } else { Box::pin(stream::iter([Ok(rest)]).chain(bytes)) };
         Ok(Box::new(bytes))
     }

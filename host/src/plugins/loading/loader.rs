@@ -148,7 +148,7 @@ async fn prepare(
 ) -> Result<(CompiledPlugin, ParamsSchemas), Refusal> {
     let plugin = Arc::clone(verified.plugin());
     let sha256 = plugin.sha256();
-    let schemas = ParamsSchemas::compile(&plugin.facts().manifest)?;
+    let schemas = plugin.schemas().clone();
     if let Some(loaded) = state.registry.get(plugin.name()).filter(|loaded| loaded.runnable.sha256 == sha256) {
         // The files were written again with the same content.
         return Ok((loaded.runnable.code.clone(), schemas));

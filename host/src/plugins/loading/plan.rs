@@ -36,6 +36,8 @@ fn is_outdated(slot: &Slot, trust_version: i64) -> bool {
     match slot.refusal() {
         // The previous pass may have been interrupted.
         Some(Refusal::Changing(_) | Refusal::Compiling) => true,
+        // Only another file can be compiled. A revocation is applied to it nevertheless, see `apply_trust`.
+        Some(Refusal::Compile(_)) => false,
         Some(_) => slot.trust_version != trust_version,
         None => false,
     }
@@ -72,8 +74,9 @@ mod tests {
         slots.record(candidate("pending", Origin::Folder), Refusal::NotApproved.into(), 1);
         slots.record(candidate("compiling", Origin::Folder), Refusal::Compiling.into(), 1);
         slots.record(candidate("running", Origin::Folder), Inspection::default(), 1);
+        slots.record(candidate("invalid", Origin::Folder), Refusal::Compile("it is invalid".into()).into(), 1);
         let names = |slots: &Slots| -> Vec<String> {
-            let folder = folder(&["compiling", "pending", "running"]);
+            let folder = folder(&["compiling", "invalid", "pending", "running"]);
             plan(slots, &FirstParty::default(), &folder).load.into_iter().map(|candidate| candidate.name).collect()
         };
         assert_eq!(names(&slots), ["compiling"]);

@@ -97,7 +97,7 @@ impl Slots {
                 slot.is_reported = true;
                 RejectedPlugin {
                     name: slot.candidate.name.clone(),
-                    reason: slot.refusal().map(ToString::to_string).unwrap_or_default(),
+                    reason: slot.refusal().map(Refusal::text).unwrap_or_default(),
                     sha256: slot.inspection.sha256.map(hex::encode),
                     key_id: slot.inspection.key_id.clone(),
                 }

@@ -6,6 +6,9 @@ use super::{
 /// Names reserved for AtlasHub's own plugins, whether or not this binary embeds them.
 pub const RESERVED_NAMES: [&str; 5] = ["backup", "cleanup", "http-job", "import-export", "migrations"];
 
+/// Plugins that do AtlasHub's own work. Not the plugin of HTTP jobs: others decide how much it has to do.
+pub(in crate::plugins) const PLUGINS_WITH_OWN_PERMITS: &[&str] = &["backup", "cleanup", "import-export", "migrations"];
+
 /// AtlasHub's own plugins and the key that signed them.
 #[derive(Debug, Clone, Default)]
 pub struct FirstParty {
@@ -56,4 +59,9 @@ impl FirstParty {
 /// Returns whether files in the plugin folder may not use the name.
 pub(in crate::plugins) fn is_reserved(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)
+}
+
+/// Returns whether the plugin does AtlasHub's own work, for which permits are kept free.
+pub(in crate::plugins) fn has_own_permits(name: &str) -> bool {
+    PLUGINS_WITH_OWN_PERMITS.contains(&name)
 }

@@ -22,8 +22,8 @@ mod schema_bounds;
 mod signed_file;
 
 pub use component::ComponentFacts;
-pub(super) use first_party::is_reserved;
 pub use first_party::{FirstParty, RESERVED_NAMES};
+pub(super) use first_party::{PLUGINS_WITH_OWN_PERMITS, has_own_permits, is_reserved};
 pub(super) use interfaces::{JOB_EXPORT, capability_of, interface_name};
 pub use manifest::{ReadManifestError, read_manifest};
 pub use params::ParamsSchemas;

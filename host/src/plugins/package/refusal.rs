@@ -74,6 +74,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Returns the message. Characters in names and texts of the file's author that could deceive are escaped.
+    pub fn text(&self) -> String {
+        plugin_manifest::escape_deceptive(&self.to_string())
+    }
+
     /// Returns the state in which plugins with this refusal are listed.
     pub fn state(&self) -> PluginState {
         match self {

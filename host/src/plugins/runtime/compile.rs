@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use plugin_manifest::Capability;
+use plugin_manifest::{Capability, escape_deceptive};
 use wasmtime::component::{Component, types::ComponentItem};
 
 use crate::plugins::package::{JOB_EXPORT, MAX_COMPONENT_BYTES, capability_of, interface_name};
@@ -28,19 +28,28 @@ pub enum CompileError {
     TooLong,
     #[error("compiling it exceeded the memory limit; use a smaller component")]
     TooMuchMemory,
-    #[error("the compiler failed; see the server's log")]
-    CompilerFailed,
+    #[error("the compiler failed ({0}); copy the file again to try again")]
+    CompilerFailed(String),
+}
+
+/// Characters of the compiler's reason that are shown.
+const MAX_REASON_LENGTH: usize = 500;
+
+/// Returns the compiler's reason for the owner. It may contain names from the component.
+fn shown_reason(reason: &str) -> String {
+    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    escape_deceptive(&line.chars().take(MAX_REASON_LENGTH).collect::<String>())
 }
 
 impl From<plugin_compiler::CompileError> for CompileError {
     fn from(error: plugin_compiler::CompileError) -> Self {
         match error {
-            plugin_compiler::CompileError::Invalid(problem) => Self::Invalid(problem),
+            plugin_compiler::CompileError::Invalid(problem) => Self::Invalid(shown_reason(&problem)),
             plugin_compiler::CompileError::TooLong => Self::TooLong,
             plugin_compiler::CompileError::TooMuchMemory => Self::TooMuchMemory,
             plugin_compiler::CompileError::Process(cause) => {
                 tracing::error!(cause, "the plugin compiler failed");
-                Self::CompilerFailed
+                Self::CompilerFailed(shown_reason(&cause))
             }
         }
     }
@@ -49,7 +58,7 @@ impl From<plugin_compiler::CompileError> for CompileError {
 impl CompileError {
     /// Returns whether compiling the same file again would fail again.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Stopped | Self::CompilerFailed)
+        !matches!(self, Self::Stopped | Self::CompilerFailed(_))
     }
 }
 

@@ -12,6 +12,7 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 use super::{
     HostLimits,
     compile::{CompileError, CompiledPlugin, check_file},
+    host_limits::OWN_RUNS,
 };
 use crate::plugins::guest::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS};
 
@@ -101,7 +102,7 @@ impl Engine {
 /// Returns a configuration that maps the memory, tables and stacks of all runs once, so that a run needs no mapping of
 /// its own. This takes address space, but memory only while it is used.
 fn pooled_configuration(limits: &HostLimits) -> Config {
-    let runs = limits.total_runs;
+    let runs = limits.total_runs.saturating_add(OWN_RUNS);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
         .total_core_instances(runs.saturating_mul(MAX_INSTANCES))

@@ -6,6 +6,8 @@ use crate::config::PluginsConfig;
 pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
 /// Components compiled at a time.
 const MAX_COMPILATIONS: u32 = 1;
+/// Concurrent runs of AtlasHub's own plugins, in addition to the total.
+pub(in crate::plugins) const OWN_RUNS: u32 = 4;
 
 /// Limits that the host sets, whatever manifests request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +16,12 @@ pub struct HostLimits {
     pub per_run: Limits,
     /// Linear memory of all runs together, in MiB.
     pub total_memory_mib: u32,
-    /// Concurrent runs of all plugins together.
+    /// Concurrent runs of all plugins together, without AtlasHub's own.
     pub total_runs: u32,
     /// Components that are compiled at a time.
     pub compilations: u32,
+    /// Limits of host calls.
+    pub config: PluginsConfig,
 }
 
 impl Default for HostLimits {
@@ -33,6 +37,7 @@ impl From<&PluginsConfig> for HostLimits {
             total_memory_mib: config.total_memory_mib,
             total_runs: config.total_runs,
             compilations: MAX_COMPILATIONS,
+            config: *config,
         }
     }
 }

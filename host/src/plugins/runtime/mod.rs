@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`engine`] and [`compile`] (bytes to machine code), [`runnable`] (what a run needs of a plugin),
 //! [`linked`] (components kept linked, per file and grant), [`run`] (one run from start to end) with [`host_limits`],
-//! [`redacted`] (output without secrets) and [`outcome`] (results and errors as shown in the run's history).
+//! [`turns`] (guests compute one after the other), [`redacted`] (output without secrets) and [`outcome`] (results and
+//! errors as shown in the run's history).
 //!
 //! Each run has its own store. Its timeout and cancellation are outside the store: a run is stopped by dropping the
 //! store and with it every host future that the guest waits for. Each of these futures undoes on drop what it started.
@@ -19,10 +20,12 @@ mod outcome;
 mod redacted;
 mod run;
 mod runnable;
+mod turns;
 
 pub use compile::{CompileError, CompiledPlugin};
 pub use engine::{Engine, EngineError};
 pub use host_limits::HostLimits;
+pub(super) use host_limits::OWN_RUNS;
 pub use plugin_compiler::Compiler;
 pub use run::Runtime;
 pub use runnable::RunnablePlugin;

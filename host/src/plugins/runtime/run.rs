@@ -16,16 +16,18 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::{
     Engine, HostLimits, RunnablePlugin,
-    host_limits::MAX_CALL_BYTES,
+    host_limits::{MAX_CALL_BYTES, OWN_RUNS},
     linked::LinkedPlugins,
     outcome,
     redacted::{RedactedOutput, redact_outcome},
+    turns::Turns,
 };
 use crate::{
     egress::Egress,
     jobs::{LineLevel, Redactor, RunCall, RunFailure, RunOutput, RunReport},
     plugins::guest::{
-        AuditedDenials, LimitReached, MemoryLimiter, Metered, RunScope, RunState, Services, SharedMemory,
+        AuditedDenials, CallLimits, LimitReached, LoggedFailures, Metered, Permits, RunScope, RunState, Services,
+        SharedMemory, SharedPermits,
         bindings::{
             PluginPre,
             exports::atlashub::plugin::job::{Error as JobError, RunContext},
@@ -42,8 +44,10 @@ pub struct Runtime {
     limits: HostLimits,
     services: Arc<Services>,
     linked: LinkedPlugins,
-    memory: Arc<SharedMemory>,
-    host_permits: Arc<Semaphore>,
+    memory: SharedMemory,
+    turns: Turns,
+    calls: CallLimits,
+    run_permits: SharedPermits,
     /// Run permits of each file, by SHA-256.
     plugin_permits: DashMap<[u8; 32], Arc<Semaphore>>,
 }
@@ -55,7 +59,9 @@ impl Runtime {
             services,
             linked: LinkedPlugins::new(),
             memory: SharedMemory::new(limits.total_memory_mib),
-            host_permits: Arc::new(Semaphore::new(limits.total_runs as usize)),
+            turns: Turns::new(),
+            calls: CallLimits::new(&limits.config),
+            run_permits: SharedPermits::new(limits.total_runs as usize, OWN_RUNS as usize),
             plugin_permits: DashMap::new(),
             limits,
         }
@@ -114,6 +120,8 @@ impl Runtime {
             started,
             deadline,
             denials: AuditedDenials::new(self.services.platform.clone()),
+            calls: self.calls.for_run(&plugin.manifest.name),
+            failures: LoggedFailures::default(),
         };
         let outcome = tokio::select! {
             biased;
@@ -151,7 +159,8 @@ impl Runtime {
         let _ticking = self.engine.ticker.start_run();
         let processor_time = Duration::from_secs(u64::from(limits.cpu_seconds));
         let host_time = store.data().host_time.clone();
-        let outcome = Metered::new(call_job(&linked, &mut store, context, params), processor_time, host_time).await;
+        let metered = Metered::new(call_job(&linked, &mut store, context, params), processor_time, host_time);
+        let outcome = self.turns.take(&plugin.manifest.name, metered).await;
         let mut state = store.into_data();
         outcome::log_dropped_lines(&mut state);
         match outcome {
@@ -171,12 +180,12 @@ impl Runtime {
         let mut permits = RunPermits { runtime: self, sha256: plugin.sha256, plugin: None, host: None };
         // Neither semaphore is ever closed.
         permits.plugin = plugin_permits.acquire_owned().await.ok();
-        permits.host = Arc::clone(&self.host_permits).acquire_owned().await.ok();
+        permits.host = self.run_permits.of_plugin(&plugin.manifest.name).acquire().await;
         permits
     }
 
     fn new_store(&self, scope: RunScope) -> Store<RunState> {
-        let memory = MemoryLimiter::new(Arc::clone(&self.memory), scope.limits.memory_mib);
+        let memory = self.memory.limiter(&scope.plugin, scope.limits.memory_mib);
         let mut store = Store::new(&self.engine.wasmtime, RunState::new(scope, memory));
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(MAX_CALL_BYTES);
@@ -206,7 +215,7 @@ struct RunPermits<'a> {
     runtime: &'a Runtime,
     sha256: [u8; 32],
     plugin: Option<OwnedSemaphorePermit>,
-    host: Option<OwnedSemaphorePermit>,
+    host: Option<Permits>,
 }
 
 impl Drop for RunPermits<'_> {

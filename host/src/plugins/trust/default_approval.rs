@@ -7,7 +7,7 @@ use super::{
     store::{APPROVED_BY_DEFAULT, to_stored},
 };
 use crate::{
-    db::audit::{NewAuditEntry, record_or_log},
+    db::audit::{NewAuditEntry, record},
     plugins::{
         PluginError,
         package::{FirstParty, Refusal, SignedFile},
@@ -41,18 +41,7 @@ async fn approve_file(
     let inspection = tokio::task::spawn_blocking(move || inspect_file(&file, &view)).await;
     let Some(plugin) = inspection.ok().and_then(|inspection| inspection.plugin) else { return Ok(false) };
     let is_sufficient = previous.is_some() && !matches!(plugin.effective_scopes(trust), Err(Refusal::WiderRequest(_)));
-    if is_sufficient || !approve_by_default(platform, &plugin, previous).await? {
-        return Ok(false);
-    }
-    let mut entry = NewAuditEntry::new("system", "plugin.approve");
-    entry.target = Some(plugin.name().to_owned());
-    entry.details = serde_json::json!({
-        "keyId": plugin.key_id(),
-        "serial": plugin.facts().manifest.serial,
-        "firstParty": true,
-    });
-    record_or_log(platform, &entry).await;
-    Ok(true)
+    if is_sufficient { Ok(false) } else { approve_by_default(platform, &plugin, previous).await }
 }
 
 /// Returns whether the approval in the database changed.
@@ -76,6 +65,14 @@ async fn approve_by_default(
     };
     let changed = queries::upsert_default_approval(&mut *transaction, approval).await?;
     if changed {
+        let mut entry = NewAuditEntry::new("system", "plugin.approve");
+        entry.target = Some(plugin.name().to_owned());
+        entry.details = serde_json::json!({
+            "keyId": plugin.key_id(),
+            "serial": plugin.facts().manifest.serial,
+            "firstParty": true,
+        });
+        record(&mut *transaction, &entry).await?;
         transaction.commit().await?;
     }
     Ok(changed)

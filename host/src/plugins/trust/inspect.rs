@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{DetachedSignature, TrustView};
 use crate::{
-    plugins::package::{ComponentFacts, Origin, PluginKey, Refusal, SignedFile},
+    plugins::package::{ComponentFacts, Origin, ParamsSchemas, PluginKey, Refusal, SignedFile},
     secrets::sha256,
 };
 
@@ -32,6 +32,7 @@ pub struct InspectedPlugin {
     pub(super) sha256: [u8; 32],
     pub(super) key_id: String,
     pub(super) facts: ComponentFacts,
+    pub(super) schemas: ParamsSchemas,
 }
 
 impl InspectedPlugin {
@@ -51,6 +52,11 @@ impl InspectedPlugin {
 
     pub fn facts(&self) -> &ComponentFacts {
         &self.facts
+    }
+
+    /// Returns the schemas of the jobs' parameters.
+    pub fn schemas(&self) -> &ParamsSchemas {
+        &self.schemas
     }
 
     /// Returns the name in the manifest.
@@ -88,8 +94,10 @@ fn inspect_signed(
     if i64::try_from(facts.manifest.serial).is_err() {
         return Err(Refusal::SerialTooHigh(facts.manifest.serial));
     }
+    // Compiled before the owner decides: an approved plugin must not turn out to be unusable.
+    let schemas = ParamsSchemas::compile(&facts.manifest)?;
     let sha256 = inspection.sha256.unwrap_or_default();
-    Ok(InspectedPlugin { origin: file.origin, sha256, key_id, facts })
+    Ok(InspectedPlugin { origin: file.origin, sha256, key_id, facts, schemas })
 }
 
 /// Returns the key with this id, unless it is unknown or revoked.

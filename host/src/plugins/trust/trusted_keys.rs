@@ -28,9 +28,10 @@ pub(in crate::plugins) async fn add(
 ) -> Result<TrustedKey, PluginError> {
     let name = name.trim();
     let length = name.chars().count();
-    if length == 0 || length > MAX_NAME_LENGTH || name.chars().any(char::is_control) {
+    if length == 0 || length > MAX_NAME_LENGTH || name.chars().any(plugin_manifest::is_deceptive) {
         return Err(PluginError::Invalid(format!(
-            "`name` must be 1 to {MAX_NAME_LENGTH} characters long, without control characters."
+            "`name` must be 1 to {MAX_NAME_LENGTH} characters long, without control characters and characters that \
+             change the direction of text."
         )));
     }
     let key = PluginKey::parse(public_key)?;
@@ -49,23 +50,24 @@ pub(in crate::plugins) async fn add(
     Ok(to_wire(row))
 }
 
-/// Revokes a key permanently. Nothing that it signed runs from then on. Revoking a key again has no effect.
+/// Revokes a key permanently and returns its name. Nothing that it signed runs from then on. Revoking a key again has
+/// no effect.
 ///
 /// # Errors
 /// Returns [`PluginError::UnknownKey`] if there is no such key.
-pub(in crate::plugins) async fn revoke(platform: &PgPool, id: &str) -> Result<(), PluginError> {
+pub(in crate::plugins) async fn revoke(platform: &PgPool, id: &str) -> Result<String, PluginError> {
     // minisign prints ids without leading zeros.
     let id = format!("{:0>KEY_ID_LENGTH$}", id.to_ascii_uppercase());
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;
-    if !queries::revoke_key(&mut *transaction, &id).await? {
-        return match queries::find_key(&mut *transaction, &id).await? {
-            Some(_) => Ok(()),
-            None => Err(PluginError::UnknownKey(id.chars().take(40).collect())),
-        };
+    let is_changed = queries::revoke_key(&mut *transaction, &id).await?;
+    let Some(key) = queries::find_key(&mut *transaction, &id).await? else {
+        return Err(PluginError::UnknownKey(id.chars().take(40).collect()));
+    };
+    if is_changed {
+        transaction.commit().await?;
     }
-    transaction.commit().await?;
-    Ok(())
+    Ok(key.name)
 }
 
 /// Lists trusted, revoked and proposed keys by id.

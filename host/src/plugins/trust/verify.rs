@@ -131,7 +131,7 @@ impl InspectedPlugin {
 mod tests {
     use super::*;
     use crate::plugins::{
-        package::{ComponentFacts, PluginKey},
+        package::{ComponentFacts, ParamsSchemas, PluginKey},
         trust::LatestSerial,
     };
     use plugin_manifest::{Capability, Manifest, Scope};
@@ -143,9 +143,10 @@ mod tests {
             "capabilities": [{"capability": "http", "reason": "To greet.", "scope": {"hosts": hosts}}],
         });
         let manifest = Manifest::from_json(manifest.to_string().as_bytes()).unwrap();
+        let schemas = ParamsSchemas::compile(&manifest).unwrap();
         let facts = ComponentFacts { manifest, imports: vec!["http".into()], capabilities: vec![Capability::Http] };
         let sha256 = crate::secrets::sha256(b"bytes");
-        Arc::new(InspectedPlugin { origin: Origin::Folder, sha256, key_id: KEY.into(), facts })
+        Arc::new(InspectedPlugin { origin: Origin::Folder, sha256, key_id: KEY.into(), facts, schemas })
     }
 
     const KEY: &str = "E7620F1842B4E81F";

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -23,6 +23,8 @@ pub struct PublicGate {
     pub tokens: UserTokens,
     pub refusals: WrongKeyLimit,
     pub availability: Availability,
+    /// Time to find out who calls.
+    pub timeout: Duration,
 }
 
 /// Middleware: responds to preflights, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
@@ -39,7 +41,11 @@ pub async fn authenticate(
     if cors::is_preflight(request.method(), request.headers()) {
         return cors::preflight(request.headers());
     }
-    let (caller, origin) = match admit(&gate, address, request.headers()).await {
+    let admitted = match tokio::time::timeout(gate.timeout, admit(&gate, address, request.headers())).await {
+        Ok(admitted) => admitted,
+        Err(_) => Err((ApiError::new(Code::Timeout, "The API key could not be checked in time."), None)),
+    };
+    let (caller, origin) = match admitted {
         Ok(admitted) => admitted,
         Err((error, origin)) => {
             let mut response = error.into_response();

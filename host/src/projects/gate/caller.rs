@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
+    http::{Holder, ShareHolder},
     projects::ProjectRef,
 };
 
@@ -54,6 +55,12 @@ impl Caller {
         }
         Err(ApiError::new(Code::Forbidden, "This needs the project's secret key.")
             .with_hint("Call it from a server, with the secret key and without a user's token."))
+    }
+}
+
+impl ShareHolder for Caller {
+    fn holder(&self) -> Holder<'_> {
+        Holder::Project(&self.project.id)
     }
 }
 

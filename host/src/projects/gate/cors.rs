@@ -11,6 +11,9 @@ use crate::{
 };
 
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
+/// For a preflight that asks for no headers by name.
+const ALLOWED_HEADERS: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, x-api-key, x-client-info, x-retry-count");
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, retry-after");
 const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 const MAX_ORIGINS: usize = 50;
@@ -23,9 +26,9 @@ pub(super) fn preflight(headers: &HeaderMap) -> Response {
     if let Some(origin) = headers.get(header::ORIGIN) {
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-        if let Some(requested) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            response_headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());
-        }
+        // Headers mean nothing without a key, so any is allowed, for example `x-retry-count` of clients that retry.
+        let requested = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+        response_headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.unwrap_or(ALLOWED_HEADERS));
         response_headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE_SECONDS);
     }
     response_headers.insert(

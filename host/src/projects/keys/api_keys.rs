@@ -105,14 +105,14 @@ async fn lock_valid_key(connection: &mut PgConnection, project: &str, id: Uuid) 
 }
 
 /// Revokes a key, effective at once on every node.
-pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> ApiResult<()> {
+pub(super) async fn revoke(state: &ProjectsState, project: &str, id: Uuid) -> ApiResult<queries::RevokedKey> {
     let mut connection = state.platform.acquire().await?;
     let mut transaction = connection.begin().await?;
-    let hash = queries::revoke_key(&mut *transaction, project, id).await?.ok_or_else(|| ApiError::not_found("key"))?;
-    queries::notify_key_changed(&mut *transaction, &hash).await?;
+    let key = queries::revoke_key(&mut *transaction, project, id).await?.ok_or_else(|| ApiError::not_found("key"))?;
+    queries::notify_key_changed(&mut *transaction, &key.hash).await?;
     transaction.commit().await?;
-    state.keys.forget(&hash);
-    Ok(())
+    state.keys.forget(&key.hash);
+    Ok(key)
 }
 
 /// Deletes up to `limit` keys that expired or were revoked at least `days` ago. Returns their number.

@@ -12,6 +12,7 @@ use api_types::{KeyType, ProjectState};
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use sqlx::{PgPool, postgres::PgListener};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{api_keys, queries};
@@ -30,6 +31,10 @@ const REFRESH_AGE: Duration = Duration::from_millis(500);
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// A key that can't be looked up within this time gives 503, not access.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+/// Keys that are looked up at the same time, so that unknown keys don't fill the queue for the platform database.
+const MAX_LOOKUPS: usize = 32;
+/// How long a lookup waits for others before it gives 503.
+const LOOKUP_PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// A valid key.
@@ -53,6 +58,7 @@ pub struct KeyCache {
     keys: Arc<DashMap<[u8; 32], Arc<CachedKey>>>,
     /// Lets one request at a time look a key up; the others wait for its result.
     lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>>,
+    lookup_permits: Arc<Semaphore>,
 }
 
 /// What the requests that wait for a lookup share.
@@ -64,7 +70,8 @@ struct Lookup {
 
 impl KeyCache {
     pub fn new(platform: PgPool, availability: Availability) -> Self {
-        Self { platform, availability, keys: Arc::default(), lookups: Arc::default() }
+        let lookup_permits = Arc::new(Semaphore::new(MAX_LOOKUPS));
+        Self { platform, availability, keys: Arc::default(), lookups: Arc::default(), lookup_permits }
     }
 
     /// Returns a valid key.
@@ -104,7 +111,11 @@ impl KeyCache {
         {
             return Err(failure.clone());
         }
-        let result = self.look_up(hash).await;
+        let result = match tokio::time::timeout(LOOKUP_PERMIT_TIMEOUT, self.lookup_permits.acquire()).await {
+            Ok(_permit) => self.look_up(hash).await,
+            Err(_) => Err(ApiError::new(Code::Overloaded, "Too many API keys are being checked.")
+                .with_hint("Try again in a moment.")),
+        };
         lookup.failure = match &result {
             Err(failure) if failure.status().is_server_error() => Some((Instant::now(), failure.clone())),
             _ => None,

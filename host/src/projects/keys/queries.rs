@@ -110,14 +110,24 @@ pub(super) async fn expire_key(db: impl PgExecutor<'_>, id: Uuid, at: DateTime<U
         .await
 }
 
-/// Revokes the key. Returns its hash, or `None` if the project has no such key.
+/// A key that was revoked.
+#[derive(sqlx::FromRow)]
+pub(super) struct RevokedKey {
+    pub(super) hash: Vec<u8>,
+    #[sqlx(rename = "type")]
+    pub(super) key_type: KeyType,
+    pub(super) name: String,
+}
+
+/// Revokes the key, or returns `None` if the project has no such key.
 pub(super) async fn revoke_key(
     db: impl PgExecutor<'_>,
     project: &str,
     id: Uuid,
-) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    sqlx::query_scalar(
-        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE project_id = $1 AND id = $2 RETURNING hash",
+) -> Result<Option<RevokedKey>, sqlx::Error> {
+    sqlx::query_as(
+        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE project_id = $1 AND id = $2
+         RETURNING hash, type, name",
     )
     .bind(project)
     .bind(id)

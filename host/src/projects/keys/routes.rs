@@ -50,9 +50,10 @@ pub(crate) async fn revoke_key(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiPath((_, key)): ApiPath<(String, String)>,
-) -> ApiResult<StatusCode> {
-    api_keys::revoke(&state, &project.id, parse_id(&key)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
+    let key = api_keys::revoke(&state, &project.id, parse_id(&key)?).await?;
+    let details = serde_json::json!({ "type": key.key_type, "name": key.name });
+    Ok((StatusCode::NO_CONTENT, Extension(AuditDetails(details))))
 }
 
 /// Rotate an API key
@@ -68,7 +69,10 @@ pub(crate) async fn rotate_key(
     ApiPath((_, key)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<RotateApiKey>,
 ) -> ApiResult<Created> {
-    Ok(created(api_keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?))
+    let mut created = created(api_keys::rotate(&state, &project.id, parse_id(&key)?, &request).await?);
+    let Extension(AuditDetails(details)) = &mut created.2;
+    details["replaces"] = key.into();
+    Ok(created)
 }
 
 /// Response with a new key, and its entry in the audit log.

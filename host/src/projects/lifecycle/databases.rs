@@ -1,22 +1,28 @@
+use std::{any::Any, sync::Arc};
+
 use serde::Deserialize;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use crate::{
     db::{
-        DatabaseName, DbError, DbRole, ProjectPools, Statement,
+        DatabaseName, DbError,
         dump::{Dump, DumpError, DumpOptions, Dumper},
     },
     projects::queries,
 };
 
 const TABLES: &str = include_str!("tables_of_database.sql");
+/// The settings with which apps see types, and a limit for the list of tables.
+const LIST_OPTIONS: &str = "SET search_path = public; SET statement_timeout = '15s'";
 
 /// The platform database and the databases of ready projects, by their logical names.
 #[derive(Clone)]
 pub struct Databases {
     platform: PgPool,
-    pools: ProjectPools,
     dumper: Dumper,
+    /// Connections that list tables. They are closed after use, and apps' requests use others.
+    connections: Arc<Semaphore>,
 }
 
 /// A database in a list.
@@ -51,16 +57,26 @@ pub struct DatabaseColumn {
 }
 
 impl Databases {
-    pub fn new(platform: PgPool, pools: ProjectPools, dumper: Dumper) -> Self {
-        Self { platform, pools, dumper }
+    /// At most `connections` of them list tables at a time.
+    pub fn new(platform: PgPool, dumper: Dumper, connections: usize) -> Self {
+        Self { platform, dumper, connections: Arc::new(Semaphore::new(connections)) }
     }
 
-    /// Returns the platform database, then those of projects by their id.
-    pub async fn list(&self) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
-        let size: i64 =
-            sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&self.platform).await?;
-        let mut entries = vec![DatabaseEntry { name: DatabaseName::Platform, title: None, size: size.unsigned_abs() }];
-        for (id, name, size) in queries::project_databases(&self.platform).await? {
+    /// Returns the chosen databases: the platform's, then those of projects by their id. Measures no others, because
+    /// Postgres visits each file of a database for its size.
+    pub async fn list(&self, choose: impl Fn(&DatabaseName) -> bool) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
+        let mut entries = Vec::new();
+        if choose(&DatabaseName::Platform) {
+            let size: i64 =
+                sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&self.platform).await?;
+            entries.push(DatabaseEntry { name: DatabaseName::Platform, title: None, size: size.unsigned_abs() });
+        }
+        let ids = queries::ready_projects(&self.platform).await?;
+        let chosen: Vec<String> = ids.into_iter().filter(|id| choose(&DatabaseName::Project(id.clone()))).collect();
+        if chosen.is_empty() {
+            return Ok(entries);
+        }
+        for (id, name, size) in queries::project_databases(&self.platform, &chosen).await? {
             entries.push(DatabaseEntry {
                 name: DatabaseName::Project(id),
                 title: Some(name),
@@ -83,23 +99,41 @@ impl Databases {
 
     /// Returns the tables by schema and name, without system tables.
     pub async fn tables(&self, database: &DatabaseName) -> Result<Vec<DatabaseTable>, DbError> {
+        parse_tables(&self.tables_json(database).await?)
+    }
+
+    /// Returns the tables like [`Self::tables`], as JSON for [`parse_tables`].
+    pub async fn tables_json(&self, database: &DatabaseName) -> Result<String, DbError> {
         self.title(database).await?;
-        let unreachable = |error: sqlx::Error| DbError::Unreachable(error.into());
-        let text: String = match database {
-            DatabaseName::Platform => {
-                sqlx::query_scalar(TABLES).fetch_one(&self.platform).await.map_err(unreachable)?
-            }
-            DatabaseName::Project(id) => {
-                let rows = self.pools.fetch(id, DbRole::Backup, &Statement::new(TABLES)).await?;
-                rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default()
-            }
-        };
-        serde_json::from_str(&text).map_err(|error| DbError::Unreachable(error.into()))
+        // Never closed.
+        let _permit = self.connections.acquire().await.map_err(|error| DbError::Unreachable(error.into()))?;
+        let mut client = self.dumper.connect(database).await.map_err(|error| match error {
+            DumpError::Gone => DbError::Gone,
+            error => DbError::Unreachable(error.into()),
+        })?;
+        client.mark_busy();
+        client.batch_execute(LIST_OPTIONS).await?;
+        let text = client.query_one(TABLES, &[]).await?.try_get(0)?;
+        client.mark_idle();
+        Ok(text)
     }
 
     /// Starts a dump, see [`Dumper::dump`].
-    pub async fn dump(&self, database: &DatabaseName, options: DumpOptions) -> Result<Dump, DumpError> {
+    pub async fn dump(
+        &self,
+        database: &DatabaseName,
+        options: DumpOptions,
+        permit: Box<dyn Any + Send>,
+    ) -> Result<Dump, DumpError> {
         self.title(database).await?;
-        self.dumper.dump(database, options).await
+        self.dumper.dump(database, options, permit).await
     }
+}
+
+/// Parses the tables that [`Databases::tables_json`] returns.
+///
+/// # Errors
+/// Fails if the text is not what Postgres wrote.
+pub fn parse_tables(text: &str) -> Result<Vec<DatabaseTable>, DbError> {
+    serde_json::from_str(text).map_err(|error| DbError::Unreachable(error.into()))
 }

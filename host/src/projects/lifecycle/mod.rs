@@ -23,7 +23,7 @@ pub(super) use credentials::SEALED_PASSWORD;
 
 pub use credentials::SealedCredentials;
 pub use database::close_shared_databases;
-pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases};
+pub use databases::{DatabaseColumn, DatabaseEntry, DatabaseTable, Databases, parse_tables};
 pub use extensions::apply_extension_setting;
 pub use recovery::{UnfinishedProject, finish_unfinished_projects, unfinished_projects};
 pub use removal::{delete_after_run, keep_after_run};

@@ -10,7 +10,10 @@ use zeroize::Zeroizing;
 
 use super::{credentials, database, extensions, queries};
 use crate::{
-    db::DbRole,
+    db::{
+        DbRole,
+        audit::{self, NewAuditEntry},
+    },
     error::{ApiError, ApiResult, Code},
     object_store::StoreError,
     projects::{ProjectRef, ProjectsState, gate::signing_keys, keys},
@@ -96,7 +99,7 @@ async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, 
             error = error.to_string(),
             "could not create a project; removing what was created"
         );
-        if let Err(error) = remove_all(state, &mut connection, &id).await {
+        if let Err(error) = remove_all(state, &mut connection, &id, None).await {
             tracing::error!(
                 project = id,
                 error = error.to_string(),
@@ -162,16 +165,23 @@ async fn insert_rows(
     Ok(())
 }
 
-/// Removes whatever exists of a project, the row last, so that a failure leaves a row that recovery finds.
+/// Removes whatever exists of a project, the row last, so that a failure leaves a row that recovery finds. The audit
+/// entry is written in the transaction that removes the row.
 pub(super) async fn remove_all(
     state: &ProjectsState,
     connection: &mut PgConnection,
     id: &str,
+    entry: Option<&NewAuditEntry>,
 ) -> Result<(), LifecycleError> {
     state.pools.close(id);
     database::drop_database_and_roles(connection, id).await?;
     state.store.delete_bucket_with_contents(&ProjectRef::bucket_of(id)).await?;
-    queries::delete_project(&mut *connection, id).await?;
+    let mut transaction = connection.begin().await?;
+    queries::delete_project(&mut *transaction, id).await?;
+    if let Some(entry) = entry {
+        audit::record(&mut *transaction, entry).await?;
+    }
+    transaction.commit().await?;
     state.projects.forget(id);
     Ok(())
 }

@@ -4,7 +4,10 @@ use api_types::ProjectState;
 use sqlx::{Connection, PgPool};
 
 use super::{database, provisioning};
-use crate::projects::{ProjectsState, queries};
+use crate::{
+    db::audit::NewAuditEntry,
+    projects::{ProjectsState, queries},
+};
 
 /// A project that is being created or deleted, or that a crash left so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,8 @@ pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result
             // Read again under the lock: its previous holder may have finished since the list was read.
             Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => {}
             Ok(()) => {
-                provisioning::remove_all(state, &mut connection, &project.id).await?;
+                let entry = deletion_entry(&project);
+                provisioning::remove_all(state, &mut connection, &project.id, entry.as_ref()).await?;
                 tracing::info!(project = project.id, state = %project.state, "removed an unfinished project");
                 finished.push(project);
             }
@@ -44,6 +48,18 @@ pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result
         let _ = connection.close().await;
     }
     Ok(finished)
+}
+
+/// Returns the audit entry of a deletion that a crash interrupted. The request's own entry says that its outcome is
+/// unknown. The creation of a project has only that entry.
+fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
+    (project.state == ProjectState::Deleting).then(|| {
+        let mut entry = NewAuditEntry::new("system", "project.delete");
+        entry.project_id = Some(project.id.clone());
+        entry.target = Some(project.id.clone());
+        entry.details = serde_json::json!({ "name": project.name });
+        entry
+    })
 }
 
 async fn is_ready_or_gone(platform: &PgPool, id: &str) -> Result<bool, sqlx::Error> {

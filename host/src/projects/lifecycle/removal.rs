@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{database, provisioning, provisioning::LifecycleError, queries};
 use crate::{
+    db::audit::{self, NewAuditEntry},
     error::{ApiError, ApiResult, Code},
     projects::{ProjectRef, ProjectsState, keys},
 };
@@ -47,25 +48,37 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
     Ok(run)
 }
 
-/// Deletes a project that waits for the run. Returns `false` if it no longer does, or another process works on it.
-pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid) -> anyhow::Result<bool> {
+/// Deletes a project that waits for the run, and writes the audit entry. Does nothing if the project no longer waits,
+/// or another process works on it.
+pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid, entry: &NewAuditEntry) -> anyhow::Result<()> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     match provisioning::lock(&mut connection, id).await {
         Ok(()) => {}
-        Err(LifecycleError::Busy) => return Ok(false),
+        Err(LifecycleError::Busy) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
-    let begun = queries::begin_deletion(&mut connection, id, run).await?;
-    if begun {
-        delete_locked(state, &mut connection, id).await?;
+    if queries::begin_deletion(&mut connection, id, run).await? {
+        delete_locked(state, &mut connection, id, Some(entry)).await?;
     }
     let _ = connection.close().await;
-    Ok(begun)
+    Ok(())
 }
 
-/// Keeps a project that waits for the run, and stores the reason. Returns `false` if it no longer waits.
-pub async fn keep_after_run(state: &ProjectsState, id: &str, run: Uuid, problem: &str) -> Result<bool, sqlx::Error> {
-    let kept = queries::cancel_deletion(&state.platform, id, run, problem).await?;
+/// Keeps a project that waits for the run, stores the reason and writes the audit entry. Returns `false` if the project
+/// no longer waits.
+pub async fn keep_after_run(
+    state: &ProjectsState,
+    id: &str,
+    run: Uuid,
+    problem: &str,
+    entry: &NewAuditEntry,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = state.platform.begin().await?;
+    let kept = queries::cancel_deletion(&mut *transaction, id, run, problem).await?;
+    if kept {
+        audit::record(&mut *transaction, entry).await?;
+    }
+    transaction.commit().await?;
     state.projects.forget(id);
     Ok(kept)
 }
@@ -74,17 +87,22 @@ async fn delete_now(state: &ProjectsState, id: &str) -> Result<(), LifecycleErro
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     provisioning::lock(&mut connection, id).await?;
     queries::set_state(&mut connection, id, ProjectState::Deleting).await?;
-    delete_locked(state, &mut connection, id).await?;
+    delete_locked(state, &mut connection, id, None).await?;
     let _ = connection.close().await;
     Ok(())
 }
 
 /// Deletes a project in state `deleting` whose lock `connection` holds.
-async fn delete_locked(state: &ProjectsState, connection: &mut PgConnection, id: &str) -> Result<(), LifecycleError> {
+async fn delete_locked(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    id: &str,
+    entry: Option<&NewAuditEntry>,
+) -> Result<(), LifecycleError> {
     state.projects.forget(id);
     state.keys.forget_project(id);
     keys::notify_project_changed(&mut *connection, id).await?;
-    provisioning::remove_all(state, connection, id).await?;
+    provisioning::remove_all(state, connection, id, entry).await?;
     (state.forget)(id);
     tracing::info!(project = id, "deleted a project");
     Ok(())

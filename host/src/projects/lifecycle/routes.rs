@@ -96,7 +96,7 @@ pub(crate) async fn update_project(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<UpdateProject>,
-) -> ApiResult<ApiJson<Project>> {
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<Project>)> {
     let name = request.name.as_deref().map(|name| keys::check_name(name, "name")).transpose()?;
     if let Some(origins) = &request.cors_origins {
         cors::check_configured_origins(origins)?;
@@ -109,7 +109,8 @@ pub(crate) async fn update_project(
     // Cached keys contain the project.
     state.keys.forget_project(&project.id);
     keys::notify_project_changed(&state.platform, &project.id).await?;
-    Ok(ApiJson(updated.to_wire()))
+    let details = serde_json::json!({ "name": updated.name, "previousName": project.name });
+    Ok((Extension(AuditDetails(details)), ApiJson(updated.to_wire())))
 }
 
 /// Delete a project

@@ -2,4 +2,5 @@
 
 pub mod access;
 pub mod audit;
+pub mod audit_intents;
 pub mod sign_in;

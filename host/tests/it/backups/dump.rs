@@ -29,7 +29,7 @@ fn name(project: &TestProject) -> DatabaseName {
 }
 
 async fn dump(app: &TestApp, database: &DatabaseName) -> Result<Dump, DumpError> {
-    databases(app).dump(database, DumpOptions::default()).await
+    databases(app).dump(database, DumpOptions::default(), Box::new(())).await
 }
 
 /// Reads the whole dump. Returns the archive and the outcome.
@@ -301,7 +301,7 @@ async fn databases_are_listed_and_described_by_logical_name() {
     let app = TestApp::start().await;
     let project = app.create_project("Described").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY, price numeric(10,2))").await;
-    let listed = databases(&app).list().await.unwrap();
+    let listed = databases(&app).list(|_| true).await.unwrap();
     assert_eq!(listed[0].name, DatabaseName::Platform);
     let entry = listed.iter().find(|listed| listed.name == name(&project)).unwrap();
     assert_eq!(entry.title.as_deref(), Some("Described"));

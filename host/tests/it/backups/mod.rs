@@ -4,4 +4,5 @@ pub mod catalogue;
 pub mod dump;
 pub mod end_to_end;
 pub mod plugin;
+pub mod search_paths;
 pub mod verify;

@@ -54,7 +54,7 @@ async fn project_with_objects(app: &TestApp, name: &str) -> TestProject {
 }
 
 /// Creates a backup of the target. Returns it as listed.
-async fn create_backup(app: &TestApp, target: &str) -> Value {
+pub(crate) async fn create_backup(app: &TestApp, target: &str) -> Value {
     let run = ended_run(app, &start_backup(app, target).await).await;
     assert_eq!(run["status"], "success", "{run}");
     let (_, page) = app.admin().get("/admin/v1/backups?limit=200").await;
@@ -70,11 +70,11 @@ async fn start_verification(app: &TestApp, backup: &Value) -> String {
 }
 
 /// Verifies the backup. Returns the ended run.
-async fn verify(app: &TestApp, backup: &Value) -> Value {
+pub(crate) async fn verify(app: &TestApp, backup: &Value) -> Value {
     ended_run(app, &start_verification(app, backup).await).await
 }
 
-async fn state(app: &TestApp, backup: &Value) -> Value {
+pub(crate) async fn state(app: &TestApp, backup: &Value) -> Value {
     let (_, page) = app.admin().get("/admin/v1/backups?limit=200").await;
     page["items"].as_array().unwrap().iter().find(|item| item["id"] == backup["id"]).cloned().unwrap()
 }
@@ -128,7 +128,7 @@ async fn platform_backup_is_verified() {
 }
 
 #[tokio::test]
-async fn differing_tables_are_named_and_backup_stays_unverified() {
+async fn differing_tables_are_named_and_backup_fails() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("differs").await;
     project.sql("CREATE TABLE items AS SELECT i FROM generate_series(1, 3) AS i; CREATE TABLE extra (x int)").await;
@@ -150,7 +150,10 @@ async fn differing_tables_are_named_and_backup_stays_unverified() {
     ] {
         assert!(error.contains(named), "{error}");
     }
-    assert_eq!(state(&app, &backup).await["state"], "ready");
+    let backup = state(&app, &backup).await;
+    assert_eq!((&backup["state"], backup["failedAt"].is_string()), (&json!("failed"), true), "{backup}");
+    let reason = backup["errorText"].as_str().unwrap();
+    assert!(reason.contains("public.items: 4 rows expected, 3 rows found"), "{reason}");
     assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 
@@ -171,7 +174,13 @@ async fn flipped_byte_is_reported_as_digest_mismatch() {
         let error = run["errorText"].as_str().unwrap();
         assert!(error.contains("SHA-256") && error.contains(backup["sha256"].as_str().unwrap()), "{place}: {error}");
     }
-    assert_eq!(state(&app, &backup).await["state"], "ready");
+    assert_eq!(state(&app, &backup).await["state"], "failed");
+    // A backup that is intact again is verified again.
+    store.put_small(PLATFORM_BUCKET, key, "application/octet-stream", whole.into()).await.unwrap();
+    assert_eq!(verify(&app, &backup).await["status"], "success");
+    let backup = state(&app, &backup).await;
+    assert_eq!(backup["state"], "verified");
+    assert_eq!((&backup["failedAt"], &backup["errorText"]), (&Value::Null, &Value::Null), "{backup}");
     assert_eq!(scratch_names(&app).await, Vec::<String>::new());
 }
 

@@ -3,6 +3,7 @@
 use atlashub::{
     data::{DataService, Identity},
     db::DbRole,
+    http::Recipient,
 };
 use axum::extract::FromRef;
 use reqwest::{Method, StatusCode};
@@ -161,8 +162,10 @@ async fn row_level_security_policies_are_enforced() {
     // A signed-in user, as the gate would authenticate one.
     let service = DataService::from_ref(&app.app);
     let claims = json!({ "sub": USER, "role": "member" }).to_string();
-    let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims) };
-    let body = |response: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&response.body).unwrap();
+    let recipient = Recipient::Project(&project.id);
+    let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims), recipient };
+    let body =
+        |response: atlashub::data::RowsResponse| serde_json::from_slice::<Value>(&response.body.to_vec()).unwrap();
     let read = body(service.read(user, "todos", "select=text&order=id&count=estimated").await.unwrap());
     assert_eq!(read["rows"], json!([{ "text": "mine" }, { "text": "for all" }]));
     let inserted = service.insert(user, "todos", "select=user_id", br#"{"rows":[{"text":"new"}]}"#).await.unwrap();

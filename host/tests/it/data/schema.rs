@@ -160,6 +160,7 @@ async fn requests_of_signed_in_users_survive_schema_changes() {
     use atlashub::{
         data::{DataService, Identity},
         db::DbRole,
+        http::Recipient,
     };
     use axum::extract::FromRef;
 
@@ -168,9 +169,11 @@ async fn requests_of_signed_in_users_survive_schema_changes() {
     project.sql("create table t (id int primary key, a text); insert into t values (1, 'x')").await;
     project.expose("t", "none", "write").await;
     let service = DataService::from_ref(&app.app);
-    let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}") };
-    let body =
-        |response: atlashub::data::RowsResponse| serde_json::from_str::<Value>(&response.body).unwrap()["rows"].clone();
+    let recipient = Recipient::Project(&project.id);
+    let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}"), recipient };
+    let body = |response: atlashub::data::RowsResponse| {
+        serde_json::from_slice::<Value>(&response.body.to_vec()).unwrap()["rows"].clone()
+    };
     assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "a": "x" }]));
     project.sql("alter table t drop column a, add b int default 2").await;
     assert_eq!(body(service.read(user, "t", "").await.unwrap()), json!([{ "id": 1, "b": 2 }]));

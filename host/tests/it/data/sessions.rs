@@ -3,6 +3,7 @@
 use atlashub::{
     data::{DataService, Identity},
     db::DbRole,
+    http::Recipient,
 };
 use axum::extract::FromRef;
 use futures_util::future::join_all;
@@ -305,10 +306,11 @@ async fn users_and_publishable_keys_see_no_other_callers_session() {
     }
     let service = DataService::from_ref(&app.app);
     let claims = json!({ "sub": "00000000-0000-4000-8000-000000000001" }).to_string();
-    let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims) };
+    let recipient = Recipient::Project(&project.id);
+    let user = Identity { project: &project.id, role: DbRole::User, claims: Some(&claims), recipient };
     let read = async |view: &str| {
         let response = service.read(user, view, "").await.unwrap();
-        serde_json::from_str::<Value>(&response.body).unwrap()["rows"][0].clone()
+        serde_json::from_slice::<Value>(&response.body.to_vec()).unwrap()["rows"][0].clone()
     };
     for _ in 0..3 {
         assert_eq!(project.publishable().get("/v1/db/leak").await.0, StatusCode::OK);

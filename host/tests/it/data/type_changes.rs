@@ -3,6 +3,7 @@
 use atlashub::{
     data::{DataService, Identity},
     db::DbRole,
+    http::Recipient,
 };
 use axum::extract::FromRef;
 use reqwest::StatusCode;
@@ -35,7 +36,8 @@ async fn start() -> (TestApp, TestProject) {
 /// Sends a request of each kind several times, on every connection that may know the old type.
 async fn use_everything(app: &TestApp, project: &TestProject) {
     let service = DataService::from_ref(&app.app);
-    let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}") };
+    let recipient = Recipient::Project(&project.id);
+    let user = Identity { project: &project.id, role: DbRole::User, claims: Some("{\"sub\":\"u\"}"), recipient };
     for client in [project.secret(), project.publishable()] {
         let many = (0..6).map(|_| async {
             let filters = ["/v1/db/people?eq.mood=calm&limit=1", "/v1/db/people?in.mood=calm&limit=1&count=exact"];

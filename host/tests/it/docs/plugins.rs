@@ -8,6 +8,9 @@ use crate::{
     docs::quickstart::Server,
 };
 
+/// Printed after each block of commands.
+const END: &str = "--- end of a block ---";
+
 #[test]
 fn documented_commands_create_sign_approve_and_run_a_plugin() {
     let blocks = fenced_blocks(&read_document("docs/PLUGINS.md"));
@@ -21,8 +24,10 @@ fn documented_commands_create_sign_approve_and_run_a_plugin() {
     let folder_path = folder.path().to_str().unwrap();
 
     let mut script = String::from("set -euo pipefail\n");
+    // Marks the end of each block's output.
     for block in &shell[1..] {
         script.push_str(&block.text);
+        script.push_str(&format!("echo '{END}'\n"));
     }
     let script = script
         .replace("127.0.0.1:8081", &server.admin)
@@ -42,8 +47,17 @@ fn documented_commands_create_sign_approve_and_run_a_plugin() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
 
-    let documented = blocks.iter().find(|block| block.language == "json").unwrap();
-    let last_line = printed.trim_end().lines().last().unwrap();
-    compare(&serde_json::from_str(&documented.text).unwrap(), &serde_json::from_str(last_line).unwrap()).unwrap();
+    let outputs: Vec<&str> = printed.split(END).collect();
+    let documented: Vec<(&Block, &Block)> = blocks
+        .iter()
+        .zip(&blocks[1..])
+        .filter(|(shell, json)| shell.language == "sh" && json.language == "json")
+        .collect();
+    assert_eq!(documented.len(), 2);
+    for (block, json) in documented {
+        let index = shell[1..].iter().position(|shell| std::ptr::eq(*shell, block)).unwrap();
+        let last_line = outputs[index].trim_end().lines().last().unwrap();
+        compare(&serde_json::from_str(&json.text).unwrap(), &serde_json::from_str(last_line).unwrap()).unwrap();
+    }
     server.stop();
 }

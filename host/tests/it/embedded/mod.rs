@@ -1,4 +1,5 @@
 //! The embedded default: its own Postgres, store and data folder.
 
+pub mod killed_starts;
 pub mod postgres;
 pub mod start;

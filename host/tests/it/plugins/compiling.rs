@@ -13,7 +13,7 @@ use plugin_manifest::append_section;
 use serde_json::json;
 
 use crate::support::{
-    TestApp, WAIT_TIMEOUT, eventually_blocking,
+    TestApp, WAIT_TIMEOUT, eventually, eventually_blocking,
     guests::Guest,
     plugin_files::{Author, PluginFolder, Run, approve, component, endless, manifest, run, until_plugin, until_state},
 };
@@ -34,6 +34,7 @@ cat > "$file"
 echo started >> {folder}/started
 if grep -aq '"name":"slow"' "$file"; then exec sleep 1000; fi
 if grep -aq '"name":"broken"' "$file"; then echo "it is broken" >&2; exit 3; fi
+if grep -aq '"name":"crashing"' "$file"; then echo "it has crashed" >&2; exit 1; fi
 exec "{program}" "$1" < "$file"
 "#
         );
@@ -115,6 +116,28 @@ async fn file_that_fails_to_compile_is_not_compiled_again() {
     folder.add_signed("broken", &component(&manifest("broken", 2)), &author);
     until_plugin(&app.admin(), "broken", |plugin| plugin["serial"] == 2).await;
     assert_eq!(compiler.started(), 2);
+}
+
+#[tokio::test]
+async fn compiler_failure_has_a_reason_and_is_tried_again_only_when_its_file_changes() {
+    let (folder, author, compiler) = (PluginFolder::new(), Author::new(), Compiler::new());
+    let app = compiler.app(&folder).await;
+    author.trusted_by(&app).await;
+    let crashing = component(&manifest("crashing", 1));
+    folder.add_signed("crashing", &crashing, &author);
+    until_state(&app.admin(), "crashing", "pending").await;
+    let refused = approve(&app, "crashing", json!({})).await;
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.contains("exit status: 1: it has crashed"), "{reason}");
+    assert_eq!(compiler.started(), 1);
+    folder.add_signed("other", &component(&manifest("other", 1)), &author);
+    until_state(&app.admin(), "other", "pending").await;
+    approve(&app, "other", json!({})).await;
+    until_state(&app.admin(), "other", "active").await;
+    Author::new().trusted_by(&app).await;
+    assert_eq!(compiler.started(), 2);
+    folder.add_signed("crashing", &crashing, &author);
+    eventually("the file is compiled again", async || compiler.started() == 3).await;
 }
 
 #[test]

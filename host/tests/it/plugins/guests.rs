@@ -23,45 +23,39 @@ use crate::support::{
     guests::{GuestRun, built, call},
 };
 
-struct Platform {
-    app: TestApp,
-    project: TestProject,
+pub(super) struct Platform {
+    pub(super) app: TestApp,
+    pub(super) project: TestProject,
 }
 
 impl Platform {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(TestApp::start().await).await
     }
 
-    async fn with(app: TestApp) -> Self {
+    pub(super) async fn with(app: TestApp) -> Self {
         let project = app.create_project("guests").await;
         Self { app, project }
     }
 
-    fn bucket(&self) -> String {
+    pub(super) fn bucket(&self) -> String {
         format!("proj-{}", self.project.id)
     }
 
-    fn store(&self) -> String {
+    pub(super) fn store(&self) -> String {
         format!("project:{}", self.project.id)
     }
 
     /// Prepares a run of the hostile guest, with access to everything.
-    async fn guest(&self, job: &str, params: Value) -> GuestRun {
-        let everything = Scope {
-            databases: vec!["*".to_owned()],
-            stores: vec!["*".to_owned()],
-            hosts: vec!["*".to_owned()],
-            secrets: vec!["*".to_owned()],
-        };
-        self.guest_within(everything, job, params).await
+    pub(super) async fn guest(&self, job: &str, params: Value) -> GuestRun {
+        self.guest_with(HostLimits::default(), everything(), job, params).await
     }
 
-    async fn guest_within(&self, scope: Scope, job: &str, params: Value) -> GuestRun {
+    pub(super) async fn guest_with(&self, limits: HostLimits, scope: Scope, job: &str, params: Value) -> GuestRun {
         let (component, engine, code) = compiled().await;
-        let requested = [Capability::Databases, Capability::Objects, Capability::Http, Capability::Secrets];
+        let granted = [Capability::Databases, Capability::Objects, Capability::Http, Capability::Secrets];
         let grants = Grants {
-            scopes: requested.into_iter().map(|capability| (capability, scope.clone())).collect(),
+            scopes: granted.into_iter().map(|capability| (capability, scope.clone())).collect(),
             config: BTreeMap::from([("region".to_owned(), "north".to_owned())]),
             secrets: BTreeMap::from([("token".to_owned(), Secret::new("do-not-tell"))]),
         };
@@ -72,12 +66,12 @@ impl Platform {
             grants: Arc::new(grants),
             code,
         };
-        let mut guest = GuestRun::with_code(engine, plugin, HostLimits::default(), services);
+        let mut guest = GuestRun::with_code(engine, plugin, limits, services);
         guest.call = call(job, params);
         guest.insert_as_running(self.app.app.platform()).await
     }
 
-    async fn put(&self, key: &str, bytes: Vec<u8>) {
+    pub(super) async fn put(&self, key: &str, bytes: Vec<u8>) {
         let mut upload = self.app.app.store().begin_upload(&self.bucket(), key, "application/octet-stream");
         for chunk in bytes.chunks(1 << 20) {
             upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
@@ -101,7 +95,7 @@ impl Platform {
     }
 
     /// Counts the pg_dump processes on the project's database.
-    fn count_dumpers(&self) -> usize {
+    pub(super) fn count_dumpers(&self) -> usize {
         let mark = format!("PGDATABASE=proj_{}", self.project.id);
         let ours = |entry: &std::fs::DirEntry| {
             std::fs::read(entry.path().join("environ"))
@@ -110,16 +104,22 @@ impl Platform {
         std::fs::read_dir("/proc").unwrap().flatten().filter(ours).count()
     }
 
-    async fn until_dumpers(&self, expected: usize) {
+    pub(super) async fn until_dumpers(&self, expected: usize) {
         eventually(&format!("{expected} pg_dump processes run"), async || self.count_dumpers() == expected).await;
     }
 
     /// Inserts rows that keep pg_dump busy: more than all pipes and buffers hold, and incompressible.
-    async fn fill(&self) {
+    pub(super) async fn fill(&self) {
         let rows = "CREATE TABLE large AS SELECT i AS id, gen_random_uuid()::text || gen_random_uuid() AS noise
             FROM generate_series(1, 200000) AS i";
         self.project.sql(rows).await;
     }
+}
+
+/// Returns a scope that allows everything.
+pub(super) fn everything() -> Scope {
+    let [databases, stores, hosts, secrets] = std::array::from_fn(|_| vec!["*".to_owned()]);
+    Scope { databases, stores, hosts, secrets }
 }
 
 /// The hostile guest, compiled once for all tests.
@@ -140,7 +140,7 @@ fn bytes(count: usize) -> Vec<u8> {
     (0..count as u64).map(|index| (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
 
-fn result_of(outcome: Result<RunReport, RunFailure>) -> Value {
+pub(super) fn result_of(outcome: Result<RunReport, RunFailure>) -> Value {
     outcome.unwrap_or_else(|failure| panic!("{failure:?}")).result
 }
 
@@ -337,6 +337,9 @@ async fn cancelled_run_releases_its_permit() {
 #[tokio::test]
 async fn calls_outside_the_granted_scope_are_denied() {
     let platform = Platform::start().await;
+    let within = async |scope: Scope, job: &str, params: Value| {
+        platform.guest_with(HostLimits::default(), scope, job, params).await
+    };
     let other = platform.app.create_project("other").await;
     let scope = Scope {
         databases: vec![platform.store()],
@@ -345,7 +348,7 @@ async fn calls_outside_the_granted_scope_are_denied() {
         secrets: vec!["token".to_owned()],
     };
     let check = async |job: &str, params: Value, expected: &str| {
-        let guest = platform.guest_within(scope.clone(), job, params).await;
+        let guest = within(scope.clone(), job, params).await;
         match guest.run().await {
             Err(RunFailure::Failed { message, retryable: false, .. }) => {
                 assert!(message.contains(expected), "{job}: {message}");
@@ -361,9 +364,9 @@ async fn calls_outside_the_granted_scope_are_denied() {
     check("dump", dump(&platform.store(), "backups"), "does not include store `backups`").await;
     check("objects", json!({"store": other_store}), "does not include store").await;
     check("http", json!({"url": "https://other.example/"}), "other.example").await;
-    let secrets = platform.guest_within(scope.clone(), "secrets", json!({"names": ["token", "other"]})).await;
+    let secrets = within(scope.clone(), "secrets", json!({"names": ["token", "other"]})).await;
     assert_eq!(result_of(secrets.run().await), json!({"token": "open", "other": "ErrorCode::Denied"}));
-    let listed = platform.guest_within(scope.clone(), "databases", json!({})).await;
+    let listed = within(scope.clone(), "databases", json!({})).await;
     assert_eq!(result_of(listed.run().await), json!([platform.store()]));
     platform.until_dumpers(0).await;
 }

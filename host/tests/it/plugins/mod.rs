@@ -2,11 +2,14 @@
 
 pub mod capabilities;
 pub mod compiling;
+pub mod containment;
 pub mod examples;
 pub mod folder;
 pub mod guests;
 pub mod hostile;
 pub mod limits;
+pub mod review;
 pub mod routes;
+pub mod starvation;
 pub mod transfers;
 pub mod trust;

@@ -109,6 +109,27 @@ async fn preflight_allows_any_origin_and_requests_are_checked() {
     assert_eq!(get("https://evil.example.com").await.status(), StatusCode::FORBIDDEN);
 }
 
+#[tokio::test]
+async fn requests_with_x_retry_count_pass_cors() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Retries").await;
+    app.admin().patch(&project.path(""), json!({ "corsOrigins": ["https://app.example.com"] })).await;
+    let request = |method: Method| {
+        project.publishable().request(method, "/v1/db/tables").header("origin", "https://app.example.com")
+    };
+    for requested in [Some("x-api-key, x-retry-count"), None] {
+        let mut preflight = request(Method::OPTIONS).header("access-control-request-method", "GET");
+        if let Some(requested) = requested {
+            preflight = preflight.header("access-control-request-headers", requested);
+        }
+        let preflight = preflight.send().await.unwrap();
+        let allowed = preflight.headers()["access-control-allow-headers"].to_str().unwrap().to_owned();
+        assert!(allowed.contains("x-retry-count") && allowed.contains("x-api-key"), "{allowed}");
+    }
+    let response = request(Method::GET).header("x-retry-count", "2").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
 /// Returns an access token of a signed-in user, after `change`.
 pub async fn user_token(app: &TestApp, project: &TestProject, change: impl FnOnce(&mut Value, &mut Header)) -> String {
     let signing =

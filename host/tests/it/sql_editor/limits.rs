@@ -189,3 +189,31 @@ async fn notices_are_returned() {
     assert!((1..=200).contains(&notices.len()), "{}", notices.len());
     assert_eq!(notices.last().unwrap(), &json!({"severity": "WARNING", "message": "line 1000"}));
 }
+
+#[tokio::test]
+async fn rows_larger_than_a_response_are_dropped_and_changes_kept() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    run(&app, &project, json!({"sql": "CREATE TABLE t (id int, a text)"})).await;
+    let warning = |answer: &Value| answer["notices"].to_string().contains("truncated");
+    // One value of 40 MB, after a small row.
+    let sql = "SELECT g, repeat('x', CASE g WHEN 1 THEN 10 ELSE 40000000 END) FROM generate_series(1, 2) g";
+    let answer = run(&app, &project, json!({ "sql": sql })).await;
+    assert_eq!((answer["rows"].as_array().unwrap().len(), &answer["truncated"]), (1, &json!(true)), "{answer}");
+    assert!(warning(&answer), "{answer}");
+    let sql = "INSERT INTO t SELECT g, repeat('x', 17000000) FROM generate_series(1, 3) g RETURNING *";
+    let answer = run(&app, &project, json!({ "sql": sql })).await;
+    assert_eq!((&answer["rows"], &answer["rowCount"], &answer["truncated"]), (&json!([]), &json!(3), &json!(true)));
+    assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[3]]));
+    // Texts of errors and notices are cut, too.
+    let raise = "CREATE FUNCTION raise() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+        RAISE NOTICE '%', repeat('n', 20000000); RAISE NOTICE 'short'; RETURN 1; END $$";
+    run(&app, &project, json!({ "sql": raise })).await;
+    let answer = run(&app, &project, json!({"sql": "SELECT raise()"})).await;
+    assert_eq!((&answer["rows"], &answer["notices"][0]["message"]), (&json!([[1]]), &json!("short")));
+    let raise = "CREATE FUNCTION fail() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION '%', repeat('e', 20000000); END $$";
+    run(&app, &project, json!({ "sql": raise })).await;
+    let (status, answer) = send(&app, &project, json!({"sql": "SELECT fail()"})).await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{answer}");
+}

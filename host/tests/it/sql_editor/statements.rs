@@ -266,3 +266,14 @@ async fn role_privileges_stop_dynamic_sql() {
     run(&app, &project, "SELECT run('ALTER ROLE CURRENT_USER PASSWORD ''mine''')").await;
     assert_eq!(run(&app, &project, "SELECT 1").await["rows"], json!([[1]]));
 }
+
+#[tokio::test]
+async fn numbers_keep_their_digits() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let sql = r#"SELECT '{"b" : 1.10,"a":[2e0]}'::json, '{"b": 1.10}'::jsonb, 12.50::numeric, 1e20::float8"#;
+    let request = app.admin().request(reqwest::Method::POST, &project.path("/sql")).json(&json!({ "sql": sql }));
+    let text = request.send().await.unwrap().text().await.unwrap();
+    let rows = r#""rows":[[{"b" : 1.10,"a":[2e0]},{"b": 1.10},12.50,1e+20]],"rowCount":1,"#;
+    assert!(text.contains(rows), "{text}");
+}

@@ -1,5 +1,4 @@
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -7,6 +6,7 @@ use std::{
 use atlashub::{
     app::{App, ReplacedParts, Services},
     config::{Config, Role, Secret, Vars},
+    http::{ListenerLimits, serve_connections},
     jobs::JobRunner,
     plugins::{FirstParty, runtime::Compiler},
     secrets::MasterKey,
@@ -14,6 +14,7 @@ use atlashub::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{Client, Postgres, Store};
 
@@ -132,10 +133,15 @@ impl TestAppBuilder {
         let replaced = ReplacedParts { runner: self.runner, first_party };
         let app = App::build_with(config, &services, replaced).expect("the app is built");
         app.start_background();
-        let tasks = vec![
-            serve(public, atlashub::router::public_router(&app)),
-            serve(admin, atlashub::router::admin_router(&app)),
+        let connections = &app.config().connections;
+        let listeners = [
+            (public, atlashub::router::public_router(&app), ListenerLimits::public(connections)),
+            (admin, atlashub::router::admin_router(&app), ListenerLimits::admin(connections)),
         ];
+        let serve = |(listener, router, limits)| {
+            tokio::spawn(serve_connections(listener, router, limits, CancellationToken::new()))
+        };
+        let tasks = listeners.map(serve).into();
         TestApp {
             app,
             services,
@@ -144,13 +150,6 @@ impl TestAppBuilder {
             tasks,
         }
     }
-}
-
-fn serve(listener: TcpListener, router: axum::Router) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).await.expect("serves");
-    })
 }
 
 impl TestApp {
@@ -214,6 +213,11 @@ impl TestProject {
 
     pub fn publishable(&self) -> Client {
         self.public.with_header("x-api-key", &self.publishable_key)
+    }
+
+    /// Returns a client of the admin surface.
+    pub fn admin(&self) -> Client {
+        self.admin.clone()
     }
 
     /// Returns a path below the project on the admin surface.

@@ -22,7 +22,10 @@ pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Environment variables of the program. It inherits almost nothing else.
 #[derive(Clone, Default)]
-pub struct ProgramVars(Vec<(String, String)>);
+pub struct ProgramVars {
+    vars: Vec<(String, String)>,
+    open_files: Option<u64>,
+}
 
 /// The exit code and output of the program.
 #[derive(Debug)]
@@ -69,17 +72,31 @@ impl ProgramVars {
     }
 
     pub fn set(mut self, name: &str, value: &str) -> Self {
-        self.0.retain(|(known, _)| known != name);
-        self.0.push((name.to_owned(), value.to_owned()));
+        self.vars.retain(|(known, _)| known != name);
+        self.vars.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Limits the number of files that the program may open.
+    pub fn open_files(mut self, limit: u64) -> Self {
+        self.open_files = Some(limit);
         self
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atlashub"));
+        let program = env!("CARGO_BIN_EXE_atlashub");
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), program]);
+                shell
+            }
+        };
         // The current folder must not contain a `.env`.
         command.args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "ATLASHUB_POSTGRES_BIN_DIR"));
-        command.envs(self.0.iter().cloned().collect::<HashMap<_, _>>());
+        command.envs(self.vars.iter().cloned().collect::<HashMap<_, _>>());
         command
     }
 
@@ -91,6 +108,11 @@ impl ProgramVars {
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),
         }
+    }
+
+    /// Starts a command without waiting for anything. Its output is discarded.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program runs")
     }
 
     /// Runs `atlashub serve` and waits until it listens.

@@ -1,9 +1,10 @@
-//! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `benign` has jobs that use one
-//! capability each.
+//! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `floods` has jobs that make many calls
+//! at once, `benign` has jobs that use one capability each.
 //!
 //! `cargo xtask plugin testing` builds the plugin. It is not signed and not part of the host's binary.
 
 mod benign;
+mod floods;
 mod hostile;
 
 use atlashub_plugin_sdk::prelude::*;
@@ -24,8 +25,8 @@ pub fn plugin() -> Plugin {
         .capability(Capability::Objects, "To flood a store.", allow_all(|scope| &mut scope.stores))
         .capability(Capability::Http, "To send test requests.", allow_all(|scope| &mut scope.hosts))
         .capability(Capability::Secrets, "To open test secrets.", allow_all(|scope| &mut scope.secrets))
-        .limits(Limits { memory_mib: 64, cpu_seconds: 60, ..Limits::default() });
-    benign::jobs(hostile::jobs(plugin))
+        .limits(Limits { memory_mib: 64, cpu_seconds: 60, host_call_mib: 64, ..Limits::default() });
+    benign::jobs(floods::jobs(hostile::jobs(plugin)))
 }
 
 /// Exported without `export!`, which can only return valid JSON.

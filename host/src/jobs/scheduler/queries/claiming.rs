@@ -28,9 +28,26 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
     pub http_headers_json: Option<Vec<u8>>,
     /// Sealed.
     pub http_body_json: Option<Vec<u8>>,
+    /// Due runs that the statement considered. Those it did not claim wait for other runs of their plugins.
+    pub candidates: i64,
 }
 
-/// Claims up to `limit` due runs, longest due first, but never two exclusive runs of a job.
+/// How many runs to claim, see `scheduler::claimer`.
+#[derive(Debug, Default)]
+pub(in crate::jobs::scheduler) struct ClaimLimits {
+    /// Runs of plugins with permits of their own, whose names are in `own_plugins`.
+    pub own: usize,
+    /// Runs of all other plugins.
+    pub shared: usize,
+    pub own_plugins: Vec<&'static str>,
+    /// Plugins of which nothing is claimed.
+    pub excluded: Vec<String>,
+    /// How many runs may be claimed of a plugin. One, if the plugin is not listed.
+    pub plugins: Vec<String>,
+    pub runs: Vec<i64>,
+}
+
+/// Claims due runs within `limits`, longest due first, but never two exclusive runs of a job.
 ///
 /// Exclusive runs of a job take turns in the order of their fire times; manual runs count from when they are due. A run
 /// waits for earlier runs that are due. The run of a fire time also waits for the retry of an earlier fire time that is
@@ -45,12 +62,14 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
     connection: &mut PgConnection,
     worker: &str,
     lease: Duration,
-    limit: i64,
+    limits: &ClaimLimits,
 ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
     sqlx::query_as(
         "WITH candidates AS MATERIALIZED (
-             SELECT r.id, r.job_id FROM cron_job_runs r
+             SELECT r.id, r.job_id, r.plugin, r.plugin = ANY($4) AS is_own, r.not_before FROM cron_job_runs r
              WHERE r.status = 'queued' AND r.attempt > 0 AND r.not_before <= now()
+               AND r.plugin <> ALL($7)
+               AND CASE WHEN r.plugin = ANY($4) THEN $5::bigint ELSE $6::bigint END > 0
                AND (NOT r.exclusive
                     OR (NOT EXISTS (SELECT 1 FROM cron_job_runs o
                                     WHERE o.job_id = r.job_id AND o.status = 'running' AND o.exclusive)
@@ -63,19 +82,33 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
              ORDER BY r.not_before, r.id
              LIMIT $1
              FOR UPDATE OF r SKIP LOCKED
+         ),
+         ranked AS (
+             SELECT c.*, row_number() OVER (PARTITION BY c.plugin ORDER BY c.not_before, c.id) AS of_plugin,
+                 row_number() OVER (PARTITION BY c.is_own ORDER BY c.not_before, c.id) AS of_kind
+             FROM candidates c
          )
          UPDATE cron_job_runs r SET
              status = 'running', started_at = clock_timestamp(), worker = $2, lease_token = gen_random_uuid(),
              lease_until = clock_timestamp() + make_interval(secs => $3)
-         FROM candidates c LEFT JOIN cron_jobs j ON j.id = c.job_id
-         WHERE r.id = c.id
+         FROM ranked c
+         LEFT JOIN unnest($8::text[], $9::bigint[]) AS l (plugin, runs) ON l.plugin = c.plugin
+         LEFT JOIN cron_jobs j ON j.id = c.job_id
+         WHERE r.id = c.id AND c.of_plugin <= coalesce(l.runs, 1)
+           AND c.of_kind <= CASE WHEN c.is_own THEN $5::bigint ELSE $6::bigint END
          RETURNING r.id, r.lease_token, r.job_id, r.project_id, r.plugin, r.plugin_job, r.params, r.attempt, r.trigger,
              r.scheduled_for, r.started_at, r.timeout_ms, j.type AS job_type, j.http_url, j.http_method,
-             j.http_headers_json, j.http_body_json",
+             j.http_headers_json, j.http_body_json, (SELECT count(*) FROM candidates) AS candidates",
     )
-    .bind(limit)
+    .bind((limits.own + limits.shared) as i64)
     .bind(worker)
     .bind(lease.as_secs_f64())
+    .bind(&limits.own_plugins)
+    .bind(limits.own as i64)
+    .bind(limits.shared as i64)
+    .bind(&limits.excluded)
+    .bind(&limits.plugins)
+    .bind(&limits.runs)
     .fetch_all(connection)
     .await
 }

@@ -73,6 +73,10 @@ impl PluginFolder {
             let is_signature = file.ends_with(SIGNATURE_SUFFIX);
             let name = file.strip_suffix(SIGNATURE_SUFFIX).or_else(|| file.strip_suffix(COMPONENT_SUFFIX));
             let Some(name) = name.filter(|name| !name.is_empty() && !name.starts_with('.')) else { continue };
+            if name.chars().any(plugin_manifest::is_deceptive) {
+                tracing::debug!(file = %file.escape_debug(), "ignored a plugin file with a deceptive name");
+                continue;
+            }
             if plugins.len() >= MAX_PLUGINS && !plugins.contains_key(name) {
                 continue;
             }

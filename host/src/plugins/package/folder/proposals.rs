@@ -37,6 +37,7 @@ pub fn read_proposed_keys(folder: &PluginFolder) -> io::Result<BTreeMap<String, 
         let Some(name) = file.strip_suffix(".pub").filter(|name| !name.is_empty() && !name.starts_with('.')) else {
             continue;
         };
+        let name = plugin_manifest::escape_deceptive(name);
         let text =
             read_regular(&entry.path(), MAX_KEY_BYTES).ok().flatten().and_then(|text| String::from_utf8(text).ok());
         let Some(key) = text.and_then(|text| PluginKey::parse(&text).ok()) else {

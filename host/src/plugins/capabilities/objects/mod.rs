@@ -1,33 +1,48 @@
+//! The interface `objects`: reads and writes objects of projects and backups.
+//!
+//! `location` resolves the name of a store and its keys.
+
+mod location;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use plugin_manifest::{Capability, Scope};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use wasmtime::component::{FutureReader, Linker, Resource, StreamReader};
 
 use crate::{
-    db::DatabaseName,
-    object_store::{ListedObject, ObjectBytes, ObjectMeta, PLATFORM_BUCKET, StoreError, StoredUpload},
+    object_store::{ListedObject, ObjectBytes, ObjectMeta, StoreError, StoredUpload},
     plugins::guest::{
-        Accessor, CallError, Host, OpenUpload, RunScope, RunState, Transfer, begin_call,
+        Accessor, Call, CallError, HeldMemory, Host, OpenUpload, RunScope, RunState, Transfer, UncommittedUpload,
+        begin_call,
         bindings::{
             objects,
             types::{self, ErrorCode},
         },
-        check_lease,
+        charge_result, check_lease,
         streams::{self, ByteStream},
     },
-    storage::{self, ObjectPath},
+    storage::{self, PluginObject},
 };
+use location::{Location, check_size};
 
-/// Prefix of the keys in the platform's own bucket that plugins may access. The bucket also has the logs of runs.
-const BACKUPS_PREFIX: &str = "backups/";
 /// Largest body of `put-bytes`.
 const MAX_PUT_BYTES: usize = 1 << 20;
 const MAX_CONTENT_TYPE_BYTES: usize = 200;
 /// Objects per page.
 const PAGE_SIZE: i32 = 1000;
+/// Memory held for a page of objects, whose keys have up to 1 KiB.
+const PAGE_BYTES: usize = 2 << 20;
+/// Memory held for an object that is read.
+const GET_BYTES: usize = 1 << 20;
+/// Memory held for the chunks of an upload that wait to be sent.
+const QUEUE_BYTES: usize = 2 << 20;
+/// Memory held for the parts of a large upload, see `object_store::Upload`.
+const MAX_PARTS_BYTES: u64 = 28 << 20;
+/// Larger uploads are in the store when they wait for their commit.
+const MAX_UNSENT_BYTES: u64 = 1 << 20;
 
 /// Metadata and content of an object, and whether the content was read completely.
 type OpenDownload = (objects::ObjectMeta, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
@@ -49,11 +64,12 @@ impl objects::HostUpload for RunState {
 impl objects::HostUploadWithStore<RunState> for Host {
     async fn commit(accessor: &Accessor, upload: Resource<OpenUpload>) -> Result<objects::ObjectMeta, CallError> {
         let run = begin_call(accessor, 0)?;
+        let _permit = run.enter().await;
         let (stored, meta, is_committed) = accessor.with(|mut access| {
             let upload = access.get().table.get_mut(&upload)?;
             Ok::<_, CallError>((upload.stored.take(), upload.meta.clone(), upload.is_committed))
         })?;
-        let Some((stored, _transfer)) = stored else {
+        let Some(UncommittedUpload { upload: stored, object, transfer: _transfer, memory: _memory }) = stored else {
             return if is_committed {
                 Ok(meta)
             } else {
@@ -63,8 +79,8 @@ impl objects::HostUploadWithStore<RunState> for Host {
                 ))
             };
         };
-        check_lease(&run).await?;
-        stored.commit().await?;
+        let commit = async { Ok::<_, CallError>(stored.commit().await?) };
+        commit_object(&run, object.as_ref(), commit).await?;
         accessor.with(|mut access| {
             // The guest may have dropped its handle since; the object exists all the same.
             if let Ok(upload) = access.get().table.get_mut(&upload) {
@@ -86,11 +102,18 @@ impl objects::HostWithStore<RunState> for Host {
         // Before anything can fail, because the writer of a stream that is not received waits forever.
         let mut bytes = accessor.with(|mut access| streams::receive(&mut access, body))?;
         let run = begin_call(accessor, store.len() + key.len() + content_type.len())?;
-        let location = Location::of_key(&run, &store, &key).await?;
+        let (location, path) = Location::of_key(&run, &store, &key)?;
         check_content_type(&content_type)?;
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
-        location.ensure_bucket(&run).await?;
+        let mut memory = run.calls.hold(QUEUE_BYTES)?;
+        // The stream may hold a dump or a connection, which must not wait for other calls of this run for long.
+        let idle = run.calls.stream_idle();
+        let _permit = tokio::time::timeout(idle, run.enter()).await.map_err(|_| {
+            CallError::new(ErrorCode::Timeout, format!("the upload could not start within {} s", idle.as_secs()))
+        })?;
+        let object = location.prepare_put(&run, path, &content_type).await?;
         let mut upload = run.services.store.begin_upload(&location.bucket, &key, &content_type);
+        let mut size = 0_u64;
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk.map_err(|error| {
                 CallError::new(
@@ -98,11 +121,16 @@ impl objects::HostWithStore<RunState> for Host {
                     format!("the stream ended with an error ({error}), so nothing was stored"),
                 )
             })?;
+            size += chunk.len() as u64;
+            check_size(object.as_ref(), size)?;
+            hold_parts(&run, &mut memory, size)?;
             upload.write(chunk).await?;
         }
         let stored = upload.end().await?;
+        memory.resize(&run.calls, if stored.size > MAX_UNSENT_BYTES { 0 } else { stored.size as usize })?;
         let meta = stored_to_wit(key, &stored, content_type);
-        let upload = OpenUpload { stored: Some((stored, transfer)), meta, is_committed: false };
+        let stored = UncommittedUpload { upload: stored, object, transfer, memory };
+        let upload = OpenUpload { stored: Some(stored), meta, is_committed: false };
         accessor.with(|mut access| Ok(access.get().table.push(upload)?))
     }
 
@@ -114,28 +142,39 @@ impl objects::HostWithStore<RunState> for Host {
         body: Vec<u8>,
     ) -> Result<objects::ObjectMeta, CallError> {
         let run = begin_call(accessor, store.len() + key.len() + content_type.len() + body.len())?;
-        let location = Location::of_key(&run, &store, &key).await?;
+        let (location, path) = Location::of_key(&run, &store, &key)?;
         check_content_type(&content_type)?;
         if body.len() > MAX_PUT_BYTES {
             return Err(CallError::too_large("`put-bytes` accepts at most 1 MiB; use `put` with a stream"));
         }
-        location.ensure_bucket(&run).await?;
-        let mut upload = run.services.store.begin_upload(&location.bucket, &key, &content_type);
-        upload.write(Bytes::from(body)).await?;
-        let stored = upload.end().await?;
-        let meta = stored_to_wit(key, &stored, content_type);
-        check_lease(&run).await?;
-        stored.commit().await?;
+        let _permit = run.enter().await;
+        let object = location.prepare_put(&run, path, &content_type).await?;
+        check_size(object.as_ref(), body.len() as u64)?;
+        let meta = objects::ObjectMeta {
+            size_bytes: body.len() as u64,
+            sha256: Some(hex::encode(Sha256::digest(&body))),
+            content_type: Some(content_type.clone()),
+            last_modified: None,
+            key,
+        };
+        let put = async {
+            let store = &run.services.store;
+            Ok::<_, CallError>(store.put_small(&location.bucket, &meta.key, &content_type, Bytes::from(body)).await?)
+        };
+        commit_object(&run, object.as_ref(), put).await?;
         Ok(meta)
     }
 
     async fn get(accessor: &Accessor, store: String, key: String) -> Result<OpenDownload, CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
-        let location = Location::of_key(&run, &store, &key).await?;
+        let (location, _) = Location::of_key(&run, &store, &key)?;
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
+        let memory = run.calls.hold(GET_BYTES)?;
+        let _permit = run.enter().await;
+        location.check_exists(&run).await?;
         let (meta, bytes) =
             run.services.store.get(&location.bucket, &key).await?.ok_or_else(|| object_not_found(&store, &key))?;
-        let (bytes, outcome) = with_outcome(bytes, transfer);
+        let (bytes, outcome) = with_outcome(bytes, (transfer, memory), run.share());
         accessor.with(|mut access| {
             let stream = streams::send(&mut access, bytes)?;
             let outcome = streams::send_outcome(&mut access, outcome)?;
@@ -145,7 +184,9 @@ impl objects::HostWithStore<RunState> for Host {
 
     async fn head(accessor: &Accessor, store: String, key: String) -> Result<objects::ObjectMeta, CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
-        let location = Location::of_key(&run, &store, &key).await?;
+        let (location, _) = Location::of_key(&run, &store, &key)?;
+        let _permit = run.enter().await;
+        location.check_exists(&run).await?;
         let meta =
             run.services.store.head(&location.bucket, &key).await?.ok_or_else(|| object_not_found(&store, &key))?;
         Ok(to_wit(key, meta))
@@ -158,15 +199,19 @@ impl objects::HostWithStore<RunState> for Host {
         cursor: Option<String>,
     ) -> Result<objects::ObjectPage, CallError> {
         let run = begin_call(accessor, store.len() + prefix.len() + cursor.as_ref().map_or(0, String::len))?;
-        let location = Location::of_store(&run, &store).await?;
+        let location = Location::of_store(&run, &store)?;
         let Some(prefix) = location.narrow_prefix(&prefix) else {
             return Ok(objects::ObjectPage { objects: Vec::new(), cursor: None });
         };
+        let _permit = run.enter().await;
+        let _memory = run.calls.hold(PAGE_BYTES)?;
+        location.check_exists(&run).await?;
         let page = match run.services.store.list_page(&location.bucket, &prefix, PAGE_SIZE, cursor.as_deref()).await {
             // The platform's own bucket is created with its first object.
             Err(error) if error.is_not_found() => crate::object_store::ObjectPage::default(),
             page => page?,
         };
+        charge_result(accessor, page.objects.iter().map(|object| object.key.len()).sum())?;
         // Uploads that have not ended are no objects yet.
         let objects = page.objects.into_iter().filter(|object| !storage::is_staged_key(&object.key));
         Ok(objects::ObjectPage { objects: objects.map(listed_to_wit).collect(), cursor: page.next })
@@ -174,82 +219,56 @@ impl objects::HostWithStore<RunState> for Host {
 
     async fn delete(accessor: &Accessor, store: String, key: String) -> Result<(), CallError> {
         let run = begin_call(accessor, store.len() + key.len())?;
-        let location = Location::of_key(&run, &store, &key).await?;
+        let (location, path) = Location::of_key(&run, &store, &key)?;
+        let _permit = run.enter().await;
+        location.check_exists(&run).await?;
         check_lease(&run).await?;
         match run.services.store.delete(&location.bucket, &key).await {
-            Err(error) if !error.is_not_found() => Err(error.into()),
-            _ => Ok(()),
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
         }
-    }
-}
-
-/// Location of a store's objects.
-struct Location {
-    bucket: String,
-    /// Prefix of every key in the store.
-    prefix: &'static str,
-}
-
-impl Location {
-    /// Returns the location of a store, if it exists and the grant includes it.
-    async fn of_store(run: &Arc<RunScope>, store: &str) -> Result<Self, CallError> {
-        let unknown = || CallError::invalid("unknown store; use `backups` or `project:<id>`");
-        let project = match store {
-            "backups" => None,
-            _ => match store.parse::<DatabaseName>() {
-                Ok(DatabaseName::Project(id)) => Some(id),
-                _ => return Err(unknown()),
-            },
-        };
-        if !Scope::reaches(&run.scope(Capability::Objects).stores, store) {
-            return Err(run.deny(Capability::Objects, &format!("store `{store}`")));
-        }
-        let Some(id) = project else { return Ok(Self { bucket: PLATFORM_BUCKET.to_owned(), prefix: BACKUPS_PREFIX }) };
-        let bucket = format!("proj-{id}");
-        run.services.databases.title(&DatabaseName::Project(id)).await?;
-        Ok(Self { bucket, prefix: "" })
-    }
-
-    /// Returns the location of a store, if the key is valid in it.
-    async fn of_key(run: &Arc<RunScope>, store: &str, key: &str) -> Result<Self, CallError> {
-        let location = Self::of_store(run, store).await?;
-        // The same rules as for paths in the public API.
-        ObjectPath::from_key(None, key).map_err(|error| CallError::invalid(error.message().to_owned()))?;
-        if !key.starts_with(location.prefix) {
-            return Err(CallError::invalid(format!("keys of store `{store}` must start with `{}`", location.prefix)));
-        }
-        Ok(location)
-    }
-
-    /// Restricts a prefix to the store's keys. Returns `None` if no key can match.
-    fn narrow_prefix(&self, prefix: &str) -> Option<String> {
-        if prefix.starts_with(self.prefix) {
-            Some(prefix.to_owned())
-        } else {
-            self.prefix.starts_with(prefix).then(|| self.prefix.to_owned())
-        }
-    }
-
-    /// Creates the platform's own bucket if it is missing. Buckets of projects are created with the project.
-    async fn ensure_bucket(&self, run: &Arc<RunScope>) -> Result<(), CallError> {
-        if self.bucket == PLATFORM_BUCKET && !run.services.store.bucket_exists(PLATFORM_BUCKET).await? {
-            run.services.store.ensure_bucket(PLATFORM_BUCKET).await?;
+        if let Some(project) = &location.project {
+            run.services.storage.forget_object(project, &path).await?;
         }
         Ok(())
     }
 }
 
+/// Makes an object visible with `commit`, and records it if it is in a project's bucket.
+async fn commit_object(
+    run: &RunScope,
+    object: Option<&PluginObject>,
+    commit: impl Future<Output = Result<(), CallError>>,
+) -> Result<(), CallError> {
+    check_lease(run).await?;
+    let Some(object) = object else { return commit.await };
+    run.services.storage.begin_plugin_object(object).await?;
+    commit.await?;
+    if let Err(error) = run.services.storage.finish_plugin_object(object).await {
+        // The object is stored. A sweep records its size.
+        tracing::debug!(%error, "the size of a plugin's object is not recorded yet");
+    }
+    Ok(())
+}
+
+/// Reserves the memory of an upload of which `size` bytes were written so far.
+fn hold_parts(run: &Call, memory: &mut HeldMemory, size: u64) -> Result<(), CallError> {
+    let parts = size.next_multiple_of(1 << 20).min(MAX_PARTS_BYTES) as usize;
+    memory.resize(&run.calls, QUEUE_BYTES + parts)
+}
+
 /// Splits a download into its bytes and a future that resolves to whether all of them were read.
 fn with_outcome(
     bytes: ObjectBytes,
-    transfer: Transfer,
+    permits: (Transfer, HeldMemory),
+    run: Arc<RunScope>,
 ) -> (ByteStream, impl Future<Output = Result<(), types::Error>> + Send + 'static) {
     let (sender, receiver) = oneshot::channel::<Result<(), StoreError>>();
-    let reading = Some((bytes, sender, transfer));
+    let reading = Some((bytes, sender, permits));
     let bytes = stream::unfold(reading, |reading| async move {
-        let (mut bytes, sender, transfer) = reading?;
+        let (mut bytes, sender, permits) = reading?;
         match bytes.next().await {
-            Some(Ok(chunk)) => Some((Ok(chunk), Some((bytes, sender, transfer)))),
+            Some(Ok(chunk)) => Some((Ok(chunk), Some((bytes, sender, permits)))),
             Some(Err(error)) => {
                 let io_error = std::io::Error::other(error.to_string());
                 // Fails if the guest dropped the future.
@@ -266,8 +285,15 @@ fn with_outcome(
         let error = match receiver.await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => CallError::from(error),
-            Err(_) => CallError::new(ErrorCode::Failed, "the object was not read completely"),
+            Err(_) => {
+                let idle = run.calls.stream_idle().as_secs();
+                CallError::new(
+                    ErrorCode::Failed,
+                    format!("the object was not read completely: its stream was dropped, or not read for {idle} s"),
+                )
+            }
         };
+        run.log_failure(&error);
         Err(error.into_wit_value())
     };
     (Box::pin(bytes), outcome)
@@ -325,13 +351,11 @@ impl From<StoreError> for CallError {
             StoreError::Unavailable { .. } => true,
             _ => false,
         };
-        tracing::warn!(
-            error = format!("{:#}", anyhow::Error::from(error)),
-            "a plugin's call to the object store failed"
-        );
-        if is_unavailable {
-            return Self::unavailable("the object store can't be reached");
-        }
-        Self::new(ErrorCode::Failed, "the object store returned an error; see the server's log")
+        let failed = if is_unavailable {
+            Self::unavailable("the object store can't be reached")
+        } else {
+            Self::new(ErrorCode::Failed, "the object store returned an error; see the server's log")
+        };
+        failed.caused_by("object store", format!("{:#}", anyhow::Error::from(error)))
     }
 }

@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use api_types::AuditResult;
+use axum::{http::StatusCode, response::Response};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::{
+    db::audit::{self, Intent, NewAuditEntry},
+    error::{ApiError, ApiResult},
+    http::{AuditDetails, AuditTarget},
+};
+
+/// The audit entry of a request that may change something. The middleware creates and completes it; the authentication
+/// layer, which knows the caller, begins it.
+#[derive(Clone)]
+pub(crate) struct RequestEntry(Arc<Mutex<State>>);
+
+struct State {
+    pool: PgPool,
+    entry: NewAuditEntry,
+    /// Whether the request has an authenticated caller. Requests without one are not recorded here.
+    has_caller: bool,
+    intent: Option<Intent>,
+}
+
+impl RequestEntry {
+    pub(super) fn new(pool: PgPool, entry: NewAuditEntry) -> Self {
+        Self(Arc::new(Mutex::new(State { pool, entry, has_caller: false, intent: None })))
+    }
+
+    /// Sets the caller. The entry is written at the end, unless [`Self::begin`] writes it earlier.
+    pub(in crate::admin) fn set_actor(&self, actor: &str) {
+        let mut state = self.0.lock();
+        actor.clone_into(&mut state.entry.actor);
+        state.has_caller = true;
+    }
+
+    /// Writes the entry, with unknown outcome. Call it after [`Self::set_actor`] and before anything is changed.
+    ///
+    /// # Errors
+    /// Nothing may be changed if the entry can't be written.
+    pub(in crate::admin) async fn begin(&self) -> ApiResult<()> {
+        let (pool, entry) = {
+            let state = self.0.lock();
+            (state.pool.clone(), state.entry.clone())
+        };
+        let intent = audit::begin(&pool, &entry).await?;
+        self.0.lock().intent = Some(intent);
+        Ok(())
+    }
+
+    /// Takes the outcome from the response, and returns a future that writes it. Does nothing for requests without a
+    /// caller.
+    pub(super) fn complete(&self, response: &Response) -> impl Future<Output = ()> + Send + use<> {
+        let mut state = self.0.lock();
+        let completed = state.has_caller.then(|| {
+            add_outcome(&mut state.entry, response);
+            (state.pool.clone(), state.intent.take(), state.entry.clone())
+        });
+        async move {
+            match completed {
+                Some((pool, Some(intent), entry)) => intent.complete_or_log(&pool, &entry).await,
+                // Refused before anything could change.
+                Some((pool, None, entry)) => audit::record_or_log(&pool, &entry).await,
+                None => {}
+            }
+        }
+    }
+}
+
+impl Drop for State {
+    /// A client that disconnects drops the handler's future, which may have changed something by then.
+    fn drop(&mut self) {
+        if let (Some(intent), Ok(runtime)) = (self.intent.take(), tokio::runtime::Handle::try_current()) {
+            let mut entry = self.entry.clone();
+            entry.result = AuditResult::Failed;
+            entry.details = json!({ "interrupted": true });
+            let pool = self.pool.clone();
+            runtime.spawn(async move { intent.complete_or_log(&pool, &entry).await });
+        }
+    }
+}
+
+/// Adds the response's status and the handler's details.
+fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
+    let status = response.status();
+    entry.status = Some(status.as_u16());
+    entry.result = result_of(status);
+    let extensions = response.extensions();
+    if let Some(AuditDetails(details)) = extensions.get() {
+        entry.details = details.clone();
+    }
+    if let Some(AuditTarget(target)) = extensions.get() {
+        entry.target = Some(target.clone());
+        // The path of this request does not contain the new project's id.
+        if entry.action == "project.create" {
+            entry.project_id = Some(target.clone());
+        }
+    }
+    if let (Some(error), Value::Object(details)) = (extensions.get::<ApiError>(), &mut entry.details) {
+        details.insert("error".to_owned(), error.code().as_str().into());
+    }
+}
+
+fn result_of(status: StatusCode) -> AuditResult {
+    if status.is_server_error() {
+        AuditResult::Failed
+    } else if status.is_client_error() {
+        AuditResult::Denied
+    } else {
+        AuditResult::Success
+    }
+}

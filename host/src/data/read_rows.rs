@@ -1,0 +1,197 @@
+//! Writes the rows of a read into the response as they arrive.
+//!
+//! Between rows stands what `json_agg` writes. A row is made from the bytes of its columns, or, if Postgres made its
+//! JSON ([`ReadPlan::json_rows`]), copied unchanged. Both give the same text: the tests compare them.
+
+use anyhow::Context as _;
+use serde_json::value::RawValue;
+use tokio_postgres::Row;
+
+use super::{
+    columns::{bytes_column, count_column, json_column, text_column},
+    cursor,
+    json_values::{ValueWriter, write_string},
+    plan::{Keyset, Output, ReadPlan},
+    request::Count,
+    respond::RespondError,
+    schema::ResultForm,
+};
+use crate::{
+    db::{DbError, RowSink},
+    http::ResponseBuffer,
+};
+
+/// What stands before the rows, and between two of them.
+const BEGIN: &[u8] = b"{\"rows\":[";
+const SEPARATOR: &[u8] = b", \n ";
+
+/// The beginning of a read's response: `{"rows":[…`, without the closing bracket.
+///
+/// It receives the rows that [`render_read`](super::render::render_read) documents, and leaves out the one beyond the
+/// limit.
+pub(super) struct ReadRows<'p> {
+    plan: &'p ReadPlan<'p>,
+    response: ResponseBuffer,
+    /// The members of a row, known from the first row on. Empty if Postgres makes the rows' JSON.
+    members: Vec<Member>,
+    /// Number of rows in the response.
+    count: u64,
+    has_more: bool,
+    total: Option<u64>,
+    /// The row at the limit, if a cursor may be needed.
+    last: Option<Row>,
+}
+
+/// A member of a row's JSON object, made from one column of the result.
+struct Member {
+    /// What precedes the value: `{"name":` or `,"name":`.
+    name: Vec<u8>,
+    writer: ValueWriter,
+}
+
+/// A page of rows.
+pub(super) struct Page {
+    /// The response without the end of the array and what follows.
+    pub(super) response: ResponseBuffer,
+    pub(super) row_count: u64,
+    pub(super) has_more: bool,
+    /// The exact total, if requested.
+    pub(super) total: Option<u64>,
+    pub(super) next_cursor: Option<String>,
+}
+
+impl<'p> ReadRows<'p> {
+    pub(super) fn new(plan: &'p ReadPlan<'p>, response: ResponseBuffer) -> Self {
+        Self { plan, response, members: Vec::new(), count: 0, has_more: false, total: None, last: None }
+    }
+
+    fn add_row(&mut self, row: Row) -> Result<(), RespondError> {
+        if self.plan.json_rows() {
+            self.total = Some(count_column(&row, 1 + self.plan.unselected_terms().len())?);
+            // With the exact total, there is a row even if the page is empty.
+            if bytes_column(&row, 0)?.is_none() {
+                return Ok(());
+            }
+        }
+        if self.count == self.plan.limit {
+            self.has_more = true;
+            return Ok(());
+        }
+        self.response.push(if self.count == 0 { BEGIN } else { SEPARATOR })?;
+        if self.plan.json_rows() {
+            self.response.push(json_column(&row, 0)?.unwrap_or("null").as_bytes())?;
+        } else {
+            if self.count == 0 {
+                self.members = members(self.plan, &row)?;
+            }
+            self.write_members(&row)?;
+        }
+        self.count += 1;
+        if self.count == self.plan.limit && self.plan.keyset.is_some() {
+            self.last = Some(row);
+        }
+        Ok(())
+    }
+
+    fn write_members(&mut self, row: &Row) -> Result<(), RespondError> {
+        let response = &mut self.response;
+        if self.members.is_empty() {
+            response.push(b"{")?;
+        }
+        for (position, member) in self.members.iter().enumerate() {
+            response.push(&member.name)?;
+            match bytes_column(row, position)? {
+                Some(value) => member.writer.write(value, &mut |json| Ok::<_, RespondError>(response.push(json)?))?,
+                None => response.push(b"null")?,
+            }
+        }
+        response.push(b"}")?;
+        Ok(())
+    }
+
+    /// Returns the page, after the last row.
+    pub(super) fn finish(mut self) -> Result<Page, RespondError> {
+        if self.count == 0 {
+            self.response.push(BEGIN)?;
+        }
+        let next_cursor = match (&self.plan.keyset, &self.last) {
+            (Some(keyset), Some(last)) if self.has_more => self.next_cursor(keyset, last)?,
+            _ => None,
+        };
+        let total = match (self.plan.count, self.plan.single) {
+            (Count::Exact, true) => Some(self.count),
+            _ => self.total,
+        };
+        let Self { response, count: row_count, has_more, .. } = self;
+        Ok(Page { response, row_count, has_more, total, next_cursor })
+    }
+
+    /// Builds the cursor of a row.
+    fn next_cursor(&self, keyset: &Keyset<'_>, row: &Row) -> Result<Option<String>, RespondError> {
+        let Some(members) = &keyset.members else {
+            let first = if self.plan.json_rows() { 1 } else { self.plan.outputs.len() };
+            let columns = first..first + keyset.terms;
+            let texts = columns.map(|column| text_column(row, column)).collect::<anyhow::Result<Vec<_>>>()?;
+            return Ok(cursor::encode_texts(&keyset.signature, texts));
+        };
+        let values = members.iter().map(|member| self.member_value(row, member)).collect::<Result<Vec<_>, _>>()?;
+        let values: Vec<&RawValue> = values.iter().map(Box::as_ref).collect();
+        Ok(cursor::encode(&keyset.signature, &values))
+    }
+
+    /// Returns the JSON of a row's member.
+    fn member_value(&self, row: &Row, name: &str) -> Result<Box<RawValue>, RespondError> {
+        if self.plan.json_rows() {
+            let json = json_column(row, 0)?.context("a row is null")?;
+            let members: std::collections::HashMap<String, &RawValue> =
+                serde_json::from_str(json).context("a row is not a JSON object")?;
+            return Ok((*members.get(name).context("a row lacks a selected member")?).to_owned());
+        }
+        let position = self.plan.outputs.iter().position(|output| output.name() == name);
+        let position = position.context("a row lacks a selected member")?;
+        let mut json = Vec::new();
+        match (bytes_column(row, position)?, self.members.get(position)) {
+            (Some(value), Some(member)) => member.writer.write(value, &mut |piece| {
+                json.extend_from_slice(piece);
+                Ok::<_, RespondError>(())
+            })?,
+            _ => json.extend_from_slice(b"null"),
+        }
+        let json = String::from_utf8(json).context("a value is not UTF-8")?;
+        Ok(RawValue::from_string(json).context("a value is not JSON")?)
+    }
+}
+
+/// Returns the members of the rows of a result.
+fn members(plan: &ReadPlan<'_>, row: &Row) -> Result<Vec<Member>, RespondError> {
+    let member = |(position, output): (usize, &Output<'_>)| {
+        let form = match output {
+            Output::Column { column, .. } => column.column.result_form,
+            Output::Embed(_) => ResultForm::Json,
+        };
+        let column = row.columns().get(position).context("a result lacks a column")?;
+        let writer = ValueWriter::new(form, column.type_()).ok_or(RespondError::Stale)?;
+        let mut name = vec![if position == 0 { b'{' } else { b',' }];
+        write_string(output.name().as_bytes(), &mut |piece| {
+            name.extend_from_slice(piece);
+            Ok::<_, RespondError>(())
+        })?;
+        name.push(b':');
+        Ok(Member { name, writer })
+    };
+    plan.outputs.iter().enumerate().map(member).collect()
+}
+
+impl RowSink for ReadRows<'_> {
+    fn clear(&mut self) {
+        self.response.clear();
+        (self.count, self.has_more, self.total, self.last) = (0, false, None, None);
+    }
+
+    fn add(&mut self, row: Row) -> Result<(), DbError> {
+        self.add_row(row).map_err(|error| match error {
+            RespondError::Stale => DbError::Stale,
+            error => DbError::Refused(error.into()),
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! What the failure of a statement means.
+
+use tokio_postgres::error::SqlState;
+
+use super::DbError;
+
+/// Returns whether the connection was lost before a response arrived. The statement may or may not have run.
+pub(super) fn is_connection_lost(error: &DbError) -> bool {
+    matches!(error, DbError::Postgres(error) if ends_connection(error))
+}
+
+fn ends_connection(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        // Class 57P: the server shut the session down.
+        Some(code) => code.code().starts_with("57P"),
+        // Without a code, the socket is broken or the client is closed.
+        None => {
+            error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+        }
+    }
+}
+
+pub(super) fn is_cancelled(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| *code == SqlState::QUERY_CANCELED)
+}
+
+/// Converts the errors of Postgres that have a variant of their own.
+pub(super) fn as_unreachable<T>(result: Result<T, DbError>) -> Result<T, DbError> {
+    match result {
+        Err(DbError::Postgres(error)) if is_cancelled(&error) => Err(DbError::Timeout),
+        Err(DbError::Postgres(error)) if ends_connection(&error) => Err(DbError::Unreachable(error.into())),
+        result => result,
+    }
+}

@@ -1,0 +1,171 @@
+use bytes::{Buf as _, BufMut as _, BytesMut};
+use tokio::io::ReadBuf;
+use tokio_postgres::error::SqlState;
+
+use crate::error::RAISE_ROUTINE;
+
+/// SQLSTATE of the error that replaces a row.
+pub(super) const ROW_TOO_LARGE: &str = "AH413";
+
+/// SQLSTATE of the error that replaces another one, `raise_exception`: only code of the project writes such long texts.
+/// Its routine is the one of RAISE.
+pub(super) const ERROR_TOO_LARGE: &str = "P0001";
+
+/// Maximum size of a message that is not a row. Errors quote values, which have about the size of a request's body.
+const MAX_OTHER_BYTES: usize = 4 << 20;
+
+const HEADER_BYTES: usize = 5;
+
+/// Text of the error that replaces one with a longer text.
+pub(super) const ERROR_TEXT: &str = "An error was raised whose text is too long to pass on.";
+
+/// Returns whether an error replaces a row that was too large. Further messages of the statement follow it.
+pub fn is_row_too_large(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| *code == SqlState::from_code(ROW_TOO_LARGE))
+}
+
+/// Finds the messages in the bytes that Postgres sends.
+pub(super) struct MessageGuard {
+    max_row_bytes: usize,
+    /// Maximum size of a message that is not a row.
+    pub(super) max_other_bytes: usize,
+    /// The beginning of a header.
+    header: [u8; HEADER_BYTES],
+    header_length: usize,
+    /// Bytes of the current message that are still to be passed on.
+    passing: usize,
+    /// Bytes of the current message that are still to be discarded.
+    discarding: usize,
+    /// Bytes to pass on before any others.
+    ready: BytesMut,
+}
+
+/// What to do with a message.
+enum Verdict {
+    Pass,
+    Replace(BytesMut),
+}
+
+impl MessageGuard {
+    pub(super) fn new(max_row_bytes: usize) -> Self {
+        Self {
+            max_row_bytes,
+            max_other_bytes: MAX_OTHER_BYTES,
+            header: [0; HEADER_BYTES],
+            header_length: 0,
+            passing: 0,
+            discarding: 0,
+            ready: BytesMut::new(),
+        }
+    }
+
+    /// Moves bytes that are ready to the buffer. Returns whether there were any.
+    pub(super) fn deliver(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let length = self.ready.len().min(buffer.remaining());
+        buffer.put_slice(&self.ready[..length]);
+        self.ready.advance(length);
+        length > 0
+    }
+
+    /// Returns where the missing bytes of an incomplete header belong.
+    pub(super) fn rest_of_header(&mut self) -> Option<&mut [u8]> {
+        (self.header_length > 0).then(|| &mut self.header[self.header_length..])
+    }
+
+    pub(super) fn extend_header(&mut self, read: usize) {
+        self.header_length += read;
+        if self.header_length < HEADER_BYTES {
+            return;
+        }
+        self.header_length = 0;
+        let (verdict, content) = self.judge(self.header);
+        match verdict {
+            Verdict::Pass => {
+                self.ready.put_slice(&self.header);
+                self.passing = content;
+            }
+            Verdict::Replace(replacement) => {
+                self.ready.unsplit(replacement);
+                self.discarding = content;
+            }
+        }
+    }
+
+    /// Moves the bytes to keep to the front, and returns their number.
+    pub(super) fn filter(&mut self, bytes: &mut [u8]) -> usize {
+        let (mut position, mut kept) = (0, 0);
+        while position < bytes.len() {
+            let rest = bytes.len() - position;
+            if self.passing > 0 {
+                let length = self.passing.min(rest);
+                if kept != position {
+                    bytes.copy_within(position..position + length, kept);
+                }
+                self.passing -= length;
+                position += length;
+                kept += length;
+            } else if self.discarding > 0 {
+                let length = self.discarding.min(rest);
+                self.discarding -= length;
+                position += length;
+            } else if let Some(header) = bytes[position..].first_chunk::<HEADER_BYTES>() {
+                let (verdict, content) = self.judge(*header);
+                match verdict {
+                    Verdict::Pass => self.passing = HEADER_BYTES + content,
+                    Verdict::Replace(replacement) => {
+                        self.discarding = HEADER_BYTES + content;
+                        match bytes.get_mut(kept..kept + replacement.len()) {
+                            // A message that is discarded is longer than its replacement, so nothing else is
+                            // overwritten.
+                            Some(target) => {
+                                target.copy_from_slice(&replacement);
+                                kept += replacement.len();
+                            }
+                            // The message continues beyond these bytes.
+                            None => self.ready.unsplit(replacement),
+                        }
+                    }
+                }
+            } else {
+                self.header[..rest].copy_from_slice(&bytes[position..]);
+                self.header_length = rest;
+                position += rest;
+            }
+        }
+        kept
+    }
+
+    /// Decides about a message by its header. Also returns the length of its content.
+    fn judge(&self, header: [u8; HEADER_BYTES]) -> (Verdict, usize) {
+        let [kind, length @ ..] = header;
+        let content = (u32::from_be_bytes(length) as usize).saturating_sub(4);
+        let verdict = match kind {
+            // DataRow
+            b'D' if content > self.max_row_bytes => {
+                Verdict::Replace(error_message(ROW_TOO_LARGE, "a row is too large"))
+            }
+            // ErrorResponse
+            b'E' if content > self.max_other_bytes => Verdict::Replace(error_message(ERROR_TOO_LARGE, ERROR_TEXT)),
+            // NoticeResponse, NotificationResponse, ParameterStatus: nothing waits for them.
+            b'N' | b'A' | b'S' if content > self.max_other_bytes => Verdict::Replace(BytesMut::new()),
+            _ => Verdict::Pass,
+        };
+        (verdict, content)
+    }
+}
+
+/// Returns an ErrorResponse.
+pub(super) fn error_message(code: &str, message: &str) -> BytesMut {
+    let mut fields = BytesMut::new();
+    for (field, value) in [(b'S', "ERROR"), (b'V', "ERROR"), (b'C', code), (b'M', message), (b'R', RAISE_ROUTINE)] {
+        fields.put_u8(field);
+        fields.put_slice(value.as_bytes());
+        fields.put_u8(0);
+    }
+    fields.put_u8(0);
+    let mut response = BytesMut::with_capacity(HEADER_BYTES + fields.len());
+    response.put_u8(b'E');
+    response.put_u32(fields.len() as u32 + 4);
+    response.put_slice(&fields);
+    response
+}

@@ -1,0 +1,18 @@
+//! Keeps large messages of Postgres out of memory.
+//!
+//! The client library reads each message as a whole, and a message can have a gigabyte: a row with a huge value, an
+//! error whose text an SQL function wrote. The `stream` sits between the library and the socket and looks at the
+//! length of every message before its content arrives. It discards the content of a message that is too large, and
+//! passes on an error in its place. So no statement needs to know how large its rows are.
+//!
+//! Source: PostgreSQL documentation, "Message Formats". Every message of the server is a type byte, its length as 4
+//! bytes (which includes these 4), and its content.
+//!
+//! `messages` decides, `stream` is what the library reads from, and `connector` puts it there.
+
+mod connector;
+mod messages;
+mod stream;
+
+pub(super) use connector::{Guarded, Plain};
+pub use messages::is_row_too_large;

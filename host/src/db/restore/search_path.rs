@@ -1,0 +1,35 @@
+//! Lets an archive's functions be called while its rows are loaded.
+
+use super::RestoreError;
+use crate::db::{ServerAddress, connect::Login, dump::snapshot};
+
+/// Functions that set no `search_path`. Those of extensions, in C and with a parsed body resolve names themselves.
+const FUNCTIONS: &str = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND p.prokind IN ('f', 'w')
+      AND l.lanname NOT IN ('internal', 'c') AND p.prosqlbody IS NULL
+      AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%')
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+                      WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
+                        AND e.deptype = 'e')";
+
+/// Sets the `search_path` of functions that have none to the one that sessions of a project have. `pg_restore` loads
+/// with an empty one, so that check constraints, generated columns, indexes and materialized views fail whose functions
+/// name tables without a schema. Run it as the role that owns the functions, before rows are loaded.
+pub(super) async fn set_for_functions(address: &ServerAddress, login: &Login) -> Result<(), RestoreError> {
+    let failed = |error: tokio_postgres::Error| match error.as_db_error() {
+        Some(refusal) if !refusal.code().code().starts_with("57P") => {
+            RestoreError::Failed(format!("the search_path of its functions can't be set: {}", refusal.message()))
+        }
+        _ => RestoreError::Unreachable(error.into()),
+    };
+    let client = snapshot::connect(address, login).await?;
+    let functions = client.query(FUNCTIONS, &[]).await.map_err(failed)?;
+    let statements: String = functions
+        .iter()
+        .map(|row| format!("ALTER FUNCTION {} SET search_path = public;\n", row.get::<_, String>(0)))
+        .collect();
+    client.batch_execute(&statements).await.map_err(failed)
+}

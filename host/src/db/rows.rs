@@ -1,0 +1,26 @@
+use tokio_postgres::Row;
+
+use super::DbError;
+
+/// Receives the rows of a statement one by one, so that they need not all be in memory.
+pub trait RowSink: Send {
+    /// Discards all rows: the statement runs again.
+    fn clear(&mut self);
+
+    /// Takes the next row.
+    ///
+    /// # Errors
+    /// An error ends the statement, and is its result. Its further rows are not received.
+    fn add(&mut self, row: Row) -> Result<(), DbError>;
+}
+
+impl RowSink for Vec<Row> {
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+
+    fn add(&mut self, row: Row) -> Result<(), DbError> {
+        self.push(row);
+        Ok(())
+    }
+}

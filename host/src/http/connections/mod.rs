@@ -1,0 +1,67 @@
+//! The listeners: accepts connections, bounds their number and their duration, and serves HTTP/1.1 on them.
+//!
+//! hyper parses requests and writes responses. This module decides how long a connection may wait, and which connection
+//! must go when there are too many:
+//!
+//! - `state`: what a connection does at the moment, in atomics; waiting ones can be closed, serving ones can't.
+//! - `registry`: all connections of a listener: admission, replacement, timeouts, shutdown.
+//! - `io`: the socket between client and hyper; notes bytes and waits, holds back hyper's own error responses.
+//! - `service`: the router for one connection; tracks when a response starts and ends.
+//! - `refusal`: error responses that are written without hyper.
+//! - `serve`: the accept loop, and the task of a connection.
+//! - `open_files`: raises the limit on open files.
+//!
+//! Not here: HTTP/2, which no supported proxy needs towards the server; a client that starts with its preface gets 505.
+//! Time limits of bodies and handlers, which are in `http::limits`.
+
+mod io;
+mod open_files;
+mod refusal;
+mod registry;
+mod serve;
+mod service;
+mod state;
+
+use std::time::Duration;
+
+use crate::config::ConnectionsConfig;
+
+pub use open_files::raise_open_file_limit;
+pub use serve::serve_connections;
+pub use service::HeldUntilWritten;
+
+/// Longest head of a request: request line and headers.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// Name and limits of a listener.
+#[derive(Debug, Clone)]
+pub struct ListenerLimits {
+    /// The name in the log and in metrics.
+    pub name: &'static str,
+    pub max_connections: usize,
+    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub write_timeout: Duration,
+    pub min_bytes_per_second: u64,
+}
+
+impl ListenerLimits {
+    pub fn public(config: &ConnectionsConfig) -> Self {
+        Self::new("public", config.public, config)
+    }
+
+    pub fn admin(config: &ConnectionsConfig) -> Self {
+        Self::new("admin", config.admin, config)
+    }
+
+    fn new(name: &'static str, max_connections: usize, config: &ConnectionsConfig) -> Self {
+        Self {
+            name,
+            max_connections,
+            head_timeout: config.head_timeout,
+            idle_timeout: config.idle_timeout,
+            write_timeout: config.write_timeout,
+            min_bytes_per_second: config.min_bytes_per_second,
+        }
+    }
+}

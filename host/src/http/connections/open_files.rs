@@ -1,0 +1,25 @@
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Assumed if the system does not report a limit.
+const FALLBACK: u64 = 1024;
+
+/// Raises the number of files that the process may open as far as it is allowed to. Returns the limit that applies.
+pub fn raise_open_file_limit() -> u64 {
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "could not read the limit on open files; assuming {FALLBACK}");
+            return FALLBACK;
+        }
+    };
+    if soft >= hard {
+        return soft;
+    }
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(error) => {
+            tracing::warn!(%error, soft, hard, "could not raise the limit on open files");
+            soft
+        }
+    }
+}

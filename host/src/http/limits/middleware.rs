@@ -1,0 +1,86 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    receive::{BodyLimits, has_body, receive},
+    shares::{Holder, Share, ShareHolder, Shares, SurfaceLimits},
+};
+use crate::{
+    config::LimitsConfig,
+    error::{ApiError, ApiResult, Code},
+    http::HeldUntilWritten,
+};
+
+/// Limits of one surface.
+#[derive(Clone)]
+pub struct RequestLimits {
+    shares: Arc<Shares>,
+    body: BodyLimits,
+    timeout: Duration,
+}
+
+impl RequestLimits {
+    /// `connections` is the number that the surface's listener accepts, `timeout` the time for a handler.
+    pub fn new(config: &LimitsConfig, min_bytes_per_second: u64, connections: usize, timeout: Duration) -> Self {
+        let shares = Shares::new(SurfaceLimits {
+            turns: config.concurrent_requests,
+            turns_per_project: config.concurrent_requests_per_project,
+            connections,
+            body_bytes: config.body_bytes_in_flight,
+            max_body_bytes: config.body_bytes,
+        });
+        let body = BodyLimits { max_bytes: config.body_bytes, timeout: config.body_timeout, min_bytes_per_second };
+        Self { shares: Arc::new(shares), body, timeout }
+    }
+}
+
+/// Middleware for requests whose caller `C`, if they have one, is in their extensions: receives the body, waits for a
+/// turn, and responds with 504 if the handler takes too long.
+pub async fn limit_requests<C: ShareHolder>(
+    State(limits): State<RequestLimits>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let holder = request.extensions().get::<C>().map_or(Holder::Anonymous, C::holder);
+    let share = limits.shares.of(holder);
+    let place = match share.begin_request() {
+        Ok(place) => place,
+        Err(error) => return error.into_response(),
+    };
+    let mut response = match run(&limits, &share, request, next).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    // The connection is in use until the client has taken the response.
+    response.extensions_mut().insert(HeldUntilWritten::new(place));
+    response
+}
+
+async fn run(limits: &RequestLimits, share: &Arc<Share>, mut request: Request, next: Next) -> ApiResult<Response> {
+    let mut bytes = None;
+    // Requests for unknown paths are not worth their bodies.
+    if has_body(request.method(), request.body()) && request.extensions().get::<MatchedPath>().is_some() {
+        let (parts, body) = request.into_parts();
+        let (received, counted) = match receive(&parts.headers, body, &limits.body, &limits.shares, share).await {
+            Ok(received) => received,
+            // The rest of the body would be taken for the next request.
+            Err(error) => return Ok(([(header::CONNECTION, "close")], error).into_response()),
+        };
+        bytes = Some(counted);
+        request = Request::from_parts(parts, Body::from(received));
+    }
+    let _turn = limits.shares.take_turn(share).await?;
+    let response = tokio::time::timeout(limits.timeout, next.run(request)).await.map_err(|_| {
+        ApiError::new(Code::Timeout, "The request took too long and was stopped.")
+            .with_hint("Request less data at once.")
+    });
+    drop(bytes);
+    response
+}

@@ -1,0 +1,147 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::plugins::package::has_own_permits;
+
+/// A limited resource that the runs of all plugins share, for example calls in progress or bytes.
+///
+/// No plugin starves the others: AtlasHub's own plugins have permits that nobody else can take, and each other plugin
+/// can take at most its share ([`share_of`]) of the rest.
+#[derive(Debug)]
+pub(in crate::plugins) struct SharedPermits {
+    /// For AtlasHub's own plugins.
+    own: Arc<Semaphore>,
+    common: Arc<Semaphore>,
+    share: usize,
+    /// The share of each plugin that has runs.
+    shares: Mutex<HashMap<String, Weak<Semaphore>>>,
+}
+
+/// The part of a [`SharedPermits`] that one plugin can use. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(in crate::plugins) struct PluginPermits {
+    /// None for AtlasHub's own plugins.
+    share: Option<Arc<Semaphore>>,
+    common: Arc<Semaphore>,
+}
+
+/// A number of permits. Dropping it releases them.
+#[derive(Debug)]
+pub(in crate::plugins) struct Permits {
+    share: Option<OwnedSemaphorePermit>,
+    common: OwnedSemaphorePermit,
+}
+
+/// Returns how many of `total` permits one plugin can use: three quarters, and never all of two or more.
+pub(in crate::plugins) fn share_of(total: usize) -> usize {
+    (total - (total / 4).max(1).min(total)).max(1)
+}
+
+impl SharedPermits {
+    /// `own` permits are only for AtlasHub's own plugins, in addition to `total`.
+    pub(in crate::plugins) fn new(total: usize, own: usize) -> Self {
+        Self {
+            own: Arc::new(Semaphore::new(own)),
+            common: Arc::new(Semaphore::new(total)),
+            share: share_of(total),
+            shares: Mutex::default(),
+        }
+    }
+
+    pub(in crate::plugins) fn of_plugin(&self, name: &str) -> PluginPermits {
+        if has_own_permits(name) {
+            return PluginPermits { share: None, common: Arc::clone(&self.own) };
+        }
+        let mut shares = self.shares.lock();
+        let share = shares.get(name).and_then(Weak::upgrade).unwrap_or_else(|| {
+            shares.retain(|_, share| share.strong_count() > 0);
+            let share = Arc::new(Semaphore::new(self.share));
+            shares.insert(name.to_owned(), Arc::downgrade(&share));
+            share
+        });
+        PluginPermits { share: Some(share), common: Arc::clone(&self.common) }
+    }
+}
+
+impl PluginPermits {
+    /// Waits for a permit. Returns `None` if the host is shutting down.
+    pub(in crate::plugins) async fn acquire(&self) -> Option<Permits> {
+        // The share first, so that a plugin that waits for its own share keeps nothing from others.
+        let share = match &self.share {
+            Some(share) => Some(Arc::clone(share).acquire_owned().await.ok()?),
+            None => None,
+        };
+        Some(Permits { share, common: Arc::clone(&self.common).acquire_owned().await.ok()? })
+    }
+
+    /// Returns `None` if fewer than `count` permits are free.
+    pub(in crate::plugins) fn try_acquire(&self, count: u32) -> Option<Permits> {
+        let share = match &self.share {
+            Some(share) => Some(Arc::clone(share).try_acquire_many_owned(count).ok()?),
+            None => None,
+        };
+        Some(Permits { share, common: Arc::clone(&self.common).try_acquire_many_owned(count).ok()? })
+    }
+}
+
+impl Permits {
+    /// Adds permits of the same plugin.
+    pub(in crate::plugins) fn merge(&mut self, other: Self) {
+        if let (Some(share), Some(more)) = (&mut self.share, other.share) {
+            share.merge(more);
+        }
+        self.common.merge(other.common);
+    }
+
+    /// Releases `count` of the permits.
+    pub(in crate::plugins) fn release(&mut self, count: usize) {
+        drop(self.share.as_mut().and_then(|share| share.split(count)));
+        drop(self.common.split(count));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn share_leaves_permits_for_other_plugins() {
+        for (total, share) in [(1, 1), (2, 1), (3, 2), (4, 3), (16, 12), (64, 48)] {
+            assert_eq!(share_of(total), share, "{total}");
+        }
+    }
+
+    #[test]
+    fn plugin_takes_neither_all_permits_nor_those_of_own_plugins() {
+        let shared = SharedPermits::new(4, 2);
+        let greedy = shared.of_plugin("greedy");
+        let mut taken: Vec<Permits> = std::iter::from_fn(|| greedy.try_acquire(1)).collect();
+        assert_eq!(taken.len(), 3);
+        // All runs of a plugin have one share.
+        assert!(shared.of_plugin("greedy").try_acquire(1).is_none());
+        assert!(shared.of_plugin("modest").try_acquire(2).is_none());
+        let modest = shared.of_plugin("modest").try_acquire(1).unwrap();
+        assert!(shared.of_plugin("third").try_acquire(1).is_none());
+        assert!(shared.of_plugin("backup").try_acquire(2).is_some());
+        drop(modest);
+        taken.pop();
+        assert!(shared.of_plugin("third").try_acquire(2).is_some());
+    }
+
+    #[test]
+    fn permits_are_added_and_released() {
+        let shared = SharedPermits::new(8, 0);
+        let plugin = shared.of_plugin("a");
+        let mut permits = plugin.try_acquire(2).unwrap();
+        permits.merge(plugin.try_acquire(4).unwrap());
+        assert!(plugin.try_acquire(1).is_none());
+        permits.release(5);
+        assert!(plugin.try_acquire(5).is_some());
+        assert!(plugin.try_acquire(6).is_none());
+    }
+}

@@ -1,0 +1,85 @@
+//! Objects that plugins store in projects' buckets. They are recorded like uploads by signed URL, so they count in
+//! their bucket and obey its maximum size. The caller stores the bytes.
+
+use std::time::Duration;
+
+use super::{
+    path::ObjectPath,
+    records::{self, NewUpload, ObjectContext, inspect_object},
+    state::StorageState,
+};
+use crate::error::{ApiError, ApiResult, Code};
+
+/// How long a record stays if the object is never stored.
+const RECORD_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// An object that a plugin is about to store.
+#[derive(Debug, Clone)]
+pub struct PluginObject {
+    pub project_id: String,
+    pub path: ObjectPath,
+    pub content_type: String,
+    pub plugin: String,
+    /// Maximum size of an object of the bucket, in bytes.
+    pub max_bytes: u64,
+}
+
+impl StorageState {
+    /// Returns the maximum size of an object in a bucket, in bytes.
+    ///
+    /// # Errors
+    /// 404 if the project has no such bucket.
+    pub async fn max_object_bytes(&self, project_id: &str, bucket: &str) -> ApiResult<u64> {
+        match self.bucket_settings.get(project_id, bucket).await? {
+            Some(settings) => Ok(settings.max_object_bytes.unsigned_abs()),
+            None => Err(no_bucket(bucket)),
+        }
+    }
+
+    /// Records an object right before it is stored, so that a sweep finds it if the caller is interrupted.
+    ///
+    /// # Errors
+    /// 404 if the bucket was deleted.
+    pub async fn begin_plugin_object(&self, object: &PluginObject) -> ApiResult<()> {
+        let uploaded_by = format!("plugin:{}", object.plugin);
+        let upload = NewUpload {
+            content_type: &object.content_type,
+            max_size: i64::try_from(object.max_bytes).unwrap_or(i64::MAX),
+            upload_id: None,
+            uploaded_by: &uploaded_by,
+            lifetime: RECORD_LIFETIME,
+        };
+        if records::record_upload(&self.platform, &object.project_id, &object.path, upload).await? {
+            return Ok(());
+        }
+        self.bucket_settings.invalidate(&object.project_id);
+        Err(no_bucket(object.path.bucket()))
+    }
+
+    /// Records the size of an object that was stored.
+    ///
+    /// # Errors
+    /// Fails if the store or the platform database is unavailable. A sweep then records the size later.
+    pub async fn finish_plugin_object(&self, object: &PluginObject) -> ApiResult<()> {
+        let store_bucket = format!("proj-{}", object.project_id);
+        let context = ObjectContext {
+            state: self,
+            project_id: &object.project_id,
+            store_bucket: &store_bucket,
+            path: &object.path,
+        };
+        inspect_object(context).await.map(drop)
+    }
+
+    /// Removes the record of an object that was deleted.
+    ///
+    /// # Errors
+    /// Fails if the platform database is unavailable.
+    pub async fn forget_object(&self, project_id: &str, path: &ObjectPath) -> ApiResult<()> {
+        Ok(records::delete_record(&self.platform, project_id, path).await?)
+    }
+}
+
+fn no_bucket(bucket: &str) -> ApiError {
+    ApiError::new(Code::NotFound, format!("The project has no bucket `{bucket}`. Create it first."))
+}
