@@ -15,7 +15,7 @@ tar xf cron_3.0pl1.orig.tar.gz
 cd cron-3.0pl1.orig
 tar xf ../cron_3.0pl1-162.debian.tar.xz
 grep -v '^#' debian/patches/series | while read -r patch; do patch -p1 -s <"debian/patches/$patch" >/dev/null; done
-# Its files in the temporary folder, and no jobs but a line of output.
+# Keep its files in the temporary folder. Instead of running a job, print a line.
 sed -i "s#\"/var/spool/cron\"#\"$work/run\"#; s#\"/etc/crontab\"#\"$work/run/crontab\"#
     s#\"/etc/cron.d\"#\"$work/run/cron.d\"#; s#PIDDIR\t_PATH_VARRUN#PIDDIR \"$work/run/\"#; s#\"/run/crond.reboot\"#\"$work/run/reboot\"#" pathnames.h
 cat >clock.h <<'END'

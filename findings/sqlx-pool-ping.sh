@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# sqlx 0.9.0: a pool sends a ping after each use of a connection, also with `test_before_acquire(false)`.
+# sqlx 0.9.0: a pool sends a ping after each use of a connection, even with `test_before_acquire(false)`.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -46,8 +46,8 @@ pub enum AuditResult {
     Denied,
     /// The change was attempted and failed.
     Failed,
-    /// The outcome was not recorded, because the server was stopped during the change or lost its database; or another
-    /// node is still making the change.
+    /// The outcome is not recorded: the server was stopped or lost its database during the change, or another node is
+    /// still making the change.
     Unknown,
 }
 

@@ -39,7 +39,7 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     /// When the key stops working. Null if it does not expire.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When the key was last used, exact to a minute. Null if it has never been used.
+    /// When the key was last used, accurate to a minute. Null if it has never been used.
     pub last_used_at: Option<DateTime<Utc>>,
     /// When the key was revoked. Null if it is not revoked.
     pub revoked_at: Option<DateTime<Utc>>,
@@ -71,7 +71,7 @@ pub struct CreatedApiKey {
     pub key: String,
 }
 
-/// A request to replace an API key by a new one.
+/// A request to replace an API key with a new one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -152,8 +152,8 @@ pub struct SignUpload {
     /// objects over 16 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_size: Option<i64>,
-    /// Number of part URLs in the response to `multipart`: those of the first parts. Sign others when they are needed,
-    /// with `multipart/parts`. The default is all parts.
+    /// Number of part URLs to return for `multipart`, starting with the first part. The default is all parts. Sign
+    /// further parts with `multipart/parts` when you need them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_count: Option<u32>,
 }
@@ -169,7 +169,7 @@ pub struct SignedUpload {
     pub upload_url: String,
     /// `PUT` or `POST`.
     pub method: String,
-    /// Headers that must be sent exactly as they are here. HTTP clients set `content-length` themselves.
+    /// Headers that must be sent exactly as given here. HTTP clients set `content-length` themselves.
     pub headers: BTreeMap<String, String>,
     /// Seconds until the URL expires.
     pub expires_in: u64,
@@ -217,7 +217,7 @@ pub struct SignParts {
 pub struct SignedParts {
     /// The parts, by number.
     pub parts: Vec<UploadPart>,
-    /// Seconds until the URLs expire, with the upload.
+    /// Seconds until the URLs and the upload expire.
     pub expires_in: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Measures how late the runs of a thousand jobs start that are due in the same second.
+//! Measures how late runs start when a thousand jobs are due in the same second.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ pub struct Lateness {
     pub per_second: f64,
 }
 
-/// Lateness by the component that the jobs run.
+/// Lateness for each component that the jobs run.
 pub struct Figures {
     /// A component that does nothing, to measure the scheduler alone.
     pub nothing: Lateness,

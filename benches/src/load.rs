@@ -127,7 +127,7 @@ async fn send_unpaced(
 ) -> Result<Vec<Duration>> {
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut buffer = Vec::with_capacity(1 << 16);
-    // Each connection starts at another request of the list.
+    // Each connection starts at a different request of the list.
     let mut next = number * 37;
     loop {
         let sent = Instant::now();

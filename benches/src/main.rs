@@ -112,9 +112,9 @@ async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, dur
 struct Case {
     name: &'static str,
     baseline_sql: &'static str,
-    /// Least acceptable share of the baseline's rate.
+    /// Minimum acceptable share of the baseline's rate.
     baseline_goal: f64,
-    /// Least acceptable multiple of the peer's rate.
+    /// Minimum acceptable multiple of the peer's rate.
     peer_goal: f64,
     atlashub: Vec<Request>,
     peer: Vec<Request>,

@@ -224,7 +224,7 @@ impl Platform {
     }
 
     /// Suspends the process that provides Postgres and the store, because it runs jobs too. It continues when the
-    /// returned value is dropped. Meanwhile Postgres works, but the store does not respond.
+    /// returned value is dropped. Until then, Postgres works, but the store does not respond.
     pub fn pause_provider(&self) -> Result<PausedProcess> {
         signal(self.provider.child.id(), "STOP")?;
         Ok(PausedProcess(self.provider.child.id()))

@@ -15,13 +15,13 @@ pub struct Row {
     pub name: &'static str,
     /// Requests per second of pgbench.
     pub baseline: f64,
-    /// Least acceptable share of `baseline`.
+    /// Minimum acceptable share of `baseline`.
     pub baseline_goal: f64,
     /// Requests per second of AtlasHub.
     pub atlashub: f64,
     /// Requests per second of PostgREST.
     pub peer: Option<f64>,
-    /// Least acceptable multiple of `peer`.
+    /// Minimum acceptable multiple of `peer`.
     pub peer_goal: f64,
     /// p50 and p99 at half of the rate `atlashub`.
     pub latency: (Duration, Duration),

@@ -1,7 +1,7 @@
 //! `${filename}` in the key of browser forms.
 //!
-//! `s3s` takes keys as they are. S3 replaces `${filename}` by the name of the uploaded file before it checks the form's
-//! policy, so the replacement happens here, in the body of the request, before `s3s` sees it.
+//! `s3s` uses keys unchanged. S3 replaces `${filename}` with the name of the uploaded file before it checks the
+//! form's policy, so the replacement happens here, in the body of the request, before `s3s` sees it.
 
 use std::io;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use s3s::Body;
 use s3s::dto::StreamingBlob;
 
 const PLACEHOLDER: &str = "${filename}";
-/// Most bytes before the file of a form. `s3s` rejects a form with more.
+/// Maximum number of bytes before the file of a form. `s3s` rejects a form with more.
 const MAX_HEAD_BYTES: usize = 512 * 1024;
 
 /// Returns the request with the placeholder replaced. A body that is not a well-formed form is left unchanged, for

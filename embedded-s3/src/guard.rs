@@ -10,7 +10,7 @@ use s3s::{Body, S3Error, S3Result, s3_error};
 /// request or have no effect.
 const ALLOWED_UNSIGNED_HEADERS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"];
 
-/// Rejects requests whose headers would extend what their signature permits.
+/// Rejects requests whose headers would permit more than their signature covers.
 ///
 /// `s3s` does not check whether the `x-amz-` headers of a presigned request were signed. The holder of a URL for one
 /// upload could otherwise add `x-amz-copy-source` and copy any object of any bucket. S3 rejects such requests too.
@@ -79,15 +79,15 @@ pub(crate) fn fix_response(response: &mut http::Response<Body>, resource: &str) 
     }
 }
 
-/// Returns 64 random bits, in the form in which S3 writes them.
+/// Returns 64 random bits in the notation of S3.
 fn new_request_id() -> String {
     let mut bytes = [0; 8];
-    // Without randomness, all requests have the same id.
+    // If no random bytes are available, the id is the same for all requests.
     let _ = getrandom::fill(&mut bytes);
     hex::encode_upper(bytes)
 }
 
-/// Adds resource and request id to an error document; returns `None` if `xml` is another document.
+/// Adds resource and request id to an error document; returns `None` if `xml` is not an error document.
 fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(xml).ok()?;
     let root = text.strip_prefix("<?xml").map_or(Some(text), |rest| rest.split_once("?>").map(|(_, root)| root))?;
@@ -100,10 +100,10 @@ fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8
     Some(format!("{content}{id}</Error>").into_bytes())
 }
 
-/// Replaces control characters by character references; returns `None` if there are none.
+/// Replaces control characters with character references; returns `None` if there are none.
 ///
-/// Keys may contain control characters. `s3s` writes them into XML as they are, which makes a whole listing
-/// unparsable. S3 writes references, which common clients accept.
+/// Keys may contain control characters. `s3s` writes them into XML unchanged, which makes a whole listing unparsable.
+/// S3 writes references, which common clients accept.
 fn escape_control_characters(xml: &[u8]) -> Option<Vec<u8>> {
     if !xml.iter().any(|byte| *byte < b' ') {
         return None;

@@ -1,9 +1,9 @@
 //! Conditional and partial reads that `s3s` rejects, although HTTP says otherwise (RFC 9110, sections 13 and 14).
 //!
-//! `s3s` answers 400 to a list of ETags in `If-Match` and `If-None-Match`, and to a `Range` that it can't parse or that
-//! has several ranges. Such headers may be signed, so they can't be changed before `s3s` has checked the signature. A
-//! request with one of them is therefore processed twice: as it is, until it is known to be authentic, and then without
-//! the headers and without a signature.
+//! `s3s` returns 400 for a list of ETags in `If-Match` and `If-None-Match`, and for a `Range` that it can't parse or
+//! that has several ranges. Such headers may be signed, so they can't be changed before `s3s` has checked the
+//! signature. A request with one of them is therefore processed twice: as it is, until it is known to be authentic, and
+//! then without the headers and without a signature.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,7 +79,7 @@ pub(crate) fn without_rejected_headers<B>(request: &Request<B>) -> Option<Reques
     Some(rewritten)
 }
 
-/// Returns the ETags of a header that has more than one. Elements that are no ETags match nothing.
+/// Returns the ETags of a header that has more than one. Elements that are not ETags match nothing.
 fn etag_list(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<ETagCondition>> {
     let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     let text = values.join(",");

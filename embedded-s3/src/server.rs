@@ -27,16 +27,16 @@ use crate::ops::Operations;
 use crate::store::Store;
 use crate::{form, guard};
 
-/// Largest file in a form upload. The whole form is held in memory while it is checked.
+/// Maximum size of a file in a form upload. The whole form is held in memory while it is checked.
 const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_FORM_FIELD_BYTES: usize = 256 * 1024;
-/// Largest XML body. A request to delete 1000 keys of 1024 bytes each, escaped, fits.
+/// Maximum size of an XML body. A request to delete 1000 keys of 1024 bytes each, escaped, fits.
 const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
-/// How far the clock of the signer may be off. Machines without a clock battery can be off by minutes.
+/// Maximum error of the signer's clock. Machines without a clock battery can be off by minutes.
 const MAX_CLOCK_SKEW_SECONDS: u32 = 3600;
 /// Time within which the head of a request must arrive. It also closes idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Open connections; further ones are closed. Every connection takes a file of the process.
+/// Maximum number of open connections; further ones are closed. Every connection uses a file of the process.
 const MAX_CONNECTIONS: usize = 256;
 /// Time that open requests have to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,8 +46,8 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
 /// It supports path-style addresses over HTTP/1.1 without TLS, and is meant for loopback or for use behind a proxy.
-/// Every request must be signed (version 4) with the key pair of `config`; others are answered with 403. CORS
-/// preflights are answered for any origin.
+/// Every request must be signed (version 4) with the key pair of `config`; others get 403. CORS preflights succeed for
+/// any origin.
 ///
 /// # Errors
 /// Fails if `config.root` is not the folder of `store`. Connections that fail are logged and don't end the server.
@@ -111,7 +111,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// What a service does about signatures.
+/// How a service handles signatures.
 #[derive(Clone, Copy)]
 enum Signatures {
     Required,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// Returns `$XDG_CACHE_HOME/atlashub`, or the equivalent of the system.
+/// Returns `$XDG_CACHE_HOME/atlashub`, or the system's equivalent.
 pub(crate) fn folder() -> Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = variable("XDG_CACHE_HOME")

@@ -8,7 +8,7 @@ use crate::{
     setup::{self, Tool},
 };
 
-/// Builds the server and replaces this process by it, so that Ctrl-C and `kill` reach it directly.
+/// Builds the server and replaces this process with it, so that Ctrl-C and `kill` reach it directly.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer])?;
     first_party::ensure()?;

@@ -49,7 +49,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
-/// Replaces this process by a command, so that signals reach it directly and its exit code is passed on.
+/// Replaces this process with a command, so that signals reach it directly and its exit code is passed on.
 #[cfg(unix)]
 pub(crate) fn exec(command: &mut Command) -> Result<()> {
     use std::os::unix::process::CommandExt;

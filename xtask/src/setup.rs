@@ -139,7 +139,7 @@ impl PackageManager {
     }
 }
 
-/// Ensures that all tools are installed that any command needs.
+/// Ensures that all tools that any command needs are installed.
 pub(crate) fn ensure_all() -> Result<()> {
     ensure(ALL_TOOLS)?;
     ensure_test_tools()?;
@@ -147,7 +147,7 @@ pub(crate) fn ensure_all() -> Result<()> {
     Ok(())
 }
 
-/// Ensures that the programs are installed that tests use and that are not packages of the system.
+/// Ensures that the programs that tests use, and that are not packages of the system, are installed.
 pub(crate) fn ensure_test_tools() -> Result<()> {
     install_node_modules("docs/examples")?;
     install_node_modules("host/tests/clients")?;

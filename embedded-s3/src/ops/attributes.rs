@@ -7,11 +7,11 @@ use time::OffsetDateTime;
 
 use crate::store::{Attributes, Etag, StoredChecksum, system_time};
 
-/// Most bytes of user metadata, names and values together, as in S3.
+/// Maximum size of user metadata in bytes, names and values together, as in S3.
 const MAX_USER_METADATA_BYTES: usize = 2 * 1024;
-/// Most bytes of each other header.
+/// Maximum size of each other header in bytes.
 const MAX_HEADER_BYTES: usize = 2 * 1024;
-/// Most bytes of a key in UTF-8, as in S3.
+/// Maximum size of a key in bytes of UTF-8, as in S3.
 const MAX_KEY_BYTES: usize = 1024;
 
 /// Attributes of a request, not validated yet.
@@ -25,7 +25,7 @@ pub(super) struct RequestAttributes {
     pub metadata: Option<Metadata>,
 }
 
-/// Takes the attributes out of any input type of `s3s` that has these fields.
+/// Takes the attributes from any input type of `s3s` that has these fields.
 macro_rules! request_attributes {
     ($input:expr) => {
         $crate::ops::attributes::RequestAttributes {

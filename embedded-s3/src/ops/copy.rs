@@ -31,7 +31,7 @@ pub(super) async fn copy_object(
     let has_other_checksum = input.checksum_algorithm.as_ref().is_some_and(|algorithm| {
         source.checksum.as_ref().is_none_or(|checksum| checksum.algorithm.name() != algorithm.as_str())
     });
-    reject_features(&[(has_other_checksum, "copies with another checksum than that of the source")])?;
+    reject_features(&[(has_other_checksum, "copies with a checksum that differs from that of the source")])?;
     let replaces_metadata = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
         None | Some(MetadataDirective::COPY) => false,
         Some(MetadataDirective::REPLACE) => true,

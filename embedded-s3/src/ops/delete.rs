@@ -9,7 +9,7 @@ use super::attributes::reject_version;
 use super::conditions::write_conditions;
 use crate::store;
 
-/// Most keys in one request, as in S3.
+/// Maximum number of keys in one request, as in S3.
 const MAX_KEYS: usize = 1000;
 
 pub(super) async fn delete_object(

@@ -93,7 +93,7 @@ fn requested_checksum<'object>(
     object.checksum.as_deref().filter(|_| is_requested && is_whole)
 }
 
-/// Returns size, ETag, checksum and number of parts of an object, as far as the client asks for them.
+/// Returns those of size, ETag, checksum and number of parts that the client asks for.
 pub(super) async fn get_object_attributes(
     operations: &Operations,
     request: S3Request<GetObjectAttributesInput>,

@@ -11,7 +11,7 @@ use super::Operations;
 use super::attributes::{checksum_type, to_etag, to_i64, to_timestamp};
 use crate::store::{self, Page, Position, common_prefix};
 
-/// Largest page size, as in S3.
+/// Maximum page size, as in S3.
 const MAX_PAGE_SIZE: i32 = 1000;
 
 pub(super) async fn list_objects_v2(
@@ -93,7 +93,7 @@ pub(super) fn marker_position(marker: &str, prefix: &str, delimiter: Option<&str
     if group == Some(marker) { Position::AfterPrefix(marker.to_owned()) } else { Position::AfterKey(marker.to_owned()) }
 }
 
-/// Encodes a position as a continuation token. Base64 keeps it safe in URLs and XML whatever the key.
+/// Encodes a position as a continuation token. With base64, any key is safe in URLs and XML.
 fn encode_token(position: &Position) -> String {
     let text = match position {
         Position::AfterKey(key) => format!("k{key}"),

@@ -1,12 +1,12 @@
-//! The S3 operations, translated to calls of the store. This file lists the supported ones; `s3s` answers all others
-//! with 501.
+//! The S3 operations, translated to calls of the store. This file lists the supported ones; `s3s` returns 501 for all
+//! others.
 //!
 //! Modules: [`bucket`], [`put`], [`get`], [`copy`], [`delete`], [`list`], [`list_versions`], [`multipart`] and
 //! [`multipart_list`] hold the handlers; [`attributes`] (stored headers), [`conditions`] (preconditions) and
 //! [`error`] (error mapping) are shared.
 //!
-//! The handlers import [`Operations`] from here, and the table below names them: a list of handlers and its state, like
-//! a router, is the one import circle of this crate.
+//! The handlers import [`Operations`] from here, and the table below names the handlers, as in a router. This is the
+//! only circular import of this crate.
 
 mod attributes;
 mod bucket;
@@ -26,7 +26,7 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::store::Store;
 
-/// State of all handlers; implements the trait [`S3`] of `s3s`.
+/// State of all handlers. Implements the trait [`S3`] of `s3s`.
 #[derive(Debug)]
 pub(crate) struct Operations {
     pub store: Store,

@@ -14,7 +14,7 @@ use super::conditions::write_conditions;
 use super::put::body_expectations;
 use crate::store::{self, Algorithm, CompletedPart, Coverage, DeclaredObject, StoreError, UploadChecksum};
 
-/// Largest part number, as in S3.
+/// Maximum part number, as in S3.
 const MAX_PART_NUMBER: i32 = 10_000;
 
 pub(super) async fn create_multipart_upload(

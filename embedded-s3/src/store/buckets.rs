@@ -57,7 +57,7 @@ pub(crate) async fn set_bucket_cors(
 }
 
 fn create(shared: &Shared, name: String) -> Result<(), StoreError> {
-    // Buckets are rarely created, so holding this lock meanwhile is fine; it keeps the map from changing.
+    // The lock keeps the map from changing. Holding it here is fine, because buckets are rarely created.
     let mut buckets = shared.buckets.write();
     if buckets.contains_key(&name) {
         return Err(StoreError::BucketExists);

@@ -21,7 +21,7 @@ pub(crate) enum Algorithm {
     Sha256,
 }
 
-/// What a checksum of an object that was uploaded in parts covers.
+/// Data that the checksum of an object in parts covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Coverage {
     /// The bytes of the object.

@@ -208,7 +208,7 @@ impl Deletion {
     fn finish(self) -> Result<(), StoreError> {
         for dir in &self.dirs {
             match sync_dir(dir) {
-                // The bucket was deleted meanwhile, which was itself made durable.
+                // The bucket was deleted in the meantime, and that deletion was made durable.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 result => result?,
             }

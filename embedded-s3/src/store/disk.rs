@@ -62,7 +62,7 @@ pub(super) struct Disk {
     root: PathBuf,
     /// Sends blobs to the thread that deletes them.
     discarded: mpsc::Sender<BlobId>,
-    /// Open for its lock, which the operating system releases when the process dies.
+    /// Kept open for its lock, which the operating system releases when the process dies.
     lock: File,
 }
 
@@ -75,7 +75,7 @@ impl Drop for Disk {
 }
 
 impl Disk {
-    /// Creates what is missing in the folder and locks it. Blocks.
+    /// Creates missing files and folders in the storage folder, and locks it. Blocks.
     pub(super) fn open(root: &Path) -> Result<Self, OpenError> {
         let at_root = |source| OpenError::Io { path: root.to_owned(), source };
         private_dir_builder().recursive(true).create(root).map_err(at_root)?;

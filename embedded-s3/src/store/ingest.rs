@@ -21,9 +21,9 @@ use super::state::Store;
 
 /// Bytes collected before they are written to disk.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Longest pause between two chunks of a body.
+/// Maximum pause between two chunks of a body.
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
-/// Largest body of one request, as in S3.
+/// Maximum size of a request body, as in S3.
 const MAX_BODY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Length and digests that the client declared for the body.

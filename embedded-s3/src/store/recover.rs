@@ -1,4 +1,4 @@
-//! Opens a storage folder: reads the index from the metadata files, and removes what unfinished requests left behind.
+//! Opens a storage folder: reads the index from the metadata files, and removes leftovers of unfinished requests.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -23,7 +23,7 @@ use super::uploads;
 impl Store {
     /// Opens the folder `root`, creating it if it is missing, and reads its index.
     ///
-    /// Locks the folder, removes what unfinished requests left behind, and moves metadata that cannot be read to
+    /// Locks the folder, removes leftovers of unfinished requests, and moves metadata that cannot be read to
     /// `quarantine/`. As long as `quarantine/` is not empty, unreferenced bytes are kept, because they may belong to a
     /// file in it.
     ///

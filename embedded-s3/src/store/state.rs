@@ -78,7 +78,7 @@ impl Bucket {
         self.objects.read().get(key).cloned()
     }
 
-    /// Calls `read` with the index. Writers are blocked meanwhile, so keep it short.
+    /// Calls `read` with the index. Writers are blocked during the call, so keep it short.
     pub(crate) fn with_objects<T>(&self, read: impl FnOnce(&BTreeMap<String, Arc<Object>>) -> T) -> T {
         read(&self.objects.read())
     }

@@ -18,7 +18,7 @@ use super::state::{Bucket, Part, Shared, Store, Upload};
 
 /// Name of the file in an upload's folder that describes the upload.
 pub(super) const RECORD: &str = "upload.json";
-/// Smallest size of a part that is not the last one, as in S3.
+/// Minimum size of every part except the last one, as in S3.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// A part in a listing.
@@ -91,7 +91,7 @@ pub(crate) async fn put_part(
     store.run_blocking(move |shared| commit_part(shared, &upload, number, ingested)).await
 }
 
-/// What the client declares about the object that it completes.
+/// Properties that the client declares for the object that it completes.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredObject {
     pub size: Option<u64>,

@@ -5,7 +5,7 @@ use crate::support::{TestServer, http};
 const ORIGIN: &str = "https://app.example";
 
 #[tokio::test]
-async fn preflight_is_answered_for_any_origin() {
+async fn preflight_succeeds_for_any_origin() {
     let server = TestServer::start().await;
     for method in ["GET", "PUT", "POST", "HEAD", "DELETE"] {
         let preflight = http()

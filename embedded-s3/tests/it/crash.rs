@@ -57,7 +57,7 @@ async fn start_child(root: &Path) -> (Child, Client) {
 #[derive(Clone, Debug)]
 struct Expected {
     acknowledged: Option<u64>,
-    /// A write that was sent but not answered.
+    /// A write that was sent but not acknowledged.
     pending: Option<Option<u64>>,
 }
 

@@ -19,7 +19,7 @@ async fn interrupted_upload_changes_nothing() {
         connection.write_all(head.as_bytes()).await.unwrap();
         connection.write_all(&bytes(1, sent)).await.unwrap();
         connection.shutdown().await.unwrap();
-        // The server answers or closes the connection once it notices, so this waits for it.
+        // The server responds or closes the connection once it notices. Wait for that.
         let mut response = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut connection, &mut response).await.unwrap();
         assert!(!response.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&response));

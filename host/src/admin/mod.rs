@@ -1,6 +1,6 @@
 //! The admin surface: authentication of the owner, the audit log, system information.
 //!
-//! - `identity`: who calls: Cloudflare Access, the development token, sessions.
+//! - `identity`: authenticates the caller by Cloudflare Access, the development token or a session.
 //! - `audit`: records every change, and lists the records.
 //! - `system`: version, configuration facts and migrations.
 //!

@@ -10,17 +10,18 @@ use crate::{
     storage,
 };
 
-/// Time that runs get to finish when the process stops.
+/// Time that runs have to finish when the process stops.
 const RUN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const PROJECT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const VERIFICATION_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const STORAGE_SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 const BACKUP_SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Notifies the owner of ended runs, and deletes or keeps a project that waited for the run.
+/// Notifies the owner of ended runs. If a project was waiting for the run as its final backup, deletes or keeps the
+/// project.
 struct RunEndObserver {
     notices: RunNotices,
-    // Not the whole app: it owns the scheduler, which owns this.
+    // Not the whole `App`: it owns the scheduler, which owns this observer.
     backups: BackupsState,
     projects: ProjectsState,
 }

@@ -32,7 +32,7 @@ use crate::{
 
 /// Connections of the platform database's pool.
 const PLATFORM_CONNECTIONS: u32 = 9;
-/// Rows of this size can be received whatever the limit on responses: a project's schema is read as one row.
+/// Rows of this size can be received even if the limit on responses is lower: a project's schema is read as one row.
 const MIN_MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Creates the state of every slice, lowest floor first.
@@ -73,7 +73,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
 
     let restorer = Restorer::new(&services.database_url, services.postgres_programs.clone())?;
     let catalogue = Catalogue::new(platform.clone(), store.clone(), restorer.clone());
-    // Everything that calls of plugins use has connections of its own, so that no plugin can keep the platform's.
+    // Calls of plugins use separate connections, so that plugins cannot use up the platform's.
     let connections = config.plugins.connections;
     let plugin_platform = db::platform::connect_for_plugins(services.database_url.expose(), connections)?;
     let credentials =

@@ -26,7 +26,8 @@ impl RunObserver for RunNotices {
     }
 }
 
-/// Returns the notifications for an ended run. A backup that succeeds again makes two: channels filter by event.
+/// Returns the notifications for an ended run. A backup that succeeds after a failure causes two notifications, because
+/// channels filter by event.
 fn notices(ended: &RunEnded) -> Vec<Notification> {
     use NotificationEvent::{BackupDone, BackupFailed, RunFailed, RunRecovered};
     let subject = match &ended.job_name {

@@ -1,7 +1,8 @@
 //! Deletes projects after their final backup.
 //!
 //! The project's row stores the id of the backup's run. When the run has ended, the node that saw the end deletes the
-//! project, or else the sweep of any node does. Both may try at the same time: the project's lock admits one.
+//! project. If that node crashed, the sweep of any node does. Both may try at the same time; the project's lock lets
+//! only one proceed.
 
 use api_types::{AuditResult, RunStatus};
 use serde_json::json;
@@ -14,7 +15,7 @@ use crate::{
     projects::{self, ProjectsState},
 };
 
-/// What to do with a project that waits for its final backup.
+/// Decision about a project that waits for its final backup.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
     Wait,

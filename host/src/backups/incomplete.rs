@@ -1,5 +1,5 @@
-//! Removes incomplete backups: a dump without a manifest, left by a run that died, and a manifest without a dump. They
-//! are in no list.
+//! Removes incomplete backups: a dump without a manifest, left by a run that was killed, and a manifest without a dump.
+//! Incomplete backups are not listed.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -36,8 +36,8 @@ pub async fn remove_incomplete(platform: &PgPool, store: &ObjectStore) -> ApiRes
 
 /// Removes incomplete backups below `prefix` that were last modified before `before`.
 ///
-/// Keeps objects of the catalogue and of running runs: for a store, the age of a large object may start with its
-/// upload.
+/// Keeps objects of the catalogue and of active runs, because some stores count the age of a large object from the
+/// start of its upload.
 pub async fn remove_incomplete_below(
     platform: &PgPool,
     store: &ObjectStore,

@@ -80,7 +80,7 @@ pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Returns the key of a manifest's dump, or None if the key is not a manifest's.
+/// Returns the key of a manifest's dump, or `None` if the key is not a manifest's.
 pub(super) fn object_key_of(manifest_key: &str) -> Option<String> {
     let stem = manifest_key.strip_prefix(PREFIX).and(manifest_key.strip_suffix(MANIFEST_EXTENSION))?;
     Some(format!("{stem}{DUMP_EXTENSION}"))

@@ -114,7 +114,7 @@ async fn title(platform: &PgPool, target: &DatabaseName) -> Result<Option<String
         .map_err(database_error)
 }
 
-/// Returns None for a row with an invalid target, which a constraint of the table prevents.
+/// Returns `None` for a row with an invalid target, which a constraint of the table prevents.
 fn entry(row: BackupRow) -> Option<CatalogueEntry> {
     Some(CatalogueEntry {
         id: row.id,

@@ -75,7 +75,7 @@ pub(super) async fn backups(
     .await
 }
 
-/// Returns the backups that are not missing, newest first. With a target, leaves out those whose last verification
+/// Returns the backups that are not missing, newest first. With a target, excludes backups whose last verification
 /// failed: they must not count as backups of the target.
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
@@ -106,7 +106,7 @@ pub(super) async fn catalogue_keys(pool: &PgPool) -> Result<Vec<CatalogueKeys>> 
     sqlx::query_as("SELECT id, object_key, manifest_key, state FROM backups").fetch_all(pool).await
 }
 
-/// Inserts an entry. If it exists already, only sets its run and title where they are missing.
+/// Inserts an entry. If it already exists, only sets its run and title where they are missing.
 pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id)
@@ -158,7 +158,7 @@ pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Resu
 
 /// Records why the verification of a backup failed. Returns false if the entry doesn't exist.
 pub(super) async fn mark_failed(db: &mut sqlx::PgConnection, id: Uuid, failure: &str) -> Result<bool> {
-    // Versions that don't know `failed_at` show the backup as ready, no longer as verified.
+    // Older versions, which don't know `failed_at`, then show the backup as ready instead of verified.
     let result = sqlx::query(
         "UPDATE backups SET failed_at = now(), failure = $2,
              state = CASE state WHEN 'verified' THEN 'ready' ELSE state END
@@ -184,7 +184,7 @@ pub(super) struct WaitingDeletion {
     pub id: String,
     pub name: String,
     pub run: Uuid,
-    /// The run's status. None if the run was removed from the history.
+    /// The run's status. `None` if the run was removed from the history.
     pub status: Option<RunStatus>,
     pub error_text: Option<String>,
     /// Whether the run's backup is in the catalogue and not missing.

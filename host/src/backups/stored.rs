@@ -6,7 +6,7 @@ use super::manifest::{BackupManifest, PREFIX, object_key_of};
 use crate::object_store::{ObjectStore, PLATFORM_BUCKET, StoreResult};
 
 const PAGE_SIZE: i32 = 1000;
-/// Generous, because a manifest lists every table of a database.
+/// Maximum size of a manifest, which lists every table of a database.
 const MAX_MANIFEST_BYTES: usize = 16 << 20;
 /// Maximum number of manifests that are read at the same time.
 const MAX_PARALLEL_READS: usize = 8;
@@ -53,7 +53,7 @@ pub(super) fn complete_manifests(objects: &BTreeMap<String, i64>) -> Vec<String>
         .collect()
 }
 
-/// Reads manifests. Skips invalid manifests, which are logged, and manifests that were removed meanwhile.
+/// Reads manifests. Skips invalid manifests, which are logged, and manifests that were removed in the meantime.
 pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> StoreResult<Vec<StoredBackup>> {
     let read: Vec<StoreResult<Option<StoredBackup>>> =
         stream::iter(keys).map(|key| read_manifest(store, key)).buffer_unordered(MAX_PARALLEL_READS).collect().await;
@@ -61,7 +61,7 @@ pub(super) async fn read_manifests(store: &ObjectStore, keys: Vec<String>) -> St
     Ok(read?.into_iter().flatten().collect())
 }
 
-/// Returns None if the manifest is missing or invalid.
+/// Returns `None` if the manifest is missing or invalid.
 pub(super) async fn read_manifest(store: &ObjectStore, manifest_key: String) -> StoreResult<Option<StoredBackup>> {
     let Some(object_key) = object_key_of(&manifest_key) else { return Ok(None) };
     let text = match store.get_small(PLATFORM_BUCKET, &manifest_key, MAX_MANIFEST_BYTES).await {

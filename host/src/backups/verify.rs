@@ -33,7 +33,7 @@ use crate::{
     secrets,
 };
 
-/// Maximum number of tables named in the reason of a failure.
+/// Maximum number of tables named in the reason for a failure.
 const MAX_NAMED_TABLES: usize = 10;
 const PLUGIN: &str = "backup";
 const JOB: &str = "verify";
@@ -64,8 +64,8 @@ pub async fn verify_stored(
     let archive = Archive { bytes: &mut bytes, dump_version: manifest.dump_version.as_deref() };
     let restored = restorer.restore(run, &secrets::random_password(), archive).await;
     drop(bytes);
-    // The digest is checked first, because a changed dump may fail in any way. After other errors the dump was not read
-    // to its end.
+    // The digest is checked first, because a changed dump may fail in any way. After any other error the digest is
+    // incomplete, because the dump was not read to its end.
     if matches!(restored, Ok(_) | Err(RestoreError::Failed(_))) {
         let found = hex::encode(digest.finalize());
         if found != manifest.sha256 {
@@ -86,8 +86,8 @@ pub async fn verify_stored(
     })
 }
 
-/// Records the outcome of a verification in the catalogue, and who verified. Does nothing if the catalogue doesn't
-/// contain the backup, or if the outcome says nothing about it.
+/// Records the outcome of a verification in the catalogue, and `actor` in the audit log. Does nothing if the catalogue
+/// doesn't contain the backup, or if the outcome does not show whether the backup is good.
 pub async fn record_outcome(
     database_url: &str,
     id: Uuid,
@@ -107,8 +107,8 @@ pub async fn record_outcome(
     connection.close().await
 }
 
-/// Returns whether the backup can be restored, or `Err` with the reason why not. Returns `None` if the verification
-/// could not decide.
+/// Returns `Some(Ok)` if the backup can be restored, `Some(Err)` with the reason if it can't, and `None` if the
+/// verification could not check it.
 fn judge(outcome: &Result<BackupVerification, CatalogueError>) -> Option<Result<(), String>> {
     match outcome {
         Ok(verification) if verification.differences.is_empty() => Some(Ok(())),
@@ -138,14 +138,14 @@ async fn mark(
     }
 }
 
-/// Number of rows of a table: from the manifest, and as counted.
+/// Number of rows of a table, in the manifest and in the restored database.
 #[derive(Default)]
 struct Rows {
     expected: Option<u64>,
     found: Option<u64>,
 }
 
-/// Returns the tables that are missing, unexpected, or have another number of rows than expected.
+/// Returns the tables that are missing, are unexpected, or have a different number of rows than expected.
 fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) -> Vec<TableDifference> {
     let mut tables: BTreeMap<(&str, &str), Rows> = BTreeMap::new();
     for table in expected {
@@ -200,7 +200,7 @@ async fn verify_row(
         return unverified("its manifest is missing in the object store or invalid");
     };
     if (&backup.manifest.sha256, &backup.manifest.target) != (&row.sha256, &row.target) {
-        return unverified("its manifest describes another dump than the catalogue");
+        return unverified("its manifest describes a different dump than the catalogue does");
     }
     let (store, restorer) = (catalogue.store.clone(), catalogue.restorer.clone());
     // In its own task, so that hashing doesn't count as the plugin's CPU time. Aborted when the call is dropped.
@@ -221,8 +221,8 @@ async fn verify_row(
 }
 
 impl Catalogue {
-    /// Removes scratch databases and roles that a killed process left behind, except those of running runs. Returns
-    /// the removed names.
+    /// Removes scratch databases and roles that a killed process left behind, except those of active runs. Returns the
+    /// removed names.
     pub async fn remove_leftover_scratch_databases(&self) -> Result<Vec<ScratchName>, sqlx::Error> {
         let mut removed = Vec::new();
         for name in self.restorer.list_leftovers().await? {

@@ -18,7 +18,7 @@ impl Banner<'_> {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "AtlasHub {} is ready.\n\n  Dashboard    http://{}/#code={}\n               (the address signs in once)\n  \
+            "AtlasHub {} is ready.\n\n  Dashboard    http://{}/#code={}\n               (use it once to sign in)\n  \
              Public API   {}\n  Data         {}\n",
             env!("CARGO_PKG_VERSION"),
             self.admin,

@@ -28,8 +28,8 @@ enum KeysCommand {
     ///
     /// First restart every node with the new key in PLATFORM_MASTER_KEY and the old key in
     /// PLATFORM_MASTER_KEY_PREVIOUS. Then run this command with the same two variables. Then remove
-    /// PLATFORM_MASTER_KEY_PREVIOUS from every node. Nodes keep running meanwhile. The command can be interrupted and
-    /// run again.
+    /// PLATFORM_MASTER_KEY_PREVIOUS from every node. Nodes keep running during the rotation. The command can be
+    /// interrupted and run again.
     RotateMaster,
 }
 

@@ -12,8 +12,8 @@ const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Apply pending migrations to the platform database
 ///
-/// `serve` does this at every start. The command can be repeated, and run while nodes run: a lock lets one process
-/// migrate at a time.
+/// `serve` does this at every start. The command can be repeated, and can run while nodes are running: a lock lets only
+/// one process migrate at a time.
 #[derive(Debug, clap::Args)]
 pub(super) struct MigrateArguments {
     /// Only list every migration with its state: pending, applied, changed or unknown

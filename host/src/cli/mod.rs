@@ -67,7 +67,7 @@ enum Command {
 pub fn run() -> ExitCode {
     disable_huge_pages();
     let command = match Arguments::parse().command {
-        // Replaces this process by another program, so it runs before anything else is set up.
+        // Replaces this process with another program, so it runs before anything else is set up.
         Command::RunPostgres(arguments) => return run_postgres::run(arguments),
         // Needs no runtime.
         Command::CompilePlugin => return plugin_compiler::compile_stdin(),

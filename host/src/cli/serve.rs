@@ -30,9 +30,10 @@ use crate::{
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time to drain requests at shutdown, in addition to the request timeout.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
-/// Time at most for bodies that are still arriving.
+/// Maximum time for bodies that are still arriving.
 const MAX_BODY_DRAIN: Duration = Duration::from_secs(5);
-/// Files for everything but clients, projects' databases and jobs: the platform database, the store, plugins, logs.
+/// Open files for everything except clients, projects' databases and jobs: the platform database, the store, plugins,
+/// logs.
 const RESERVED_FILES: usize = 128;
 /// Files for the connections of the embedded store.
 const EMBEDDED_STORE_FILES: usize = 256;
@@ -102,7 +103,7 @@ async fn bind(mut config: Config) -> Result<(Config, Surfaces), CommandError> {
 }
 
 struct Surfaces {
-    /// None in a process that only runs jobs.
+    /// `None` in a process that only runs jobs.
     public: Option<Surface>,
     admin: Surface,
 }
@@ -154,7 +155,7 @@ async fn serve(
         }
     });
     listen::serve(served, stop, drain).await;
-    // Has run since the shutdown signal, concurrently with draining requests.
+    // Started at the shutdown signal, and runs while requests are drained.
     drop(stopping_jobs.await);
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
     app.platform().close().await;

@@ -91,7 +91,7 @@ impl RunningStore {
     }
 }
 
-/// Returns the external services, or None in embedded mode.
+/// Returns the external services, or `None` in embedded mode.
 pub(super) fn external(config: &Config) -> Result<Option<Services>, ConfigError> {
     let (DatabaseConfig::Url(database_url), StorageConfig::External(storage)) = (&config.database, &config.storage)
     else {

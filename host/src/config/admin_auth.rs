@@ -9,7 +9,7 @@ const MIN_DEV_TOKEN_LENGTH: usize = 16;
 pub struct AdminAuthConfig {
     pub dev_token: Option<Secret>,
     pub access: Option<AccessConfig>,
-    /// Host names besides loopback, lowercase, without a port.
+    /// Allowed host names in addition to loopback, lowercase, without a port.
     pub hosts: Vec<String>,
     pub metrics_token: Option<Secret>,
     pub listen: SocketAddr,
@@ -22,7 +22,7 @@ pub struct AccessConfig {
     pub team_url: String,
     /// The `aud` that assertions must have.
     pub audience: String,
-    /// Lowercase addresses. If empty, everybody whom Access lets through is accepted.
+    /// Lowercase addresses. If empty, everyone that Access lets in is accepted.
     pub owner_emails: Vec<String>,
 }
 

@@ -42,7 +42,7 @@ impl WebScheme {
     }
 }
 
-/// What the entries that match a target permit.
+/// Permissions of the entries that match a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostPermit {
     /// Whether the target may have a private address.
@@ -77,7 +77,7 @@ impl AllowedHosts {
         })
     }
 
-    /// Returns what is permitted for a target, or `None` if no entry matches.
+    /// Returns the permissions for a target, or `None` if no entry matches.
     pub fn permit(&self, scheme: WebScheme, host: &Host<String>, port: u16) -> Option<HostPermit> {
         let matching = self.entries.iter().filter(|entry| {
             entry.scheme.is_none_or(|wanted| wanted == scheme)

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Vars};
 
-/// Minimum number of connections of a listener, however few files the process may open.
+/// Minimum number of connections of a listener, even if the process may open fewer files.
 const MIN_CONNECTIONS: usize = 8;
 
 /// Limits on the connections of both listeners.
@@ -16,9 +16,9 @@ pub struct ConnectionsConfig {
     pub head_timeout: Duration,
     /// Time between two requests.
     pub idle_timeout: Duration,
-    /// Time for which a client may read nothing of a response that waits for it.
+    /// Maximum time in which a client reads nothing of its response.
     pub write_timeout: Duration,
-    /// Lowest average rate of request bodies, and of responses that wait for the client.
+    /// Minimum average rate of request bodies, and of responses that wait for the client.
     pub min_bytes_per_second: u64,
 }
 
@@ -38,7 +38,7 @@ impl ConnectionsConfig {
     /// Lowers the limits so that both listeners together stay below the number of files that the process may open.
     /// `reserved` files are for everything else: databases, the object store, plugins.
     ///
-    /// Each listener has its own part, so a full public listener takes nothing from the admin listener.
+    /// Each listener has its own part, so a full public listener does not affect the admin listener.
     pub fn fit(&mut self, open_files: u64, reserved: usize) {
         let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
         let available = open_files - reserved.min(open_files / 2);

@@ -56,7 +56,7 @@ impl LimitsConfig {
             as usize)
             .max(response_bytes.saturating_mul(4));
         let body_bytes = vars.number("ATLASHUB_BODY_LIMIT_BYTES", 1024..=1 << 30)? as usize;
-        // Whatever the limit on one body, a few of them fit.
+        // A few bodies of the maximum size must fit.
         let body_bytes_in_flight = (vars.number("ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT", 1024..=1 << 40)? as usize)
             .max(body_bytes.saturating_mul(4));
         let concurrent_requests = vars.number("ATLASHUB_MAX_CONCURRENT_REQUESTS", 1..=100_000)?;

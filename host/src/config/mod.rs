@@ -58,7 +58,7 @@ pub struct Config {
     pub sql_create_extension: bool,
     /// Hosts that outgoing requests may go to.
     pub http_allowed_hosts: AllowedHosts,
-    /// Certificate authorities that outgoing requests and mail trust besides the public ones.
+    /// Certificate authorities that outgoing requests and mail trust in addition to the public ones.
     pub trusted_certificates: TrustedCertificates,
     /// Free space of the data folder's disk, in percent, below which a notification is sent. 0 for never.
     pub disk_low_percent: u8,
@@ -93,7 +93,7 @@ impl std::str::FromStr for Environment {
     }
 }
 
-/// The text is no [`Environment`].
+/// The text is not an [`Environment`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownEnvironment;
 

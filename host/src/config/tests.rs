@@ -31,7 +31,7 @@ fn without_variables_the_embedded_defaults_apply() {
 
 #[test]
 fn defaults_in_the_code_equal_those_in_the_table() {
-    // Formulas in `<…>`, and `json` as the format of production's log, are no values.
+    // Formulas in `<…>`, and `json` as the log format in production, are not values.
     let explicit: Vec<_> = VARIABLES
         .iter()
         .filter(|variable| !variable.default.is_empty() && !variable.default.contains('<'))

@@ -10,15 +10,15 @@ use super::{ConfigError, Vars};
 const VARIABLE: &str = "ATLASHUB_CA_FILE";
 const REMEDY: &str = "set it to a file with the authority's certificate in PEM, or remove it";
 
-/// Certificate authorities that are trusted besides the public ones. Cheap to clone.
+/// Certificate authorities that are trusted in addition to the public ones. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedCertificates(Arc<[CertificateDer<'static>]>);
 
 impl TrustedCertificates {
-    /// Reads the file of `ATLASHUB_CA_FILE`. Returns none if the variable is not set.
+    /// Reads the file of `ATLASHUB_CA_FILE`. Returns `None` if the variable is not set.
     ///
     /// # Errors
-    /// Fails if the file can't be read, contains no certificate, or contains one that is no authority's.
+    /// Fails if the file can't be read, contains no certificate, or contains one that does not belong to an authority.
     pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let Some(path) = vars.text(VARIABLE)? else { return Ok(Self::default()) };
         let invalid_file = |problem: String| ConfigError::new(VARIABLE, format!("names `{path}`, {problem}"), REMEDY);
@@ -27,7 +27,7 @@ impl TrustedCertificates {
             .collect::<Result<_, _>>()
             .map_err(|_| invalid_file("which is damaged".to_owned()))?;
         if certificates.is_empty() {
-            return Err(invalid_file("which holds no certificate".to_owned()));
+            return Err(invalid_file("which contains no certificate".to_owned()));
         }
         let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {

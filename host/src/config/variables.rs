@@ -33,7 +33,7 @@ variables! {
     plain "ATLASHUB_ADMIN_LISTEN" "127.0.0.1:8081" "Address of the admin surface and the dashboard.";
     plain "ATLASHUB_PUBLIC_URL" "http://<ATLASHUB_PUBLIC_LISTEN>" "Base URL of the public surface, as apps reach it.";
     plain "ATLASHUB_ADMIN_HOSTS" ""
-        "Comma-separated host names that the admin surface accepts besides loopback, for example \
+        "Comma-separated host names that the admin surface accepts in addition to loopback, for example \
          `hub.example.com`.";
     secret "ATLASHUB_DATABASE_URL" ""
         "Platform database, `postgres://user:password@host:5432/platform`. Projects' databases live on the same \
@@ -72,8 +72,7 @@ variables! {
     plain "CF_ACCESS_TEAM_DOMAIN" "" "Cloudflare Access team domain, for example `team.cloudflareaccess.com`.";
     plain "CF_ACCESS_AUD" "" "Audience tag of the Access application.";
     plain "ATLASHUB_OWNER_EMAIL" ""
-        "Comma-separated e-mail addresses that may sign in through Access. Unset: everybody whom Access lets \
-         through.";
+        "Comma-separated e-mail addresses that may sign in through Access. Unset: everyone that Access lets in.";
     secret "ATLASHUB_METRICS_TOKEN" "" "Bearer token that may read `/metrics` without signing in.";
     plain "ATLASHUB_TRUSTED_PROXIES" ""
         "Comma-separated addresses or networks of proxies whose header `CF-Connecting-IP` is trusted.";
@@ -82,7 +81,7 @@ variables! {
         "Time in which the whole body of a request must arrive, in seconds; later ones get 408.";
     plain "ATLASHUB_MAX_BODY_BYTES_IN_FLIGHT" "134217728"
         "Maximum size of all request bodies in memory per surface, in bytes; further ones get 503. One project \
-         can take half. At least four times `ATLASHUB_BODY_LIMIT_BYTES` applies.";
+         can take half. The minimum is four times `ATLASHUB_BODY_LIMIT_BYTES`.";
     plain "ATLASHUB_REQUEST_TIMEOUT_SECONDS" "15"
         "Time limit of a request on the public surface after its body has arrived, in seconds.";
     plain "ATLASHUB_MAX_CONCURRENT_REQUESTS" "512"
@@ -93,8 +92,8 @@ variables! {
          further ones wait for a second, then get 503.";
     plain "ATLASHUB_MAX_CONNECTIONS" "2048"
         "Maximum number of connections to the public listener. The server lowers it to fit the number of files that \
-         the process may open. A new connection replaces the one that has waited longest for a request; without one, \
-         it gets 503. One project can take half of the connections.";
+         the process may open. A new connection replaces the one that has waited longest for a request. If none is \
+         waiting, the new one gets 503. One project can take half of the connections.";
     plain "ATLASHUB_MAX_ADMIN_CONNECTIONS" "256" "The same for the admin listener.";
     plain "ATLASHUB_HEADER_TIMEOUT_SECONDS" "10"
         "Time in which a new connection must send the headers of a request, in seconds. The same applies to each \
@@ -103,7 +102,7 @@ variables! {
         "Time after which a connection without a request is closed, in seconds. Keep it above the keep-alive time of \
          a proxy in front (90 in cloudflared).";
     plain "ATLASHUB_WRITE_TIMEOUT_SECONDS" "30"
-        "Time after which a connection is closed whose client reads nothing of a response that waits for it, in \
+        "Time without progress after which the connection of a client that does not read its response is closed, in \
          seconds.";
     plain "ATLASHUB_MIN_BYTES_PER_SECOND" "4096"
         "Lowest average rate at which clients may send a body (after the first 5 seconds) and read a response (after \
@@ -117,9 +116,9 @@ variables! {
     plain "ATLASHUB_RESPONSE_LIMIT_BYTES" "16777216"
         "Maximum size of a response with rows, in bytes; a larger one gets 422 `response_too_large`.";
     plain "ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT" "134217728"
-        "Maximum size of all responses in memory that their clients have not read yet, in bytes; further ones get \
-         503. One project can take half, all projects three quarters; the rest is for the owner. At least four \
-         times `ATLASHUB_RESPONSE_LIMIT_BYTES` applies.";
+        "Maximum size of all responses in memory that clients have not read yet, in bytes; further ones get 503. One \
+         project can take half, all projects three quarters; the rest is for the owner. The minimum is four times \
+         `ATLASHUB_RESPONSE_LIMIT_BYTES`.";
     plain "ATLASHUB_SQL_CREATE_EXTENSION" "false"
         "Whether SQL of a project, such as in the SQL editor, may create extensions that Postgres trusts.";
     plain "ATLASHUB_JOB_CONCURRENCY" "64"
@@ -170,7 +169,7 @@ variables! {
          is a name, `*.suffix`, or `*` for any public host. A part that is left out is not restricted. `+private` \
          permits private addresses. Unset: none.";
     plain "ATLASHUB_CA_FILE" ""
-        "PEM file with your own certificate authorities; HTTP jobs, webhooks and mail trust them besides the \
+        "PEM file with your own certificate authorities; HTTP jobs, webhooks and mail trust them in addition to the \
          public ones. For Postgres set `sslrootcert` in its URL; the store's certificate is checked with the \
          machine's authorities.";
     plain "ATLASHUB_DISK_LOW_PERCENT" "10"

@@ -41,16 +41,16 @@ pub(super) fn bytes_column(row: &Row, position: usize) -> anyhow::Result<Option<
 }
 
 pub(super) fn json_column(row: &Row, position: usize) -> anyhow::Result<Option<&str>> {
-    let json: Option<JsonText<'_>> = row.try_get(position).context("a JSON column has another type")?;
+    let json: Option<JsonText<'_>> = row.try_get(position).context("a JSON column has a different type")?;
     Ok(json.map(|json| json.0))
 }
 
 pub(super) fn text_column(row: &Row, position: usize) -> anyhow::Result<Option<Cow<'_, str>>> {
-    let text: Option<&str> = row.try_get(position).context("a text column has another type")?;
+    let text: Option<&str> = row.try_get(position).context("a text column has a different type")?;
     Ok(text.map(Cow::Borrowed))
 }
 
 pub(super) fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
-    let count: i64 = row.try_get(position).context("a count column has another type")?;
+    let count: i64 = row.try_get(position).context("a count column has a different type")?;
     Ok(count.unsigned_abs())
 }

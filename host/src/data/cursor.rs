@@ -1,4 +1,4 @@
-//! Keyset cursors: the key of a page's last row, encoded as text. A cursor holds nothing that the page does not.
+//! Keyset cursors: the key of a page's last row, encoded as text. A cursor contains only data that is also on the page.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -2,9 +2,8 @@
 //! project's SQL (`project_errors`), unless it is an internal error of Postgres or a fault of the SQL made here: an
 //! opaque 500.
 //!
-//! To keys other than the secret one, Postgres's own message is passed on only where it can describe nothing but a
-//! value that this client sent, or where the project's SQL raised it. Elsewhere it may quote rows that the client can't
-//! see.
+//! Keys other than the secret one get Postgres's own message only if it can only describe a value that this client
+//! sent, or if the project's SQL raised it. Other messages may quote rows that the client can't see.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -40,15 +39,14 @@ impl StatementContext<'_> {
     }
 }
 
-/// Returns why a newer schema might make the statement succeed, if it might.
+/// Returns the reason why a newer schema might make the statement succeed, if there is one.
 pub(super) fn refresh_reason(error: &DbError) -> Option<RefreshReason> {
     if matches!(error, DbError::Stale) {
         return Some(RefreshReason::StatementRejected);
     }
     match error.as_db_error()?.code().code() {
-        // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
-        // prepared statement; no such conflict target; wrong object type; always generated.
-        // Also an OID that is gone.
+        // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a prepared
+        // statement; no such conflict target; wrong object type; always generated. Also an OID that no longer exists.
         "42P01" | "42703" | "42704" | "42883" | "42846" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809"
         | "428C9" | "XX000" => Some(RefreshReason::StatementRejected),
         // A privilege may have been granted or revoked.
@@ -128,7 +126,7 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             ApiError::new(Code::Conflict, "Another request is changing the same rows. Nothing was changed.")
                 .with_hint("Send the request again.")
         }
-        // The statements made here divide nothing, and contain no policy.
+        // The statements made here contain no division and no policy.
         "21000" | "22012" | "42P17" => rule_failed(error, table, audience),
         _ if is_in_function(error) => rule_failed(error, table, audience),
         "22001" => ApiError::new(Code::InvalidValue, "A text is longer than its column allows."),
@@ -163,7 +161,8 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
     })
 }
 
-/// Returns the mapping of an error that is trouble of the server, whoever raised it. An internal error has none.
+/// Returns the mapping of an error that is a problem of the server, even if a project's SQL raised it. An internal
+/// error has none.
 fn server_trouble(code: &str) -> Option<Option<ApiError>> {
     Some(match code {
         "57014" => Some(DbError::Timeout.into()),

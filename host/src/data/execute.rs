@@ -44,7 +44,7 @@ impl Executor<'_> {
         Ok(rows)
     }
 
-    /// As [`Self::fetch`], but passes each row on as it arrives.
+    /// Like [`Self::fetch`], but passes each row on as it arrives.
     pub async fn fetch_into(&self, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
         let Identity { project, role, claims, .. } = self.identity;
         self.pools.fetch_into(project, role, claims, statement, rows).await

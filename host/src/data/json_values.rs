@@ -1,6 +1,6 @@
 //! Writes values of results as JSON, from the bytes that Postgres sends.
 //!
-//! The text is the one that `row_to_json` writes. The tests compare them.
+//! The text is the same as that of `row_to_json`. The tests compare them.
 
 use tokio_postgres::types::Type;
 
@@ -251,7 +251,7 @@ impl Moment {
         text
     }
 
-    /// Writes the date, and returns whether its year is one before the common era.
+    /// Writes the date, and returns whether its year is before the common era.
     ///
     /// The calendar repeats every 400 years. In years that begin with March, the day of a leap year is the last one.
     /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.

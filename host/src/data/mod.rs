@@ -3,7 +3,7 @@
 //! [`pipeline`] takes a request through five stages. Each has one input type and one output type, and each can reject
 //! the request:
 //!
-//! 1. [`request`] parses the query string and the JSON body. It knows no schema.
+//! 1. [`request`] parses the query string and the JSON body. It does not know the schema.
 //! 2. [`plan`] resolves every name against the [`schema`].
 //! 3. [`render`] turns the plan into one SQL statement; values become parameters in `render/writer.rs`.
 //! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.

@@ -237,7 +237,7 @@ async fn fetch_into(attempt: &Attempt<'_>, rendered: &Rendered<'_>, rows: &mut d
     result.map_err(|error| statement_failure(attempt, rendered, error, None))
 }
 
-/// The failure of a statement. `invalid_value` names the column of an invalid value, if that was found out.
+/// The failure of a statement. `invalid_value` names the column of an invalid value, if it is known.
 fn statement_failure(
     attempt: &Attempt<'_>,
     rendered: &Rendered<'_>,

@@ -1,7 +1,7 @@
-//! Errors that the project's own SQL causes: functions called by triggers, policies, defaults, views and the like.
+//! Errors that the project's own SQL causes, for example in functions that triggers, policies, defaults or views call.
 //!
-//! What it raises on purpose reaches the caller. What it does wrong is told to the secret key, since only the owner can
-//! mend it; other keys learn that the table's rules failed, and nothing of how they work.
+//! Errors that it raises on purpose reach the caller. The details of its faults reach only the secret key, because only
+//! the owner can fix them. Other keys learn that the table's rules failed, and nothing about how they work.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -14,7 +14,7 @@ const MAX_MESSAGE_CHARS: usize = 4000;
 /// Who reads an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// The secret key, or the owner: may know how the project's SQL works.
+    /// The secret key, or the owner. May know how the project's SQL works.
     Owner,
     Public,
 }

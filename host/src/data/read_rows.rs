@@ -1,6 +1,6 @@
 //! Writes the rows of a read into the response as they arrive.
 //!
-//! Between rows stands what `json_agg` writes. A row is made from the bytes of its columns, or, if Postgres made its
+//! The text between rows is that of `json_agg`. A row is made from the bytes of its columns, or, if Postgres made its
 //! JSON ([`ReadPlan::json_rows`]), copied unchanged. Both give the same text: the tests compare them.
 
 use anyhow::Context as _;
@@ -21,7 +21,7 @@ use crate::{
     http::ResponseBuffer,
 };
 
-/// What stands before the rows, and between two of them.
+/// The text before the rows, and between two of them.
 const BEGIN: &[u8] = b"{\"rows\":[";
 const SEPARATOR: &[u8] = b", \n ";
 

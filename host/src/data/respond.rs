@@ -107,7 +107,7 @@ fn rows_in_request_order<'r>(
 ) -> anyhow::Result<(Cow<'r, str>, u64)> {
     let mut arrays = Vec::with_capacity(groups.len());
     let mut total = 0;
-    // A conflict or a trigger may have skipped rows. Then it is unknown which position a returned row had.
+    // A conflict or a trigger may have skipped rows. Then the position of a returned row in the request is unknown.
     let mut complete = conflict.is_none();
     for (number, group) in groups.iter().enumerate() {
         let array = json_column(row, 2 * number)?.unwrap_or("[]");
@@ -198,8 +198,8 @@ pub(super) enum RespondError {
     /// The result does not have the expected columns.
     #[error(transparent)]
     Result(#[from] anyhow::Error),
-    /// A column of the result has another type than the schema says.
-    #[error("a column of the result has another type than the schema says")]
+    /// The type of a column of the result differs from the schema.
+    #[error("the type of a column of the result differs from the schema")]
     Stale,
 }
 
@@ -261,7 +261,7 @@ pub(super) fn estimated_rows(rows: &[Row]) -> anyhow::Result<u64> {
     Ok(plan.rows.max(0.0) as u64)
 }
 
-/// Joins rows that are one JSON object each to an array.
+/// Joins rows, each of which is a JSON object, into an array.
 fn row_array(rows: &[Row]) -> anyhow::Result<String> {
     let mut array = String::from("[");
     for (position, row) in rows.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Writes and prunes `audit_logs`, the record of who changed what. `admin::audit` reads it.
 //!
-//! No change lacks its entry, even if the process is killed: the entry is written in the change's own transaction
+//! Every change has an entry, even if the process is killed: the entry is written in the change's own transaction
 //! ([`record`]), or before the change and completed afterwards ([`begin`], [`recorded`]).
 
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ impl Drop for Intent {
 /// Writes the entry of a change that is about to be made. When this returns, the entry is durable.
 pub async fn begin(db: impl PgExecutor<'_>, entry: &NewAuditEntry) -> Result<Intent, sqlx::Error> {
     let mut entry = entry.clone();
-    // What an older version shows: it doesn't know pending entries.
+    // Shown by older versions, which don't know pending entries.
     entry.result = AuditResult::Failed;
     if let Value::Object(details) = &mut entry.details {
         details.insert("interrupted".to_owned(), true.into());
@@ -128,7 +128,7 @@ impl Intent {
     }
 }
 
-/// Makes a change between writing its entry and completing it. `change` may add to the entry; without an error its
+/// Writes an entry, makes the change, and completes the entry. `change` may add to the entry; without an error its
 /// result is `success`.
 ///
 /// # Errors

@@ -102,7 +102,7 @@ async fn watch_server(server: &ServerAddress, login: &Login, down: &watch::Sende
                     // The sender is dropped when the connection is closed.
                     _ = ended => {}
                 }
-                // The next attempt to log in shows whether the server is down, or only this session was ended.
+                // The next attempt to log in shows whether the server is down or only this session was ended.
                 drop(session);
             }
             Err((error, _)) if error.is_server_down() => {

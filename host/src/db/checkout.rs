@@ -32,7 +32,7 @@ impl<'a> Checkout<'a> {
         self.connection = None;
     }
 
-    /// Continues with another connection.
+    /// Replaces the connection with another one.
     pub(super) fn replace(&mut self, connection: Arc<Connection>) {
         self.connection = Some(connection);
     }

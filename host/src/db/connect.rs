@@ -43,7 +43,7 @@ pub struct ServerAddress {
 /// User, password and database of a connection.
 #[derive(Clone)]
 pub(super) struct Login {
-    /// None uses the operating system user of this process.
+    /// `None` uses the operating system user of this process.
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) database: String,
@@ -108,8 +108,8 @@ impl ServerAddress {
                 Some(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
             }
             _ => {
-                // Without TLS as well, the library connects through a connector, so that `message_guard` applies.
-                // "Direct" means that it does not ask the server for TLS first.
+                // Even without TLS, the library connects through a connector, so that `message_guard` applies. "Direct"
+                // means that it does not ask the server for TLS first.
                 let is_tcp = !host.starts_with('/');
                 config.ssl_mode(if is_tcp { SslMode::Require } else { SslMode::Disable });
                 config.ssl_negotiation(if is_tcp { SslNegotiation::Direct } else { SslNegotiation::Postgres });
@@ -167,8 +167,8 @@ impl ServerAddress {
         Ok(variables)
     }
 
-    /// Returns a command for a program that uses libpq. Its environment has the connection settings and nothing else
-    /// of this process's environment. `major` is the program's version.
+    /// Returns a command for a program that uses libpq. Its environment contains the connection settings, and nothing
+    /// else from this process's environment. `major` is the program's version.
     ///
     /// # Errors
     /// Fails if the program can't check the server's certificate as configured.

@@ -28,8 +28,8 @@ const FIRST_USER_OID: u32 = 16_384;
 static SET_CLAIMS: LazyLock<Arc<str>> =
     LazyLock::new(|| "SELECT pg_catalog.set_config('request.jwt.claims', $1, true)".into());
 
-/// Resets the session as `DISCARD ALL` does, but keeps prepared statements and plans. Tells whether SQL of the project
-/// prepared a statement, which could have the name of one of ours. A random seed follows.
+/// Resets the session as `DISCARD ALL` does, but keeps prepared statements and plans. Also returns whether SQL of the
+/// project prepared a statement, which could have the name of one of ours. The caller appends a random seed.
 const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
     DISCARD TEMP; DISCARD SEQUENCES; \
     SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS p WHERE p.from_sql) AS is_tampered, \
@@ -69,7 +69,7 @@ impl Connection {
         !self.client.is_closed() && !self.retired.load(Ordering::Relaxed)
     }
 
-    /// Ends the statement that Postgres runs, because nobody reads the rest of its rows. Postgres may already run a
+    /// Ends the statement that Postgres runs, because the rest of its rows is not read. Postgres may already run a
     /// later statement, so [`Self::was_interrupted`] applies to all of them. No new statement uses the connection.
     pub(super) fn interrupt(&self, server: &ServerAddress) {
         self.retired.store(true, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Connection {
         tokio::spawn(async move { server.cancel(token).await });
     }
 
-    /// Returns whether a statement that was cancelled on this connection may have been so in place of another one.
+    /// Returns whether a statement on this connection may have been cancelled in place of another one.
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
@@ -125,8 +125,8 @@ impl Connection {
         }
     }
 
-    /// Runs a statement on a connection that no other statement uses meanwhile. With claims, it runs in a transaction
-    /// that sets them.
+    /// Runs a statement on a connection that no other statement uses at the same time. With claims, it runs in a
+    /// transaction that sets them.
     ///
     /// If the statement may run the project's code, the session is reset in the same round trip.
     pub(super) async fn fetch_alone(
@@ -136,7 +136,7 @@ impl Connection {
         rows: &mut dyn RowSink,
     ) -> Outcome {
         let ran_before = self.ran_alone.swap(true, Ordering::Relaxed);
-        // Everything is prepared first, so that what follows is sent together.
+        // Everything is prepared first, so that all of the following is sent together.
         let prepared = match claims {
             None => self.prepare(statement).await.map(|prepared| (prepared, None)),
             Some(claims) => {
@@ -155,7 +155,7 @@ impl Connection {
                 Err(error) => Attempt { is_stale: is_unknown_statement(&error), result: Err(error) },
             }
         };
-        // If the statement ended early, nothing of what follows has a result yet.
+        // If the statement ended early, the commands after it have no result yet.
         let run = async {
             let attempt = run.await;
             if attempt.ended_early() { Err(attempt) } else { Ok(attempt) }
@@ -212,7 +212,7 @@ impl Connection {
         Attempt { result, is_stale }
     }
 
-    /// Undoes everything that a statement can leave in its session. Returns whether the session is as new; if not, it
+    /// Undoes everything that a statement can leave in its session. Returns whether the session is like new; if not, it
     /// must not be used again.
     async fn reset(&self) -> bool {
         let [first, second, third, fourth, ..] = *uuid::Uuid::new_v4().as_bytes();
@@ -256,10 +256,10 @@ impl Connection {
     }
 }
 
-/// One try at a statement.
+/// One attempt to run a statement.
 pub(super) struct Attempt {
     pub(super) result: Result<(), DbError>,
-    /// Whether the error may be due to what the session remembers of an earlier schema. Nothing was changed.
+    /// Whether the cause may be that the session remembers an earlier schema. Nothing was changed.
     pub(super) is_stale: bool,
 }
 
@@ -270,7 +270,7 @@ impl Attempt {
     }
 }
 
-/// What a statement did on a connection of its own.
+/// The outcome of a statement on a connection of its own.
 pub(super) struct Outcome {
     pub(super) attempt: Attempt,
     /// Whether the session is as it was before the statement.
@@ -285,32 +285,33 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// Returns whether preparing the statement again, or another session, might avoid the error.
+    /// Returns whether preparing the statement again, or running it in another session, might avoid the error.
     ///
-    /// Postgres keeps the parameter types of a prepared statement, and PL/pgSQL the types of a function's variables,
-    /// by their OIDs. After a type was replaced under its name, these are gone, or belong to the previous type.
+    /// Postgres keeps the parameter types of a prepared statement, and PL/pgSQL the types of a function's variables, by
+    /// their OIDs. After a type was replaced by another one of the same name, these OIDs no longer exist or belong to
+    /// the previous type.
     fn is_stale(&self, error: &DbError) -> bool {
         let Some(error) = error.as_db_error().filter(|_| self.is_cached) else { return false };
         match error.code().code() {
             code if STALE_OID_STATES.contains(&code) => true,
-            // A prepared statement that is gone.
+            // The prepared statement no longer exists.
             "26000" => true,
             // A value that the previous type of a column rejects.
             "22P02" => self.statement.params().iter().any(|data_type| data_type.oid() >= FIRST_USER_OID),
             // Privileges are never remembered.
             "42501" => false,
-            // In a function, these are faults of the function: it finds names each time it runs.
+            // In a function, these are faults of the function: it looks up names each time it runs.
             "3F000" => !is_in_function(error),
             code => code.starts_with("42") && !is_in_function(error),
         }
     }
 }
 
-/// SQLSTATEs of errors due to an OID that is gone: internal errors; a plan whose result changed; types that differ from
-/// those of the plan.
+/// SQLSTATEs of errors due to an OID that no longer exists: internal errors; a plan whose result changed; types that
+/// differ from those of the plan.
 const STALE_OID_STATES: [&str; 3] = ["XX000", "0A000", "42804"];
 
-/// Returns whether a function that ran in the session before may remember a type that is gone.
+/// Returns whether a function that ran in the session before may remember a type that no longer exists.
 fn is_stale_oid(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|error| STALE_OID_STATES.contains(&error.code().code()))
 }

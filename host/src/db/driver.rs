@@ -11,9 +11,9 @@ use tokio_postgres::AsyncMessage;
 use super::Availability;
 use crate::error::describe_cause;
 
-/// Notices kept per connection; the oldest are dropped first.
+/// Maximum number of notices kept per connection; the oldest are dropped first.
 const MAX_NOTICES: usize = 100;
-/// Bytes of a notice's text that are kept.
+/// Maximum number of bytes of a notice's text that are kept.
 const MAX_NOTICE_BYTES: usize = 4096;
 
 /// A message that Postgres sends in addition to the result.
@@ -29,9 +29,9 @@ pub(super) type Notices = Arc<Mutex<VecDeque<Notice>>>;
 /// The task that reads and writes a connection's socket until the connection is closed.
 #[derive(Default)]
 pub(super) struct ConnectionDriver {
-    /// The connection's share of the budget, released when the socket is closed. None outside the budget.
+    /// The connection's share of the budget, released when the socket is closed. `None` outside the budget.
     pub(super) permit: Option<OwnedSemaphorePermit>,
-    /// Receives the server's notices. None discards them.
+    /// Receives the server's notices. `None` discards them.
     pub(super) notices: Option<Notices>,
     /// Closes the connection when the server does not respond, so that statements in flight fail at once.
     pub(super) availability: Option<Availability>,
@@ -48,7 +48,7 @@ impl ConnectionDriver {
         let Self { permit, notices, availability, on_end } = self;
         let (alive, ended) = oneshot::channel::<()>();
         let reading = tokio::spawn(async move {
-            // Dropped after the socket: the permit stands for a connection that may still be open.
+            // Dropped after the socket: the connection uses its permit until the socket is closed.
             let _held = (permit, on_end, alive);
             let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
             while let Some(message) = messages.next().await {

@@ -25,7 +25,7 @@ pub enum DbError {
     /// The statement was cancelled in place of another one on its connection.
     #[error("the statement was cancelled in place of another one")]
     Interrupted,
-    /// A column of the result has another type than the receiver of the rows knows. Nothing was changed.
+    /// A column of the result does not have the type that the receiver of the rows expects. Nothing was changed.
     #[error("a column of the result has an unknown type")]
     Stale,
     /// The receiver of the rows can't take them.

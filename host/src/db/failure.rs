@@ -1,4 +1,4 @@
-//! What the failure of a statement means.
+//! Classifies failures of statements.
 
 use tokio_postgres::error::SqlState;
 

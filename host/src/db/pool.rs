@@ -15,7 +15,7 @@ use super::connection::Connection;
 /// Maximum number of shared connections for reads. Reads pipeline well: more connections only add server processes
 /// that compete for the processor.
 const MAX_READ_CONNECTIONS: usize = 4;
-/// Statements in flight on a connection from which on reads ask for another connection.
+/// Number of statements in flight on a connection at which reads ask for another connection.
 const READ_DEPTH: u32 = 4;
 /// A connection whose oldest statement has run for longer than this counts as stuck.
 const STUCK_AFTER_MS: u64 = 20;
@@ -36,7 +36,7 @@ pub(super) struct Pool {
     pub(super) opening: tokio::sync::Mutex<()>,
     /// True while another shared connection is being opened in the background.
     pub(super) growing: AtomicBool,
-    /// When the database could not be reached. In milliseconds since `created_at`; 0 for never.
+    /// Time of the last failure to reach the database, in milliseconds since `created_at`; 0 if there was none.
     unreachable_at: AtomicU64,
     used_at: AtomicU64,
     created_at: Instant,
@@ -131,12 +131,12 @@ impl Pool {
         self.idle.lock().push(connection);
     }
 
-    /// Notes that the database could not be reached.
+    /// Records that the database could not be reached.
     pub(super) fn note_unreachable(&self) {
         self.unreachable_at.store(self.now_ms().max(1), Ordering::Relaxed);
     }
 
-    /// Returns whether the database could not be reached a moment ago.
+    /// Returns whether an attempt to reach the database failed a moment ago.
     pub(super) fn was_unreachable(&self) -> bool {
         match self.unreachable_at.load(Ordering::Relaxed) {
             0 => false,

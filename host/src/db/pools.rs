@@ -87,8 +87,9 @@ impl ProjectPools {
         Ok(rows)
     }
 
-    /// As [`Self::fetch`], but passes each row on as it arrives. With a signed-in user's claims, the statement runs in
-    /// a transaction that sets them, still in one round trip, on a connection that no other statement uses meanwhile.
+    /// Like [`Self::fetch`], but passes each row on as it arrives. With a signed-in user's claims, the statement runs
+    /// in a transaction that sets them, still in one round trip, on a connection that no other statement uses at the
+    /// same time.
     pub async fn fetch_into(
         &self,
         project: &str,
@@ -153,8 +154,8 @@ impl ProjectPools {
         }
     }
 
-    /// Runs a statement on a connection that no other statement uses meanwhile. If the session's knowledge of the
-    /// schema may be why it failed, it runs once more in a new session.
+    /// Runs a statement on a connection that no other statement uses at the same time. If it may have failed because
+    /// the session remembers an earlier schema, it runs once more in a new session.
     async fn fetch_alone(
         &self,
         project: &str,
@@ -204,7 +205,7 @@ impl ProjectPools {
         }
     }
 
-    /// Replaces the role's connections by new ones. Statements in flight complete first.
+    /// Replaces the role's connections with new ones. Statements in flight complete first.
     pub fn renew(&self, project: &str, role: DbRole) {
         self.pools_of(project)[role as usize].close();
     }

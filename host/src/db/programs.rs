@@ -69,8 +69,8 @@ pub fn candidates(programs: &[&str]) -> Vec<PathBuf> {
     folders
 }
 
-/// Runs the programs of a folder to get their major version. Returns None if one is missing, fails, or has another
-/// version than the others.
+/// Runs the programs of a folder to get their major version. Returns `None` if one is missing or fails, or if their
+/// versions differ.
 pub fn major_of(folder: &Path, programs: &[&str]) -> Option<u32> {
     let mut major = None;
     for program in programs {

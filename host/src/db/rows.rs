@@ -10,7 +10,7 @@ pub trait RowSink: Send {
     /// Takes the next row.
     ///
     /// # Errors
-    /// An error ends the statement, and is its result. Its further rows are not received.
+    /// An error ends the statement and becomes its result. Further rows are not received.
     fn add(&mut self, row: Row) -> Result<(), DbError>;
 }
 

@@ -46,9 +46,9 @@ pub struct Statement {
     /// Whether the statement is known to take long or to lock rows. It then gets its own connection, so that no other
     /// statement waits for it.
     pub heavy: bool,
-    /// Whether the statement may run SQL that the project defined: functions called by views, triggers, policies,
-    /// defaults, types and the like. It then runs on a connection of its own, which is reset before its next use,
-    /// because such code can change the session.
+    /// Whether the statement may run SQL that the project defined: functions that views, triggers, policies, defaults,
+    /// types and others call. It then runs on a connection of its own, which is reset before its next use, because such
+    /// code can change the session.
     pub runs_project_code: bool,
 }
 
@@ -65,8 +65,8 @@ impl Statement {
         }
     }
 
-    /// A statement that can run nothing but Postgres's own functions and operators, because it names each with its
-    /// schema or with exactly the types of its arguments. A project can define others of the same name.
+    /// A statement that can only run Postgres's own functions and operators, because it names each with its schema, or
+    /// calls it with exactly its argument types. A project can define others of the same name.
     pub fn of_catalogue(text: impl Into<Arc<str>>) -> Self {
         Self { runs_project_code: false, ..Self::new(text) }
     }
@@ -78,7 +78,7 @@ impl Statement {
     }
 }
 
-/// A parameter that is sent in text format, whatever its type.
+/// A parameter of any type, sent in text format.
 pub struct TextParam<'a>(pub Option<&'a str>);
 
 /// Without the value, which must not be logged.

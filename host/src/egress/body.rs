@@ -12,8 +12,8 @@ use super::MAX_RESPONSE_BYTES;
 /// The encodings that are decoded, as requests announce them.
 pub(super) const ACCEPTED_ENCODINGS: &str = "gzip, deflate, br";
 
-/// Bytes of a compressed body that are read. A body of the maximum size is never longer when it is compressed; only
-/// one that is made to waste time is.
+/// Maximum number of bytes of a compressed body that are read. A body of the maximum size is never longer when
+/// compressed, unless it was made to waste time.
 const MAX_COMPRESSED_BYTES: u64 = 2 * MAX_RESPONSE_BYTES as u64;
 
 /// A response body, decoded and cut at the maximum size.
@@ -64,7 +64,7 @@ async fn read_up_to(reader: impl AsyncRead + Unpin, max_bytes: usize) -> io::Res
     Ok(Body { bytes: bytes.into(), truncated, decoded: false })
 }
 
-/// Returns the encoding to decode. A body with several, or with another one, stays as it is.
+/// Returns the encoding to decode. A body with several encodings, or with an unsupported one, is left unchanged.
 fn encoding_of(headers: &HeaderMap) -> Option<Encoding> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };

@@ -7,7 +7,7 @@ use crate::config::TrustedCertificates;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_RESPONSE_HEADERS: usize = 200;
 
-/// Creates a client for one connection to one of `addresses`, whatever the host name.
+/// Creates a client for one connection. It connects to one of `addresses` and does not resolve the host name.
 pub(super) fn build_client(tls: &rustls::ClientConfig, addresses: Vec<SocketAddr>) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()

@@ -44,7 +44,7 @@ impl Egress {
         Self::with_resolver(allowed, trusted, SystemResolver)
     }
 
-    /// Creates a client with another resolver than the operating system's, for tests.
+    /// Creates a client with a different resolver, for tests.
     pub fn with_resolver(
         allowed: AllowedHosts,
         trusted: &TrustedCertificates,
@@ -71,7 +71,7 @@ impl Egress {
         let parsed = Host::parse(host).or_else(|_| Host::parse(&format!("[{host}]")));
         let host = parsed.ok().and_then(canonical_host).ok_or(EgressError::InvalidUrl("its host is not valid"))?;
         let permit = HostPermit { private: self.allowed.permits_private(&host, port), port_named: true };
-        // The scheme is not used: the permit is decided.
+        // The scheme has no effect, because the permit is already decided.
         let origin = Origin { scheme: WebScheme::Https, host, port };
         origin.resolve(permit, &*self.shared.resolver).await
     }

@@ -107,7 +107,7 @@ impl Origin {
         let is_allowed = |address: &IpAddr| match kind_of(*address) {
             AddressKind::Public => true,
             AddressKind::Private => permit.private,
-            // Never by a host name, which may change its address; only if the owner listed the address itself.
+            // Only if the owner listed the address itself. The address of a host name may change.
             AddressKind::Metadata => permit.private && is_literal,
             AddressKind::Unusable => false,
         };

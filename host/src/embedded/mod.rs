@@ -7,7 +7,7 @@
 //!
 //! Modules in reading order:
 //! - `data_folder`: the folder, locked by one process.
-//! - `error`: errors of one line that say what to do.
+//! - `error`: errors with a message of one line that says what to do.
 //! - `secrets`: generated secrets.
 //! - `postgres`, `store`: the services.
 //! - `services`: starts and stops them, and finds those of a running process.

@@ -51,8 +51,8 @@ impl HeldDataFolder {
         Ok(Self { folder, lock })
     }
 
-    /// Starts store and Postgres. The first start creates what they need. `launcher` is the `atlashub` program, see
-    /// [`PostgresSettings`].
+    /// Starts store and Postgres. The first start creates their files and secrets. `launcher` is the `atlashub`
+    /// program, see [`PostgresSettings`].
     pub async fn start(self, config: &Config, launcher: Option<PathBuf>) -> Result<Embedded, EmbeddedError> {
         let Self { folder, lock } = self;
         let storage = embedded_storage(config)?;

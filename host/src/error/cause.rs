@@ -6,13 +6,13 @@ use tokio_postgres::error::DbError as PostgresError;
 /// Classes of SQLSTATEs whose messages describe the server, never values: connections, logins, databases, resources,
 /// shutdowns, files, internal errors.
 const SERVER_CLASSES: [&str; 7] = ["08", "28", "3D", "53", "57", "58", "XX"];
-/// The routine of PL/pgSQL's RAISE, whose message the project's SQL wrote.
+/// The routine of PL/pgSQL's RAISE. Its messages are written by the project's SQL.
 pub const RAISE_ROUTINE: &str = "exec_stmt_raise";
 
 /// Describes an error and its causes in one line for the log.
 ///
-/// Of an error of Postgres, it tells the SQLSTATE and the names of constraint, table, column and routine. Message,
-/// detail and hint may contain values of rows, which are never logged.
+/// For an error from Postgres, it contains the SQLSTATE and the names of constraint, table, column and routine.
+/// Message, detail and hint may contain values of rows, which are never logged.
 pub fn describe_cause(error: &(dyn Error + 'static)) -> String {
     let mut description = String::new();
     let mut next = Some(error);
@@ -36,7 +36,7 @@ pub fn describe_cause(error: &(dyn Error + 'static)) -> String {
     description
 }
 
-/// What is logged of an error of Postgres.
+/// The part of a Postgres error that is logged.
 struct Refusal<'a> {
     code: String,
     message: &'a str,

@@ -55,12 +55,12 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
     RequestTimeout "request_timeout" 408 "The headers or the body of the request arrived too slowly.";
     Conflict "conflict" 409 "The change conflicts with the current state; the message says how.";
-    UniqueViolation "unique_violation" 409 "A row with this value exists already.";
+    UniqueViolation "unique_violation" 409 "A row with this value already exists.";
     ForeignKeyViolation "foreign_key_violation" 409 "The row is referenced, or references a row that does not exist.";
     NotNullViolation "not_null_violation" 409 "A required column has no value.";
     CheckViolation "check_violation" 409 "A value violates a check or exclusion constraint.";
     ConstraintViolation "constraint_violation" 409 "The change violates another constraint of the database.";
-    ObjectExists "object_exists" 409 "The object exists already and may not be replaced.";
+    ObjectExists "object_exists" 409 "The object already exists and may not be replaced.";
     PreconditionFailed "precondition_failed" 412 "The resource changed since it was read.";
     BodyTooLarge "body_too_large" 413 "The body is larger than allowed.";
     ObjectTooLarge "object_too_large" 413 "The object is larger than its bucket allows.";
@@ -69,7 +69,7 @@ codes! {
         compressed.";
     Unprocessable "unprocessable" 422 "The request is well formed, but can't be carried out; the message says why.";
     ResponseTooLarge "response_too_large" 422 "The response would exceed the maximum size; the message names it.";
-    RateLimited "rate_limited" 429 "Too many requests; wait for the seconds in `Retry-After`.";
+    RateLimited "rate_limited" 429 "Too many requests; wait for the number of seconds in `Retry-After`.";
     HeadersTooLarge "headers_too_large" 431 "The request has more than 100 headers, or more than 64 KiB of them.";
     Internal "internal" 500 "A fault of the server; its log contains the cause under the request id.";
     NotImplemented "not_supported" 501 "The configured object store does not support this.";

@@ -8,9 +8,9 @@
 //! Deliberately absent: WebAssembly. A [`JobRunner`] executes runs; `plugins` implements it. Values of secrets leave
 //! this folder only in [`RunCall::secrets`].
 //!
-//! Reading order: `runner` (the interface to `plugins`), `schedule` (when a job is due), `state` (what the rest of the
-//! folder shares), `catalogue` (jobs and their definition), `runs` (history, logs, retention), `redact` (keeps secrets
-//! out of logs and responses), `signals` (messages between nodes), `scheduler` (executes runs).
+//! Reading order: `runner` (the interface to `plugins`), `schedule` (when a job is due), `state` (shared by the rest of
+//! the folder), `catalogue` (jobs and their definition), `runs` (history, logs, retention), `redact` (keeps secrets out
+//! of logs and responses), `signals` (messages between nodes), `scheduler` (executes runs).
 
 mod catalogue;
 mod redact;

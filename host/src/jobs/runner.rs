@@ -19,7 +19,7 @@ pub trait JobRunner: Send + Sync + 'static {
     /// An empty `job` selects the plugin's only job, or the job with the plugin's name. Returns the job's name.
     ///
     /// # Errors
-    /// Returns what the owner has to change.
+    /// Returns the reason, which says what the owner has to change.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
     /// Checks that the plugin may send this request. Called when a job of type `http` is saved or started manually.
@@ -59,7 +59,7 @@ pub trait JobRunner: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OwnRuns {
     pub plugins: &'static [&'static str],
-    /// Runs that a scheduler executes at a time, of all these plugins together.
+    /// Maximum number of runs of all these plugins together that a scheduler executes at a time.
     pub max: usize,
 }
 

@@ -14,17 +14,17 @@ use super::{
     settings,
 };
 
-/// Channels served at once.
+/// Maximum number of channels served at once.
 const MAX_PARALLEL_CHANNELS: usize = 8;
 /// Duration of a claim; longer than an attempt and recording its result can take.
 const CLAIM_SECONDS: f64 = 60.0;
-/// Attempts per delivery; with the delays between them about two hours.
+/// Maximum number of attempts per delivery; with the delays between them, they take about two hours.
 const MAX_ATTEMPTS: i32 = 8;
 const FIRST_RETRY_SECONDS: f64 = 10.0;
 const MAX_RETRY_SECONDS: f64 = 3600.0;
 /// Pause of a channel after a failed attempt, because its other deliveries would likely fail as well.
 const CHANNEL_PAUSE_SECONDS: f64 = 5.0;
-/// Age at which a delivery fails whose channel keeps asking to wait (status 429).
+/// Age at which a delivery fails if its channel keeps asking to wait (status 429).
 const MAX_RATE_LIMITED_AGE: TimeDelta = TimeDelta::hours(24);
 /// Poll interval of the outbox, in case another node crashed.
 const MAX_SLEEP: Duration = Duration::from_secs(30);

@@ -13,8 +13,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(300);
 /// threshold.
 const RECOVERY_MARGIN: f64 = 2.0;
 
-/// Notifies the owner when the disk of the data folder is nearly full. Notifies again only after the disk had recovered
-/// in the meantime, also across restarts.
+/// Notifies the owner when the disk of the data folder is nearly full. Notifies again only after the disk has recovered
+/// in the meantime, even across restarts.
 pub struct DiskWatch {
     folder: PathBuf,
     threshold_percent: u8,

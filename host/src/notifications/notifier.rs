@@ -17,7 +17,7 @@ pub struct Notifier(Arc<Inner>);
 
 struct Inner {
     sender: mpsc::Sender<Queued>,
-    /// None once the task that writes the outbox has taken it.
+    /// `None` once the task that writes the outbox has taken it.
     receiver: Mutex<Option<mpsc::Receiver<Queued>>>,
     outbox_changed: Notify,
 }

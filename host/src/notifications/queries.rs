@@ -12,7 +12,7 @@ use super::{
 
 /// Seconds after a message within which equal notifications are merged into one further message.
 const MERGE_SECONDS: f64 = 600.0;
-/// Pending deliveries per channel.
+/// Maximum number of pending deliveries per channel.
 const MAX_PENDING: i64 = 1000;
 /// Days after which finished deliveries are removed.
 const RETENTION_DAYS: i32 = 7;
@@ -85,8 +85,8 @@ pub(super) async fn insert_channel(
     .await
 }
 
-/// Updates a channel if its settings are still `previous_sealed`. Returns none if they are not, or if the channel does
-/// not exist. Pending deliveries of a disabled channel fail.
+/// Updates a channel if its settings are still `previous_sealed`. Returns `None` if they are not, or if the channel
+/// does not exist. Pending deliveries of a disabled channel fail.
 pub(super) async fn update_channel(
     pool: &PgPool,
     id: Uuid,
@@ -236,8 +236,8 @@ pub(super) struct Attempt {
     pub sealed: Vec<u8>,
 }
 
-/// Starts an attempt of the longest due delivery of a claimed channel. Returns none if nothing is due or the claim was
-/// lost.
+/// Starts an attempt of the longest due delivery of a claimed channel. Returns `None` if nothing is due or the claim
+/// was lost.
 pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> Result<Option<Attempt>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE notification_deliveries d SET in_flight = true, attempts = d.attempts + 1
@@ -286,7 +286,7 @@ pub(super) struct AttemptResult<'a> {
 }
 
 /// Records the result of an attempt, adds deliveries to single addresses, and releases the channel. Changes nothing if
-/// the claim was lost, because another node serves the channel then.
+/// the claim was lost, because then another node serves the channel.
 pub(super) async fn record_attempt(
     pool: &PgPool,
     channel: Uuid,

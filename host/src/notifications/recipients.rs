@@ -1,5 +1,5 @@
 //! Addresses of an e-mail channel to which a message could not be sent, although the mail server was reached. Each of
-//! them becomes a delivery of its own, so that neither a retry nor a refusal concerns the other addresses.
+//! them becomes a delivery of its own, so that retries and refusals do not affect the other addresses.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ pub(super) struct RecipientResult<'a> {
 }
 
 /// Adds deliveries to single addresses, as copies of the delivery that was attempted. Notifications are not merged into
-/// them: the other addresses would miss those.
+/// them, because the other addresses would not get those notifications.
 pub(super) async fn insert_deliveries(
     connection: &mut PgConnection,
     delivery: Uuid,

@@ -92,7 +92,7 @@ pub(crate) async fn update_channel(
         ApiError::new(Code::Conflict, "The channel was changed or deleted by another request at the same time.")
             .with_hint("Read the channel again and repeat the change.")
     })?;
-    // Deliveries may be due that waited for the channel to be enabled.
+    // Some deliveries may have waited for the channel to be enabled.
     state.notifier.wake_delivery();
     Ok((audit_details(&changed.name, changed.kind), ApiJson(to_wire(&state, changed))))
 }

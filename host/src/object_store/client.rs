@@ -17,7 +17,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// request.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 const MAX_ATTEMPTS: u32 = 2;
-/// Attempts to send one part of a large body.
+/// Maximum number of attempts to send one part of a large body.
 const MAX_PART_ATTEMPTS: u32 = 6;
 /// Timeout of bulk calls: a store sends nothing while it assembles ten thousand parts.
 const BULK_TIMEOUT: Duration = Duration::from_secs(120);

@@ -37,7 +37,7 @@ impl ObjectStore {
             .ok_or(StoreError::Other { operation: OPERATION, cause: anyhow::anyhow!("the response has no upload id") })
     }
 
-    /// Sends one part and returns its ETag. Retries for some seconds if the store is unreachable.
+    /// Sends one part and returns its ETag. Retries for a few seconds if the store is unreachable.
     pub(super) async fn upload_part(
         &self,
         bucket: &str,
@@ -76,7 +76,7 @@ impl ObjectStore {
         self.send_completion(bucket, key, upload_id, parts, IfExists::Replace).await
     }
 
-    /// As [`Self::complete_multipart`], but does not replace an object, if the store supports that.
+    /// Like [`Self::complete_multipart`], but does not replace an object, if the store supports that.
     ///
     /// # Errors
     /// `PreconditionFailed` if the object exists.

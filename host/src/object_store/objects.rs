@@ -65,7 +65,7 @@ impl ObjectStore {
     /// `PreconditionFailed` if `to` exists or the source has another ETag, `NotFound` if there is no source.
     pub async fn copy_if_absent(&self, bucket: &str, from: &str, to: &str, source_etag: &str) -> StoreResult<()> {
         match self.copy(bucket, from, to, source_etag, IfExists::Fail).await {
-            // The store knows no conditional copies.
+            // The store does not support conditional copies.
             Err(StoreError::NotSupported { .. } | StoreError::Refused { status: 400, .. }) => {
                 self.copy(bucket, from, to, source_etag, IfExists::Replace).await
             }

@@ -22,7 +22,7 @@ pub struct PutConditions<'a> {
     pub if_exists: IfExists,
 }
 
-/// What a signed `PUT` does if the object already exists.
+/// Effect of a signed `PUT` if the object already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfExists {
     /// Replaces the object.

@@ -12,7 +12,7 @@ use crate::{
 
 /// How long a run waits after a start until plugins are loaded.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Characters of an unknown name that an error message repeats.
+/// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
 
 /// Runs jobs with the loaded plugins.
@@ -85,7 +85,7 @@ impl JobRunner for PluginRunner {
         output: Arc<dyn RunOutput>,
         cancel: CancellationToken,
     ) -> Result<RunReport, RunFailure> {
-        // The run keeps this version; a version loaded meanwhile is for later runs.
+        // The run keeps this version; a version loaded in the meantime is for later runs.
         let plugin = self.find_plugin(&call.plugin).await.map_err(|refusal| to_failure(&refusal))?;
         let work = async {
             // The check takes as long as the plugin author's schema makes it.

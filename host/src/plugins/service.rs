@@ -15,7 +15,7 @@ use super::{
 
 /// How long a request waits for a pass of the loader, which may be compiling a plugin.
 const PASS_TIMEOUT: Duration = Duration::from_secs(20);
-/// Characters of an unknown name that an error message repeats.
+/// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
 
 /// The plugins of this process: built-in ones and those in its plugin folder. Cheap to clone.
@@ -43,7 +43,8 @@ impl Plugins {
         let _ = self.0.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Compares the plugin folder and the trust data with what is loaded, and loads, replaces or unloads what differs.
+    /// Compares the plugin folder and the trust data with the loaded plugins, and loads, replaces or unloads plugins
+    /// where they differ.
     ///
     /// # Errors
     /// Returns an error if the platform database is unavailable.
@@ -172,7 +173,7 @@ impl Plugins {
         let pass = tokio::spawn(async move { plugins.refresh().await });
         match tokio::time::timeout(PASS_TIMEOUT, pass).await {
             Ok(Ok(outcome)) => outcome,
-            // Timed out, or panicked, which is logged. Callers continue with what is loaded.
+            // Timed out, or panicked, which is logged. Callers continue with the loaded plugins.
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }

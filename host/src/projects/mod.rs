@@ -65,7 +65,7 @@ pub struct ProjectsState {
     pub max_object_bytes: i64,
     /// Whether a project's SQL may create extensions that Postgres trusts.
     pub allow_create_extension: bool,
-    /// Clears what slices on higher floors have cached of a project.
+    /// Clears the caches for a project in slices on higher floors.
     pub forget: ForgetProject,
     /// Starts a backup; backups are on a higher floor.
     pub begin_final_backup: BeginFinalBackup,

@@ -62,7 +62,7 @@ impl ProjectRef {
     }
 }
 
-/// Finds projects by id, with a cache of one second.
+/// Finds projects by id, and caches them for one second.
 #[derive(Clone)]
 pub struct Projects {
     platform: PgPool,

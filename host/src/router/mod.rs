@@ -1,4 +1,4 @@
-//! Every route of both surfaces, one line per path. The method and path of a handler stand in its `utoipa::path`
+//! Every route of both surfaces, one line per path. The method and path of a handler are in its `utoipa::path`
 //! attribute, so that routes and OpenAPI document can't differ.
 //!
 //! A request passes these layers, outermost first: request id and error bodies, client address, panics, the surface's
@@ -107,7 +107,7 @@ fn metrics_routes() -> OpenApiRouter<App> {
 }
 
 /// The page at `/` and the OpenAPI document, on the admin surface. Both are open to anyone who reaches the listener:
-/// they contain nothing of what is stored.
+/// they contain no stored data.
 fn page_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(observability::get_openapi)).routes(routes!(observability::get_page))
 }

@@ -1,5 +1,5 @@
-//! The OpenAPI document. Handlers describe themselves in their `utoipa::path` attributes; what is the same for all
-//! routes of a surface is added here: servers, security and the responses of the gate.
+//! The OpenAPI document. Handlers describe themselves in their `utoipa::path` attributes; this module adds the parts
+//! that all routes of a surface share: servers, security and the responses of the gate.
 
 use axum::http::StatusCode;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! The columns of the platform database that hold sealed values: re-sealing them when the master key changes, and
-//! checking that they open.
+//! The columns of the platform database that hold sealed values: re-seals them when the master key changes, and checks
+//! that they can be opened.
 
 use std::fmt::{self, Write as _};
 
@@ -10,7 +10,7 @@ use super::{SealError, Sealer};
 /// Rows of a column that one statement re-seals.
 const RESEAL_BATCH: usize = 200;
 
-/// A `bytea` column of sealed values. Rows in which it is null hold none.
+/// A `bytea` column of sealed values. Null means that a row has no value.
 ///
 /// Each slice declares its own columns and seals with their identities; `app` collects them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct SealedColumn {
 pub struct ResealReport {
     /// Values that are now sealed with the current key.
     pub resealed: u64,
-    /// Values that were sealed with the current key before.
+    /// Values that were already sealed with the current key.
     pub already_current: u64,
 }
 
@@ -67,7 +67,7 @@ impl SealedColumn {
     async fn values(&self, platform: &PgPool) -> Result<Vec<(String, Vec<u8>)>, sqlx::Error> {
         let Self { table, column, key_columns, .. } = self;
         let keys = key_columns.iter().map(|column| format!("{column}::text")).collect::<Vec<_>>().join(", ");
-        // Only constants of the source are part of the text.
+        // The text contains only constants from the source code.
         let sql = format!("SELECT ARRAY[{keys}], {column} FROM {table} WHERE {column} IS NOT NULL");
         let rows: Vec<(Vec<String>, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(platform).await?;
         let with_identity = |(key, sealed): (Vec<String>, _)| {
@@ -96,7 +96,7 @@ impl SealedColumn {
 /// Can be interrupted and run again.
 ///
 /// # Errors
-/// Fails at the first value that neither key opens. That value is not changed.
+/// Fails at the first value that neither key can open. That value is not changed.
 pub async fn reseal(
     platform: &PgPool,
     sealer: &Sealer,
@@ -125,7 +125,7 @@ pub async fn reseal(
 /// Opens every sealed value and returns their number.
 ///
 /// # Errors
-/// Fails at the first value that does not open.
+/// Fails at the first value that can't be opened.
 pub async fn check_sealed(
     platform: &PgPool,
     sealer: &Sealer,

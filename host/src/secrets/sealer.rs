@@ -13,7 +13,7 @@ const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 12;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 
-/// Id of a master key: the first bytes of a hash, from which the key can't be derived.
+/// Id of a master key: the first bytes of a hash. The key can't be derived from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; KEY_ID_BYTES]);
 
@@ -92,7 +92,7 @@ pub enum SealError {
 /// Seals with the current master key, opens with the current and the previous one.
 ///
 /// AES-256-GCM. Layout: version, key id, random 96-bit nonce, ciphertext with tag. The identity of the row, such as
-/// `project_db_creds/<project>/<role>`, is authenticated too, so that a value copied to another row does not open.
+/// `project_db_creds/<project>/<role>`, is authenticated too, so that a value copied to another row can't be opened.
 #[derive(Clone)]
 pub struct Sealer {
     current: KeyId,

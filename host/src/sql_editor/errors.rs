@@ -1,4 +1,4 @@
-//! What can fail in the editor, and its API errors.
+//! Errors of the editor, and their API errors.
 
 use serde_json::json;
 use tokio_postgres::error::{DbError as PostgresError, ErrorPosition, SqlState};
@@ -8,7 +8,7 @@ use crate::{
     error::{ApiError, Code},
 };
 
-/// Why a text does not run. Nothing was sent to Postgres.
+/// Why a text is not run. Nothing was sent to Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rejection {
     /// The text has only blanks and comments.

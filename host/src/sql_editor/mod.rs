@@ -1,10 +1,10 @@
 //! The SQL editor: runs one statement in one project's database, as `proj_<id>_owner`.
 //!
-//! The privileges of that role are what confines a statement to its project. Checking the text first only gives
-//! earlier and clearer errors; [`restrictions`] lists what the editor rejects.
+//! The privileges of that role confine a statement to its project. Checking the text first only gives earlier and
+//! clearer errors; [`restrictions`] lists what the editor rejects.
 //!
 //! [`statement`] parses the text ([`syntax_tree`], [`command_tag`]), [`restrictions`] checks it, [`session`] runs it,
-//! and [`result_rows`] writes its rows into the response as JSON [`values`]. [`errors`] maps what can fail.
+//! and [`result_rows`] writes its rows into the response as JSON [`values`]. [`errors`] maps errors.
 //!
 //! Not here: saved queries and history (in the dashboard), import and export (`transfers`), rows of tables (`data`).
 

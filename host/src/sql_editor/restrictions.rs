@@ -1,4 +1,4 @@
-//! Rejects what the editor does not run, anywhere in a statement.
+//! Rejects statements that contain anything the editor does not run.
 //!
 //! This only gives earlier and clearer errors. It is not a security boundary: SQL built at run time and plpgsql bodies
 //! are not checked. The boundary is the privileges of `proj_<id>_owner`.
@@ -17,7 +17,7 @@ const TRANSACTIONS: &str =
 const SERVER: &str = "It affects the whole server, not only this project.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
 
-/// What the configuration allows in addition.
+/// Statements that the configuration allows in addition.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Permissions {
     pub(super) create_extension: bool,

@@ -12,7 +12,7 @@ use crate::{
 
 /// Maximum size of the values in one response.
 const MAX_VALUE_BYTES: usize = 8 << 20;
-/// Part of a response that is kept for what follows the rows, above all notices.
+/// Part of a response that is reserved for the members after the rows, mainly notices.
 const END_BYTES: usize = 3 << 20;
 
 /// The response with the rows of a result, limited in number and size. Rows are written into it as they arrive.
@@ -36,7 +36,7 @@ pub(super) struct ResultRows {
     row: String,
 }
 
-/// What follows the rows in a response: the other members of [`api_types::SqlResult`].
+/// The members of [`api_types::SqlResult`] that follow the rows in a response.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ResultEnd {
@@ -144,7 +144,7 @@ impl ResultRows {
         self.truncated_by = self.truncated_by.or(Some(Limit::Size));
     }
 
-    /// Returns the notice for a result that is truncated by another limit than `maxRows`.
+    /// Returns the notice for a result that was truncated by a limit other than `maxRows`.
     pub(super) fn truncation_notice(&self) -> Option<SqlNotice> {
         let mut message = "The rows were truncated because ".to_owned();
         // Writing to a String can't fail.

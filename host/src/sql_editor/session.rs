@@ -38,7 +38,7 @@ const BATCH_ROWS: usize = 200;
 /// Precedes a query that runs through a cursor.
 const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 
-/// How often a statement is cancelled before its connection is closed.
+/// Maximum number of attempts to cancel a statement before its connection is closed.
 const MAX_CANCEL_ATTEMPTS: usize = 10;
 const CANCEL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 

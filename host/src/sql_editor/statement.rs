@@ -71,7 +71,7 @@ fn classify_tree(tree: &SyntaxTree, permissions: Permissions) -> Result<Statemen
     })
 }
 
-/// Returns whether it is `SELECT … INTO`, also in the first member of a `UNION`.
+/// Returns whether it is `SELECT … INTO`, including in the first member of a `UNION`.
 fn selects_into(select: &Value) -> bool {
     !select["into_clause"].is_null() || (!select["larg"].is_null() && selects_into(&select["larg"]))
 }

@@ -211,7 +211,7 @@ fn long_insert_is_classified_by_tokens() {
     assert_eq!(parse(&insert).unwrap().command, "INSERT");
     assert_eq!(parse(&format!("{insert}; SELECT 1")).unwrap_err(), Rejection::SeveralStatements(2));
     assert_eq!(rejected_part(&format!("{insert}, (1, pg_read_file('x'))")), "the function pg_read_file()");
-    // Hundreds of thousands of brackets or operators overflow neither the stack nor the decoder.
+    // Hundreds of thousands of brackets or operators do not overflow the stack or the decoder.
     let brackets = format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000));
     assert!(matches!(parse(&brackets), Ok(_) | Err(Rejection::Syntax(_))));
     let operators = format!("SELECT 1{}", "+1".repeat(400_000));

@@ -1,4 +1,4 @@
-//! Who accesses the storage of which project, and what they may do there.
+//! The caller of a storage operation, the project, and the caller's permissions there.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ impl StorageAccess {
     /// the object `uploads/x.png`.
     ///
     /// # Errors
-    /// `invalid_request` as [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or begins with another
+    /// `invalid_request` as in [`Self::resolve_bucket`]; `invalid_path` if the key is invalid or begins with another
     /// bucket that the requester knows of.
     pub(super) async fn object_path(&self, named_bucket: Option<&str>, key: &str) -> ApiResult<ObjectPath> {
         let Some(bucket) = self.resolve_bucket(named_bucket)? else {
@@ -86,7 +86,7 @@ impl StorageAccess {
         Ok(settings.is_some_and(|settings| self.requester.exposure(&settings) != Some(BucketAccess::None)))
     }
 
-    /// Returns the context to inspect an object. `store_bucket` is [`Self::store_bucket`].
+    /// Returns the context for inspecting an object. `store_bucket` is [`Self::store_bucket`].
     pub(super) fn object_context<'a>(&'a self, store_bucket: &'a str, path: &'a ObjectPath) -> ObjectContext<'a> {
         ObjectContext { state: &self.state, project_id: &self.project.id, store_bucket, path }
     }

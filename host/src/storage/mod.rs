@@ -9,13 +9,13 @@
 //!
 //! Modules in reading order:
 //! - `path`: rules for bucket names, object keys and prefixes; pure.
-//! - `state`, `access`: what the handlers share, and who may access which bucket.
+//! - `state`, `access`: state of the handlers, and who may access which bucket.
 //! - `errors`: errors that several operations return.
 //! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
 //! - `plugin_objects`: the records of objects that plugins store.
-//! - `sweep`: removal of what expired, in the background and for plugins.
+//! - `sweep`: removal of expired data, in the background and for plugins.
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface.
 
 mod access;

@@ -110,9 +110,9 @@ pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, A
     Ok(format!("{bucket}/{prefix}"))
 }
 
-/// The error for a key that begins with another bucket than the one that the request names.
+/// The error for a key whose bucket differs from the one that the request names.
 pub(super) fn key_in_another_bucket() -> ApiError {
-    invalid_path("is in another bucket than the request names")
+    invalid_path("is not in the bucket that the request names")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,7 +311,7 @@ mod tests {
     ];
 
     #[test]
-    fn invalid_paths_are_rejected_also_when_encoded() {
+    fn invalid_paths_are_rejected_even_if_encoded() {
         for path in INVALID_PATHS {
             for outcome in
                 [ObjectPath::new(&uploads(), path), ObjectPath::from_key(Some("uploads"), &format!("uploads/{path}"))]

@@ -1,5 +1,5 @@
 //! Objects that plugins store in projects' buckets. They are recorded like uploads by signed URL, so they count in
-//! their bucket and obey its maximum size. The caller stores the bytes.
+//! their bucket, and its maximum size applies to them. The caller stores the bytes.
 
 use std::time::Duration;
 

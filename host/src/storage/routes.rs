@@ -51,7 +51,7 @@ pub(crate) async fn sign_upload(
 
 /// Sign parts of a multipart upload
 ///
-/// For uploads that were signed with `partCount`, and to repeat parts.
+/// For uploads that were signed with `partCount`, and to send parts again.
 #[utoipa::path(
     post,
     path = "/v1/storage/multipart/parts",
@@ -87,7 +87,7 @@ pub(crate) async fn sign_parts(
         (
             status = 409,
             body = ErrorBody,
-            description = "`object_exists`: another object was uploaded to the path meanwhile",
+            description = "`object_exists`: another object was uploaded to the path in the meantime",
         ),
         (status = 413, body = ErrorBody, description = "The object is larger than was signed for and was removed"),
     ),
@@ -142,7 +142,7 @@ pub(crate) async fn abort_upload(
         (
             status = 404,
             body = ErrorBody,
-            description = "`object_not_found`, also if the object was larger than signed for",
+            description = "`object_not_found`, even if the object was removed because it was larger than signed for",
         ),
     ),
 )]

@@ -31,7 +31,7 @@ pub(crate) async fn list_tables(
 
 /// Set the exposure of a table
 ///
-/// Sets which access publishable keys and signed-in users have to a table. What the request omits stays unchanged.
+/// Sets the access that publishable keys and signed-in users have to a table. Omitted fields stay unchanged.
 #[utoipa::path(put, path = "/admin/v1/projects/{project}/tables/{table}/exposure", tag = "tables",
     params(("project" = String, Path), ("table" = String, Path)), request_body = UpdateTableExposure,
     responses((status = 200, body = AdminTable), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]

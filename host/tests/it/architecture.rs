@@ -269,7 +269,7 @@ fn production_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text[..end].lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
 }
 
-/// Returns whether a line has no single word that is too long by itself, such as an encoded key.
+/// Returns whether a line can be wrapped. It can't if a single word is too long, such as an encoded key.
 fn can_wrap(line: &str) -> bool {
     line.split_whitespace().all(|word| word.chars().count() <= 100)
 }

@@ -99,7 +99,7 @@ async fn damaged_or_endless_compressed_body_fails_with_the_status() {
         assert!(matches!(error, EgressError::Broken { status: Some(200), .. }), "{encoding}: {error:?}");
         assert!(error.to_string().contains("`content-encoding`"), "{error}");
     }
-    // Empty members, for ever.
+    // Endless empty members.
     let member = compress("gzip", b"").await;
     let head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n".to_vec();
     let server = WebServer::start(move |_| {

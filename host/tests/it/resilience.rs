@@ -142,7 +142,7 @@ async fn master_key_is_rotated_while_a_node_runs() {
     let client = after.public().with_header("x-api-key", &project.secret_key);
     let (status, body) = client.get("/v1/db/items").await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])), "{body}");
-    // With only the old key nothing opens.
+    // With only the old key, no value can be opened.
     let late = TestApp::builder().database_url(&database).master_keys(&old, None).start().await;
     let client = late.public().with_header("x-api-key", &project.secret_key);
     assert_eq!(client.get("/v1/db/items").await.0, StatusCode::SERVICE_UNAVAILABLE);

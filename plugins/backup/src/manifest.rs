@@ -1,4 +1,4 @@
-//! The manifest that is stored next to each dump. It describes the dump when the platform database is lost.
+//! The manifest that is stored next to each dump. It describes the dump even if the platform database is lost.
 
 use atlashub_plugin_sdk::{
     backups::Facts,

@@ -1,4 +1,4 @@
-//! Days and weeks, and times as names of objects contain them.
+//! Days, weeks, and the format of times in the names of objects.
 
 use atlashub_plugin_sdk::date::DateTime;
 
@@ -14,7 +14,7 @@ pub(crate) fn week_number(ms: u64) -> u64 {
     (day_number(ms) + 3) / 7
 }
 
-/// Formats a time as `20260102T030405Z`. The text sorts like the time.
+/// Formats a time as `20260102T030405Z`. The texts sort in the order of the times.
 pub(crate) fn compact(ms: u64) -> String {
     let DateTime { year, month, day, hour, minute, second, .. } = DateTime::from_millis(ms);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")

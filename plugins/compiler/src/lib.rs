@@ -137,7 +137,7 @@ fn read_output(output: Output) -> Result<Vec<u8>, CompileError> {
 
 fn load(engine: &Engine, code: &[u8]) -> Result<Component, CompileError> {
     // SAFETY: the bytes came through a pipe from a process that we started from our own executable, and were never in a
-    // file. Whoever could change them could also change this process.
+    // file. An attacker who could change them could also change this process.
     #[expect(unsafe_code, reason = "machine code cannot be validated, only its origin")]
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| match Engine::detect_precompiled(code) {

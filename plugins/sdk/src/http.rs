@@ -113,7 +113,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sends the request and returns the response, whatever its status.
+    /// Sends the request and returns the response. A response with any status is a success.
     ///
     /// # Errors
     /// `Denied` if the host is not granted or not on the allowlist, `Invalid` if the request is malformed, `Timeout` if

@@ -21,7 +21,7 @@ pub struct Download {
     pub meta: ObjectMeta,
     /// Content of the object.
     pub body: ByteStream,
-    /// Whether `body` carried the whole object. Await it after reading `body` to its end.
+    /// Whether `body` contained the whole object. Await it after reading `body` to its end.
     pub outcome: Outcome<()>,
 }
 

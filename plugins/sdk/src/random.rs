@@ -1,7 +1,7 @@
 //! Numbers for shuffling, sampling and spreading load.
 //!
 //! A component has no source of randomness. These numbers follow from the run's id, which the host chooses at random,
-//! and from the time. Whoever knows both can compute them: never use them for secrets, tokens or passwords.
+//! and from the time. Anyone who knows both can compute them: never use them for secrets, tokens or passwords.
 
 use crate::{clock, plugin::Run};
 

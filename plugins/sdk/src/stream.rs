@@ -76,7 +76,7 @@ impl ByteWriter {
     }
 }
 
-/// Whether a stream carried everything, and properties that are only known at its end.
+/// Whether a stream was complete, and properties that are only known at its end.
 pub struct Outcome<T>(Pin<Box<dyn Future<Output = Result<T>>>>);
 
 impl<T> Outcome<T> {

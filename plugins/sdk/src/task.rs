@@ -50,7 +50,7 @@ pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item
     let mut outputs: Vec<Option<F::Output>> = Vec::new();
     poll_fn(|context| {
         loop {
-            // Outputs first, so that their places can be taken by the next futures.
+            // Outputs first, so that the next futures can take their places.
             running.retain_mut(|(index, future)| match future.as_mut().poll(context) {
                 Poll::Ready(output) => {
                     outputs[*index] = Some(output);

@@ -104,7 +104,7 @@ fn signing_key() -> Result<SecretKey> {
     let file = cache::folder()?.join("first-party.key");
     if !file.is_file() {
         let pair = KeyPair::generate_unencrypted_keypair().context("could not create a key")?;
-        // Another build may have created the key meanwhile. In that case use that key.
+        // If another build has created the key in the meantime, use that key.
         if let Err(error) =
             keys::write_secret(&file, &pair.sk.to_box(Some("AtlasHub first-party plugins"))?.into_string())
             && !file.is_file()

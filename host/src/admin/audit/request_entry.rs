@@ -71,7 +71,7 @@ impl RequestEntry {
 }
 
 impl Drop for State {
-    /// A client that disconnects drops the handler's future, which may have changed something by then.
+    /// If the client disconnects, the handler's future is dropped. It may already have changed something.
     fn drop(&mut self) {
         if let (Some(intent), Ok(runtime)) = (self.intent.take(), tokio::runtime::Handle::try_current()) {
             let mut entry = self.entry.clone();

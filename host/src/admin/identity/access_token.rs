@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::key_set::{KeyError, KeySet, VerifyingKey};
 use crate::config::AccessConfig;
 
-/// Difference between clocks that is tolerated.
+/// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: u64 = 5;
 /// Real assertions have about 1 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Somebody who signed in through Access.
+/// A person or program that signed in through Access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visitor {
     /// E-mail address of a person, name of a service token, or subject.
@@ -26,7 +26,7 @@ pub(super) struct Visitor {
 pub(super) enum AssertionError {
     /// Not a valid assertion; the reason is for the log.
     Invalid(String),
-    /// Valid, but of none of the configured owners.
+    /// Valid, but not for one of the configured owners.
     NotTheOwner(String),
     /// The keys could not be fetched.
     KeysUnavailable(anyhow::Error),
@@ -77,7 +77,7 @@ fn visitor(claims: Claims, owner_emails: &[String]) -> Result<Visitor, Assertion
         let known = email.as_ref().is_some_and(|email| owner_emails.contains(&email.to_ascii_lowercase()));
         if !known {
             return Err(AssertionError::NotTheOwner(
-                email.unwrap_or_else(|| "nobody with an e-mail address".to_owned()),
+                email.unwrap_or_else(|| "a caller without an e-mail address".to_owned()),
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Failed sign-ins: limits them per address, and folds them into few audit entries.
+//! Failed sign-ins: limits them per address, and combines them into few audit entries.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -13,7 +13,7 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 
-/// Failures per minute and address before it must wait.
+/// Failures per minute after which an address must wait.
 const MAX_FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Failures of one kind and address within this time share one audit entry.
 const FOLD_INTERVAL: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Returns how long the address must wait until its next token or code is checked, right or wrong.
+    /// Returns how long the address must wait until its next token or code is checked, even a correct one.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())

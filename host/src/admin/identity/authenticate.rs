@@ -45,7 +45,7 @@ impl AdminIdentity {
                 Err(error) => Err(self.refuse_assertion(error, address).await),
             };
         }
-        // A session stands for the development token, and ends with it.
+        // A session replaces the development token, and ends when that token changes.
         if let (Some(dev_token), Some(value)) = (&self.dev_token, sessions::cookie_value(headers))
             && let Some(session) = sessions::find(&self.platform, dev_token, value).await?
         {
@@ -116,7 +116,7 @@ impl AdminIdentity {
         if self.dev_token.is_some() { Ok(()) } else { Err(sessions_disabled()) }
     }
 
-    /// Ends the caller's session, if they signed in by one.
+    /// Ends the caller's session, if they signed in with one.
     pub(super) async fn close_session(&self, caller: &AdminCaller) -> ApiResult<()> {
         if let Some(hash) = &caller.session {
             sessions::close(&self.platform, hash).await?;

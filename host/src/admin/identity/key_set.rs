@@ -1,7 +1,7 @@
 //! A cache of the team's public keys (RFC 7517).
 //!
 //! Keys are fetched again when they are old, and when an assertion names an unknown key, but at most once per
-//! [`CacheCacheAges::min_fetch_interval`]. There is one fetch at a time, for which other callers wait.
+//! [`CacheAges::min_fetch_interval`]. There is one fetch at a time; other callers wait for it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::{sync::Mutex, time::Instant};
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// CacheAges of cached keys.
+/// Ages that decide when cached keys are used or fetched again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CacheAges {
     /// Minimum time between two fetches for unknown keys.

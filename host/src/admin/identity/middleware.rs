@@ -17,7 +17,7 @@ use crate::{
     http::ClientAddress,
 };
 
-/// Middleware: refuses requests under unknown host names, except health checks.
+/// Middleware: refuses requests for unknown host names, except health checks.
 pub async fn require_known_host(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     if !matches!(request.uri().path(), "/healthz" | "/readyz")
         && let Err(error) = check_host(request.headers(), request.uri(), state.identity.hosts())
@@ -45,7 +45,7 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
     let (mut parts, body) = request.into_parts();
     let is_sign_in = parts.method == Method::POST && parts.uri.path() == "/admin/v1/session";
     if is_sign_in {
-        // The credential is in the body, where no browser adds it by itself.
+        // The credential is in the body, and browsers never add it there by themselves.
         return match check_host_and_origin(&state, &parts, Credential::Explicit) {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(error) => error.into_response(),

@@ -5,7 +5,7 @@
 //! - `access_token`, `key_set`: Cloudflare Access's assertions, and the keys that sign them.
 //! - `sessions`: the dashboard's cookie and one-time codes.
 //! - `attempts`: limits and records failed sign-ins.
-//! - `authenticate`: finds the caller of a request by these; `middleware` applies it; `routes` signs in and out.
+//! - `authenticate`: finds the caller of a request with these; `middleware` applies it; `routes` signs in and out.
 //!
 //! Handlers take [`AdminCaller`] and never read tokens. Not here: permissions, since every caller is the owner; API
 //! keys and end users (`projects`).
@@ -75,7 +75,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AdminCaller {
 }
 
 fn not_signed_in(hint: &'static str) -> ApiError {
-    ApiError::new(Code::Unauthorized, "Nobody is signed in.").with_hint(hint)
+    ApiError::new(Code::Unauthorized, "You are not signed in.").with_hint(hint)
 }
 
 /// Configuration and state of the authentication.

@@ -16,8 +16,8 @@ use crate::{
 
 /// Sign in
 ///
-/// Takes the code that AtlasHub prints at its start, or the admin token, and sets a cookie for 30 days. For
-/// development: in production the owner signs in through Cloudflare Access.
+/// Takes the code that AtlasHub prints when it starts, or the admin token, and sets a cookie for 30 days. For
+/// development only: in production, the owner signs in through Cloudflare Access.
 #[utoipa::path(post, path = "/admin/v1/session", tag = "session", request_body = CreateSession, security(()),
     responses((status = 201, body = Session), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody), (status = 429, body = ErrorBody)))]

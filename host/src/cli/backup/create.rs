@@ -74,7 +74,7 @@ async fn start_and_wait(app: &App, target: &str) -> Result<(Uuid, Run), ApiError
             () = tokio::time::sleep(POLL_INTERVAL) => {}
             _ = tokio::signal::ctrl_c(), if !cancelled => {
                 cancelled = true;
-                // Fails if the run has ended meanwhile, which the next poll detects.
+                // Fails if the run has ended in the meantime, which the next poll detects.
                 drop(app.jobs().runs().cancel_run(id).await);
             }
         }

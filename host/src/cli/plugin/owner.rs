@@ -116,7 +116,7 @@ pub(super) async fn approve(arguments: &ApproveArguments) -> Result<ExitCode, Co
         }
         let requested = current.as_ref().map(|plugin| plugin.requested.as_slice()).unwrap_or_default();
         let request = ApprovePlugin {
-            // The file that was printed, not one that replaced it meanwhile.
+            // Approve the file that was printed, not one that has replaced it since.
             sha256: arguments.sha256.clone().or(current.as_ref().map(|plugin| plugin.sha256.clone())),
             granted: select_grants(arguments, requested),
             secrets: (!secrets.is_empty()).then(|| secrets.clone()),
@@ -247,7 +247,7 @@ fn entry(action: &str, target: Option<&str>, details: serde_json::Value) -> NewA
     entry
 }
 
-/// Makes a change between writing its audit entry and completing it. `change` may add to the entry. A refused change
+/// Writes an audit entry, makes the change, and completes the entry. `change` may add to the entry. A refused change
 /// has no entry.
 async fn record_change<T>(
     tools: &PluginTools,

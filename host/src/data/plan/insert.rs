@@ -133,7 +133,7 @@ fn row_values(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<Vec<CellVal
         .collect()
 }
 
-/// Joins the JSON of some rows to an array.
+/// Joins the JSON of some rows into an array.
 fn json_array(request: &InsertRequest<'_>, positions: &[usize]) -> Arc<str> {
     let rows = || positions.iter().map(|position| request.rows[*position].json);
     let mut json = String::with_capacity(2 + rows().map(|row| row.len() + 1).sum::<usize>());

@@ -41,7 +41,8 @@ pub struct ReadPlan<'p> {
 impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres makes the JSON of the rows. Otherwise the result has a column for each member.
     ///
-    /// Postgres does so with the exact total: such a read takes long anyway, and one column shows if there is a row.
+    /// Postgres does so with the exact total: such a read takes long anyway, and a single column shows whether there is
+    /// a row.
     pub fn json_rows(&self) -> bool {
         self.count == Count::Exact && !self.single
     }

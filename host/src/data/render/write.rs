@@ -20,7 +20,7 @@ pub const MAX_AFFECTED_MARKER: &str = "atlashub_max_affected:";
 /// Marks the error of a write whose returned rows are too large. Their size follows.
 pub const RETURNED_BYTES_MARKER: &str = "atlashub_returned_bytes:";
 
-/// Maximum number of rows that an update or delete returns. The count includes all.
+/// Maximum number of rows that an update or delete returns. The count includes all affected rows.
 pub const MAX_RETURNED_ROWS: u64 = 10_000;
 
 /// Number of rows above which an insert counts as heavy.
@@ -211,7 +211,7 @@ fn write_max_affected<'p>(sql: &mut SqlWriter<'p>, change: &ChangePlan<'p>) {
 fn write_limited<'p>(sql: &mut SqlWriter<'p>, arrays: usize, max_bytes: u64, columns: impl FnOnce(&mut SqlWriter<'p>)) {
     let write_size = |sql: &mut SqlWriter<'p>| {
         sql.joined(0..arrays, " + ", |sql, number| {
-            // In 8 bytes: the sum of several can exceed 4. An array is null if there are no rows.
+            // As 8-byte integers, because the sum can exceed 4 bytes. An array is null if there are no rows.
             sql.push("coalesce(pg_catalog.pg_column_size(x.a");
             sql.number(number as u64);
             sql.push(")::int8, 0)");

@@ -55,7 +55,7 @@ pub(super) struct SqlWriter<'p> {
     sql: String,
     params: Vec<Option<Arc<str>>>,
     origins: Vec<Origin<'p>>,
-    /// The code of the project that using the tables written so far may run.
+    /// Whether the tables written so far may run code of the project.
     code: ProjectCode,
 }
 

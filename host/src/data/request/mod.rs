@@ -1,4 +1,4 @@
-//! First stage: parses the query string and the JSON body. It knows no schema, so no name is known to exist yet.
+//! First stage: parses the query string and the JSON body. It does not know the schema, so names are not checked yet.
 //!
 //! [`read`] and [`write`] parse whole requests. [`query`] splits the query string; [`filter`], [`select`] and [`order`]
 //! parse its parameters with a [`scanner`]. [`row`] parses JSON objects.

@@ -34,7 +34,7 @@ pub struct Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProjectCode {
     pub on_read: bool,
-    /// True wherever `on_read` is.
+    /// Always true if `on_read` is.
     pub on_write: bool,
 }
 
@@ -42,8 +42,8 @@ impl ProjectCode {
     pub const NONE: Self = Self { on_read: false, on_write: false };
 }
 
-/// The writes that a relation supports for any role. A table supports all; a view those that its definition or its
-/// triggers allow.
+/// The writes that a relation supports for any role. A table supports all writes. A view supports those that its
+/// definition or its triggers allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedWrites {
     pub insert: bool,
@@ -69,12 +69,12 @@ pub struct Column {
     pub can_update: bool,
 }
 
-/// The quoted, schema-qualified name of a type, without modifier. For a domain it is the base type. Only the
-/// catalogue makes one.
+/// The quoted, schema-qualified name of a type, without modifier. For a domain it is the base type. Only `catalogue`
+/// creates one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SqlType(String);
 
-/// The kind of a column's values, as far as filters distinguish them.
+/// The kind of a column's values, as filters distinguish them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TypeClass {
     Text,
@@ -93,7 +93,7 @@ pub enum TypeClass {
     Other,
 }
 
-/// What a result contains for a column, so that the JSON of its values can be made from the bytes that Postgres sends.
+/// The form in which a result contains a column, so that JSON can be made from the bytes that Postgres sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultForm {
     /// The column. Its bytes are easily written as JSON.
@@ -151,7 +151,8 @@ impl Schema {
         self.tables.get(name)
     }
 
-    /// Returns whether statements that run no code of the project on the tables of `previous` may run some on these.
+    /// Returns whether a statement that ran no code of the project with the tables of `previous` may run some with
+    /// these.
     pub(super) fn runs_more_code_than(&self, previous: &Self) -> bool {
         previous.tables.values().any(|table| {
             self.table(&table.name).is_some_and(|current| {

@@ -1,5 +1,5 @@
 -- Which relations run code of the project when they are read or written. Included by `load.sql`, whose parameter $1 is
--- the role. What is not known to be harmless counts as code.
+-- the role. Everything that is not known to be harmless counts as code.
 
 -- Functions that can run SQL or change the session. Postgres's own ones that are not volatile can do neither, except
 -- those that run a query or an input function given as text. Of others, only those that AtlasHub makes in
@@ -177,7 +177,7 @@ unsafe_function AS MATERIALIZED (
           AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))
     ) AS next (oid, kind)
 ), everywhere AS MATERIALIZED (
-    -- The project can define functions and operators that take the place of those in the statements made here.
+    -- The project can define functions and operators that replace those in the statements made here.
     SELECT EXISTS (SELECT FROM unsafe_operator o WHERE o.oprnamespace IN (
                SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'))
         OR EXISTS (SELECT FROM unsafe_function f

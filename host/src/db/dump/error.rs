@@ -27,7 +27,7 @@ pub enum DumpError {
     /// The archive was not read to its end, or the process is shutting down.
     #[error("the dump was stopped before its end")]
     Abandoned,
-    /// `pg_dump` could not be started, or not with this configuration.
+    /// `pg_dump` could not be started, or can't run with this configuration.
     #[error("pg_dump could not be run: {0:#}")]
     NotRun(#[source] anyhow::Error),
 }

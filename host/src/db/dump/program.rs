@@ -18,7 +18,7 @@ const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 /// Settings of a dump.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DumpOptions {
-    /// Compression level from 0 to 9. None uses `pg_dump`'s default.
+    /// Compression level from 0 to 9. `None` uses `pg_dump`'s default.
     pub compression: Option<u8>,
 }
 
@@ -92,7 +92,7 @@ impl DumpProgram {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Keeps Ctrl-C in a terminal from reaching the child: this process stops it in order.
+            // Keeps Ctrl-C in a terminal from reaching the child, because this process stops the child itself.
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|error| DumpError::NotRun(error.into()))

@@ -8,16 +8,16 @@ use crate::error::RAISE_ROUTINE;
 pub(super) const ROW_TOO_LARGE: &str = "AH413";
 
 /// SQLSTATE of the error that replaces another one, `raise_exception`: only code of the project writes such long texts.
-/// Its routine is the one of RAISE.
+/// Its routine is that of RAISE.
 pub(super) const ERROR_TOO_LARGE: &str = "P0001";
 
-/// Maximum size of a message that is not a row. Errors quote values, which have about the size of a request's body.
+/// Maximum size of a message that is not a row. Errors quote values, which can be as large as a request's body.
 const MAX_OTHER_BYTES: usize = 4 << 20;
 
 const HEADER_BYTES: usize = 5;
 
 /// Text of the error that replaces one with a longer text.
-pub(super) const ERROR_TEXT: &str = "An error was raised whose text is too long to pass on.";
+pub(super) const ERROR_TEXT: &str = "The text of the error is too long to pass on.";
 
 /// Returns whether an error replaces a row that was too large. Further messages of the statement follow it.
 pub fn is_row_too_large(error: &tokio_postgres::Error) -> bool {
@@ -40,7 +40,7 @@ pub(super) struct MessageGuard {
     ready: BytesMut,
 }
 
-/// What to do with a message.
+/// How to handle a message.
 enum Verdict {
     Pass,
     Replace(BytesMut),

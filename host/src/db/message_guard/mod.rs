@@ -1,14 +1,14 @@
 //! Keeps large messages of Postgres out of memory.
 //!
-//! The client library reads each message as a whole, and a message can have a gigabyte: a row with a huge value, an
-//! error whose text an SQL function wrote. The `stream` sits between the library and the socket and looks at the
+//! The client library reads each message as a whole, and a message can be a gigabyte long: a row with a huge value, or
+//! an error whose text an SQL function wrote. The `stream` sits between the library and the socket, and reads the
 //! length of every message before its content arrives. It discards the content of a message that is too large, and
 //! passes on an error in its place. So no statement needs to know how large its rows are.
 //!
 //! Source: PostgreSQL documentation, "Message Formats". Every message of the server is a type byte, its length as 4
 //! bytes (which includes these 4), and its content.
 //!
-//! `messages` decides, `stream` is what the library reads from, and `connector` puts it there.
+//! `messages` decides which messages pass, the library reads from `stream`, and `connector` creates the stream.
 
 mod connector;
 mod messages;

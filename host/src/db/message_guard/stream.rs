@@ -114,7 +114,7 @@ mod tests {
         message
     }
 
-    /// Returns what passes the guard if reads return at most `piece` bytes at a time.
+    /// Returns the bytes that pass the guard if reads return at most `piece` bytes at a time.
     async fn filtered(sent: &[u8], piece: usize) -> Vec<u8> {
         struct Pieces<'a>(&'a [u8], usize);
         impl AsyncRead for Pieces<'_> {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_messages_are_replaced_wherever_reads_end() {
+    async fn large_messages_are_replaced_with_reads_of_any_size() {
         let other = 1001;
         let sent = [
             message(b'T', 30),

@@ -20,7 +20,7 @@ pub enum RestoreError {
     /// The archive could not be read to its end.
     #[error("the archive could not be read to its end")]
     Archive(#[source] std::io::Error),
-    /// `pg_restore` could not be started, or not with this configuration.
+    /// `pg_restore` could not be started, or can't run with this configuration.
     #[error("pg_restore could not be run: {0:#}")]
     NotRun(#[source] anyhow::Error),
 }

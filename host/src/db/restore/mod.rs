@@ -13,8 +13,8 @@
 //! result (`backups`).
 //!
 //! Reading order: `restorer` (the entry point), `target_server` (connections to the server), `scratch` (database and
-//! role), `archive_list` (the entries to restore), `program` (the child process),
-//! `search_path` (lets functions be called meanwhile), `error`.
+//! role), `archive_list` (the entries to restore), `program` (the child process), `search_path` (lets functions be
+//! called during a restore), `error`.
 
 mod archive_list;
 mod error;

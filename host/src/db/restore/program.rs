@@ -157,7 +157,7 @@ async fn write(stdin: &mut Option<ChildStdin>, chunk: &[u8]) {
 fn start(command: std::process::Command, stdout: Stdio) -> Result<Child, RestoreError> {
     let mut command = Command::from(command);
     command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-    // Keeps Ctrl-C in a terminal from reaching the child: this process stops it in order.
+    // Keeps Ctrl-C in a terminal from reaching the child, because this process stops the child itself.
     command.process_group(0).kill_on_drop(true);
     command.spawn().map_err(|error| RestoreError::NotRun(error.into()))
 }

@@ -31,7 +31,7 @@ impl ScratchName {
         format!("verify_{}_", hex::encode(&digest[..4]))
     }
 
-    /// Returns None if the text is not a scratch name of the platform.
+    /// Returns `None` if the text is not a scratch name of the platform.
     pub(super) fn parse(platform: &str, text: &str) -> Option<Self> {
         let (run, number) = text.strip_prefix(&Self::prefix(platform))?.split_once('_')?;
         let run = (run.len() == 32).then(|| Uuid::try_parse(run).ok())??;
@@ -65,7 +65,7 @@ impl Scratch {
         marker: PgConnection,
         password: String,
     ) -> Result<Self, RestoreError> {
-        // Dropping this value on failure removes what was created so far.
+        // If a step fails, dropping this value removes everything created so far.
         let mut scratch = Self { server, name, marker: Some(marker) };
         scratch.create_objects(&password).await.map_err(RestoreError::from_administration)?;
         Ok(scratch)
@@ -94,7 +94,7 @@ impl Scratch {
         for statement in statements {
             execute(connection, statement).await?;
         }
-        // The platform's role connects to the database only here, before anything of the archive is in it.
+        // The platform's role connects to the database only here, before it contains anything from the archive.
         let mut inside = self.server.connect(&self.name.text, Some(name)).await?;
         execute(&mut inside, format!("ALTER SCHEMA public OWNER TO {name}; REVOKE ALL ON SCHEMA public FROM PUBLIC"))
             .await?;

@@ -15,9 +15,9 @@ const FUNCTIONS: &str = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
                       WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
                         AND e.deptype = 'e')";
 
-/// Sets the `search_path` of functions that have none to the one that sessions of a project have. `pg_restore` loads
-/// with an empty one, so that check constraints, generated columns, indexes and materialized views fail whose functions
-/// name tables without a schema. Run it as the role that owns the functions, before rows are loaded.
+/// Sets the `search_path` of functions that have none to that of a project's sessions. `pg_restore` loads with an empty
+/// one, so that a check constraint, generated column, index or materialized view fails if its function names tables
+/// without a schema. Run it as the role that owns the functions, before rows are loaded.
 pub(super) async fn set_for_functions(address: &ServerAddress, login: &Login) -> Result<(), RestoreError> {
     let failed = |error: tokio_postgres::Error| match error.as_db_error() {
         Some(refusal) if !refusal.code().code().starts_with("57P") => {

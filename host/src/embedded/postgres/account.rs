@@ -41,7 +41,7 @@ pub(crate) fn choose(cluster: &Path) -> Result<Option<Account>, EmbeddedError> {
 
 impl Account {
     /// Checks that the account can traverse all folders above `path`. Makes the data folder traversable if necessary,
-    /// but no folder above it: those are not AtlasHub's.
+    /// but not the folders above it, which do not belong to AtlasHub.
     pub(crate) fn ensure_access(&self, path: &Path, data_folder: &Path) -> Result<(), EmbeddedError> {
         let mut folders: Vec<&Path> = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
         folders.reverse();

@@ -155,7 +155,7 @@ fn check(binaries: &Binaries, launcher: &Launcher, cluster: &Path, locale: &str)
     Err(EmbeddedError::Program { program: "initdb", output })
 }
 
-/// Removes what killed starts left. A failure does not prevent the start: attempts share no files.
+/// Removes leftovers of killed starts. A failure does not prevent the start, because attempts share no files.
 pub(super) fn remove_earlier_attempts(data_folder: &DataFolder) {
     for entry in fs::read_dir(data_folder.join("postgres")).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -186,7 +186,7 @@ fn change_owner(path: &Path, account: &Account) -> Result<(), EmbeddedError> {
 pub(super) enum Port {
     /// Set in the configuration.
     Configured(u16),
-    /// Chosen here: if it is taken meanwhile, another port is chosen.
+    /// Chosen here: if it is taken in the meantime, another port is chosen.
     Chosen(u16),
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
         .await
         .map_err(|error| failed("unpacking it", error.to_string()))?;
     for folder in [folder, &incomplete] {
-        // Postgres may run as another user than this process.
+        // Postgres may not run as the user of this process.
         fs::set_permissions(folder, Permissions::from_mode(0o755))
             .map_err(|error| failed("making its folder accessible", error.to_string()))?;
     }
@@ -62,7 +62,7 @@ pub(super) async fn ensure_downloaded(folder: &Path, required_major: Option<u32>
     Ok(binaries)
 }
 
-/// Removes what interrupted starts unpacked. A failure does not prevent the start.
+/// Removes files that interrupted starts unpacked. A failure does not prevent the start.
 fn remove_incomplete(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(INCOMPLETE_PREFIX)

@@ -1,6 +1,6 @@
-//! A lock that every Postgres process of a start holds as long as it runs, so that the next start can tell whether all
-//! of them have ended. The launcher opens and locks a file and passes it on: a child process inherits it, and the
-//! kernel releases the lock when the last process that has the file open ends.
+//! A lock that every Postgres process of a start holds for as long as it runs. It shows the next start whether all of
+//! them have ended. The launcher opens and locks a file and passes it on: a child process inherits it, and the kernel
+//! releases the lock when the last process that has the file open ends.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -32,8 +32,8 @@ pub(super) fn open(lock: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(lock)
 }
 
-/// Kills what an earlier start left running on the data folder, which the caller has locked, and waits until it has
-/// ended. A server should be shut down first ([`super::orphan`]); killing one loses no data.
+/// Kills processes that an earlier start left running on the data folder, and waits until they have ended. The caller
+/// has locked the folder. A server should be shut down first ([`super::orphan`]), but killing one loses no data.
 pub(super) async fn end_earlier_processes(data_folder: &DataFolder) -> Result<(), EmbeddedError> {
     let lock = lock_file(data_folder);
     let deadline = Instant::now() + END_TIMEOUT;
@@ -62,8 +62,8 @@ pub(super) fn kill_holders(lock: &Path) -> io::Result<bool> {
         Err(TryLockError::Error(error)) => return Err(error),
     }
     for pid in holders(lock) {
-        tracing::info!(pid = pid.as_raw(), "ending a process that an earlier start of the embedded Postgres left");
-        // Fails if the process has ended meanwhile.
+        tracing::info!(pid = pid.as_raw(), "ending a Postgres process that an earlier start left running");
+        // Fails if the process has ended in the meantime.
         let _ = kill(pid, Signal::SIGKILL);
     }
     Ok(false)

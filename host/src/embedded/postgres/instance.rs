@@ -185,7 +185,7 @@ impl Postgres {
             .ssl_mode(tokio_postgres::config::SslMode::Disable)
             .connect(NoTls)
             .await?;
-        // The task ends when the client is dropped.
+        // The task that drives the connection ends when the client is dropped.
         tokio::spawn(connection);
         Ok(client)
     }

@@ -1,4 +1,4 @@
-//! Commands that run the Postgres programs: as which user, with which environment, and ended when this process ends.
+//! Commands that run the Postgres programs with the right user and environment, and end them when this process ends.
 
 use std::{
     convert::Infallible,
@@ -25,7 +25,7 @@ pub(super) struct Launcher {
     pub(super) lock: PathBuf,
 }
 
-/// What a program does when this process is killed.
+/// How a program ends when this process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnParentDeath {
     /// A server shuts down.

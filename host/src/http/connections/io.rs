@@ -17,11 +17,11 @@ use super::{
     state::{ConnectionState, Phase},
 };
 
-/// Time for a response after its client has ended its side of the connection. Such a client may have gone, or may have
-/// nothing more to ask.
+/// Time for a response after its client has ended its side of the connection. The client may have disconnected, or may
+/// just have nothing more to send.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The socket as hyper sees it: notes when bytes arrive and when writing waits.
+/// The socket as hyper sees it: records when bytes arrive and when writing waits.
 ///
 /// hyper responds to malformed requests by itself, without a body. Such a response is the only one that it writes
 /// without a request, so it is recognised by the phase, and held back: `serve` writes the documented error instead.

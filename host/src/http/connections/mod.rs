@@ -1,11 +1,11 @@
 //! The listeners: accepts connections, bounds their number and their duration, and serves HTTP/1.1 on them.
 //!
 //! hyper parses requests and writes responses. This module decides how long a connection may wait, and which connection
-//! must go when there are too many:
+//! is closed when there are too many:
 //!
-//! - `state`: what a connection does at the moment, in atomics; waiting ones can be closed, serving ones can't.
+//! - `state`: the current state of a connection, in atomics; a waiting connection can be closed, a serving one can't.
 //! - `registry`: all connections of a listener: admission, replacement, timeouts, shutdown.
-//! - `io`: the socket between client and hyper; notes bytes and waits, holds back hyper's own error responses.
+//! - `io`: the socket between client and hyper; records bytes and waits, holds back hyper's own error responses.
 //! - `service`: the router for one connection; tracks when a response starts and ends.
 //! - `refusal`: error responses that are written without hyper.
 //! - `serve`: the accept loop, and the task of a connection.
@@ -30,7 +30,7 @@ pub use open_files::raise_open_file_limit;
 pub use serve::serve_connections;
 pub use service::HeldUntilWritten;
 
-/// Longest head of a request: request line and headers.
+/// Maximum size of a request's head: request line and headers.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Name and limits of a listener.

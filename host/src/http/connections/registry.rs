@@ -81,7 +81,7 @@ impl Registry {
         self.connections.lock().close_longest_waiting();
     }
 
-    /// Closes the connections whose time is over.
+    /// Closes the connections whose time limit has passed.
     pub(super) fn sweep(&self) {
         let now = self.clock.now();
         let mut connections = self.connections.lock();
@@ -114,7 +114,7 @@ impl Registration {
 
 impl Connections {
     fn close_longest_waiting(&mut self) -> bool {
-        // A client may begin a request meanwhile: try the next one.
+        // A client may have begun a request in the meantime: try the next one.
         loop {
             let waiting = self.by_id.values().filter_map(|state| Some((state.replaceable_since()?, state.id, state)));
             let Some((.., longest)) = waiting.min_by_key(|(since, id, _)| (*since, *id)) else { return false };

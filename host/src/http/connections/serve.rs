@@ -28,14 +28,14 @@ use super::{
 use crate::error::{ApiError, Code};
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause after a failed `accept`, most likely for want of files.
+/// Pause after a failed `accept`, most likely because too many files are open.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Time for a client to read the last response and to close. Closing at once, with bytes of the client unread, would
 /// reset the connection, and the client might lose the response.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 const SHUTDOWN_LINGER_TIMEOUT: Duration = Duration::from_millis(250);
-/// Connections above the limit that are told so with a proper end; further ones are only closed.
+/// Number of connections above the limit that get an error response. Further ones are only closed.
 const MAX_LINGERING_REFUSALS: usize = 16;
 
 /// Accepts connections and serves them until `stop`. Returns when all connections have ended: those without a request
@@ -156,8 +156,8 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, registration: Reg
     }
 }
 
-/// Ends a connection that the registry closed. A client whose head is incomplete is told so; one that reads nothing
-/// cannot be told anything.
+/// Ends a connection that the registry closed. A client whose head is incomplete gets an error response. A client that
+/// reads nothing gets none.
 async fn close(io: &mut ConnectionIo, registration: &Registration) {
     match registration.state.reason() {
         CloseReason::HeaderTimeout if io.has_read() => {
@@ -190,12 +190,12 @@ fn malformed(io: &ConnectionIo, error: &hyper::Error) -> Option<ApiError> {
     }
     Some(match io.refused()? {
         Refused::UrlTooLong => {
-            ApiError::new(Code::UrlTooLong, "The URL is too long: a request may have 64 KiB of URL and headers.")
+            ApiError::new(Code::UrlTooLong, "The URL is too long: URL and headers can have at most 64 KiB together.")
                 .with_hint("Send fewer or shorter parameters, or several requests.")
         }
         Refused::HeadTooLarge => ApiError::new(
             Code::HeadersTooLarge,
-            "The headers are too large: a request may have 100 of them, and 64 KiB of URL and headers.",
+            "The headers are too large: a request can have at most 100 headers, and 64 KiB of URL and headers.",
         )
         .with_hint("Send fewer or shorter headers."),
         Refused::Malformed => ApiError::invalid(format!("The request is not valid HTTP/1.1: {error}.")),

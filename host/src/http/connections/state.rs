@@ -1,4 +1,4 @@
-//! What a connection does at the moment. The task of the connection writes it, the registry reads it.
+//! The current state of a connection. The task of the connection writes it, the registry reads it.
 
 use std::{
     any::Any,
@@ -38,7 +38,7 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum CloseReason {
-    /// By the client, or after a response that said so.
+    /// By the client, or after a response that announced it.
     Done = 0,
     HeaderTimeout = 1,
     IdleTimeout = 2,
@@ -149,7 +149,7 @@ impl ConnectionState {
         self.phase.fetch_update(Relaxed, Relaxed, change).is_ok()
     }
 
-    /// Notes that the client sent bytes. Returns whether a head begins with them.
+    /// Records that the client sent bytes. Returns whether a head begins with them.
     pub(super) fn received(&self) -> bool {
         matches!(self.phase(), Phase::New | Phase::Idle) && {
             let (phase, since) = unpack(self.phase.load(Relaxed));
@@ -160,7 +160,7 @@ impl ConnectionState {
         }
     }
 
-    /// Notes that the client does not take more bytes at the moment.
+    /// Records that the client does not take more bytes at the moment.
     pub(super) fn write_blocked(&self) {
         if self.blocked_since.load(Relaxed) == 0 {
             let now = self.clock.now();
@@ -170,7 +170,7 @@ impl ConnectionState {
         }
     }
 
-    /// Notes that the client took bytes.
+    /// Records that the client took bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         if self.blocked_since.load(Relaxed) != 0 {
             self.progress_at.store(self.clock.now(), Relaxed);
@@ -178,7 +178,7 @@ impl ConnectionState {
         }
     }
 
-    /// Notes that everything is written that hyper had to write. Returns whether that ends a response.
+    /// Records that hyper has nothing left to write. Returns whether that ends a response.
     pub(super) fn flushed(&self) -> bool {
         if self.blocked_since.load(Relaxed) != 0 {
             self.blocked_since.store(0, Relaxed);
@@ -234,7 +234,7 @@ impl ConnectionState {
         }
     }
 
-    /// Closes the connection, unless it started to serve a request meanwhile. Returns whether it is closed.
+    /// Closes the connection, unless it has started to serve a request in the meantime. Returns whether it is closed.
     pub(super) fn close(&self, reason: CloseReason) -> bool {
         let closing = pack(Phase::Closing, 0);
         let may_close = |packed: u64| match unpack(packed).0 {

@@ -13,7 +13,7 @@ use crate::error::{ApiError, ApiResult, Code};
 
 use super::shares::{BodyBytes, Share, Shares};
 
-/// Time before the lowest rate applies.
+/// Time after which the minimum rate applies.
 const RATE_GRACE: Duration = Duration::from_secs(5);
 
 /// Limits on one body.
@@ -33,7 +33,7 @@ pub(super) fn has_body(method: &Method, body: &Body) -> bool {
 ///
 /// # Errors
 /// 415 if the body is encoded, 413 if it is too large, 408 if it arrives too slowly, 503 if its holder or the server
-/// has too many, 400 if it is malformed.
+/// has too many bodies, 400 if it is malformed.
 pub(super) async fn receive(
     headers: &HeaderMap,
     mut body: Body,

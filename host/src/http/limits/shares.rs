@@ -30,7 +30,7 @@ pub enum Holder<'a> {
     Owner,
     /// The project with this id.
     Project(&'a str),
-    /// Nobody: the caller is not authenticated.
+    /// All callers that are not authenticated.
     Anonymous,
 }
 
@@ -45,11 +45,11 @@ pub(super) struct SurfaceLimits {
     pub(super) connections: usize,
     /// Bytes of bodies in memory.
     pub(super) body_bytes: usize,
-    /// Largest body.
+    /// Maximum size of a body.
     pub(super) max_body_bytes: usize,
 }
 
-/// What a share allows.
+/// Limits of one share.
 #[derive(Debug, Clone, Copy)]
 struct ShareLimits {
     turns: usize,
@@ -72,7 +72,7 @@ impl SurfaceLimits {
             turns: turns.min(self.turns),
             requests,
             arriving: part(requests, 1, 2),
-            // Whatever the share, one body fits.
+            // A share must be able to hold one body.
             body_bytes: body_bytes.max(self.max_body_bytes),
         }
     }
@@ -89,10 +89,10 @@ pub(super) struct Shares {
     projects: DashMap<String, Arc<Share>>,
 }
 
-/// What one holder uses.
+/// Current use by one holder.
 pub(super) struct Share {
     limits: ShareLimits,
-    /// Who is at a limit, in messages.
+    /// Name of the holder in messages about limits.
     name: &'static str,
     turns: Arc<Semaphore>,
     requests: Counter,

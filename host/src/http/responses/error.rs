@@ -22,7 +22,7 @@ impl From<ResponseError> for ApiError {
             .with_details(serde_json::json!({ "maxBytes": max })),
             ResponseError::MemoryFull => ApiError::new(
                 Code::Overloaded,
-                "The memory for responses is in use by others that their clients have not read yet.",
+                "The memory for responses is in use: clients have not read earlier responses yet.",
             )
             .with_hint("Try again in a moment, and read responses without delay.")
             .with_retry_after(Duration::from_secs(1)),

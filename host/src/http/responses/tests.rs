@@ -19,7 +19,7 @@ fn filled(memory: &ResponseMemory, recipient: Recipient<'_>, bytes: usize) -> Re
 }
 
 #[tokio::test]
-async fn response_keeps_its_bytes_whatever_the_size_of_the_pieces() {
+async fn response_keeps_its_bytes_with_pieces_of_any_size() {
     let memory = memory(1 << 20, 4 << 20);
     for size in [0, 1, 100, 5000, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
         for piece in [1, 999, 40_000, size.max(1)] {

@@ -129,7 +129,7 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
         row.http_headers_json = sealed::seal_headers(&jobs.sealer, id, &merged)?;
         headers = Ok(merged);
     }
-    // Clients that send back what they read keep the stored body.
+    // A client that sends back the body that it has read keeps the stored body.
     let body = change.http_body.as_deref().map(Body::from_wire).filter(|body| body.text() != HIDDEN);
     if body.is_none() && change.http_body.is_some() && row.http_body_json.is_none() {
         return Err(ApiError::invalid(format!("`httpBody`: `{HIDDEN}` keeps the stored body, but none is stored.")));
@@ -171,13 +171,13 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     get_job(jobs, id).await
 }
 
-/// Deletes a job with its history, and cancels its running runs.
+/// Deletes a job with its history, and cancels its active runs.
 pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<String> {
     for run in run_queries::running_runs(jobs.platform(), id).await? {
         run_queries::cancel_run(jobs.platform(), run).await?;
     }
     let name = queries::delete_job(jobs.platform(), id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    // The sweep of orphaned logs removes what this fails to remove.
+    // If this fails, the sweep of orphaned logs removes them later.
     if let Err(error) = jobs.runs.store.delete_prefix(PLATFORM_BUCKET, &format!("logs/{id}/")).await {
         tracing::warn!(job = %id, %error, "failed to remove the logs of a deleted job; a sweep will retry");
     }
@@ -250,7 +250,7 @@ fn to_api_error(refusal: RunRefusal) -> ApiError {
                 problems.iter().map(|(pointer, problem)| json!({ "path": pointer, "message": problem })).collect();
             ApiError::invalid(message).with_details(json!({ "problems": problems }))
         }
-        // What the owner allows can change; the request itself is valid.
+        // The request itself is valid; only the owner's configuration refuses it.
         RunRefusal::NoRequests { .. } => ApiError::new(Code::Unprocessable, message),
         RunRefusal::Request(error) if error.is_denial() => ApiError::new(Code::Unprocessable, message),
         RunRefusal::Request(_) => ApiError::invalid(message),

@@ -121,7 +121,7 @@ pub(super) struct JobUpdate {
     pub schedule: bool,
     /// Writes the headers; otherwise they may have been sealed with another master key.
     pub headers: bool,
-    /// Writes the body, likewise.
+    /// Writes the body, for the same reason as the headers.
     pub body: bool,
 }
 

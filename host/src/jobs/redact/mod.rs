@@ -273,7 +273,7 @@ fn encodings_of(value: &str) -> Vec<String> {
     ]
 }
 
-/// Returns the fragments that every Base64 text contains, in either alphabet, whose data contains the value.
+/// Returns fragments in both alphabets. Every Base64 text whose data contains the value contains one of them.
 ///
 /// The value can start at each of the three bytes of a group. Characters that also encode neighbouring bytes are not
 /// part of a fragment.

@@ -17,7 +17,7 @@ impl Runs {
         Ok(row.into_wire())
     }
 
-    /// Cancels a queued or running run, on whichever node it runs.
+    /// Cancels a queued or running run, on any node.
     ///
     /// # Errors
     /// 404 if the run does not exist, 409 if it has ended.

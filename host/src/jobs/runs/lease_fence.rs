@@ -16,9 +16,10 @@ impl Runs {
         Ok(queries::lease_is_valid(&self.platform, run, lease).await?)
     }
 
-    /// Returns whether the run holds its lease. If so, nobody can take the lease away before the transaction ends.
+    /// Returns whether the run holds its lease. If so, the run keeps it until the transaction ends.
     ///
-    /// For a transaction that writes on behalf of a run. It must be short, because the lease is not renewed meanwhile.
+    /// For a transaction that writes on behalf of a run. It must be short, because the lease is not renewed while the
+    /// transaction is open.
     pub async fn lock_lease(transaction: &mut PgConnection, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
         queries::lock_lease(transaction, run, lease).await
     }

@@ -70,7 +70,7 @@ pub(super) async fn follow_log(runs: &Runs, run: Uuid, offset: usize) -> ApiResu
 }
 
 impl LogStream {
-    /// Waits for the next events. Returns none after the end.
+    /// Waits for the next events. Returns `None` after the end.
     async fn next(&mut self) -> Option<String> {
         if self.ended {
             return None;

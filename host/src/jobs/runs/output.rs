@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::jobs::{LineLevel, Redactor};
 
-/// Bytes of a log that are stored in the row. A longer log goes to the object store as a whole.
+/// Maximum number of bytes of a log that are stored in the row. A longer log goes to the object store as a whole.
 const MAX_ROW_BYTES: usize = 64 << 10;
-/// Bytes of a log that are kept; further lines are counted and dropped.
+/// Maximum number of bytes of a log that are kept; further lines are counted and dropped.
 pub(super) const MAX_LOG_BYTES: usize = 4 << 20;
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
 const MAX_FIELDS_BYTES: usize = 16 << 10;

@@ -254,8 +254,8 @@ pub(super) async fn read_log(pool: &PgPool, id: Uuid, offset: i64) -> Result<Opt
     .await
 }
 
-/// Returns whether a run holds its lease. Inside a transaction nobody can end the run before the transaction ends
-/// (a weaker lock than `FOR SHARE` would not prevent that: ending a run changes no key).
+/// Returns whether a run holds its lease. Inside a transaction, the run cannot be ended by others before the
+/// transaction ends (a weaker lock than `FOR SHARE` would not prevent that: ending a run changes no key).
 pub(super) async fn lock_lease(executor: impl PgExecutor<'_>, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
     let held: Option<Uuid> = sqlx::query_scalar(
         "SELECT id FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running' FOR SHARE",

@@ -101,7 +101,7 @@ pub(in crate::jobs) async fn apply_retention(runs: &Runs) -> ApiResult<()> {
     Ok(())
 }
 
-/// Removes those of the logs (run, key, size) whose run does not exist.
+/// Removes the logs (run, key, size) whose run does not exist.
 async fn remove_orphans(runs: &Runs, logs: &[(Uuid, &str, i64)]) -> ApiResult<RetentionReport> {
     let ids: Vec<Uuid> = logs.iter().map(|(id, ..)| *id).collect();
     let existing = queries::existing_runs(&runs.platform, &ids).await?;
@@ -114,7 +114,7 @@ async fn remove_orphans(runs: &Runs, logs: &[(Uuid, &str, i64)]) -> ApiResult<Re
     Ok(report)
 }
 
-/// Removes the logs of deleted runs. The sweep of orphaned logs removes what this fails to remove.
+/// Removes the logs of deleted runs. If that fails, the sweep of orphaned logs removes them later.
 async fn remove_logs(runs: &Runs, deleted: &[DeletedRun]) -> RetentionReport {
     let mut report =
         RetentionReport { removed: deleted.len() as u64, freed_bytes: 0, more: deleted.len() as i64 == BATCH_SIZE };

@@ -21,9 +21,9 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 const WORKDAYS: &str = "(Monday to Friday)";
-/// Times of day that are listed one by one.
+/// Maximum number of times of day that are listed one by one.
 const MAX_LISTED_TIMES: usize = 4;
-/// Values from which evenly spaced ones are described by their distance.
+/// Minimum number of evenly spaced values that are described by their distance.
 const MIN_SPACED_VALUES: usize = 4;
 
 /// A unit of time of day.
@@ -154,7 +154,7 @@ fn days_in_words(days: &Days) -> String {
     format!("{} of the month", list(&parts))
 }
 
-/// `article` stands before weekdays that are not counted, as in `a Monday`.
+/// `article` precedes weekdays that are not counted, as in `a Monday`.
 fn weekdays_in_words(weekdays: &Weekdays, article: &str, conjunction: &str) -> String {
     let names = |selected: Values| {
         let names: Vec<&str> = values(selected).iter().map(|day| WEEKDAYS[*day as usize]).collect();
@@ -199,7 +199,7 @@ fn is_all(unit: Unit, selected: Values) -> bool {
     selected.count_ones() == unit.size
 }
 
-/// Returns the distance between neighbours if it is the same for all of them and the values are many enough to be
+/// Returns the distance between neighbours if it is the same for all of them and there are enough values to be
 /// described by it.
 fn distance(selected: Values) -> Option<u32> {
     let values = values(selected);

@@ -66,7 +66,7 @@ pub(super) struct Days {
     pub(super) last: bool,
     /// `LW`: the last day from Monday to Friday.
     pub(super) last_workday: bool,
-    /// `15W`: the day from Monday to Friday of the same month that is nearest.
+    /// `15W`: the day from Monday to Friday in the same month that is nearest to the 15th.
     pub(super) nearest_workdays: Values,
     /// The field begins with `*`.
     pub(super) starred: bool,
@@ -76,9 +76,9 @@ pub(super) struct Days {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Weekdays {
     pub(super) values: Values,
-    /// `MON#2`: the weekdays of which the first, second … of a month is selected.
+    /// `MON#2`: at index n - 1, the weekdays whose n-th occurrence in the month is selected.
     pub(super) nth: [Values; 5],
-    /// `5L`: the weekdays of which the last of a month is selected.
+    /// `5L`: the weekdays whose last occurrence in the month is selected.
     pub(super) last: Values,
     /// The field begins with `*`.
     pub(super) starred: bool,

@@ -1,4 +1,4 @@
-//! One run, from its claim to its outcome. Every attempt has an outcome, whatever the runner does.
+//! One run, from its claim to its outcome. Every attempt has an outcome, even if the runner panics or hangs.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::jobs::{
     },
 };
 
-/// Time that a runner gets to end by itself after its timeout or a stop. Then its future is dropped.
+/// Time that a runner has to end by itself after its timeout or a stop. After that, its future is dropped.
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Interval at which a growing long log is put into the object store.
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(5);
@@ -146,7 +146,7 @@ fn outcome_of(id: Uuid, run: Arc<ActiveRun>, result: Result<RunReport, RunFailur
     use RunStatus::{Cancelled, Fail, Success, Timeout};
     let (status, error_text, details, retryable) = match (result, run.stop_reason()) {
         (Ok(report), _) => (Success, None, Some(report.result), false),
-        // A run that was stopped failed for that reason, whatever error it returns.
+        // A run that was stopped failed for that reason, even if it returns another error.
         (Err(_), Some(StopReason::Cancelled)) => (Cancelled, None, None, false),
         (Err(_), Some(StopReason::LeaseLost)) => {
             (Fail, Some("its scheduler lost the connection to the database".to_owned()), None, true)

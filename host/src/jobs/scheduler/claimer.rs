@@ -1,7 +1,7 @@
 //! Claims queued runs, up to the number of free permits, and starts them.
 //!
-//! No plugin starves the others: of each, at most as many runs are claimed as [`JobRunner::max_runs`] allows, and the
-//! plugins of [`JobRunner::own_runs`] have permits of their own.
+//! No plugin starves the others: at most [`JobRunner::max_runs`] runs of each are claimed, and the plugins of
+//! [`JobRunner::own_runs`] have permits of their own.
 //!
 //! [`JobRunner::max_runs`]: crate::jobs::JobRunner::max_runs
 //! [`JobRunner::own_runs`]: crate::jobs::JobRunner::own_runs
@@ -25,10 +25,10 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more free permits while there are more queued runs than permits.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval at which plugins with permits of their own are looked for while no other permit is free. The search may
-/// have to pass many queued runs of other plugins.
+/// Interval at which runs of plugins with permits of their own are searched for while no other permit is free. The
+/// search may have to skip many queued runs of other plugins.
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
-/// Plugins whose active runs are counted. Those without any are forgotten from then on.
+/// Number of plugins in [`ActivePlugins`] at which those without active runs are removed.
 const MAX_COUNTED: usize = 256;
 
 /// Free permits.
@@ -112,8 +112,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     while attempts.join_next().await.is_some() {}
 }
 
-/// Takes all free permits, up to the size of a batch. While only permits of own plugins are free, waits for others for
-/// a moment first.
+/// Takes all free permits, up to the size of a batch. If only permits for AtlasHub's own plugins are free, first waits
+/// for others for a moment.
 async fn take_permits(state: &SchedulerState, has_backlog: bool) -> Permits {
     let mut permits = Permits::default();
     let own = async {

@@ -14,13 +14,13 @@ use super::{
     state::{STATEMENT_TIMEOUT, SchedulerState},
 };
 
-/// Also the time until a cancellation is noticed whose notification was lost.
+/// Also the maximum delay of a cancellation whose notification was lost.
 const MAX_RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Renews leases until the task is dropped.
 ///
-/// A run whose lease can't be renewed, for whatever reason, is stopped while a fifth of the lease is left. So it has
-/// ended when another scheduler may start it.
+/// A run whose lease can't be renewed for any reason is stopped while a fifth of the lease is left. So it has ended
+/// before another scheduler may start it.
 pub(super) async fn renew_leases(state: Arc<SchedulerState>) {
     let lease = state.jobs.runs.config.lease;
     let (interval, stop_after) = ((lease / 3).min(MAX_RENEWAL_INTERVAL), lease - lease / 5);
@@ -50,7 +50,7 @@ pub(super) async fn renew_leases(state: Arc<SchedulerState>) {
     }
 }
 
-/// Returns the time until the first run must be stopped if it is not renewed, or none without running runs.
+/// Returns the time until the first run must be stopped if it is not renewed, or none if no run is active.
 fn time_until_first_stop(state: &SchedulerState, stop_after: Duration) -> Option<Duration> {
     let running = state.active_runs.iter().filter(|run| run.stop_reason().is_none());
     running.map(|run| stop_after.saturating_sub(run.time_since_renewal())).min()

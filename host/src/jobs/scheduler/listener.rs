@@ -1,4 +1,4 @@
-//! Listens to the messages of other nodes: a schedule changed, a run was queued, a run is to be cancelled. Lost
+//! Listens to the messages of other nodes: a schedule changed, a run was queued, or a run should be cancelled. Lost
 //! messages do no harm, because the other tasks poll.
 
 use std::{sync::Arc, time::Duration};

@@ -1,6 +1,6 @@
 //! The scheduler: queues due runs, claims queued runs, and executes them. Any number can run on one database.
 //!
-//! Each part is a task. In reading order: `state` (what the tasks share), `active_run` (a run that this scheduler
+//! Each part is a task. In reading order: `state` (shared by the tasks), `active_run` (a run that this scheduler
 //! executes), `planner` (fire times to queued runs), `claimer` (queued runs to attempts), `attempt` (one run),
 //! `finisher` (records outcomes), `lease_renewer`, `output_writer` (logs and progress of active runs), `listener`
 //! (messages from other nodes), `sweeps` (expired leases, retention), `queries`.
@@ -33,7 +33,7 @@ pub use state::{RunEnded, RunObserver};
 
 /// Time limit for recording the outcomes of abandoned runs at shutdown.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time that runs stopped at shutdown get to write their logs and outcomes.
+/// Time in which runs that are stopped at shutdown can write their logs and outcomes.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running scheduler.
@@ -67,7 +67,8 @@ impl Scheduler {
         if tokio::time::timeout(grace, state.wait_until_idle()).await.is_err() {
             let runs = state.active_runs.len();
             tracing::warn!(runs, grace_s = grace.as_secs(), "runs did not end within the grace period; stopping them");
-            // Stop all runs before any is recorded: another scheduler may then start its next attempt.
+            // Stop all runs before recording any of them, because another scheduler may start the next attempt of a
+            // recorded run.
             state.active_runs.iter().for_each(|run| run.stop(StopReason::SchedulerStopped));
             if tokio::time::timeout(attempt::STOP_GRACE + FINISH_TIMEOUT, state.wait_until_idle()).await.is_err() {
                 release_runs(state).await;

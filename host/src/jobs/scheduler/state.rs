@@ -11,7 +11,7 @@ use super::{active_run::ActiveRun, queries::EndedRow};
 use crate::{db::DedicatedConnection, jobs::Jobs};
 
 /// Time limit of a statement. Postgres's own limit is shorter, so this one only ends connections that stopped
-/// responding, and the fate of a write is known in all other cases.
+/// responding. In all other cases it is known whether a write took effect.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Upper limit of the planner's and claimer's sleep, in case a notification is lost or the clock is changed.
 pub(super) const MAX_SLEEP: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub(super) struct Outcome {
     pub(super) result: Option<Value>,
 }
 
-/// What the tasks of one scheduler share.
+/// State that the tasks of one scheduler share.
 pub(super) struct SchedulerState {
     pub(super) jobs: Jobs,
     /// Each task has its own connection, so that leases are renewed regardless of other load.

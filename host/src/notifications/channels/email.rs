@@ -28,9 +28,9 @@ use crate::{
 /// Time limit of all messages of one attempt. Addresses that are not reached by then are tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Sends the message as plain text to each address on its own, so that a refused address concerns no other. The
-/// server's certificate must be issued by a public or a configured authority. A server with a private address needs an
-/// allowlist entry with `+private`.
+/// Sends the message as plain text to each address on its own, so that a refused address does not affect the others.
+/// The server's certificate must be issued by a public or a configured authority. A server with a private address needs
+/// an allowlist entry with `+private`.
 pub(super) async fn send(
     settings: &EmailSettings,
     message: &Message,
@@ -110,7 +110,7 @@ impl Server<'_> {
                     Ok(_) => return Ok(()),
                     Err(error) => {
                         outcome = Err(failure(self.settings, &error));
-                        // The server answered, or its certificate is wrong: another address would make no difference.
+                        // The server replied, or its certificate is wrong: another address would make no difference.
                         if error.is_permanent() || error.is_transient() || error.is_client() || error.is_tls() {
                             break;
                         }

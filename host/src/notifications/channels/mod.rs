@@ -68,10 +68,10 @@ impl From<EgressError> for ChannelError {
     }
 }
 
-/// Sends a message once; of an e-mail channel only to `recipient`, if one is given.
+/// Sends a message once. An e-mail channel sends it only to `recipient`, if one is given.
 ///
 /// # Errors
-/// Nobody has the message, and a retry concerns all addresses.
+/// No address has the message, and a retry sends it to all of them.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,
@@ -92,13 +92,15 @@ fn check_response(response: &EgressResponse, reason: Option<String>) -> Result<(
     let status = response.status;
     match status {
         200..=299 => Ok(()),
-        300..=399 => Err(ChannelError::never(format!("It answered {status}, a redirect. Redirects are not followed."))),
+        300..=399 => {
+            Err(ChannelError::never(format!("The receiver returned {status}, a redirect. Redirects are not followed.")))
+        }
         429 => {
-            let text = "It answered 429: too many messages.".to_owned();
+            let text = "The receiver returned 429: too many messages.".to_owned();
             Err(ChannelError { text, retry: delay_of(response).map_or(Retry::Later, Retry::After) })
         }
-        408 | 425 | 500..=599 => Err(ChannelError::later(format!("It answered {status}{reason}."))),
-        _ => Err(ChannelError::never(format!("It answered {status}{reason}."))),
+        408 | 425 | 500..=599 => Err(ChannelError::later(format!("The receiver returned {status}{reason}."))),
+        _ => Err(ChannelError::never(format!("The receiver returned {status}{reason}."))),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 /// Maximum number of chunks that wait to be sent; further writes wait.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
-/// An upload in progress. Uses at most 28 MiB of memory, however long the stream is. Dropping it aborts the upload.
+/// An upload in progress. Uses at most 28 MiB of memory for a stream of any length. Dropping it aborts the upload.
 pub struct Upload {
     chunks: mpsc::Sender<Bytes>,
     stored: Option<oneshot::Receiver<StoreResult<StoredBody>>>,

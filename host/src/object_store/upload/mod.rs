@@ -1,7 +1,7 @@
 //! Streaming uploads: a stream of any length becomes an object atomically, or nothing is stored.
 //!
 //! - `task`: the background task that sends the bytes in parts.
-//! - `handle`: what callers hold; dropping it aborts the upload.
+//! - `handle`: the callers' handle to an upload; dropping it aborts the upload.
 
 mod handle;
 mod task;

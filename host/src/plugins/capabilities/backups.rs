@@ -18,7 +18,7 @@ use crate::{
 const LIST_BYTES: usize = 1 << 20;
 /// Memory held while a dump is read.
 const VERIFY_BYTES: usize = 2 << 20;
-/// How far `created-at` may be ahead of the host's clock.
+/// Maximum time that `created-at` may be ahead of the host's clock.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {

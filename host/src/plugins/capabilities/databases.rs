@@ -23,7 +23,7 @@ use crate::{
 
 /// `pg_dump`'s highest compression level.
 const MAX_COMPRESSION: u8 = 9;
-/// Memory held for a dump: what its stream reads at once.
+/// Memory held for a dump: the bytes that its stream reads at once.
 const DUMP_BYTES: usize = 512 << 10;
 /// Memory held for the names of databases, and for tables until their number is known.
 const LIST_BYTES: usize = 256 << 10;

@@ -20,9 +20,9 @@ use crate::{
     },
 };
 
-/// Headers of a request.
+/// Maximum number of headers of a request.
 const MAX_HEADERS: usize = 100;
-/// Concurrent requests of one run.
+/// Maximum number of concurrent requests of one run.
 const MAX_REQUESTS: usize = 8;
 /// Memory held for a response: its body, a redacted copy, and headers.
 const RESPONSE_BYTES: usize = 2 * MAX_RESPONSE_BYTES + (256 << 10);
@@ -80,7 +80,7 @@ fn request_bytes(request: &http::Request) -> usize {
     request.method.len() + request.url.len() + body + headers.sum::<usize>()
 }
 
-/// Converts a request, replacing secret handles by their values.
+/// Converts a request, replacing secret handles with their values.
 fn to_egress(state: &RunState, request: http::Request) -> Result<EgressRequest, CallError> {
     if request.headers.len() > MAX_HEADERS {
         return Err(CallError::invalid(format!("the request has more than {MAX_HEADERS} headers")));

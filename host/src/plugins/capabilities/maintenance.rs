@@ -17,7 +17,7 @@ const MIN_AUDIT_DAYS: u32 = 30;
 const MIN_KEY_DAYS: u32 = 1;
 const MIN_RUN_DAYS: u32 = 1;
 const MIN_RESTORE_DAYS: u32 = 1;
-/// Highest accepted age, 100 years.
+/// Maximum accepted age, 100 years.
 const MAX_DAYS: u32 = 36_500;
 
 pub(super) fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {

@@ -26,8 +26,8 @@ impl migrations::HostWithStore<RunState> for Host {
         Ok(migrations.into_iter().map(to_wit).collect())
     }
 
-    /// Applies pending migrations like `atlashub migrate`: under the same lock, each in its own transaction. Dropping
-    /// this future leaves no migration half applied.
+    /// Applies pending migrations like `atlashub migrate`: under the same lock, each in its own transaction. If this
+    /// future is dropped, no migration is left half applied.
     async fn apply(accessor: &Accessor) -> Result<Vec<migrations::Migration>, CallError> {
         let run = begin_call(accessor, 0)?;
         let _permit = run.enter().await;

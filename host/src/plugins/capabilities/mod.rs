@@ -14,7 +14,7 @@
 //!   [`RunScope::scope`] and [`RunScope::deny`], then wait for a permit ([`Call::enter`]), then make the first query.
 //! - Reserve the memory that the host holds for the call with [`RunCalls::hold`], before it is used, and charge a large
 //!   result with [`charge_result`].
-//! - An error's cause is for the server's log ([`CallError::caused_by`]), which has each kind once per run.
+//! - An error's cause is for the server's log ([`CallError::caused_by`]), which contains each kind once per run.
 //! - Call [`check_lease`] right before changing the platform.
 //! - Every future may be dropped at any await, and then undoes what it started.
 //!

@@ -5,7 +5,7 @@ use crate::{
     plugins::guest::{Accessor, CallError, Host, RunState, begin_call, bindings::notify, check_lease},
 };
 
-/// Messages per run, so that a loop can't flood the owner.
+/// Maximum number of messages per run, so that a loop can't flood the owner.
 const MAX_MESSAGES: u32 = 20;
 
 /// Number of messages that the run has sent.

@@ -92,7 +92,7 @@ pub enum CatalogueError {
     /// The dump was changed or can't be restored.
     #[error("{0}")]
     Unverified(String),
-    /// The server lacks something to restore dumps, so that nothing is known about the dump.
+    /// The server lacks a requirement for restoring dumps, so the dump was not checked.
     #[error("{0}")]
     NotChecked(String),
     /// Another scheduler took over the run, or the run was cancelled.

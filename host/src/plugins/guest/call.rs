@@ -21,7 +21,7 @@ impl<S> Deref for Call<S> {
 }
 
 impl<S> Call<S> {
-    /// Returns the run, for what outlives the call.
+    /// Returns the run, for values that outlive the call.
     pub(in crate::plugins) fn share(&self) -> Arc<RunScope<S>> {
         Arc::clone(&self.run)
     }

@@ -25,7 +25,7 @@ impl CallError {
         Self::Failed { code, message: message.into(), details: None, cause: None }
     }
 
-    /// Adds the cause for the server's log. `kind` is what failed, for example `object store`.
+    /// Adds the cause for the server's log. `kind` names the service that failed, for example `object store`.
     #[must_use]
     pub fn caused_by(self, kind: &'static str, cause: impl Into<String>) -> Self {
         match self {

@@ -146,7 +146,7 @@ impl HeldMemory {
     /// Changes the reservation to `bytes`.
     ///
     /// # Errors
-    /// See [`RunCalls::hold`]. The reservation is unchanged then.
+    /// See [`RunCalls::hold`]. In that case, the reservation is unchanged.
     pub(in crate::plugins) fn resize(&mut self, calls: &RunCalls, bytes: usize) -> Result<(), CallError> {
         let (before, after) = (self.bytes.div_ceil(UNIT_BYTES), bytes.div_ceil(UNIT_BYTES));
         if after > before {

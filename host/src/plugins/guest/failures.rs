@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-/// Failures of the host's services during one run. Each kind is logged once, and counted from then on, so that a loop
-/// can't fill the server's log.
+/// Failures of the host's services during one run. Each kind is logged once and then only counted, so that a loop can't
+/// fill the server's log.
 #[derive(Debug, Default)]
 pub struct LoggedFailures {
     repeated: Mutex<BTreeMap<&'static str, u64>>,
@@ -13,7 +13,7 @@ pub struct LoggedFailures {
 /// not see.
 #[derive(Debug)]
 pub struct FailureCause {
-    /// What failed, for example `object store`.
+    /// The service that failed, for example `object store`.
     pub kind: &'static str,
     pub cause: String,
 }
@@ -48,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// Collects what is logged.
+    /// Collects the log lines.
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 

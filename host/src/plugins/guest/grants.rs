@@ -4,7 +4,7 @@ use plugin_manifest::{Capability, Scope};
 
 use crate::config::Secret;
 
-/// What a plugin's runs may use.
+/// Permissions, settings and secrets of a plugin's runs.
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     pub scopes: BTreeMap<Capability, Scope>,

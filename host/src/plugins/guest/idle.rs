@@ -13,23 +13,23 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::streams::ByteStream;
 
-/// Slowest average rate at which a reader may read for long, in bytes per second.
+/// Minimum average rate of a reader over a longer time, in bytes per second.
 const MIN_RATE: u64 = 16 << 10;
 
 /// A stream that is closed if its reader does not read it: a stream may hold a connection, a process and permits.
 ///
-/// The reader has `limit` for each chunk, and on average [`MIN_RATE`] after a first `limit`. Time in which the reader
-/// waits for the stream does not count.
+/// The reader has the time `limit` for each chunk. After a first period of `limit`, it must also read at [`MIN_RATE`]
+/// on average. Time that the reader spends waiting for the stream does not count.
 pub(super) struct WatchedStream {
     watched: Arc<Mutex<Watched>>,
     _watcher: AbortOnDropHandle<()>,
 }
 
 struct Watched {
-    /// None at the end of the stream, and after it was closed.
+    /// `None` at the end of the stream, and after it was closed.
     stream: Option<ByteStream>,
     limit: Duration,
-    /// Since when the next step is the reader's. None while it waits for the stream.
+    /// Time since which the stream waits for the reader. `None` while the reader waits for the stream.
     idle_since: Option<Instant>,
     /// Time that the reader has left.
     allowance: Duration,

@@ -14,7 +14,7 @@ use nix::time::{ClockId, clock_gettime};
 ///
 /// A guest yields at every epoch tick, and the limit is checked at each yield. The clock is the thread's own, so
 /// waiting for a processor on a busy machine costs a run nothing. [`HostTime`], which the host spends on streams, does
-/// not count: a guest that forwards a large dump computes nothing.
+/// not count, because a guest that forwards a large dump computes nothing itself.
 pub(in crate::plugins) struct Metered<F> {
     future: Pin<Box<F>>,
     spent: Duration,

@@ -1,9 +1,9 @@
-//! What one run's wasmtime store holds, and what capabilities are written against.
+//! The contents of one run's wasmtime store, and the types that capabilities build on.
 //!
 //! In reading order: [`bindings`] (generated from `wit/`) with [`resources`] and [`call_error`] (the Rust types behind
 //! its resources and errors), [`state`] (the store's data), [`run_scope`] (the run's identity, grants and denials),
-//! [`grants`], [`call`] (the first steps of every host call), [`call_limits`] (calls in progress and the memory held
-//! for them) with [`shared_permits`] (what the runs of all plugins share) and [`failures`] (logged once), [`transfers`]
+//! [`grants`], [`call`] (the first steps of every host call), [`call_limits`] (calls in progress and memory held for
+//! them) with [`shared_permits`] (shared by the runs of all plugins) and [`failures`] (logged once), [`transfers`]
 //! (permits for large transfers), [`streams`] (bytes between guest and host) with [`idle`] (closes unread streams),
 //! [`limits`] and [`metering`] (memory and processor time), [`services`] (shared between runs) with
 //! [`backup_catalogue`].

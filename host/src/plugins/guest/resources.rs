@@ -14,7 +14,7 @@ pub struct OpenUpload {
     pub is_committed: bool,
 }
 
-/// An upload that was not committed yet.
+/// An upload that has not been committed yet.
 pub struct UncommittedUpload {
     pub upload: StoredUpload,
     /// The object to record, if it is in a project's bucket.

@@ -15,9 +15,9 @@ use crate::{
     jobs::{Redactor, RunCall, RunOutput},
 };
 
-/// Denials of one run that are written to the audit log, so that a loop can't fill it.
+/// Maximum number of denials of one run that are written to the audit log, so that a loop can't fill it.
 const MAX_AUDITED_DENIALS: u32 = 20;
-/// Bytes of a denied target that the audit log keeps.
+/// Maximum number of bytes of a denied target that the audit log keeps.
 const MAX_TARGET_BYTES: usize = 500;
 
 /// One run as the capabilities see it. Does not change during the run.
@@ -32,7 +32,7 @@ pub struct RunScope<S = Services> {
     pub redactor: Arc<Redactor>,
     pub services: Arc<S>,
     pub started: Instant,
-    /// When the run is stopped at the latest.
+    /// Time by which the run is stopped.
     pub deadline: Instant,
     pub denials: AuditedDenials,
     /// Limits of the run's host calls.
@@ -62,7 +62,7 @@ impl<S> RunScope<S> {
 
     /// Records in the audit log that a call was outside its grant, and returns the error for the guest.
     ///
-    /// `target` names what was requested, for example ``database `project:x` ``.
+    /// `target` names the requested resource, for example ``database `project:x` ``.
     pub fn deny(&self, capability: Capability, target: &str) -> CallError {
         self.record_denial(capability, target);
         CallError::new(

@@ -10,8 +10,8 @@ use crate::plugins::package::has_own_permits;
 
 /// A limited resource that the runs of all plugins share, for example calls in progress or bytes.
 ///
-/// No plugin starves the others: AtlasHub's own plugins have permits that nobody else can take, and each other plugin
-/// can take at most its share ([`share_of`]) of the rest.
+/// No plugin starves the others: AtlasHub's own plugins have permits that no other plugin can take, and each other
+/// plugin can take at most its share ([`share_of`]) of the rest.
 #[derive(Debug)]
 pub(in crate::plugins) struct SharedPermits {
     /// For AtlasHub's own plugins.
@@ -25,7 +25,7 @@ pub(in crate::plugins) struct SharedPermits {
 /// The part of a [`SharedPermits`] that one plugin can use. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::plugins) struct PluginPermits {
-    /// None for AtlasHub's own plugins.
+    /// `None` for AtlasHub's own plugins.
     share: Option<Arc<Semaphore>>,
     common: Arc<Semaphore>,
 }
@@ -37,7 +37,8 @@ pub(in crate::plugins) struct Permits {
     common: OwnedSemaphorePermit,
 }
 
-/// Returns how many of `total` permits one plugin can use: three quarters, and never all of two or more.
+/// Returns how many of `total` permits one plugin can use: three quarters, and at most all but one if there are
+/// several.
 pub(in crate::plugins) fn share_of(total: usize) -> usize {
     (total - (total / 4).max(1).min(total)).max(1)
 }
@@ -71,7 +72,7 @@ impl SharedPermits {
 impl PluginPermits {
     /// Waits for a permit. Returns `None` if the host is shutting down.
     pub(in crate::plugins) async fn acquire(&self) -> Option<Permits> {
-        // The share first, so that a plugin that waits for its own share keeps nothing from others.
+        // The share first, so that a plugin that waits for its own share holds no permit that others could use.
         let share = match &self.share {
             Some(share) => Some(Arc::clone(share).acquire_owned().await.ok()?),
             None => None,

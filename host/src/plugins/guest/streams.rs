@@ -32,7 +32,7 @@ use super::{HostTime, idle::WatchedStream};
 /// A stream of bytes that ends with its first error.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// What streams need from a store's data.
+/// Functions that streams need from a store's data.
 pub trait CountsBytes: Send + 'static {
     /// Counts bytes that enter or leave the guest's memory.
     ///
@@ -53,7 +53,7 @@ pub trait CountsBytes: Send + 'static {
 
 /// Chunks buffered between a writing guest and the reading host.
 const BUFFERED_CHUNKS: usize = 4;
-/// Largest chunk read from a guest at once.
+/// Maximum size of a chunk that is read from a guest.
 const MAX_CHUNK_BYTES: usize = 256 << 10;
 /// Buffer size when the reader is the host itself.
 const HOST_READ_BYTES: usize = 64 << 10;

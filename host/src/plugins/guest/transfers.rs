@@ -4,7 +4,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{CallError, RunState};
 
-/// Open uploads, downloads and dumps of one run. Each may hold several MiB of buffers.
+/// Maximum number of open uploads, downloads and dumps of one run. Each may hold several MiB of buffers.
 const MAX_TRANSFERS: usize = 8;
 
 /// An open upload, download or dump. Dropping it releases the run's permit.

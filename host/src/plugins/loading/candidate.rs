@@ -43,7 +43,7 @@ pub(in crate::plugins) fn list_candidates(
     built_in.chain(in_folder).collect()
 }
 
-/// Reads a candidate's files once and verifies what was read. Blocks.
+/// Reads a candidate's files once and verifies the bytes that were read. Blocks.
 pub(in crate::plugins) fn inspect_candidate(
     candidate: &Candidate,
     first_party: &FirstParty,

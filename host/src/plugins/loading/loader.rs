@@ -20,8 +20,8 @@ use crate::plugins::{
     },
 };
 
-/// Does one pass: compares the plugin folder and the trust data with what is loaded, and loads, replaces or unloads
-/// what differs.
+/// Does one pass: compares the plugin folder and the trust data with the loaded plugins, and loads, replaces or unloads
+/// plugins where they differ.
 ///
 /// # Errors
 /// Returns an error if the platform database is unavailable. Plugins loaded so far stay loaded, and the next pass
@@ -48,7 +48,7 @@ pub(in crate::plugins) async fn refresh(state: &LoaderState) -> Result<(), Plugi
 /// Reads the trust data, and applies it to the loaded plugins if it changed. Does not wait for a pass in progress.
 ///
 /// # Errors
-/// Returns an error if the platform database is unavailable. Nothing changes then.
+/// Returns an error if the platform database is unavailable. In that case, nothing changes.
 pub(in crate::plugins) async fn apply_trust_changes(state: &LoaderState) -> Result<(), PluginError> {
     let mut slots = state.slots.lock().await;
     let is_first = !*state.ready.borrow();

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`state`] (shared data and locks), [`candidate`] (a plugin that could be loaded), [`slots`] (what
 //! the owner sees of each plugin), [`plan`] (which candidates to load, and which plugins to unload), [`loader`] (one
-//! pass), [`trust_changes`] (what a change of trust does to loaded plugins), [`rejections`] (reported to the owner),
+//! pass), [`trust_changes`] (applies trust changes to loaded plugins), [`rejections`] (reported to the owner),
 //! [`registry`] (loaded plugins, ready to run), and [`watcher`] (when to do the next pass).
 //!
 //! A pass may take minutes while a file is compiled. Revocations don't wait for it: the lock of [`Slots`] is held only

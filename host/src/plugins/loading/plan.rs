@@ -6,7 +6,7 @@ use super::{
 };
 use crate::plugins::package::{FirstParty, Origin, Refusal, folder::FolderEntry};
 
-/// What a pass has to do.
+/// The work of one pass.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// Candidates that are new, changed, or refused for a reason that may no longer apply.
@@ -15,7 +15,7 @@ pub(super) struct Plan {
     pub unload: Vec<String>,
 }
 
-/// Compares what is present with what is known.
+/// Compares the present plugins with the known ones.
 pub(super) fn plan(slots: &Slots, first_party: &FirstParty, folder: &BTreeMap<String, FolderEntry>) -> Plan {
     let is_gone = |(_, slot): &(&String, &Slot)| {
         slot.candidate.origin == Origin::Folder && !folder.contains_key(&slot.candidate.file)

@@ -14,7 +14,7 @@ use crate::plugins::{
 
 /// How long a rejection must last before it is reported. Rejections are often transient while files are copied.
 pub(super) const REPORT_DELAY: Duration = Duration::from_secs(2);
-/// Number of files remembered as impossible to compile.
+/// Maximum number of remembered files that can't be compiled.
 const MAX_UNCOMPILABLE: usize = 256;
 
 /// One plugin as the owner sees it, running or not.
@@ -25,7 +25,7 @@ pub(in crate::plugins) struct Slot {
     pub inspection: Inspection,
     /// Version of the trust data that the inspection used.
     pub trust_version: i64,
-    /// Since when the refusal is the same.
+    /// When the file or the refusal last changed.
     since: Instant,
     is_reported: bool,
 }
@@ -54,7 +54,7 @@ impl Slots {
         Self { trust: Arc::new(trust), ..Self::default() }
     }
 
-    /// Returns the refusal of a file that is known to be impossible to compile.
+    /// Returns the refusal of a file if it is known that it can't be compiled.
     pub(super) fn uncompilable(&self, sha256: &[u8; 32]) -> Option<&Refusal> {
         self.uncompilable.get(sha256)
     }

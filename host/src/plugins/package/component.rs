@@ -7,7 +7,7 @@ use wasmparser::{
 
 use super::{JOB_EXPORT, Refusal, capability_of, interface_name, read_manifest};
 
-/// Facts read from a component. They are its author's claims, so check the signature first.
+/// Facts read from a component. The author can claim anything, so check the signature first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentFacts {
     pub manifest: Manifest,

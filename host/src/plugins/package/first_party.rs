@@ -6,7 +6,8 @@ use super::{
 /// Names reserved for AtlasHub's own plugins, whether or not this binary embeds them.
 pub const RESERVED_NAMES: [&str; 5] = ["backup", "cleanup", "http-job", "import-export", "migrations"];
 
-/// Plugins that do AtlasHub's own work. Not the plugin of HTTP jobs: others decide how much it has to do.
+/// Plugins that do AtlasHub's own work. The plugin of HTTP jobs is not included, because its amount of work depends on
+/// the jobs.
 pub(in crate::plugins) const PLUGINS_WITH_OWN_PERMITS: &[&str] = &["backup", "cleanup", "import-export", "migrations"];
 
 /// AtlasHub's own plugins and the key that signed them.

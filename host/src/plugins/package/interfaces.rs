@@ -2,9 +2,9 @@
 
 use plugin_manifest::Capability;
 
-/// Package of every interface, with a slash at its end.
+/// Prefix of every interface's name: the package and a slash.
 const PACKAGE: &str = "atlashub:plugin/";
-/// Version of the package, as it follows an interface's name.
+/// Suffix of every interface's name: the version of the package.
 const VERSION: &str = "@0.1.0";
 /// Interface that every plugin exports.
 pub(in crate::plugins) const JOB_EXPORT: &str = "atlashub:plugin/job@0.1.0";

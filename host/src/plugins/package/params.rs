@@ -12,15 +12,16 @@ use tokio::sync::Semaphore;
 use super::{Refusal, schema_bounds};
 use crate::jobs::RunRefusal;
 
-/// Problems reported for one set of parameters.
+/// Maximum number of problems reported for one set of parameters.
 const MAX_PROBLEMS: usize = 20;
-/// Concurrent checks of one plugin. Each takes a blocking thread.
+/// Maximum number of concurrent checks of one plugin. Each takes a blocking thread.
 const MAX_CONCURRENT_CHECKS: usize = 2;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Size limit of one compiled `pattern`.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// Number of parameter sets known to be valid. A job's parameters are the same at each of its runs.
+/// Maximum number of cached parameter sets that are known to be valid. A job's parameters are the same in all of its
+/// runs.
 const MAX_CACHED_PARAMS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// Longer parameters are not cached.
 const MAX_CACHED_BYTES: usize = 4 << 10;
@@ -60,7 +61,8 @@ impl ParamsSchemas {
     /// An empty `job` means the plugin's only job, or the job named like the plugin.
     ///
     /// # Errors
-    /// Returns [`RunRefusal::UnknownJob`] or [`RunRefusal::Params`], the latter also if the check times out.
+    /// Returns [`RunRefusal::UnknownJob`] or [`RunRefusal::Params`]. The latter is also returned if the check times
+    /// out.
     pub async fn check_async(&self, job: &str, params: &Value) -> Result<String, RunRefusal> {
         self.check_within(CHECK_TIMEOUT, job, params).await
     }
@@ -132,7 +134,7 @@ fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_retriever(NoRetriever)
-        // The regex crate matches in linear time whatever the pattern.
+        // The regex crate matches every pattern in linear time.
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
         .build(schema)
         .map_err(|error| error.to_string())

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Largest schema, in bytes of JSON.
+/// Maximum size of a schema, in bytes of JSON.
 const MAX_BYTES: usize = 64 << 10;
-/// Deepest nesting, with every `$ref` followed.
+/// Maximum nesting, with every `$ref` followed.
 const MAX_DEPTH: usize = 128;
-/// Number of nested schemas, counting a `$ref`'s target once per reference. A validator visits at most as many for one
-/// value.
+/// Maximum number of nested schemas, counting a `$ref`'s target once per reference. A validator visits at most this
+/// number for one value.
 const MAX_PATHS: u64 = 10_000;
 /// Keywords below which a validator visits schemas more than once.
 const REPEATING_KEYWORDS: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];

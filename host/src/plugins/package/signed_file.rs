@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-/// Largest component that is read or compiled.
+/// Maximum size of a component that is read or compiled.
 pub const MAX_COMPONENT_BYTES: usize = 16 << 20;
 
 /// Where a plugin comes from.

@@ -32,7 +32,7 @@ pub enum CompileError {
     CompilerFailed(String),
 }
 
-/// Characters of the compiler's reason that are shown.
+/// Maximum number of characters of the compiler's reason that are shown.
 const MAX_REASON_LENGTH: usize = 500;
 
 /// Returns the compiler's reason for the owner. It may contain names from the component.

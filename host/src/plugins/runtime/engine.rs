@@ -110,7 +110,8 @@ fn pooled_configuration(limits: &HostLimits) -> Config {
         .total_tables(runs.saturating_mul(MAX_INSTANCES))
         .total_stacks(runs.saturating_mul(STACKS_PER_RUN).saturating_add(SPARE_STACKS))
         .table_elements(MAX_TABLE_ELEMENTS)
-        // Per component, not tighter than the limiter of a run, so that the pool rejects only what no run could hold.
+        // Limits per component. They are not lower than those of a run's limiter, so that the pool rejects only
+        // components that exceed the limits of any run.
         .max_core_instances_per_component(MAX_INSTANCES)
         .max_tables_per_component(MAX_INSTANCES)
         .max_tables_per_module(MAX_INSTANCES)

@@ -2,14 +2,14 @@ use plugin_manifest::Limits;
 
 use crate::config::PluginsConfig;
 
-/// Bytes that a guest may pass in one host call. The largest call needs 1 MiB and some text.
+/// Maximum number of bytes that a guest may pass in one host call. The largest call needs 1 MiB and some text.
 pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
-/// Components compiled at a time.
+/// Maximum number of components that are compiled at a time.
 const MAX_COMPILATIONS: u32 = 1;
 /// Concurrent runs of AtlasHub's own plugins, in addition to the total.
 pub(in crate::plugins) const OWN_RUNS: u32 = 4;
 
-/// Limits that the host sets, whatever manifests request.
+/// Limits that the host sets, regardless of what manifests request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostLimits {
     /// Maximum of each limit of one run.

@@ -10,7 +10,7 @@ use crate::plugins::{
     guest::{RunState, bindings::PluginPre},
 };
 
-/// Components kept linked. A plugin needs one entry, or two while its grants change.
+/// Maximum number of components that are kept linked. A plugin needs one entry, or two while its grants change.
 const MAX_LINKED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Cache of components with resolved imports. Runs are instantiated from them.

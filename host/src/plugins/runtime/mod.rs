@@ -1,9 +1,9 @@
 //! Runs plugins: compiles a component, links the granted capabilities, and enforces the limits of each run.
 //!
-//! In reading order: [`engine`] and [`compile`] (bytes to machine code), [`runnable`] (what a run needs of a plugin),
-//! [`linked`] (components kept linked, per file and grant), [`run`] (one run from start to end) with [`host_limits`],
-//! [`turns`] (guests compute one after the other), [`redacted`] (output without secrets) and [`outcome`] (results and
-//! errors as shown in the run's history).
+//! In reading order: [`engine`] and [`compile`] (bytes to machine code), [`runnable`] (the parts of a plugin that a run
+//! needs), [`linked`] (components kept linked, per file and grant), [`run`] (one run from start to end) with
+//! [`host_limits`], [`turns`] (guests compute one after the other), [`redacted`] (output without secrets) and
+//! [`outcome`] (results and errors, as shown in the run's history).
 //!
 //! Each run has its own store. Its timeout and cancellation are outside the store: a run is stopped by dropping the
 //! store and with it every host future that the guest waits for. Each of these futures undoes on drop what it started.

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Largest result, and largest details of an error.
+/// Maximum size of a result, and of the details of an error.
 const MAX_RESULT_BYTES: usize = 64 << 10;
 /// Longer error messages are truncated.
 const MAX_MESSAGE_BYTES: usize = 2000;
@@ -23,7 +23,7 @@ const MAX_MESSAGE_BYTES: usize = 2000;
 /// Part of wasmtime's message. Its error type is private.
 const CALL_TOO_LARGE_MESSAGE: &str = "fuel allocated for hostcalls";
 
-/// Converts what the guest's `run` returned.
+/// Converts the return value of the guest's `run`.
 pub(super) fn report(returned: Result<String, JobError>) -> Result<RunReport, RunFailure> {
     let result = match returned {
         Ok(result) => result,

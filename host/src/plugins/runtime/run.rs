@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// Component-model handles of a guest: resources, streams, futures, pending calls.
+/// Maximum number of component-model handles of a guest: resources, streams, futures, pending calls.
 const MAX_COMPONENT_HANDLES: usize = 4096;
 
 /// Runs plugins, each run in its own store.
@@ -82,8 +82,8 @@ impl Runtime {
     }
 
     /// Runs `call.job` until it ends, exceeds its time limit or is cancelled. In the last two cases, returns within
-    /// 100 ms whatever the guest does. Dropping the future stops the run as well. Time spent waiting for a run permit
-    /// does not count.
+    /// 100 ms, even if the guest never yields. Dropping the future stops the run as well. Time spent waiting for a run
+    /// permit does not count.
     ///
     /// The caller has checked the parameters against the job's schema.
     ///

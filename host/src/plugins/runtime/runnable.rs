@@ -5,7 +5,7 @@ use plugin_manifest::Manifest;
 use super::CompiledPlugin;
 use crate::plugins::guest::Grants;
 
-/// What a run needs of a plugin.
+/// The parts of a plugin that a run needs.
 #[derive(Debug, Clone)]
 pub struct RunnablePlugin {
     pub manifest: Arc<Manifest>,

@@ -11,7 +11,7 @@ use tokio_util::sync::PollSemaphore;
 use crate::plugins::package::has_own_permits;
 
 /// Limits how many guests compute at a time, so that a thread stays free for the platform's own work. Guests take
-/// turns, in the order in which they became ready. A guest that computes without end gives up its turn at each tick of
+/// turns, in the order in which they became ready. A guest that computes endlessly gives up its turn at each tick of
 /// the epoch.
 pub(super) struct Turns {
     common: Arc<Semaphore>,

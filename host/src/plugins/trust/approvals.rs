@@ -1,4 +1,4 @@
-//! The owner's decisions on a plugin: approving it, revoking it, forgetting it.
+//! The owner's decisions about a plugin: approves, revokes or forgets it.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use crate::{
     secrets::Sealer,
 };
 
-/// Settings, and secrets, of one plugin.
+/// Maximum number of settings, and of secrets, of one plugin.
 const MAX_ENTRIES: usize = 64;
 const MAX_ENTRY_NAME_LENGTH: usize = 64;
 const MAX_VALUE_BYTES: usize = 8 << 10;
-/// Patterns in the scope of one capability.
+/// Maximum number of patterns in the scope of one capability.
 const MAX_PATTERNS: usize = 100;
 const MAX_PATTERN_BYTES: usize = 255;
-/// Characters of a caller's text that an error message repeats.
+/// Maximum number of characters of a caller's text that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
 
 /// An approval to make.
@@ -98,7 +98,7 @@ pub(in crate::plugins) fn check_approvable(name: &str, refusal: Option<&Refusal>
     }
 }
 
-/// Revokes a plugin and its current file. Returns whether anything was not revoked before.
+/// Revokes a plugin and its current file. Returns whether this revoked anything that was not revoked before.
 pub(in crate::plugins) async fn revoke(
     platform: &PgPool,
     name: &str,
@@ -114,7 +114,7 @@ pub(in crate::plugins) async fn revoke(
     Ok(changed)
 }
 
-/// Revokes a file, whichever plugin it contains.
+/// Revokes a file, independently of the plugin in it.
 pub(in crate::plugins) async fn revoke_file(platform: &PgPool, sha256: [u8; 32]) -> Result<(), PluginError> {
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;

@@ -51,7 +51,8 @@ async fn approve_by_default(
     previous: Option<&Approval>,
 ) -> Result<bool, PluginError> {
     let requested = requested_scopes(&plugin.facts().manifest);
-    // Merged with the previous request: an older and a newer binary side by side would otherwise alternate.
+    // Merged with the previous request: otherwise, an older and a newer binary on the same database would overwrite
+    // each other's approval again and again.
     let scopes = previous.map_or_else(|| requested.clone(), |previous| merge(&previous.requested, &requested));
     let mut transaction = platform.begin().await?;
     queries::record_trust_change(&mut transaction).await?;

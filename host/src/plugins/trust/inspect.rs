@@ -6,7 +6,7 @@ use crate::{
     secrets::sha256,
 };
 
-/// What is known about a plugin's file, also if the file was refused.
+/// Facts about a plugin's file, even if the file was refused.
 #[derive(Debug, Clone, Default)]
 pub struct Inspection {
     /// SHA-256 of the component, if it could be read.

@@ -5,7 +5,7 @@ use plugin_manifest::{Capability, Manifest, Scope};
 /// Capabilities, each with its scope.
 pub type CapabilityScopes = BTreeMap<Capability, Scope>;
 
-/// Returns what a manifest requests.
+/// Returns the capabilities that a manifest requests.
 pub fn requested_scopes(manifest: &Manifest) -> CapabilityScopes {
     manifest.capabilities.iter().map(|request| (request.capability, request.scope.clone())).collect()
 }

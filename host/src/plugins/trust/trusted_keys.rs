@@ -50,8 +50,8 @@ pub(in crate::plugins) async fn add(
     Ok(to_wire(row))
 }
 
-/// Revokes a key permanently and returns its name. Nothing that it signed runs from then on. Revoking a key again has
-/// no effect.
+/// Revokes a key permanently and returns its name. Plugins that it signed no longer run. Revoking a key again has no
+/// effect.
 ///
 /// # Errors
 /// Returns [`PluginError::UnknownKey`] if there is no such key.

@@ -85,7 +85,7 @@ impl InspectedPlugin {
     /// Checks that neither the plugin's key, nor its file, nor its approval is revoked.
     ///
     /// # Errors
-    /// Returns what was revoked. Runs of a revoked plugin are stopped.
+    /// Returns the refusal, which names what was revoked. Runs of a revoked plugin are stopped.
     pub fn check_not_revoked(&self, trust: &TrustView) -> Result<(), Refusal> {
         find_trusted_key(&self.key_id, trust)?;
         if trust.approvals.get(self.name()).is_some_and(|approval| approval.revoked) {

@@ -23,7 +23,7 @@ pub struct PublicGate {
     pub tokens: UserTokens,
     pub refusals: WrongKeyLimit,
     pub availability: Availability,
-    /// Time to find out who calls.
+    /// Time limit of finding out who the caller is.
     pub timeout: Duration,
 }
 

@@ -26,7 +26,8 @@ pub(super) fn preflight(headers: &HeaderMap) -> Response {
     if let Some(origin) = headers.get(header::ORIGIN) {
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-        // Headers mean nothing without a key, so any is allowed, for example `x-retry-count` of clients that retry.
+        // A header has no effect without a key, so any header is allowed, for example `x-retry-count` of clients that
+        // retry.
         let requested = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.unwrap_or(ALLOWED_HEADERS));
         response_headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE_SECONDS);

@@ -23,7 +23,7 @@ use crate::{
     http::ClientAddress,
 };
 
-/// Wrong API keys per second and client address. Bursts of twice that are allowed.
+/// Maximum number of wrong API keys per second and client address. Bursts of twice that are allowed.
 const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Refusals between two removals of addresses without recent refusals. A removal visits every address, so it must not
 /// happen on each refusal.
@@ -96,6 +96,6 @@ fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> DefaultKeyedRateLimi
 
 fn too_many_requests(not_until: &NotUntil<QuantaInstant>) -> ApiError {
     ApiError::new(Code::RateLimited, "Too many requests.")
-        .with_hint("Wait for the seconds in `Retry-After`, then try again.")
+        .with_hint("Wait for the number of seconds in `Retry-After`, then try again.")
         .with_retry_after(not_until.wait_time_from(DefaultClock::default().now()))
 }

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use super::UserClaims;
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Difference between clocks that is tolerated.
+/// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: u64 = 5;
 /// An unknown `kid` causes a query at most this often.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// Keys are read again after this time, so that a key that another node removed stops verifying.
+/// Keys are read again after this time, so that tokens of a key that another node removed are refused.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(60);
 
 struct CachedKeys {

@@ -26,7 +26,7 @@ pub(in crate::projects) fn generate_key(key_type: KeyType) -> String {
     })
 }
 
-/// Returns whether the text has the format of a key. Only then it is looked up.
+/// Returns whether the text has the format of a key. Other texts are not looked up.
 pub(super) fn is_well_formed(key: &str) -> bool {
     let random = key.strip_prefix(PUBLISHABLE_PREFIX).or_else(|| key.strip_prefix(SECRET_PREFIX));
     random.is_some_and(|random| {

@@ -23,7 +23,7 @@ use crate::{
     secrets,
 };
 
-/// Age from which an entry must be read again before it is used.
+/// Maximum age of an entry. An older entry is read again before it is used.
 const MAX_AGE: Duration = Duration::from_millis(1000);
 /// Age from which an entry is read again in the background, so that no request waits for it.
 const REFRESH_AGE: Duration = Duration::from_millis(500);
@@ -31,7 +31,8 @@ const REFRESH_AGE: Duration = Duration::from_millis(500);
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// A key that can't be looked up within this time gives 503, not access.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
-/// Keys that are looked up at the same time, so that unknown keys don't fill the queue for the platform database.
+/// Maximum number of keys that are looked up at the same time, so that unknown keys don't fill the queue for the
+/// platform database.
 const MAX_LOOKUPS: usize = 32;
 /// How long a lookup waits for others before it gives 503.
 const LOOKUP_PERMIT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,7 +62,7 @@ pub struct KeyCache {
     lookup_permits: Arc<Semaphore>,
 }
 
-/// What the requests that wait for a lookup share.
+/// State shared by the requests that wait for a lookup.
 #[derive(Default)]
 struct Lookup {
     /// The last failure to reach the database, and when it happened.
@@ -99,7 +100,7 @@ impl KeyCache {
         result
     }
 
-    /// Looks the key up, unless another request did so meanwhile, with or without success.
+    /// Looks the key up, unless another request has done so in the meantime, successfully or not.
     async fn look_up_once(&self, hash: [u8; 32], lookup: &tokio::sync::Mutex<Lookup>) -> ApiResult<Arc<CachedKey>> {
         let arrived_at = Instant::now();
         let mut lookup = lookup.lock().await;
@@ -234,5 +235,5 @@ impl KeyCache {
 
 fn invalid_key() -> ApiError {
     ApiError::new(Code::Unauthorized, "The API key is not valid.")
-        .with_hint("Send one of the project's keys, not revoked and not expired, in the header `x-api-key`.")
+        .with_hint("Send a key of the project that is neither revoked nor expired in the header `x-api-key`.")
 }

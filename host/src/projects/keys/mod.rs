@@ -1,7 +1,7 @@
 //! API keys of projects.
 //!
-//! `api_keys` defines their format and what the owner can do with them, `cache` is what each request of the public
-//! surface consults, `routes` and `queries` are the usual. Only the SHA-256 of a key is stored.
+//! `api_keys` defines their format and the owner's operations on them. Each request of the public surface looks up its
+//! key in `cache`. `routes` has the handlers, `queries` the fixed SQL. Only the SHA-256 of a key is stored.
 
 mod api_keys;
 mod cache;

@@ -67,7 +67,7 @@ pub(super) async fn create_role(
         DbRole::Owner | DbRole::Anon | DbRole::User => "NOBYPASSRLS",
     };
     let verb = if role_exists { "ALTER" } else { "CREATE" };
-    // NOSUPERUSER and NOREPLICATION are the defaults of a new role; only a superuser may write them out.
+    // NOSUPERUSER and NOREPLICATION are the defaults of a new role; only a superuser may specify them.
     execute(
         connection,
         format!("{verb} ROLE {} LOGIN NOCREATEDB NOCREATEROLE {bypass} PASSWORD '{verifier}'", ident(&name)),
@@ -75,7 +75,8 @@ pub(super) async fn create_role(
     .await
 }
 
-/// Sets the password of a role and removes the settings that are stored for it. Any role can change its own.
+/// Sets the password of a role and removes the settings that are stored for it. Any role can change its own password
+/// and settings.
 pub(super) async fn reset_role(
     connection: &mut PgConnection,
     project: &str,
@@ -95,7 +96,7 @@ pub(super) async fn reset_role(
     .await
 }
 
-/// Creates the database and revokes access from everybody but the project's roles, which must exist.
+/// Creates the database and revokes access from all roles except the project's, which must exist.
 pub(super) async fn create_database(connection: &mut PgConnection, project: &str) -> Result<(), sqlx::Error> {
     let platform = platform_role(connection).await?;
     let database = format!("proj_{project}");
@@ -122,7 +123,7 @@ pub(super) async fn create_database(connection: &mut PgConnection, project: &str
             .await?;
     }
     if platform.is_superuser {
-        // The gateway parses error contexts, in English.
+        // The gateway parses error contexts, which must be in English.
         execute(connection, format!("ALTER DATABASE {database} SET lc_messages = 'C'")).await?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const TABLES: &str = include_str!("tables_of_database.sql");
-/// The settings with which apps see types, and a limit for the list of tables.
+/// The session settings of apps, so that types look the same, and a time limit for listing tables.
 const LIST_OPTIONS: &str = "SET search_path = public; SET statement_timeout = '15s'";
 
 /// The platform database and the databases of ready projects, by their logical names.
@@ -62,8 +62,8 @@ impl Databases {
         Self { platform, dumper, connections: Arc::new(Semaphore::new(connections)) }
     }
 
-    /// Returns the chosen databases: the platform's, then those of projects by their id. Measures no others, because
-    /// Postgres visits each file of a database for its size.
+    /// Returns the chosen databases: the platform's, then those of projects by their id. Does not measure the others,
+    /// because Postgres visits every file of a database to measure its size.
     pub async fn list(&self, choose: impl Fn(&DatabaseName) -> bool) -> Result<Vec<DatabaseEntry>, sqlx::Error> {
         let mut entries = Vec::new();
         if choose(&DatabaseName::Platform) {
@@ -133,7 +133,7 @@ impl Databases {
 /// Parses the tables that [`Databases::tables_json`] returns.
 ///
 /// # Errors
-/// Fails if the text is not what Postgres wrote.
+/// Fails if Postgres did not write the text.
 pub fn parse_tables(text: &str) -> Result<Vec<DatabaseTable>, DbError> {
     serde_json::from_str(text).map_err(|error| DbError::Unreachable(error.into()))
 }

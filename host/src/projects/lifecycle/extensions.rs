@@ -13,7 +13,7 @@ use crate::projects::ProjectsState;
 const TRIGGER: &str = "atlashub_refuse_extension";
 
 /// Objects of the event trigger. They are members of the extension `plpgsql`, so that dumps don't contain them. A
-/// superuser's session is exempt, whatever role it has taken.
+/// superuser's session is exempt, even after `SET ROLE`.
 const CREATE_TRIGGER: &str = "BEGIN;
     CREATE SCHEMA IF NOT EXISTS atlashub_internal;
     ALTER SCHEMA atlashub_internal OWNER TO CURRENT_USER;
@@ -34,8 +34,8 @@ const CREATE_TRIGGER: &str = "BEGIN;
     ALTER EXTENSION plpgsql ADD EVENT TRIGGER atlashub_refuse_extension;
     COMMIT";
 
-/// Applies the setting to the databases of all ready projects. A failure is logged: one project's database does not
-/// prevent the others'.
+/// Applies the setting to the databases of all ready projects. A failure is logged and does not prevent the other
+/// databases.
 pub async fn apply_extension_setting(state: &ProjectsState) -> Result<(), sqlx::Error> {
     for project in queries::ready_projects(&state.platform).await? {
         if let Err(error) = apply_to_project(state, &project).await {
@@ -54,7 +54,8 @@ pub(super) async fn apply_to_project(state: &ProjectsState, project: &str) -> Re
 }
 
 async fn apply(connection: &mut PgConnection, is_allowed: bool) -> Result<(), sqlx::Error> {
-    // The database's contents are the project's: names must not resolve to its objects, and its locks must not block.
+    // The project controls the contents of the database: names must not resolve to its objects, and its locks must not
+    // block.
     sqlx::raw_sql("SET search_path = ''; SET lock_timeout = 5000").execute(&mut *connection).await?;
     let is_superuser: bool =
         sqlx::query_scalar("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")

@@ -1,10 +1,10 @@
 //! The life cycle of projects.
 //!
-//! - `provisioning`: creates a project, all of it or nothing. Its undo is shared by removal and recovery.
+//! - `provisioning`: creates a project completely or not at all. Removal and recovery use its undo too.
 //! - `database`: the statements that create and drop a project's database and roles.
 //! - `extensions`: whether a project's SQL may create extensions.
 //! - `removal`: deletes a project, at once or after a final backup.
-//! - `recovery`: removes what a crash left of projects that were being created or deleted.
+//! - `recovery`: removes projects whose creation or deletion a crash interrupted.
 //! - `credentials`: the sealed passwords of projects' roles.
 //! - `databases`: every database by its logical name, for dumps and lists.
 //! - `routes`, `queries`: the handlers, and the fixed SQL that changes projects.

@@ -1,7 +1,8 @@
-//! Creates a project: rows, roles, database, bucket, keys; all of it or nothing.
+//! Creates a project completely or not at all: rows, roles, database, bucket, keys.
 //!
-//! The rows come first, in state `creating`, so that whatever a crash leaves behind can be found and removed. A session
-//! lock is held from beginning to end: a process that can take it knows that no other one works on the project.
+//! The rows are inserted first, in state `creating`, so that everything a crash leaves behind can be found and removed.
+//! A session lock is held from beginning to end: a process that can take it knows that no other process works on the
+//! project.
 
 use api_types::{CreatedProject, KeyType, ProjectState};
 use rand::Rng;
@@ -69,10 +70,10 @@ pub(super) fn is_name_taken(error: &sqlx::Error) -> bool {
 }
 
 pub(super) fn name_taken() -> ApiError {
-    ApiError::new(Code::Conflict, "A project with this name exists.").with_hint("Choose another name.")
+    ApiError::new(Code::Conflict, "A project with this name already exists.").with_hint("Choose another name.")
 }
 
-/// Creates a project. Completes, or undoes what it did, even if the caller stops waiting.
+/// Creates a project. Completes or undoes its work even if the caller stops waiting.
 pub(super) async fn create_project(state: &ProjectsState, name: String) -> ApiResult<CreatedProject> {
     let state = state.clone();
     tokio::spawn(async move { provision(&state, &name).await })
@@ -140,7 +141,7 @@ async fn create_all(
     })
 }
 
-/// Inserts everything that the platform database stores of a new project, in one transaction.
+/// Inserts all rows of a new project into the platform database, in one transaction.
 async fn insert_rows(
     state: &ProjectsState,
     connection: &mut PgConnection,
@@ -165,8 +166,8 @@ async fn insert_rows(
     Ok(())
 }
 
-/// Removes whatever exists of a project, the row last, so that a failure leaves a row that recovery finds. The audit
-/// entry is written in the transaction that removes the row.
+/// Removes everything that exists of a project, the row last, so that a failure leaves a row that recovery finds. The
+/// audit entry is written in the transaction that removes the row.
 pub(super) async fn remove_all(
     state: &ProjectsState,
     connection: &mut PgConnection,

@@ -93,7 +93,7 @@ pub(super) async fn delete_project(db: impl PgExecutor<'_>, id: &str) -> Result<
     sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(db).await.map(drop)
 }
 
-/// Numbers that the platform database knows of a project.
+/// Statistics of a project that are in the platform database.
 #[derive(sqlx::FromRow)]
 pub(super) struct ProjectTotals {
     pub object_count: i64,

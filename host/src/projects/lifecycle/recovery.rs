@@ -1,4 +1,4 @@
-//! Removes what a crash left of projects that were being created or deleted.
+//! Removes projects whose creation or deletion a crash interrupted.
 
 use api_types::ProjectState;
 use sqlx::{Connection, PgPool};
@@ -9,7 +9,7 @@ use crate::{
     projects::{ProjectsState, queries},
 };
 
-/// A project that is being created or deleted, or that a crash left so.
+/// A project that is being created or deleted, or whose creation or deletion a crash interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedProject {
     pub id: String,
@@ -28,7 +28,7 @@ pub async fn unfinished_projects(platform: &PgPool) -> Result<Vec<UnfinishedProj
 
 /// Removes every unfinished project that no process works on, and returns those it removed.
 ///
-/// Removing a project in state `creating` loses nothing: nobody was given its keys.
+/// Removing a project in state `creating` loses nothing: its keys were never returned.
 pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result<Vec<UnfinishedProject>> {
     let mut finished = Vec::new();
     for project in unfinished_projects(&state.platform).await? {

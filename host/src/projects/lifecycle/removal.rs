@@ -1,4 +1,4 @@
-//! Deletes a project: it stops serving requests first, then everything of it is removed, the row last.
+//! Deletes a project: first it stops serving requests, then everything that belongs to it is removed, the row last.
 //!
 //! With a final backup the project keeps working until the backup is complete.
 
@@ -28,7 +28,7 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
     match queries::lock_ready_project(&mut transaction, &project.id).await? {
         None => {
             return Err(ApiError::new(Code::Conflict, "The project is being deleted.")
-                .with_hint("Send the request without `finalBackup` to finish that."));
+                .with_hint("Send the request without `finalBackup` to finish the deletion."));
         }
         Some(Some(run)) => {
             return Err(ApiError::new(

@@ -1,4 +1,4 @@
-//! Logical buckets: their settings, and what the owner does with them.
+//! Logical buckets: their settings, and the owner's operations on them.
 //!
 //! - `settings`: exposure and size limit of a bucket.
 //! - `settings_cache`: settings per project, at most a second old.

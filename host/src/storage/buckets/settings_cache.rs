@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use super::{queries, settings::BucketSettings};
 use crate::error::ApiResult;
 
-/// Maximum age of an entry. A change made on another node takes effect after at most this long; a change made on this
-/// node takes effect at once.
+/// Maximum age of an entry. A change made on another node takes effect within this time, a change made on this node at
+/// once.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// Number of entries above which expired ones are dropped.
 const MAX_PROJECTS: usize = 1000;

@@ -1,12 +1,12 @@
 //! Uploads that were signed and have not ended: the table `open_uploads`.
 //!
-//! A signed `PUT` can be sent again until it expires, so a kept URL could replace an object that was uploaded later by
-//! somebody else. URLs signed without the secret key therefore lead to a *staged* object under a key of its own. When
-//! somebody looks (a download, a list, another signature, the sweep), the staged object is moved to its path, once, and
-//! only if the path is free. Multipart uploads need no staging: only the platform can complete them. They are recorded
-//! to count them, to sign more parts, and to abort abandoned ones.
+//! A signed `PUT` can be sent again until it expires, so a kept URL could replace an object that someone else uploaded
+//! later. So a URL signed without the secret key leads to a *staged* object under a key of its own. The next access to
+//! the path (a download, a list, another signature, the sweep) moves the staged object to its path, once, and only if
+//! the path is free. Multipart uploads need no staging: only the platform can complete them. They are recorded to count
+//! them, to sign more parts, and to abort abandoned ones.
 //!
-//! A staged upload is moved in these steps; a crash between any two of them is continued by the next look:
+//! A staged upload is moved in these steps. After a crash between any two of them, the next access continues the move:
 //! 1. Mark it `moving`. At most one upload of a path is, so the object of the first one wins.
 //! 2. Copy the staged object to the path, if the path is free. Repeating this changes nothing.
 //! 3. Mark it `over` and record the object, in one statement.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Wait that is suggested to a client whose quota is used up. Abandoned uploads end within an hour.
+/// Delay that is suggested to a client whose quota is used up. Abandoned uploads end within an hour.
 const QUOTA_RETRY: Duration = Duration::from_secs(60);
 
 /// Records an upload that leads to a staged object. Returns its id, or `None` if the bucket does not exist.
@@ -20,7 +20,7 @@ const QUOTA_RETRY: Duration = Duration::from_secs(60);
 pub(in super::super) async fn open_staged(state: &StorageState, upload: NewOpenUpload<'_>) -> ApiResult<Option<Uuid>> {
     let max = state.upload_quotas.staged;
     match open(state, UploadKind::Staged, upload, max).await {
-        // Objects that arrived and that nobody looked at count until they are moved.
+        // Objects that have arrived count until they are moved.
         Err(error) if error.code() == Code::RateLimited => {
             if settle_project(state, upload.project_id).await?.ended == 0 {
                 return Err(error);
@@ -31,7 +31,7 @@ pub(in super::super) async fn open_staged(state: &StorageState, upload: NewOpenU
     }
 }
 
-/// Records a multipart upload before it is created in the store, as [`open_staged`].
+/// Like [`open_staged`], for a multipart upload. Records it before it is created in the store.
 pub(in super::super) async fn open_multipart(
     state: &StorageState,
     upload: NewOpenUpload<'_>,

@@ -67,7 +67,7 @@ pub(in super::super) async fn set_upload_id(platform: &PgPool, id: Uuid, upload_
         .map(drop)
 }
 
-/// Removes an upload of which no URL was handed out.
+/// Removes an upload whose URLs were never returned.
 pub(in super::super) async fn delete_upload(platform: &PgPool, id: Uuid) -> Result<()> {
     sqlx::query("DELETE FROM open_uploads WHERE id = $1").bind(id).execute(platform).await.map(drop)
 }
@@ -151,7 +151,7 @@ pub(super) async fn begin_move(platform: &PgPool, id: Uuid) -> Result<bool> {
     }
 }
 
-/// Undoes step 1, if the object of step 2 changed meanwhile.
+/// Undoes step 1, if the object of step 2 has changed in the meantime.
 pub(super) async fn cancel_move(platform: &PgPool, id: Uuid) -> Result<()> {
     sqlx::query("UPDATE open_uploads SET state = 'open' WHERE id = $1 AND state = 'moving'")
         .bind(id)
@@ -185,12 +185,12 @@ pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta
     .map(drop)
 }
 
-/// Ends uploads that leave no object.
+/// Ends uploads that do not become objects.
 pub(in super::super) async fn mark_over(platform: &PgPool, ids: &[Uuid]) -> Result<()> {
     sqlx::query("UPDATE open_uploads SET state = 'over' WHERE id = ANY($1)").bind(ids).execute(platform).await.map(drop)
 }
 
-/// Returns what is recorded of these multipart uploads of a project, by the store's ids.
+/// Returns the records of these multipart uploads of a project, by the store's ids.
 pub(in super::super) async fn ends_of_uploads(
     platform: &PgPool,
     project_id: &str,

@@ -21,7 +21,8 @@ pub(in super::super) enum UploadState {
     Open,
     /// The staged object is being moved.
     Moving,
-    /// Moved, lost to another object, completed or aborted. The row stays until no URL of it works any more.
+    /// Moved, dropped in favour of another object, completed or aborted. The row stays until none of its URLs works any
+    /// more.
     Over,
 }
 
@@ -43,7 +44,7 @@ pub(in super::super) struct NewOpenUpload<'a> {
     pub lifetime: Duration,
 }
 
-/// What is recorded of an upload.
+/// The record of an upload.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(in super::super) struct OpenUpload {
     pub id: Uuid,
@@ -59,7 +60,7 @@ pub(in super::super) struct OpenUpload {
     pub expires_at: DateTime<Utc>,
 }
 
-/// What decides whether a multipart upload is abandoned.
+/// Facts that decide whether a multipart upload is abandoned.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(in super::super) struct UploadEnd {
     pub upload_id: String,

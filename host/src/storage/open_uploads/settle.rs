@@ -26,18 +26,18 @@ use crate::{
 
 /// Staged objects per page.
 const PAGE_SIZE: i32 = 1000;
-/// Staged objects that listing a bucket settles at most, so that the list does not wait long.
+/// Maximum number of staged objects that are settled when a bucket is listed, so that the list does not wait long.
 const MAX_BEFORE_LIST: i32 = 200;
-/// Paths that one look settles at the same time.
+/// Maximum number of paths that are settled at the same time.
 const MAX_CONCURRENT: usize = 8;
-/// Attempts to settle a path while another node moves an object there.
+/// Maximum number of attempts to settle a path while another node moves an object there.
 const MAX_ATTEMPTS: usize = 20;
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// What became of staged objects.
+/// Numbers of staged objects by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in super::super) struct SettleReport {
-    /// Uploads that ended: moved to their path, or lost because the path was taken.
+    /// Uploads that ended: moved to their path, or dropped because the path was taken.
     pub ended: u64,
     /// Objects moved to their path.
     pub moved: u64,
@@ -47,7 +47,7 @@ pub(in super::super) struct SettleReport {
     pub deleted: u64,
     /// Paths where another node is moving an object.
     contended: u64,
-    /// Whether there are more staged objects than the look settled.
+    /// Whether there are more staged objects to settle.
     pub has_more: bool,
 }
 
@@ -64,7 +64,7 @@ impl SettleReport {
     }
 }
 
-/// Locks of paths, chosen by hash. While one request moves an object, others that look at the path wait for it instead
+/// Locks of paths, chosen by hash. While one request moves an object, other requests for the path wait for it instead
 /// of copying the object too.
 #[derive(Clone)]
 pub(in super::super) struct SettleLocks(Arc<[Arc<Mutex<()>>]>);
@@ -122,8 +122,8 @@ pub(in super::super) async fn settle_project(state: &StorageState, project_id: &
     settle_prefix(state, project_id, STAGED_PREFIX, PAGE_SIZE).await
 }
 
-/// Ends the uploads of a path whose objects arrived, and removes the objects. Call it before the object at the path is
-/// deleted: an object that lost against that one must not take its place.
+/// Ends the uploads of a path whose objects have arrived, and removes these objects. Call it before the object at the
+/// path is deleted: a staged object that came later must not take its place.
 pub(in super::super) async fn discard_arrived(
     state: &StorageState,
     project_id: &str,
@@ -175,7 +175,8 @@ async fn settle_prefix(state: &StorageState, project_id: &str, prefix: &str, lim
         .await
 }
 
-/// Settles the objects that arrived for one path: the one whose move was begun, then the one that arrived first.
+/// Settles the objects that arrived for one path: first the one whose move was started, then the one that arrived
+/// first.
 async fn settle_arrived(
     state: &StorageState,
     project_id: &str,
@@ -225,12 +226,12 @@ async fn settle_upload(
         let etag = staged.etag.as_deref().unwrap_or_default();
         match state.store.copy_if_absent(&bucket, &staged.key, path.key(), etag).await {
             Ok(()) | Err(StoreError::PreconditionFailed { .. } | StoreError::NotFound { .. }) => {}
-            // The next look repeats the copy.
+            // The next access repeats the copy.
             Err(error) => return Err(error.into()),
         }
         target = state.store.head(&bucket, path.key()).await?;
         if target.is_none() {
-            // The staged object was sent again meanwhile, or another node moved it and it was then deleted.
+            // The staged object was sent again in the meantime, or another node moved it and it was then deleted.
             queries::cancel_move(&state.platform, upload.id).await?;
             return Ok(SettleReport { contended: 1, ..none });
         }
@@ -244,8 +245,8 @@ async fn settle_upload(
     Ok(SettleReport { ended: 1, moved: u64::from(moved.is_some()), deleted: 1, ..none })
 }
 
-/// Returns whether the object at the path has the bytes of the staged one. Then the upload has succeeded, whoever put
-/// them there.
+/// Returns whether the object at the path has the bytes of the staged one. Then the upload has succeeded, even if
+/// another request put them there.
 fn is_copy(target: &ObjectMeta, staged: &ListedObject) -> bool {
     let etag = |etag: &Option<String>| etag.as_deref().map(|etag| etag.trim_matches('"').to_owned());
     target.size == staged.size && target.etag.is_some() && etag(&target.etag) == etag(&staged.etag)

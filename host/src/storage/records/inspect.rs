@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{error::ApiResult, object_store::ObjectMeta};
 
-/// How long after its URL expired an upload may still end, if it began in time.
+/// Time after the expiry of its URL in which an upload that began in time may still end.
 pub(crate) const UPLOAD_GRACE: Duration = Duration::hours(24);
 
 /// One object of a project, and the state needed to look it up.
@@ -44,7 +44,7 @@ impl InspectedObject {
     }
 }
 
-/// What to do with a stored object.
+/// Decision about a stored object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     /// The record is up to date.
@@ -58,8 +58,8 @@ enum Verdict {
 /// Decides what to do with a stored object.
 ///
 /// A smaller limit signed for a replacement does not apply to the object that already existed: that one is recorded
-/// with its size and ETag. An object that was modified after every signed URL had expired was uploaded by other
-/// means, so no limit applies.
+/// with its size and ETag. An object that was modified after every signed URL had expired was not uploaded by one of
+/// them, so no limit applies.
 fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     let Some(record) = record else { return Verdict::Record };
     if record.size == Some(object.size) && record.etag == object.etag {
@@ -70,8 +70,8 @@ fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     if object.size > record.max_size && uploaded_by_url { Verdict::Remove } else { Verdict::Record }
 }
 
-/// Looks up an object and its record, and reconciles them as [`reconcile_object`] does. If the path is free, moves an
-/// object to it that was uploaded without the secret key.
+/// Looks up an object and its record, and reconciles them as [`reconcile_object`] does. If the path is free, first
+/// moves an object that was uploaded without the secret key to it.
 pub(crate) async fn inspect_object(context: ObjectContext<'_>) -> ApiResult<InspectedObject> {
     let ObjectContext { state, project_id, path, .. } = context;
     let (found, has_staged) =
@@ -96,7 +96,7 @@ async fn find_object(context: ObjectContext<'_>) -> ApiResult<(Option<ObjectMeta
     Ok((object?, record?))
 }
 
-/// Removes an object that is larger than its upload was signed for, and updates the record of any other.
+/// Removes an object that is larger than its upload was signed for. Updates the record of any other object.
 pub(crate) async fn reconcile_object(
     context: ObjectContext<'_>,
     record: Option<&FileRecord>,

@@ -69,8 +69,8 @@ pub(crate) async fn record_upload(
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Records an object that was seen in the store and is within its limit. A new record has the largest possible
-/// limit: the object was uploaded by other means than a signed URL.
+/// Records an object that was seen in the store and is within its limit. A new record has the largest possible limit:
+/// the object was not uploaded by a signed URL.
 pub(crate) async fn record_stored(
     platform: &PgPool,
     project_id: &str,

@@ -10,7 +10,7 @@ pub(crate) enum FileState {
     Stored,
 }
 
-/// What is recorded of one path. `size` and `etag` are those of the object when it was last seen.
+/// The record of one path. `size` and `etag` are those of the object when it was last seen.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct FileRecord {
     pub state: FileState,

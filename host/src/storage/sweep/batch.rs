@@ -17,10 +17,10 @@ const BATCH_SIZE: i64 = 200;
 /// Age of a comparison after which a stored object is compared again. Long, because each comparison costs a request
 /// to the store.
 const UNCHECKED_DAYS: i32 = 30;
-/// A call that finds nothing to remove ends after this time.
+/// Maximum time of a call that finds nothing to remove.
 const MAX_SEARCH_TIME: Duration = Duration::from_secs(20);
 
-/// What to sweep.
+/// The kind of data to sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageSweep {
     /// Signed uploads that were never used, and abandoned multipart uploads.
@@ -31,7 +31,7 @@ pub enum StorageSweep {
     OrphanMetadata,
 }
 
-/// What one call of [`sweep`] did.
+/// Result of one call of [`sweep`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SweepReport {
     /// Objects, records and uploads removed.

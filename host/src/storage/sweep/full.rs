@@ -24,7 +24,7 @@ pub struct FullSweepReport {
     pub oversize_removed: u64,
     /// Records removed because their object does not exist and can no longer arrive.
     pub records_removed: u64,
-    /// Multipart uploads aborted because their sender had gone.
+    /// Multipart uploads aborted because they were abandoned.
     pub uploads_aborted: u64,
     /// Objects uploaded without the secret key that were moved to their path.
     pub uploads_moved: u64,

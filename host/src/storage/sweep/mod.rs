@@ -1,4 +1,4 @@
-//! Removal of what expired: objects larger than was signed for, records of uploads that were never made, and abandoned
+//! Removal of expired data: objects larger than was signed for, records of uploads that were never made, and abandoned
 //! multipart uploads.
 //!
 //! - `queries`: which records to compare with the store.

@@ -12,7 +12,7 @@ pub(super) struct FileToCheck {
     pub path: String,
     #[sqlx(flatten)]
     pub record: FileRecord,
-    /// Whether no upload can still be in progress: the URL expired longer than the grace period ago.
+    /// Whether no upload can still be in progress: the URL expired more than the grace period ago.
     pub upload_over: bool,
 }
 

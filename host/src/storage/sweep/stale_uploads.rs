@@ -1,4 +1,4 @@
-//! Multipart uploads whose sender has gone: aborted, so that their parts don't fill the store.
+//! Aborts abandoned multipart uploads, so that their parts don't fill the store.
 
 use std::collections::HashMap;
 
@@ -18,14 +18,15 @@ use crate::{
     object_store::{PLATFORM_BUCKET, StoreError, UnfinishedUpload},
 };
 
-/// An upload that was signed without the secret key, or belongs to no running job, is abandoned if no part arrived for
-/// this long. With the sweep's interval that is well within an hour; a part of the default size has 9 kB/s to arrive.
+/// An upload that was signed without the secret key, or that belongs to no running job, counts as abandoned if no part
+/// arrived for this long. With the sweep's interval that is well within an hour; a part of the default size arrives
+/// in time at 9 kB/s.
 const IDLE_LIMIT: Duration = Duration::minutes(30);
-/// How far the clocks of database and store may differ.
+/// Maximum difference between the clocks of database and store.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);
 
-/// Aborts abandoned multipart uploads: in every project's bucket, and those in the platform's own bucket that no
-/// running job can be making, such as those of backups whose process was killed. Returns their number. `now` is a
+/// Aborts abandoned multipart uploads in every project's bucket. In the platform's own bucket, aborts those that no
+/// running job can be making, for example those of backups whose process was killed. Returns their number. `now` is a
 /// parameter because tests can't wait.
 pub async fn abort_stale_uploads(state: &StorageState, now: DateTime<Utc>) -> ApiResult<u64> {
     let mut aborted = abort_stale_in(state, PLATFORM_BUCKET, None, now).await?;
@@ -115,7 +116,7 @@ async fn stale_platform_uploads(
     Ok(stale)
 }
 
-/// Returns whether no running job can be making an upload that was created then.
+/// Returns whether no running job can be making an upload that was created at that time.
 fn is_orphaned(created_at: Option<DateTime<Utc>>, oldest_job: Option<DateTime<Utc>>) -> bool {
     match (created_at, oldest_job) {
         (_, None) => true,
@@ -132,7 +133,7 @@ async fn is_idle(state: &StorageState, bucket: &str, upload: &UnfinishedUpload, 
     }
     match state.store.last_part_at(bucket, &upload.key, &upload.upload_id).await {
         Ok(last_part_at) => Ok(last_part_at.is_none_or(|at| at <= limit)),
-        // Completed or aborted meanwhile.
+        // Completed or aborted in the meantime.
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -145,8 +145,8 @@ async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &s
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// 400 if the parts differ from the uploaded ones, 404 if the upload does not exist, 409 if another object was
-/// uploaded to the path meanwhile, 413 if the object is larger than was signed for; it is then removed.
+/// 400 if the parts differ from the uploaded ones, 404 if the upload does not exist, 409 if another object was uploaded
+/// to the path in the meantime, 413 if the object is larger than was signed for; it is then removed.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;
@@ -175,7 +175,8 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
         };
         match completed {
             Ok(()) => {}
-            // An object arrived meanwhile. It is this one if an earlier attempt of the same call was answered too late.
+            // An object arrived in the meantime. It is this one if the store's response to an earlier attempt of the
+            // same call came too late.
             Err(StoreError::PreconditionFailed { .. }) => {
                 let object = state.store.head(&store_bucket, path.key()).await?;
                 if !object.as_ref().is_some_and(is_result) {

@@ -1,4 +1,4 @@
-//! No change lacks its audit entry, whatever ends the process; and entries name what they are about.
+//! Every change has an audit entry even if the process is killed, and entries name what was changed.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -146,7 +146,7 @@ async fn sign_in_requires_code_or_token_and_own_origin() {
         .await
         .unwrap();
     assert_eq!(code_of(&anonymous(&app).post("/admin/v1/session", json!({"code": code})).await), (401, "unauthorized"));
-    // A session's cookie is not accepted as a code, nor a code as a cookie.
+    // A session's cookie is not accepted as a code, and a code is not accepted as a cookie.
     let (_, cookie) = sign_in(&app, json!({ "token": TOKEN })).await;
     let value = cookie.split(['=', ';']).nth(1).unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `atlashub backup list`, also without the platform database.
+//! `atlashub backup list`, with and without the platform database.
 
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::{Postgres, ProgramVars};
 
-/// Creates a migrated platform database on a server whose databases projects' roles can't connect to.
+/// Creates a migrated platform database on a server where projects' roles can't connect to the shared databases.
 async fn healthy_installation() -> (String, ProgramVars) {
     let postgres = Postgres::start();
     // The server runs until the test process ends.

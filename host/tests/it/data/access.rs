@@ -115,7 +115,7 @@ async fn column_grants_are_enforced() {
     )
     .await;
     check(&publishable, Method::DELETE, "/v1/db/people?eq.id=1", None, (403, "forbidden")).await;
-    // Insert without read: the rows are not returned, and the response says so.
+    // Insert without read: the response has no rows, and reports this.
     let (status, body) =
         publishable.post("/v1/db/inbox", json!({ "rows": [{ "text": "hello" }, { "text": "again" }] })).await;
     assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [], "count": 2, "returning": "minimal" })));

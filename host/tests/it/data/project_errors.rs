@@ -1,4 +1,5 @@
-//! Errors of the project's own SQL: what it raises reaches the caller, its faults are told to the secret key only.
+//! Errors of the project's own SQL: errors that it raises reach the caller; only the secret key gets the details of its
+//! faults.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -83,7 +84,7 @@ async fn raised_errors_reach_every_caller() {
 }
 
 #[tokio::test]
-async fn faults_of_the_projects_sql_are_told_to_the_secret_key_only() {
+async fn only_the_secret_key_gets_the_details_of_faults_in_the_projects_sql() {
     let app = TestApp::start().await;
     let project = app.create_project("faulty").await;
     let cases = [
@@ -139,15 +140,15 @@ async fn faults_of_the_projects_sql_are_told_to_the_secret_key_only() {
 }
 
 #[tokio::test]
-async fn trouble_of_the_server_stays_a_503() {
+async fn server_errors_raised_by_sql_return_503() {
     let app = TestApp::start().await;
-    let project = app.create_project("trouble").await;
+    let project = app.create_project("server-errors").await;
     for (number, (state, code)) in
         [("53100", "disk_full"), ("53200", "overloaded"), ("57P01", "unavailable"), ("08006", "unavailable")]
             .into_iter()
             .enumerate()
     {
-        let table = format!("trouble_{number}");
+        let table = format!("server_error_{number}");
         create_table(&project, &table, &format!("RAISE EXCEPTION 'x' USING ERRCODE = '{state}'"), false).await;
         let (status, error) = insert(&project.secret(), &table).await;
         assert_eq!((status, &error["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(code)), "{state}: {error}");

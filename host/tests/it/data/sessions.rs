@@ -1,4 +1,4 @@
-//! What a project's SQL changes in its session is gone at the next request.
+//! Changes that a project's SQL makes to its session do not affect the next request.
 
 use atlashub::{
     data::{DataService, Identity},
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{FaultProxy, Postgres, TestApp, TestProject};
 
-/// What is left in a session, seen by a function (`peeked`) and by Postgres's own functions (`shown`).
+/// The state left in a session, as seen by a function (`peeked`) and by Postgres's own functions (`shown`).
 const PROBES: &str = "
     CREATE SEQUENCE hits;
     CREATE TABLE plain (id int PRIMARY KEY, a text);
@@ -104,7 +104,7 @@ async fn session_state_of_every_kind_is_gone_at_the_next_request() {
         assert_eq!(peeked[0]["state"], new["state"], "{kind}");
         assert_eq!(rows(&project, "/v1/db/shown").await, as_new(), "{kind}");
         assert_eq!(rows(&project, "/v1/db/plain?select=a&eq.id=1").await, json!([{ "a": "genuine" }]), "{kind}");
-        // Requests beside it.
+        // Concurrent requests.
         let beside = join_all((0..20).map(|number| {
             let path = if number % 4 == 0 { path.as_str() } else { "/v1/db/shown" };
             rows(&project, path)
@@ -159,7 +159,7 @@ async fn statements_without_code_of_the_project_send_nothing_more() {
         assert_eq!(client.patch("/v1/db/books?gt.n=0", json!({ "values": { "price": 6 } })).await.0, StatusCode::OK);
     }
     rows(&project, "/v1/db/cheap").await;
-    assert_eq!(proxy.clear(), [RESET], "a session was reset without need");
+    assert_eq!(proxy.clear(), [RESET], "a session was reset unnecessarily");
     project.sql("CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW ones AS SELECT one()").await;
     proxy.corrupt(RESET);
     rows(&project, "/v1/db/ones").await;
@@ -167,7 +167,7 @@ async fn statements_without_code_of_the_project_send_nothing_more() {
 }
 
 #[tokio::test]
-async fn code_of_the_project_is_found_wherever_it_hides() {
+async fn code_of_the_project_is_found_in_every_place() {
     let (_app, project) = start("carriers").await;
     project
         .sql(
@@ -253,7 +253,7 @@ async fn code_of_the_project_is_found_wherever_it_hides() {
         assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1, "a": "x" }])), "{table}");
         hits = check_clean(&project, table, hits).await;
     }
-    // Functions and operators that take the place of Postgres's own.
+    // Functions and operators that replace Postgres's own.
     project
         .sql(
             "CREATE FUNCTION public.row_to_json(plain) RETURNS json LANGUAGE plpgsql AS $$ BEGIN
@@ -276,7 +276,7 @@ async fn hits_of(project: &TestProject) -> i64 {
     sqlx::query_scalar("SELECT last_value + is_called::int FROM hits").fetch_one(&mut connection).await.unwrap()
 }
 
-/// Checks that the code of the carrier ran, and that nothing is left of it. Returns how often it has run.
+/// Checks that the code of the carrier ran and left nothing behind. Returns how often it has run.
 async fn check_clean(project: &TestProject, carrier: &str, hits: i64) -> i64 {
     for _ in 0..2 {
         assert_eq!(rows(project, "/v1/db/shown").await, as_new(), "{carrier}");

@@ -327,7 +327,7 @@ async fn triggers_can_raise_fail_and_skip_rows() {
         check_error(&secret, Method::POST, "/v1/db/items", body, status, code, part).await;
     };
     check("raise", 400, "invalid_request", "no raise today").await;
-    // The secret key is told what Postgres reports, other keys are not: see `project_errors`.
+    // Only the secret key gets the message of Postgres: see `project_errors`.
     check("leak", 422, "unprocessable", "invalid input syntax").await;
     check("broken", 422, "unprocessable", "no_such_table").await;
     let (status, body) = secret.post("/v1/db/items", json!({ "rows": [{ "name": "skip" }] })).await;

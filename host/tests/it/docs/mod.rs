@@ -1,4 +1,4 @@
-//! The documents: what they list exists, and their examples work.
+//! The documents: everything they list exists, and their examples work.
 
 pub mod compose;
 pub mod markdown;

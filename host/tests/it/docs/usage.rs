@@ -171,8 +171,8 @@ impl DocumentRunner {
         answer
     }
 
-    /// Replaces `ah_sec_…` and `ah_pub_…` by the project's keys, `<admin token>` by the token, `<id>` by the project's
-    /// id, and any other `<name>` by the value of the member `name` in the latest response that has one.
+    /// Replaces `ah_sec_…` and `ah_pub_…` with the project's keys, `<admin token>` with the token, `<id>` with the
+    /// project's id, and any other `<name>` with the value of the member `name` in the latest response that has one.
     fn fill_in(&self, text: &str, responses: &[Value]) -> String {
         let mut filled = text
             .replace("ah_sec_…", &self.project.secret_key)

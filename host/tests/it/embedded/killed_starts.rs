@@ -71,7 +71,7 @@ async fn start_succeeds_after_a_start_that_was_killed_at_any_step() {
     check("the admin token exists", exists("secrets/admin-token")).await;
 }
 
-/// Creates a folder of Postgres programs whose first `initdb` never ends, nor do its child processes.
+/// Creates a folder of Postgres programs in which the first `initdb` and its child processes never end.
 fn programs_with_endless_initdb(root: &Path) -> PathBuf {
     let folder = root.join("bin");
     fs::create_dir(&folder).unwrap();

@@ -49,7 +49,7 @@ async fn body_that_does_not_arrive_in_time_returns_408() {
 }
 
 #[tokio::test]
-async fn slow_bodies_of_one_project_block_nobody_else() {
+async fn slow_bodies_of_one_project_do_not_block_others() {
     let app = TestApp::builder()
         .var("ATLASHUB_MAX_CONCURRENT_REQUESTS", "4")
         .var("ATLASHUB_MAX_CONNECTIONS", "200")
@@ -141,7 +141,7 @@ async fn bodies_in_memory_are_bounded_per_project() {
 }
 
 #[tokio::test]
-async fn expect_continue_is_answered_only_if_the_body_is_wanted() {
+async fn continue_is_sent_only_if_the_body_is_wanted() {
     let app = TestApp::builder().var("ATLASHUB_BODY_LIMIT_BYTES", "1024").start().await;
     let project = project_with_table(&app, "Expect").await;
     let body = r#"{"rows":[{"a":"b"}]}"#;
@@ -162,7 +162,7 @@ async fn expect_continue_is_answered_only_if_the_body_is_wanted() {
 }
 
 #[tokio::test]
-async fn early_refusal_reaches_a_client_that_goes_on_sending() {
+async fn early_refusal_reaches_a_client_that_continues_sending() {
     let app = TestApp::builder().var("ATLASHUB_BODY_LIMIT_BYTES", "1024").start().await;
     let project = project_with_table(&app, "Early").await;
     let length = 4 * 1024 * 1024;
@@ -204,7 +204,7 @@ async fn chunked_and_pipelined_bodies_are_received() {
 }
 
 #[tokio::test]
-async fn clients_that_vanish_give_their_share_back() {
+async fn disconnected_clients_release_their_share() {
     let app = TestApp::builder().var("ATLASHUB_MAX_CONNECTIONS", "16").start().await;
     let project = project_with_table(&app, "Vanished").await;
     for _ in 0..10 {

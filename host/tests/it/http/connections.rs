@@ -29,7 +29,7 @@ async fn incomplete_head_is_refused_after_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn head_that_trickles_is_refused_after_the_header_timeout() {
+async fn slowly_sent_head_is_refused_after_the_header_timeout() {
     let app = TestApp::builder().var("ATLASHUB_HEADER_TIMEOUT_SECONDS", "1").start().await;
     let mut socket = Socket::connect(&app.public_url).await;
     socket.send("GET /healthz HTTP/1.1\r\n").await;
@@ -193,7 +193,7 @@ async fn connections_are_counted_in_metrics() {
 }
 
 #[tokio::test]
-async fn many_parallel_health_checks_are_answered() {
+async fn many_parallel_health_checks_succeed() {
     let app = TestApp::start().await;
     let client = Arc::new(Client::new(&*app.public_url));
     let requests = (0..100).map(|_| {

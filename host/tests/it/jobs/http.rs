@@ -1,4 +1,4 @@
-//! Jobs of type `http` end to end: what is refused when a job is saved, bodies, and responses.
+//! Jobs of type `http` end to end: requests that are refused when a job is saved, bodies, and responses.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn request_that_would_be_refused_is_rejected_when_the_job_is_saved() {
     }
     assert_eq!(server.count(), 0);
 
-    // The grant of the plugin narrows the allowlist, also for jobs that exist.
+    // The plugin's grant narrows the allowlist, including for existing jobs.
     let grant = json!({ "granted": [
         { "capability": "http", "scope": { "hosts": ["c.example"] } }, { "capability": "secrets" },
     ] });

@@ -44,7 +44,7 @@ impl Tail {
         Self { body: Box::pin(response.bytes_stream()), text: String::new() }
     }
 
-    /// Waits for the next event. Returns none at the end of the response.
+    /// Waits for the next event. Returns `None` at the end of the response.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -199,7 +199,7 @@ async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     let one = tail.next().await.unwrap();
     assert_eq!((one.name.as_str(), &one.data["message"]), ("", &json!("one")));
     assert_eq!(tail.next().await.unwrap().data["message"], "two");
-    assert_eq!(app.run(&run).await["status"], "running", "the lines came while it ran");
+    assert_eq!(app.run(&run).await["status"], "running", "the lines arrived during the run");
     // A second client resumes at the first one's position.
     let mut later = Tail::open(&app, &run, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["message"], "two");
@@ -207,7 +207,7 @@ async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     for tail in [&mut tail, &mut later] {
         let end = tail.next().await.unwrap();
         assert_eq!((end.name.as_str(), &end.data["status"]), ("end", &json!("success")));
-        assert_eq!(tail.next().await, None, "the answer ends with the run");
+        assert_eq!(tail.next().await, None, "the response ends with the run");
     }
     node.stop(Duration::from_secs(1)).await;
 }

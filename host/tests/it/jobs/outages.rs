@@ -149,8 +149,8 @@ async fn schedulers_continue_after_postgres_restarts() {
         assert!(at.is_none() || known.insert((job, at, attempt)), "two runs of {job} for {at:?}, attempt {attempt}");
         match status.as_str() {
             "success" => assert!(ran.contains_key(id), "{id} is said to have run"),
-            // The claim's response was lost with the connection, so nobody executed the run. It ends when its lease
-            // expires, and is retried if it has retries left.
+            // The claim's response was lost with the connection, so no scheduler executed the run. It ends when its
+            // lease expires, and is retried if it has retries left.
             "fail" => {
                 assert_eq!(error.as_deref(), Some("its scheduler stopped"), "{id}");
                 assert!(!ran.contains_key(id), "{id} is said not to have run");

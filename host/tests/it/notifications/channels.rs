@@ -149,10 +149,10 @@ async fn channel_test_returns_the_result() {
 
     let discord = json!({ "name": "D", "kind": "discord", "events": ["plugin"], "url": server.url("/gone") });
     let (tested, shown) = test(&create_channel(&app, discord).await).await;
-    assert_eq!(tested, json!({ "delivered": false, "error": "It answered 404: Unknown Webhook." }));
+    assert_eq!(tested, json!({ "delivered": false, "error": "The receiver returned 404: Unknown Webhook." }));
     assert_eq!(shown["lastError"], tested["error"]);
     let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
-    assert_eq!(tested["error"], "It answered 302, a redirect. Redirects are not followed.");
+    assert_eq!(tested["error"], "The receiver returned 302, a redirect. Redirects are not followed.");
     // A private address that is not in the allowlist.
     let other = WebServer::start(|_| WebResponse::status(204)).await;
     let (tested, _) = test(&create_channel(&app, webhook(&other.url("/secret-path"))).await).await;
@@ -257,7 +257,7 @@ async fn channels_are_resealed_with_a_new_master_key() {
         app.admin().get("/admin/v1/notifications").await.1["items"][0].clone()
     };
     assert_eq!(shown(&new).await["url"], "https://a.example");
-    // The previous key alone opens nothing, and the list shows that.
+    // The previous key alone can't open any settings, and the list shows that.
     let late = shown(&old).await;
     assert_eq!(late.get("url"), None);
     assert!(late["lastError"].as_str().unwrap().contains("master key"), "{late}");
@@ -278,7 +278,7 @@ async fn low_disk_is_reported_once_until_it_recovers() {
     let message = server.next().await.json();
     assert_eq!((&message["event"], &message["title"]), (&json!("diskLow"), &json!("The disk is nearly full")));
     assert!(message["fields"][0]["value"].as_str().unwrap().contains("GiB"), "{message}");
-    // Still low, also for a new process.
+    // Still low, and a new process does not notify again.
     watch(100).check_now().await.unwrap();
     assert_eq!(conditions().await, 1);
     watch(0).check_now().await.unwrap();

@@ -195,7 +195,7 @@ async fn hanging_or_failing_channel_does_not_delay_others() {
     for _ in 0..30 {
         working.next().await;
     }
-    // A channel sends one message at a time, so the hanging one has sent only its first.
+    // A channel sends one message at a time, so the channel that hangs has sent only its first message.
     hanging.next().await;
     assert!(hanging.count() < 30);
     failing.next().await;

@@ -27,7 +27,7 @@ fn attempts(server: &MailServer, address: &str) -> usize {
 }
 
 #[tokio::test]
-async fn refused_address_does_not_silence_the_others() {
+async fn refused_address_does_not_affect_the_others() {
     let busy = Arc::new(AtomicBool::new(true));
     let is_busy = busy.clone();
     let server = MailServer::start(move |to| match to {
@@ -61,7 +61,7 @@ async fn refused_address_does_not_silence_the_others() {
     assert!(last_error.contains("lost@b.example: ") && last_error.contains("later@b.example: "), "{shown}");
     assert!(shown["lastSentAt"].is_string(), "{shown}");
 
-    // A new notification meanwhile is for everybody.
+    // A new notification in the meantime goes to all addresses.
     app.app.notifier().notify(failed("Second"));
     assert_eq!(server.next().await.to, ["one@b.example"]);
     assert_eq!(server.next().await.to, ["two@b.example"]);
@@ -86,7 +86,7 @@ async fn refused_address_does_not_silence_the_others() {
 }
 
 #[tokio::test]
-async fn message_that_nobody_received_stays_one_delivery() {
+async fn message_that_no_address_received_stays_one_delivery() {
     let busy = Arc::new(AtomicBool::new(true));
     let is_busy = busy.clone();
     let server = MailServer::start(move |_| is_busy.load(Ordering::SeqCst).then(|| "451 try again".to_owned())).await;

@@ -91,13 +91,13 @@ async fn failed_delivery_is_retried_up_to_the_limit() {
     let after_one = async |tries: i32| {
         eventually("the attempt is recorded", async || {
             deliveries(&app).await.last()
-                == Some(&("pending".to_owned(), 1, tries, Some("It answered 500.".to_owned())))
+                == Some(&("pending".to_owned(), 1, tries, Some("The receiver returned 500.".to_owned())))
         })
         .await;
     };
     after_one(1).await;
     let shown = app.admin().get(&path).await.1;
-    assert_eq!((&shown["lastError"], &shown["lastSentAt"]), (&json!("It answered 500."), &Value::Null));
+    assert_eq!((&shown["lastError"], &shown["lastSentAt"]), (&json!("The receiver returned 500."), &Value::Null));
     app_broken.store(false, Ordering::SeqCst);
     make_due(&app).await;
     let second = server.next().await;
@@ -140,7 +140,7 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
     .execute(app.app.platform())
     .await
     .unwrap();
-    // Delayed, so that no delivery fails meanwhile.
+    // Delayed, so that no delivery fails in the meantime.
     sqlx::raw_sql("UPDATE notification_channels SET busy_until = now() + interval '1 hour'")
         .execute(app.app.platform())
         .await

@@ -1,4 +1,4 @@
-//! What generated clients need of the document.
+//! Properties of the document that generated clients need.
 
 use std::collections::{BTreeMap, BTreeSet};
 

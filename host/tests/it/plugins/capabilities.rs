@@ -1,4 +1,4 @@
-//! Capabilities: what a grant allows and what it denies.
+//! Capabilities: calls that a grant allows, and calls that it denies.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Plugins that make many calls at once or keep what they got: the platform and other plugins keep working.
+//! Plugins that make many calls at once or keep resources: the platform and other plugins keep working.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ fn total(outcomes: &Value) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn platform_answers_while_plugins_make_calls_of_every_kind() {
+async fn platform_responds_while_plugins_make_calls_of_every_kind() {
     let server = WebServer::start(|_| WebResponse::status(200)).await;
     let app = TestApp::builder()
         .var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())
@@ -107,7 +107,7 @@ async fn memory_held_for_calls_is_bounded_per_run() {
     assert_eq!(total(&outcomes), 100);
     assert!(outcomes["ok"].as_u64().unwrap() >= 15, "{outcomes}");
     assert!(outcomes["TooLarge"].as_u64().unwrap() > 0, "{outcomes}");
-    // What was refused can be repeated when the other calls have ended.
+    // A refused call can be repeated when the other calls have ended.
     let guest = platform.guest("calls", bodies).await;
     assert_eq!(result_of(guest.run().await), json!({"ok": 100}));
 
@@ -122,7 +122,7 @@ async fn memory_held_for_calls_is_bounded_per_run() {
 }
 
 #[tokio::test]
-async fn host_limit_binds_whatever_the_manifest_requests() {
+async fn host_limit_applies_regardless_of_the_manifest() {
     let platform = Platform::start().await;
     let params =
         json!({"call": "put-bytes", "count": 8, "name": platform.store(), "key": "uploads/x", "bytes": 1 << 20});
@@ -145,7 +145,7 @@ async fn dumps_of_all_runs_are_limited_and_backups_keep_their_own() {
     call.job = "dump".to_owned();
     call.params = json!({"database": platform.store(), "store": platform.store(), "key": "uploads/own.dump"});
     let own = async {
-        // One plugin gets one of two permits, whatever its number of runs.
+        // One plugin gets one of two permits, for any number of runs.
         platform.until_dumpers(1).await;
         let own = guest.runtime.run(&backup, call, guest.recorded.clone(), guest.cancel.child_token()).await;
         assert_eq!(result_of(own)["rows"]["public.large"], 200_000);

@@ -1,4 +1,4 @@
-//! Limits that the owner configures for plugins, whatever their manifests request.
+//! Limits that the owner configures for plugins, regardless of what their manifests request.
 
 use atlashub::jobs::RunFailure;
 use serde_json::{Value, json};

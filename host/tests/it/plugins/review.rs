@@ -1,4 +1,4 @@
-//! What the owner reviews is what it seems to be, and can run once it is approved.
+//! Plugins with misleading texts or unusable schemas are rejected before the owner reviews them.
 
 use serde_json::{Value, json};
 

@@ -80,7 +80,7 @@ impl FaultyPlatform {
     }
 }
 
-/// Returns what exists of a project: rows, databases, roles and buckets.
+/// Returns the existing parts of a project: rows, databases, roles and buckets.
 async fn remains(app: &TestApp, id: &str) -> Vec<String> {
     let mut remains: Vec<String> = sqlx::query_scalar(
         "SELECT 'role ' || rolname FROM pg_roles WHERE rolname LIKE $1
@@ -172,7 +172,7 @@ async fn project_half_created_by_killed_process_is_removed_at_next_start() {
         }
         process.kill();
         let mut ids = proxy.take_project_ids();
-        // A later process removes what an earlier one left, so that its id is in the traffic too.
+        // A later process removes the leftovers of an earlier one, so that its id is in the traffic too.
         ids.retain(|id| !unfinished.contains(id));
         assert_eq!(ids.len(), 1, "{step}: {ids:?}");
         unfinished.extend(ids);

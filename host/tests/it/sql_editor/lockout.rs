@@ -1,4 +1,4 @@
-//! SQL of a project can lock neither its owner nor its apps out, and decides nothing that the configuration decides.
+//! SQL of a project can't lock out the project's owner or apps, and can't override the configuration.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ async fn settings_that_the_owner_stores_do_not_outlive_the_statement() {
     .enumerate()
     {
         for scope in ["", &database] {
-            // Some settings need a superuser; then nothing is stored.
+            // Some settings need a superuser; for these, nothing is stored.
             run_dynamically(&app, &project, &format!("ALTER ROLE CURRENT_USER {scope} {setting}")).await;
             let table = format!("after_{number}_{}", scope.len());
             let (status, answer) =
@@ -113,7 +113,7 @@ async fn extensions_are_refused_in_dynamic_sql_unless_allowed() {
         assert_eq!(error["details"]["sqlstate"], "42501", "{answer}");
         assert!(error["hint"].as_str().unwrap().contains("ATLASHUB_SQL_CREATE_EXTENSION"), "{answer}");
     }
-    // The owner can't remove what refuses them.
+    // The owner can't remove the event trigger that refuses them.
     for code in [
         "DROP EVENT TRIGGER atlashub_refuse_extension",
         "ALTER EVENT TRIGGER atlashub_refuse_extension DISABLE",

@@ -112,7 +112,8 @@ async fn completing_with_other_parts_returns_400() {
     assert_eq!(status, StatusCode::OK);
 }
 
-/// Without the secret key, completing requires upload access and does not replace an object uploaded meanwhile.
+/// Without the secret key, completing requires upload access and does not replace an object that was uploaded in the
+/// meantime.
 #[tokio::test]
 async fn completing_requires_upload_access_and_a_free_path() {
     let app = TestApp::start().await;

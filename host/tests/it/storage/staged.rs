@@ -10,7 +10,7 @@ use crate::{
     support::{Client, Store, TestApp, TestProject, Uploads, code, must_send, path_of, raw},
 };
 
-/// Creates a project whose bucket `uploads` is open for everybody.
+/// Creates a project whose bucket `uploads` is open to everyone.
 async fn open_project(app: &TestApp, name: &str) -> TestProject {
     let project = app.create_project(name).await;
     let exposure = json!({ "publishable": "both", "signedIn": "both" });
@@ -82,7 +82,7 @@ async fn kept_url_never_replaces_a_newer_object() {
             }
             assert_eq!(client.download(&path).await, b"owner's", "{caller} {look}");
         }
-        // An upload that lost does not come back when the owner deletes the object, nor by the same URL.
+        // A dropped upload does not come back when the owner deletes the object, or when its URL is used again.
         must_send(&put, "replaced").await;
         let deletion = path_of("object", &[("objectKey", &format!("uploads/{path}"))]);
         assert_eq!(project.secret().delete(&deletion).await.0, StatusCode::OK);
@@ -95,7 +95,7 @@ async fn kept_url_never_replaces_a_newer_object() {
 }
 
 #[tokio::test]
-async fn upload_without_secret_key_is_visible_at_the_first_look() {
+async fn upload_without_secret_key_is_visible_at_the_next_access() {
     let app = TestApp::start().await;
     let project = open_project(&app, "looks").await;
     let publishable = project.publishable();
@@ -135,7 +135,7 @@ async fn upload_without_secret_key_is_visible_at_the_first_look() {
 
 /// States that a process leaves behind when it is killed between two steps of a move.
 #[tokio::test]
-async fn interrupted_move_is_continued_by_the_next_look() {
+async fn interrupted_move_is_continued_by_the_next_access() {
     let app = TestApp::start().await;
     for look in ["download", "sweep"] {
         for step in ["marked", "copied", "recorded"] {
@@ -167,7 +167,7 @@ async fn interrupted_move_is_continued_by_the_next_look() {
     }
 }
 
-/// The process is killed after the copy, and the owner replaces the object before the next look.
+/// The process is killed after the copy, and the owner replaces the object before the next access.
 #[tokio::test]
 async fn interrupted_move_does_not_replace_an_object_that_came_later() {
     let app = TestApp::start().await;

@@ -184,7 +184,7 @@ async fn unused_replacement_url_leaves_the_object_unchanged() {
     project.secret().upload("x.txt", "twenty bytes of data").await;
     let signed = project.secret().sign("x.txt", json!({ "upsert": true, "maxSize": 10 })).await;
     assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
-    // The replacement itself must obey its limit.
+    // The limit applies to the replacement itself.
     must_send(&signed, "eleven byte").await;
     assert_eq!(project.secret().sign_download("x.txt").await.0, StatusCode::NOT_FOUND);
 }

@@ -45,7 +45,7 @@ pub async fn eventually<P: ProbeResult>(condition: &str, mut probe: impl AsyncFn
     }
 }
 
-/// Does the same as [`eventually`], and blocks the thread meanwhile.
+/// Does the same as [`eventually`], but blocks the thread while it waits.
 ///
 /// # Panics
 /// Panics with `condition` if that takes more than 60 seconds.

@@ -36,8 +36,8 @@ struct Fault {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Action {
-    /// Replaces the last character of the text by `?`, which makes SQL a syntax error and changes the path of a signed
-    /// request.
+    /// Replaces the last character of the text with `?`, which makes SQL a syntax error and changes the path of a
+    /// signed request.
     Corrupt,
     /// Forwards nothing more on this connection.
     Hold,

@@ -59,7 +59,7 @@ impl Garage {
             .spawn()
             .expect("Garage starts");
         let pipe = child.stdin.take().expect("stdin");
-        // Garage creates the key at the end of its start. Its own command looks the key up over the network.
+        // Garage creates the key at the end of its start-up. The command below looks the key up over the network.
         let is_ready = || {
             Command::new(binary)
                 .args(["-c", &config_file.display().to_string(), "key", "info", ACCESS_KEY])

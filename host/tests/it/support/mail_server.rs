@@ -124,7 +124,7 @@ impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
         }
     }
 
-    /// To the end, or to STARTTLS, which gives the stream back.
+    /// Handles the session to its end, or to STARTTLS. In that case, returns the stream.
     async fn part(
         &self,
         stream: Box<dyn Stream>,
@@ -188,7 +188,7 @@ impl<R: Fn(&str) -> Option<String> + Send + Sync> Session<'_, R> {
     }
 }
 
-/// Returns none if the client disconnected.
+/// Returns `None` if the client disconnected.
 async fn next_line(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Option<String>> {
     let mut line = String::new();
     let length = stream.read_line(&mut line).await?;

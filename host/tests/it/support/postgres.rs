@@ -26,7 +26,7 @@ pub struct Postgres {
     template: tokio::sync::OnceCell<()>,
     /// The folder with its data and its log.
     folder: PathBuf,
-    /// A shell that stops the server when the pipe closes, however the test process ends.
+    /// A shell that stops the server when the pipe closes, even if the test process is killed.
     watchdog: Mutex<(Child, ChildStdin)>,
 }
 

@@ -65,7 +65,7 @@ impl TestRunner {
         self.ended.lock().clone()
     }
 
-    /// Returns when the future of a run was last dropped. Nothing of the run continues after that.
+    /// Returns when the future of a run was last dropped. No part of the run continues after that.
     pub fn dropped_at(&self, run: Uuid) -> Option<DateTime<Utc>> {
         self.dropped.lock().iter().rev().find(|(dropped, _)| *dropped == run).map(|(_, at)| *at)
     }

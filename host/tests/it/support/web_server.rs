@@ -1,4 +1,4 @@
-//! An HTTP server on loopback that records requests and sends configurable, also invalid, responses.
+//! An HTTP server on loopback that records requests and sends configurable responses, including invalid ones.
 
 use std::{
     net::SocketAddr,

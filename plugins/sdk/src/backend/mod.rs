@@ -1,4 +1,4 @@
-//! Two implementations of what the public modules call: `wasm` for components, `native` for tests.
+//! Two implementations of the functions that the public modules call: `wasm` for components, `native` for tests.
 //!
 //! `wasm` calls the host through the generated bindings. `native` runs against the simulated host of
 //! [`TestHost`](crate::testing::TestHost). Both have the same submodules and functions, one submodule per public

@@ -1,4 +1,4 @@
-//! Jobs that make many calls at once, or keep what they got.
+//! Jobs that make many calls at once, or keep resources.
 
 use std::{future::Future, pin::Pin, time::Duration};
 

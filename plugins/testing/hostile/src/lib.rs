@@ -1,5 +1,5 @@
 //! Jobs for the host's tests: `hostile` has jobs that misbehave in one way each, `floods` has jobs that make many calls
-//! at once, `benign` has jobs that use one capability each.
+//! at once or keep resources, `benign` has jobs that use one capability each.
 //!
 //! `cargo xtask plugin testing` builds the plugin. It is not signed and not part of the host's binary.
 

@@ -208,7 +208,7 @@ fn due_fire_times_run_and_future_ones_do_not() {
     assert_eq!(due.next_run_at, Some(at("2026-01-01T12:01:00Z")));
     let (fired, due) = due_at("* * * * *", "2026-01-01T12:00:00Z", "2026-01-01T12:00:59.9Z", CatchUp::Once);
     assert_eq!((fired.len(), due.scheduled_until), (0, at("2026-01-01T12:00:00Z")));
-    // A scheduler that is slow for a moment leaves no fire time out.
+    // A scheduler that is slow for a moment does not skip fire times.
     let (fired, _) = due_at("* * * * * *", "2026-01-01T12:00:00Z", "2026-01-01T12:00:03.5Z", CatchUp::None);
     assert_eq!(fired.len(), 3);
     assert!(fired.iter().all(|(_, trigger)| *trigger == RunTrigger::Schedule));
@@ -237,7 +237,7 @@ fn clock_jumps_neither_repeat_nor_skip_fire_times() {
     // Forward by a day: one run for all skipped fire times.
     let (fired, due_after) = due_at("0 3 * * *", "2026-01-01T03:00:00Z", "2026-01-02T18:00:00Z", CatchUp::Once);
     assert_eq!(fired, [(at("2026-01-02T03:00:00Z"), RunTrigger::CatchUp)]);
-    // And back: nothing is run again, until the clock has come where it was.
+    // And back: nothing runs again until the clock reaches the time where it was.
     let back = due_runs(
         &schedule("0 3 * * *", "UTC"),
         due_after.scheduled_until,

@@ -40,9 +40,9 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
     /// Runs of all other plugins.
     pub shared: usize,
     pub own_plugins: Vec<&'static str>,
-    /// Plugins of which nothing is claimed.
+    /// Plugins whose runs are not claimed.
     pub excluded: Vec<String>,
-    /// How many runs may be claimed of a plugin. One, if the plugin is not listed.
+    /// How many runs of a plugin may be claimed. One if the plugin is not listed.
     pub plugins: Vec<String>,
     pub runs: Vec<i64>,
 }
@@ -56,8 +56,8 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
 /// `attempt > 0` matches the condition of `cron_job_runs_queued_idx`.
 ///
 /// # Errors
-/// A unique violation if another scheduler claimed an exclusive run of the same job at the same time. Nothing is
-/// claimed then; a second call claims the rest.
+/// A unique violation if another scheduler claimed an exclusive run of the same job at the same time. In that case
+/// nothing is claimed, and a second call claims the rest.
 pub(in crate::jobs::scheduler) async fn claim_runs(
     connection: &mut PgConnection,
     worker: &str,
@@ -113,7 +113,7 @@ pub(in crate::jobs::scheduler) async fn claim_runs(
     .await
 }
 
-/// Returns the seconds until the next queued run is due that is not due yet, or none.
+/// Returns the seconds until the next queued run becomes due, or none.
 pub(in crate::jobs::scheduler) async fn seconds_until_queued(
     connection: &mut PgConnection,
 ) -> Result<Option<f64>, sqlx::Error> {

@@ -30,7 +30,7 @@ pub(in crate::jobs::scheduler) struct EndingRun {
     /// The run did not end by itself. If its cancellation was requested, it counts as cancelled.
     abandoned: bool,
     progress: Option<RunProgress>,
-    /// None keeps the stored log.
+    /// With `None`, the stored log is kept.
     log_text: Option<String>,
     log_bytes: Option<i64>,
     log_object_key: Option<String>,
@@ -69,7 +69,7 @@ impl EndingRun {
         self.run.id
     }
 
-    /// Replaces result, progress, log and error, one of which can't be stored, by an error.
+    /// Replaces result, progress, log and error with one error, because one of them can't be stored.
     pub(in crate::jobs::scheduler) fn drop_output(&mut self, error: &str) {
         self.ending.result = None;
         self.ending.error_text = Some(error.to_owned());

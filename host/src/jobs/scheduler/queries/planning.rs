@@ -56,7 +56,7 @@ pub(in crate::jobs::scheduler) struct JobCursor {
 }
 
 /// Inserts the runs as queued or skipped, and advances the cursors. Returns the number of new runs by status. A fire
-/// time that already has a run gets no second one.
+/// time that already has a run does not get a second one.
 pub(in crate::jobs::scheduler) async fn queue_due_runs(
     transaction: &mut PgConnection,
     runs: &[FiredRun],

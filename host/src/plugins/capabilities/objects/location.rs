@@ -15,7 +15,7 @@ pub(super) struct Location {
     pub bucket: String,
     /// Prefix of every key in the store.
     prefix: &'static str,
-    /// The project whose store it is. None for the platform's own bucket.
+    /// The project whose store it is. `None` for the platform's own bucket.
     pub project: Option<String>,
 }
 
@@ -67,8 +67,8 @@ impl Location {
         Ok(())
     }
 
-    /// Checks that an object may be stored: in a project, its bucket must exist. Creates the platform's own bucket if
-    /// it is missing. Returns the object to record.
+    /// Checks that an object may be stored: a project's bucket must exist. Creates the platform's own bucket if it is
+    /// missing. Returns the object to record.
     pub(super) async fn prepare_put(
         &self,
         run: &RunScope,

@@ -28,7 +28,7 @@ use crate::{
 };
 use location::{Location, check_size};
 
-/// Largest body of `put-bytes`.
+/// Maximum size of the body of `put-bytes`.
 const MAX_PUT_BYTES: usize = 1 << 20;
 const MAX_CONTENT_TYPE_BYTES: usize = 200;
 /// Objects per page.
@@ -82,7 +82,7 @@ impl objects::HostUploadWithStore<RunState> for Host {
         let commit = async { Ok::<_, CallError>(stored.commit().await?) };
         commit_object(&run, object.as_ref(), commit).await?;
         accessor.with(|mut access| {
-            // The guest may have dropped its handle since; the object exists all the same.
+            // The guest may have dropped its handle since; the object exists anyway.
             if let Ok(upload) = access.get().table.get_mut(&upload) {
                 upload.is_committed = true;
             }
@@ -212,7 +212,7 @@ impl objects::HostWithStore<RunState> for Host {
             page => page?,
         };
         charge_result(accessor, page.objects.iter().map(|object| object.key.len()).sum())?;
-        // Uploads that have not ended are no objects yet.
+        // Uploads that have not ended are not objects yet.
         let objects = page.objects.into_iter().filter(|object| !storage::is_staged_key(&object.key));
         Ok(objects::ObjectPage { objects: objects.map(listed_to_wit).collect(), cursor: page.next })
     }

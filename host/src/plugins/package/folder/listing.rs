@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Plugins listed; further files are ignored.
+/// Maximum number of plugins listed; further files are ignored.
 const MAX_PLUGINS: usize = 200;
 const COMPONENT_SUFFIX: &str = ".wasm";
 const SIGNATURE_SUFFIX: &str = ".wasm.minisig";

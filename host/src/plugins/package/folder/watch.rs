@@ -46,7 +46,7 @@ fn watch(folder: &PluginFolder, changed: Arc<Notify>) -> notify::Result<Recommen
     Ok(watcher)
 }
 
-/// Returns whether the event is a change. Read access is not: the loader itself reads.
+/// Returns whether the event is a change. Reading a file is not one, because the loader itself reads the files.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),

@@ -1,7 +1,7 @@
 //! Runs capabilities against the scripted platform of a test.
 //!
-//! Reading order: [`state`] is the platform of the current run, [`records`] what a test can inspect after a run, `pipe`
-//! the streams, `manifest` the manifest and how it is printed.
+//! Reading order: [`state`] is the platform of the current run, [`records`] contains the records that a test can
+//! inspect after a run, `pipe` the streams, `manifest` the manifest and how it is printed.
 
 mod manifest;
 mod pipe;

@@ -1,4 +1,4 @@
-//! What a test can inspect after a run.
+//! Records that a test can inspect after a run.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub struct LogLine {
 pub struct ProgressReport {
     /// Amount of work done, in the plugin's unit.
     pub done: u64,
-    /// Total amount of work. None if unknown.
+    /// Total amount of work. `None` if unknown.
     pub total: Option<u64>,
     /// What is being done.
     pub message: String,
