@@ -2,11 +2,8 @@
 
 use api_types::ErrorBody;
 
-use super::{
-    RowsResponse,
-    table_request::{JsonBytes, TableRequest},
-};
-use crate::{error::ApiResult, projects::AdminProject};
+use super::{RowsResponse, table_request::TableRequest};
+use crate::{error::ApiResult, http::JsonBody, projects::AdminProject};
 
 /// List rows of a table
 ///
@@ -44,7 +41,7 @@ pub(crate) async fn list_table_rows(request: TableRequest<AdminProject>) -> ApiR
 )]
 pub(crate) async fn insert_table_rows(
     request: TableRequest<AdminProject>,
-    JsonBytes(body): JsonBytes,
+    JsonBody(body): JsonBody,
 ) -> ApiResult<RowsResponse> {
     request.insert(&body).await
 }
@@ -67,7 +64,7 @@ pub(crate) async fn insert_table_rows(
 )]
 pub(crate) async fn update_table_rows(
     request: TableRequest<AdminProject>,
-    JsonBytes(body): JsonBytes,
+    JsonBody(body): JsonBody,
 ) -> ApiResult<RowsResponse> {
     request.update(&body).await
 }

@@ -51,7 +51,8 @@ fn push_array(literal: &mut String, json: &str, depth: usize) -> Option<()> {
     Some(())
 }
 
-fn push_quoted(literal: &mut String, value: &str) {
+/// Appends a quoted text, with quotes and backslashes escaped, as arrays and hstore have them.
+pub(super) fn push_quoted(literal: &mut String, value: &str) {
     literal.push('"');
     for character in value.chars() {
         if matches!(character, '"' | '\\') {

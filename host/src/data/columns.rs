@@ -54,3 +54,9 @@ pub(super) fn count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
     let count: i64 = row.try_get(position).context("a count column has a different type")?;
     Ok(count.unsigned_abs())
 }
+
+/// Returns 0 for null.
+pub(super) fn optional_count_column(row: &Row, position: usize) -> anyhow::Result<u64> {
+    let count: Option<i64> = row.try_get(position).context("a count column has another type")?;
+    Ok(count.unwrap_or_default().unsigned_abs())
+}

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio_postgres::error::DbError as PostgresError;
 
 use crate::{
     db::{DbError, is_in_function},
@@ -14,7 +15,7 @@ use crate::{
 use super::{
     errors,
     execute::Executor,
-    plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan},
+    plan::{ColumnRef, GroupRows, InsertPlan, UpdatePlan, rows_json},
     project_errors::is_raised,
     render::{MAX_AFFECTED_MARKER, RETURNED_BYTES_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
@@ -39,7 +40,9 @@ pub(super) async fn invalid_insert_value(
     for group in &plan.groups {
         let rows = match (&group.rows, group.positions.first()) {
             (GroupRows::Many(json), _) => json.clone(),
-            (GroupRows::One(_), Some(position)) => format!("[{}]", request.rows[*position].json).into(),
+            (GroupRows::One(_), Some(position)) => {
+                rows_json(&group.columns, std::iter::once(&request.rows[*position])).ok()?
+            }
             (GroupRows::One(_) | GroupRows::Defaults { .. }, _) => continue,
         };
         if let Some(found) = invalid_column(executor, &group.columns, &rows).await {
@@ -62,20 +65,34 @@ pub(super) async fn invalid_update_value(
     let columns: Vec<ColumnRef<'_>> = plan.values.iter().map(|(column, _)| *column).collect();
     match unstorable_text(&columns, &request.values) {
         Some(found) => Some(found),
-        None => invalid_column(executor, &columns, &format!("[{}]", request.values.json).into()).await,
+        None => {
+            let rows = rows_json(&columns, std::iter::once(&request.values)).ok()?;
+            invalid_column(executor, &columns, &rows).await
+        }
     }
 }
 
 /// A value was rejected, but not as the only value of a parameter, so its column is not known yet.
 fn is_invalid_value(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|postgres_error| {
-        postgres_error.code().code().starts_with("22")
+        rejects_value(postgres_error)
             && !is_raised(postgres_error)
             && !is_in_function(postgres_error)
             && errors::invalid_parameter(error).is_none()
             && !postgres_error.message().contains(MAX_AFFECTED_MARKER)
             && !postgres_error.message().contains(RETURNED_BYTES_MARKER)
     })
+}
+
+/// Returns whether an input function may have rejected a value. Those of extensions report syntax errors, and some have
+/// no SQLSTATE of their own.
+fn rejects_value(error: &PostgresError) -> bool {
+    match error.code().code() {
+        "42601" => true,
+        // A type that was replaced is no fault of the value.
+        "XX000" => !error.message().starts_with("cache lookup failed"),
+        code => code.starts_with("22"),
+    }
 }
 
 /// Bisects the columns until one is left.
@@ -97,8 +114,7 @@ async fn rejection_reason(executor: Executor<'_>, columns: &[ColumnRef<'_>], row
     let check = render_value_check(columns, rows.clone());
     let error = executor.fetch(&check.statement).await.err()?;
     let postgres_error = error.as_db_error()?;
-    let is_value = postgres_error.code().code().starts_with("22");
-    is_value.then(|| postgres_error.message().to_owned())
+    rejects_value(postgres_error).then(|| postgres_error.message().to_owned())
 }
 
 /// Returns the error for a text with a NUL or half a surrogate pair. JSON can hold these; Postgres rejects the whole

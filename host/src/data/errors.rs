@@ -110,7 +110,10 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             constraint_violation(error, context, Code::ForeignKeyViolation, message)
         }
         "23502" => not_null_violation(error, context),
-        "23514" => constraint_violation(error, context, Code::CheckViolation, "A value violates a check"),
+        "23514" => match partition_violation(error, context) {
+            Some(mapped) => mapped,
+            None => constraint_violation(error, context, Code::CheckViolation, "A value violates a check"),
+        },
         "23P01" => constraint_violation(error, context, Code::CheckViolation, "The row conflicts with another row"),
         "44000" => {
             ApiError::new(Code::CheckViolation, format!("The row does not match the condition of the view `{table}`."))
@@ -137,6 +140,7 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         }
         _ if code.starts_with("22") => ApiError::new(Code::InvalidValue, "A value is not valid for its type."),
         "42501" => permission_denied(error, table),
+        "55000" if error.message().ends_with("has not been populated") => unpopulated_view(error, context),
         "55000" => {
             ApiError::new(Code::Unprocessable, format!("`{table}` is not in a state that allows this operation."))
         }
@@ -280,6 +284,53 @@ fn constraint_violation(error: &PostgresError, context: &StatementContext<'_>, c
         .with_details(json!({ "constraint": constraint, "columns": columns }))
 }
 
+/// The error for a row that no partition accepts, or that is not of the partition it is written to.
+fn partition_violation(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
+    // A trigger may write to a table that the client can't see.
+    let table = error.table().filter(|_| error.schema() == Some("public"));
+    let table = table.and_then(|table| context.schema.table(table));
+    let name = table.map_or(context.table, |table| table.name.as_str());
+    if error.message().ends_with("violates partition constraint") {
+        return Some(
+            ApiError::new(Code::CheckViolation, format!("The row does not belong to the partition `{name}`."))
+                .with_hint("Write it to the partitioned table instead."),
+        );
+    }
+    if !error.message().starts_with("no partition of relation") {
+        return None;
+    }
+    // `Partition key of the failing row contains (at, kind) = (2024-01-01, x).`
+    let key = error.detail().and_then(|detail| detail.split_once("contains (")?.1.split_once(") = ("));
+    let columns: Vec<&str> = match (key, table) {
+        (Some((key, _)), Some(table)) => table
+            .columns
+            .iter()
+            .map(|column| &*column.name)
+            .filter(|name| key.split(", ").any(|part| part == *name))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let key = match columns.is_empty() {
+        true => String::new(),
+        false => format!(" Its partition key is ({}).", columns.join(", ")),
+    };
+    Some(
+        ApiError::new(Code::CheckViolation, format!("`{name}` has no partition for this row.{key}"))
+            .with_hint("Create a partition that accepts it, or a default partition.")
+            .with_details(json!({ "constraint": null, "columns": columns })),
+    )
+}
+
+fn unpopulated_view(error: &PostgresError, context: &StatementContext<'_>) -> ApiError {
+    let quoted = error.message().split('"').nth(1).and_then(|name| context.schema.table(name));
+    let name = quoted.map_or(context.table, |view| view.name.as_str());
+    let message = match name == context.table {
+        true => format!("The materialized view `{name}` has not been populated."),
+        false => format!("`{}` reads the materialized view `{name}`, which has not been populated.", context.table),
+    };
+    ApiError::new(Code::Unprocessable, message).with_hint("Run REFRESH MATERIALIZED VIEW as its owner.")
+}
+
 fn not_null_violation(error: &PostgresError, context: &StatementContext<'_>) -> ApiError {
     let visible = error.table().and_then(|table| context.schema.table(table));
     let (Some(column), Some(table)) = (error.column(), visible) else {
@@ -299,6 +350,15 @@ fn permission_denied(error: &PostgresError, table: &str) -> ApiError {
             "To write a row, a policy must allow the write. To return it, a policy must also allow reading it; \
              with returning=minimal it need not.",
         );
+    }
+    if let Some(schema) = error.message().strip_prefix("permission denied for schema ") {
+        return ApiError::new(
+            Code::Forbidden,
+            format!(
+                "This key may not use the schema `{schema}`, which `{table}` needs, for example for a column's type."
+            ),
+        )
+        .with_hint("As the owner of the schema, grant USAGE on it to the roles of the project.");
     }
     ApiError::new(Code::Forbidden, format!("This key may not do this on `{table}`."))
 }

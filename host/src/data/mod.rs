@@ -42,6 +42,7 @@ mod project_errors;
 mod array_literal;
 mod columns;
 mod cursor;
+mod json_input;
 mod json_rows;
 mod json_values;
 mod message;

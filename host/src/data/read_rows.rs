@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 use super::{
-    columns::{bytes_column, count_column, json_column, text_column},
+    columns::{bytes_column, count_column, json_column, optional_count_column, text_column},
     cursor,
     json_values::{ValueWriter, write_string},
     plan::{Keyset, Output, ReadPlan},
@@ -38,6 +38,8 @@ pub(super) struct ReadRows<'p> {
     count: u64,
     has_more: bool,
     total: Option<u64>,
+    /// A bit for each embedded array that was cut.
+    cut: u64,
     /// The row at the limit, if a cursor may be needed.
     last: Option<Row>,
 }
@@ -57,17 +59,27 @@ pub(super) struct Page {
     pub(super) has_more: bool,
     /// The exact total, if requested.
     pub(super) total: Option<u64>,
+    /// A bit for each embedded array that was cut, as in [`ReadPlan::lists`].
+    pub(super) cut: u64,
     pub(super) next_cursor: Option<String>,
 }
 
 impl<'p> ReadRows<'p> {
     pub(super) fn new(plan: &'p ReadPlan<'p>, response: ResponseBuffer) -> Self {
-        Self { plan, response, members: Vec::new(), count: 0, has_more: false, total: None, last: None }
+        Self { plan, response, members: Vec::new(), count: 0, has_more: false, total: None, cut: 0, last: None }
     }
 
     fn add_row(&mut self, row: Row) -> Result<(), RespondError> {
+        let mut cut = 0;
         if self.plan.json_rows() {
-            self.total = Some(count_column(&row, 1 + self.plan.unselected_terms().len())?);
+            let mut column = 1 + self.plan.unselected_terms().len();
+            if !self.plan.lists.is_empty() {
+                cut = optional_count_column(&row, column)?;
+                column += 1;
+            }
+            if self.plan.counts_rows() {
+                self.total = Some(count_column(&row, column)?);
+            }
             // With the exact total, there is a row even if the page is empty.
             if bytes_column(&row, 0)?.is_none() {
                 return Ok(());
@@ -80,6 +92,7 @@ impl<'p> ReadRows<'p> {
         self.response.push(if self.count == 0 { BEGIN } else { SEPARATOR })?;
         if self.plan.json_rows() {
             self.response.push(json_column(&row, 0)?.unwrap_or("null").as_bytes())?;
+            self.cut |= cut;
         } else {
             if self.count == 0 {
                 self.members = members(self.plan, &row)?;
@@ -122,8 +135,8 @@ impl<'p> ReadRows<'p> {
             (Count::Exact, true) => Some(self.count),
             _ => self.total,
         };
-        let Self { response, count: row_count, has_more, .. } = self;
-        Ok(Page { response, row_count, has_more, total, next_cursor })
+        let Self { response, count: row_count, has_more, cut, .. } = self;
+        Ok(Page { response, row_count, has_more, total, cut, next_cursor })
     }
 
     /// Builds the cursor of a row.
@@ -136,7 +149,8 @@ impl<'p> ReadRows<'p> {
         };
         let values = members.iter().map(|member| self.member_value(row, member)).collect::<Result<Vec<_>, _>>()?;
         let values: Vec<&RawValue> = values.iter().map(Box::as_ref).collect();
-        Ok(cursor::encode(&keyset.signature, &values))
+        let cursor = cursor::encode(&keyset.signature, &values);
+        Ok(Some(cursor.context("a value of the key is not a scalar")?))
     }
 
     /// Returns the JSON of a row's member.
@@ -185,7 +199,7 @@ fn members(plan: &ReadPlan<'_>, row: &Row) -> Result<Vec<Member>, RespondError> 
 impl RowSink for ReadRows<'_> {
     fn clear(&mut self) {
         self.response.clear();
-        (self.count, self.has_more, self.total, self.last) = (0, false, None, None);
+        (self.count, self.has_more, self.total, self.cut, self.last) = (0, false, None, 0, None);
     }
 
     fn add(&mut self, row: Row) -> Result<(), DbError> {

@@ -68,6 +68,11 @@ pub(super) fn read_response(
         }
         (None, None) => {}
     }
+    if page.cut != 0 {
+        let is_cut = |(number, _): &(usize, &String)| page.cut & (1 << number) != 0;
+        let cut: Vec<&String> = plan.lists.iter().enumerate().filter(is_cut).map(|(_, path)| path).collect();
+        let _ = write!(end, ",\"embedsCapped\":{}", serde_json::json!(cut));
+    }
     if plan.keyset.is_some() {
         let _ = match page.next_cursor {
             Some(cursor) => write!(end, ",\"nextCursor\":\"{cursor}\""),

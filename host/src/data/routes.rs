@@ -4,11 +4,11 @@ use axum::extract::State;
 
 use api_types::{ErrorBody, Tables};
 
-use crate::{error::ApiResult, projects::Caller};
+use crate::{error::ApiResult, http::JsonBody, projects::Caller};
 
 use super::{
     DataService, RowsResponse,
-    table_request::{JsonBytes, RowsCaller, TableRequest},
+    table_request::{RowsCaller, TableRequest},
 };
 
 /// List tables
@@ -46,7 +46,8 @@ pub(crate) async fn list_tables(State(service): State<DataService>, caller: Call
             renames a column; names with special characters go in double quotes. `authors(id,name)` embeds the rows of \
             a table related by a foreign key: as an object if there is at most one, otherwise as an array of at most \
             the maximum `limit`; two levels deep. `alias:authors!author_id(…)` chooses the foreign key, by column or \
-            constraint"),
+            constraint. `authors.limit`, `authors.offset`, `authors.order`, `authors.or`, `authors.and`, and filters \
+            like `gt.authors.id` select the embedded rows"),
         ("limit" = Option<u64>, Query, description = "Rows per page (default 100). Values above 1000 are reduced to \
             1000, and `page.limitCapped` is set"),
         ("offset" = Option<u64>, Query, description = "Number of rows to skip"),
@@ -59,7 +60,8 @@ pub(crate) async fn list_tables(State(service): State<DataService>, caller: Call
     responses(
         (status = 200, body = serde_json::Value, description = "`{\"rows\":[…],\"page\":{\"limit\",\"offset\",\
             \"nextOffset\",\"total\"?,\"nextCursor\"?}}`. `nextOffset` is null on the last page. `nextCursor` is \
-            present if the order contains a unique key, and null on the last page"),
+            present if the order contains a unique key, and null on the last page. `embedsCapped` lists the embedded \
+            arrays that a limit cut"),
         (status = 400, body = ErrorBody, description = "`invalid_request`, `invalid_value`, `unknown_column`, \
             `unknown_operator`, `unknown_relation`, `invalid_cursor`"),
         (status = 403, body = ErrorBody, description = "The key may not read the table or a column"),
@@ -104,7 +106,7 @@ pub(crate) async fn list_rows(request: TableRequest<Caller>) -> ApiResult<RowsRe
         (status = 422, body = ErrorBody, description = "The view does not support inserts"),
     ),
 )]
-pub(crate) async fn insert_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
+pub(crate) async fn insert_rows(request: TableRequest<Caller>, JsonBody(body): JsonBody) -> ApiResult<RowsResponse> {
     request.insert(&body).await
 }
 
@@ -133,7 +135,7 @@ pub(crate) async fn insert_rows(request: TableRequest<Caller>, JsonBytes(body): 
         (status = 413, body = ErrorBody), (status = 415, body = ErrorBody), (status = 422, body = ErrorBody),
     ),
 )]
-pub(crate) async fn update_rows(request: TableRequest<Caller>, JsonBytes(body): JsonBytes) -> ApiResult<RowsResponse> {
+pub(crate) async fn update_rows(request: TableRequest<Caller>, JsonBody(body): JsonBody) -> ApiResult<RowsResponse> {
     request.update(&body).await
 }
 

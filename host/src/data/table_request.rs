@@ -1,15 +1,14 @@
 //! The extractors that the handlers of both surfaces share.
 
 use axum::{
-    body::Bytes,
-    extract::{FromRef, FromRequest, FromRequestParts, RawQuery, Request},
-    http::{StatusCode, header, request::Parts},
+    extract::{FromRef, FromRequestParts, RawQuery},
+    http::request::Parts,
 };
 use serde::Deserialize;
 
 use crate::{
     db::DbRole,
-    error::{ApiError, ApiResult, Code},
+    error::{ApiError, ApiResult},
     http::{ApiPath, Recipient},
     projects::{AdminProject, Caller},
 };
@@ -87,35 +86,4 @@ where
         let Ok(RawQuery(query)) = RawQuery::from_request_parts(parts, state).await;
         Ok(Self { service: DataService::from_ref(state), caller, table, query: query.unwrap_or_default() })
     }
-}
-
-/// An unparsed JSON body, so that numbers keep every digit.
-pub(crate) struct JsonBytes(pub(super) Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for JsonBytes {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !has_json_content_type(&request) {
-            return Err(ApiError::new(
-                Code::UnsupportedMediaType,
-                "Send the body with the header `content-type: application/json`.",
-            ));
-        }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::new(Code::BodyTooLarge, "The body is larger than this endpoint allows.")
-            } else {
-                ApiError::invalid(format!("Could not read the body: {}", rejection.body_text()))
-            }
-        })
-    }
-}
-
-fn has_json_content_type(request: &Request) -> bool {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| {
-        let essence = value.split(';').next().unwrap_or("").trim();
-        essence.eq_ignore_ascii_case("application/json")
-    })
 }

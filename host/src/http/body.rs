@@ -1,17 +1,17 @@
 use axum::{
     Json,
-    extract::{
-        FromRequest, FromRequestParts, Path, Query, Request,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
-    },
-    http::request::Parts,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{ApiError, Code};
 
-/// `axum::Json` whose rejections are [`ApiError`]s.
+use super::decode;
+
+/// A JSON body, decoded. Its rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiJson<T>(pub T);
 
@@ -19,10 +19,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(json_rejection(&rejection)),
-        }
+        let JsonBody(body) = JsonBody::from_request(request, state).await?;
+        decode::from_json(&body).map(Self)
     }
 }
 
@@ -32,44 +30,48 @@ impl<T: Serialize> IntoResponse for ApiJson<T> {
     }
 }
 
-fn json_rejection(rejection: &JsonRejection) -> ApiError {
-    match rejection {
-        JsonRejection::MissingJsonContentType(_) => {
-            ApiError::new(Code::UnsupportedMediaType, "Send the body with the header `content-type: application/json`.")
+/// A JSON body that is not parsed yet.
+#[derive(Debug, Clone)]
+pub struct JsonBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !has_json_content_type(&request) {
+            return Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                "Send the body with the header `content-type: application/json`.",
+            ));
         }
-        JsonRejection::JsonDataError(error) => ApiError::new(Code::InvalidJson, innermost_message(error)),
-        JsonRejection::JsonSyntaxError(error) => {
-            ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}", innermost_message(error)))
-        }
-        other if other.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
-            ApiError::new(Code::BodyTooLarge, "The body is larger than this endpoint allows.")
-        }
-        other => ApiError::invalid(format!("The body could not be read: {}", other.body_text())),
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                ApiError::new(Code::BodyTooLarge, "The body is larger than this endpoint allows.")
+            } else {
+                ApiError::invalid("The body could not be read to its end. Send the request again.")
+            }
+        })
     }
 }
 
-/// Returns the message of the innermost error, which is serde's.
-fn innermost_message(error: &dyn std::error::Error) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    current.to_string()
+/// Returns whether the type is `application/json` or ends in `+json`.
+fn has_json_content_type(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
 }
 
-/// `axum::extract::Query` whose rejections are [`ApiError`]s.
+/// The query string, decoded. Its rejections are [`ApiError`]s.
 #[derive(Debug, Clone)]
 pub struct ApiQuery<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Query::<T>::from_request_parts(parts, state).await.map(|Query(value)| Self(value)).map_err(
-            |rejection: QueryRejection| {
-                ApiError::invalid(format!("The query string is not valid: {}", innermost_message(&rejection)))
-            },
-        )
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        decode::from_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 

@@ -1,28 +1,33 @@
 //! HTTP plumbing that both surfaces share.
 //!
 //! - `request_id`: the outermost layer: request id, error bodies, logging; `request_metrics` counts and times.
+//! - `path`: one form for every path, before it is routed.
 //! - `responses`: limits on the size of responses, each and all together.
 //! - `connections`: the listeners: accepts connections and bounds them.
 //! - `client_address`: the address of the client.
 //! - `limits`: concurrency, time and size limits of requests, in shares.
-//! - `body`: extractors whose rejections are `ApiError`s; `paging`: pages with a cursor.
+//! - `body`: extractors whose rejections are `ApiError`s, with `decode`; `paging`: pages with a cursor.
 //! - `audit_extensions`: what a handler adds to its audit entry.
 
 mod audit_extensions;
 mod body;
 mod client_address;
 mod connections;
+mod decode;
 mod limits;
 mod paging;
+mod path;
 mod request_id;
 mod request_metrics;
 mod responses;
 
 pub use audit_extensions::{AuditDetails, AuditTarget};
-pub use body::{ApiJson, ApiPath, ApiQuery, NoQuery};
+pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery};
 pub use client_address::{ClientAddress, add_client_address};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
+pub use decode::syntax as json_syntax_error;
 pub use limits::{Holder, RequestLimits, ShareHolder, limit_requests};
 pub use paging::PageRequest;
+pub use path::with_normal_paths;
 pub use request_id::{RequestId, finish_response};
 pub use responses::{Recipient, ResponseBuffer, ResponseError, ResponseLimits, ResponseMemory, limit_responses};

@@ -1,8 +1,9 @@
 //! Every route of both surfaces, one line per path. The method and path of a handler are in its `utoipa::path`
 //! attribute, so that routes and OpenAPI document can't differ.
 //!
-//! A request passes these layers, outermost first: request id and error bodies, client address, panics, the surface's
-//! own gate (`projects::authenticate` or `admin::protect`), then the limits (`http::limits`), in the caller's share.
+//! A request passes these layers, outermost first: the normal form of its path, request id and error bodies, client
+//! address, panics, the surface's own gate (`projects::authenticate` or `admin::protect`), then the limits
+//! (`http::limits`), in the caller's share.
 //!
 //! `openapi` builds the document from the same routes.
 
@@ -20,7 +21,7 @@ use crate::{
     backups, data,
     error::{ApiError, Code},
     health,
-    http::{RequestLimits, add_client_address, finish_response, limit_requests, limit_responses},
+    http::{RequestLimits, add_client_address, finish_response, limit_requests, limit_responses, with_normal_paths},
     jobs, notifications, observability, plugins, projects, sql_editor,
     storage::{admin_routes as storage_admin, routes as storage_public},
     tables,
@@ -144,14 +145,15 @@ fn request_limits(app: &App, connections: usize, timeout: std::time::Duration) -
 }
 
 fn add_layers(app: &App, gated: Router<App>) -> Router {
-    gated
+    let router = gated
         // `limit_requests` checks the size before.
         .layer(DefaultBodyLimit::disable())
         .merge(Router::from(health_routes()))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(middleware::from_fn_with_state(Arc::new(app.config().trusted_proxies.clone()), add_client_address))
         .layer(middleware::from_fn(finish_response))
-        .with_state(app.clone())
+        .with_state(app.clone());
+    with_normal_paths(router)
 }
 
 fn panicked() -> axum::response::Response {

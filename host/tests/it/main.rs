@@ -24,6 +24,7 @@ mod object_store;
 mod openapi;
 mod plugins;
 mod projects;
+mod request_errors;
 mod resilience;
 mod sql_editor;
 mod storage;

@@ -45,7 +45,7 @@ pub fn plan_update<'p>(
             single: fixes_unique_key(table, &filter),
             filter,
             max_affected: request.max_affected,
-            output: plan_output(schema, table, &request.select, request.returning, Returning::Representation)?,
+            output: plan_output(table, &request.select, request.returning, Returning::Representation)?,
         },
     })
 }
@@ -66,7 +66,7 @@ pub fn plan_delete<'p>(schema: &'p Schema, table_name: &str, request: &'p Delete
             single: fixes_unique_key(table, &filter),
             filter,
             max_affected: request.max_affected,
-            output: plan_output(schema, table, &request.select, request.returning, Returning::Minimal)?,
+            output: plan_output(table, &request.select, request.returning, Returning::Minimal)?,
         },
     })
 }

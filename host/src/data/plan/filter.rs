@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use crate::{
     data::{
-        array_literal,
+        array_literal, errors, json_input,
         message::shortened,
         request::{Condition, Filter, Operator},
         schema::{Comparable, Table, TypeClass},
@@ -14,11 +16,14 @@ use super::{
 };
 
 /// Resolves the columns of conditions, and checks that their types support the operators.
-pub(super) fn plan_conditions<'p>(table: &'p Table, conditions: &'p [Condition]) -> ApiResult<Vec<Predicate<'p>>> {
+pub(super) fn plan_conditions<'p>(
+    table: &'p Table,
+    conditions: impl IntoIterator<Item = &'p Condition>,
+) -> ApiResult<Vec<Predicate<'p>>> {
     conditions
-        .iter()
+        .into_iter()
         .map(|condition| match condition {
-            Condition::Filter(filter) => plan_filter(table, filter),
+            Condition::Filter(filter) => plan_filter(table, filter, &filter.column),
             Condition::Group(group) => Ok(Predicate::Group {
                 join: group.join,
                 negated: group.negated,
@@ -28,8 +33,9 @@ pub(super) fn plan_conditions<'p>(table: &'p Table, conditions: &'p [Condition])
         .collect()
 }
 
-fn plan_filter<'p>(table: &'p Table, filter: &'p Filter) -> ApiResult<Predicate<'p>> {
-    let (_, column) = readable_column(table, &filter.column)?;
+/// Plans a filter on this column of the table.
+pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str) -> ApiResult<Predicate<'p>> {
+    let (_, column) = readable_column(table, column)?;
     let class = &column.column.class;
     let to_column = Cast::To(&column.column.base_type);
     let comparison = |operator, required: Comparable| {
@@ -40,9 +46,18 @@ fn plan_filter<'p>(table: &'p Table, filter: &'p Filter) -> ApiResult<Predicate<
                 "the type does not support this comparison. Supported: is, not.is",
             ));
         }
-        Ok(Test::Compare { operator, cast: to_column, value: filter.value.clone() })
+        Ok(Test::Compare { operator, cast: to_column, value: comparison_value(filter, column)? })
     };
     let pattern = |operator| match class {
+        TypeClass::Text if ends_in_escape(&filter.value) => Err(ApiError::new(
+            Code::InvalidValue,
+            format!(
+                "The pattern of `{}.{}` ends in a single backslash. A backslash escapes the next character; to match \
+                 one, write two.",
+                filter.operator.name(),
+                column.column.name
+            ),
+        )),
         TypeClass::Text => Ok(Test::Compare { operator, cast: Cast::Text, value: filter.value.clone() }),
         _ => Err(unsupported(filter, column, "it requires a text column")),
     };
@@ -72,6 +87,11 @@ fn plan_filter<'p>(table: &'p Table, filter: &'p Filter) -> ApiResult<Predicate<
         },
     };
     Ok(Predicate::Test { column, negated: filter.negated, test })
+}
+
+/// Returns whether a pattern ends in a backslash that escapes nothing.
+fn ends_in_escape(pattern: &str) -> bool {
+    pattern.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
 
 fn plan_is<'p>(filter: &Filter, column: ColumnRef<'p>) -> ApiResult<Test<'p>> {
@@ -131,9 +151,27 @@ fn plan_containment<'p>(filter: &Filter, column: ColumnRef<'p>, operator: SqlOpe
             };
             (operator, cast, value.clone())
         }
-        _ => return Err(unsupported(filter, column, "it requires an array, jsonb or range column")),
+        TypeClass::Hstore if operator == SqlOperator::Overlaps => {
+            let list = if value.starts_with('{') { value.clone() } else { from_json()? };
+            (SqlOperator::HasAnyKey, Cast::TextArray, list)
+        }
+        // The type's own operators.
+        TypeClass::Hstore | TypeClass::Other if column.column.operators.get(operator.name()).is_some() => {
+            (operator, to_column, comparison_value(filter, column)?)
+        }
+        _ => return Err(unsupported(filter, column, "it requires an array, jsonb, hstore or range column")),
     };
     Ok(Test::Compare { operator, cast, value })
+}
+
+/// Returns the text of the value to compare with. For hstore, it may be a JSON object.
+fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
+    match column.column.class {
+        TypeClass::Hstore if filter.value.starts_with('{') => json_input::hstore_literal(&filter.value)
+            .map(Arc::from)
+            .map_err(|reason| errors::invalid_value(column.column, reason)),
+        _ => Ok(filter.value.clone()),
+    }
 }
 
 fn unsupported(filter: &Filter, column: ColumnRef<'_>, reason: &str) -> ApiError {
@@ -155,5 +193,5 @@ pub(super) fn fixes_unique_key(table: &Table, predicates: &[Predicate<'_>]) -> b
             _ => false,
         })
     };
-    table.unique_keys.iter().any(|key| key.columns.iter().all(is_fixed))
+    table.unique_keys.iter().any(|key| key.identifies && key.columns.iter().all(is_fixed))
 }

@@ -1,12 +1,15 @@
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::value::RawValue;
 
 use crate::{
     data::{
+        errors, json_input,
         message::{name_list, shortened},
         request::{InsertRequest, Resolution, Returning, Row},
         schema::{Schema, Table},
     },
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, Code},
 };
 
 use super::{
@@ -38,7 +41,7 @@ pub fn plan_insert<'p>(
         table: TableRef::new(table),
         groups,
         conflict,
-        output: plan_output(schema, table, &request.select, request.returning, Returning::Representation)?,
+        output: plan_output(table, &request.select, request.returning, Returning::Representation)?,
         row_count: request.rows.len(),
     })
 }
@@ -52,15 +55,12 @@ fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResul
         .map(|KeySet { columns, positions }| {
             let columns = column_refs(table, &columns);
             let rows = match positions.as_slice() {
-                _ if columns.is_empty() => GroupRows::Defaults {
-                    count: positions.len(),
-                    column: (0..table.columns.len())
-                        .find(|position| table.columns[*position].can_insert)
-                        .map(|position| ColumnRef::at(table, position)),
-                },
+                _ if columns.is_empty() => GroupRows::Defaults { count: positions.len() },
                 [position] => GroupRows::One(row_values(&columns, &request.rows[*position])?),
-                _ if is_only_group => GroupRows::Many(request.rows_json.into()),
-                positions => GroupRows::Many(json_array(request, positions)),
+                _ if is_only_group && !needs_conversion(&columns) => GroupRows::Many(request.rows_json.into()),
+                positions => {
+                    GroupRows::Many(rows_json(&columns, positions.iter().map(|position| &request.rows[*position]))?)
+                }
             };
             Ok(InsertGroup { columns, rows, positions })
         })
@@ -133,16 +133,41 @@ fn row_values(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<Vec<CellVal
         .collect()
 }
 
-/// Joins the JSON of some rows into an array.
-fn json_array(request: &InsertRequest<'_>, positions: &[usize]) -> Arc<str> {
-    let rows = || positions.iter().map(|position| request.rows[*position].json);
-    let mut json = String::with_capacity(2 + rows().map(|row| row.len() + 1).sum::<usize>());
-    for (index, row) in rows().enumerate() {
-        json.push(if index == 0 { '[' } else { ',' });
-        json.push_str(row);
+fn needs_conversion(columns: &[ColumnRef<'_>]) -> bool {
+    columns.iter().any(|column| json_input::needs_conversion(&column.column.json_input))
+}
+
+/// Joins the JSON of rows to an array that `json_to_recordset` converts to these columns.
+pub fn rows_json<'r, 'b: 'r>(
+    columns: &[ColumnRef<'_>],
+    rows: impl Iterator<Item = &'r Row<'b>> + Clone,
+) -> ApiResult<Arc<str>> {
+    let convert = needs_conversion(columns);
+    let mut json = String::with_capacity(2 + rows.clone().map(|row| row.json.len() + 1).sum::<usize>());
+    for row in rows {
+        json.push(if json.is_empty() { '[' } else { ',' });
+        if convert {
+            json.push_str(&converted_row(columns, row)?);
+        } else {
+            json.push_str(row.json);
+        }
     }
-    json.push(']');
-    json.into()
+    json.push_str(if json.is_empty() { "[]" } else { "]" });
+    Ok(json.into())
+}
+
+fn converted_row(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<String> {
+    let column = |key: &str| columns.iter().find(|column| column.column.name == key);
+    json_input::convert_members(row, |key| column(key).map(|column| &column.column.json_input)).map_err(|reason| {
+        // Rare: find the column by converting each value alone.
+        let is_invalid = |(key, value): &&(Cow<'_, str>, &RawValue)| {
+            column(key).is_some_and(|column| json_input::convert(value.get(), &column.column.json_input).is_err())
+        };
+        match row.cells.iter().find(is_invalid).and_then(|(key, _)| column(key)) {
+            Some(column) => errors::invalid_value(column.column, reason),
+            None => ApiError::new(Code::InvalidValue, format!("A value can't be stored: {reason}.")),
+        }
+    })
 }
 
 fn plan_conflict<'p>(

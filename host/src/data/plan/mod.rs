@@ -2,8 +2,8 @@
 //! request with an error that names it. Nothing here has a connection.
 //!
 //! [`model`] defines the plans. [`read`], [`insert`] and [`change`] (update, delete) make them; [`write`] is what
-//! inserts and changes share. [`filter`] and [`output`] plan conditions and selected columns. [`resolve`] looks up
-//! names, and only here a name becomes a [`QuotedIdent`].
+//! inserts and changes share. [`filter`] and [`output`] plan conditions and selected columns, [`embed`] embedded
+//! tables. [`resolve`] looks up names, and only here a name becomes a [`QuotedIdent`].
 
 mod model;
 
@@ -13,6 +13,7 @@ mod read;
 
 mod write;
 
+mod embed;
 mod filter;
 mod output;
 
@@ -21,10 +22,10 @@ mod resolve;
 
 pub use change::{plan_delete, plan_update};
 pub use ident::{QuotedIdent, TableRef};
-pub use insert::plan_insert;
+pub use insert::{plan_insert, rows_json};
 pub use model::{
     Cast, CellValue, ChangePlan, ColumnRef, Conflict, DeletePlan, EmbedPlan, EmbedShape, GroupRows, InsertGroup,
-    InsertPlan, IsValue, Keyset, OrderTerm, Output, Predicate, ReadPlan, ReturnedRows, SqlOperator, Test, UpdatePlan,
-    WriteOutput,
+    InsertPlan, IsValue, JoinColumns, Keyset, ListPlan, OrderTerm, Output, Predicate, ReadPlan, ReturnedRows,
+    SqlOperator, Test, UpdatePlan, WriteOutput,
 };
 pub use read::plan_read;

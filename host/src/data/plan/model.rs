@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::{
     cursor::OrderSignature,
     request::{Count, Direction, Join, Nulls, Resolution},
-    schema::{Column, SqlType},
+    schema::{Column, OperatorName, SqlType},
 };
 
 use super::ident::{QuotedIdent, TableRef};
@@ -22,6 +22,8 @@ pub struct ColumnRef<'p> {
 pub struct ReadPlan<'p> {
     pub table: TableRef<'p>,
     pub outputs: Vec<Output<'p>>,
+    /// The paths of the embedded arrays, for example `kid.toys`.
+    pub lists: Vec<String>,
     /// Joined by AND.
     pub filter: Vec<Predicate<'p>>,
     pub order: Vec<OrderTerm<'p>>,
@@ -42,8 +44,13 @@ impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres makes the JSON of the rows. Otherwise the result has a column for each member.
     ///
     /// Postgres does so with the exact total: such a read takes long anyway, and a single column shows whether there is
-    /// a row.
+    /// a row. It does so with embedded arrays too, which are JSON already.
     pub fn json_rows(&self) -> bool {
+        self.counts_rows() || !self.lists.is_empty()
+    }
+
+    /// Returns whether the statement counts all matching rows.
+    pub fn counts_rows(&self) -> bool {
         self.count == Count::Exact && !self.single
     }
 
@@ -63,7 +70,22 @@ pub enum Output<'p> {
     Embed(EmbedPlan<'p>),
 }
 
+impl<'p> EmbedPlan<'p> {
+    /// Returns whether the table is an array, or contains one.
+    pub fn has_lists(&self) -> bool {
+        matches!(self.shape, EmbedShape::Array(_)) || self.outputs.iter().any(Output::has_lists)
+    }
+}
+
 impl<'p> Output<'p> {
+    /// Returns whether the member is an array of rows, or contains one.
+    pub fn has_lists(&self) -> bool {
+        match self {
+            Self::Column { .. } => false,
+            Self::Embed(embed) => embed.has_lists(),
+        }
+    }
+
     /// Returns the name of the member in the JSON.
     pub fn name(&self) -> &'p str {
         match self {
@@ -79,17 +101,39 @@ pub struct EmbedPlan<'p> {
     pub name: QuotedIdent<'p>,
     pub table: TableRef<'p>,
     pub outputs: Vec<Output<'p>>,
-    /// Equal columns: the embedded table's, then the embedding table's.
-    pub on: Vec<(QuotedIdent<'p>, QuotedIdent<'p>)>,
+    pub on: Vec<JoinColumns<'p>>,
+    /// Joined by AND.
+    pub filter: Vec<Predicate<'p>>,
     pub shape: EmbedShape<'p>,
+}
+
+/// A column of the embedded table that must equal one of the embedding table.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinColumns<'p> {
+    pub embedded: QuotedIdent<'p>,
+    pub parent: QuotedIdent<'p>,
+    /// Its left operand is the referenced column.
+    pub operator: &'p OperatorName,
+    pub embedded_is_referenced: bool,
 }
 
 #[derive(Debug, Clone)]
 pub enum EmbedShape<'p> {
     /// At most one row: an object or null.
     Object,
-    /// An array of at most `limit` rows, ordered by the readable columns of the primary key.
-    Array { order: Vec<QuotedIdent<'p>>, limit: u64 },
+    /// An array of rows.
+    Array(ListPlan<'p>),
+}
+
+/// The rows of an embedded array.
+#[derive(Debug, Clone)]
+pub struct ListPlan<'p> {
+    /// Ends with the readable columns of the primary key.
+    pub order: Vec<OrderTerm<'p>>,
+    pub limit: u64,
+    pub offset: u64,
+    /// Position of its path in [`ReadPlan::lists`].
+    pub number: usize,
 }
 
 /// One column of the order. Postgres's defaults are made explicit.
@@ -106,7 +150,7 @@ pub struct Keyset<'p> {
     /// The number of leading order terms that contain a unique key.
     pub terms: usize,
     pub signature: OrderSignature,
-    /// The members of a row's JSON that hold the terms. `None` if a term is not selected.
+    /// The members of a row's JSON that hold the terms. `None` if a term is not selected, or its JSON is no scalar.
     pub members: Option<Vec<&'p str>>,
 }
 
@@ -162,6 +206,26 @@ pub enum SqlOperator {
     HasAnyKey,
 }
 
+impl SqlOperator {
+    /// Returns the operator's name in the catalogue.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Like => "~~",
+            Self::CaseInsensitiveLike => "~~*",
+            Self::Contains => "@>",
+            Self::ContainedBy => "<@",
+            Self::Overlaps => "&&",
+            Self::HasAnyKey => "?|",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IsValue {
     Null,
@@ -186,15 +250,15 @@ pub struct InsertPlan<'p> {
 pub struct InsertGroup<'p> {
     /// In the table's order. Empty if the rows are `{}`.
     pub columns: Vec<ColumnRef<'p>>,
-    pub rows: GroupRows<'p>,
+    pub rows: GroupRows,
     /// Positions of the rows in the request.
     pub positions: Vec<usize>,
 }
 
 #[derive(Debug)]
-pub enum GroupRows<'p> {
-    /// `count` rows of defaults. To write several at once, SQL must name a `column`.
-    Defaults { count: usize, column: Option<ColumnRef<'p>> },
+pub enum GroupRows {
+    /// `count` rows of defaults.
+    Defaults { count: usize },
     /// One row; each value is a parameter.
     One(Vec<CellValue>),
     /// A JSON array of rows; one parameter.

@@ -5,17 +5,18 @@ use crate::{
         DataLimits,
         cursor::{self, OrderSignature},
         message::name_list,
-        request::ReadRequest,
-        schema::{Comparable, Schema, Table, TypeClass},
+        request::{Direction, OrderItem, ReadRequest},
+        schema::{Comparable, Schema, Table},
     },
     error::{ApiError, ApiResult},
 };
 
 use super::{
+    embed::{Embeds, split_conditions},
     filter::{fixes_unique_key, plan_conditions},
     ident::TableRef,
-    model::{Keyset, OrderTerm, Output, ReadPlan},
-    output::{Embedding, plan_outputs},
+    model::{ColumnRef, Keyset, OrderTerm, Output, ReadPlan},
+    output::plan_outputs,
     resolve::{self, forbidden, readable_column},
 };
 
@@ -27,12 +28,16 @@ pub fn plan_read<'p>(
     limits: &DataLimits,
 ) -> ApiResult<ReadPlan<'p>> {
     let table = resolve::table(schema, table_name)?;
-    if !table.columns.iter().any(|column| column.can_select) {
+    if !table.can_select && !table.columns.iter().any(|column| column.can_select) {
         return Err(forbidden(table, "read"));
     }
-    let outputs = plan_outputs(schema, table, &request.select, Embedding::Allowed { limit: limits.max_limit })?;
-    let filter = plan_conditions(table, &request.conditions)?;
-    let order = plan_order(table, request)?;
+    let (conditions, scoped) = split_conditions(table, &request.select, &request.conditions);
+    let mut lists = Vec::new();
+    let (max_limit, path) = (limits.max_limit, String::new());
+    let mut embeds = Embeds { schema, max_limit, path, filters: scoped, lists: &mut lists };
+    let outputs = plan_outputs(table, &request.select, &mut embeds)?;
+    let filter = plan_conditions(table, conditions)?;
+    let order = plan_order(table, &request.order)?;
     let keyset = plan_keyset(table, &order, &outputs);
     let after = plan_after(table, request, &order, keyset.as_ref())?;
     let limit = request.limit.unwrap_or(limits.default_limit);
@@ -40,6 +45,7 @@ pub fn plan_read<'p>(
     Ok(ReadPlan {
         table: TableRef::new(table),
         outputs,
+        lists,
         filter,
         order,
         keyset,
@@ -52,9 +58,9 @@ pub fn plan_read<'p>(
     })
 }
 
-fn plan_order<'p>(table: &'p Table, request: &'p ReadRequest) -> ApiResult<Vec<OrderTerm<'p>>> {
-    request
-        .order
+/// Resolves the columns of an order.
+pub(super) fn plan_order<'p>(table: &'p Table, items: &[OrderItem]) -> ApiResult<Vec<OrderTerm<'p>>> {
+    items
         .iter()
         .map(|item| {
             let (_, column) = readable_column(table, &item.column)?;
@@ -68,6 +74,17 @@ fn plan_order<'p>(table: &'p Table, request: &'p ReadRequest) -> ApiResult<Vec<O
             Ok(OrderTerm { column, direction: item.direction, nulls })
         })
         .collect()
+}
+
+/// Returns the readable columns of the primary key.
+pub(super) fn primary_key_terms<'p>(table: &'p Table) -> impl Iterator<Item = OrderTerm<'p>> {
+    let columns = table.primary_key().map_or(&[][..], |primary| &primary.columns);
+    let readable = columns.iter().filter(|position| table.columns[**position].can_select);
+    readable.map(|position| OrderTerm {
+        column: ColumnRef::at(table, *position),
+        direction: Direction::Asc,
+        nulls: Direction::Asc.default_nulls(),
+    })
 }
 
 /// Decodes the cursor of the request.
@@ -100,15 +117,16 @@ fn plan_keyset<'p>(table: &'p Table, order: &[OrderTerm<'p>], outputs: &[Output<
     let terms = table
         .unique_keys
         .iter()
+        .filter(|key| key.identifies)
         .filter_map(|key| {
             key.columns.iter().try_fold(0, |terms, position| Some(terms.max(position_in_order(*position)? + 1)))
         })
         .min()?;
     let order = order.get(..terms)?;
-    if !order.iter().all(|term| has_text_form(&term.column.column.class)) {
-        return None;
-    }
     let member = |term: &OrderTerm<'p>| {
+        if !term.column.column.json_scalar {
+            return None;
+        }
         outputs.iter().find_map(|output| match output {
             Output::Column { column, name } if std::ptr::eq(column.column, term.column.column) => Some(name.name()),
             _ => None,
@@ -124,24 +142,11 @@ fn plan_keyset<'p>(table: &'p Table, order: &[OrderTerm<'p>], outputs: &[Output<
     })
 }
 
-/// Returns whether the JSON of a value is a number, a keyword or a string that the type's input function accepts.
-fn has_text_form(class: &TypeClass) -> bool {
-    match class {
-        TypeClass::Text | TypeClass::Boolean | TypeClass::Time | TypeClass::Other => true,
-        TypeClass::Json
-        | TypeClass::Jsonb
-        | TypeClass::TsVector
-        | TypeClass::Array
-        | TypeClass::Range { .. }
-        | TypeClass::Composite => false,
-    }
-}
-
 fn order_without_unique_key(table: &Table) -> ApiError {
     let keys: Vec<String> = table
         .unique_keys
         .iter()
-        .filter(|key| key.columns.iter().all(|position| table.columns[*position].not_null))
+        .filter(|key| key.identifies && key.columns.iter().all(|position| table.columns[*position].not_null))
         .map(|key| format!("({})", table.column_names(&key.columns).join(", ")))
         .collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

@@ -6,15 +6,16 @@ use api_types::TableKind;
 
 use crate::{
     data::{
+        errors, json_input,
         request::{Returning, SelectItem},
-        schema::{Generated, Schema, Table, TypeClass},
+        schema::{Generated, Table, TypeClass},
     },
     error::{ApiError, ApiResult, Code},
 };
 
 use super::{
     model::{CellValue, ColumnRef, ReturnedRows, WriteOutput},
-    output::{Embedding, plan_outputs},
+    output::{NoEmbeds, plan_outputs},
     resolve::{column, forbidden},
 };
 
@@ -31,7 +32,9 @@ pub(super) fn unsupported_write(table: &Table, operation: &str) -> ApiError {
 
 /// Converts a JSON value as `json_to_record` does.
 pub(super) fn cell_value(column: ColumnRef<'_>, value: &RawValue) -> ApiResult<CellValue> {
-    let json = value.get();
+    let json = json_input::convert(value.get(), &column.column.json_input)
+        .map_err(|reason| errors::invalid_value(column.column, reason))?;
+    let json = &*json;
     Ok(match json.as_bytes().first() {
         Some(b'n') => CellValue::Null,
         _ if matches!(column.column.class, TypeClass::Json | TypeClass::Jsonb) => CellValue::Text(json.into()),
@@ -62,19 +65,18 @@ pub(super) fn writable_column<'p>(table: &'p Table, name: &str) -> ApiResult<(us
 
 /// Plans what a write returns. `default` applies if the request has no `returning`.
 pub(super) fn plan_output<'p>(
-    schema: &'p Schema,
     table: &'p Table,
     select: &'p [SelectItem],
     returning: Option<Returning>,
     default: Returning,
 ) -> ApiResult<WriteOutput<'p>> {
-    let readable = table.columns.iter().any(|column| column.can_select);
+    let readable = table.can_select || table.columns.iter().any(|column| column.can_select);
     match returning.unwrap_or(default) {
         Returning::Minimal => Ok(WriteOutput::Count { unreadable: false }),
         Returning::Representation if !readable && returning.is_none() => Ok(WriteOutput::Count { unreadable: true }),
         Returning::Representation if !readable => Err(forbidden(table, "read").with_hint("Send returning=minimal.")),
         Returning::Representation => Ok(WriteOutput::Rows(ReturnedRows {
-            outputs: plan_outputs(schema, table, select, Embedding::NotAllowed)?,
+            outputs: plan_outputs(table, select, &mut NoEmbeds)?,
             whole_row: matches!(select, [SelectItem::All])
                 && !table.has_hidden_columns
                 && table.columns.iter().all(|column| column.can_select),

@@ -12,6 +12,11 @@ pub(super) fn write_where<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicates:
         return;
     }
     sql.push(" WHERE ");
+    write_predicates(sql, alias, predicates);
+}
+
+/// Writes conditions joined by AND.
+pub(super) fn write_predicates<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicates: &[Predicate<'p>]) {
     sql.joined(predicates, " AND ", |sql, predicate| write_predicate(sql, alias, predicate));
 }
 
@@ -41,22 +46,23 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
             }
             match test {
                 Test::Compare { operator, cast, value } => {
-                    sql.push(operator_sql(*operator));
+                    sql.operator(column.column, *operator);
                     sql.param(Some(value.clone()), *cast, Origin::Column(column.column));
                 }
                 Test::AnyOf { list } => {
-                    sql.push(" = ANY (");
+                    sql.operator(column.column, SqlOperator::Equal);
+                    sql.push("ANY (");
                     sql.untyped_param(Some(list.clone()), Origin::Column(column.column));
                     sql.push("::");
                     sql.sql_type(&column.column.base_type);
                     sql.push("[])");
                 }
-                Test::Is(value) => sql.push(match value {
-                    IsValue::Null => " IS NULL",
-                    IsValue::True => " IS TRUE",
-                    IsValue::False => " IS FALSE",
-                    IsValue::Unknown => " IS UNKNOWN",
-                }),
+                Test::Is(value) => match value {
+                    IsValue::Null => sql.null_test(column.column, true),
+                    IsValue::True => sql.push(" IS TRUE"),
+                    IsValue::False => sql.push(" IS FALSE"),
+                    IsValue::Unknown => sql.push(" IS UNKNOWN"),
+                },
                 Test::Search { text } => {
                     sql.push(" @@ websearch_to_tsquery(");
                     sql.untyped_param(Some(text.clone()), Origin::Column(column.column));
@@ -67,23 +73,5 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
                 sql.push(")");
             }
         }
-    }
-}
-
-/// Returns the operator's SQL, with spaces around it.
-const fn operator_sql(operator: SqlOperator) -> &'static str {
-    match operator {
-        SqlOperator::Equal => " = ",
-        SqlOperator::NotEqual => " <> ",
-        SqlOperator::Less => " < ",
-        SqlOperator::LessOrEqual => " <= ",
-        SqlOperator::Greater => " > ",
-        SqlOperator::GreaterOrEqual => " >= ",
-        SqlOperator::Like => " LIKE ",
-        SqlOperator::CaseInsensitiveLike => " ILIKE ",
-        SqlOperator::Contains => " @> ",
-        SqlOperator::ContainedBy => " <@ ",
-        SqlOperator::Overlaps => " && ",
-        SqlOperator::HasAnyKey => " ?| ",
     }
 }

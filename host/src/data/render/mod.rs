@@ -4,11 +4,13 @@
 //! values only as parameters. Numbers that affect the query plan (`LIMIT`) are the exception: they are written out. So
 //! requests of the same form have the same SQL, and its prepared statement is reused.
 //!
-//! [`read`] and [`write`] render the statements, [`filter`] their conditions, with a [`writer`].
+//! [`read`] and [`write`] render the statements, [`filter`] their conditions, [`embed`] embedded tables, with a
+//! [`writer`].
 
 mod read;
 mod write;
 
+mod embed;
 mod filter;
 
 mod writer;

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use crate::data::{
-    plan::{Cast, EmbedPlan, EmbedShape, OrderTerm, Output, Predicate, ReadPlan, SqlOperator, Test},
+    plan::{Cast, ColumnRef, OrderTerm, Output, Predicate, ReadPlan, SqlOperator, Test},
     request::{Direction, Nulls},
     schema::ResultForm,
 };
 
 use super::{
+    embed::{write_cut, write_joined_row, write_joins, write_needed_columns, write_object},
     filter::write_where,
     writer::{Alias, Origin, Rendered, SqlWriter, StatementKind},
 };
@@ -19,11 +20,12 @@ const HEAVY_OFFSET: u64 = 1000;
 /// Its columns are the members of the row's JSON in the form that the schema says, and the text of each term of the
 /// keyset, unless all are members.
 ///
-/// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead, null if the page is empty, and the
-/// last column is the exact total.
+/// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead. With embedded arrays, another column
+/// has a bit for each array that its limit cut. With [`ReadPlan::counts_rows`], the last column is the exact total, and
+/// the object is null if the page is empty.
 pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
-    if plan.json_rows() {
+    if plan.counts_rows() {
         // Both parts see the same rows, and the total is there even if the page is empty.
         sql.push("SELECT r.*, c.total FROM (SELECT count(*) AS total");
         write_from(&mut sql, plan);
@@ -33,16 +35,16 @@ pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
         sql.push(") r ON true");
         return sql.finish(StatementKind { heavy: true, ..StatementKind::READ });
     }
+    let kind = StatementKind { heavy: !plan.single && is_heavy(plan), ..StatementKind::READ };
+    if plan.json_rows() {
+        write_json_rows(&mut sql, plan);
+        return sql.finish(kind);
+    }
     sql.push("SELECT ");
     write_members(&mut sql, plan);
     write_unselected_terms(&mut sql, plan);
-    if plan.single {
-        write_from(&mut sql, plan);
-        write_where(&mut sql, Alias::ROOT, &plan.filter);
-        return sql.finish(StatementKind::READ);
-    }
     write_page(&mut sql, plan);
-    sql.finish(StatementKind { heavy: is_heavy(plan), ..StatementKind::READ })
+    sql.finish(kind)
 }
 
 /// Writes a column for each member of a row's JSON.
@@ -61,12 +63,26 @@ fn write_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
                 sql.push(")");
             }
         },
-        Output::Embed(embed) => write_embed(sql, Alias::ROOT, embed, &mut embeds),
+        Output::Embed(embed) => write_object(sql, Alias::ROOT, embed, &mut embeds),
     });
 }
 
 /// Writes the query of a page's rows as JSON objects.
 fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+    if !plan.lists.is_empty() {
+        let mut embeds = 0;
+        sql.push("SELECT ");
+        let joined = write_joined_row(sql, Alias::ROOT, &plan.outputs, &mut embeds);
+        write_unselected_terms(sql, plan);
+        write_cut(sql, &joined);
+        sql.push(" FROM (SELECT ");
+        let terms = plan.unselected_terms().iter().map(|term| term.column.ident);
+        write_needed_columns(sql, Alias::ROOT, &plan.outputs, terms);
+        write_page(sql, plan);
+        sql.push(") AS t");
+        write_joins(sql, Alias::ROOT, &joined, &mut embeds);
+        return;
+    }
     if plan.unselected_terms().is_empty() {
         sql.push("SELECT row_to_json(r.*) AS json FROM (SELECT ");
         write_outputs(sql, Alias::ROOT, &plan.outputs, &mut 0);
@@ -86,8 +102,8 @@ fn write_json_rows<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
 fn write_unselected_terms<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     for (position, term) in plan.unselected_terms().iter().enumerate() {
         sql.push(", ");
-        sql.qualified(Alias::ROOT, term.column.ident);
-        sql.push("::text AS k");
+        write_text(sql, term.column);
+        sql.push(" AS k");
         sql.number(position as u64);
     }
 }
@@ -123,12 +139,22 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
             }
         }
     }
-    plan.offset > HEAVY_OFFSET
-        || plan.filter.iter().any(scans)
-        || plan.outputs.iter().any(|output| match output {
-            Output::Embed(embed) => matches!(embed.shape, EmbedShape::Array { .. }),
-            Output::Column { .. } => false,
-        })
+    plan.offset > HEAVY_OFFSET || plan.filter.iter().any(scans) || !plan.lists.is_empty()
+}
+
+/// Writes a column's value as the text that its type's input function accepts.
+fn write_text<'p>(sql: &mut SqlWriter<'p>, column: ColumnRef<'p>) {
+    if column.column.has_text_cast {
+        // `::text` would call the owner's function. `num_nulls`, since `format` turns null into an empty text.
+        sql.push("CASE num_nulls(");
+        sql.qualified(Alias::ROOT, column.ident);
+        sql.push(") WHEN 0 THEN format('%s', ");
+        sql.qualified(Alias::ROOT, column.ident);
+        sql.push(") END");
+    } else {
+        sql.qualified(Alias::ROOT, column.ident);
+        sql.push("::text");
+    }
 }
 
 fn write_from<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
@@ -141,11 +167,14 @@ fn write_from<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
 fn write_page<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     write_from(sql, plan);
     write_where(sql, Alias::ROOT, &plan.filter);
+    if plan.single {
+        return;
+    }
     if let (Some(after), Some(keyset)) = (&plan.after, &plan.keyset) {
         sql.push(if plan.filter.is_empty() { " WHERE " } else { " AND " });
         write_keyset(sql, &plan.order[..keyset.terms], after);
     }
-    write_order(sql, &plan.order);
+    write_order(sql, Alias::ROOT, &plan.order);
     sql.push(" LIMIT ");
     // One row more than the limit shows whether there is a next page.
     sql.number(if plan.limit == 0 { 0 } else { plan.limit + 1 });
@@ -156,13 +185,14 @@ fn write_page<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     }
 }
 
-fn write_order<'p>(sql: &mut SqlWriter<'p>, order: &[OrderTerm<'p>]) {
+/// Writes ` ORDER BY …`, or nothing.
+pub(super) fn write_order<'p>(sql: &mut SqlWriter<'p>, alias: Alias, order: &[OrderTerm<'p>]) {
     if order.is_empty() {
         return;
     }
     sql.push(" ORDER BY ");
     sql.joined(order, ", ", |sql, term| {
-        sql.qualified(Alias::ROOT, term.column.ident);
+        sql.qualified(alias, term.column.ident);
         if term.direction == Direction::Desc {
             sql.push(" DESC");
         }
@@ -186,58 +216,29 @@ pub(super) fn write_outputs<'p>(sql: &mut SqlWriter<'p>, alias: Alias, outputs: 
                 sql.ident(*name);
             }
         }
-        Output::Embed(embed) => write_embed(sql, alias, embed, embeds),
+        // One with arrays is joined, see `embed`.
+        Output::Embed(embed) => write_object(sql, alias, embed, embeds),
     });
-}
-
-/// Writes an embedded table as a subquery.
-fn write_embed<'p>(sql: &mut SqlWriter<'p>, parent: Alias, embed: &EmbedPlan<'p>, embeds: &mut usize) {
-    *embeds += 1;
-    let alias = Alias(*embeds);
-    sql.push(match embed.shape {
-        EmbedShape::Object => "(SELECT row_to_json(r.*) FROM (SELECT ",
-        EmbedShape::Array { .. } => "(SELECT coalesce(json_agg(r.*), '[]') FROM (SELECT ",
-    });
-    write_outputs(sql, alias, &embed.outputs, embeds);
-    sql.push(" FROM ");
-    sql.table(embed.table);
-    sql.push(" AS ");
-    sql.alias(alias);
-    sql.push(" WHERE ");
-    sql.joined(&embed.on, " AND ", |sql, (column, parent_column)| {
-        sql.qualified(alias, *column);
-        sql.push(" = ");
-        sql.qualified(parent, *parent_column);
-    });
-    match &embed.shape {
-        EmbedShape::Object => sql.push(" LIMIT 1"),
-        EmbedShape::Array { order, limit } => {
-            if !order.is_empty() {
-                sql.push(" ORDER BY ");
-                sql.joined(order, ", ", |sql, column| sql.qualified(alias, *column));
-            }
-            sql.push(" LIMIT ");
-            sql.number(*limit);
-        }
-    }
-    sql.push(") r) AS ");
-    sql.ident(embed.name);
 }
 
 /// Writes the condition that a row comes after the row with these key values.
 fn write_keyset<'p>(sql: &mut SqlWriter<'p>, terms: &[OrderTerm<'p>], values: &[Option<Arc<str>>]) {
-    // A row comparison is possible only without nulls and with one direction.
-    let is_comparable = |term: &OrderTerm<'p>| term.column.column.not_null && term.direction == terms[0].direction;
+    // A row comparison is possible only without nulls, with one direction, and with operators of `pg_catalog`.
+    let is_comparable = |term: &OrderTerm<'p>| {
+        let column = term.column.column;
+        column.not_null && term.direction == terms[0].direction && (terms.len() == 1 || column.operators.is_empty())
+    };
     if terms.iter().all(is_comparable) {
         let is_row = terms.len() > 1;
         sql.push(if is_row { "(" } else { "" });
         sql.joined(terms, ", ", |sql, term| sql.qualified(Alias::ROOT, term.column.ident));
-        sql.push(match (is_row, terms[0].direction) {
-            (true, Direction::Asc) => ") > (",
-            (true, Direction::Desc) => ") < (",
-            (false, Direction::Asc) => " > ",
-            (false, Direction::Desc) => " < ",
-        });
+        if is_row {
+            sql.push(")");
+        }
+        sql.operator(terms[0].column.column, after_operator(terms[0].direction));
+        if is_row {
+            sql.push("(");
+        }
         sql.joined(terms.iter().zip(values), ", ", |sql, (term, value)| write_key_param(sql, term, value));
         sql.push(if is_row { ")" } else { "" });
         return;
@@ -255,10 +256,10 @@ fn write_keyset<'p>(sql: &mut SqlWriter<'p>, terms: &[OrderTerm<'p>], values: &[
             sql.qualified(Alias::ROOT, equal_term.column.ident);
             match equal_value {
                 Some(_) => {
-                    sql.push(" = ");
+                    sql.operator(equal_term.column.column, SqlOperator::Equal);
                     write_key_param(sql, equal_term, equal_value);
                 }
-                None => sql.push(" IS NULL"),
+                None => sql.null_test(equal_term.column.column, true),
             }
             sql.push(" AND ");
         }
@@ -272,21 +273,27 @@ fn write_keyset<'p>(sql: &mut SqlWriter<'p>, terms: &[OrderTerm<'p>], values: &[
 fn write_after<'p>(sql: &mut SqlWriter<'p>, term: &OrderTerm<'p>, value: &Option<Arc<str>>) {
     if value.is_none() {
         sql.qualified(Alias::ROOT, term.column.ident);
-        sql.push(" IS NOT NULL");
+        sql.null_test(term.column.column, false);
         return;
     }
     let nulls_follow = !term.column.column.not_null && term.nulls == Nulls::Last;
     sql.push(if nulls_follow { "(" } else { "" });
     sql.qualified(Alias::ROOT, term.column.ident);
-    sql.push(match term.direction {
-        Direction::Asc => " > ",
-        Direction::Desc => " < ",
-    });
+    sql.operator(term.column.column, after_operator(term.direction));
     write_key_param(sql, term, value);
     if nulls_follow {
         sql.push(" OR ");
         sql.qualified(Alias::ROOT, term.column.ident);
-        sql.push(" IS NULL)");
+        sql.null_test(term.column.column, true);
+        sql.push(")");
+    }
+}
+
+/// Returns the operator that compares a value with one that comes before it.
+const fn after_operator(direction: Direction) -> SqlOperator {
+    match direction {
+        Direction::Asc => SqlOperator::Greater,
+        Direction::Desc => SqlOperator::Less,
     }
 }
 

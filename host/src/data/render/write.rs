@@ -39,9 +39,7 @@ pub enum ResultShape {
 /// Returns the shape of an insert's result.
 pub fn insert_result_shape(plan: &InsertPlan<'_>) -> ResultShape {
     match plan.groups.as_slice() {
-        [InsertGroup { rows: GroupRows::One(_) | GroupRows::Defaults { count: 1, .. }, .. }] => {
-            ResultShape::RowPerWrite
-        }
+        [InsertGroup { rows: GroupRows::One(_) | GroupRows::Defaults { count: 1 }, .. }] => ResultShape::RowPerWrite,
         _ => ResultShape::ArrayPerGroup,
     }
 }
@@ -75,13 +73,18 @@ pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> 
         sql.push(")");
     });
     sql.push(" SELECT ");
-    match plan.output {
-        WriteOutput::Rows(_) => {
+    match &plan.output {
+        WriteOutput::Rows(rows) => {
             write_limited(&mut sql, plan.groups.len(), max_bytes, |sql| {
                 sql.joined(0..plan.groups.len(), ", ", |sql, number| {
                     sql.push("(SELECT json_agg(");
-                    write_group_name(sql, number);
-                    sql.push(".*) FROM ");
+                    if rows.outputs.is_empty() {
+                        sql.push("'{}'::json");
+                    } else {
+                        write_group_name(sql, number);
+                        sql.push(".*");
+                    }
+                    sql.push(") FROM ");
                     write_group_name(sql, number);
                     sql.push(") AS a");
                     sql.number(number as u64);
@@ -98,10 +101,8 @@ pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> 
             sql.push(")");
         }),
     }
-    // Several rows of defaults are written out one by one, so their number is part of the text.
-    let is_reusable = is_one_group && !matches!(plan.groups[0].rows, GroupRows::Defaults { .. });
     sql.finish(StatementKind {
-        cacheable: is_reusable,
+        cacheable: is_one_group,
         heavy: plan.row_count > HEAVY_INSERT_ROWS,
         ..StatementKind::WRITE
     })
@@ -179,9 +180,14 @@ fn write_change<'p>(
     write_where(sql, Alias::ROOT, &change.filter);
     write_returning_columns(sql, &change.output);
     sql.push(") SELECT ");
-    if let WriteOutput::Rows(_) = change.output {
+    if let WriteOutput::Rows(rows) = &change.output {
         write_limited(sql, 1, max_bytes, |sql| {
-            sql.push("(SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT ");
+            // A table without columns has rows without members.
+            sql.push(if rows.outputs.is_empty() {
+                "(SELECT json_agg('{}'::json) FROM (SELECT FROM g0 LIMIT "
+            } else {
+                "(SELECT json_agg(r.*) FROM (SELECT * FROM g0 LIMIT "
+            });
             sql.number(MAX_RETURNED_ROWS);
             sql.push(") r) AS a0, count(*) AS n0");
             write_max_affected(sql, change);
@@ -262,6 +268,7 @@ fn write_returning_columns<'p>(sql: &mut SqlWriter<'p>, output: &WriteOutput<'p>
     sql.push(" RETURNING ");
     match output {
         WriteOutput::Count { .. } => sql.push("1"),
+        WriteOutput::Rows(rows) if rows.outputs.is_empty() => sql.push("1"),
         WriteOutput::Rows(rows) => write_outputs(sql, Alias::ROOT, &rows.outputs, &mut 0),
     }
 }
@@ -271,14 +278,12 @@ fn write_insert<'p>(sql: &mut SqlWriter<'p>, plan: &InsertPlan<'p>, group: &Inse
     sql.table(plan.table);
     sql.push(" AS t ");
     match &group.rows {
-        GroupRows::Defaults { count: 1, .. } | GroupRows::Defaults { column: None, .. } => {
-            sql.push("DEFAULT VALUES");
-        }
-        GroupRows::Defaults { count, column: Some(column) } => {
-            sql.push("(");
-            sql.ident(column.ident);
-            sql.push(") VALUES ");
-            sql.joined(0..*count, ", ", |sql, _| sql.push("(DEFAULT)"));
+        GroupRows::Defaults { count: 1 } => sql.push("DEFAULT VALUES"),
+        GroupRows::Defaults { count } => {
+            // A query without columns: every column takes its default.
+            sql.push("SELECT FROM generate_series(1, ");
+            sql.untyped_param(Some(count.to_string().into()), Origin::Rows);
+            sql.push("::int4)");
         }
         GroupRows::One(values) => {
             write_column_list(sql, &group.columns);
@@ -328,8 +333,10 @@ fn write_conflict<'p>(sql: &mut SqlWriter<'p>, conflict: &Conflict<'p>, columns:
     }
     sql.push(" DO UPDATE SET ");
     let is_key = |column: &ColumnRef<'p>| conflict.columns.iter().any(|key| key.ident == column.ident);
+    // A key of an exact type is the same in both rows. Not assigning it takes a weaker lock.
+    let is_unchanged = |column: &&ColumnRef<'p>| is_key(column) && column.column.exact;
     let mut assigned: Vec<QuotedIdent<'p>> =
-        columns.iter().filter(|column| !is_key(column)).map(|column| column.ident).collect();
+        columns.iter().filter(|column| !is_unchanged(column)).map(|column| column.ident).collect();
     if assigned.is_empty() {
         // Nothing changes, but only an updated row is returned.
         assigned.extend(conflict.columns.first().map(|column| column.ident));

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use crate::{
     data::{
-        plan::{Cast, ColumnRef, QuotedIdent, TableRef},
-        schema::{Column, ProjectCode, SqlType},
+        plan::{Cast, ColumnRef, QuotedIdent, SqlOperator, TableRef},
+        schema::{Column, OperatorName, ProjectCode, SqlType, TypeClass},
     },
     db::Statement,
 };
@@ -129,6 +129,35 @@ impl<'p> SqlWriter<'p> {
     /// Writes the column's type with its modifier and domain, as the catalogue's `format_type` returned it.
     pub(super) fn declared_type(&mut self, column: ColumnRef<'_>) {
         self.sql.push_str(&column.column.data_type);
+    }
+
+    /// Writes ` operator `. For a type that is not built in, it is the type's own, with its schema.
+    pub(super) fn operator(&mut self, column: &Column, operator: SqlOperator) {
+        self.push(" ");
+        match (column.operators.get(operator.name()), operator) {
+            (Some(own), _) => self.sql.push_str(own.as_str()),
+            (None, SqlOperator::Like) => self.push("LIKE"),
+            (None, SqlOperator::CaseInsensitiveLike) => self.push("ILIKE"),
+            (None, other) => self.push(other.name()),
+        }
+        self.push(" ");
+    }
+
+    /// Writes ` operator ` as the catalogue names it.
+    pub(super) fn named_operator(&mut self, operator: &OperatorName) {
+        self.push(" ");
+        self.sql.push_str(operator.as_str());
+        self.push(" ");
+    }
+
+    /// Writes the condition that a column is null, or is not. `IS NULL` also holds for a composite of nulls.
+    pub(super) fn null_test(&mut self, column: &Column, is_null: bool) {
+        self.push(match (&column.class, is_null) {
+            (TypeClass::Composite, true) => " IS NOT DISTINCT FROM NULL",
+            (TypeClass::Composite, false) => " IS DISTINCT FROM NULL",
+            (_, true) => " IS NULL",
+            (_, false) => " IS NOT NULL",
+        });
     }
 
     /// Adds a parameter and writes `$n`.

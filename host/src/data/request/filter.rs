@@ -60,7 +60,7 @@ macro_rules! operators {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            fn from_name(name: &str) -> Option<Self> {
+            pub(super) fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
             }
         }
@@ -90,6 +90,10 @@ impl FilterParser {
         Self { conditions: Vec::new(), count: 0 }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
     pub(super) fn finish(self) -> Vec<Condition> {
         self.conditions
     }
@@ -98,12 +102,8 @@ impl FilterParser {
     pub(super) fn parse_parameter(&mut self, key: &str, value: &str) -> ApiResult<ParsedParameter> {
         let (negated, rest) = strip_not(key);
         if let Some(join) = join_named(rest) {
-            let mut scanner = Scanner::new(value);
-            let group = self.group(&mut scanner, join, negated, 1)?;
-            if !scanner.is_done() {
-                return Err(invalid_filter(key, value, "there is text after the closing parenthesis"));
-            }
-            self.conditions.push(Condition::Group(group));
+            let group = self.parse_group(key, value, join, negated)?;
+            self.conditions.push(group);
             return Ok(ParsedParameter::Filter);
         }
         let Some((operator, column)) = rest.split_once('.') else { return Ok(ParsedParameter::NotAFilter) };
@@ -120,6 +120,16 @@ impl FilterParser {
         };
         self.conditions.push(Condition::Filter(Filter { negated, operator, column: column.to_owned(), value }));
         Ok(ParsedParameter::Filter)
+    }
+
+    /// Parses the value of `or` or `and`. `key` is the parameter.
+    pub(super) fn parse_group(&mut self, key: &str, value: &str, join: Join, negated: bool) -> ApiResult<Condition> {
+        let mut scanner = Scanner::new(value);
+        let group = self.group(&mut scanner, join, negated, 1)?;
+        if !scanner.is_done() {
+            return Err(invalid_filter(key, value, "there is text after the closing parenthesis"));
+        }
+        Ok(Condition::Group(group))
     }
 
     fn count_filter(&mut self) -> ApiResult<()> {
@@ -268,7 +278,10 @@ fn unknown_operator(name: &str) -> ApiError {
         Code::UnknownOperator,
         format!("Unknown operator `{}`. Supported: {}.", shortened(name), names.join(", ")),
     )
-    .with_hint("Write a filter as operator.column=value. To negate it, put `not.` before the operator.")
+    .with_hint(
+        "Write a filter as operator.column=value, on an embedded table operator.table.column=value. To negate it, put \
+         `not.` before the operator.",
+    )
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! First stage: parses the query string and the JSON body. It does not know the schema, so names are not checked yet.
 //!
 //! [`read`] and [`write`] parse whole requests. [`query`] splits the query string; [`filter`], [`select`] and [`order`]
-//! parse its parameters with a [`scanner`]. [`row`] parses JSON objects.
+//! parse its parameters with a [`scanner`], [`embed`] those of embedded tables. [`row`] parses JSON objects.
 
 mod read;
 mod write;
 
 mod query;
 
+mod embed;
 mod filter;
 mod order;
 mod select;
@@ -15,6 +16,7 @@ mod select;
 mod row;
 mod scanner;
 
+pub use embed::{EmbedOptions, embed_paths};
 pub use filter::{Condition, Filter, Group, Join, Operator};
 pub use order::{Direction, Nulls, OrderItem};
 pub use read::{Count, ReadRequest};

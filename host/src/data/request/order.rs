@@ -39,10 +39,10 @@ pub enum Nulls {
     Last,
 }
 
-/// Parses `a.asc,b.desc.nullslast,"odd.name"`.
-pub(super) fn parse_order(text: &str) -> ApiResult<Vec<OrderItem>> {
+/// Parses `a.asc,b.desc.nullslast,"odd.name"`, the value of the parameter `name`.
+pub(super) fn parse_order(name: &str, text: &str) -> ApiResult<Vec<OrderItem>> {
     let invalid = |reason: &str| {
-        ApiError::invalid(format!("Invalid `order={}`: {reason}.", shortened(text))).with_hint(
+        ApiError::invalid(format!("Invalid `{name}={}`: {reason}.", shortened(text))).with_hint(
             "Write each column as column.asc or column.desc, optionally followed by .nullsfirst or .nullslast.",
         )
     };
@@ -75,7 +75,7 @@ pub(super) fn parse_order(text: &str) -> ApiResult<Vec<OrderItem>> {
         }
         items.push(item);
         if items.len() > MAX_ORDER_COLUMNS {
-            return Err(ApiError::invalid(format!("`order` contains more than {MAX_ORDER_COLUMNS} columns.")));
+            return Err(ApiError::invalid(format!("`{name}` contains more than {MAX_ORDER_COLUMNS} columns.")));
         }
         if !scanner.eat(",") {
             return Ok(items);
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn order_items_are_parsed() {
         let check = |input: &str, expected: &str| {
-            let shown: Vec<String> = parse_order(input)
+            let shown: Vec<String> = parse_order("order", input)
                 .unwrap()
                 .iter()
                 .map(|item| format!("<{}> {:?} {:?}", item.column, item.direction, item.nulls))
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn invalid_orders_are_rejected() {
         for bad in ["", "a,", ",a", ".desc", "\"a", "\"a\"x", "a,a.desc", "\"\""] {
-            assert!(parse_order(bad).is_err(), "{bad}");
+            assert!(parse_order("order", bad).is_err(), "{bad}");
         }
         let many: Vec<String> = (0..17).map(|number| format!("c{number}")).collect();
-        assert!(parse_order(&many.join(",")).is_err());
+        assert!(parse_order("order", &many.join(",")).is_err());
     }
 }

@@ -8,7 +8,8 @@ use crate::{
 };
 
 use super::{
-    filter::{Condition, FilterParser, ParsedParameter},
+    embed::{EmbedParameter, apply_parameters},
+    filter::{FilterParser, ParsedParameter},
     select::{SelectItem, parse_select},
 };
 
@@ -21,7 +22,8 @@ const RESERVED: [&str; 10] =
 
 /// A query string, split into its conditions and the reserved parameters.
 pub(super) struct QueryParts<'q> {
-    pub(super) conditions: Vec<Condition>,
+    pub(super) filters: FilterParser,
+    embed_parameters: Vec<EmbedParameter<'q>>,
     reserved: Vec<(&'static str, Cow<'q, str>)>,
 }
 
@@ -29,6 +31,8 @@ pub(super) struct QueryParts<'q> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filters {
     Allowed,
+    /// Also on embedded tables, which may have other parameters too.
+    WithEmbeds,
     NotAllowed,
 }
 
@@ -39,6 +43,7 @@ impl<'q> QueryParts<'q> {
             return Err(ApiError::invalid(format!("The query string is longer than {MAX_QUERY_BYTES} bytes.")));
         }
         let mut parser = FilterParser::new();
+        let mut embed_parameters = Vec::new();
         let mut reserved: Vec<(&'static str, Cow<'q, str>)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -49,7 +54,13 @@ impl<'q> QueryParts<'q> {
                 }
                 Some(name) => reserved.push((name, value)),
                 None => {
-                    let is_filter = filters == Filters::Allowed
+                    if filters == Filters::WithEmbeds
+                        && let Some(parameter) = EmbedParameter::from_pair(&key, &value)
+                    {
+                        embed_parameters.push(parameter);
+                        continue;
+                    }
+                    let is_filter = filters != Filters::NotAllowed
                         && !RESERVED.contains(&key.as_ref())
                         && parser.parse_parameter(&key, &value)? == ParsedParameter::Filter;
                     if !is_filter {
@@ -58,7 +69,7 @@ impl<'q> QueryParts<'q> {
                 }
             }
         }
-        Ok(Self { conditions: parser.finish(), reserved })
+        Ok(Self { filters: parser, embed_parameters, reserved })
     }
 
     /// Removes and returns a parameter.
@@ -75,18 +86,16 @@ impl<'q> QueryParts<'q> {
         }
     }
 
+    /// Does the same for a read, whose embedded tables may have parameters.
+    pub(super) fn take_select_with_options(&mut self) -> ApiResult<Vec<SelectItem>> {
+        let mut select = self.take_select()?;
+        apply_parameters(&mut select, std::mem::take(&mut self.embed_parameters), &mut self.filters)?;
+        Ok(select)
+    }
+
     /// Removes a parameter and parses it as a whole number.
     pub(super) fn take_number(&mut self, name: &str) -> ApiResult<Option<u64>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        // Postgres counts rows in int8.
-        match value.parse::<u64>() {
-            Ok(number) if i64::try_from(number).is_ok() => Ok(Some(number)),
-            _ => Err(ApiError::invalid(format!(
-                "`{name}` must be a whole number from 0 to {}, not `{}`.",
-                i64::MAX,
-                shortened(&value)
-            ))),
-        }
+        self.take(name).map(|value| parse_number(name, &value)).transpose()
     }
 
     /// Removes a parameter and parses it as one of the given texts.
@@ -106,11 +115,24 @@ impl<'q> QueryParts<'q> {
     }
 }
 
+/// Parses the value of a parameter as a whole number.
+pub(super) fn parse_number(name: &str, value: &str) -> ApiResult<u64> {
+    // Postgres counts rows in int8.
+    match value.parse::<u64>() {
+        Ok(number) if i64::try_from(number).is_ok() => Ok(number),
+        _ => Err(ApiError::invalid(format!(
+            "`{name}` must be a whole number from 0 to {}, not `{}`.",
+            i64::MAX,
+            shortened(value)
+        ))),
+    }
+}
+
 fn unknown_parameter(key: &str, supported: &[&str], filters: Filters) -> ApiError {
     let key = shortened(key);
     let error = ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", supported.join(", ")));
     match filters {
-        Filters::Allowed => error.with_hint(format!(
+        Filters::Allowed | Filters::WithEmbeds => error.with_hint(format!(
             "Write a filter as operator.column=value, for example `eq.{key}=…`, and alternatives as \
              or=(eq.a:1,gt.b:2)."
         )),

@@ -35,11 +35,11 @@ impl ReadRequest {
     /// Parses the raw query string.
     pub fn parse(query: &str) -> ApiResult<Self> {
         let supported = &["select", "limit", "offset", "order", "count", "after"];
-        let mut parts = QueryParts::parse(query, supported, Filters::Allowed)?;
+        let mut parts = QueryParts::parse(query, supported, Filters::WithEmbeds)?;
         Ok(Self {
-            select: parts.take_select()?,
+            select: parts.take_select_with_options()?,
             order: match parts.take("order") {
-                Some(order) => parse_order(&order)?,
+                Some(order) => parse_order("order", &order)?,
                 None => Vec::new(),
             },
             limit: parts.take_number("limit")?,
@@ -48,7 +48,7 @@ impl ReadRequest {
                 .take_choice("count", &[("exact", Count::Exact), ("estimated", Count::Estimated)])?
                 .unwrap_or(Count::None),
             after: parts.take("after").map(Cow::into_owned),
-            conditions: parts.conditions,
+            conditions: parts.filters.finish(),
         })
     }
 }

@@ -22,18 +22,22 @@ pub struct Row<'b> {
 
 impl<'b> Row<'b> {
     /// Parses an object. `location` names it in errors, for example `rows[3]`.
-    pub(super) fn parse(json: &'b str, location: fmt::Arguments<'_>) -> ApiResult<Self> {
+    pub(in crate::data) fn parse(json: &'b str, location: fmt::Arguments<'_>) -> ApiResult<Self> {
         if !json.starts_with('{') {
             return Err(ApiError::new(Code::InvalidJson, format!("{location} is not an object.")));
         }
         let Cells(cells) = serde_json::from_str(json).map_err(|error| {
-            ApiError::new(Code::InvalidJson, format!("{location} is invalid: {}.", without_position(&error)))
+            let reason = match error.is_data() {
+                true => without_position(&error),
+                false => "it is not valid JSON".to_owned(),
+            };
+            ApiError::new(Code::InvalidJson, format!("{location} is invalid: {reason}."))
         })?;
         Ok(Self { json, cells })
     }
 }
 
-/// Returns serde's message without line and column. They count from the start of the object, not of the body.
+/// Returns the message of [`Cells`] without line and column. They count from the start of the object, not of the body.
 fn without_position(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rfind(" at line ") {

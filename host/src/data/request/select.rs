@@ -3,7 +3,7 @@ use crate::{
     error::{ApiError, ApiResult},
 };
 
-use super::scanner::Scanner;
+use super::{embed::EmbedOptions, scanner::Scanner};
 
 /// Maximum depth of embedded tables.
 const MAX_EMBED_DEPTH: usize = 2;
@@ -31,6 +31,19 @@ pub struct Embed {
     /// The column or constraint that chooses the foreign key.
     pub hint: Option<String>,
     pub items: Vec<SelectItem>,
+    pub options: EmbedOptions,
+}
+
+impl Embed {
+    /// Returns the name of the member in the response.
+    pub fn name(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.table)
+    }
+
+    /// Returns what follows `name.` in a path.
+    pub fn strip_name<'n>(&self, path: &'n str) -> Option<&'n str> {
+        path.strip_prefix(self.name())?.strip_prefix('.')
+    }
 }
 
 /// Parses `*`, `a,b`, `alias:col,"odd name",authors(id,name)`.
@@ -116,7 +129,7 @@ impl SelectParser<'_> {
         if !self.scanner.eat(")") {
             return Err(self.invalid("a closing parenthesis is missing"));
         }
-        Ok(SelectItem::Embed(Embed { table: name, alias, hint, items }))
+        Ok(SelectItem::Embed(Embed { table: name, alias, hint, items, options: EmbedOptions::default() }))
     }
 
     fn name(&mut self) -> ApiResult<String> {

@@ -3,6 +3,7 @@ use serde_json::value::RawValue;
 use crate::{
     data::message::shortened,
     error::{ApiError, ApiResult, Code},
+    http::json_syntax_error,
 };
 
 use super::{
@@ -113,7 +114,7 @@ impl<'b> UpdateRequest<'b> {
             select: parts.take_select()?,
             returning: take_returning(&mut parts)?,
             max_affected: parts.take_number("maxAffected")?,
-            conditions: parts.conditions,
+            conditions: parts.filters.finish(),
         })
     }
 }
@@ -127,13 +128,13 @@ impl DeleteRequest {
             select: parts.take_select()?,
             returning: take_returning(&mut parts)?,
             max_affected: parts.take_number("maxAffected")?,
-            conditions: parts.conditions,
+            conditions: parts.filters.finish(),
         })
     }
 }
 
 fn require_filter(parts: &QueryParts<'_>, operation: &str) -> ApiResult<()> {
-    if !parts.conditions.is_empty() {
+    if !parts.filters.is_empty() {
         return Ok(());
     }
     Err(ApiError::new(
@@ -153,8 +154,10 @@ fn take_returning(parts: &mut QueryParts<'_>) -> ApiResult<Option<Returning>> {
 /// Returns the unparsed JSON of the one member that the body must have.
 fn body_member<'b>(body: &'b [u8], member: &str, shape: &str) -> ApiResult<&'b str> {
     let text = std::str::from_utf8(body).map_err(|_| ApiError::new(Code::InvalidJson, "The body is not UTF-8."))?;
-    let raw: &RawValue = serde_json::from_str(text)
-        .map_err(|error| ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {error}.")))?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+        let reason = json_syntax_error(&error);
+        ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {reason}."))
+    })?;
     let expected = || ApiError::new(Code::InvalidJson, format!("The body must be an object of the form {shape}."));
     if !raw.get().starts_with('{') {
         return Err(expected());

@@ -20,6 +20,7 @@ use crate::{
 use super::{
     Schema,
     load::{LoadError, fingerprint, load},
+    usage,
 };
 
 /// Age at which a request checks whether the schema changed.
@@ -144,7 +145,13 @@ impl SchemaCache {
                 }
             }
         }
-        let schema = Arc::new(load(&self.pools, project, role).await?);
+        let mut schema = load(&self.pools, project, role).await?;
+        if !schema.unusable_schemas.is_empty()
+            && usage::grant(&self.pools, project, role, &schema.unusable_schemas).await?
+        {
+            schema = load(&self.pools, project, role).await?;
+        }
+        let schema = Arc::new(schema);
         // Until now, statements on shared connections may have run code that changed the session.
         let previous = entry.schemas[role as usize].load_full();
         if previous.is_some_and(|previous| schema.runs_more_code_than(&previous)) {

@@ -7,8 +7,8 @@ use api_types::TableKind;
 use serde::Deserialize;
 
 use super::{
-    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, ResultForm, Schema, SqlType, Table,
-    TypeClass, UniqueKey,
+    AcceptedWrites, Column, ForeignKey, Generated, OperatorName, ProjectCode, Schema, SqlType, Table, UniqueKey,
+    types::{CatalogueType, Types},
 };
 
 #[derive(Deserialize)]
@@ -20,24 +20,8 @@ struct Catalogue {
     columns: Vec<CatalogueColumn>,
     keys: Vec<CatalogueKey>,
     foreign_keys: Vec<CatalogueForeignKey>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CatalogueType {
-    oid: u32,
-    name: String,
-    /// Unquoted name of a type of `pg_catalog`; empty for other types.
-    builtin: String,
-    json_cast: bool,
-    kind: char,
-    category: char,
-    base: u32,
-    not_null: bool,
-    has_default: bool,
-    element: u32,
-    range: u32,
-    subtype: u32,
+    /// Schemas of types on which the role has no USAGE.
+    unusable_schemas: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +53,8 @@ struct CatalogueColumn {
     has_default: bool,
     identity: String,
     generated: String,
+    /// Whether equal texts are the same text in the column's collation.
+    deterministic: bool,
     select: bool,
     insert: bool,
     update: bool,
@@ -82,6 +68,7 @@ struct CatalogueKey {
     columns: Vec<i16>,
     primary: bool,
     deferrable: bool,
+    identifies: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,13 +79,13 @@ struct CatalogueForeignKey {
     columns: Vec<i16>,
     references_table: u32,
     references_columns: Vec<i16>,
+    operators: Vec<String>,
 }
 
 /// Builds a schema from the JSON that `load.sql` returns.
 pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema> {
     let catalogue: Catalogue = serde_json::from_str(json).context("load.sql returned an unexpected format")?;
-    let types: HashMap<u32, CatalogueType> =
-        catalogue.types.into_iter().map(|data_type| (data_type.oid, data_type)).collect();
+    let types = Types::new(catalogue.types);
     let mut tables: HashMap<u32, (Table, bool)> = catalogue
         .tables
         .into_iter()
@@ -130,6 +117,7 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
                 columns,
                 primary: key.primary,
                 deferrable: key.deferrable,
+                identifies: key.identifies,
             });
         }
     }
@@ -142,11 +130,13 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
                 references_columns: visible(key.references_table, &key.references_columns)?,
                 table: tables.get(&key.table)?.0.name.clone(),
                 references_table: tables.get(&key.references_table)?.0.name.clone(),
+                operators: key.operators.iter().map(|operator| OperatorName::from_catalogue(operator)).collect(),
                 name: key.name,
             })
         })
         .collect();
     Ok(Schema {
+        unusable_schemas: catalogue.unusable_schemas,
         version: catalogue.version,
         tables: tables.into_values().map(|(table, _)| (table.name.clone(), table)).collect(),
         foreign_keys,
@@ -166,6 +156,7 @@ fn table_without_columns(table: CatalogueTable) -> anyhow::Result<Table> {
         columns: Vec::new(),
         has_hidden_columns: false,
         unique_keys: Vec::new(),
+        can_select: table.select,
         can_insert: table.insert,
         can_update: table.update,
         can_delete: table.delete,
@@ -176,14 +167,14 @@ fn table_without_columns(table: CatalogueTable) -> anyhow::Result<Table> {
     })
 }
 
-fn visible_column(column: CatalogueColumn, types: &HashMap<u32, CatalogueType>) -> anyhow::Result<Column> {
-    let mut base_type = type_by_oid(types, column.type_oid)?;
+fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Column> {
+    let mut base_type: &CatalogueType = types.get(column.type_oid)?;
     let (mut not_null, mut has_default) = (column.not_null, column.has_default);
     // A domain adds its constraints to those of its base type.
     while base_type.kind == 'd' {
         not_null |= base_type.not_null;
         has_default |= base_type.has_default;
-        base_type = type_by_oid(types, base_type.base)?;
+        base_type = types.get(base_type.base)?;
     }
     let generated = match (column.generated.as_str(), column.identity.as_str()) {
         ("", "a") => Generated::AlwaysIdentity,
@@ -198,63 +189,20 @@ fn visible_column(column: CatalogueColumn, types: &HashMap<u32, CatalogueType>) 
         name: column.name,
         data_type: column.data_type,
         base_type: SqlType::from_catalogue(&base_type.name),
-        result_form: result_form(base_type),
-        comparable: comparable(types, base_type)?,
-        class: type_class(types, base_type)?,
+        result_form: types.result_form(base_type),
+        json_scalar: types.is_json_scalar(base_type),
+        has_text_cast: types.has_text_cast(base_type),
+        exact: types.is_exact(base_type, column.deterministic),
+        json_input: types.json_input(base_type)?,
+        operators: types.operators(base_type),
+        comparable: types.comparable(base_type)?,
+        class: types.class(base_type)?,
         not_null,
         has_default: has_default || !column.identity.is_empty() || !column.generated.is_empty(),
         generated,
         can_select: column.select,
         can_insert: column.insert,
         can_update: column.update,
-    })
-}
-
-fn type_by_oid(types: &HashMap<u32, CatalogueType>, oid: u32) -> anyhow::Result<&CatalogueType> {
-    types.get(&oid).with_context(|| format!("load.sql did not return type {oid}"))
-}
-
-fn type_class(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<TypeClass> {
-    Ok(match (data_type.kind, data_type.category, data_type.builtin.as_str()) {
-        ('r' | 'm', ..) => TypeClass::Range {
-            range: SqlType::from_catalogue(&type_by_oid(types, data_type.range)?.name),
-            element: SqlType::from_catalogue(&type_by_oid(types, data_type.subtype)?.name),
-        },
-        ('c', ..) => TypeClass::Composite,
-        (_, 'A', _) => TypeClass::Array,
-        (_, _, "json") => TypeClass::Json,
-        (_, _, "jsonb") => TypeClass::Jsonb,
-        (_, _, "tsvector") => TypeClass::TsVector,
-        (_, _, "bool") => TypeClass::Boolean,
-        (_, 'S', _) => TypeClass::Text,
-        (_, 'D', _) => TypeClass::Time,
-        _ => TypeClass::Other,
-    })
-}
-
-/// Returns the cheapest form from which the JSON of `row_to_json` can be made.
-fn result_form(data_type: &CatalogueType) -> ResultForm {
-    match (data_type.kind, data_type.builtin.as_str()) {
-        (
-            _,
-            "bool" | "int2" | "int4" | "int8" | "text" | "varchar" | "bpchar" | "json" | "jsonb" | "uuid" | "date"
-            | "timestamp" | "timestamptz",
-        ) => ResultForm::Plain,
-        (_, "float4" | "float8" | "numeric") => ResultForm::Number,
-        // Types of projects as text, so that results have none of their OIDs.
-        ('e', _) if !data_type.json_cast => ResultForm::Text,
-        _ => ResultForm::Json,
-    }
-}
-
-fn comparable(types: &HashMap<u32, CatalogueType>, data_type: &CatalogueType) -> anyhow::Result<Comparable> {
-    if data_type.category == 'A' {
-        return comparable(types, type_by_oid(types, data_type.element)?);
-    }
-    Ok(match data_type.builtin.as_str() {
-        "json" | "xml" | "point" | "polygon" => Comparable::No,
-        "line" | "lseg" | "path" | "box" | "circle" | "xid" | "cid" | "aclitem" => Comparable::Equality,
-        _ => Comparable::Ordered,
     })
 }
 
@@ -265,9 +213,12 @@ mod tests {
     #[test]
     fn keys_of_hidden_columns_are_omitted() {
         let schema = from_catalogue_json(
-            r#"{"version":"1","types":[{"oid":20,"name":"pg_catalog.int8","builtin":"int8","jsonCast":false,"kind":"b",
+            r#"{"version":"1","types":[{"oid":20,"name":"pg_catalog.int8","builtin":"int8","jsonCast":false,
+                "textCast":false,
+                "ordered":true,"operators":{},"attributes":[],"kind":"b",
                 "category":"N","base":0,"notNull":false,"hasDefault":false,"element":0,"range":0,"subtype":0},
-                {"oid":99,"name":"public.\"Odd\"","builtin":"","jsonCast":false,"kind":"d",
+                {"oid":99,"name":"public.\"Odd\"","builtin":"","jsonCast":false,"textCast":false,
+                "ordered":false,"operators":{},"attributes":[],"kind":"d",
                 "category":"N","base":20,"notNull":true,"hasDefault":false,"element":0,"range":0,"subtype":0}],
               "tables":[{"oid":1,"name":"a","kind":"r","writes":28,"select":false,"insert":false,"update":false,
                  "delete":false,"readsRunCode":false,"writesRunCode":false},
@@ -275,12 +226,14 @@ mod tests {
                  "delete":false,"readsRunCode":false,"writesRunCode":true}],
               "columns":[{"table":1,"number":1,"name":"id","type":20,"dataType":"bigint",
                 "notNull":true,"hasDefault":false,
-                "identity":"a","generated":"","select":false,"insert":false,"update":false},
+                "identity":"a","generated":"","deterministic":true,"select":false,"insert":false,"update":false},
                {"table":1,"number":3,"name":"v","type":99,"dataType":"\"Odd\"","notNull":false,"hasDefault":false,
-                "identity":"","generated":"","select":true,"insert":false,"update":false}],
-              "keys":[{"table":1,"name":"a_pkey","columns":[1],"primary":true,"deferrable":false},
-                      {"table":1,"name":"a_v_key","columns":[3],"primary":false,"deferrable":false}],
-              "foreignKeys":[]}"#,
+                "identity":"","generated":"","deterministic":true,"select":true,"insert":false,"update":false}],
+              "keys":[{"table":1,"name":"a_pkey","columns":[1],"primary":true,"deferrable":false,
+                "identifies":true},
+                      {"table":1,"name":"a_v_key","columns":[3],"primary":false,"deferrable":false,
+                "identifies":true}],
+              "foreignKeys":[],"unusableSchemas":[]}"#,
         )
         .unwrap();
         assert!(schema.table("hidden").is_none());

@@ -1,6 +1,8 @@
 -- Everything in schema `public` on which role $1 has a privilege, as one JSON text. Parsed by `catalogue.rs`.
 WITH RECURSIVE rel AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relkind,
+           -- Unique keys do not extend to tables that inherit; they do to partitions.
+           c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS has_heirs,
            pg_catalog.has_table_privilege($1::name, c.oid, 'SELECT') AS can_select,
            pg_catalog.has_table_privilege($1::name, c.oid, 'INSERT') AS can_insert,
            pg_catalog.has_table_privilege($1::name, c.oid, 'UPDATE') AS can_update,
@@ -11,23 +13,65 @@ WITH RECURSIVE rel AS MATERIALIZED (
       AND pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE')
 ), att AS MATERIALIZED (
     SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity,
-    a.attgenerated,
+           a.attgenerated,
+           coalesce((SELECT k.collisdeterministic FROM pg_catalog.pg_collation k WHERE k.oid = a.attcollation), true)
+               AS deterministic,
            r.can_select OR pg_catalog.has_column_privilege($1::name, a.attrelid, a.attnum, 'SELECT') AS can_select,
            r.can_insert OR pg_catalog.has_column_privilege($1::name, a.attrelid, a.attnum, 'INSERT') AS can_insert,
            r.can_update OR pg_catalog.has_column_privilege($1::name, a.attrelid, a.attnum, 'UPDATE') AS can_update
     FROM rel r
     JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 ), typ(oid) AS (
-    SELECT atttypid FROM att
+    SELECT atttypid FROM att WHERE can_select OR can_insert OR can_update
     UNION
     SELECT part.oid
     FROM typ
     JOIN pg_catalog.pg_type t ON t.oid = typ.oid
     LEFT JOIN pg_catalog.pg_range g ON t.oid IN (g.rngtypid, g.rngmultitypid)
-    CROSS JOIN LATERAL (VALUES
-        (t.typbasetype), (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END), (g.rngtypid), (g.rngsubtype)
+    CROSS JOIN LATERAL (
+        VALUES (t.typbasetype), (CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END), (g.rngtypid), (g.rngsubtype)
+        UNION ALL
+        SELECT a.atttypid FROM pg_catalog.pg_attribute a
+        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
     ) part(oid)
     WHERE part.oid <> '0'::pg_catalog.oid
+), class AS MATERIALIZED (
+    -- The default operator classes, which decide how Postgres sorts and compares a type.
+    SELECT c.opcintype AS type, c.opcfamily AS family, m.amname AS method
+    FROM pg_catalog.pg_opclass c
+    JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod
+    WHERE c.opcdefault AND m.amname IN ('btree', 'hash')
+), opr AS (
+    -- The operators of base types outside of `pg_catalog`. Those of its operator class come first (rank 0).
+    SELECT DISTINCT ON (o.type, o.name) o.type, o.name,
+        pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) AS sql
+    FROM (
+        SELECT c.type, s.name, o.oprname, o.oprnamespace, CASE c.method WHEN 'btree' THEN 0 ELSE 1 END AS rank
+        FROM class c
+        JOIN pg_catalog.pg_amop m
+            ON m.amopfamily = c.family AND m.amoplefttype = c.type AND m.amoprighttype = c.type AND m.amoppurpose = 's'
+        JOIN pg_catalog.pg_operator own ON own.oid = m.amopopr
+        CROSS JOIN LATERAL (VALUES
+            (CASE c.method WHEN 'btree' THEN ('{<,<=,=,>=,>}'::text[])[m.amopstrategy]
+                           ELSE CASE m.amopstrategy WHEN 1 THEN '=' END END, own.oid),
+            (CASE WHEN m.amopstrategy = CASE c.method WHEN 'btree' THEN 3 ELSE 1 END THEN '<>' END, own.oprnegate)
+        ) s(name, oid)
+        JOIN pg_catalog.pg_operator o ON o.oid = s.oid
+        WHERE s.name IS NOT NULL
+        UNION ALL
+        SELECT o.oprleft, o.oprname, o.oprname, o.oprnamespace, 2
+        FROM pg_catalog.pg_operator o
+        WHERE o.oprresult = 'bool'::pg_catalog.regtype::pg_catalog.oid AND o.oprname IN (
+                '=', '<>', '<', '<=', '>', '>=', '~~', '~~*', '@>', '<@', '&&', '?|')
+          AND o.oprright = CASE WHEN o.oprname IN ('~~', '~~*') THEN 'text'::pg_catalog.regtype::pg_catalog.oid
+                                WHEN o.oprname = '?|' THEN 'text[]'::pg_catalog.regtype::pg_catalog.oid
+                                ELSE o.oprleft END
+    ) o
+    JOIN typ ON typ.oid = o.type
+    JOIN pg_catalog.pg_type t ON t.oid = o.type AND t.typtype = 'b'
+        AND t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
+    JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+    ORDER BY o.type, o.name, o.rank, o.oprnamespace <> t.typnamespace
 ), /*project_code*/
 SELECT pg_catalog.json_build_object(
     'version', /*fingerprint*/,
@@ -39,6 +83,19 @@ SELECT pg_catalog.json_build_object(
             'jsonCast', EXISTS (SELECT FROM pg_catalog.pg_cast p
                 WHERE p.castsource = t.oid AND p.castmethod = 'f'
                   AND p.casttarget = 'pg_catalog.json'::pg_catalog.regtype::pg_catalog.oid),
+            'textCast', n.nspname <> 'pg_catalog' AND EXISTS (SELECT FROM pg_catalog.pg_cast p
+                WHERE p.castsource = t.oid AND p.castmethod = 'f'
+                  AND p.casttarget = 'text'::pg_catalog.regtype::pg_catalog.oid),
+            'ordered', EXISTS (SELECT FROM class c WHERE c.method = 'btree' AND (c.type = t.oid
+                OR EXISTS (SELECT FROM pg_catalog.pg_cast p WHERE p.castsource = t.oid AND p.casttarget = c.type
+                           AND p.castmethod = 'b' AND p.castcontext = 'i'))),
+            'operators', (
+                SELECT coalesce(pg_catalog.json_object_agg(o.name, o.sql), '{}') FROM opr o WHERE o.type = t.oid),
+            'attributes', (
+                SELECT coalesce(pg_catalog.json_agg(
+                    pg_catalog.json_build_array(a.attname, a.atttypid::int8) ORDER BY a.attnum), '[]')
+                FROM pg_catalog.pg_attribute a
+                WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
             'kind', t.typtype, 'category', t.typcategory,
             'base', t.typbasetype::int8, 'notNull', t.typnotnull, 'hasDefault', t.typdefault IS NOT NULL,
             'element', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
@@ -65,6 +122,7 @@ SELECT pg_catalog.json_build_object(
             'table', a.attrelid::int8, 'number', a.attnum, 'name', a.attname,
             'type', a.atttypid::int8, 'dataType', pg_catalog.format_type(a.atttypid, a.atttypmod),
             'notNull', a.attnotnull, 'hasDefault', a.atthasdef, 'identity', a.attidentity, 'generated', a.attgenerated,
+            'deterministic', a.deterministic,
             'select', a.can_select, 'insert', a.can_insert, 'update', a.can_update) ORDER BY a.attrelid, a.attnum),
             '[]')
         FROM att a),
@@ -72,7 +130,21 @@ SELECT pg_catalog.json_build_object(
         SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'table', i.indrelid::int8,
             'name', coalesce(k.conname, ic.relname), 'columns', (i.indkey::int2[])[0:i.indnkeyatts - 1],
-            'primary', i.indisprimary, 'deferrable', NOT i.indimmediate) ORDER BY i.indisprimary DESC, ic.relname),
+            'primary', i.indisprimary, 'deferrable', NOT i.indimmediate,
+            -- Whether the index compares values as the columns do.
+            'identifies', NOT r.has_heirs AND NOT EXISTS (
+                SELECT FROM ROWS FROM (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indclass::oid[]),
+                    pg_catalog.unnest(i.indcollation::oid[])) AS x(num, class, coll)
+                JOIN att a ON a.attrelid = i.indrelid AND a.attnum = x.num
+                JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+                JOIN pg_catalog.pg_opclass c ON c.oid = x.class
+                JOIN pg_catalog.pg_attribute own ON own.attrelid = a.attrelid AND own.attnum = a.attnum
+                WHERE (NOT a.deterministic AND x.coll <> own.attcollation)
+                   OR (c.opcintype <> coalesce(nullif(t.typbasetype, '0'::pg_catalog.oid), t.oid) AND EXISTS (
+                        SELECT FROM class d
+                        WHERE d.method = 'btree'
+                          AND d.type = coalesce(nullif(t.typbasetype, '0'::pg_catalog.oid), t.oid)))))
+            ORDER BY i.indisprimary DESC, ic.relname),
             '[]')
         FROM rel r
         JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
@@ -84,11 +156,25 @@ SELECT pg_catalog.json_build_object(
     'foreignKeys', (
         SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'name', k.conname, 'table', k.conrelid::int8, 'columns', k.conkey,
-            'referencesTable', k.confrelid::int8, 'referencesColumns', k.confkey) ORDER BY k.conrelid, k.conname), '[]')
+            'referencesTable', k.confrelid::int8, 'referencesColumns', k.confkey,
+            -- Equality of the referenced column and the referring one; empty for operators of `pg_catalog`.
+            'operators', (
+                SELECT pg_catalog.json_agg(CASE WHEN n.nspname = 'pg_catalog' THEN ''
+                                                ELSE pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) END
+                                           ORDER BY x.position)
+                FROM pg_catalog.unnest(k.conpfeqop) WITH ORDINALITY AS x(operator, position)
+                JOIN pg_catalog.pg_operator o ON o.oid = x.operator
+                JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace)) ORDER BY k.conrelid, k.conname), '[]')
         FROM pg_catalog.pg_constraint k
         WHERE k.contype = 'f'
           AND k.conrelid IN (SELECT oid FROM rel) AND k.confrelid IN (SELECT oid FROM rel)
           -- Postgres repeats a reference to a partitioned table for each of its partitions.
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid = k.conparentid
-          AND p.conrelid = k.conrelid))
+          AND p.conrelid = k.conrelid)),
+    'unusableSchemas', (
+        SELECT coalesce(pg_catalog.json_agg(DISTINCT n.nspname), '[]')
+        FROM typ
+        JOIN pg_catalog.pg_type t ON t.oid = typ.oid
+        JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+        WHERE NOT pg_catalog.has_schema_privilege($1::name, n.oid, 'USAGE'))
 )::text

@@ -1,18 +1,21 @@
 //! The schema `public` as one role sees it: the planner's only source of names.
 //!
 //! [`model`] defines the types and [`describe`] their form for clients. [`load`] queries Postgres's catalogue,
-//! [`catalogue`] converts the result. [`cache`] keeps a schema for each project and role.
+//! [`catalogue`] converts the result, with [`types`]. [`usage`] grants what SQL needs to name the types. [`cache`]
+//! keeps a schema for each project and role.
 
 mod cache;
 mod catalogue;
 mod describe;
 mod load;
 mod model;
+mod types;
+mod usage;
 
 pub use cache::{RefreshReason, SchemaCache};
 pub use model::{
-    AcceptedWrites, Column, Comparable, ForeignKey, Generated, ProjectCode, ResultForm, Schema, SqlType, Table,
-    TypeClass, UniqueKey,
+    AcceptedWrites, Column, Comparable, ForeignKey, Generated, JsonInput, OperatorName, ProjectCode, ResultForm,
+    Schema, SqlType, Table, TypeClass, TypeOperators, UniqueKey,
 };
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use api_types::TableKind;
 
@@ -9,6 +12,9 @@ pub struct Schema {
     pub version: String,
     pub(super) tables: HashMap<String, Table>,
     pub foreign_keys: Vec<ForeignKey>,
+    /// Schemas that have the type of a visible column, but on which the role has no USAGE, so that SQL can't name the
+    /// type.
+    pub unusable_schemas: Vec<String>,
 }
 
 /// A table or view.
@@ -22,6 +28,8 @@ pub struct Table {
     pub has_hidden_columns: bool,
     /// Unique keys whose columns are all visible.
     pub unique_keys: Vec<UniqueKey>,
+    /// Whether the role may read all columns, also if there are none.
+    pub can_select: bool,
     pub can_insert: bool,
     pub can_update: bool,
     pub can_delete: bool,
@@ -60,6 +68,15 @@ pub struct Column {
     pub base_type: SqlType,
     pub class: TypeClass,
     pub result_form: ResultForm,
+    /// The type's own operators, if it is not built in.
+    pub operators: TypeOperators,
+    /// Whether the column's JSON is a scalar whose text the type's input function accepts.
+    pub json_scalar: bool,
+    /// Whether `::text` may return something else than the type's output function.
+    pub has_text_cast: bool,
+    /// Whether equal values are the same value. `citext` and `numeric` are examples of the opposite.
+    pub exact: bool,
+    pub json_input: JsonInput,
     pub comparable: Comparable,
     pub not_null: bool,
     pub has_default: bool,
@@ -73,6 +90,29 @@ pub struct Column {
 /// creates one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SqlType(String);
+
+/// An operator as SQL names it, with its schema: `OPERATOR(extensions.=)`. Only the catalogue makes one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OperatorName(String);
+
+/// Operators of a type outside of `pg_catalog`, which the search path may not contain. Empty for built-in types.
+#[derive(Debug, Clone, Default)]
+pub struct TypeOperators(BTreeMap<String, OperatorName>);
+
+/// How JSON becomes a value of a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonInput {
+    /// As `json_to_record` converts it.
+    Native,
+    /// Any JSON is a value: `json`, `jsonb`.
+    Json,
+    /// An object becomes an hstore literal.
+    Hstore,
+    /// An array whose elements Postgres would not convert.
+    Array(Box<Self>),
+    /// A composite type, with those attributes that Postgres would not convert.
+    Composite(Vec<(String, Self)>),
+}
 
 /// The kind of a column's values, as filters distinguish them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +130,7 @@ pub enum TypeClass {
         element: SqlType,
     },
     Composite,
+    Hstore,
     Other,
 }
 
@@ -132,6 +173,9 @@ pub struct UniqueKey {
     pub primary: bool,
     /// A deferrable key can't be the conflict target of an upsert.
     pub deferrable: bool,
+    /// Whether a read of the table finds at most one row with equal values. Not so if other tables inherit from it, or
+    /// the index compares values otherwise than the columns do.
+    pub identifies: bool,
 }
 
 /// A foreign key between two visible tables over visible columns.
@@ -144,6 +188,8 @@ pub struct ForeignKey {
     pub references_table: String,
     /// Positions in the columns of `references_table`.
     pub references_columns: Vec<usize>,
+    /// For each column, the operator that compares the referenced value with the referring one.
+    pub operators: Vec<OperatorName>,
 }
 
 impl Schema {
@@ -202,6 +248,44 @@ impl SqlType {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl OperatorName {
+    /// Wraps an operator that the catalogue has already quoted. An empty text means `=` of `pg_catalog`.
+    pub(super) fn from_catalogue(quoted: &str) -> Self {
+        Self(if quoted.is_empty() { "=".to_owned() } else { quoted.to_owned() })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns whether the operator is outside of `pg_catalog`.
+    pub fn is_qualified(&self) -> bool {
+        self.0.starts_with("OPERATOR(")
+    }
+}
+
+impl TypeOperators {
+    pub(super) fn from_catalogue(operators: &BTreeMap<String, String>) -> Self {
+        let wrap = |(name, quoted): (&String, &String)| (name.clone(), OperatorName::from_catalogue(quoted));
+        Self(operators.iter().map(wrap).collect())
+    }
+
+    /// Returns the operator that does what `name` does for built-in types.
+    pub fn get(&self, name: &str) -> Option<&OperatorName> {
+        self.0.get(name)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for OperatorName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
     }
 }
 

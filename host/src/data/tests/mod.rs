@@ -33,6 +33,7 @@ const TYPES: &[(u32, &str, &str, char, char, u32, u32)] = &[
     (3802, "pg_catalog.jsonb", "jsonb", 'b', 'U', 0, 0),
     (3904, "pg_catalog.int4range", "int4range", 'r', 'R', 23, 3904),
     (9000, "public.mood", "", 'e', 'E', 0, 0),
+    (9001, "extensions.citext", "", 'b', 'S', 0, 0),
 ];
 
 /// Name, oid of the type, declared type, flags.
@@ -69,6 +70,8 @@ const TABLES: &[(&str, char, &[ColumnLine])] = &[
     ("streets", 'r', &[("id", 20, "bigint", "!"), ("country", 25, "text", ""), ("city", 25, "text", "")]),
     ("profiles", 'r', &[("author_id", 20, "bigint", "!"), ("bio", 25, "text", "")]),
     ("titles", 'v', &[("title", 25, "text", "r")]),
+    ("users", 'r', &[("email", 9001, "extensions.citext", "!"), ("country", 25, "text", "!")]),
+    ("empty", 'r', &[]),
 ];
 
 pub(super) fn schema() -> &'static Schema {
@@ -80,7 +83,8 @@ fn build_schema() -> Schema {
     let types: Vec<Value> = TYPES
         .iter()
         .map(|(oid, name, builtin, kind, category, part, range)| {
-            json!({ "oid": oid, "name": name, "builtin": builtin, "jsonCast": false, "kind": kind, "category": category,
+            json!({ "oid": oid, "name": name, "builtin": builtin, "jsonCast": false, "textCast": false,
+                "ordered": true, "operators": operators(name), "attributes": [], "kind": kind, "category": category,
                 "base": 0, "notNull": false, "hasDefault": false,
                 "element": if *category == 'A' { *part } else { 0 }, "range": range,
                 "subtype": if *kind == 'r' { *part } else { 0 } })
@@ -91,14 +95,14 @@ fn build_schema() -> Schema {
     for (table, (name, kind, table_columns)) in TABLES.iter().enumerate() {
         let writes = if *kind == 'v' { 0 } else { 28 };
         tables.push(json!({ "oid": table, "name": name, "kind": kind, "writes": writes,
-            "select": false, "insert": false, "update": false, "delete": true,
+            "select": table_columns.is_empty(), "insert": false, "update": false, "delete": true,
             "readsRunCode": false, "writesRunCode": false }));
         for (number, (name, type_oid, data_type, flags)) in table_columns.iter().enumerate() {
             let has_flag = |flag: char| flags.contains(flag);
             columns.push(
                 json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
                 "notNull": has_flag('!'), "hasDefault": has_flag('d'), "identity": if has_flag('a') { "a" } else { "" },
-                "generated": if has_flag('g') { "s" } else { "" },
+                "generated": if has_flag('g') { "s" } else { "" }, "deterministic": true,
                 "select": !has_flag('-'), "insert": !has_flag('r'), "update": !has_flag('r') }),
             );
         }
@@ -109,22 +113,34 @@ fn build_schema() -> Schema {
             key(0, "authors_pkey", &[1], true), key(0, "authors_name_key", &[2], false),
             key(1, "books_pkey", &[1], true), key(1, "books_code_key", &[12], false),
             key(4, "cities_pkey", &[1, 2], true), key(6, "profiles_pkey", &[1], true),
+            key(8, "users_pkey", &[2, 1], true), key(8, "users_email_key", &[1], false),
         ],
         "foreignKeys": [
             reference("books_author_id_fkey", 1, &[2], 0, &[1]), reference("books_editor_id_fkey", 1, &[3], 0, &[1]),
             reference("authors_boss_id_fkey", 0, &[3], 0, &[1]), reference("streets_city_fkey", 5, &[2, 3], 4, &[1, 2]),
             reference("profiles_author_id_fkey", 6, &[1], 0, &[1]),
         ],
+        "unusableSchemas": [],
     });
     from_catalogue_json(&catalogue.to_string()).unwrap()
 }
 
+/// The operators of a type that is not built in.
+fn operators(name: &str) -> Value {
+    let Some((schema @ "extensions", _)) = name.split_once('.') else { return json!({}) };
+    let names = ["=", "<>", "<", "<=", ">", ">=", "~~", "~~*"];
+    names.iter().map(|name| ((*name).to_owned(), json!(format!("OPERATOR({schema}.{name})")))).collect()
+}
+
 fn key(table: usize, name: &str, columns: &[i16], primary: bool) -> Value {
-    json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false })
+    json!({ "table": table, "name": name, "columns": columns, "primary": primary, "deferrable": false,
+        "identifies": true })
 }
 
 fn reference(name: &str, table: usize, columns: &[i16], to: usize, to_columns: &[i16]) -> Value {
-    json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns })
+    let operators = vec![""; columns.len()];
+    json!({ "name": name, "table": table, "columns": columns, "referencesTable": to, "referencesColumns": to_columns,
+        "operators": operators })
 }
 
 pub(super) fn read(table: &str, query: &str) -> Result<Statement, ApiError> {

@@ -42,6 +42,21 @@ fn filters_are_rendered_as_sql() {
 }
 
 #[test]
+fn types_of_other_schemas_use_their_own_operators() {
+    let check = |query: &str, expected: &str| {
+        let sql = sql_and_params(&read("users", &format!("select=email&{query}")).unwrap());
+        let (_, condition) = sql.split_once(" WHERE ").unwrap();
+        let condition = condition.replace(" LIMIT 101) r", "").replace(") r --", " --");
+        assert_eq!(condition, expected, "{query}");
+    };
+    check("neq.email=A", "t.\"email\" OPERATOR(extensions.<>) $1::extensions.citext -- A");
+    check("in.email=A,b", "t.\"email\" OPERATOR(extensions.=) ANY ($1::extensions.citext[]) -- {\"A\",\"b\"}");
+    check("like.email=a%25", "t.\"email\" OPERATOR(extensions.~~) $1::text -- a%");
+    check("not.ilike.email=a", "NOT (t.\"email\" OPERATOR(extensions.~~*) $1::text) -- a");
+    check("eq.email=a", "t.\"email\" OPERATOR(extensions.=) $1::extensions.citext -- a");
+}
+
+#[test]
 fn reads_are_rendered_as_sql() {
     let check = |table: &str, query: &str, expected: &str| {
         assert_eq!(sql_and_params(&read(table, query).unwrap()), expected, "{query}");
@@ -198,6 +213,15 @@ fn cursors_are_rendered_as_conditions() {
         &[None, Some("2")],
         "((t.\"boss_id\" IS NOT NULL) OR (t.\"boss_id\" IS NULL AND t.\"id\" > $1::pg_catalog.int8)) -- 2",
     );
+    check("users", "email.desc", &[Some("a")], "t.\"email\" OPERATOR(extensions.<) $1::extensions.citext -- a");
+    // A row comparison would use one operator for both columns.
+    check(
+        "users",
+        "country,email",
+        &[Some("x"), Some("a")],
+        "((t.\"country\" > $1::pg_catalog.text) OR (t.\"country\" = $2::pg_catalog.text AND t.\"email\" \
+         OPERATOR(extensions.>) $3::extensions.citext)) -- x | x | a",
+    );
 }
 
 fn cursor(table: &str, order: &str, key: &[Option<&str>]) -> String {
@@ -235,10 +259,12 @@ fn errors_name_the_invalid_part() {
     check("books", "eq.place=1,2", "`eq` can't be used on column `place`");
     check("books", "order=place", "`order` can't use column `place`");
     check("books", "like.id=1", "`like` can't be used on column `id` of type bigint: it requires a text column");
-    check("books", "cs.title=a", "it requires an array, jsonb or range column");
+    check("books", "cs.title=a", "it requires an array, jsonb, hstore or range column");
     check("books", "cs.tags=[1", "invalid_value: `cs.tags` requires an array");
     check("books", "in.tags=a", "for arrays, use cs, cd or ov");
     check("books", "fts.id=a", "requires a text or tsvector column");
+    check("books", "like.title=a%5C", "invalid_value: The pattern of `like.title` ends in a single backslash");
+    check("books", "ilike.title=%5C%5C%5C", "ends in a single backslash");
     check("books", "is.id=nothing", "must be one of null, true, false, unknown");
     check("books", "is.title=true", "only supports the value null");
     check("books", "after=x", "`after` requires an `order` that contains a unique key of `books`. Unique keys: (id).");

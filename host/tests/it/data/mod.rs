@@ -1,10 +1,14 @@
 //! Rows over the public API.
 
 pub mod access;
+pub mod embeds;
 pub mod filters;
+pub mod other_schemas;
+pub mod paging;
 pub mod project_errors;
 pub mod reads;
 pub mod response_limits;
+pub mod round_trips;
 pub mod schema;
 pub mod sessions;
 pub mod type_changes;

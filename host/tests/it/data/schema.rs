@@ -190,3 +190,84 @@ async fn requests_of_signed_in_users_survive_schema_changes() {
     .await;
     assert_eq!(inserted, json!([{ "id": 2, "c": "y" }]));
 }
+
+#[tokio::test]
+async fn table_without_columns_is_readable() {
+    let app = TestApp::start().await;
+    let project = app.create_project("no columns").await;
+    project.sql("create table empty ()").await;
+    let secret = project.secret();
+    let (status, body) = secret.post("/v1/db/empty", json!({ "rows": [{}] })).await;
+    assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [{}], "count": 1 })));
+    let (status, body) = secret.post("/v1/db/empty", json!({ "rows": [{}, {}] })).await;
+    assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [{}, {}], "count": 2 })));
+    for query in ["", "?select=*", "?count=exact&limit=2", "?offset=1"] {
+        let (status, body) = secret.get(&format!("/v1/db/empty{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {body}");
+        let rows = body["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| *row == json!({})) && rows.len() >= 2, "{query}: {body}");
+    }
+    let (_, body) = secret.get("/v1/db/tables").await;
+    assert_eq!((&body["tables"][0]["name"], &body["tables"][0]["columns"]), (&json!("empty"), &json!([])));
+    let (status, body) = app.admin().get(&project.path("/tables/empty/rows")).await;
+    assert_eq!((status, body["rows"].as_array().map(Vec::len)), (StatusCode::OK, Some(3)));
+}
+
+#[tokio::test]
+async fn keys_of_a_table_with_heirs_identify_no_row() {
+    let app = TestApp::start().await;
+    let project = app.create_project("heirs").await;
+    project
+        .sql(
+            "create table parent (id int primary key, n int); create table heir () inherits (parent);
+             insert into parent select n, n from generate_series(1, 3) n;
+             insert into heir select n, n + 10 from generate_series(2, 4) n",
+        )
+        .await;
+    let secret = project.secret();
+    let (_, body) = secret.get("/v1/db/parent?select=n&eq.id=2&order=n").await;
+    assert_eq!(body["rows"], json!([{ "n": 2 }, { "n": 12 }]));
+    let (_, body) = secret.get("/v1/db/parent?select=id&order=id&limit=2").await;
+    assert_eq!(body["page"], json!({ "limit": 2, "offset": 0, "nextOffset": 2 }));
+    let (status, body) = secret.send(reqwest::Method::DELETE, "/v1/db/parent?eq.id=2&maxAffected=1", None).await;
+    assert_eq!((status, body["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("max_affected_exceeded")));
+    let (status, body) = secret.post("/v1/db/parent?onConflict=id", json!({ "rows": [{ "id": 1, "n": 5 }] })).await;
+    assert_eq!((status, body["rows"][0]["n"].as_i64()), (StatusCode::CREATED, Some(5)), "{body}");
+}
+
+#[tokio::test]
+async fn states_of_tables_are_described_in_errors() {
+    let app = TestApp::start().await;
+    let project = app.create_project("states").await;
+    project
+        .sql(
+            "create table events (at date not null, kind text not null, n int) partition by range (at, kind);
+             create table events_2024 partition of events for values from ('2024-01-01', 'a') to ('2025-01-01', 'a');
+             create materialized view frozen as select 1 as id with no data;
+             create view thawed as select * from frozen;
+             create table notes (id int primary key, body text); insert into notes values (1, 'a')",
+        )
+        .await;
+    let secret = project.secret();
+    let check = async |response: (StatusCode, Value), status: StatusCode, expected: &str| {
+        assert_eq!(response.0, status, "{}", response.1);
+        let message = response.1["error"]["message"].as_str().unwrap();
+        assert!(message.contains(expected), "{message}");
+    };
+    let outside = json!({ "rows": [{ "at": "2030-05-01", "kind": "x", "n": 1 }] });
+    let response = secret.post("/v1/db/events", outside.clone()).await;
+    assert_eq!(response.1["error"]["details"]["columns"], json!(["at", "kind"]));
+    let message = "`events` has no partition for this row. Its partition key is (at, kind).";
+    check(response, StatusCode::CONFLICT, message).await;
+    let response = secret.post("/v1/db/events_2024", outside).await;
+    check(response, StatusCode::CONFLICT, "does not belong to the partition `events_2024`").await;
+    let response = secret.get("/v1/db/frozen").await;
+    check(response, StatusCode::UNPROCESSABLE_ENTITY, "The materialized view `frozen` has not been populated.").await;
+    let response = secret.get("/v1/db/thawed").await;
+    check(response, StatusCode::UNPROCESSABLE_ENTITY, "`thawed` reads the materialized view `frozen`").await;
+    for filter in ["like.body=a%5C", "ilike.body=%25%5C", "not.like.body=%5C", "or=(like.body:%22a%5C%5C%22,eq.id:1)"] {
+        let response = secret.get(&format!("/v1/db/notes?{filter}")).await;
+        check(response, StatusCode::BAD_REQUEST, "ends in a single backslash").await;
+    }
+    assert_eq!(secret.get("/v1/db/notes?like.body=a%5C%5C").await.0, StatusCode::OK);
+}

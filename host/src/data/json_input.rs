@@ -1,0 +1,143 @@
+//! Converts JSON values that Postgres returns for a type but does not accept for it: hstore objects, and arrays of
+//! JSON values. Values of all other types stay as sent, for `json_to_record` or the type's input function.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::{array_literal, request::Row, schema::JsonInput};
+
+/// Why a value can't be converted, in words that follow "Column `x` expects …: ".
+pub(super) type Reason = &'static str;
+
+const INVALID_HSTORE: Reason = "the values of the object must be strings, numbers, booleans or null";
+const INVALID_JSON: Reason = "the value contains an escape that is not a character";
+
+/// Returns whether [`convert`] may change a value.
+pub(super) fn needs_conversion(input: &JsonInput) -> bool {
+    !matches!(input, JsonInput::Native | JsonInput::Json)
+}
+
+/// Returns the JSON that `json_to_record` converts to the value that `json` stands for.
+pub(super) fn convert<'j>(json: &'j str, input: &JsonInput) -> Result<Cow<'j, str>, Reason> {
+    Ok(match (input, json.as_bytes().first()) {
+        (JsonInput::Hstore, Some(b'{')) => json_string(&hstore_literal(json)?)?,
+        (JsonInput::Array(element), Some(b'[')) if **element == JsonInput::Json => {
+            json_string(&json_array_literal(json)?)?
+        }
+        (JsonInput::Array(element), Some(b'[')) => {
+            let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| INVALID_JSON)?;
+            let mut converted = String::with_capacity(json.len() + 16);
+            for item in elements {
+                converted.push(if converted.is_empty() { '[' } else { ',' });
+                // An array in an array is a further dimension.
+                let item_input = if item.get().starts_with('[') { input } else { &**element };
+                converted.push_str(&convert(item.get(), item_input)?);
+            }
+            converted.push_str(if converted.is_empty() { "[]" } else { "]" });
+            Cow::Owned(converted)
+        }
+        (JsonInput::Composite(attributes), Some(b'{')) => {
+            let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_JSON)?;
+            Cow::Owned(convert_members(&row, |key| {
+                attributes.iter().find(|(name, _)| name == key).map(|(_, input)| input)
+            })?)
+        }
+        _ => Cow::Borrowed(json),
+    })
+}
+
+/// Returns the object with the members converted for which `input` returns a conversion.
+pub(super) fn convert_members<'i>(
+    row: &Row<'_>,
+    input: impl Fn(&str) -> Option<&'i JsonInput>,
+) -> Result<String, Reason> {
+    let mut converted = String::with_capacity(row.json.len() + 16);
+    for (key, value) in &row.cells {
+        converted.push(if converted.is_empty() { '{' } else { ',' });
+        converted.push_str(&json_string(key)?);
+        converted.push(':');
+        match input(key) {
+            Some(input) => converted.push_str(&convert(value.get(), input)?),
+            None => converted.push_str(value.get()),
+        }
+    }
+    converted.push_str(if converted.is_empty() { "{}" } else { "}" });
+    Ok(converted)
+}
+
+/// Converts `{"a":"b","c":null}` to `"a"=>"b","c"=>NULL`.
+pub(super) fn hstore_literal(json: &str) -> Result<String, Reason> {
+    let row = Row::parse(json, format_args!("")).map_err(|_| INVALID_JSON)?;
+    let mut literal = String::with_capacity(json.len() + 16);
+    for (key, value) in &row.cells {
+        if !literal.is_empty() {
+            literal.push(',');
+        }
+        array_literal::push_quoted(&mut literal, key);
+        literal.push_str("=>");
+        let json = value.get();
+        match json.as_bytes().first() {
+            Some(b'n') => literal.push_str("NULL"),
+            Some(b'[' | b'{') => return Err(INVALID_HSTORE),
+            Some(b'"') => {
+                let text: Cow<'_, str> = serde_json::from_str(json).map_err(|_| INVALID_JSON)?;
+                array_literal::push_quoted(&mut literal, &text);
+            }
+            _ => array_literal::push_quoted(&mut literal, json),
+        }
+    }
+    Ok(literal)
+}
+
+/// Converts an array of any JSON values to a literal of one dimension. Postgres itself would take inner arrays for
+/// further dimensions, and reject those of different lengths.
+fn json_array_literal(json: &str) -> Result<String, Reason> {
+    let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| INVALID_JSON)?;
+    let mut literal = String::with_capacity(json.len() + 16);
+    for element in elements {
+        literal.push(if literal.is_empty() { '{' } else { ',' });
+        match element.get() {
+            "null" => literal.push_str("NULL"),
+            json => array_literal::push_quoted(&mut literal, json),
+        }
+    }
+    literal.push_str(if literal.is_empty() { "{}" } else { "}" });
+    Ok(literal)
+}
+
+fn json_string(text: &str) -> Result<Cow<'static, str>, Reason> {
+    serde_json::to_string(text).map(Cow::Owned).map_err(|_| INVALID_JSON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_converted_for_their_type() {
+        let check = |json: &str, input: &JsonInput, expected: &str| {
+            assert_eq!(convert(json, input).as_deref(), Ok(expected), "{json}");
+        };
+        let array = |element: JsonInput| JsonInput::Array(Box::new(element));
+        check(r#"{"a":"b"}"#, &JsonInput::Native, r#"{"a":"b"}"#);
+        check(
+            r#"{"a":1.50,"b":null,"c\"":"x\\"}"#,
+            &JsonInput::Hstore,
+            r#""\"a\"=>\"1.50\",\"b\"=>NULL,\"c\\\"\"=>\"x\\\\\"""#,
+        );
+        check("{}", &JsonInput::Hstore, r#""""#);
+        check(r#""a=>1""#, &JsonInput::Hstore, r#""a=>1""#);
+        check("null", &JsonInput::Hstore, "null");
+        check(r#"[{"a":1},null]"#, &array(JsonInput::Hstore), r#"["\"a\"=>\"1\"",null]"#);
+        check(r#"[[{"a":1}],[{}]]"#, &array(JsonInput::Hstore), r#"[["\"a\"=>\"1\""],[""]]"#);
+        check("[]", &array(JsonInput::Hstore), "[]");
+        check(r#"[[1],[2,3],null,"x"]"#, &array(JsonInput::Json), r#""{\"[1]\",\"[2,3]\",NULL,\"\\\"x\\\"\"}""#);
+        check("[]", &array(JsonInput::Json), r#""{}""#);
+        let composite = JsonInput::Composite(vec![("h".to_owned(), JsonInput::Hstore)]);
+        check(r#"{"n":1.0,"h":{"a":true}}"#, &composite, r#"{"n":1.0,"h":"\"a\"=>\"true\""}"#);
+        check("{}", &composite, "{}");
+        assert_eq!(convert(r#"{"a":{}}"#, &JsonInput::Hstore), Err(INVALID_HSTORE));
+        assert_eq!(convert(r#"{"a":"\ud800"}"#, &JsonInput::Hstore), Err(INVALID_JSON));
+    }
+}

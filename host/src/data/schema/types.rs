@@ -1,0 +1,169 @@
+//! What the planner needs to know about a type, derived from the catalogue's description of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use super::{Comparable, JsonInput, ResultForm, SqlType, TypeClass, TypeOperators};
+
+/// Built-in types of which two equal values are always the same value. Others may be written in several ways: `1.0` and
+/// `1.00`, `1 day` and `24 hours`.
+const EXACT_TYPES: [&str; 15] = [
+    "bool",
+    "bytea",
+    "date",
+    "int2",
+    "int4",
+    "int8",
+    "macaddr",
+    "name",
+    "oid",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "varchar",
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CatalogueType {
+    pub(super) oid: u32,
+    pub(super) name: String,
+    /// Unquoted name of a type of `pg_catalog`; empty for other types.
+    builtin: String,
+    json_cast: bool,
+    text_cast: bool,
+    /// Whether the type has a default btree operator class.
+    ordered: bool,
+    operators: BTreeMap<String, String>,
+    /// Name and type of each attribute of a composite type.
+    attributes: Vec<(String, u32)>,
+    pub(super) kind: char,
+    category: char,
+    pub(super) base: u32,
+    pub(super) not_null: bool,
+    pub(super) has_default: bool,
+    element: u32,
+    range: u32,
+    subtype: u32,
+}
+
+/// The types of one catalogue, by oid.
+pub(super) struct Types(HashMap<u32, CatalogueType>);
+
+impl Types {
+    pub(super) fn new(types: Vec<CatalogueType>) -> Self {
+        Self(types.into_iter().map(|data_type| (data_type.oid, data_type)).collect())
+    }
+
+    pub(super) fn get(&self, oid: u32) -> anyhow::Result<&CatalogueType> {
+        self.0.get(&oid).with_context(|| format!("load.sql did not return type {oid}"))
+    }
+
+    pub(super) fn class(&self, data_type: &CatalogueType) -> anyhow::Result<TypeClass> {
+        Ok(match (data_type.kind, data_type.category, data_type.builtin.as_str()) {
+            ('r' | 'm', ..) => TypeClass::Range {
+                range: SqlType::from_catalogue(&self.get(data_type.range)?.name),
+                element: SqlType::from_catalogue(&self.get(data_type.subtype)?.name),
+            },
+            ('c', ..) => TypeClass::Composite,
+            (_, 'A', _) => TypeClass::Array,
+            (_, _, "json") => TypeClass::Json,
+            (_, _, "jsonb") => TypeClass::Jsonb,
+            (_, _, "tsvector") => TypeClass::TsVector,
+            (_, _, "bool") => TypeClass::Boolean,
+            (_, 'S', _) => TypeClass::Text,
+            (_, 'D', _) => TypeClass::Time,
+            _ if is_hstore(data_type) => TypeClass::Hstore,
+            _ => TypeClass::Other,
+        })
+    }
+
+    /// Returns the cheapest form from which the JSON of `row_to_json` can be made.
+    pub(super) fn result_form(&self, data_type: &CatalogueType) -> ResultForm {
+        match (data_type.kind, data_type.builtin.as_str()) {
+            (
+                _,
+                "bool" | "int2" | "int4" | "int8" | "text" | "varchar" | "bpchar" | "json" | "jsonb" | "uuid" | "date"
+                | "timestamp" | "timestamptz",
+            ) => ResultForm::Plain,
+            (_, "float4" | "float8" | "numeric") => ResultForm::Number,
+            // Types of projects as text, so that results have none of their OIDs.
+            ('e', _) if !data_type.json_cast && !data_type.text_cast => ResultForm::Text,
+            _ => ResultForm::Json,
+        }
+    }
+
+    /// Returns whether the JSON of a value is a number, a keyword or a string that the type's input function accepts.
+    pub(super) fn is_json_scalar(&self, data_type: &CatalogueType) -> bool {
+        let is_scalar_kind = matches!(data_type.kind, 'b' | 'e' | 'r' | 'm') && data_type.category != 'A';
+        is_scalar_kind && !data_type.json_cast && !matches!(data_type.builtin.as_str(), "json" | "jsonb")
+    }
+
+    pub(super) fn comparable(&self, data_type: &CatalogueType) -> anyhow::Result<Comparable> {
+        if data_type.category == 'A' {
+            return self.comparable(self.get(data_type.element)?);
+        }
+        if data_type.kind == 'd' {
+            return self.comparable(self.get(data_type.base)?);
+        }
+        if data_type.kind == 'b' && data_type.builtin.is_empty() {
+            return Ok(match (data_type.ordered, data_type.operators.contains_key("=")) {
+                (true, _) => Comparable::Ordered,
+                (false, true) => Comparable::Equality,
+                (false, false) => Comparable::No,
+            });
+        }
+        Ok(match data_type.builtin.as_str() {
+            "json" | "xml" | "point" | "polygon" => Comparable::No,
+            "line" | "lseg" | "path" | "box" | "circle" | "xid" | "cid" | "aclitem" => Comparable::Equality,
+            _ => Comparable::Ordered,
+        })
+    }
+
+    pub(super) fn operators(&self, data_type: &CatalogueType) -> TypeOperators {
+        TypeOperators::from_catalogue(&data_type.operators)
+    }
+
+    /// Returns whether `::text` may return something else than the type's output function.
+    pub(super) fn has_text_cast(&self, data_type: &CatalogueType) -> bool {
+        data_type.text_cast
+    }
+
+    /// Returns whether equal values are the same value, for a collation that is deterministic or not.
+    pub(super) fn is_exact(&self, data_type: &CatalogueType, deterministic: bool) -> bool {
+        data_type.kind == 'e' || (deterministic && EXACT_TYPES.contains(&data_type.builtin.as_str()))
+    }
+
+    /// Returns how JSON becomes a value of the type.
+    pub(super) fn json_input(&self, data_type: &CatalogueType) -> anyhow::Result<JsonInput> {
+        Ok(match (data_type.kind, data_type.category) {
+            ('d', _) => self.json_input(self.get(data_type.base)?)?,
+            ('c', _) => {
+                let mut attributes = Vec::new();
+                for (name, oid) in &data_type.attributes {
+                    match self.json_input(self.get(*oid)?)? {
+                        JsonInput::Native | JsonInput::Json => {}
+                        input => attributes.push((name.clone(), input)),
+                    }
+                }
+                if attributes.is_empty() { JsonInput::Native } else { JsonInput::Composite(attributes) }
+            }
+            (_, 'A') => match self.json_input(self.get(data_type.element)?)? {
+                JsonInput::Native => JsonInput::Native,
+                element => JsonInput::Array(Box::new(element)),
+            },
+            _ if is_hstore(data_type) => JsonInput::Hstore,
+            _ if matches!(data_type.builtin.as_str(), "json" | "jsonb") => JsonInput::Json,
+            _ => JsonInput::Native,
+        })
+    }
+}
+
+/// The extension can be in any schema, so its type is recognized by its name and its conversion to JSON.
+fn is_hstore(data_type: &CatalogueType) -> bool {
+    data_type.kind == 'b' && data_type.json_cast && data_type.builtin.is_empty() && data_type.name.ends_with(".hstore")
+}

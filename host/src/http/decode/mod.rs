@@ -1,0 +1,90 @@
+//! Turns JSON bodies and query strings into request types, with errors for people who know the API, not Rust.
+//!
+//! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the text is parsed to a
+//! tree of [`node::Node`]s, and [`deserializer`] gives these to serde: it knows which kind of value each place wants,
+//! and where it is. [`problem`] is the error that it collects, and its wording.
+
+mod deserializer;
+mod node;
+mod problem;
+
+#[cfg(test)]
+mod tests;
+
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use crate::error::{ApiError, ApiResult, Code};
+
+use node::Node;
+use problem::{DecodeError, Subject};
+
+/// Maximum number of members among which the cause of an error is searched: each is tried with all others.
+const MAX_LOCATED_MEMBERS: usize = 32;
+
+/// Decodes a JSON body.
+///
+/// # Errors
+///
+/// `invalid_json`, with the place and what it must be.
+pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
+    let parse = || serde_json::from_slice::<Node>(body);
+    let node = parse().map_err(|error| {
+        ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}.", syntax(&error)))
+    })?;
+    decode(node, || parse().ok()).map_err(|error| ApiError::new(Code::InvalidJson, error.message(Subject::Body)))
+}
+
+/// Decodes a query string.
+///
+/// # Errors
+///
+/// `invalid_request`, with the parameter and what it must be.
+pub(super) fn from_query<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
+    let parse = || {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Node::Object(pairs.map(|(key, value)| (key.into_owned(), Node::Text(value.into_owned()))).collect())
+    };
+    decode(parse(), || Some(parse())).map_err(|error| ApiError::invalid(error.message(Subject::Query)))
+}
+
+/// Says where JSON stops being valid. serde's message would name its parser's states.
+pub fn syntax(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        _ if error.to_string().starts_with("recursion limit") => "it is nested too deeply".to_owned(),
+        Category::Eof if line <= 1 && column == 0 => "it is empty".to_owned(),
+        Category::Eof => format!("it ends too early, at line {line} column {column}"),
+        Category::Syntax | Category::Data | Category::Io => {
+            format!("there is an error at line {line} column {column}")
+        }
+    }
+}
+
+/// `again` returns the node once more, to find what an error without a place is about.
+fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>) -> Result<T, DecodeError> {
+    T::deserialize(node).map_err(|error| match again() {
+        Some(Node::Object(members)) if !error.is_located() && members.len() <= MAX_LOCATED_MEMBERS => {
+            locate::<T>(&members, error)
+        }
+        _ => error,
+    })
+}
+
+/// Finds the member that causes an error without a place. serde collects the members of a flattened struct before it
+/// looks at them, so that the place is lost.
+fn locate<T: DeserializeOwned>(members: &[(String, Node)], error: DecodeError) -> DecodeError {
+    let without = |removed: usize| {
+        let rest = members.iter().enumerate().filter(|(position, _)| *position != removed);
+        Node::Object(rest.map(|(_, member)| member.clone()).collect())
+    };
+    let is_cause = |position: &usize| match T::deserialize(without(*position)) {
+        Ok(_) => true,
+        Err(other) => other != error && !other.is_missing_field(),
+    };
+    match (0..members.len()).find(is_cause) {
+        Some(position) => error.within_member(&members[position].0),
+        None => error,
+    }
+}

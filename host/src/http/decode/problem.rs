@@ -1,0 +1,251 @@
+use std::fmt::{self, Display, Write};
+
+use serde::de::{Error, Expected, Unexpected};
+
+/// Maximum characters of client text in a message.
+const MAX_SHOWN_CHARACTERS: usize = 80;
+/// Maximum names in a list.
+const MAX_LISTED_NAMES: usize = 40;
+
+/// What is being decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Body,
+    Query,
+}
+
+/// Why a value is not of the wanted type, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DecodeError {
+    /// From the innermost step outwards.
+    path: Vec<Step>,
+    problem: Problem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Member(String),
+    Element(usize),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Problem {
+    /// `must be …, not …`
+    Wrong {
+        wanted: String,
+        found: String,
+    },
+    UnknownField {
+        field: String,
+        supported: &'static [&'static str],
+    },
+    MissingField(&'static str),
+    RepeatedField(&'static str),
+    /// A message of the type itself.
+    Other(String),
+}
+
+impl DecodeError {
+    pub(super) fn wrong(wanted: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(Problem::Wrong { wanted: wanted.into(), found: found.into() })
+    }
+
+    fn new(problem: Problem) -> Self {
+        Self { path: Vec::new(), problem }
+    }
+
+    pub(super) fn within_member(mut self, key: &str) -> Self {
+        self.path.push(Step::Member(key.to_owned()));
+        self
+    }
+
+    pub(super) fn within_element(mut self, position: usize) -> Self {
+        self.path.push(Step::Element(position));
+        self
+    }
+
+    /// Adds what the type expects to a message of the type itself, such as that of a date.
+    pub(super) fn expecting(mut self, expected: &str) -> Self {
+        if let Problem::Other(message) = &self.problem {
+            let wanted = plain(expected);
+            if wanted != "a string" {
+                self.problem = Problem::Other(format!("must be {wanted} ({message})"));
+            }
+        }
+        self
+    }
+
+    /// Returns whether the message names a place.
+    pub(super) fn is_located(&self) -> bool {
+        !self.path.is_empty() || !matches!(self.problem, Problem::Wrong { .. } | Problem::Other(_))
+    }
+
+    pub(super) fn is_missing_field(&self) -> bool {
+        matches!(self.problem, Problem::MissingField(_))
+    }
+
+    /// Returns the message for the client.
+    pub(super) fn message(&self, subject: Subject) -> String {
+        let path = self.path_text();
+        let place = match (path.is_empty(), subject) {
+            (false, _) => quoted(&path),
+            (true, Subject::Body) => "The body".to_owned(),
+            (true, Subject::Query) => "The query string".to_owned(),
+        };
+        let noun = match subject {
+            Subject::Body => "field",
+            Subject::Query => "parameter",
+        };
+        let member = |name: &str| match path.is_empty() {
+            true => quoted(name),
+            false => quoted(&format!("{path}.{name}")),
+        };
+        match &self.problem {
+            Problem::Wrong { wanted, found } => format!("{place} must be {wanted}, not {found}."),
+            Problem::UnknownField { field, supported: [] } => {
+                format!("Unknown {noun} {}. None is supported here.", member(field))
+            }
+            Problem::UnknownField { field, supported } => {
+                format!("Unknown {noun} {}. Supported: {}.", member(field), name_list(supported))
+            }
+            Problem::MissingField(field) => format!("The {noun} {} is missing.", member(field)),
+            Problem::RepeatedField(field) => format!("The {noun} {} is given twice.", member(field)),
+            Problem::Other(message) if message.starts_with("must be ") => format!("{place} {message}."),
+            Problem::Other(message) => format!("{place} is not valid: {}.", message.trim_end_matches('.')),
+        }
+    }
+
+    fn path_text(&self) -> String {
+        let mut text = String::new();
+        for step in self.path.iter().rev() {
+            // Writing to a String can't fail.
+            let _ = match step {
+                Step::Member(key) if text.is_empty() => write!(text, "{key}"),
+                Step::Member(key) => write!(text, ".{key}"),
+                Step::Element(position) => write!(text, "[{position}]"),
+            };
+        }
+        text
+    }
+}
+
+/// Returns a client's text in backticks, shortened.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
+fn name_list(names: &[&str]) -> String {
+    match names.get(..MAX_LISTED_NAMES) {
+        Some(first) if names.len() > MAX_LISTED_NAMES => {
+            format!("{} and {} more", first.join(", "), names.len() - MAX_LISTED_NAMES)
+        }
+        _ => names.join(", "),
+    }
+}
+
+/// Returns the range of an integer type by its Rust name.
+fn integer_range(name: &str) -> Option<(i128, i128)> {
+    Some(match name {
+        "i8" => (i8::MIN.into(), i8::MAX.into()),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" | "isize" => (i64::MIN.into(), i64::MAX.into()),
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX.into()),
+        _ => return None,
+    })
+}
+
+/// Returns what an integer type accepts.
+pub(super) fn integer(name: &str) -> String {
+    match integer_range(name) {
+        Some((min, max)) => format!("a whole number from {min} to {max}"),
+        None => "a whole number".to_owned(),
+    }
+}
+
+/// Rewords what serde's types say they expect: `struct Name with 2 elements`, `i64`, `a sequence`.
+fn plain(expected: &str) -> String {
+    let first = expected.split_whitespace().next().unwrap_or_default();
+    match first {
+        _ if integer_range(first).is_some() => integer(first),
+        "f32" | "f64" => "a number".to_owned(),
+        "struct" => "an object".to_owned(),
+        "tuple" => "an array".to_owned(),
+        "enum" | "variant" => "one of the documented texts".to_owned(),
+        "unit" => "null".to_owned(),
+        _ => match expected {
+            "a map" | "internally tagged enum" => "an object".to_owned(),
+            "a sequence" => "an array".to_owned(),
+            "a boolean" => "true or false".to_owned(),
+            "a borrowed string" | "option" => "a string".to_owned(),
+            other if other.starts_with("a tuple") || other.starts_with("an array of") => "an array".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+fn found(unexpected: Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(number) => number.to_string(),
+        Unexpected::Signed(number) => number.to_string(),
+        Unexpected::Float(number) => number.to_string(),
+        Unexpected::Char(_) | Unexpected::Str(_) => "a string".to_owned(),
+        Unexpected::Seq | Unexpected::TupleVariant | Unexpected::Bytes(_) => "an array".to_owned(),
+        Unexpected::Map | Unexpected::StructVariant | Unexpected::Enum | Unexpected::NewtypeVariant => {
+            "an object".to_owned()
+        }
+        Unexpected::Unit | Unexpected::Option | Unexpected::NewtypeStruct | Unexpected::UnitVariant => {
+            "null".to_owned()
+        }
+        Unexpected::Other(_) => "this value".to_owned(),
+    }
+}
+
+impl Error for DecodeError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::new(Problem::Other(message.to_string()))
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::wrong(plain(&expected.to_string()), found(unexpected))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::wrong(plain(&expected.to_string()), format!("one with {length} elements"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::wrong(format!("one of {}", name_list(expected)), quoted(variant))
+    }
+
+    fn unknown_field(field: &str, supported: &'static [&'static str]) -> Self {
+        Self::new(Problem::UnknownField { field: field.to_owned(), supported })
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(Problem::MissingField(field))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(Problem::RepeatedField(field))
+    }
+}
+
+impl Display for DecodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message(Subject::Body))
+    }
+}
+
+impl std::error::Error for DecodeError {}
