@@ -22,6 +22,8 @@ pub struct LimitsConfig {
     /// Rows of a list without `limit`.
     pub rows_default: u32,
     pub rows_max: u32,
+    /// Whether reads by key that wait at the same moment may share statements.
+    pub share_lookups: bool,
     /// Size of one response with rows.
     pub response_bytes: usize,
     /// Size of all responses with rows that are in memory.
@@ -77,6 +79,7 @@ impl LimitsConfig {
             secret_per_second: vars.number("ATLASHUB_RATE_LIMIT_SECRET", 0..=1_000_000)? as u32,
             rows_default,
             rows_max,
+            share_lookups: vars.flag("ATLASHUB_SHARE_LOOKUPS")?,
             response_bytes,
             response_bytes_in_flight,
             project_connections: vars.number("ATLASHUB_PROJECT_CONNECTIONS", 5..=10_000)? as usize,

@@ -113,6 +113,9 @@ variables! {
         "Requests per second and project with secret keys, with bursts of twice that; 0 for no limit.";
     plain "ATLASHUB_ROWS_DEFAULT_LIMIT" "100" "Rows of a list without `limit`.";
     plain "ATLASHUB_ROWS_MAX_LIMIT" "1000" "Maximum number of rows of a list.";
+    plain "ATLASHUB_SHARE_LOOKUPS" "true"
+        "Whether reads of one row by a unique key that wait at the same moment share a statement. Responses are the \
+         same; `false` sends each alone.";
     plain "ATLASHUB_RESPONSE_LIMIT_BYTES" "16777216"
         "Maximum size of a response with rows, in bytes; a larger one gets 422 `response_too_large`.";
     plain "ATLASHUB_MAX_RESPONSE_BYTES_IN_FLIGHT" "134217728"

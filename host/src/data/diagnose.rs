@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio_postgres::error::DbError as PostgresError;
 
 use crate::{
     db::{DbError, is_in_function},
@@ -75,24 +74,13 @@ pub(super) async fn invalid_update_value(
 /// A value was rejected, but not as the only value of a parameter, so its column is not known yet.
 fn is_invalid_value(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|postgres_error| {
-        rejects_value(postgres_error)
+        errors::rejects_value(postgres_error)
             && !is_raised(postgres_error)
             && !is_in_function(postgres_error)
             && errors::invalid_parameter(error).is_none()
             && !postgres_error.message().contains(MAX_AFFECTED_MARKER)
             && !postgres_error.message().contains(RETURNED_BYTES_MARKER)
     })
-}
-
-/// Returns whether an input function may have rejected a value. Those of extensions report syntax errors, and some have
-/// no SQLSTATE of their own.
-fn rejects_value(error: &PostgresError) -> bool {
-    match error.code().code() {
-        "42601" => true,
-        // A type that was replaced is no fault of the value.
-        "XX000" => !error.message().starts_with("cache lookup failed"),
-        code => code.starts_with("22"),
-    }
 }
 
 /// Bisects the columns until one is left.
@@ -114,7 +102,7 @@ async fn rejection_reason(executor: Executor<'_>, columns: &[ColumnRef<'_>], row
     let check = render_value_check(columns, rows.clone());
     let error = executor.fetch(&check.statement).await.err()?;
     let postgres_error = error.as_db_error()?;
-    rejects_value(postgres_error).then(|| postgres_error.message().to_owned())
+    errors::rejects_value(postgres_error).then(|| postgres_error.message().to_owned())
 }
 
 /// Returns the error for a text with a NUL or half a surrogate pair. JSON can hold these; Postgres rejects the whole

@@ -20,6 +20,7 @@ use super::{
     project_errors::{Audience, is_raised, raised, rule_failed},
     render::{MAX_AFFECTED_MARKER, Origin, RETURNED_BYTES_MARKER},
     schema::{Column, RefreshReason, Schema, TypeClass},
+    violations::{constraint_violation, not_null_violation, partition_violation},
 };
 
 /// What is known about a failed statement.
@@ -44,9 +45,14 @@ pub(super) fn refresh_reason(error: &DbError) -> Option<RefreshReason> {
     if matches!(error, DbError::Stale) {
         return Some(RefreshReason::StatementRejected);
     }
-    match error.as_db_error()?.code().code() {
-        // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a prepared
-        // statement; no such conflict target; wrong object type; always generated. Also an OID that no longer exists.
+    let postgres_error = error.as_db_error()?;
+    if parameter_number(postgres_error).is_some() && rejects_value(postgres_error) {
+        return None;
+    }
+    match postgres_error.code().code() {
+        // Undefined table, column, object, function, schema; duplicate column; wrong type; changed result of a
+        // prepared statement; no such conflict target; wrong object type; always generated.
+        // Also an OID that no longer exists.
         "42P01" | "42703" | "42704" | "42883" | "42846" | "3F000" | "42701" | "42804" | "0A000" | "42P10" | "42809"
         | "428C9" | "XX000" => Some(RefreshReason::StatementRejected),
         // A privilege may have been granted or revoked.
@@ -77,11 +83,27 @@ pub(super) fn invalid_parameter(error: &DbError) -> Option<usize> {
     parameter_number(error.as_db_error()?)
 }
 
+/// Returns whether an input function may have rejected a value. Those of extensions report syntax errors, and some have
+/// no SQLSTATE of their own.
+pub(super) fn rejects_value(error: &PostgresError) -> bool {
+    match error.code().code() {
+        "42601" => true,
+        // A type that was replaced is no fault of the value.
+        "XX000" => !error.message().starts_with("cache lookup failed"),
+        code => code.starts_with("22"),
+    }
+}
+
 fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
     let code = error.code().code();
-    let (table, audience) = (context.table, context.audience);
+    let (schema, table, audience) = (context.schema, context.table, context.audience);
     if is_allocation_limit(error) {
         return Some(ResponseError::TooLarge(context.max_response_bytes).into());
+    }
+    let invalid_parameter = parameter_number(error).map(|number| context.origins.get(number.wrapping_sub(1)));
+    // Before trouble of the server, since input functions of extensions report internal errors.
+    if let Some(origin) = invalid_parameter.filter(|_| rejects_value(error) && !is_raised(error)) {
+        return Some(invalid_parameter_error(error, origin));
     }
     if let Some(trouble) = server_trouble(code) {
         return trouble;
@@ -89,8 +111,8 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
     if is_raised(error) {
         return Some(raised(error));
     }
-    if let Some(number) = parameter_number(error) {
-        return Some(invalid_parameter_error(error, context.origins.get(number.wrapping_sub(1))));
+    if let Some(origin) = invalid_parameter {
+        return Some(invalid_parameter_error(error, origin));
     }
     Some(match code {
         "22P02" if context.has_max_affected() && error.message().contains(MAX_AFFECTED_MARKER) => {
@@ -100,26 +122,26 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             context.max_response_bytes,
         ))
         .with_hint("Nothing was changed. Send returning=minimal, select fewer columns, or change fewer rows at once."),
-        "23505" => constraint_violation(error, context, Code::UniqueViolation, "A row with the same key exists"),
+        "23505" => constraint_violation(error, schema, Code::UniqueViolation, "A row with the same key exists"),
         "23503" | "23001" => {
             let message = if error.message().starts_with("update or delete") || code == "23001" {
                 "Other rows refer to this row"
             } else {
                 "The row refers to a row that does not exist"
             };
-            constraint_violation(error, context, Code::ForeignKeyViolation, message)
+            constraint_violation(error, schema, Code::ForeignKeyViolation, message)
         }
-        "23502" => not_null_violation(error, context),
-        "23514" => match partition_violation(error, context) {
+        "23502" => not_null_violation(error, schema),
+        "23514" => match partition_violation(error, schema, table) {
             Some(mapped) => mapped,
-            None => constraint_violation(error, context, Code::CheckViolation, "A value violates a check"),
+            None => constraint_violation(error, schema, Code::CheckViolation, "A value violates a check"),
         },
-        "23P01" => constraint_violation(error, context, Code::CheckViolation, "The row conflicts with another row"),
+        "23P01" => constraint_violation(error, schema, Code::CheckViolation, "The row conflicts with another row"),
         "44000" => {
             ApiError::new(Code::CheckViolation, format!("The row does not match the condition of the view `{table}`."))
         }
         _ if code.starts_with("23") => {
-            constraint_violation(error, context, Code::ConstraintViolation, "The change violates a constraint")
+            constraint_violation(error, schema, Code::ConstraintViolation, "The change violates a constraint")
         }
         "21000" if error.message().contains("ON CONFLICT") => {
             ApiError::new(Code::Conflict, "Two rows of the request have the same key.").with_hint("Send each key once.")
@@ -266,61 +288,6 @@ fn max_affected_exceeded(error: &PostgresError) -> ApiError {
     }
 }
 
-fn constraint_violation(error: &PostgresError, context: &StatementContext<'_>, code: Code, message: &str) -> ApiError {
-    let Some(constraint) = error.constraint() else { return ApiError::new(code, format!("{message}.")) };
-    // A trigger may violate a constraint of a table that the client can't see. Then only the name is passed on.
-    let table = error.table().filter(|_| error.schema() == Some("public")).unwrap_or_default();
-    let columns: Option<Vec<&str>> = context.schema.table(table).and_then(|table| {
-        table.key_column_names(constraint).or_else(|| {
-            let key = context.schema.foreign_key(&table.name, constraint)?;
-            Some(table.column_names(&key.columns))
-        })
-    });
-    let column_list = match &columns {
-        Some(columns) => format!(" ({})", columns.join(", ")),
-        None => String::new(),
-    };
-    ApiError::new(code, format!("{message}: constraint `{constraint}`{column_list}."))
-        .with_details(json!({ "constraint": constraint, "columns": columns }))
-}
-
-/// The error for a row that no partition accepts, or that is not of the partition it is written to.
-fn partition_violation(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
-    // A trigger may write to a table that the client can't see.
-    let table = error.table().filter(|_| error.schema() == Some("public"));
-    let table = table.and_then(|table| context.schema.table(table));
-    let name = table.map_or(context.table, |table| table.name.as_str());
-    if error.message().ends_with("violates partition constraint") {
-        return Some(
-            ApiError::new(Code::CheckViolation, format!("The row does not belong to the partition `{name}`."))
-                .with_hint("Write it to the partitioned table instead."),
-        );
-    }
-    if !error.message().starts_with("no partition of relation") {
-        return None;
-    }
-    // `Partition key of the failing row contains (at, kind) = (2024-01-01, x).`
-    let key = error.detail().and_then(|detail| detail.split_once("contains (")?.1.split_once(") = ("));
-    let columns: Vec<&str> = match (key, table) {
-        (Some((key, _)), Some(table)) => table
-            .columns
-            .iter()
-            .map(|column| &*column.name)
-            .filter(|name| key.split(", ").any(|part| part == *name))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let key = match columns.is_empty() {
-        true => String::new(),
-        false => format!(" Its partition key is ({}).", columns.join(", ")),
-    };
-    Some(
-        ApiError::new(Code::CheckViolation, format!("`{name}` has no partition for this row.{key}"))
-            .with_hint("Create a partition that accepts it, or a default partition.")
-            .with_details(json!({ "constraint": null, "columns": columns })),
-    )
-}
-
 fn unpopulated_view(error: &PostgresError, context: &StatementContext<'_>) -> ApiError {
     let quoted = error.message().split('"').nth(1).and_then(|name| context.schema.table(name));
     let name = quoted.map_or(context.table, |view| view.name.as_str());
@@ -329,15 +296,6 @@ fn unpopulated_view(error: &PostgresError, context: &StatementContext<'_>) -> Ap
         false => format!("`{}` reads the materialized view `{name}`, which has not been populated.", context.table),
     };
     ApiError::new(Code::Unprocessable, message).with_hint("Run REFRESH MATERIALIZED VIEW as its owner.")
-}
-
-fn not_null_violation(error: &PostgresError, context: &StatementContext<'_>) -> ApiError {
-    let visible = error.table().and_then(|table| context.schema.table(table));
-    let (Some(column), Some(table)) = (error.column(), visible) else {
-        return ApiError::new(Code::NotNullViolation, "A required column has no value.");
-    };
-    ApiError::new(Code::NotNullViolation, format!("Column `{column}` of `{}` must not be null.", table.name))
-        .with_details(json!({ "column": column }))
 }
 
 fn permission_denied(error: &PostgresError, table: &str) -> ApiError {

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::project_errors::Audience;
 use crate::{
-    db::{DbError, DbRole, ProjectPools, RowSink, Statement},
+    db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement},
     http::Recipient,
 };
 
@@ -48,5 +48,20 @@ impl Executor<'_> {
     pub async fn fetch_into(&self, statement: &Statement, rows: &mut dyn RowSink) -> Result<(), DbError> {
         let Identity { project, role, claims, .. } = self.identity;
         self.pools.fetch_into(project, role, claims, statement, rows).await
+    }
+
+    /// As [`Self::fetch_into`], for a lookup that can share a statement. `shared` makes it for several keys.
+    pub async fn fetch_lookup(
+        &self,
+        statement: &Statement,
+        shared: &(dyn Fn(&[LookupKey]) -> Statement + Sync),
+        rows: &mut dyn RowSink,
+    ) -> Result<(), DbError> {
+        let Identity { project, role, claims, .. } = self.identity;
+        // What runs alone on its connection would keep it for longer if it were for several callers.
+        if claims.is_some() || statement.runs_project_code || statement.heavy {
+            return self.fetch_into(statement, rows).await;
+        }
+        self.pools.fetch_lookup(project, role, statement, shared, rows).await
     }
 }

@@ -9,16 +9,23 @@ pub struct DataLimits {
     pub max_limit: u64,
     /// Maximum rows per insert.
     pub max_insert_rows: usize,
+    /// Whether lookups by key may share statements.
+    pub share_lookups: bool,
 }
 
 impl Default for DataLimits {
     fn default() -> Self {
-        Self { default_limit: 100, max_limit: 1000, max_insert_rows: 10_000 }
+        Self { default_limit: 100, max_limit: 1000, max_insert_rows: 10_000, share_lookups: true }
     }
 }
 
 impl From<&LimitsConfig> for DataLimits {
     fn from(config: &LimitsConfig) -> Self {
-        Self { default_limit: config.rows_default.into(), max_limit: config.rows_max.into(), ..Self::default() }
+        Self {
+            default_limit: config.rows_default.into(),
+            max_limit: config.rows_max.into(),
+            share_lookups: config.share_lookups,
+            ..Self::default()
+        }
     }
 }

@@ -38,6 +38,7 @@ pub mod respond;
 mod diagnose;
 mod errors;
 mod project_errors;
+mod violations;
 
 mod array_literal;
 mod columns;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use tokio_postgres::Row;
 
 use crate::{
-    db::{DbError, ProjectPools, RowSink},
+    db::{DbError, LookupKey, ProjectPools, RowSink},
     error::{ApiError, ApiResult, Code},
     http::{ResponseBuffer, ResponseMemory},
 };
@@ -20,7 +20,7 @@ use super::{
     execute::{Executor, Identity},
     plan::{plan_delete, plan_insert, plan_read, plan_update},
     read_rows::ReadRows,
-    render::{Rendered, render_delete, render_estimate, render_insert, render_read, render_update},
+    render::{Rendered, render_delete, render_estimate, render_insert, render_lookups, render_read, render_update},
     request::{Count, DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
     respond::{self, EmptyOutput, RespondError, RowsResponse},
     schema::{RefreshReason, Schema, SchemaCache},
@@ -181,6 +181,11 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
         let estimate = render_estimate(&plan);
         let ((), estimate) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &estimate))?;
         Some(respond::estimated_rows(&estimate).map_err(RespondError::from)?)
+    } else if plan.lookup {
+        let shared = |keys: &[LookupKey]| render_lookups(&plan, keys);
+        let result = attempt.executor.fetch_lookup(&rendered.statement, &shared, &mut rows).await;
+        result.map_err(|error| statement_failure(attempt, &rendered, error, None))?;
+        None
     } else {
         fetch_into(attempt, &rendered, &mut rows).await?;
         None

@@ -10,7 +10,8 @@
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
 //!   `session_settings`, `message_guard` (keeps large rows out of memory), `driver` (its task), `connection` (runs
 //!   statements, pipelined or alone), `failure` (of a statement), `checkout` (one reserved for a statement),
-//!   `exclusive` (one for a single caller), `pool` (per project and role), `pools` (all of them, under one budget).
+//!   `exclusive` (one for a single caller), `lookups` (several in one statement), `pool` (per project and role),
+//!   `pools` (all of them, under one budget).
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
 //! Deliberately absent: the SQL of a slice (in the slice's `queries.rs`), and who may run it (`projects::Caller`).
@@ -33,6 +34,7 @@ mod connection;
 mod driver;
 mod exclusive;
 mod failure;
+mod lookups;
 mod message_guard;
 mod pool;
 mod pools;
@@ -50,6 +52,6 @@ pub use driver::Notice;
 pub use error::{DbError, is_in_function};
 pub use exclusive::ExclusiveClient;
 pub use message_guard::is_row_too_large;
-pub use pools::{PoolLimits, ProjectPools};
+pub use pools::{LookupKey, PoolLimits, ProjectPools};
 pub use rows::RowSink;
 pub use statement::{DbRole, Statement, TextParam};

@@ -9,8 +9,12 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio_postgres::Row;
 
-use super::connection::Connection;
+use super::{
+    connection::Connection,
+    lookups::{LookupTimeouts, Lookups},
+};
 
 /// Maximum number of shared connections for reads. Reads pipeline well: more connections only add server processes
 /// that compete for the processor.
@@ -22,6 +26,9 @@ const STUCK_AFTER_MS: u64 = 20;
 /// Time after a failed attempt to connect during which no other is made.
 const UNREACHABLE_MS: u64 = 200;
 
+/// The parameters of a lookup's statement.
+pub type LookupKey = Vec<Option<Arc<str>>>;
+
 /// The connections of one project and role.
 pub(super) struct Pool {
     /// Connections that pipeline statements of many callers. Read far more often than changed.
@@ -32,6 +39,8 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Arc<Connection>>>,
     /// Limits the number of connections that are checked out.
     pub(super) checkout_permits: Arc<Semaphore>,
+    /// The lookups that may share statements. Each one's result is its row.
+    pub(super) lookups: Arc<Lookups<LookupKey, Option<Row>>>,
     /// Held while a connection is being opened, so that a burst of requests opens one connection and not a hundred.
     pub(super) opening: tokio::sync::Mutex<()>,
     /// True while another shared connection is being opened in the background.
@@ -59,6 +68,7 @@ impl Pool {
             shared_lock: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
             checkout_permits: Arc::new(Semaphore::new(size)),
+            lookups: Lookups::new(LookupTimeouts::default()),
             opening: tokio::sync::Mutex::new(()),
             growing: AtomicBool::new(false),
             unreachable_at: AtomicU64::new(0),

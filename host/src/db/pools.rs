@@ -21,6 +21,8 @@ use super::{
     session_settings,
 };
 
+pub use super::pool::LookupKey;
+
 /// How long a request waits for a connection before it fails with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections of a pool that was not used for this long are closed.
@@ -216,7 +218,7 @@ impl ProjectPools {
         (budget - self.inner.budget.available_permits().min(budget), budget)
     }
 
-    fn pools_of(&self, project: &str) -> Arc<[Pool; DbRole::ALL.len()]> {
+    pub(super) fn pools_of(&self, project: &str) -> Arc<[Pool; DbRole::ALL.len()]> {
         if let Some(pools) = self.inner.pools.get(project) {
             return pools.clone();
         }

@@ -3,7 +3,8 @@
 //!
 //! [`model`] defines the plans. [`read`], [`insert`] and [`change`] (update, delete) make them; [`write`] is what
 //! inserts and changes share. [`filter`] and [`output`] plan conditions and selected columns, [`embed`] embedded
-//! tables. [`resolve`] looks up names, and only here a name becomes a [`QuotedIdent`].
+//! tables. [`lookup`] tells which reads can share a statement. [`resolve`] looks up names, and only here a name becomes
+//! a [`QuotedIdent`].
 
 mod model;
 
@@ -15,6 +16,7 @@ mod write;
 
 mod embed;
 mod filter;
+mod lookup;
 mod output;
 
 mod ident;

@@ -38,6 +38,8 @@ pub struct ReadPlan<'p> {
     pub count: Count,
     /// Whether at most one row can match: the filter fixes a unique key, and nothing is skipped.
     pub single: bool,
+    /// Whether the read is a lookup that can share a statement with others of the same shape.
+    pub lookup: bool,
 }
 
 impl<'p> ReadPlan<'p> {

@@ -15,6 +15,7 @@ use super::{
     embed::{Embeds, split_conditions},
     filter::{fixes_unique_key, plan_conditions},
     ident::TableRef,
+    lookup::is_lookup,
     model::{ColumnRef, Keyset, OrderTerm, Output, ReadPlan},
     output::plan_outputs,
     resolve::{self, forbidden, readable_column},
@@ -42,7 +43,7 @@ pub fn plan_read<'p>(
     let after = plan_after(table, request, &order, keyset.as_ref())?;
     let limit = request.limit.unwrap_or(limits.default_limit);
     let single = fixes_unique_key(table, &filter) && request.offset == 0 && after.is_none() && limit > 0;
-    Ok(ReadPlan {
+    let mut plan = ReadPlan {
         table: TableRef::new(table),
         outputs,
         lists,
@@ -55,7 +56,10 @@ pub fn plan_read<'p>(
         offset: request.offset,
         count: request.count,
         single,
-    })
+        lookup: false,
+    };
+    plan.lookup = limits.share_lookups && is_lookup(&plan);
+    Ok(plan)
 }
 
 /// Resolves the columns of an order.

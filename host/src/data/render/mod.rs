@@ -4,9 +4,10 @@
 //! values only as parameters. Numbers that affect the query plan (`LIMIT`) are the exception: they are written out. So
 //! requests of the same form have the same SQL, and its prepared statement is reused.
 //!
-//! [`read`] and [`write`] render the statements, [`filter`] their conditions, [`embed`] embedded tables, with a
-//! [`writer`].
+//! [`read`] and [`write`] render the statements, [`lookups`] one for several reads by key. [`filter`] renders
+//! conditions, [`embed`] embedded tables, with a [`writer`].
 
+mod lookups;
 mod read;
 mod write;
 
@@ -15,6 +16,7 @@ mod filter;
 
 mod writer;
 
+pub use lookups::render_lookups;
 pub use read::{render_estimate, render_read};
 pub use write::{
     MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, RETURNED_BYTES_MARKER, ResultShape, change_result_shape,

@@ -48,7 +48,7 @@ pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
 }
 
 /// Writes a column for each member of a row's JSON.
-fn write_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
+pub(super) fn write_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     let mut embeds = 0;
     sql.joined(&plan.outputs, ", ", |sql, output| match output {
         Output::Column { column, .. } => match column.column.result_form {

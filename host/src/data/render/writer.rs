@@ -172,6 +172,11 @@ impl<'p> SqlWriter<'p> {
     pub(super) fn param(&mut self, value: Option<Arc<str>>, cast: Cast<'_>, origin: Origin<'p>) {
         self.untyped_param(value, origin);
         self.push("::");
+        self.cast(cast);
+    }
+
+    /// Writes the type of a cast.
+    pub(super) fn cast(&mut self, cast: Cast<'_>) {
         match cast {
             Cast::To(sql_type) => self.sql_type(sql_type),
             Cast::Text => self.push("text"),

@@ -8,12 +8,14 @@ use serde::de::{
 use super::{
     node::Node,
     problem::{DecodeError, integer},
+    sent_text::{RAW_VALUE, SentText},
 };
 
 macro_rules! integers {
     ($($method:ident $visit:ident $type:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            let number: Option<$type> = match &self {
+            let node = self.bare();
+            let number: Option<$type> = match &node {
                 Node::Number(number) => match (number.as_u64(), number.as_i64()) {
                     (Some(number), _) => number.try_into().ok(),
                     (None, Some(number)) => number.try_into().ok(),
@@ -24,7 +26,7 @@ macro_rules! integers {
             };
             match number {
                 Some(number) => visitor.$visit(number),
-                None => Err(DecodeError::wrong(integer(stringify!($type)), self.kind())),
+                None => Err(DecodeError::wrong(integer(stringify!($type)), node.kind())),
             }
         }
     )*};
@@ -32,16 +34,17 @@ macro_rules! integers {
 
 impl Node {
     fn number(self) -> Result<f64, DecodeError> {
-        let number = match &self {
+        let node = self.bare();
+        let number = match &node {
             Self::Number(number) => number.as_f64(),
             Self::Text(text) => text.parse().ok(),
             _ => None,
         };
-        number.ok_or_else(|| DecodeError::wrong("a number", self.kind()))
+        number.ok_or_else(|| DecodeError::wrong("a number", node.kind()))
     }
 
     fn text(self) -> Result<String, DecodeError> {
-        match self {
+        match self.bare() {
             Self::String(text) | Self::Text(text) => Ok(text),
             other => Err(DecodeError::wrong("a string", other.kind())),
         }
@@ -52,7 +55,7 @@ impl<'de> Deserializer<'de> for Node {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self {
+        match self.bare() {
             Self::Null => visitor.visit_unit(),
             Self::Bool(value) => visitor.visit_bool(value),
             Self::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
@@ -63,6 +66,7 @@ impl<'de> Deserializer<'de> for Node {
             Self::String(text) | Self::Text(text) => visitor.visit_string(text),
             Self::Array(nodes) => visit_array(nodes, visitor),
             Self::Object(members) => visitor.visit_map(Members { members: members.into_iter(), value: None }),
+            node @ Self::Sent { .. } => node.deserialize_any(visitor),
         }
     }
 
@@ -86,7 +90,7 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self {
+        match &self.bare() {
             Self::Bool(value) => visitor.visit_bool(*value),
             Self::Text(text) if text == "true" => visitor.visit_bool(true),
             Self::Text(text) if text == "false" => visitor.visit_bool(false),
@@ -120,12 +124,13 @@ impl<'de> Deserializer<'de> for Node {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self {
             Self::Null => visitor.visit_none(),
+            Self::Sent { node, .. } if *node == Self::Null => visitor.visit_none(),
             node => visitor.visit_some(node),
         }
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self {
+        match self.bare() {
             Self::Null => visitor.visit_unit(),
             other => Err(DecodeError::wrong("null", other.kind())),
         }
@@ -135,12 +140,19 @@ impl<'de> Deserializer<'de> for Node {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        match self {
+            Self::Sent { text, .. } if name == RAW_VALUE => visitor.visit_map(SentText(Some(text))),
+            node => visitor.visit_newtype_struct(node),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self {
+        match self.bare() {
             Self::Array(nodes) => visit_array(nodes, visitor),
             other => Err(DecodeError::wrong("an array", other.kind())),
         }
@@ -160,7 +172,7 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self {
+        match self.bare() {
             Self::Object(members) => visitor.visit_map(Members { members: members.into_iter(), value: None }),
             other => Err(DecodeError::wrong("an object", other.kind())),
         }
@@ -182,7 +194,7 @@ impl<'de> Deserializer<'de> for Node {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        match self {
+        match self.bare() {
             Self::String(name) | Self::Text(name) => visitor.visit_enum(Variant { name, content: None }),
             Self::Object(members) => match <[(String, Self); 1]>::try_from(members) {
                 Ok([(name, content)]) => visitor.visit_enum(Variant { name, content: Some(content) }),

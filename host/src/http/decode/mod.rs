@@ -2,16 +2,21 @@
 //!
 //! serde's own messages name Rust types, and its derived code accepts an array for a struct. So the text is parsed to a
 //! tree of [`node::Node`]s, and [`deserializer`] gives these to serde: it knows which kind of value each place wants,
-//! and where it is. [`problem`] is the error that it collects, and its wording.
+//! and where it is. [`sent_text`] is the text of a value that is kept as it was sent. [`problem`] is the error that it
+//! collects, and its wording.
 
 mod deserializer;
 mod node;
 mod problem;
+mod sent_text;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use url::form_urlencoded;
 
 use crate::error::{ApiError, ApiResult, Code};
@@ -28,11 +33,29 @@ const MAX_LOCATED_MEMBERS: usize = 32;
 ///
 /// `invalid_json`, with the place and what it must be.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
-    let parse = || serde_json::from_slice::<Node>(body);
+    let parse = || serde_json::from_slice::<Node>(body).map(|node| with_sent_texts(node, body));
     let node = parse().map_err(|error| {
         ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {}.", syntax(&error)))
     })?;
     decode(node, || parse().ok()).map_err(|error| ApiError::new(Code::InvalidJson, error.message(Subject::Body)))
+}
+
+/// Adds the texts of a body's members, for fields whose value is kept as it was sent.
+fn with_sent_texts(node: Node, body: &[u8]) -> Node {
+    let Node::Object(members) = node else { return node };
+    // With repeated keys, the members and their texts would not correspond.
+    let texts = serde_json::from_slice::<HashMap<String, &RawValue>>(body).unwrap_or_default();
+    if texts.len() != members.len() {
+        return Node::Object(members);
+    }
+    let with_text = |(name, node): (String, Node)| {
+        let node = match texts.get(&name) {
+            Some(text) => Node::Sent { text: text.get().to_owned(), node: Box::new(node) },
+            None => node,
+        };
+        (name, node)
+    };
+    Node::Object(members.into_iter().map(with_text).collect())
 }
 
 /// Decodes a query string.

@@ -13,11 +13,24 @@ pub(super) enum Node {
     Array(Vec<Self>),
     /// Keys may repeat.
     Object(Vec<(String, Self)>),
+    /// A member of a body, with its text as it was sent.
+    Sent {
+        text: String,
+        node: Box<Self>,
+    },
     /// A value of a query string, which may stand for a number or boolean.
     Text(String),
 }
 
 impl Node {
+    /// Returns the value without the text it was sent as.
+    pub(super) fn bare(self) -> Self {
+        match self {
+            Self::Sent { node, .. } => *node,
+            node => node,
+        }
+    }
+
     /// Returns the kind of the value, for messages.
     pub(super) fn kind(&self) -> String {
         match self {
@@ -27,6 +40,7 @@ impl Node {
             Self::String(_) => "a string".to_owned(),
             Self::Array(_) => "an array".to_owned(),
             Self::Object(_) => "an object".to_owned(),
+            Self::Sent { node, .. } => node.kind(),
             Self::Text(text) if text.is_empty() => "an empty text".to_owned(),
             Self::Text(text) => super::problem::quoted(text),
         }

@@ -34,6 +34,23 @@ enum Size {
     Other(i8),
 }
 
+#[derive(Debug, Deserialize)]
+struct Kept {
+    kept: Option<Box<serde_json::value::RawValue>>,
+    #[serde(default)]
+    other: u8,
+}
+
+#[test]
+fn raw_value_has_the_text_that_was_sent() {
+    for text in ["{\"a\": [1.10, 1e40],\"a\":2}", "\"\\u00e9\"", "-0.0", "true"] {
+        let kept: Kept = from_json(format!("{{\"other\":3,\"kept\": {text} }}").as_bytes()).unwrap();
+        assert_eq!((kept.kept.unwrap().get(), kept.other), (text, 3));
+    }
+    let kept: Kept = from_json(br#"{"kept":null}"#).unwrap();
+    assert!(kept.kept.is_none());
+}
+
 #[test]
 fn valid_values_are_decoded() {
     let order: Order = from_json(

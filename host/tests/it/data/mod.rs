@@ -3,6 +3,7 @@
 pub mod access;
 pub mod embeds;
 pub mod filters;
+pub mod lookups;
 pub mod other_schemas;
 pub mod paging;
 pub mod project_errors;

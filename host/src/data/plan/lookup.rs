@@ -1,0 +1,38 @@
+use uuid::Uuid;
+
+use crate::data::{request::Count, schema::SqlType};
+
+use super::model::{Cast, Output, Predicate, ReadPlan, SqlOperator, Test};
+
+/// Returns whether a read does nothing but look up a row by the values of a unique key, and Postgres accepts each
+/// value. Then it can share a statement with others, since none of them can fail because of its values.
+pub(super) fn is_lookup(plan: &ReadPlan<'_>) -> bool {
+    plan.single
+        && plan.count != Count::Estimated
+        && !plan.json_rows()
+        && plan.outputs.iter().all(|output| matches!(output, Output::Column { .. }))
+        && plan.filter.iter().all(compares_with_valid_value)
+}
+
+fn compares_with_valid_value(predicate: &Predicate<'_>) -> bool {
+    match predicate {
+        Predicate::Test {
+            negated: false,
+            test: Test::Compare { operator: SqlOperator::Equal, cast: Cast::To(sql_type), value },
+            ..
+        } => is_valid(sql_type, value),
+        _ => false,
+    }
+}
+
+/// Returns whether the type's input function certainly accepts a text. False for types that are not known here.
+fn is_valid(sql_type: &SqlType, text: &str) -> bool {
+    match sql_type.as_str() {
+        "pg_catalog.int2" => text.parse::<i16>().is_ok(),
+        "pg_catalog.int4" => text.parse::<i32>().is_ok(),
+        "pg_catalog.int8" => text.parse::<i64>().is_ok(),
+        "pg_catalog.uuid" => text.len() == 36 && Uuid::try_parse(text).is_ok(),
+        "pg_catalog.text" | "pg_catalog.\"varchar\"" | "pg_catalog.varchar" => !text.contains('\0'),
+        _ => false,
+    }
+}

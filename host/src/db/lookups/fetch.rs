@@ -1,0 +1,35 @@
+use super::SharedResults;
+use crate::db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement};
+
+impl ProjectPools {
+    /// As [`Self::fetch_into`] without claims, for a statement that reads at most one row by a unique key. If lookups
+    /// of the same shape wait at the same moment, they share a statement, which `shared` makes for their keys. The
+    /// last column of its rows is the position of the key, counted from 1.
+    ///
+    /// # Errors
+    /// Returns the error that the statement has when it is sent alone.
+    pub async fn fetch_lookup(
+        &self,
+        project: &str,
+        role: DbRole,
+        statement: &Statement,
+        shared: &(dyn Fn(&[LookupKey]) -> Statement + Sync),
+        rows: &mut dyn RowSink,
+    ) -> Result<(), DbError> {
+        let lookups = self.pools_of(project)[role as usize].lookups.clone();
+        let alone = || async {
+            let mut rows = Vec::new();
+            self.fetch_into(project, role, None, statement, &mut rows).await?;
+            Ok::<_, DbError>(rows.pop())
+        };
+        let together = |keys: Vec<LookupKey>| async move {
+            let mut results = SharedResults::new(keys.len());
+            self.fetch_into(project, role, None, &shared(&keys), &mut results).await?;
+            Ok(results.into_rows())
+        };
+        match lookups.run(&statement.text, statement.params.clone(), alone, together).await? {
+            Some(row) => rows.add(row),
+            None => Ok(()),
+        }
+    }
+}

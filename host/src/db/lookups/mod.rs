@@ -1,0 +1,315 @@
+//! Shares one statement between lookups that wait at the same moment.
+//!
+//! A *lookup* reads at most one row by a unique key. Sixteen lookups in one statement cost Postgres about as much as
+//! three single ones, so lookups of the same shape are sent together when there is a queue anyway:
+//!
+//! - While fewer than [`MAX_FLIGHTS`] statements of a shape are in flight, a lookup is sent at once, alone. It never
+//!   waits for company.
+//! - Later lookups wait. When a statement of the shape ends, the first that waits becomes the *leader*: it sends the
+//!   keys of all that wait, up to [`MAX_BATCH`], in one statement, and hands out the rows.
+//! - If a shared statement fails, or takes long, each lookup is sent again, alone. So an error or a timeout is always
+//!   that of the lookup itself. For a moment, lookups of the shape then share no statement.
+//!
+//! Deliberately absent: which lookups may share a statement (`data::plan` decides), and the text of the shared
+//! statement (`data::render`). The path of a lookup that is sent alone is the same as without this module.
+
+mod fetch;
+mod results;
+
+use results::SharedResults;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use lru::LruCache;
+use metrics::Counter;
+use parking_lot::Mutex;
+use tokio::{sync::oneshot, time::timeout};
+
+/// Statements of one shape in flight, from which on further lookups wait. Two keep both of Postgres's and the gateway's
+/// processors busy; more would only make the batches smaller.
+const MAX_FLIGHTS: usize = 2;
+
+/// Maximum number of lookups in one statement.
+const MAX_BATCH: usize = 64;
+
+/// How many shapes can pause at a time. If more fail, the one that has paused longest shares statements again.
+const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// How long lookups wait for one another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LookupTimeouts {
+    /// A lookup that has waited this long for a statement to join is sent alone: the statements in flight are stuck.
+    join: Duration,
+    /// A lookup whose shared statement takes longer than this is sent again, alone.
+    shared: Duration,
+    /// For how long lookups of a shape share no statement after one has failed.
+    pause: Duration,
+}
+
+impl Default for LookupTimeouts {
+    fn default() -> Self {
+        Self { join: Duration::from_millis(20), shared: Duration::from_millis(250), pause: Duration::from_secs(2) }
+    }
+}
+
+/// The lookups of one project and role, by shape. `K` is the key of a lookup, `R` its result.
+pub(super) struct Lookups<K, R> {
+    state: Mutex<State<K, R>>,
+    timeouts: LookupTimeouts,
+    counters: Counters,
+}
+
+struct State<K, R> {
+    /// The shapes that have statements in flight.
+    shapes: HashMap<Arc<str>, Shape<K, R>>,
+    /// The shapes whose lookups share no statement, and until when.
+    paused: LruCache<Arc<str>, Instant>,
+}
+
+/// How many lookups were answered alone and by shared statements, and how many statements were shared.
+struct Counters {
+    alone: Counter,
+    shared: Counter,
+    statements: Counter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self {
+            alone: metrics::counter!("atlashub_lookups_total", "statement" => "alone"),
+            shared: metrics::counter!("atlashub_lookups_total", "statement" => "shared"),
+            statements: metrics::counter!("atlashub_shared_lookup_statements_total"),
+        }
+    }
+}
+
+/// The state of lookups that differ only in their keys, so their statement has the same text.
+struct Shape<K, R> {
+    flights: usize,
+    /// When a statement was last sent or answered.
+    progress_at: Instant,
+    waiting: VecDeque<Waiting<K, R>>,
+    next_id: u64,
+}
+
+struct Waiting<K, R> {
+    id: u64,
+    key: K,
+    turn: oneshot::Sender<Turn<K, R>>,
+}
+
+/// The next step of a lookup that waited.
+enum Turn<K, R> {
+    /// Send a statement for itself and for the others.
+    Lead(Batch<K, R>),
+    /// Return the result that the shared statement had.
+    Done(R),
+}
+
+/// The lookups whose keys the leader sends with its own. The flight ends when it is dropped.
+struct Batch<K, R> {
+    followers: VecDeque<Waiting<K, R>>,
+    flight: Flight<K, R>,
+}
+
+/// A statement in flight. When dropped, it lets the next lookups go.
+struct Flight<K, R> {
+    lookups: Arc<Lookups<K, R>>,
+    shape: Arc<str>,
+    /// False if another `Flight` stands for the statement.
+    armed: bool,
+}
+
+enum Entry<K, R> {
+    /// Send a statement now, alone.
+    Go(Flight<K, R>),
+    /// Send a statement now, alone, without counting it: the others are stuck.
+    GoUncounted,
+    Wait {
+        id: u64,
+        turn: oneshot::Receiver<Turn<K, R>>,
+    },
+}
+
+impl<K: Clone, R> Lookups<K, R> {
+    pub(super) fn new(timeouts: LookupTimeouts) -> Arc<Self> {
+        let state = State { shapes: HashMap::new(), paused: LruCache::new(MAX_PAUSED) };
+        Arc::new(Self { state: Mutex::new(state), timeouts, counters: Counters::new() })
+    }
+
+    /// Runs a lookup, alone or together with others of the same shape.
+    ///
+    /// `alone` sends the statement of this lookup. `together` sends one statement for several keys, and returns their
+    /// results in the order of the keys.
+    ///
+    /// # Errors
+    /// Returns the error of `alone`. An error of `together` is only logged, since the lookups are then sent alone.
+    pub(super) async fn run<E, A, T>(
+        self: &Arc<Self>,
+        shape: &Arc<str>,
+        key: K,
+        alone: impl Fn() -> A,
+        together: impl FnOnce(Vec<K>) -> T,
+    ) -> Result<R, E>
+    where
+        A: Future<Output = Result<R, E>>,
+        T: Future<Output = Result<Vec<R>, E>>,
+    {
+        let _flight = match self.enter(shape, &key) {
+            Entry::Go(flight) => Some(flight),
+            Entry::GoUncounted => None,
+            Entry::Wait { id, turn } => match self.wait(shape, id, turn).await {
+                Some(Turn::Done(result)) => return Ok(result),
+                Some(Turn::Lead(Batch { followers, flight })) if followers.is_empty() => Some(flight),
+                Some(Turn::Lead(batch)) => match self.lead(batch, key, together).await {
+                    Some(result) => return Ok(result),
+                    None => {
+                        self.pause(shape);
+                        None
+                    }
+                },
+                None => None,
+            },
+        };
+        self.counters.alone.increment(1);
+        alone().await
+    }
+
+    fn enter(self: &Arc<Self>, shape_text: &Arc<str>, key: &K) -> Entry<K, R> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if !state.paused.is_empty() {
+            match state.paused.peek(shape_text) {
+                Some(until) if *until > now => return Entry::GoUncounted,
+                Some(_) => _ = state.paused.pop(shape_text),
+                None => {}
+            }
+        }
+        let Some(shape) = state.shapes.get_mut(shape_text) else {
+            let shape = Shape { flights: 1, progress_at: now, waiting: VecDeque::new(), next_id: 0 };
+            state.shapes.insert(shape_text.clone(), shape);
+            return Entry::Go(self.flight(shape_text));
+        };
+        if shape.flights < MAX_FLIGHTS {
+            shape.flights += 1;
+            shape.progress_at = now;
+            return Entry::Go(self.flight(shape_text));
+        }
+        if now.saturating_duration_since(shape.progress_at) > self.timeouts.join {
+            return Entry::GoUncounted;
+        }
+        let (sender, turn) = oneshot::channel();
+        let id = shape.next_id;
+        shape.next_id += 1;
+        shape.waiting.push_back(Waiting { id, key: key.clone(), turn: sender });
+        Entry::Wait { id, turn }
+    }
+
+    /// Waits for the turn of a lookup. Returns `None` if it must be sent alone.
+    async fn wait(&self, shape: &str, id: u64, mut turn: oneshot::Receiver<Turn<K, R>>) -> Option<Turn<K, R>> {
+        if let Ok(turn) = timeout(self.timeouts.join, &mut turn).await {
+            return turn.ok();
+        }
+        if self.leave(shape, id) {
+            return None;
+        }
+        timeout(self.timeouts.shared, turn).await.ok()?.ok()
+    }
+
+    /// Removes a waiting lookup. Returns false if a leader has already taken it.
+    fn leave(&self, shape: &str, id: u64) -> bool {
+        let mut state = self.state.lock();
+        let Some(shape) = state.shapes.get_mut(shape) else { return false };
+        let Some(position) = shape.waiting.iter().position(|waiting| waiting.id == id) else { return false };
+        shape.waiting.remove(position);
+        true
+    }
+    /// Lets lookups of a shape share no statement for a while.
+    fn pause(&self, shape: &Arc<str>) {
+        let until = Instant::now() + self.timeouts.pause;
+        self.state.lock().paused.put(shape.clone(), until);
+    }
+
+    /// Sends the shared statement and hands out its results. Returns the leader's, or `None` if the statement failed.
+    async fn lead<E, T>(&self, batch: Batch<K, R>, key: K, together: impl FnOnce(Vec<K>) -> T) -> Option<R>
+    where
+        T: Future<Output = Result<Vec<R>, E>>,
+    {
+        let Batch { followers, flight } = batch;
+        let (mut keys, mut turns) = (vec![key], Vec::with_capacity(followers.len()));
+        for follower in followers {
+            keys.push(follower.key);
+            turns.push(follower.turn);
+        }
+        let count = keys.len();
+        let results = together(keys).await;
+        drop(flight);
+        // Without results, dropping `turns` sends the followers alone.
+        let mut results = results.ok().filter(|results| results.len() == count)?.into_iter();
+        self.counters.statements.increment(1);
+        self.counters.shared.increment(count as u64);
+        let own = results.next();
+        for (turn, result) in turns.into_iter().zip(results) {
+            // An error means that the caller is gone.
+            let _ = turn.send(Turn::Done(result));
+        }
+        own
+    }
+}
+
+impl<K, R> Lookups<K, R> {
+    fn flight(self: &Arc<Self>, shape: &Arc<str>) -> Flight<K, R> {
+        Flight { lookups: self.clone(), shape: shape.clone(), armed: true }
+    }
+
+    /// Takes the lookups that the next statement is for. If there are none, the flight ends.
+    fn next_group(&self, shape_text: &str) -> VecDeque<Waiting<K, R>> {
+        let mut state = self.state.lock();
+        let Some(shape) = state.shapes.get_mut(shape_text) else { return VecDeque::new() };
+        // A lookup whose caller is gone needs no statement.
+        shape.waiting.retain(|waiting| !waiting.turn.is_closed());
+        let taken = shape.waiting.len().min(MAX_BATCH);
+        let group: VecDeque<_> = shape.waiting.drain(..taken).collect();
+        shape.progress_at = Instant::now();
+        if group.is_empty() {
+            shape.flights -= 1;
+            if shape.flights == 0 {
+                state.shapes.remove(shape_text);
+            }
+        }
+        group
+    }
+}
+
+impl<K, R> Drop for Flight<K, R> {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        loop {
+            let mut group = self.lookups.next_group(&self.shape);
+            if group.is_empty() {
+                return;
+            }
+            // The caller of a leader may go at any moment. Then the next one leads.
+            while let Some(leader) = group.pop_front() {
+                let batch = Batch { followers: group, flight: self.lookups.flight(&self.shape) };
+                match leader.turn.send(Turn::Lead(batch)) {
+                    Err(Turn::Lead(Batch { followers, mut flight })) => {
+                        flight.armed = false;
+                        group = followers;
+                    }
+                    _ => return,
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
