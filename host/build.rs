@@ -1,7 +1,7 @@
-//! Embeds the first-party plugins, and rebuilds the host when plugins or migrations change.
+//! Embeds the first-party plugins and the dashboard, and rebuilds the host when they or migrations change.
 //!
-//! `cargo xtask dev`, `build` and `test` build and sign the plugins before the host. A plain `cargo build` embeds the
-//! plugins that it finds, or none. Deliberately absent: building plugins.
+//! `cargo xtask dev`, `build` and `test` build both before the host. A plain `cargo build` embeds what it finds, or
+//! nothing. Deliberately absent: building plugins and dashboard.
 
 use std::{
     env, fmt,
@@ -13,11 +13,22 @@ use std::{
 /// Variable with the folder of the plugins, if they are not in the target folder.
 const FOLDER_VARIABLE: &str = "ATLASHUB_PLUGINS_FOLDER";
 
+/// Formats of the dashboard's files by extension.
+const CONTENT_TYPES: &[(&str, &str)] = &[
+    ("css", "text/css; charset=utf-8"),
+    ("html", "text/html; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("ttf", "font/ttf"),
+    ("wasm", "application/wasm"),
+    ("woff2", "font/woff2"),
+];
+
 fn main() -> Result<(), BuildError> {
     // The compiler only watches migrations that existed at the last build.
     println!("cargo:rerun-if-changed=../migrations");
     println!("cargo:rerun-if-changed=sqlx.toml");
-    embed_plugins()
+    embed_plugins()?;
+    embed_dashboard()
 }
 
 fn embed_plugins() -> Result<(), BuildError> {
@@ -47,6 +58,68 @@ fn embed_plugins() -> Result<(), BuildError> {
         copy(&key, &out.join("first-party.pub"))?;
     }
     Ok(())
+}
+
+/// Lists the files that the dashboard's bundler wrote, each with its compressed forms.
+fn embed_dashboard() -> Result<(), BuildError> {
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let folder = target_folder(&out, &variable("TARGET")?).join("dashboard").join("files");
+    let assets = folder.join("assets");
+    fs::create_dir_all(&assets).map_err(|error| BuildError::io(&assets, &error))?;
+    println!("cargo:rerun-if-changed={}", folder.display());
+
+    let copies = out.join("dashboard");
+    let _ = fs::remove_dir_all(&copies);
+    fs::create_dir_all(&copies).map_err(|error| BuildError::io(&copies, &error))?;
+    let mut list = String::from("/// The dashboard's files. Empty if the dashboard was not built.\n");
+    list.push_str("pub(super) static FILES: &[DashboardFile] = &[\n");
+    for (source, url) in dashboard_files(&folder, &assets)? {
+        let Some(content_type) = content_type(&source) else { continue };
+        list.push_str("    DashboardFile {\n");
+        list.push_str(&format!("        path: {url:?},\n        content_type: {content_type:?},\n"));
+        for (field, suffix) in [("plain", ""), ("brotli", ".br"), ("gzip", ".gz")] {
+            let mut name = source.file_name().unwrap_or_default().to_os_string();
+            name.push(suffix);
+            let file = source.with_file_name(&name);
+            let content =
+                format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/dashboard/{}\"))", name.to_string_lossy());
+            let value = match (suffix, file.is_file()) {
+                ("", _) => content,
+                (_, true) => format!("Some({content})"),
+                (_, false) => "None".to_owned(),
+            };
+            if file.is_file() {
+                copy(&file, &copies.join(&name))?;
+            }
+            list.push_str(&format!("        {field}: {value},\n"));
+        }
+        list.push_str("    },\n");
+    }
+    list.push_str("];\n");
+    let generated = out.join("dashboard_files.rs");
+    fs::write(&generated, list).map_err(|error| BuildError::io(&generated, &error))
+}
+
+/// Returns the dashboard's files with their URL paths, sorted.
+fn dashboard_files(folder: &Path, assets: &Path) -> Result<Vec<(PathBuf, String)>, BuildError> {
+    let page = folder.join("index.html");
+    if !page.is_file() {
+        return Ok(Vec::new());
+    }
+    let mut files = vec![(page, "/index.html".to_owned())];
+    for entry in fs::read_dir(assets).map_err(|error| BuildError::io(assets, &error))? {
+        let path = entry.map_err(|error| BuildError::io(assets, &error))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        files.push((path, format!("/assets/{name}")));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Returns the content type of a file. `None` for compressed forms.
+fn content_type(file: &Path) -> Option<&'static str> {
+    let extension = file.extension()?.to_str()?;
+    CONTENT_TYPES.iter().find(|(known, _)| *known == extension).map(|(_, content_type)| *content_type)
 }
 
 /// Returns the names of the components that have a signature.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::text_enum::text_enum;
+use crate::{projects::GoodBackup, text_enum::text_enum};
 
 /// The state of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ text_enum!(BackupState {
 });
 
 /// A backup of one database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Backup {
@@ -60,8 +60,100 @@ pub struct Backup {
     pub error_text: Option<String>,
 }
 
+/// A backup with the content of its manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupDetail {
+    /// The backup.
+    #[serde(flatten)]
+    pub backup: Backup,
+    /// The manifest. Null if it cannot be read; `manifestProblem` says why.
+    pub manifest: Option<BackupManifestInfo>,
+    /// Why the manifest cannot be read. Null if it can.
+    pub manifest_problem: Option<String>,
+}
+
+/// The content of a backup's manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupManifestInfo {
+    /// Version of Postgres, for example `15.14`.
+    pub server_version: String,
+    /// Version of `pg_dump`. Null if unknown.
+    pub dump_version: Option<String>,
+    /// Version of AtlasHub. Null if unknown.
+    pub atlashub_version: Option<String>,
+    /// Id of the master key that decrypts the sealed values in a dump of the platform. Null if unknown.
+    pub master_key_id: Option<String>,
+    /// Number of rows of all tables.
+    pub row_count: u64,
+    /// Number of rows of every table.
+    pub tables: Vec<BackupTable>,
+}
+
+/// A table in a backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupTable {
+    /// Schema of the table.
+    pub schema: String,
+    /// Name of the table.
+    pub table: String,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+/// How well a database is protected by backups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Protection {
+    /// The database: `platform` or `project:<id>`.
+    pub target: String,
+    /// Id of the project. Null for the platform.
+    pub project_id: Option<String>,
+    /// Name of the project. Null for the platform.
+    pub title: Option<String>,
+    /// The newest backup whose dump exists, and whose last verification did not fail. Null if there is none.
+    pub last_good: Option<GoodBackup>,
+    /// When a backup of this database was last verified successfully. Null if none was.
+    pub last_verified_at: Option<DateTime<Utc>>,
+    /// The enabled job that backs up this database next. Null if there is none.
+    pub job: Option<ProtectionJob>,
+    /// Number of backups whose dump exists.
+    pub kept_count: i64,
+    /// Size of these backups, in bytes.
+    pub kept_bytes: i64,
+    /// When the oldest of these backups was made. Null if there is none.
+    pub oldest_at: Option<DateTime<Utc>>,
+    /// Whether the database needs attention; `problem` says why.
+    pub overdue: bool,
+    /// What is wrong. Null if nothing is.
+    pub problem: Option<String>,
+    /// Since when it is wrong. Null if nothing is, or if the time is unknown.
+    pub problem_since: Option<DateTime<Utc>>,
+}
+
+/// A job that backs up a database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProtectionJob {
+    /// Id of the job.
+    pub id: String,
+    /// Name of the job.
+    pub name: String,
+    /// Its next fire time. Null if it has none.
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// Longest time between its next fire times, in seconds. Null if unknown.
+    pub interval_seconds: Option<i64>,
+}
+
 /// A request to back up databases now.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateBackup {
@@ -70,7 +162,7 @@ pub struct CreateBackup {
 }
 
 /// A signed URL of a dump.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupDownload {

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{runs::Run, text_enum::text_enum};
+use crate::{
+    runs::{RecentRun, Run},
+    text_enum::text_enum,
+};
 
 /// The kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +65,7 @@ text_enum!(CatchUp {
 });
 
 /// A job: what to run, and when.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
@@ -110,6 +113,13 @@ pub struct Job {
     pub next_runs: Vec<DateTime<Utc>>,
     /// The newest run. Null if the job has never run.
     pub last_run: Option<Run>,
+    /// The newest runs, newest first. Absent unless the request has `recentRuns`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent_runs: Option<Vec<RecentRun>>,
+    /// Number of runs in the history.
+    pub run_count: i64,
+    /// The failures since the last success. Null if the job's last run did not fail. Retries of a run are not counted.
+    pub failing: Option<JobFailures>,
     /// Why the job cannot run as it is stored. Null if it can.
     pub problem: Option<String>,
     /// When the job was created.
@@ -117,6 +127,40 @@ pub struct Job {
     /// When the job was last changed.
     pub updated_at: DateTime<Utc>,
 }
+
+/// The failures of a job since its last success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobFailures {
+    /// Number of failed runs.
+    pub count: i64,
+    /// When the first of them was queued.
+    pub since: DateTime<Utc>,
+    /// Id of the newest of them.
+    pub run_id: String,
+    /// Why the newest of them failed. Null if unknown.
+    pub error_text: Option<String>,
+}
+
+/// A state of jobs that a list can be filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum JobState {
+    /// The last run failed.
+    Failing,
+    /// The job cannot run as it is stored.
+    Problem,
+    /// The schedule is not active.
+    Disabled,
+}
+
+text_enum!(JobState {
+    Failing => "failing",
+    Problem => "problem",
+    Disabled => "disabled",
+});
 
 /// A job to create. `type`, `name` and `scheduleCron` are required. A job of type `http` also needs `httpUrl`, a job of
 /// type `platform` needs `plugin`.
@@ -239,7 +283,7 @@ pub struct UpdateJob {
 }
 
 /// A schedule to preview.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CronPreviewRequest {
@@ -257,7 +301,7 @@ pub struct CronPreviewRequest {
 }
 
 /// The fire times of a schedule.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CronPreview {

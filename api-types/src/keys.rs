@@ -22,7 +22,7 @@ text_enum!(KeyType {
 });
 
 /// An API key without its secret part.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKey {
@@ -43,10 +43,17 @@ pub struct ApiKey {
     pub last_used_at: Option<DateTime<Utc>>,
     /// When the key was revoked. Null if it is not revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// Id of the key that this one replaced when it was rotated. Null if there is none.
+    pub replaces: Option<String>,
+    /// Id of the key that replaced this one. Null if there is none.
+    pub replaced_by: Option<String>,
+    /// Number of requests with this key in the last 24 hours, counted by the hour and up to a minute late.
+    #[serde(rename = "requests24h")]
+    pub requests_24h: i64,
 }
 
 /// An API key to create.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateApiKey {
@@ -61,7 +68,7 @@ pub struct CreateApiKey {
 }
 
 /// A new API key. This is the only response that contains `key`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedApiKey {
@@ -72,11 +79,25 @@ pub struct CreatedApiKey {
 }
 
 /// A request to replace an API key with a new one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotateApiKey {
     /// Seconds until the old key stops working, 0 to 2592000 (30 days; default 0).
     #[serde(default)]
     pub overlap_seconds: u32,
+}
+
+/// Changes to an API key. Fields that are absent stay as they are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpdateApiKey {
+    /// Name of the key, 1 to 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When the key stops working. Null for a key that does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::nullable::deserialize")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<DateTime<Utc>>))]
+    pub expires_at: Option<Option<DateTime<Utc>>>,
 }

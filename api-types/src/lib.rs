@@ -10,34 +10,49 @@
 //! values in queries. Both are for the host; clients leave them out.
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod audit;
 pub mod backups;
+pub mod changes;
 pub mod error;
 pub mod jobs;
 pub mod keys;
 pub mod notifications;
+mod nullable;
+pub mod overview;
 pub mod page;
 pub mod plugins;
 pub mod projects;
 pub mod runs;
+pub mod saved_queries;
+pub mod schema;
 pub mod sql;
+pub mod sql_parse;
 pub mod storage;
 pub mod system;
+pub mod table_detail;
 pub mod tables;
 mod text_enum;
 
+pub use access::*;
 pub use audit::*;
 pub use backups::*;
+pub use changes::*;
 pub use error::*;
 pub use jobs::*;
 pub use keys::*;
 pub use notifications::*;
+pub use overview::*;
 pub use page::*;
 pub use plugins::*;
 pub use projects::*;
 pub use runs::*;
+pub use saved_queries::*;
+pub use schema::*;
 pub use sql::*;
+pub use sql_parse::*;
 pub use storage::*;
 pub use system::*;
+pub use table_detail::*;
 pub use tables::*;
 pub use text_enum::UnknownVariant;

@@ -56,7 +56,7 @@ text_enum!(NotificationEvent {
 });
 
 /// A destination for notifications. Its secrets (webhook URLs, passwords) are write-only.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationChannel {
@@ -103,7 +103,7 @@ text_enum!(SmtpTls {
 });
 
 /// Settings of a channel. Settings of other kinds of channels are absent.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChannelSettings {
@@ -137,7 +137,7 @@ pub struct ChannelSettings {
 }
 
 /// A channel to create.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateNotificationChannel {
@@ -156,7 +156,7 @@ pub struct CreateNotificationChannel {
 }
 
 /// Changes to a channel. Fields that are absent stay as they are.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateNotificationChannel {
@@ -175,7 +175,7 @@ pub struct UpdateNotificationChannel {
 }
 
 /// The result of a test notification.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NotificationTest {

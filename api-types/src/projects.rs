@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::text_enum::text_enum;
 
 /// A project: one database, one bucket, and API keys.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Project {
@@ -30,6 +30,10 @@ pub struct Project {
     pub delete_after_run: Option<String>,
     /// Why a deletion with a final backup did not happen. Null if there is no problem.
     pub delete_problem: Option<String>,
+    /// Whether the project is protected from deletion.
+    pub protected: bool,
+    /// The owner's note. Empty if there is none.
+    pub note: String,
 }
 
 /// The state of a project.
@@ -52,7 +56,7 @@ text_enum!(ProjectState {
 });
 
 /// A project to create.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateProject {
@@ -61,7 +65,7 @@ pub struct CreateProject {
 }
 
 /// A new project with its first API keys. This is the only response that contains them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedProject {
@@ -74,7 +78,7 @@ pub struct CreatedProject {
 }
 
 /// Changes to a project. Fields that are absent stay as they are.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateProject {
@@ -84,19 +88,52 @@ pub struct UpdateProject {
     /// Origins from which browsers may call `/v1`: each `scheme://host[:port]`, or the single entry `*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors_origins: Option<Vec<String>>,
+    /// Whether the project is protected from deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// The owner's note, at most 2000 characters. An empty text removes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether to remove `deleteProblem`, because the project is to be kept (default false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dismiss_delete_problem: bool,
 }
 
-/// A project with statistics.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A project with its totals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectDetail {
     /// The project.
     #[serde(flatten)]
     pub project: Project,
-    /// Size of the database, in bytes. Null if the database cannot be reached.
+    /// The totals of the project.
+    #[serde(flatten)]
+    pub totals: ProjectTotals,
+}
+
+/// A project in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedProject {
+    /// The project.
+    #[serde(flatten)]
+    pub project: Project,
+    /// The totals of the project. Absent unless the request has `include=totals`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<ProjectTotals>,
+}
+
+/// Totals of a project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectTotals {
+    /// Size of the database, in bytes. Null if it is unknown: the database is being created or deleted, or cannot be
+    /// reached.
     pub database_bytes: Option<i64>,
-    /// Number of tables in the schema `public`. Null if the database cannot be reached.
+    /// Number of tables in the schema `public`. Null if it is unknown.
     pub table_count: Option<i64>,
     /// Number of objects in storage.
     pub object_count: i64,
@@ -104,10 +141,47 @@ pub struct ProjectDetail {
     pub object_bytes: i64,
     /// Number of API keys that work now.
     pub active_key_count: i64,
+    /// When the next of the keys that work now expires. Null if none expires.
+    pub next_key_expiry: Option<DateTime<Utc>>,
+    /// When a key was last used. Null if none has been used.
+    pub keys_last_used_at: Option<DateTime<Utc>>,
+    /// Number of jobs.
+    pub job_count: i64,
+    /// Number of backups.
+    pub backup_count: i64,
+    /// The newest backup whose dump exists, and whose last verification did not fail. Null if there is none.
+    pub last_good_backup: Option<GoodBackup>,
+    /// The runs of the last 24 hours.
+    #[serde(rename = "runs24h")]
+    pub runs_24h: RunCount,
+}
+
+/// The newest good backup of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GoodBackup {
+    /// Id of the backup.
+    pub id: String,
+    /// When the dump started.
+    pub at: DateTime<Utc>,
+    /// When the backup was last verified successfully. Null if it never was.
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// Numbers of runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunCount {
+    /// Number of runs.
+    pub total: i64,
+    /// Number of runs that failed or timed out.
+    pub failed: i64,
 }
 
 /// A confirmed request to delete a project.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeleteProject {

@@ -59,7 +59,7 @@ text_enum!(RunTrigger {
 });
 
 /// The progress of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunProgress {
@@ -72,7 +72,7 @@ pub struct RunProgress {
 }
 
 /// One attempt to run a job.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Run {
@@ -80,8 +80,12 @@ pub struct Run {
     pub id: String,
     /// The job. Null for runs that belong to no job, such as a backup that was started manually.
     pub job_id: Option<String>,
+    /// Name of the job. Null for runs that belong to no job.
+    pub job_name: Option<String>,
     /// The project that the job belongs to. Null for runs of the platform.
     pub project_id: Option<String>,
+    /// Name of the project. Null for runs of the platform, and if the project no longer exists.
+    pub project_name: Option<String>,
     /// Name of the plugin.
     pub plugin: String,
     /// Name of the plugin's job.
@@ -92,6 +96,8 @@ pub struct Run {
     pub trigger: RunTrigger,
     /// Number of the attempt, starting at 1.
     pub attempt: i32,
+    /// Id of the previous attempt, which may be removed already. Null for first attempts.
+    pub retry_of: Option<String>,
     /// The scheduled time. Null if the run was started manually.
     pub scheduled_for: Option<DateTime<Utc>>,
     /// When the run was queued.
@@ -115,8 +121,90 @@ pub struct Run {
     pub log_object_key: Option<String>,
 }
 
+/// A run in the strip of a job's recent runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecentRun {
+    /// Id of the run.
+    pub id: String,
+    /// Status of the run.
+    pub status: RunStatus,
+    /// When the run was queued.
+    pub created_at: DateTime<Utc>,
+    /// When the run started. Null if it has not started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Duration, in milliseconds. Null if the run has not finished.
+    pub duration_ms: Option<i64>,
+}
+
+/// The length of a period of [`RunSummary`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum SummaryPeriod {
+    /// An hour.
+    Hour,
+    /// A day, in UTC.
+    Day,
+}
+
+text_enum!(SummaryPeriod {
+    Hour => "hour",
+    Day => "day",
+});
+
+/// Numbers of runs over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunSummary {
+    /// Only runs that were queued at or after this time are counted.
+    pub from: DateTime<Utc>,
+    /// Only runs that were queued before this time are counted.
+    pub to: DateTime<Utc>,
+    /// Length of the periods.
+    pub by: SummaryPeriod,
+    /// The numbers of all these runs.
+    #[serde(flatten)]
+    pub counts: RunCounts,
+    /// The numbers of each period in order, including periods without runs.
+    pub items: Vec<RunPeriod>,
+}
+
+/// Numbers of runs in a period.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunPeriod {
+    /// Start of the period.
+    pub at: DateTime<Utc>,
+    /// Numbers of the runs that were queued in the period.
+    #[serde(flatten)]
+    pub counts: RunCounts,
+}
+
+/// Numbers of runs by status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunCounts {
+    /// All runs.
+    pub total: i64,
+    /// Runs that failed or timed out.
+    pub failed: i64,
+    /// Runs that succeeded.
+    pub succeeded: i64,
+    /// Runs that were cancelled.
+    pub cancelled: i64,
+    /// Runs that were skipped.
+    pub skipped: i64,
+    /// Runs that have not ended.
+    pub active: i64,
+}
+
 /// A run that was started.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunStarted {
@@ -147,7 +235,7 @@ text_enum!(LogLevel {
 });
 
 /// One line of a run's log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {

@@ -2,26 +2,168 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A statement to run in a project's database, as its owner.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// SQL to run in a project's database, as its owner: one statement, or with `script` several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunSql {
-    /// The statement.
+    /// The statement or script.
     pub sql: String,
     /// Whether to run it in a read-only transaction (default false).
     #[serde(default)]
     pub read_only: bool,
-    /// Maximum number of rows to return, 1 to 5000 (default 1000).
+    /// Maximum number of rows to return, 1 to 5000 (default 1000). In a script, of each statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u32>,
-    /// Whether to return the plan (`EXPLAIN (FORMAT JSON)`) instead of running the statement (default false).
+    /// Whether to return the plan instead of the statement's result (default `false`). `true` stands for `plan`.
     #[serde(default)]
-    pub explain: bool,
+    #[cfg_attr(feature = "openapi", schema(value_type = ExplainValue))]
+    pub explain: Explain,
+    /// Time limit in milliseconds, 1 to 60000 (default 5000). In a script, of all statements together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Whether `sql` may have several statements (default false). They run one after the other until one fails. The
+    /// response is a `ScriptResult`.
+    #[serde(default)]
+    pub script: bool,
+    /// Whether a script runs in one transaction, so that it changes everything or nothing (default true). Otherwise
+    /// each statement is committed before the next one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<bool>,
+    /// A name for this run, chosen by the client, with which it can be cancelled: 1 to 64 letters, digits, `-` and `_`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_id: Option<String>,
+}
+
+/// Whether to return the plan of a statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ExplainValue", into = "ExplainValue")]
+pub enum Explain {
+    /// Run the statement and return its result.
+    #[default]
+    No,
+    /// `EXPLAIN (FORMAT JSON, SETTINGS)`: the plan. Nothing runs.
+    Plan,
+    /// `EXPLAIN (ANALYZE, BUFFERS, SETTINGS, FORMAT JSON)`: the plan with what was measured. The statement runs in a
+    /// transaction that is rolled back.
+    Analyze,
+}
+
+/// The value of `explain`: a boolean, or the kind of plan.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`explain` must be true, false, \"plan\" or \"analyze\"")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ExplainValue {
+    /// `true` stands for `plan`.
+    Flag(bool),
+    /// The kind of plan.
+    Kind(ExplainKind),
+}
+
+/// Kind of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ExplainKind {
+    /// The plan. Nothing runs.
+    Plan,
+    /// The plan with what was measured.
+    Analyze,
+}
+
+impl From<ExplainValue> for Explain {
+    fn from(value: ExplainValue) -> Self {
+        match value {
+            ExplainValue::Flag(false) => Self::No,
+            ExplainValue::Flag(true) | ExplainValue::Kind(ExplainKind::Plan) => Self::Plan,
+            ExplainValue::Kind(ExplainKind::Analyze) => Self::Analyze,
+        }
+    }
+}
+
+impl From<Explain> for ExplainValue {
+    fn from(explain: Explain) -> Self {
+        match explain {
+            Explain::No => Self::Flag(false),
+            Explain::Plan => Self::Kind(ExplainKind::Plan),
+            Explain::Analyze => Self::Kind(ExplainKind::Analyze),
+        }
+    }
+}
+
+/// The response of `POST sql`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum SqlOutcome {
+    /// With `script`.
+    Script(ScriptResult),
+    /// Without `script`.
+    Statement(SqlResult),
+}
+
+/// The result of a script. It stops at the first statement that fails.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScriptResult {
+    /// Results of the statements that were carried out, in their order.
+    pub results: Vec<StatementResult>,
+    /// Number of statements in the text.
+    pub statement_count: u32,
+    /// The failure. Null if every statement was carried out and committed.
+    pub failure: Option<ScriptFailure>,
+    /// Whether anything was committed. After a failure in one transaction, nothing was.
+    pub committed: bool,
+    /// Number of statements, from the first one, whose changes were committed.
+    pub committed_statements: u32,
+    /// Duration of the script, in milliseconds.
+    pub duration_ms: f64,
+}
+
+/// The result of a statement of a script.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StatementResult {
+    /// The result.
+    #[serde(flatten)]
+    pub result: SqlResult,
+    /// Position of the statement's first character in the script, from 0, in characters.
+    pub start: u32,
+    /// Position after the statement's last character.
+    pub end: u32,
+}
+
+/// Why a script stopped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScriptFailure {
+    /// Index of the statement that failed, from 0. Null if the commit failed.
+    pub statement: Option<u32>,
+    /// Error code, as in `ErrorBody`: `sql_error`, `timeout`, `cancelled`, ….
+    pub code: String,
+    /// The message.
+    pub message: String,
+    /// What to do. Null if nothing is known.
+    pub hint: Option<String>,
+    /// Details, as in `ErrorBody`. Positions and lines count from the start of the script.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub details: Option<serde_json::Value>,
+}
+
+/// Whether a run was cancelled.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SqlCancelled {
+    /// True: a run with this id was found, and told to stop.
+    pub cancelled: bool,
 }
 
 /// The result of a statement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlResult {
@@ -41,10 +183,13 @@ pub struct SqlResult {
     pub notices: Vec<SqlNotice>,
     /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`.
     pub command: String,
+    /// Whether its changes were undone, because `explain` was `analyze`.
+    #[serde(default)]
+    pub rolled_back: bool,
 }
 
 /// A column of a result.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlColumn {
@@ -56,7 +201,7 @@ pub struct SqlColumn {
 }
 
 /// A notice from Postgres.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlNotice {
@@ -64,4 +209,22 @@ pub struct SqlNotice {
     pub severity: String,
     /// The text.
     pub message: String,
+}
+
+/// A script to run in the background.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StartSqlRun {
+    /// The script: one or several statements.
+    pub sql: String,
+    /// Whether it runs in a read-only transaction (default false).
+    #[serde(default)]
+    pub read_only: bool,
+    /// Whether several statements run in one transaction, so that they change everything or nothing (default true).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<bool>,
+    /// Time limit in milliseconds, 1 to 86400000 (default 3600000).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::text_enum::text_enum;
 
 /// The response of `/healthz` and `/readyz`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
@@ -18,7 +18,7 @@ pub struct Health {
 }
 
 /// The result of a health check.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HealthCheck {
@@ -29,7 +29,7 @@ pub struct HealthCheck {
 }
 
 /// Information about the running server.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SystemInfo {
@@ -53,10 +53,120 @@ pub struct SystemInfo {
     pub public_url: String,
     /// URL of the object store as clients reach it.
     pub storage_public_endpoint: String,
+    /// Whether Postgres can be reached.
+    pub postgres: Reachability,
+    /// Whether the object store can be reached.
+    pub store: Reachability,
+    /// Size of the platform database, in bytes. Null if it cannot be read.
+    pub platform_database_bytes: Option<i64>,
+    /// The file systems that this process uses.
+    pub disks: Vec<DiskSpace>,
+    /// The processes of this installation that were alive in the last day, newest first.
+    pub nodes: Vec<Node>,
+    /// Folder with plugins.
+    pub plugin_dir: String,
+    /// Every configuration variable, without the values of secrets.
+    pub configuration: Vec<ConfigurationVariable>,
 }
 
+/// Whether a service can be reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reachability {
+    /// Whether it can be reached.
+    pub reachable: bool,
+    /// Time that a request took, in milliseconds. Null if it failed.
+    pub latency_ms: Option<f64>,
+    /// Why it cannot be reached. Null if it can.
+    pub problem: Option<String>,
+}
+
+/// Space of a file system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DiskSpace {
+    /// What is stored there: `data` for the folder of the embedded services, `plugins` for the folder with plugins.
+    pub purpose: String,
+    /// The folder.
+    pub path: String,
+    /// Space that is free for this process, in bytes.
+    pub free_bytes: i64,
+    /// Size of the file system, in bytes.
+    pub total_bytes: i64,
+    /// Free space, in percent.
+    pub free_percent: f64,
+    /// Whether the free space is below `ATLASHUB_DISK_LOW_PERCENT`.
+    pub low: bool,
+}
+
+/// A process of this installation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Node {
+    /// Id of the process. A restarted process has another one.
+    pub id: String,
+    /// `all`, `gateway` or `scheduler`.
+    pub role: String,
+    /// Version of AtlasHub.
+    pub version: String,
+    /// When the process started.
+    pub started_at: DateTime<Utc>,
+    /// When the process last reported.
+    pub last_seen_at: DateTime<Utc>,
+    /// Whether the process reported within the last 30 seconds.
+    pub alive: bool,
+    /// Whether this is the process that responds.
+    pub current: bool,
+}
+
+/// A configuration variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConfigurationVariable {
+    /// Name of the variable.
+    pub name: String,
+    /// The value in force. Null for secrets, and if the variable is not set and has no default.
+    pub value: Option<String>,
+    /// The default: a value, or a formula in `<…>`. Null if there is none.
+    pub default: Option<String>,
+    /// Whether the value is a secret.
+    pub secret: bool,
+    /// Whether the variable is set.
+    pub set: bool,
+    /// Where the value comes from.
+    pub source: ConfigurationSource,
+    /// What the variable means.
+    pub meaning: String,
+}
+
+/// Where the value of a configuration variable comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ConfigurationSource {
+    /// The variable is not set.
+    Default,
+    /// The environment of the process.
+    Environment,
+    /// The file `.env` in the working folder.
+    Dotenv,
+    /// The file that the variable with the suffix `_FILE` names.
+    File,
+}
+
+text_enum!(ConfigurationSource {
+    Default => "default",
+    Environment => "environment",
+    Dotenv => "dotenv",
+    File => "file",
+});
+
 /// A migration of the platform database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Migration {
@@ -93,7 +203,7 @@ text_enum!(MigrationState {
 });
 
 /// Credentials for an admin session. Exactly one field must be set.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateSession {
@@ -106,7 +216,7 @@ pub struct CreateSession {
 }
 
 /// The caller of the admin surface.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {

@@ -99,8 +99,9 @@ mod tests {
     use serde::{Serialize, de::DeserializeOwned};
 
     use crate::{
-        AuditResult, BackupState, BucketAccess, CatchUp, ChannelKind, JobType, KeyType, LogLevel, MigrationState,
-        NotificationEvent, Overlap, PluginState, ProjectState, RunStatus, RunTrigger, SmtpTls, TableAccess, TableKind,
+        ApiCaller, AttentionKind, AuditResult, BackupState, BucketAccess, CatchUp, ChannelKind, ConfigurationSource,
+        JobState, JobType, KeyType, LogLevel, MigrationState, NotificationEvent, Overlap, PluginState, ProjectState,
+        RunStatus, RunTrigger, Severity, SmtpTls, SummaryPeriod, TableAccess, TableKind,
     };
 
     fn check<E>(variants: &[E], as_str: fn(E) -> &'static str)
@@ -117,6 +118,12 @@ mod tests {
 
     #[test]
     fn text_matches_json_and_unknown_text_is_rejected() {
+        check(AttentionKind::ALL, AttentionKind::as_str);
+        check(ConfigurationSource::ALL, ConfigurationSource::as_str);
+        check(JobState::ALL, JobState::as_str);
+        check(Severity::ALL, Severity::as_str);
+        check(SummaryPeriod::ALL, SummaryPeriod::as_str);
+        check(ApiCaller::ALL, ApiCaller::as_str);
         check(AuditResult::ALL, AuditResult::as_str);
         check(BackupState::ALL, BackupState::as_str);
         check(BucketAccess::ALL, BucketAccess::as_str);

@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 
 pub mod db;
+pub mod disk;
 pub mod egress;
 pub mod http;
 pub mod object_store;
@@ -18,6 +19,7 @@ pub mod data;
 pub mod jobs;
 pub mod notifications;
 pub mod sql_editor;
+pub mod sql_runs;
 pub mod storage;
 pub mod tables;
 
@@ -28,6 +30,7 @@ pub mod backups;
 pub mod admin;
 
 pub mod app;
+mod dashboard;
 mod health;
 mod observability;
 pub mod router;

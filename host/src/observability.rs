@@ -4,7 +4,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use axum::{
     http::header,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -106,15 +106,4 @@ pub(crate) async fn get_metrics() -> Response {
 #[utoipa::path(get, path = "/openapi.json", tag = "system", responses((status = 200, body = Object)))]
 pub(crate) async fn get_openapi() -> ApiJson<utoipa::openapi::OpenApi> {
     ApiJson(crate::router::openapi())
-}
-
-/// Get the dashboard
-#[utoipa::path(get, path = "/", tag = "system", responses((status = 200, content_type = "text/html", body = String)))]
-pub(crate) async fn get_page() -> Html<&'static str> {
-    Html(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <title>AtlasHub</title><body style='font:15px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem'>\
-         <h1>AtlasHub</h1><p>This build contains no dashboard. Its admin API is under \
-         <code>/admin/v1</code>; <a href=/openapi.json>/openapi.json</a> describes every endpoint.</p>",
-    )
 }

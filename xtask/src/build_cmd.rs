@@ -3,9 +3,11 @@
 use anyhow::{Result, bail};
 
 use crate::{
+    dashboard,
     plugin::first_party,
     process,
     setup::{self, Tool},
+    wasm32::Optimization,
 };
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -16,6 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     setup::ensure(&[Tool::CCompiler, Tool::LibClang])?;
     first_party::ensure()?;
+    dashboard::ensure(if is_release { Optimization::Small } else { Optimization::Fast })?;
     let mut build = process::cargo();
     build.args(["build", "--package", "atlashub"]);
     if is_release {

@@ -5,8 +5,10 @@
 //! the clone, in [`cache`]. Deliberately absent: anything that the server needs at run time.
 
 mod bench;
+mod browser_tests;
 mod build_cmd;
 mod cache;
+mod dashboard;
 mod dev;
 mod garage;
 mod lint;
@@ -30,6 +32,7 @@ Usage: cargo xtask <command>
   test [<options>] [<filter>]            check formatting and lints, and run every test
          --fast          only run the tests
          --garage        only run the storage tests, against a real Garage (built once, about ten minutes)
+         --browser       only run the dashboard's tests in Chromium; the filter is part of a file's name
          --schemathesis  only send requests generated from the OpenAPI document, and look for 5xx responses
          <filter>        only run tests whose name contains this text
   lint                                   check formatting, lints, licences and advisories

@@ -23,12 +23,14 @@ pub(crate) enum Tool {
     PostgresServer,
     /// The baseline that benchmarks compare with.
     Pgbench,
-    /// Runs the TypeScript examples of the documents, and generates clients.
+    /// Builds the dashboard, runs the TypeScript examples of the documents, and generates clients.
     Node,
     /// Runs the commands of the quickstart.
     Curl,
     /// Generates a Python client, and runs Schemathesis.
     Python,
+    /// Runs the dashboard's tests.
+    Chromium,
     /// `rustfmt` and `clippy`.
     RustLints,
 }
@@ -41,6 +43,7 @@ const ALL_TOOLS: &[Tool] = &[
     Tool::Node,
     Tool::Curl,
     Tool::Python,
+    Tool::Chromium,
     Tool::RustLints,
 ];
 
@@ -54,6 +57,7 @@ impl Tool {
             Self::Node => "Node.js with npm",
             Self::Curl => "curl",
             Self::Python => "Python 3 with venv",
+            Self::Chromium => "Chromium",
             Self::RustLints => "rustfmt and clippy",
         }
     }
@@ -74,6 +78,7 @@ impl Tool {
             Self::Python => {
                 process::succeeds(std::process::Command::new("python3").args(["-c", "import venv, ensurepip"]))
             }
+            Self::Chromium => chromium().is_some(),
             Self::RustLints => {
                 process::succeeds(process::cargo().args(["fmt", "--version"]))
                     && process::succeeds(process::cargo().args(["clippy", "--version"]))
@@ -104,6 +109,8 @@ impl Tool {
             (Self::Python, PackageManager::Apt) => &["python3", "python3-venv"],
             (Self::Python, PackageManager::Winget) => &["Python.Python.3.13"],
             (Self::Python, _) => &["python3"],
+            (Self::Chromium, PackageManager::Winget) => &["Hibbiki.Chromium"],
+            (Self::Chromium, _) => &["chromium"],
             // Installed by rustup.
             (Self::RustLints, _) => &[],
         }
@@ -202,6 +209,13 @@ pub(crate) fn install_node_modules(folder: &str) -> Result<()> {
     }
     let Some(npm) = npm() else { bail!("Could not find npm. Install Node.js with npm.") };
     process::run(Command::new(npm).current_dir(&folder).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+}
+
+/// Finds Chromium, or Chrome.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let macos = Path::new("/Applications/Chromium.app/Contents/MacOS/Chromium");
+    names.iter().find_map(|name| process::find_program(name)).or_else(|| macos.is_file().then(|| macos.to_path_buf()))
 }
 
 /// Finds npm, which is a script with another name on Windows.

@@ -3,10 +3,11 @@
 use anyhow::{Result, bail};
 
 use crate::{
-    garage, lint,
+    browser_tests, dashboard, garage, lint,
     plugin::first_party,
     process, schemathesis,
     setup::{self, Tool},
+    wasm32::Optimization,
 };
 
 /// Options of the command.
@@ -16,6 +17,8 @@ pub(crate) struct Options {
     fast: bool,
     /// Run only the storage tests, against Garage instead of the embedded store.
     garage: bool,
+    /// Run only the dashboard's tests in Chromium.
+    browser: bool,
     /// Only send requests that are generated from the OpenAPI document.
     schemathesis: bool,
     /// Run only tests whose name contains this text.
@@ -28,6 +31,7 @@ impl Options {
         for argument in arguments {
             match argument.as_str() {
                 "--fast" => options.fast = true,
+                "--browser" => options.browser = true,
                 "--garage" => options.garage = true,
                 "--schemathesis" => options.schemathesis = true,
                 flag if flag.starts_with('-') => bail!("Unknown option `{flag}` of `test`. See `cargo xtask help`."),
@@ -42,7 +46,7 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Curl])?;
     setup::ensure_test_tools()?;
-    // Before the lints, because they compile the host with the plugins embedded, as the tests need it.
+    // Before the lints, because they compile the host with plugins embedded, as the tests need it.
     first_party::ensure()?;
     first_party::ensure_testing()?;
     if options.garage {
@@ -50,6 +54,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.schemathesis {
         return run_schemathesis();
+    }
+    if options.browser {
+        setup::ensure(&[Tool::Chromium])?;
+        dashboard::ensure(Optimization::Fast)?;
+        return browser_tests::run(options.filter.as_deref());
     }
     if !options.fast {
         lint::check_source()?;
@@ -63,7 +72,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn run_tests(filter: Option<&str>) -> Result<()> {
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
-    process::run(command.args(filter))
+    // Tests mostly wait for Postgres and for programs, so more of them than processors can run at once.
+    let threads = std::thread::available_parallelism().map_or(4, usize::from) * 2;
+    process::run(command.args(filter).args(["--", "--test-threads", &threads.to_string()]))
 }
 
 /// Runs the storage tests against Garage.

@@ -1,8 +1,9 @@
 //! Building for `wasm32-unknown-unknown`.
 //!
-//! It uses the first of these that is available: the target of the current toolchain; the target after `rustup target
-//! add`; on Debian as root, the package `rustc-web`, which builds the standard library from source. Build output is in
-//! the cache folder, so that a fresh clone does not compile the standard library and the dependencies again.
+//! Plugins and the dashboard are built for it. It uses the first of these that is available: the target of the current
+//! toolchain; the target after `rustup target add`; on Debian as root, the package `rustc-web`, which builds the
+//! standard library from source. Build output is in the cache folder, so that a fresh clone does not compile the
+//! standard library and the dependencies again.
 
 use std::{
     fs::{self, File},
@@ -31,6 +32,13 @@ enum CompilerSource {
     Debian,
 }
 
+/// What a build of the dashboard saves: time, or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Optimization {
+    Fast,
+    Small,
+}
+
 /// Exclusive access to the build folder. Without the lock, builds of two clones would overwrite each other's files.
 pub(crate) struct Builder {
     compiler: CompilerSource,
@@ -47,14 +55,48 @@ impl Builder {
         let lock = folder.join("in-use.lock");
         let file = File::create(&lock).with_context(|| format!("could not write {}", lock.display()))?;
         if file.try_lock().is_err() {
-            eprintln!("xtask: waiting for another plugin build");
+            eprintln!("xtask: waiting for another build for WebAssembly");
             file.lock().with_context(|| format!("could not lock {}", lock.display()))?;
         }
         Ok(Self { compiler, folder, _lock: file })
     }
 
-    /// Returns a `cargo rustc` command that builds the library of a package as a core module.
-    pub(crate) fn rustc(&self, manifest: &Path) -> Result<Command> {
+    /// Returns a `cargo rustc` command that builds the library of a plugin as a core module.
+    pub(crate) fn plugin(&self, manifest: &Path) -> Result<Command> {
+        self.rustc(
+            manifest,
+            &[
+                ("OPT_LEVEL", "3"),
+                ("LTO", "fat"),
+                ("CODEGEN_UNITS", "1"),
+                ("STRIP", "debuginfo"),
+                ("INCREMENTAL", "false"),
+            ],
+        )
+    }
+
+    /// Returns a `cargo rustc` command that builds the dashboard's module. The bundler removes its debug information.
+    pub(crate) fn dashboard(&self, manifest: &Path, optimization: Optimization) -> Result<Command> {
+        let settings: &[(&str, &str)] = match optimization {
+            Optimization::Fast => &[
+                ("OPT_LEVEL", "1"),
+                ("LTO", "off"),
+                ("CODEGEN_UNITS", "16"),
+                ("STRIP", "none"),
+                ("INCREMENTAL", "true"),
+            ],
+            Optimization::Small => &[
+                ("OPT_LEVEL", "z"),
+                ("LTO", "fat"),
+                ("CODEGEN_UNITS", "1"),
+                ("STRIP", "none"),
+                ("INCREMENTAL", "false"),
+            ],
+        };
+        self.rustc(manifest, settings)
+    }
+
+    fn rustc(&self, manifest: &Path, settings: &[(&str, &str)]) -> Result<Command> {
         let mut command = match self.compiler {
             CompilerSource::Toolchain => process::cargo(),
             CompilerSource::Debian => {
@@ -74,21 +116,13 @@ impl Builder {
         // Flags for this machine's processor don't apply to WebAssembly. Remapping keeps the path of the home folder
         // out of the component.
         command.env("RUSTFLAGS", format!("--remap-path-prefix={}=/cargo", cargo_home()?.display()));
-        for (setting, value) in [
-            ("OPT_LEVEL", "3"),
-            ("LTO", "fat"),
-            ("CODEGEN_UNITS", "1"),
-            ("PANIC", "abort"),
-            ("STRIP", "debuginfo"),
-            ("DEBUG", "none"),
-            ("INCREMENTAL", "false"),
-        ] {
+        for (setting, value) in settings.iter().chain(&[("PANIC", "abort"), ("DEBUG", "none")]) {
             command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
         }
         Ok(command)
     }
 
-    /// Returns the path of the module that [`Self::rustc`] builds.
+    /// Returns the path of the module that these commands build.
     pub(crate) fn module_path(&self, library: &str) -> PathBuf {
         self.folder.join(TARGET).join("release").join(format!("{}.wasm", library.replace('-', "_")))
     }
@@ -117,8 +151,9 @@ fn ensure_compiler() -> Result<CompilerSource> {
         }
         eprintln!("xtask: rustup could not download the target");
     }
-    setup::install_apt_packages(DEBIAN_PACKAGES)
-        .with_context(|| format!("Plugins need the Rust target {TARGET}. Add it with `rustup target add {TARGET}`."))?;
+    setup::install_apt_packages(DEBIAN_PACKAGES).with_context(|| {
+        format!("Plugins and dashboard need the Rust target {TARGET}. Add it with `rustup target add {TARGET}`.")
+    })?;
     if has_debian_compiler() {
         return Ok(CompilerSource::Debian);
     }

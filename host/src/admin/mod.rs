@@ -2,7 +2,8 @@
 //!
 //! - `identity`: authenticates the caller by Cloudflare Access, the development token or a session.
 //! - `audit`: records every change, and lists the records.
-//! - `system`: version, configuration facts and migrations.
+//! - `system`: version, configuration, services, disks, nodes and migrations.
+//! - `overview`: the state of the whole installation, and what needs the owner's attention.
 //!
 //! [`protect`] wraps everything that the admin listener serves. Not here: the resources that are administered; their
 //! handlers are in their slices.
@@ -11,6 +12,7 @@ pub mod identity;
 
 pub mod audit;
 
+mod overview;
 mod system;
 
 use std::sync::Arc;
@@ -18,20 +20,23 @@ use std::sync::Arc;
 use axum::{Router, middleware::from_fn_with_state};
 use sqlx::PgPool;
 
-use crate::db::ProjectPools;
+use crate::{db::ProjectPools, object_store::ObjectStore};
 
 pub(crate) use audit::routes::*;
 pub(crate) use identity::routes::*;
+pub(crate) use overview::routes::*;
 pub(crate) use system::routes::*;
 
 pub use identity::{AdminCaller, AdminIdentity, create_sign_in_code, require_metrics_reader};
-pub use system::SystemFacts;
+pub use overview::OverviewState;
+pub use system::{SystemFacts, leave as leave_nodes, report_regularly as report_node};
 
 /// State of the admin surface's own handlers and middleware.
 #[derive(Clone)]
 pub struct AdminState {
     pub platform: PgPool,
     pub pools: ProjectPools,
+    pub store: ObjectStore,
     pub identity: Arc<AdminIdentity>,
     pub system: Arc<SystemFacts>,
 }

@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{App, notices::RunNotices};
 use crate::{
+    admin,
     backups::{self, BackupsState},
     error::describe_cause,
     jobs::{RunEnded, RunObserver, Scheduler},
@@ -42,7 +43,9 @@ impl App {
     pub fn start_background(&self) {
         observability::start_metrics();
         tokio::spawn(self.0.projects.keys.clone().listen());
+        tokio::spawn(self.0.projects.keys.clone().store_usage_regularly());
         tokio::spawn(self.0.plugins.clone().watch());
+        tokio::spawn(admin::report_node(self.platform().clone(), self.0.admin.system.clone()));
         notifications::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
         tokio::spawn(async move {

@@ -2,12 +2,14 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use futures_util::FutureExt as _;
+use uuid::Uuid;
 
 use super::{App, Inner, ReplacedParts, Services, notices};
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     backups::{BackupsState, Catalogue},
     config::Config,
+    dashboard::PageHeaders,
     data::{DataLimits, DataService},
     db::{self, Availability, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
@@ -21,11 +23,12 @@ use crate::{
         runtime::{Engine, HostLimits, Runtime},
     },
     projects::{
-        Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, SealedCredentials, UserTokens,
+        Databases, KeyCache, Projects, ProjectsState, PublicGate, RateLimits, SealedCredentials, Surveys, UserTokens,
         WrongKeyLimit,
     },
     secrets::Sealer,
-    sql_editor::SqlEditorState,
+    sql_editor::{RunningQueries, SqlEditorState},
+    sql_runs::{SqlRunner, SqlRunsState},
     storage::{StorageState, UploadQuotas},
     tables::TablesState,
 };
@@ -107,10 +110,19 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         on_rejected: Arc::new(move |rejected| notifier.notify(notices::plugin_rejected(rejected))),
     });
     let runner = replaced.runner.unwrap_or_else(|| Arc::new(PluginRunner::new(plugins.clone())));
+    let sql_editor = SqlEditorState {
+        platform: platform.clone(),
+        pools: pools.clone(),
+        responses: responses.clone(),
+        running: RunningQueries::default(),
+        allow_create_extension: config.sql_create_extension,
+    };
+    let runner = Arc::new(SqlRunner::new(sql_editor.clone(), runner));
     let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
     let backups =
         BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
 
+    let surveys = Surveys::new(platform.clone(), pools.clone());
     let identity = AdminIdentity::new(&config.admin_auth, services.admin_token.clone(), platform.clone())?;
     let forget = {
         let (storage, data) = (storage.clone(), data.clone());
@@ -141,11 +153,8 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         data,
         notifications,
         egress,
-        sql_editor: SqlEditorState {
-            pools: pools.clone(),
-            responses: responses.clone(),
-            allow_create_extension: config.sql_create_extension,
-        },
+        sql_runs: SqlRunsState { editor: sql_editor.clone(), jobs: jobs.clone() },
+        sql_editor,
         responses,
         backups,
         capabilities,
@@ -155,6 +164,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         admin: AdminState {
             platform: platform.clone(),
             pools: pools.clone(),
+            store: store.clone(),
             identity: Arc::new(identity),
             system: Arc::new(SystemFacts {
                 environment: config.environment,
@@ -163,13 +173,20 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
                 started_at,
                 public_url: config.public_url.clone(),
                 storage_public_endpoint: services.storage.public_endpoint.clone(),
+                node_id: Uuid::now_v7(),
+                data_dir: config.data_dir.clone(),
+                plugin_dir: config.plugin_dir.clone(),
+                disk_low_percent: config.disk_low_percent,
+                configuration: config.variables.clone(),
             }),
         },
+        page_headers: PageHeaders::new(&services.storage.public_endpoint),
         projects: ProjectsState {
             platform,
             database_url: services.database_url.clone(),
             sealer,
             store,
+            surveys,
             pools,
             projects,
             keys,

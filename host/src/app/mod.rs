@@ -17,9 +17,10 @@ use plugin_compiler::Compiler;
 use sqlx::PgPool;
 
 use crate::{
-    admin::AdminState,
+    admin::{AdminState, OverviewState},
     backups::BackupsState,
     config::{Config, ExternalStorageConfig, Secret},
+    dashboard::PageHeaders,
     data::DataService,
     egress::Egress,
     health::Readiness,
@@ -31,6 +32,7 @@ use crate::{
     projects::{Projects, ProjectsState, PublicGate},
     secrets::MasterKey,
     sql_editor::SqlEditorState,
+    sql_runs::SqlRunsState,
     storage::StorageState,
     tables::TablesState,
 };
@@ -75,6 +77,7 @@ struct Inner {
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
+    sql_runs: SqlRunsState,
     backups: BackupsState,
     capabilities: Arc<guest::Services>,
     plugins: Plugins,
@@ -83,6 +86,7 @@ struct Inner {
     egress: Egress,
     notifications: NotificationState,
     admin: AdminState,
+    page_headers: PageHeaders,
     readiness: Readiness,
 }
 
@@ -182,6 +186,18 @@ impl FromRef<App> for Runs {
     }
 }
 
+impl FromRef<App> for OverviewState {
+    fn from_ref(app: &App) -> Self {
+        Self {
+            admin: app.0.admin.clone(),
+            projects: app.0.projects.clone(),
+            jobs: app.0.jobs.clone(),
+            backups: app.0.backups.clone(),
+            plugins: app.0.plugins.clone(),
+        }
+    }
+}
+
 parts! {
     ProjectsState = projects;
     Projects = projects.projects;
@@ -189,10 +205,12 @@ parts! {
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
+    SqlRunsState = sql_runs;
     BackupsState = backups;
     Jobs = jobs;
     NotificationState = notifications;
     Egress = egress;
     Plugins = plugins;
     AdminState = admin;
+    PageHeaders = page_headers;
 }

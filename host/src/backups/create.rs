@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// The first-party plugin that creates backups, and its job.
-const PLUGIN: &str = "backup";
-const JOB: &str = "backup";
+pub(super) const PLUGIN: &str = "backup";
+pub(super) const JOB: &str = "backup";
 /// Enough for large databases. The plugin's own limit may be shorter.
 const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 

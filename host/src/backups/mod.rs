@@ -9,7 +9,8 @@
 //!
 //! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes table and bucket),
 //! `incomplete` (removes unfinished backups), `create` (starts a run of the plugin), `verify` (restores and compares a
-//! backup), `plugin_access` (the operations for plugins), `final_backup` (before a project is deleted), `routes`.
+//! backup), `plugin_access` (the operations for plugins), `final_backup` (before a project is deleted), `protection`
+//! (what protects each database), `routes`.
 
 mod catalogue;
 mod create;
@@ -17,6 +18,7 @@ mod final_backup;
 mod incomplete;
 mod manifest;
 mod plugin_access;
+mod protection;
 mod queries;
 mod routes;
 mod stored;

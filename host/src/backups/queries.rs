@@ -57,6 +57,7 @@ impl BackupRow {
 /// Returns a page of backups, newest first. `before` is time and id of the last backup of the previous page.
 pub(super) async fn backups(
     pool: &PgPool,
+    target: Option<&str>,
     limit: i64,
     before: Option<(DateTime<Utc>, Uuid)>,
 ) -> Result<Vec<BackupRow>> {
@@ -65,12 +66,65 @@ pub(super) async fn backups(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
              failed_at, failure,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
-         FROM backups WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
+         FROM backups
+         WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) AND ($4::text IS NULL OR target = $4)
          ORDER BY created_at DESC, id DESC LIMIT $3",
     )
     .bind(at)
     .bind(id)
     .bind(limit)
+    .bind(target)
+    .fetch_all(pool)
+    .await
+}
+
+/// What the catalogue knows about a target.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct TargetRow {
+    pub target: String,
+    pub good_id: Option<Uuid>,
+    pub good_at: Option<DateTime<Utc>>,
+    pub good_verified_at: Option<DateTime<Utc>>,
+    pub last_verified_at: Option<DateTime<Utc>>,
+    pub kept_count: i64,
+    pub kept_bytes: i64,
+    pub oldest_at: Option<DateTime<Utc>>,
+}
+
+/// Returns what the catalogue knows about each target that has backups.
+pub(super) async fn targets(pool: &PgPool) -> Result<Vec<TargetRow>> {
+    sqlx::query_as(
+        "SELECT b.target, good.id AS good_id, good.created_at AS good_at, good.verified_at AS good_verified_at,
+             max(b.verified_at) AS last_verified_at, count(*) FILTER (WHERE b.state <> 'missing') AS kept_count,
+             coalesce(sum(b.size_bytes) FILTER (WHERE b.state <> 'missing'), 0)::bigint AS kept_bytes,
+             min(b.created_at) FILTER (WHERE b.state <> 'missing') AS oldest_at
+         FROM backups b
+         LEFT JOIN LATERAL (
+             SELECT g.id, g.created_at, g.verified_at FROM backups g
+             WHERE g.target = b.target AND g.state <> 'missing' AND g.failed_at IS NULL
+             ORDER BY g.created_at DESC, g.id DESC LIMIT 1) AS good ON true
+         GROUP BY b.target, good.id, good.created_at, good.verified_at",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// A database that backups protect.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct ProtectedRow {
+    /// `None` for the platform.
+    pub project_id: Option<String>,
+    pub name: Option<String>,
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// Returns the platform, then the ready projects by name.
+pub(super) async fn protected_databases(pool: &PgPool) -> Result<Vec<ProtectedRow>> {
+    sqlx::query_as(
+        "SELECT NULL AS project_id, NULL AS name, min(installed_on) AS created_at FROM platform_migrations
+         UNION ALL
+         (SELECT id, name, created_at FROM projects WHERE state = 'ready' ORDER BY lower(name))",
+    )
     .fetch_all(pool)
     .await
 }

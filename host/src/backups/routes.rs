@@ -1,8 +1,11 @@
 use std::time::Duration;
 
-use api_types::{Backup, BackupDownload, CreateBackup, ErrorBody, Page, PageQuery, RunStarted};
+use api_types::{
+    Backup, BackupDetail, BackupDownload, CreateBackup, ErrorBody, Page, PageQuery, Protection, RunStarted,
+};
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,8 +15,9 @@ use super::{
     queries::{self, BackupRow},
 };
 use crate::{
-    error::{ApiError, ApiResult, Code, describe_cause},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    db::DatabaseName,
+    error::{ApiError, ApiResult, Code},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
     object_store::PLATFORM_BUCKET,
     plugins::{BackupCatalogue as _, CatalogueError},
 };
@@ -21,29 +25,73 @@ use crate::{
 /// A signed download must start within this time. It may end later.
 const DOWNLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
 
+/// Filter and page of a list of backups.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BackupsQuery {
+    /// Backups per page, 1–200 (default 50).
+    limit: Option<u32>,
+    /// `nextCursor` of the previous page.
+    cursor: Option<String>,
+    /// Only backups of this database: `platform` or `project:<id>`.
+    target: Option<String>,
+}
+
 /// Lists backups, newest first.
 ///
 /// The first page synchronizes the catalogue with the object store: it adds backups
 /// that the catalogue lacked, and marks backups whose dump is gone as `missing`.
-#[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(PageQuery),
-    responses((status = 200, body = Page<Backup>)))]
+#[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(BackupsQuery),
+    responses((status = 200, body = Page<Backup>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_backups(
     State(state): State<BackupsState>,
-    ApiQuery(query): ApiQuery<PageQuery>,
+    ApiQuery(query): ApiQuery<BackupsQuery>,
 ) -> ApiResult<ApiJson<Page<Backup>>> {
-    let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&query)?;
-    if request.after.is_none()
-        && let Err(error) = state.catalogue.sync_with_storage().await
-    {
-        // An outdated list is more useful than an error.
-        tracing::warn!(
-            cause = describe_cause(&error),
-            "the backup catalogue could not be synchronized with the object store"
-        );
+    let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    if let Some(target) = &query.target {
+        target.parse::<DatabaseName>().map_err(|_| {
+            ApiError::invalid("`target` must be `platform` or `project:<id>`.")
+                .with_hint("The list of projects shows the id of each project.")
+        })?;
     }
-    let rows = queries::backups(&state.platform, request.fetch(), request.after).await?;
+    if request.after.is_none() {
+        state.sync_or_log().await;
+    }
+    let rows = queries::backups(&state.platform, query.target.as_deref(), request.fetch(), request.after).await?;
     let page = request.page(rows, |row| (row.created_at, row.id));
     Ok(ApiJson(Page { items: page.items.iter().map(|row| row.to_wire()).collect(), next_cursor: page.next_cursor }))
+}
+
+/// Lists the databases with what protects them.
+///
+/// The platform database first, then the ready projects by name: the last good backup, the job that makes the next one,
+/// what is kept, and whether something is wrong: no job makes backups, the last good backup is older than twice the
+/// interval of its job, or none was verified for 30 days.
+#[utoipa::path(get, path = "/admin/v1/backups/protection", tag = "backups",
+    responses((status = 200, body = Page<Protection>)))]
+pub(crate) async fn list_protection(
+    State(state): State<BackupsState>,
+    _: NoQuery,
+) -> ApiResult<ApiJson<Page<Protection>>> {
+    state.sync_or_log().await;
+    Ok(ApiJson(Page { items: state.protection(Utc::now()).await?, next_cursor: None }))
+}
+
+/// Returns a backup with its manifest.
+#[utoipa::path(get, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
+    responses((status = 200, body = BackupDetail), (status = 404, body = ErrorBody)))]
+pub(crate) async fn get_backup(
+    State(state): State<BackupsState>,
+    ApiPath(id): ApiPath<String>,
+) -> ApiResult<ApiJson<BackupDetail>> {
+    let id = id.parse::<Uuid>().map_err(|_| ApiError::not_found("backup"))?;
+    let backup = queries::backup(&state.platform, id).await?.ok_or_else(|| ApiError::not_found("backup"))?;
+    let (manifest, manifest_problem) = match state.read_manifest(&backup.manifest_key).await {
+        Ok(manifest) => (Some(manifest), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    Ok(ApiJson(BackupDetail { backup: backup.to_wire(), manifest, manifest_problem }))
 }
 
 /// Creates a backup.

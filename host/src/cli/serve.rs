@@ -39,6 +39,10 @@ const RESERVED_FILES: usize = 128;
 const EMBEDDED_STORE_FILES: usize = 256;
 /// Time to store the last notifications at shutdown. Stored ones are delivered after the next start.
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time to store the numbers of requests of API keys.
+const KEY_USAGE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time to leave the list of nodes.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run the server
 ///
@@ -158,6 +162,8 @@ async fn serve(
     // Started at the shutdown signal, and runs while requests are drained.
     drop(stopping_jobs.await);
     app.notifier().flush(NOTIFICATION_FLUSH_TIMEOUT).await;
+    let _ = tokio::time::timeout(KEY_USAGE_TIMEOUT, app.projects().keys.store_usage()).await;
+    let _ = tokio::time::timeout(LEAVE_TIMEOUT, admin::leave_nodes(app.platform(), &app.admin().system)).await;
     app.platform().close().await;
     Ok(())
 }

@@ -63,6 +63,8 @@ pub struct Config {
     /// Free space of the data folder's disk, in percent, below which a notification is sent. 0 for never.
     pub disk_low_percent: u8,
     pub log_json: bool,
+    /// Every variable with its value and where it comes from, without the values of secrets.
+    pub variables: Vec<api_types::ConfigurationVariable>,
 }
 
 /// How strict the process is about its configuration.
@@ -181,6 +183,7 @@ impl Config {
             trusted_certificates: TrustedCertificates::from_vars(vars)?,
             disk_low_percent: vars.number("ATLASHUB_DISK_LOW_PERCENT", 0..=100)? as u8,
             log_json: logs_json(vars, environment)?,
+            variables: vars.report(),
         };
         config.check()?;
         Ok(config)

@@ -1,6 +1,14 @@
-use std::{collections::HashMap, fmt, ops::RangeInclusive, path::Path, str::FromStr};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    ops::RangeInclusive,
+    path::Path,
+    str::FromStr,
+};
 
-use super::variables::VARIABLES;
+use api_types::{ConfigurationSource, ConfigurationVariable};
+
+use super::variables::{VARIABLES, Variable};
 
 /// A secret. Its `Debug` output does not contain it, and its memory is cleared when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +49,8 @@ impl ConfigError {
 #[derive(Debug, Default, Clone)]
 pub struct Vars {
     values: HashMap<String, String>,
+    /// The variables whose value is that of `.env`.
+    from_dotenv: HashSet<String>,
 }
 
 impl Vars {
@@ -61,12 +71,19 @@ impl Vars {
                 return Err(ConfigError::new(".env", format!("can't be read ({error})"), "correct or remove the file"));
             }
         }
-        values.extend(std::env::vars());
-        Ok(Self { values })
+        let mut from_dotenv: HashSet<String> = values.keys().cloned().collect();
+        for (name, value) in std::env::vars() {
+            from_dotenv.remove(&name);
+            values.insert(name, value);
+        }
+        Ok(Self { values, from_dotenv })
     }
 
     pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self { values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self {
+            values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            from_dotenv: HashSet::new(),
+        }
     }
 
     /// Returns the value, or `None` if it is not set.
@@ -119,6 +136,40 @@ impl Vars {
         }
     }
 
+    /// Returns every variable with its value and where it comes from, without the values of secrets.
+    pub fn report(&self) -> Vec<ConfigurationVariable> {
+        VARIABLES.iter().map(|variable| self.report_of(variable)).collect()
+    }
+
+    fn report_of(&self, variable: &Variable) -> ConfigurationVariable {
+        let is_set = |name: &str| self.values.get(name).is_some_and(|value| !value.trim().is_empty());
+        let file_name = format!("{}_FILE", variable.name);
+        let source = if is_set(variable.name) {
+            match self.from_dotenv.contains(variable.name) {
+                true => ConfigurationSource::Dotenv,
+                false => ConfigurationSource::Environment,
+            }
+        } else if variable.secret && is_set(&file_name) {
+            ConfigurationSource::File
+        } else {
+            ConfigurationSource::Default
+        };
+        let default = Some(variable.default).filter(|default| !default.is_empty());
+        // A formula is no value.
+        let fixed_default = default.filter(|default| !default.starts_with('<') && !default.contains("<ATLASHUB"));
+        let set_value = self.values.get(variable.name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let value = set_value.or(fixed_default).filter(|_| !variable.secret).map(without_password);
+        ConfigurationVariable {
+            name: variable.name.to_owned(),
+            value,
+            default: default.map(str::to_owned),
+            secret: variable.secret,
+            set: source != ConfigurationSource::Default,
+            source,
+            meaning: variable.meaning.to_owned(),
+        }
+    }
+
     /// Parses the value, or returns `None` if it is not set. `expected` completes the sentence "set it to …".
     pub fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ConfigError> {
         self.text(name)?.map(|text| parse(name, &text, expected)).transpose()
@@ -164,6 +215,19 @@ impl Vars {
         } else {
             Err(ConfigError::new(name, format!("is `{text}`"), "set it to a URL such as https://api.example.com"))
         }
+    }
+}
+
+/// Removes the user name and password of a URL. Returns other texts unchanged.
+fn without_password(value: &str) -> String {
+    match url::Url::parse(value) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            // Fails for URLs that can't have them.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        _ => value.to_owned(),
     }
 }
 

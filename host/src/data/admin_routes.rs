@@ -1,18 +1,73 @@
-//! The owner's access to rows: the requests and responses of `/v1/db`, without row-level security.
+//! The owner's access to rows: the requests and responses of `/v1/db`, without row-level security. And the names in a
+//! project's database.
 
-use api_types::ErrorBody;
+use api_types::{ChangeRows, ChangedRows, DatabaseSchema, ErrorBody};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 
-use super::{RowsResponse, table_request::TableRequest};
-use crate::{error::ApiResult, http::JsonBody, projects::AdminProject};
+use super::{DataService, RowsResponse, table_request::TableRequest};
+use crate::{
+    error::{ApiError, ApiResult},
+    http::{AuditDetails, JsonBody, NoQuery},
+    projects::AdminProject,
+};
+
+/// List all names of a database
+///
+/// Returns schemas, tables, columns, functions and enums, for completion. Send the `ETag` of the previous response as
+/// `If-None-Match`: the response is 304 until something changes.
+#[utoipa::path(
+    get,
+    path = "/admin/v1/projects/{project}/schema",
+    tag = "sql",
+    operation_id = "get_database_schema",
+    params(
+        ("project" = String, Path),
+        ("if-none-match" = Option<String>, Header, description = "`ETag` of the previous response"),
+    ),
+    responses(
+        (status = 200, body = DatabaseSchema, headers(("etag" = String, description = "Changes with the schema"))),
+        (status = 304, description = "Nothing changed since the response with this `ETag`"),
+        (status = 404, body = ErrorBody),
+    ),
+)]
+pub(crate) async fn get_schema(
+    State(service): State<DataService>,
+    AdminProject(project): AdminProject,
+    NoQuery: NoQuery,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let seen = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let Some((entity_tag, response)) = service.list_names(&project.id, seen).await? else {
+        return Ok(match seen.and_then(|tag| HeaderValue::from_str(tag).ok()) {
+            Some(tag) => (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response(),
+            None => StatusCode::NOT_MODIFIED.into_response(),
+        });
+    };
+    let entity_tag = HeaderValue::try_from(entity_tag).map_err(ApiError::internal)?;
+    let mut response = response.into_response();
+    response.headers_mut().insert(header::ETAG, entity_tag);
+    Ok(response)
+}
 
 /// List rows of a table
 ///
-/// Parameters and response are those of `GET /v1/db/{table}`.
+/// Parameters and response are those of `GET /v1/db/{table}`. With `maxCellBytes`, longer values are cut, and listed in
+/// `page.cut` as `[row, column, bytes of the whole]`.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/tables/{table}/rows",
     tag = "tables",
-    params(("project" = String, Path), ("table" = String, Path)),
+    params(
+        ("project" = String, Path),
+        ("table" = String, Path),
+        ("maxCellBytes" = Option<u64>, Query, description = "Number of bytes above which a value is replaced by a \
+            string with its beginning, 1 to 1048576"),
+    ),
     responses(
         (status = 200, body = serde_json::Value),
         (status = 400, body = ErrorBody),
@@ -86,4 +141,58 @@ pub(crate) async fn update_table_rows(
 )]
 pub(crate) async fn delete_table_rows(request: TableRequest<AdminProject>) -> ApiResult<RowsResponse> {
     request.delete().await
+}
+
+/// Read one value of a row
+///
+/// Returns the value of one column, whole and of any size, as Postgres prints it: text as it is, `bytea` as bytes. A
+/// filter, written as in `GET /v1/db/{table}`, selects the row. NULL is an empty response with the status 204.
+#[utoipa::path(
+    get,
+    path = "/admin/v1/projects/{project}/tables/{table}/cell",
+    tag = "tables",
+    params(
+        ("project" = String, Path),
+        ("table" = String, Path),
+        ("column" = String, Query, description = "Name of the column"),
+        ("download" = Option<bool>, Query, description = "Whether browsers store the value as a file (default false)"),
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/plain", description = "The value"),
+        (status = 204, description = "The value is NULL"),
+        (status = 400, body = ErrorBody, description = "The filter is missing, or matches several rows"),
+        (status = 404, body = ErrorBody, description = "`unknown_table`, or `not_found` if no row matches"),
+    ),
+)]
+pub(crate) async fn get_table_cell(request: TableRequest<AdminProject>) -> ApiResult<Response> {
+    request.get_cell().await
+}
+
+/// Change rows together
+///
+/// Inserts, updates and deletes rows of one table in one transaction: all or none. Each change names its row by a
+/// unique key, and can say which values the row must still have. With `dryRun`, the changes are undone after their
+/// effects were counted, also those in other tables by foreign keys and triggers.
+///
+/// An error has the index of the failed change in `details.change`.
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/tables/{table}/changes",
+    tag = "tables",
+    params(("project" = String, Path), ("table" = String, Path)),
+    request_body = ChangeRows,
+    responses(
+        (status = 200, body = ChangedRows),
+        (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody, description = "`row_changed`: `details.reason` is `changed`, with the values \
+            in `details.was` and `details.now`, or `gone`. Or a constraint is violated"),
+    ),
+)]
+pub(crate) async fn change_table_rows(
+    request: TableRequest<AdminProject>,
+    JsonBody(body): JsonBody,
+) -> ApiResult<(Extension<AuditDetails>, RowsResponse)> {
+    let (details, response) = request.change(&body).await?;
+    Ok((Extension(AuditDetails(details)), response))
 }

@@ -8,7 +8,11 @@
 //! 3. [`render`] turns the plan into one SQL statement; values become parameters in `render/writer.rs`.
 //! 4. [`execute`] runs the statement as the caller's role; it is the only stage with a connection.
 //! 5. [`respond`] builds the response body. [`read_rows`] does so for the rows of a read while they arrive;
-//!    [`json_values`] makes their JSON from the bytes that Postgres sends.
+//!    [`json_values`] makes their JSON from the bytes that Postgres sends, [`cut_values`] that of values which may be
+//!    cut.
+//!
+//! The owner's requests for one value ([`cell`]) and for several changes at once ([`changes`]) use the same plans and
+//! SQL, on a connection of their own.
 //!
 //! No row becomes a Rust value, and no statement can return more than fits in a response (`http::ResponseMemory`).
 //! Identifiers reach SQL only as quoted names found in the schema, values only as parameters.
@@ -35,6 +39,9 @@ pub mod execute;
 mod read_rows;
 pub mod respond;
 
+mod cell;
+mod changes;
+
 mod diagnose;
 mod errors;
 mod project_errors;
@@ -43,6 +50,7 @@ mod violations;
 mod array_literal;
 mod columns;
 mod cursor;
+mod cut_values;
 mod json_input;
 mod json_rows;
 mod json_values;

@@ -5,25 +5,28 @@
 
 use std::{future::Future, sync::Arc};
 
-use axum::http::StatusCode;
+use axum::{http::StatusCode, response::Response};
 use tokio_postgres::Row;
 
 use crate::{
     db::{DbError, LookupKey, ProjectPools, RowSink},
     error::{ApiError, ApiResult, Code},
-    http::{ResponseBuffer, ResponseMemory},
+    http::{Recipient, ResponseBuffer, ResponseMemory},
 };
 
 use super::{
-    DataLimits, diagnose,
+    DataLimits, cell, changes, diagnose,
     errors::{self, StatementContext},
     execute::{Executor, Identity},
     plan::{plan_delete, plan_insert, plan_read, plan_update},
     read_rows::ReadRows,
-    render::{Rendered, render_delete, render_estimate, render_insert, render_lookups, render_read, render_update},
-    request::{Count, DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
+    render::{
+        Rendered, render_count, render_delete, render_estimate, render_insert, render_lookups, render_read,
+        render_update,
+    },
+    request::{CellRequest, ChangesRequest, Count, DeleteRequest, InsertRequest, ReadRequest, UpdateRequest},
     respond::{self, EmptyOutput, RespondError, RowsResponse},
-    schema::{RefreshReason, Schema, SchemaCache},
+    schema::{self, RefreshReason, Schema, SchemaCache},
 };
 
 /// Reads and writes rows on behalf of an [`Identity`].
@@ -59,11 +62,68 @@ impl DataService {
         Ok(RowsResponse { status: StatusCode::OK, body })
     }
 
+    /// Handles a `GET` of all names in the database. Returns `None` if they are still those of the entity tag `seen`.
+    pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<Option<(String, RowsResponse)>> {
+        // Read before the names, so that they are at least as new as their tag.
+        let entity_tag = format!("\"{}\"", schema::names_version(&self.pools, project).await?);
+        if seen.is_some_and(|seen| has_entity_tag(seen, &entity_tag)) {
+            return Ok(None);
+        }
+        let rows = schema::names(&self.pools, project).await?;
+        let json: &str = match rows.first() {
+            Some(row) => row.try_get(0).map_err(ApiError::internal)?,
+            None => "{\"schemas\":[]}",
+        };
+        let mut body = self.memory.response(Recipient::Owner, json.len());
+        body.push(json.as_bytes())?;
+        Ok(Some((entity_tag, RowsResponse { status: StatusCode::OK, body })))
+    }
+
     /// Handles a `GET` of rows. `query` is the raw query string.
     pub async fn read(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<RowsResponse> {
-        let request = &ReadRequest::parse(query)?;
+        let request = &match identity.recipient {
+            Recipient::Owner => ReadRequest::parse_for_owner(query)?,
+            Recipient::Project(_) => ReadRequest::parse(query)?,
+        };
         let attempt = |schema| async move { read(&self.attempt(identity, table, schema), request, &self.limits).await };
         self.run_with_schema_retry(identity, attempt).await
+    }
+
+    /// Handles a `GET` of one value.
+    pub async fn get_cell(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<Response> {
+        let request = CellRequest::parse(query)?;
+        let schema = self.schemas.get(identity.project, identity.role).await?;
+        let failure = match cell::get_cell(&self.pools, identity, &schema, table, &request).await {
+            Ok(response) => return Ok(response),
+            Err(error) => Failure::from(error),
+        };
+        let Some(reason) = failure.refresh else { return Err(failure.error) };
+        match self.schemas.newer(identity.project, identity.role, &schema, reason).await? {
+            Some(newer) => cell::get_cell(&self.pools, identity, &newer, table, &request).await,
+            None => Err(failure.error),
+        }
+    }
+
+    /// Handles a `POST` of several changes. Also returns details for the audit log.
+    pub async fn change(
+        &self,
+        identity: Identity<'_>,
+        table: &str,
+        body: &[u8],
+    ) -> ApiResult<(serde_json::Value, RowsResponse)> {
+        let request = ChangesRequest::parse(body)?;
+        let details = serde_json::json!({ "changes": request.changes.len(), "dryRun": request.dry_run });
+        let schema = self.schemas.get(identity.project, identity.role).await?;
+        let service = changes::Service { pools: &self.pools, limits: &self.limits, memory: &self.memory };
+        let failure = match changes::change_rows(service, identity, &schema, table, &request).await {
+            Ok(response) => return Ok((details, response)),
+            Err(error) => Failure::from(error),
+        };
+        let Some(reason) = failure.refresh else { return Err(failure.error) };
+        match self.schemas.newer(identity.project, identity.role, &schema, reason).await? {
+            Some(newer) => Ok((details, changes::change_rows(service, identity, &newer, table, &request).await?)),
+            None => Err(failure.error),
+        }
     }
 
     /// Handles a `POST` of rows.
@@ -126,6 +186,11 @@ impl DataService {
     }
 }
 
+/// Returns whether the value of `If-None-Match` contains an entity tag (RFC 9110, 13.1.2).
+fn has_entity_tag(header: &str, entity_tag: &str) -> bool {
+    header.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == entity_tag)
+}
+
 /// The context of one attempt at a request.
 struct Attempt<'a> {
     executor: Executor<'a>,
@@ -177,20 +242,25 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
     let plan = plan_read(&attempt.schema, attempt.table, request, limits)?;
     let rendered = render_read(&plan);
     let mut rows = ReadRows::new(&plan, attempt.response(if plan.single { 512 } else { 8192 }));
-    let estimate = if plan.count == Count::Estimated {
-        let estimate = render_estimate(&plan);
-        let ((), estimate) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &estimate))?;
-        Some(respond::estimated_rows(&estimate).map_err(RespondError::from)?)
+    let (mut total, mut estimate) = (None, None);
+    if plan.count == Count::Estimated {
+        let explain = render_estimate(&plan);
+        let ((), explained) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &explain))?;
+        estimate = Some(respond::estimated_rows(&explained).map_err(RespondError::from)?);
+    } else if plan.counts_separately() {
+        let count = render_count(&plan);
+        let ((), counted) = tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count))?;
+        total = Some(respond::counted_rows(&counted).map_err(RespondError::from)?);
     } else if plan.lookup {
         let shared = |keys: &[LookupKey]| render_lookups(&plan, keys);
         let result = attempt.executor.fetch_lookup(&rendered.statement, &shared, &mut rows).await;
         result.map_err(|error| statement_failure(attempt, &rendered, error, None))?;
-        None
     } else {
         fetch_into(attempt, &rendered, &mut rows).await?;
-        None
-    };
-    Ok(respond::read_response(&plan, rows.finish()?, estimate)?)
+    }
+    let mut page = rows.finish()?;
+    page.total = page.total.or(total);
+    Ok(respond::read_response(&plan, page, estimate)?)
 }
 
 async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<RowsResponse, Failure> {

@@ -3,15 +3,17 @@
 //! The text between rows is that of `json_agg`. A row is made from the bytes of its columns, or, if Postgres made its
 //! JSON ([`ReadPlan::json_rows`]), copied unchanged. Both give the same text: the tests compare them.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 use super::{
     columns::{bytes_column, count_column, json_column, optional_count_column, text_column},
-    cursor,
+    cursor, cut_values,
     json_values::{ValueWriter, write_string},
-    plan::{Keyset, Output, ReadPlan},
+    plan::{CutForm, Keyset, Output, ReadPlan},
     request::Count,
     respond::RespondError,
     schema::ResultForm,
@@ -42,13 +44,23 @@ pub(super) struct ReadRows<'p> {
     cut: u64,
     /// The row at the limit, if a cursor may be needed.
     last: Option<Row>,
+    /// The values that were cut, as members of a JSON array.
+    cut_values: String,
 }
 
 /// A member of a row's JSON object, made from one column of the result.
 struct Member {
     /// What precedes the value: `{"name":` or `,"name":`.
     name: Vec<u8>,
-    writer: ValueWriter,
+    writer: MemberWriter,
+}
+
+/// How to write the value of a member.
+#[derive(Clone, Copy)]
+enum MemberWriter {
+    Whole(ValueWriter),
+    /// The value may be cut.
+    Cut(CutForm),
 }
 
 /// A page of rows.
@@ -62,11 +74,23 @@ pub(super) struct Page {
     /// A bit for each embedded array that was cut, as in [`ReadPlan::lists`].
     pub(super) cut: u64,
     pub(super) next_cursor: Option<String>,
+    /// With `max_cell_bytes`, a JSON array of the values that were cut: `[[row,"member",bytes],…]`.
+    pub(super) cut_values: Option<String>,
 }
 
 impl<'p> ReadRows<'p> {
     pub(super) fn new(plan: &'p ReadPlan<'p>, response: ResponseBuffer) -> Self {
-        Self { plan, response, members: Vec::new(), count: 0, has_more: false, total: None, cut: 0, last: None }
+        Self {
+            plan,
+            response,
+            members: Vec::new(),
+            count: 0,
+            has_more: false,
+            total: None,
+            cut: 0,
+            last: None,
+            cut_values: String::new(),
+        }
     }
 
     fn add_row(&mut self, row: Row) -> Result<(), RespondError> {
@@ -108,14 +132,24 @@ impl<'p> ReadRows<'p> {
 
     fn write_members(&mut self, row: &Row) -> Result<(), RespondError> {
         let response = &mut self.response;
+        let max_cell_bytes = self.plan.max_cell_bytes.unwrap_or(u64::MAX) as usize;
         if self.members.is_empty() {
             response.push(b"{")?;
         }
         for (position, member) in self.members.iter().enumerate() {
             response.push(&member.name)?;
-            match bytes_column(row, position)? {
-                Some(value) => member.writer.write(value, &mut |json| Ok::<_, RespondError>(response.push(json)?))?,
-                None => response.push(b"null")?,
+            let mut push = |json: &[u8]| Ok::<_, RespondError>(response.push(json)?);
+            match (bytes_column(row, position)?, member.writer) {
+                (None, _) => push(b"null")?,
+                (Some(value), MemberWriter::Whole(writer)) => writer.write(value, &mut push)?,
+                (Some(value), MemberWriter::Cut(form)) => {
+                    if let Some(whole_bytes) = cut_values::write(form, value, max_cell_bytes, &mut push)? {
+                        let comma = if self.cut_values.is_empty() { "" } else { "," };
+                        let name = serde_json::Value::from(self.plan.outputs[position].name());
+                        // Writing to a String can't fail.
+                        let _ = write!(self.cut_values, "{comma}[{},{name},{whole_bytes}]", self.count);
+                    }
+                }
             }
         }
         response.push(b"}")?;
@@ -135,8 +169,9 @@ impl<'p> ReadRows<'p> {
             (Count::Exact, true) => Some(self.count),
             _ => self.total,
         };
+        let cut_values = self.plan.max_cell_bytes.is_some().then(|| format!("[{}]", self.cut_values));
         let Self { response, count: row_count, has_more, cut, .. } = self;
-        Ok(Page { response, row_count, has_more, total, cut, next_cursor })
+        Ok(Page { response, row_count, has_more, total, cut, next_cursor, cut_values })
     }
 
     /// Builds the cursor of a row.
@@ -164,11 +199,12 @@ impl<'p> ReadRows<'p> {
         let position = self.plan.outputs.iter().position(|output| output.name() == name);
         let position = position.context("a row lacks a selected member")?;
         let mut json = Vec::new();
-        match (bytes_column(row, position)?, self.members.get(position)) {
-            (Some(value), Some(member)) => member.writer.write(value, &mut |piece| {
+        match (bytes_column(row, position)?, self.members.get(position).map(|member| member.writer)) {
+            (Some(value), Some(MemberWriter::Whole(writer))) => writer.write(value, &mut |piece| {
                 json.extend_from_slice(piece);
                 Ok::<_, RespondError>(())
             })?,
+            // A keyset is not made of members that may be cut.
             _ => json.extend_from_slice(b"null"),
         }
         let json = String::from_utf8(json).context("a value is not UTF-8")?;
@@ -184,7 +220,10 @@ fn members(plan: &ReadPlan<'_>, row: &Row) -> Result<Vec<Member>, RespondError> 
             Output::Embed(_) => ResultForm::Json,
         };
         let column = row.columns().get(position).context("a result lacks a column")?;
-        let writer = ValueWriter::new(form, column.type_()).ok_or(RespondError::Stale)?;
+        let writer = match output.cut_form().filter(|_| plan.max_cell_bytes.is_some()) {
+            Some(form) => MemberWriter::Cut(form),
+            None => MemberWriter::Whole(ValueWriter::new(form, column.type_()).ok_or(RespondError::Stale)?),
+        };
         let mut name = vec![if position == 0 { b'{' } else { b',' }];
         write_string(output.name().as_bytes(), &mut |piece| {
             name.extend_from_slice(piece);
@@ -200,6 +239,7 @@ impl RowSink for ReadRows<'_> {
     fn clear(&mut self) {
         self.response.clear();
         (self.count, self.has_more, self.total, self.cut, self.last) = (0, false, None, 0, None);
+        self.cut_values.clear();
     }
 
     fn add(&mut self, row: Row) -> Result<(), DbError> {

@@ -79,6 +79,9 @@ pub(super) fn read_response(
             None => write!(end, ",\"nextCursor\":null"),
         };
     }
+    if let Some(cut) = &page.cut_values {
+        let _ = write!(end, ",\"cut\":{cut}");
+    }
     end.push_str("}}");
     let mut body = page.response;
     body.push(end.as_bytes())?;
@@ -245,6 +248,11 @@ pub(super) fn unreported_write(error: RespondError) -> ApiError {
         .with_hint("Do not send the request again. Read the rows with GET."),
         error @ (RespondError::Result(_) | RespondError::Stale) => ApiError::internal(error),
     }
+}
+
+/// Reads the result of [`render_count`](super::render::render_count).
+pub(super) fn counted_rows(rows: &[Row]) -> anyhow::Result<u64> {
+    count_column(rows.first().context("a count returned no row")?, 0)
 }
 
 /// Reads the estimated number of rows from the result of `EXPLAIN (FORMAT JSON)`.

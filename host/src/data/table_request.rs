@@ -29,6 +29,17 @@ impl<C: RowsCaller> TableRequest<C> {
         self.service.read(self.caller.identity(), &self.table, &self.query).await
     }
 
+    pub(super) async fn get_cell(&self) -> ApiResult<axum::response::Response> {
+        self.service.get_cell(self.caller.identity(), &self.table, &self.query).await
+    }
+
+    pub(super) async fn change(&self, body: &[u8]) -> ApiResult<(serde_json::Value, RowsResponse)> {
+        if let Some(name) = self.query.split(['=', '&']).next().filter(|name| !name.is_empty()) {
+            return Err(ApiError::invalid(format!("Unknown parameter `{name}`. This route has no parameters.")));
+        }
+        self.service.change(self.caller.identity(), &self.table, body).await
+    }
+
     pub(super) async fn insert(&self, body: &[u8]) -> ApiResult<RowsResponse> {
         self.service.insert(self.caller.identity(), &self.table, &self.query, body).await
     }

@@ -6,7 +6,7 @@
 //! In reading order:
 //! - Vocabulary: `statement`, `rows`, `database_name`, `error`.
 //! - The platform database: `server` (waits for it at start), `migrations`, `platform` (the pool),
-//!   `dedicated_connection`, `audit`.
+//!   `dedicated_connection`, `ids` (ids that sort by time), `audit`.
 //! - Projects' databases: `availability` (whether the server responds), `connect` (opens a connection),
 //!   `session_settings`, `message_guard` (keeps large rows out of memory), `driver` (its task), `connection` (runs
 //!   statements, pipelined or alone), `failure` (of a statement), `checkout` (one reserved for a statement),
@@ -23,6 +23,7 @@ mod statement;
 
 pub mod audit;
 mod dedicated_connection;
+pub mod ids;
 pub mod migrations;
 pub mod platform;
 pub mod server;

@@ -55,6 +55,8 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
     RequestTimeout "request_timeout" 408 "The headers or the body of the request arrived too slowly.";
     Conflict "conflict" 409 "The change conflicts with the current state; the message says how.";
+    RowChanged "row_changed" 409 "The row was changed or deleted since it was read; nothing was changed.";
+    Cancelled "cancelled" 409 "The statement was cancelled on request.";
     UniqueViolation "unique_violation" 409 "A row with this value already exists.";
     ForeignKeyViolation "foreign_key_violation" 409 "The row is referenced, or references a row that does not exist.";
     NotNullViolation "not_null_violation" 409 "A required column has no value.";

@@ -89,6 +89,15 @@ impl ApiError {
         self
     }
 
+    /// Adds a member to the details.
+    pub fn with_detail(mut self, name: &'static str, value: serde_json::Value) -> Self {
+        let details = self.0.details.get_or_insert_with(|| serde_json::json!({}));
+        if let Some(members) = details.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+        self
+    }
+
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.0.retry_after = Some(retry_after);
         self
@@ -113,6 +122,10 @@ impl ApiError {
 
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    pub fn details(&self) -> Option<&serde_json::Value> {
+        self.0.details.as_ref()
     }
 
     /// Returns the value of `Retry-After`. Every 429 and 503 has one.

@@ -4,6 +4,10 @@
 #[derive(Debug, Clone)]
 pub struct AuditDetails(pub serde_json::Value);
 
+/// The request has changed nothing, although others to the same route do. Its audit entry is removed.
+#[derive(Debug, Clone, Copy)]
+pub struct NothingChanged;
+
 /// Id of the changed resource, if the path does not contain it: for example of a created one.
 #[derive(Debug, Clone)]
 pub struct AuditTarget(pub String);

@@ -21,7 +21,7 @@ mod request_id;
 mod request_metrics;
 mod responses;
 
-pub use audit_extensions::{AuditDetails, AuditTarget};
+pub use audit_extensions::{AuditDetails, AuditTarget, NothingChanged};
 pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery};
 pub use client_address::{ClientAddress, add_client_address};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};

@@ -18,9 +18,14 @@ pub struct PageRequest<T> {
 
 impl<T: Serialize + DeserializeOwned> PageRequest<T> {
     pub fn parse(query: &PageQuery) -> ApiResult<Self> {
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-        if limit == 0 || limit > MAX_LIMIT {
-            return Err(ApiError::invalid(format!("`limit` must be 1 to {MAX_LIMIT}.")));
+        Self::parse_within(query, DEFAULT_LIMIT, MAX_LIMIT)
+    }
+
+    /// As [`Self::parse`], for a list whose pages have another default and maximum number of items.
+    pub fn parse_within(query: &PageQuery, default_limit: u32, max_limit: u32) -> ApiResult<Self> {
+        let limit = query.limit.unwrap_or(default_limit);
+        if limit == 0 || limit > max_limit {
+            return Err(ApiError::invalid(format!("`limit` must be 1 to {max_limit}.")));
         }
         let after = match &query.cursor {
             Some(cursor) => Some(decode(cursor).ok_or_else(|| {

@@ -15,8 +15,8 @@ use crate::error::ApiError;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub std::sync::Arc<str>);
 
-/// Middleware, the outermost layer: gives the request its id, writes the body of an [`ApiError`], logs failures, and
-/// records metrics.
+/// Middleware, the outermost layer: gives the request its id, writes the body of an [`ApiError`], logs failures,
+/// records metrics, and names the version of AtlasHub, from which pages notice an upgrade.
 pub async fn finish_response(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId(Uuid::now_v7().simple().to_string().into());
@@ -35,6 +35,7 @@ pub async fn finish_response(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert("x-request-id", value);
     }
+    response.headers_mut().insert("x-atlashub-version", HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let elapsed = started.elapsed();
     request_metrics::record(&method, route, response.status(), elapsed);

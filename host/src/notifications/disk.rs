@@ -1,12 +1,10 @@
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use api_types::NotificationEvent;
 use sqlx::PgPool;
 
 use super::{NotificationState, notification::Notification, notifier::Notifier, queries};
+use crate::disk::{DiskSpace, space_of};
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(300);
 /// Percentage points above the threshold at which the disk counts as recovered. Prevents repeated notifications at the
@@ -68,7 +66,7 @@ impl DiskWatch {
         Ok(())
     }
 
-    fn notification(&self, space: &Space) -> Notification {
+    fn notification(&self, space: &DiskSpace) -> Notification {
         let text = "Free some space or enlarge the disk. When the disk is full, databases and uploads stop working.";
         Notification::new(NotificationEvent::DiskLow, "The disk is nearly full", text)
             .with_field("free", format!("{} of {} ({:.1} %)", gib(space.free), gib(space.total), space.free_percent()))
@@ -94,28 +92,6 @@ fn detect_change(free_percent: f64, threshold_percent: f64, is_known: bool) -> C
     }
 }
 
-/// Space on a file system, in bytes.
-struct Space {
-    id: u64,
-    free: u64,
-    total: u64,
-}
-
-impl Space {
-    fn free_percent(&self) -> f64 {
-        if self.total == 0 { 100.0 } else { self.free as f64 / self.total as f64 * 100.0 }
-    }
-}
-
-/// Returns the space of a folder's file system. If the folder does not exist, its nearest existing ancestor counts.
-fn space_of(folder: &Path) -> anyhow::Result<Space> {
-    let absolute = std::path::absolute(folder)?;
-    let existing = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let stat = nix::sys::statvfs::statvfs(existing)?;
-    let unit = stat.fragment_size();
-    Ok(Space { id: stat.filesystem_id(), free: stat.blocks_available() * unit, total: stat.blocks() * unit })
-}
-
 fn gib(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
@@ -134,13 +110,5 @@ mod tests {
         check(10.5, true, Change::None);
         check(12.0, true, Change::Recovered);
         check(10.5, false, Change::None);
-    }
-
-    #[test]
-    fn missing_folder_uses_its_ancestors_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let space = space_of(&folder.path().join("not/yet")).unwrap();
-        assert_eq!(space.id, space_of(folder.path()).unwrap().id);
-        assert!(space.total > 0 && space.free <= space.total);
     }
 }

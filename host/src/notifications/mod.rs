@@ -11,7 +11,8 @@
 //!
 //! Reading order: `notification` (the message), `settings` (a channel's settings, validated and sealed), `queries`,
 //! `notifier` (writes the outbox), `delivery` (reads the outbox), `recipients` (addresses that failed, each of which
-//! becomes a delivery of its own), `channels/` (how each kind sends), `disk` (the check for free disk space), `routes`.
+//! becomes a delivery of its own), `channels/` (how each kind sends), `disk` (the check for free disk space), `health`
+//! (for the overview), `routes`.
 
 mod notification;
 mod settings;
@@ -25,6 +26,7 @@ mod recipients;
 mod channels;
 
 mod disk;
+mod health;
 
 mod routes;
 
@@ -37,6 +39,7 @@ use crate::{config::TrustedCertificates, egress::Egress, secrets::Sealer};
 pub(crate) use routes::*;
 
 pub use disk::DiskWatch;
+pub use health::{ChannelHealth, channel_health};
 pub use notification::Notification;
 pub use notifier::Notifier;
 pub use settings::SEALED_COLUMNS;

@@ -6,6 +6,7 @@
 //! - `keys`: API keys: format, creation, rotation, revocation, and the cache that each request consults.
 //! - `gate`: the middleware of the public surface: key, origin, rate limit, user token; it makes the [`Caller`].
 //! - `lifecycle`: creating, changing and deleting projects; recovery after a crash; databases and their credentials.
+//! - `totals`: the list of projects with their sizes and numbers.
 //! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.
 //!
 //! Not here: a project's rows (`data`), its files (`storage`), the exposure of its tables (`tables`).
@@ -17,6 +18,7 @@ mod queries;
 mod gate;
 mod keys;
 mod lifecycle;
+mod totals;
 
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ use crate::{
 
 pub(crate) use keys::routes::*;
 pub(crate) use lifecycle::routes::*;
+pub(crate) use totals::routes::*;
 
 pub use admin_project::AdminProject;
 pub use gate::{
@@ -46,6 +49,7 @@ pub use lifecycle::{
     parse_tables, unfinished_projects,
 };
 pub use project::{ProjectRef, Projects};
+pub use totals::{Survey, Surveys};
 
 /// Columns of this slice that are sealed under the master key.
 pub const SEALED_COLUMNS: &[SealedColumn] = &[lifecycle::SEALED_PASSWORD, gate::SEALED_SIGNING_KEY];
@@ -60,6 +64,8 @@ pub struct ProjectsState {
     pub store: ObjectStore,
     pub pools: ProjectPools,
     pub projects: Projects,
+    /// What projects' own databases know, cached.
+    pub surveys: Surveys,
     pub keys: KeyCache,
     /// `maxObjectBytes` of the buckets that a new project gets.
     pub max_object_bytes: i64,
@@ -69,6 +75,13 @@ pub struct ProjectsState {
     pub forget: ForgetProject,
     /// Starts a backup; backups are on a higher floor.
     pub begin_final_backup: BeginFinalBackup,
+}
+
+impl ProjectsState {
+    /// Returns all projects, newest first.
+    pub async fn all(&self) -> Result<Vec<ProjectRef>, sqlx::Error> {
+        queries::all_projects(&self.platform).await
+    }
 }
 
 /// Called with the id of a project that is being deleted.

@@ -28,6 +28,10 @@ pub struct ProjectRef {
     pub delete_after_run: Option<Uuid>,
     /// Why the last deletion with a final backup failed.
     pub delete_problem: Option<String>,
+    /// Whether the project is protected from deletion.
+    pub protected: bool,
+    /// The owner's note.
+    pub note: String,
 }
 
 impl ProjectRef {
@@ -58,6 +62,8 @@ impl ProjectRef {
             updated_at: self.updated_at,
             delete_after_run: self.delete_after_run.map(|run| run.to_string()),
             delete_problem: self.delete_problem.clone(),
+            protected: self.protected,
+            note: self.note.clone(),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The fixed SQL that reads projects from the platform database.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::ProjectRef;
@@ -8,7 +7,8 @@ use super::ProjectRef;
 pub(super) async fn project(pool: &PgPool, id: &str) -> Result<Option<ProjectRef>, sqlx::Error> {
     crate::db::platform::retry_stale(|| {
         sqlx::query_as(
-            "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem
+            "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem,
+             protected, note
              FROM projects WHERE id = $1",
         )
         .bind(id)
@@ -17,21 +17,13 @@ pub(super) async fn project(pool: &PgPool, id: &str) -> Result<Option<ProjectRef
     .await
 }
 
-/// Returns projects, newest first. `before` is the creation time and id of the previous page's last project.
-pub(super) async fn projects(
-    pool: &PgPool,
-    limit: i64,
-    before: Option<(DateTime<Utc>, String)>,
-) -> Result<Vec<ProjectRef>, sqlx::Error> {
-    let (before_time, before_id) = before.unzip();
+/// Returns all projects, newest first.
+pub(super) async fn all_projects(pool: &PgPool) -> Result<Vec<ProjectRef>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem FROM projects
-         WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
-         ORDER BY created_at DESC, id DESC LIMIT $3",
+        "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem,
+             protected, note
+         FROM projects ORDER BY created_at DESC, id DESC",
     )
-    .bind(before_time)
-    .bind(before_id)
-    .bind(limit)
     .fetch_all(pool)
     .await
 }
@@ -39,7 +31,8 @@ pub(super) async fn projects(
 /// Returns projects that are being created or deleted, oldest first.
 pub(super) async fn unfinished_projects(pool: &PgPool) -> Result<Vec<ProjectRef>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem
+        "SELECT id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem,
+             protected, note
          FROM projects WHERE state <> 'ready' ORDER BY created_at",
     )
     .fetch_all(pool)

@@ -11,18 +11,25 @@ mod openapi;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware,
+    response::{IntoResponse as _, Response},
+};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     admin,
     app::App,
-    backups, data,
+    backups,
+    dashboard::{self, PageHeaders},
+    data,
     error::{ApiError, Code},
     health,
     http::{RequestLimits, add_client_address, finish_response, limit_requests, limit_responses, with_normal_paths},
-    jobs, notifications, observability, plugins, projects, sql_editor,
+    jobs, notifications, observability, plugins, projects, sql_editor, sql_runs,
     storage::{admin_routes as storage_admin, routes as storage_public},
     tables,
 };
@@ -52,19 +59,33 @@ fn admin_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(admin::sign_in, admin::get_session, admin::sign_out))
         .routes(routes!(admin::list_audit_entries))
+        .routes(routes!(admin::list_audit_actions))
+        .routes(routes!(admin::get_overview))
         .routes(routes!(admin::get_system))
         .routes(routes!(admin::list_migrations))
         .routes(routes!(projects::list_projects, projects::create_project))
         .routes(routes!(projects::get_project, projects::update_project, projects::delete_project))
         .routes(routes!(projects::list_keys, projects::create_key))
-        .routes(routes!(projects::revoke_key))
+        .routes(routes!(projects::update_key, projects::revoke_key))
         .routes(routes!(projects::rotate_key))
         .routes(routes!(tables::list_tables))
+        .routes(routes!(tables::get_table))
+        .routes(routes!(tables::get_table_by_name))
+        .routes(routes!(tables::list_access_findings))
+        .routes(routes!(data::get_schema))
         .routes(routes!(tables::update_exposure))
         .routes(routes!(
             data::list_table_rows, data::insert_table_rows, data::update_table_rows, data::delete_table_rows
         ))
+        .routes(routes!(data::get_table_cell))
+        .routes(routes!(data::change_table_rows))
         .routes(routes!(sql_editor::run_sql))
+        .routes(routes!(sql_runs::start_sql_run))
+        .routes(routes!(sql_editor::parse_sql))
+        .routes(routes!(sql_editor::cancel_sql))
+        .routes(routes!(sql_editor::list_queries, sql_editor::create_query))
+        .routes(routes!(sql_editor::list_sql_history, sql_editor::clear_sql_history))
+        .routes(routes!(sql_editor::get_query, sql_editor::update_query, sql_editor::delete_query))
         .routes(routes!(storage_admin::list_buckets, storage_admin::create_bucket))
         .routes(routes!(storage_admin::get_bucket, storage_admin::update_bucket, storage_admin::delete_bucket))
         .routes(routes!(storage_admin::list_objects, storage_admin::delete_object))
@@ -74,7 +95,8 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(storage_admin::abort_upload))
         .routes(routes!(storage_admin::sign_download))
         .routes(routes!(backups::list_backups, backups::create_backup))
-        .routes(routes!(backups::delete_backup))
+        .routes(routes!(backups::list_protection))
+        .routes(routes!(backups::get_backup, backups::delete_backup))
         .routes(routes!(backups::sign_backup_download))
         .routes(routes!(backups::verify_backup))
         .routes(routes!(jobs::list_jobs, jobs::create_job))
@@ -83,6 +105,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(jobs::preview_cron))
         .routes(routes!(jobs::list_runs_of_job))
         .routes(routes!(jobs::list_runs))
+        .routes(routes!(jobs::summarize_runs))
         .routes(routes!(jobs::get_run))
         .routes(routes!(jobs::get_run_log))
         .routes(routes!(jobs::cancel_run))
@@ -107,10 +130,13 @@ fn metrics_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(observability::get_metrics))
 }
 
-/// The page at `/` and the OpenAPI document, on the admin surface. Both are open to anyone who reaches the listener:
-/// they contain no stored data.
+/// The dashboard's files and the OpenAPI document, on the admin surface. Both are open to anyone who reaches the
+/// listener: they contain no stored data.
 fn page_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(observability::get_openapi)).routes(routes!(observability::get_page))
+    OpenApiRouter::new()
+        .routes(routes!(observability::get_openapi))
+        .routes(routes!(dashboard::get_page))
+        .routes(routes!(dashboard::get_asset))
 }
 
 /// The public surface: `/v1`, `/healthz`, `/readyz`.
@@ -124,7 +150,8 @@ pub fn public_router(app: &App) -> Router {
     add_layers(app, gated)
 }
 
-/// The admin surface: `/admin/v1`, the page at `/`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
+/// The admin surface: `/admin/v1`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json`, and the dashboard at every other
+/// path.
 pub fn admin_router(app: &App) -> Router {
     let limits = request_limits(app, app.config().connections.admin, ADMIN_TIMEOUT);
     let metrics = Router::from(metrics_routes())
@@ -132,7 +159,7 @@ pub fn admin_router(app: &App) -> Router {
     let gated = Router::from(admin_routes())
         .merge(metrics)
         .merge(Router::from(page_routes()))
-        .fallback(unknown_path)
+        .fallback(page_or_unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(middleware::from_fn_with_state(app.responses().clone(), limit_responses))
         .layer(middleware::from_fn_with_state(limits, limit_requests::<admin::AdminCaller>));
@@ -156,13 +183,21 @@ fn add_layers(app: &App, gated: Router<App>) -> Router {
     with_normal_paths(router)
 }
 
-fn panicked() -> axum::response::Response {
-    axum::response::IntoResponse::into_response(ApiError::internal(anyhow::anyhow!("a handler panicked")))
+fn panicked() -> Response {
+    ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response()
 }
 
 async fn unknown_path() -> ApiError {
     ApiError::new(Code::NotFound, "There is no such path.")
         .with_hint("See /openapi.json of the admin surface for all paths.")
+}
+
+/// The dashboard's own router knows its pages, so browsers get the same document at every address.
+async fn page_or_unknown_path(State(headers): State<PageHeaders>, request: Request) -> Response {
+    match dashboard::page_for(&headers, &request) {
+        Some(page) => page,
+        None => unknown_path().await.into_response(),
+    }
 }
 
 async fn unknown_method() -> ApiError {

@@ -40,6 +40,7 @@ use crate::app::App;
         (name = "notifications", description = "Notification channels"),
         (name = "plugins", description = "Plugins and trusted keys"),
         (name = "audit", description = "The audit log"),
+        (name = "overview", description = "The state of the whole installation"),
         (name = "system", description = "The server"),
     )
 )]
@@ -165,20 +166,25 @@ fn describe_responses(operation: &mut Operation) {
 }
 
 /// Lets the schemas of pages (`Page_Job`) refer to the schema of their items instead of repeating it, so that generated
-/// clients have one type for both.
+/// clients have one type for both. Adds the schemas of items that only pages use.
 fn refer_to_items_of_pages(components: &mut Components) {
-    let names: Vec<String> = components.schemas.keys().cloned().collect();
+    let mut items_of_pages = Vec::new();
     for (name, schema) in &mut components.schemas {
-        let Some(item) = name.strip_prefix("Page_").filter(|item| names.iter().any(|name| name == item)) else {
-            continue;
-        };
+        let Some(item) = name.strip_prefix("Page_") else { continue };
         let Ok(mut json) = serde_json::to_value(&*schema) else { continue };
-        if let Some(items) = json.pointer_mut("/properties/items/items") {
-            *items = serde_json::json!({ "$ref": format!("#/components/schemas/{item}") });
+        let Some(items) = json.pointer_mut("/properties/items/items") else { continue };
+        if items.get("type").is_some_and(|kind| kind != "object") {
+            continue;
         }
-        if let Some(referring) = from_json(json) {
+        let reference = serde_json::json!({ "$ref": format!("#/components/schemas/{item}") });
+        let repeated = std::mem::replace(items, reference);
+        if let (Some(referring), Some(repeated)) = (from_json(json), from_json(repeated)) {
             *schema = referring;
+            items_of_pages.push((item.to_owned(), repeated));
         }
+    }
+    for (name, schema) in items_of_pages {
+        components.schemas.entry(name).or_insert(schema);
     }
 }
 

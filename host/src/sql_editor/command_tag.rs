@@ -61,7 +61,7 @@ pub(super) fn command_tag(kind: &str, node: &Value) -> String {
     }
 }
 
-fn object_name(object: ObjectType) -> String {
+pub(super) fn object_name(object: ObjectType) -> String {
     match object {
         ObjectType::ObjectMatview => "MATERIALIZED VIEW".to_owned(),
         ObjectType::ObjectTabconstraint => "TABLE CONSTRAINT".to_owned(),

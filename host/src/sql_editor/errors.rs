@@ -1,5 +1,7 @@
 //! Errors of the editor, and their API errors.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio_postgres::error::{DbError as PostgresError, ErrorPosition, SqlState};
 
@@ -32,6 +34,8 @@ pub(super) enum Failure {
     /// A statement of the editor itself failed; the submitted text is not the reason.
     Internal(tokio_postgres::Error),
     Timeout,
+    /// The client asked for it.
+    Cancelled,
     /// The result can't be written to the response.
     Response(ApiError),
     /// The text has parameters such as `$1`.
@@ -51,10 +55,24 @@ impl Failure {
         Self::Postgres { error, offset: prefix.chars().count() as u32 }
     }
 
-    /// Converts the failure. `sql` is the submitted text, to find the line of an error.
-    pub(super) fn into_api_error(self, sql: &str) -> ApiError {
+    /// Finds out why Postgres cancelled a statement, `elapsed` after the beginning of a run with this time limit. A
+    /// shorter limit, which the text has set itself, stays an error of the statement.
+    pub(super) fn classified(self, elapsed: Duration, limit: Duration) -> Self {
+        let Self::Postgres { error, .. } = &self else { return self };
+        match error.as_db_error() {
+            Some(reported) if *reported.code() != SqlState::QUERY_CANCELED => self,
+            Some(reported) if reported.message().contains("user request") => Self::Cancelled,
+            Some(_) if elapsed >= limit => Self::Timeout,
+            _ => self,
+        }
+    }
+
+    /// Converts the failure. `sql` is the submitted text, to find the line of an error; the statement begins after
+    /// `base` of its characters. `limit` is the time limit of the run.
+    pub(super) fn into_api_error(self, sql: &str, base: u32, limit: Duration) -> ApiError {
         match self {
-            Self::Timeout => timed_out(),
+            Self::Timeout => timed_out(limit),
+            Self::Cancelled => cancelled(),
             Self::Response(error) => error,
             Self::Internal(error) => DbError::from(error).into(),
             Self::Parameters => ApiError::new(Code::SqlRefused, "The statement has parameters such as `$1`.")
@@ -64,23 +82,39 @@ impl Failure {
                 "The statement uses syntax that this version of AtlasHub does not know yet.",
             ),
             Self::Postgres { error, offset } => match error.as_db_error() {
-                Some(reported) => reported_error(reported, offset, sql),
+                Some(reported) => reported_error(reported, Positions { offset, base, sql }),
                 None => ApiError::unavailable("The project's database", error),
             },
         }
     }
 }
 
-fn timed_out() -> ApiError {
-    ApiError::new(Code::Timeout, "The statement exceeded its time limit of 5 seconds and was stopped.")
-        .with_hint("Request fewer rows, or add an index. EXPLAIN shows which part is slow.")
+/// How to convert positions that Postgres reports to those in the submitted text.
+#[derive(Clone, Copy)]
+struct Positions<'s> {
+    /// Number of characters that were sent before the statement.
+    offset: u32,
+    /// Number of characters of the submitted text before the statement.
+    base: u32,
+    sql: &'s str,
 }
 
-fn reported_error(error: &PostgresError, offset: u32, sql: &str) -> ApiError {
+fn timed_out(limit: Duration) -> ApiError {
+    let limit = limit.as_secs_f64();
+    let unit = if limit == 1.0 { "second" } else { "seconds" };
+    ApiError::new(Code::Timeout, format!("The statement exceeded its time limit of {limit} {unit} and was stopped."))
+        .with_hint(
+            "Request fewer rows, or add an index. EXPLAIN shows which part is slow. `timeoutMs` raises the limit to \
+             at most 60000.",
+        )
+}
+
+fn cancelled() -> ApiError {
+    ApiError::new(Code::Cancelled, "The statement was cancelled.")
+}
+
+fn reported_error(error: &PostgresError, positions: Positions<'_>) -> ApiError {
     let code = error.code();
-    if *code == SqlState::QUERY_CANCELED {
-        return timed_out();
-    }
     // 57P: the server is shutting down. 53: it is out of connections, memory or disk.
     if *code == SqlState::DISK_FULL {
         return ApiError::disk_full();
@@ -88,8 +122,11 @@ fn reported_error(error: &PostgresError, offset: u32, sql: &str) -> ApiError {
     if code.code().starts_with("57P") || code.code().starts_with("53") {
         return ApiError::unavailable("The project's database", anyhow::Error::from(error.clone()));
     }
+    let Positions { offset, base, sql } = positions;
     let position = match error.position() {
-        Some(ErrorPosition::Original(position)) => position.checked_sub(offset).filter(|position| *position > 0),
+        Some(ErrorPosition::Original(position)) => {
+            position.checked_sub(offset).filter(|position| *position > 0).map(|position| position + base)
+        }
         _ => None,
     };
     let line = position.map(|position| 1 + sql.chars().take(position as usize - 1).filter(|c| *c == '\n').count());
@@ -118,7 +155,7 @@ impl Rejection {
                 Code::SqlRefused,
                 format!("The text contains {count} statements. The SQL editor runs one at a time."),
             )
-            .with_hint("Run them one after the other, or select the one to run."),
+            .with_hint("Select the one to run, or send `\"script\": true` to run all."),
             Self::NotSupported { what, instead } => {
                 ApiError::new(Code::SqlRefused, format!("The SQL editor does not run {what}.")).with_hint(instead)
             }

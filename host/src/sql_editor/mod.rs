@@ -1,22 +1,37 @@
-//! The SQL editor: runs one statement in one project's database, as `proj_<id>_owner`.
+//! The SQL editor: runs SQL in one project's database, as `proj_<id>_owner`.
 //!
 //! The privileges of that role confine a statement to its project. Checking the text first only gives earlier and
-//! clearer errors; [`restrictions`] lists what the editor rejects.
+//! clearer errors; [`restrictions`] lists what the editor rejects. No text with several statements is sent to Postgres:
+//! a script is split here, and each statement is checked and sent as a single one is.
 //!
-//! [`statement`] parses the text ([`syntax_tree`], [`command_tag`]), [`restrictions`] checks it, [`session`] runs it,
-//! and [`result_rows`] writes its rows into the response as JSON [`values`]. [`errors`] maps errors.
+//! [`statement`] parses a statement ([`syntax_tree`], [`command_tag`]), and [`restrictions`] checks it. [`script`]
+//! splits a text into statements and describes them, with what they destroy ([`destroys`]). [`check`] does both for a
+//! request. [`session`] runs one statement, [`script_run`] those of a script, both within [`limits`]; [`running`] finds
+//! a run to cancel; [`background`] runs scripts for `sql_runs`. [`result_rows`] writes rows into the response as JSON
+//! [`values`]. [`errors`] maps errors.
 //!
-//! Not here: saved queries and history (in the dashboard), import and export (`transfers`), rows of tables (`data`).
+//! [`saved_routes`] has the [`saved_queries`] and the [`history`], both in the platform database.
+//!
+//! Not here: import and export (`transfers`), rows of tables (`data`), the names for completion (`data`).
 
 mod routes;
+mod saved_routes;
 
+mod background;
+
+mod check;
+mod script;
 mod statement;
 
 mod command_tag;
+mod destroys;
 mod syntax_tree;
 
 mod restrictions;
 
+mod limits;
+mod running;
+mod script_run;
 mod session;
 
 mod result_rows;
@@ -24,15 +39,27 @@ mod values;
 
 mod errors;
 
+mod history;
+mod saved_queries;
+
+use sqlx::PgPool;
+
 use crate::{db::ProjectPools, http::ResponseMemory};
 
+pub use background::{CheckedScript, ScriptEnd, ScriptError};
 pub(crate) use routes::*;
+pub use running::RunningQueries;
+pub(crate) use saved_routes::*;
+pub use script_run::StatementDone;
 
 /// The state of the routes.
 #[derive(Clone)]
 pub struct SqlEditorState {
+    /// For saved queries and the history.
+    pub platform: PgPool,
     pub pools: ProjectPools,
     pub responses: ResponseMemory,
+    pub running: RunningQueries,
     /// Whether `CREATE EXTENSION` may run. Postgres allows it only for trusted extensions.
     pub allow_create_extension: bool,
 }

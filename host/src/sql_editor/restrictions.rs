@@ -12,8 +12,8 @@ use super::{
 };
 
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
-const TRANSACTIONS: &str =
-    "Each run is one statement in its own transaction. To combine changes, write them as one statement with WITH.";
+const TRANSACTIONS: &str = "A script runs in one transaction by itself. Remove the statement, or send \
+     `\"transaction\": false` to commit each statement on its own.";
 const SERVER: &str = "It affects the whole server, not only this project.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
 
@@ -154,9 +154,7 @@ pub(super) fn is_rejected_function(name: &str) -> bool {
 /// The rejection of a function call.
 pub(super) fn rejected_function(name: &str) -> Rejection {
     let instead = match name {
-        name if name.starts_with("pg_sleep") => {
-            "A statement has a time limit of 5 seconds. To run something later, use a job."
-        }
+        name if name.starts_with("pg_sleep") => "A statement has a time limit. To run something later, use a job.",
         name if name.starts_with("dblink") => "The editor can access only this project's database.",
         "pg_terminate_backend" | "pg_cancel_backend" => "It affects other sessions.",
         "set_config" => "Use SET as a separate statement.",

@@ -45,6 +45,18 @@ pub(super) struct ResultEnd {
     pub(super) duration_ms: f64,
     pub(super) notices: Vec<SqlNotice>,
     pub(super) command: String,
+    pub(super) rolled_back: bool,
+    /// Position in a script, as in [`api_types::StatementResult`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) start: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) end: Option<u32>,
+}
+
+/// Returns the size of a response up to its last row, if the response is that of a single statement.
+pub(super) fn max_row_bytes(response: &ResponseBuffer) -> usize {
+    let limit = response.max_bytes();
+    limit - (limit / 4).min(END_BYTES)
 }
 
 /// A limit that dropped rows.
@@ -56,9 +68,8 @@ enum Limit {
 }
 
 impl ResultRows {
-    pub(super) fn new(response: ResponseBuffer, max_rows: usize, types: Vec<Type>) -> Self {
-        let limit = response.max_bytes();
-        let max_bytes = limit - (limit / 4).min(END_BYTES);
+    /// `max_bytes` is the size of the response up to its last row.
+    pub(super) fn new(response: ResponseBuffer, max_bytes: usize, max_rows: usize, types: Vec<Type>) -> Self {
         Self {
             response,
             has_columns: !types.is_empty(),

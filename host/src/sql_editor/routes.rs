@@ -1,29 +1,46 @@
-use api_types::{ErrorBody, RunSql, SqlResult};
-use axum::{Extension, extract::State, http::StatusCode, response::IntoResponse};
+use std::{sync::Arc, time::Duration};
+
+use api_types::{ErrorBody, Explain, ParseSql, ParsedSql, RunSql, SqlCancelled, SqlOutcome};
+use axum::{Extension, extract::State, http::StatusCode, response::Response};
+use chrono::Utc;
 use serde_json::json;
 
 use super::{
     SqlEditorState,
-    errors::Rejection,
+    check::{ScriptOptions, checked_script, checked_statement},
+    history::{self, Ended},
+    limits::{Limits, within},
     restrictions::Permissions,
-    session::{self, Run},
-    statement::parse_statement,
+    result_rows::max_row_bytes,
+    running::RunningQuery,
+    script::describe,
+    script_run,
+    session::{self, StatementRun, Transaction},
 };
 use crate::{
     db::DbRole,
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, AuditDetails, Recipient},
+    http::{ApiJson, ApiPath, AuditDetails, NoQuery, Recipient},
     projects::AdminProject,
 };
 
 /// Rows returned if the request has no `maxRows`.
 const DEFAULT_ROWS: u32 = 1000;
 const MAX_ROWS: u32 = 5000;
+/// Time limit if the request has no `timeoutMs`.
+const DEFAULT_TIMEOUT_MS: u64 = 5000;
+const MAX_TIMEOUT_MS: u64 = 60_000;
 
-/// Run a SQL statement
+type SqlResponse = ApiResult<(Extension<AuditDetails>, Response)>;
+
+/// Run SQL
 ///
-/// Runs one statement in the project's database, as the owner of its schema. It runs on a separate connection, for at
-/// most 5 seconds. At most 5000 rows are returned.
+/// Runs one statement, or with `script` several, in the project's database, as the owner of its schema. They run on a
+/// separate connection, for at most `timeoutMs` (5 seconds by default, at most 60). At most 5000 rows of a statement
+/// are returned.
+///
+/// A script is parsed and checked before anything runs, then sent statement by statement: in one transaction unless
+/// `transaction` is false. It stops at the first statement that fails; the response is a `ScriptResult`, also then.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql",
@@ -31,53 +48,190 @@ const MAX_ROWS: u32 = 5000;
     params(("project" = String, Path, description = "The project's id")),
     request_body = RunSql,
     responses(
-        (status = 200, body = SqlResult),
-        (status = 400, description = "`sql_error` with the position of the error, or `sql_refused`", body = ErrorBody),
+        (status = 200, body = SqlOutcome),
+        (status = 400, description = "`sql_error` with the position of the error, or `sql_refused`. Of a script, \
+            `details.statement` is the index of the statement", body = ErrorBody),
         (status = 404, body = ErrorBody),
-        (status = 504, description = "The statement was stopped after 5 seconds", body = ErrorBody),
+        (status = 409, description = "`cancelled`, or a run with this `queryId` is in progress", body = ErrorBody),
+        (status = 504, description = "The statement was stopped at its time limit", body = ErrorBody),
     )
 )]
 pub(crate) async fn run_sql(
     State(state): State<SqlEditorState>,
     AdminProject(project): AdminProject,
     ApiJson(request): ApiJson<RunSql>,
-) -> ApiResult<impl IntoResponse> {
-    let max_rows = request.max_rows.unwrap_or(DEFAULT_ROWS);
-    if !(1..=MAX_ROWS).contains(&max_rows) {
-        return Err(ApiError::invalid(format!("`maxRows` must be from 1 to {MAX_ROWS}.")));
-    }
-    if request.sql.contains('\0') {
-        return Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support."));
-    }
-    let permissions = Permissions { create_extension: state.allow_create_extension };
+) -> SqlResponse {
+    check_request(&request)?;
+    let running = state.running.begin(&project.id, request.query_id.as_deref())?;
+    let at = Utc::now();
     let sql = request.sql.clone();
-    let parsed = tokio::task::spawn_blocking(move || parse_statement(&sql, permissions))
-        .await
-        .map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing a statement")))?;
-    let statement = match parsed {
-        Ok(statement) => Some(statement),
-        // Postgres gives a better message, and the position.
-        Err(Rejection::Syntax(_)) => None,
-        Err(rejection) => return Err(rejection.into_api_error()),
+    let result = if request.script {
+        run_script(&state, &project.id, request, &running).await
+    } else {
+        run_statement(&state, &project.id, request, &running).await
     };
-    if request.explain && statement.as_ref().is_some_and(|statement| !statement.explainable) {
+    let (ended, response) = match result {
+        Ok(Ran { ended, details, response }) => (ended, Ok((Extension(AuditDetails(details)), response))),
+        Err(error) => (Ended { row_count: None, error: Some(error.message().to_owned()) }, Err(error)),
+    };
+    if response.as_ref().err().is_none_or(|error| !error.status().is_server_error() || error.code() == Code::Timeout) {
+        history::add(&state.platform, &project.id, &sql, at, &ended).await;
+    }
+    response
+}
+
+/// SQL that ran, with or without success.
+struct Ran {
+    ended: Ended,
+    /// For the audit log.
+    details: serde_json::Value,
+    response: Response,
+}
+
+async fn run_statement(
+    state: &SqlEditorState,
+    project: &str,
+    request: RunSql,
+    running: &RunningQuery,
+) -> ApiResult<Ran> {
+    let statement = checked_statement(&request.sql, permissions(state)).await?;
+    if request.explain != Explain::No && statement.as_ref().is_some_and(|statement| !statement.explainable) {
         return Err(ApiError::new(Code::SqlRefused, "EXPLAIN does not support this kind of statement.")
             .with_hint("Supported: SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS."));
     }
-    let client = state.pools.exclusive(&project.id, DbRole::Owner).await?;
-    let run = Run {
-        sql: request.sql,
-        statement,
-        read_only: request.read_only,
-        explain: request.explain,
-        max_rows: max_rows as usize,
-    };
+    let limits = limits(&request, running);
+    let client = Arc::new(state.pools.exclusive(project, DbRole::Owner).await?);
     let response = state.responses.response(Recipient::Owner, 4096);
-    match session::run(client, &run, response).await {
-        Ok(success) => {
-            let details = json!({ "command": success.command, "rowCount": success.row_count });
-            Ok((Extension(AuditDetails(details)), success.response.into_json_response(StatusCode::OK)))
-        }
-        Err(failure) => Err(failure.into_api_error(&run.sql)),
+    let run = StatementRun {
+        sql: &request.sql,
+        statement: statement.as_ref(),
+        explain: request.explain,
+        transaction: if request.read_only { Transaction::OwnReadOnly } else { Transaction::Own },
+        max_rows: request.max_rows.unwrap_or(DEFAULT_ROWS) as usize,
+        max_bytes: max_row_bytes(&response),
+        range: None,
+    };
+    match within(&client, &limits, session::execute(&client, &run, response)).await {
+        Ok(success) => Ok(Ran {
+            ended: Ended { row_count: Some(success.row_count), error: None },
+            details: json!({ "command": success.command, "rowCount": success.row_count }),
+            response: success.response.into_json_response(StatusCode::OK),
+        }),
+        Err(failure) => Err(failure.into_api_error(&request.sql, 0, limits.timeout)),
+    }
+}
+
+async fn run_script(state: &SqlEditorState, project: &str, request: RunSql, running: &RunningQuery) -> ApiResult<Ran> {
+    let limits = limits(&request, running);
+    let options = ScriptOptions {
+        read_only: request.read_only,
+        transaction: request.transaction,
+        max_rows: request.max_rows.unwrap_or(DEFAULT_ROWS) as usize,
+    };
+    let run = checked_script(request.sql, options, permissions(state)).await?;
+    let client = state.pools.exclusive(project, DbRole::Owner).await?;
+    let outcome = script_run::run(client, &run, &limits, &state.responses, &|_| {}).await?;
+    let progress = outcome.progress;
+    Ok(Ran {
+        ended: match &outcome.failure {
+            None => Ended { row_count: Some(progress.row_count), error: None },
+            Some((_, error)) => Ended { row_count: None, error: Some(error.message().to_owned()) },
+        },
+        details: json!({
+            "statements": run.statements.len(),
+            "committedStatements": progress.committed,
+            "rowCount": progress.row_count,
+            "error": outcome.failure.as_ref().map(|(_, error)| error.code().as_str()),
+        }),
+        response: outcome.response.into_json_response(StatusCode::OK),
+    })
+}
+
+fn check_request(request: &RunSql) -> ApiResult<()> {
+    if !(1..=MAX_ROWS).contains(&request.max_rows.unwrap_or(DEFAULT_ROWS)) {
+        return Err(ApiError::invalid(format!("`maxRows` must be from 1 to {MAX_ROWS}.")));
+    }
+    if !(1..=MAX_TIMEOUT_MS).contains(&request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)) {
+        return Err(ApiError::invalid(format!("`timeoutMs` must be from 1 to {MAX_TIMEOUT_MS}."))
+            .with_hint("Start longer work with `POST sql/runs`."));
+    }
+    check_text(&request.sql)?;
+    if request.script && request.explain != Explain::No {
+        return Err(ApiError::invalid("`explain` and `script` can't be used together: EXPLAIN needs one statement."));
+    }
+    if !request.script && request.transaction.is_some() {
+        return Err(ApiError::invalid("`transaction` can only be used with `script`."));
+    }
+    Ok(())
+}
+
+fn check_text(sql: &str) -> ApiResult<()> {
+    match sql.contains('\0') {
+        true => Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support.")),
+        false => Ok(()),
+    }
+}
+
+fn permissions(state: &SqlEditorState) -> Permissions {
+    Permissions { create_extension: state.allow_create_extension }
+}
+
+fn limits(request: &RunSql, running: &RunningQuery) -> Limits {
+    Limits {
+        timeout: Duration::from_millis(request.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS)),
+        cancelled: running.cancelled.clone(),
+        name: running.name.clone(),
+    }
+}
+
+/// Parse SQL
+///
+/// Returns the statements of a text: where each begins and ends, what it does by Postgres's grammar, what it destroys,
+/// and where a syntax error is. Nothing runs, no database is used, and the audit log has no entry.
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/sql/parse",
+    tag = "sql",
+    params(("project" = String, Path, description = "The project's id")),
+    request_body = ParseSql,
+    responses((status = 200, body = ParsedSql), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
+)]
+pub(crate) async fn parse_sql(
+    State(state): State<SqlEditorState>,
+    AdminProject(_project): AdminProject,
+    NoQuery: NoQuery,
+    ApiJson(request): ApiJson<ParseSql>,
+) -> ApiResult<ApiJson<ParsedSql>> {
+    check_text(&request.sql)?;
+    let permissions = permissions(&state);
+    let parsed = tokio::task::spawn_blocking(move || describe(&request.sql, permissions)).await;
+    parsed.map(ApiJson).map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing SQL")))
+}
+
+/// Cancel SQL
+///
+/// Cancels the run with this `queryId`, also in Postgres. Its own response has the error `cancelled`.
+#[utoipa::path(
+    post,
+    path = "/admin/v1/projects/{project}/sql/{queryId}/cancel",
+    tag = "sql",
+    params(
+        ("project" = String, Path, description = "The project's id"),
+        ("queryId" = String, Path, description = "The `queryId` that the run was started with"),
+    ),
+    responses(
+        (status = 200, body = SqlCancelled),
+        (status = 400, body = ErrorBody),
+        (status = 404, description = "No run with this id is in progress", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn cancel_sql(
+    State(state): State<SqlEditorState>,
+    AdminProject(project): AdminProject,
+    ApiPath((_, id)): ApiPath<(String, String)>,
+) -> ApiResult<ApiJson<SqlCancelled>> {
+    match state.running.cancel(&state.pools, &project.id, &id).await? {
+        true => Ok(ApiJson(SqlCancelled { cancelled: true })),
+        false => Err(ApiError::new(Code::NotFound, "No run with this id is in progress.")),
     }
 }

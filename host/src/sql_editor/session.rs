@@ -9,14 +9,10 @@
 //! the result is full. A change runs to its end, because stopping it would undo it; its excess rows are read and
 //! dropped one by one. In both cases only the returned rows are held in memory.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Instant};
 
-use api_types::{SqlColumn, SqlNotice};
+use api_types::{Explain, SqlColumn, SqlNotice};
 use futures_util::TryStreamExt;
-use tokio::time::timeout;
 use tokio_postgres::{SimpleQueryMessage, types::Type};
 
 use super::{
@@ -29,27 +25,34 @@ use crate::{
     http::ResponseBuffer,
 };
 
-/// The time limit of a statement in Postgres.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The time limit of a run in the host. A statement can lift Postgres's limit with `set_config`, but not this one.
-const HOST_TIMEOUT: Duration = Duration::from_millis(5250);
 /// Rows per fetch from a cursor.
 const BATCH_ROWS: usize = 200;
 /// Precedes a query that runs through a cursor.
 const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 
-/// Maximum number of attempts to cancel a statement before its connection is closed.
-const MAX_CANCEL_ATTEMPTS: usize = 10;
-const CANCEL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// A statement to run, and how.
-pub(super) struct Run {
-    pub(super) sql: String,
+pub(super) struct StatementRun<'a> {
+    pub(super) sql: &'a str,
     /// `None` if the parser here rejects the text. Then Postgres's own error is reported.
-    pub(super) statement: Option<Statement>,
-    pub(super) read_only: bool,
-    pub(super) explain: bool,
+    pub(super) statement: Option<&'a Statement>,
+    pub(super) explain: Explain,
+    pub(super) transaction: Transaction,
     pub(super) max_rows: usize,
+    /// Size of the response up to its last row.
+    pub(super) max_bytes: usize,
+    /// Positions in the script, for the response.
+    pub(super) range: Option<(u32, u32)>,
+}
+
+/// The transaction in which a statement runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transaction {
+    /// Its own, and an explicit one only for a cursor: some statements (`VACUUM`, `CREATE INDEX CONCURRENTLY`,
+    /// procedures that commit) fail in an explicit one.
+    Own,
+    OwnReadOnly,
+    /// The script's.
+    Enclosing,
 }
 
 /// A statement that was carried out.
@@ -58,96 +61,58 @@ pub(super) struct Success {
     pub(super) response: ResponseBuffer,
     pub(super) command: String,
     pub(super) row_count: u64,
+    pub(super) duration_ms: f64,
 }
 
-/// Runs the statement, for at most [`HOST_TIMEOUT`]. Dropping the future cancels the statement in Postgres.
-///
-/// The result is written to `response`.
-pub(super) async fn run(client: ExclusiveClient, run: &Run, response: ResponseBuffer) -> Result<Success, Failure> {
-    let guard = CancelOnDrop(Some(client));
-    let Some(client) = guard.0.as_ref() else { return Err(Failure::Timeout) };
-    match timeout(HOST_TIMEOUT, execute(client, run, response)).await {
-        Ok(outcome) => {
-            guard.disarm();
-            outcome
-        }
-        Err(_elapsed) => Err(Failure::Timeout),
-    }
-}
-
-/// A connection on which a statement may be running. Dropping it cancels the statement before closing the connection.
-struct CancelOnDrop(Option<ExclusiveClient>);
-
-impl CancelOnDrop {
-    /// Closes the connection without cancelling, because the statement has ended.
-    fn disarm(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
-            tokio::spawn(cancel(client));
-        }
-    }
-}
-
-/// Cancels until the connection responds again. A cancel request that arrives before its statement has no effect, so
-/// it is repeated.
-async fn cancel(client: ExclusiveClient) {
-    for _ in 0..MAX_CANCEL_ATTEMPTS {
-        client.cancel().await;
-        if timeout(CANCEL_RESPONSE_TIMEOUT, client.simple_query("")).await.is_ok() {
-            return;
-        }
-    }
-    tracing::warn!("could not cancel a statement of the SQL editor; closing its connection");
-}
-
-async fn execute(client: &ExclusiveClient, run: &Run, response: ResponseBuffer) -> Result<Success, Failure> {
-    client
-        .batch_execute(&format!(
-            // Plan the cursor for all rows, as EXPLAIN does, instead of for the first tenth.
-            "SET statement_timeout = {}; SET cursor_tuple_fraction = 1",
-            STATEMENT_TIMEOUT.as_millis()
-        ))
-        .await
-        .map_err(Failure::Internal)?;
-    let explain = if run.explain { "EXPLAIN (FORMAT JSON) " } else { "" };
+/// Runs the statement. The result is written to `response`.
+pub(super) async fn execute(
+    client: &ExclusiveClient,
+    run: &StatementRun<'_>,
+    response: ResponseBuffer,
+) -> Result<Success, Failure> {
+    let explain = match run.explain {
+        Explain::No => "",
+        Explain::Plan => "EXPLAIN (FORMAT JSON, SETTINGS) ",
+        Explain::Analyze => "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, FORMAT JSON) ",
+    };
     let text = format!("{explain}{}", run.sql);
     let prepared = client.prepare(&text).await.map_err(|error| Failure::statement(error, explain))?;
-    let Some(statement) = &run.statement else { return Err(Failure::UnknownGrammar) };
+    let Some(statement) = run.statement else { return Err(Failure::UnknownGrammar) };
     if !prepared.params().is_empty() {
         return Err(Failure::Parameters);
     }
     let types: Vec<Type> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
-    let mut result = ResultRows::new(response, run.max_rows, types);
+    let mut result = ResultRows::new(response, run.max_bytes, run.max_rows, types);
     result.begin(&describe_columns(client, &prepared).await?).map_err(Failure::Response)?;
     // Running repeats the notices of preparing.
     client.take_notices();
 
     let started = Instant::now();
-    let begin = if run.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
-    let row_count = if statement.fetch_mode == FetchMode::Cursor && !run.explain {
+    let uses_cursor = statement.fetch_mode == FetchMode::Cursor && run.explain == Explain::No;
+    let (begin, end) = match run.transaction {
+        Transaction::Enclosing => (None, if uses_cursor { Some("CLOSE atlashub_editor") } else { None }),
+        // Analyzing runs the statement. Nothing of it stays.
+        Transaction::Own if run.explain == Explain::Analyze => (Some("BEGIN"), Some("ROLLBACK")),
+        Transaction::OwnReadOnly if run.explain == Explain::Analyze => (Some("BEGIN READ ONLY"), Some("ROLLBACK")),
+        Transaction::Own if !uses_cursor => (None, None),
+        Transaction::Own => (Some("BEGIN"), Some("COMMIT")),
+        Transaction::OwnReadOnly => (Some("BEGIN READ ONLY"), Some("COMMIT")),
+    };
+    if let Some(begin) = begin {
         client.batch_execute(begin).await.map_err(Failure::postgres)?;
+    }
+    let row_count = if uses_cursor {
         let prefix_and_text = format!("{DECLARE_CURSOR}{}", run.sql);
         client.batch_execute(&prefix_and_text).await.map_err(|error| Failure::statement(error, DECLARE_CURSOR))?;
         fetch(client, &mut result).await?;
-        client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
         result.returned as u64
     } else {
-        // A transaction only if requested: some statements (VACUUM, CREATE INDEX CONCURRENTLY, procedures that commit)
-        // fail inside one.
-        if run.read_only {
-            client.batch_execute(begin).await.map_err(Failure::postgres)?;
-        }
         let affected = collect(client, &text, &mut result).await.map_err(|error| Failure::statement(error, explain))?;
-        if run.read_only {
-            client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
-        }
         if result.has_columns { result.received.max(affected.unwrap_or(0)) } else { affected.unwrap_or(0) }
     };
+    if let Some(end) = end {
+        client.batch_execute(end).await.map_err(Failure::postgres)?;
+    }
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
 
     let mut notices: Vec<SqlNotice> = client
@@ -156,13 +121,21 @@ async fn execute(client: &ExclusiveClient, run: &Run, response: ResponseBuffer) 
         .map(|notice| SqlNotice { severity: notice.severity, message: notice.message })
         .collect();
     notices.extend(result.truncation_notice());
-    let command = if run.explain { "EXPLAIN".to_owned() } else { statement.command.clone() };
-    let truncated = result.is_truncated();
-    let end = ResultEnd { row_count, truncated, duration_ms, notices, command: command.clone() };
+    let command = if run.explain == Explain::No { statement.command.clone() } else { "EXPLAIN".to_owned() };
+    let end = ResultEnd {
+        row_count,
+        truncated: result.is_truncated(),
+        duration_ms,
+        notices,
+        command: command.clone(),
+        rolled_back: run.explain == Explain::Analyze,
+        start: run.range.map(|range| range.0),
+        end: run.range.map(|range| range.1),
+    };
     let response = result.finish(&end).map_err(|error| {
         Failure::Response(error.with_hint("The statement was carried out. Only its result is lost."))
     })?;
-    Ok(Success { response, command, row_count })
+    Ok(Success { response, command, row_count, duration_ms })
 }
 
 /// Fetches from the cursor until it ends or the result is full.

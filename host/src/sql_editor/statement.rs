@@ -1,13 +1,13 @@
 //! Parses and classifies the submitted text, before any connection is opened.
 
-use pg_query::protobuf::{KeywordKind, ScanToken, Token};
+use pg_query::protobuf::{DiscardMode, KeywordKind, ReindexObjectType, ScanToken, Token};
 use serde_json::Value;
 
 use super::{
     command_tag::command_tag,
     errors::Rejection,
     restrictions::{self, Permissions},
-    syntax_tree::SyntaxTree,
+    syntax_tree::{SyntaxTree, kind_of},
 };
 
 /// Maximum length of a text that is parsed to a tree. The tree takes about a hundred times the memory of the text.
@@ -21,6 +21,19 @@ pub(super) struct Statement {
     pub(super) fetch_mode: FetchMode,
     /// Whether `EXPLAIN` supports it.
     pub(super) explainable: bool,
+    /// Whether it changes nothing, as far as its text shows.
+    pub(super) read_only: bool,
+    /// Whether it can run in a transaction with others.
+    pub(super) in_transaction: bool,
+}
+
+/// A statement that Postgres's grammar accepts.
+pub(super) struct Analysis {
+    pub(super) statement: Statement,
+    /// `None` if the text is too long or too deep.
+    pub(super) tree: Option<SyntaxTree>,
+    /// Why the editor does not run it, if it doesn't.
+    pub(super) refusal: Option<Rejection>,
 }
 
 /// How a statement's rows are fetched.
@@ -34,6 +47,15 @@ pub(super) enum FetchMode {
 
 /// Parses the text with Postgres's grammar. It is CPU-bound: don't call it on an async thread.
 pub(super) fn parse_statement(sql: &str, permissions: Permissions) -> Result<Statement, Rejection> {
+    let analysis = analyze(sql, permissions)?;
+    match analysis.refusal {
+        None => Ok(analysis.statement),
+        Some(refusal) => Err(refusal),
+    }
+}
+
+/// As [`parse_statement`], but also describes a statement that the editor does not run.
+pub(super) fn analyze(sql: &str, permissions: Permissions) -> Result<Analysis, Rejection> {
     let count = match pg_query::split_with_parser(sql) {
         Ok(statements) => statements.iter().filter(|text| !is_blank(text)).count(),
         Err(error) => return Err(Rejection::Syntax(parser_message(&error))),
@@ -49,7 +71,7 @@ pub(super) fn parse_statement(sql: &str, permissions: Permissions) -> Result<Sta
     // The decoder of the tree fails at 100 levels, about 50 nested expressions; the grammar has no such limit.
     match pg_query::parse(sql, 0) {
         Ok(parsed) => match serde_json::to_value(&parsed.protobuf) {
-            Ok(tree) => classify_tree(&SyntaxTree(tree), permissions),
+            Ok(tree) => classify_tree(SyntaxTree(tree), permissions),
             Err(_) => classify_tokens(sql),
         },
         Err(pg_query::Error::Parse(message)) => Err(Rejection::Syntax(message)),
@@ -57,18 +79,71 @@ pub(super) fn parse_statement(sql: &str, permissions: Permissions) -> Result<Sta
     }
 }
 
-fn classify_tree(tree: &SyntaxTree, permissions: Permissions) -> Result<Statement, Rejection> {
-    restrictions::check(tree, permissions)?;
+fn classify_tree(tree: SyntaxTree, permissions: Permissions) -> Result<Analysis, Rejection> {
+    let refusal = restrictions::check(&tree, permissions).err();
     let Some((kind, node)) = tree.statement() else { return Err(Rejection::Empty) };
     let is_plain_select = kind == "SelectStmt" && !tree.writes_data() && !selects_into(node);
-    Ok(Statement {
+    let statement = Statement {
         command: command_tag(kind, node),
         fetch_mode: if is_plain_select { FetchMode::Cursor } else { FetchMode::Whole },
         explainable: matches!(
             kind,
             "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "CreateTableAsStmt"
         ),
-    })
+        read_only: match kind {
+            "SelectStmt" => is_plain_select && !tree.locks_rows(),
+            "ExplainStmt" => !runs_explained(node) || !(tree.writes_data() || tree.locks_rows()),
+            "VariableShowStmt" => true,
+            _ => false,
+        },
+        in_transaction: can_run_in_transaction(kind, node),
+    };
+    Ok(Analysis { statement, tree: Some(tree), refusal })
+}
+
+/// Returns whether an `EXPLAIN` runs its statement.
+fn runs_explained(explain: &Value) -> bool {
+    let options = explain["options"].as_array().map(Vec::as_slice).unwrap_or_default();
+    options.iter().filter_map(kind_of).any(|(_, option)| option["defname"] == "analyze")
+}
+
+/// Returns whether Postgres accepts the statement inside a transaction block.
+fn can_run_in_transaction(kind: &str, node: &Value) -> bool {
+    let has_option = |list: &Value, name: &str| {
+        let options = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        options.iter().filter_map(kind_of).any(|(_, option)| option["defname"] == name)
+    };
+    match kind {
+        "VacuumStmt" => node["is_vacuumcmd"] != true,
+        "IndexStmt" | "DropStmt" => node["concurrent"] != true,
+        "ReindexStmt" => {
+            let is_of_one_table = node["kind"].as_i64().is_some_and(|kind| {
+                [ReindexObjectType::ReindexObjectIndex, ReindexObjectType::ReindexObjectTable]
+                    .iter()
+                    .any(|one| i64::from(*one as i32) == kind)
+            });
+            is_of_one_table && !has_option(&node["params"], "concurrently")
+        }
+        "ClusterStmt" => !node["relation"].is_null(),
+        "AlterTableStmt" => {
+            let commands = node["cmds"].as_array().map(Vec::as_slice).unwrap_or_default();
+            !commands.iter().filter_map(kind_of).any(|(_, command)| {
+                kind_of(&command["def"])
+                    .is_some_and(|(kind, part)| kind == "PartitionCmd" && part["concurrent"] == true)
+            })
+        }
+        "DiscardStmt" => node["target"].as_i64() != Some(i64::from(DiscardMode::DiscardAll as i32)),
+        "CreatedbStmt"
+        | "DropdbStmt"
+        | "CreateTableSpaceStmt"
+        | "DropTableSpaceStmt"
+        | "AlterSystemStmt"
+        | "CreateSubscriptionStmt"
+        | "AlterSubscriptionStmt"
+        | "DropSubscriptionStmt"
+        | "TransactionStmt" => false,
+        _ => true,
+    }
 }
 
 /// Returns whether it is `SELECT … INTO`, including in the first member of a `UNION`.
@@ -77,7 +152,7 @@ fn selects_into(select: &Value) -> bool {
 }
 
 /// Classifies a text whose tree is too large or too deep, by its tokens. It supports only queries and changes.
-fn classify_tokens(sql: &str) -> Result<Statement, Rejection> {
+fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
     let scanned = pg_query::scan(sql).map_err(|error| Rejection::Syntax(parser_message(&error)))?;
     let tokens: Vec<&ScanToken> =
         scanned.tokens.iter().filter(|token| !matches!(token.token(), Token::SqlComment | Token::CComment)).collect();
@@ -108,14 +183,22 @@ fn classify_tokens(sql: &str) -> Result<Statement, Rejection> {
             });
         }
     };
-    Ok(Statement { command: command.to_owned(), fetch_mode, explainable: true })
+    let statement = Statement {
+        command: command.to_owned(),
+        fetch_mode,
+        explainable: true,
+        // A `SELECT … FOR UPDATE` is one too.
+        read_only: fetch_mode == FetchMode::Cursor && !contains(&[Token::For]),
+        in_transaction: true,
+    };
+    Ok(Analysis { statement, tree: None, refusal: None })
 }
 
-fn is_blank(text: &str) -> bool {
+pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == ';')
 }
 
-fn parser_message(error: &pg_query::Error) -> String {
+pub(super) fn parser_message(error: &pg_query::Error) -> String {
     match error {
         pg_query::Error::Parse(message) | pg_query::Error::Split(message) | pg_query::Error::Scan(message) => {
             message.clone()

@@ -195,7 +195,13 @@ fn too_deep_statement_is_classified_by_tokens() {
     let sum = format!("SELECT {}", vec!["1"; 500].join(" + "));
     assert_eq!(
         parse(&sum).unwrap(),
-        Statement { command: "SELECT".into(), fetch_mode: FetchMode::Cursor, explainable: true }
+        Statement {
+            command: "SELECT".into(),
+            fetch_mode: FetchMode::Cursor,
+            explainable: true,
+            read_only: true,
+            in_transaction: true,
+        }
     );
     assert_eq!(rejected_part(&format!("{sum} + length(pg_read_file('x'))")), "the function pg_read_file()");
     assert_eq!(rejected_part(&format!("{sum} + pg_catalog.\"pg_sleep\" (1)")), "the function pg_sleep()");

@@ -27,6 +27,13 @@ impl SyntaxTree {
         });
         writes
     }
+
+    /// Returns whether any part of the statement locks rows, as `FOR UPDATE` does.
+    pub(super) fn locks_rows(&self) -> bool {
+        let mut locks = false;
+        self.walk(&mut |name, _| locks |= name == "LockingClause");
+        locks
+    }
 }
 
 fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&'a str, &'a Value)) {

@@ -1,6 +1,7 @@
 //! Lists tables with their exposure.
 
-use api_types::AdminTable;
+use api_types::{AdminTable, TableSummary};
+use serde::de::DeserializeOwned;
 
 use crate::{
     db::{DbRole, ProjectPools, Statement},
@@ -10,7 +11,7 @@ use crate::{
 /// Returns one JSON array of [`AdminTable`].
 ///
 /// `$1`: a table's name, or null for all · `$2`, `$3`: the roles of publishable keys and of signed-in users ·
-/// `$4`: the last name of the previous page · `$5`: maximum number of tables
+/// `$4`: the last name of the previous page · `$5`: maximum number of tables · `$6`: a part of the names
 const LIST_TABLES: &str = r#"
 SELECT coalesce(json_agg(json_build_object(
     'name', c.relname,
@@ -59,7 +60,33 @@ LEFT JOIN pg_constraint pk ON pk.conrelid = c.oid AND pk.contype = 'p'
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND ($1::text IS NULL OR c.relname = $1) AND ($4::text IS NULL OR c.relname > $4) AND c.oid IN (
     SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
-      AND ($4::text IS NULL OR relname > $4) ORDER BY relname LIMIT $5::bigint)"#;
+      AND ($4::text IS NULL OR relname > $4)
+      AND ($6::text IS NULL OR strpos(lower(relname::text), lower($6)) > 0) ORDER BY relname LIMIT $5::bigint)"#;
+
+/// Returns one JSON array of [`TableSummary`]. The parameters are those of [`LIST_TABLES`].
+const LIST_SUMMARIES: &str = r#"
+SELECT coalesce(json_agg(json_build_object(
+    'name', c.relname,
+    'kind', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' WHEN 'f' THEN 'foreign_table'
+                           ELSE 'table' END,
+    'columnCount', (SELECT count(*) FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    'hasPrimaryKey', EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p'),
+    'exposure', json_build_object(
+        'publishable', CASE WHEN has_table_privilege($2, c.oid, 'INSERT, UPDATE, DELETE') THEN 'write'
+                            WHEN has_table_privilege($2, c.oid, 'SELECT') THEN 'read' ELSE 'none' END,
+        'signedIn', CASE WHEN has_table_privilege($3, c.oid, 'INSERT, UPDATE, DELETE') THEN 'write'
+                         WHEN has_table_privilege($3, c.oid, 'SELECT') THEN 'read' ELSE 'none' END),
+    'rowLevelSecurity', c.relrowsecurity,
+    'policyCount', (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid),
+    'estimatedRows', CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END,
+    'totalBytes', CASE WHEN c.relkind IN ('v', 'f') THEN 0 ELSE pg_total_relation_size(c.oid) END,
+    'comment', obj_description(c.oid, 'pg_class')) ORDER BY c.relname), '[]'::json)::text
+FROM (SELECT * FROM pg_class
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND ($1::text IS NULL OR relname = $1) AND ($4::text IS NULL OR relname > $4)
+        AND ($6::text IS NULL OR strpos(lower(relname::text), lower($6)) > 0)
+      ORDER BY relname LIMIT $5::bigint) c"#;
 
 /// Which tables to list. They are sorted by name.
 #[derive(Default)]
@@ -69,20 +96,41 @@ pub(super) struct Listing<'a> {
     /// Only tables after this name.
     pub after: Option<&'a str>,
     pub limit: Option<i64>,
+    /// Only tables whose name contains this text, in any case.
+    pub name_part: Option<&'a str>,
 }
 
-/// Returns the tables.
+/// Returns the tables with their columns and keys.
 pub(super) async fn list_tables(
     pools: &ProjectPools,
     project: &str,
     listing: Listing<'_>,
 ) -> ApiResult<Vec<AdminTable>> {
-    let mut statement = Statement::new(LIST_TABLES);
+    list(LIST_TABLES, pools, project, listing).await
+}
+
+/// Returns the tables without columns and keys.
+pub(super) async fn list_summaries(
+    pools: &ProjectPools,
+    project: &str,
+    listing: Listing<'_>,
+) -> ApiResult<Vec<TableSummary>> {
+    list(LIST_SUMMARIES, pools, project, listing).await
+}
+
+async fn list<T: DeserializeOwned>(
+    sql: &'static str,
+    pools: &ProjectPools,
+    project: &str,
+    listing: Listing<'_>,
+) -> ApiResult<Vec<T>> {
+    let mut statement = Statement::new(sql);
     statement.push(listing.name);
     statement.push(Some(format!("proj_{project}_anon")));
     statement.push(Some(format!("proj_{project}_user")));
     statement.push(listing.after);
     statement.push(listing.limit.map(|limit| limit.to_string()));
+    statement.push(listing.name_part);
     let rows = pools.fetch(project, DbRole::Owner, &statement).await?;
     let json: &str = match rows.first() {
         Some(row) => row.try_get(0).map_err(ApiError::internal)?,

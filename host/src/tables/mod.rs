@@ -1,7 +1,8 @@
 //! The owner's view of a project's tables, and their exposure to publishable keys and signed-in users.
 //!
 //! Exposure is stored only as grants in the project's database. [`listing`] reads tables and grants, [`exposure`]
-//! changes the grants.
+//! changes the grants. [`access`] computes from grants and row-level security who can reach which rows. [`detail`]
+//! reads one table in full, with its [`definition`] as SQL.
 //!
 //! Not here: rows (`data`).
 
@@ -9,6 +10,11 @@ mod routes;
 
 mod exposure;
 mod listing;
+
+mod access;
+
+mod definition;
+mod detail;
 
 use crate::db::ProjectPools;
 

@@ -1,32 +1,102 @@
-use api_types::{AdminTable, ErrorBody, Page, PageQuery, UpdateTableExposure};
+use api_types::{
+    AccessFindings, AdminTable, ErrorBody, PageQuery, TableDetail, TableFields, TableNameQuery, TablesPage,
+    TablesQuery, UpdateTableExposure,
+};
 use axum::{Extension, extract::State};
 
 use super::{
-    TablesState, exposure,
+    TablesState, access, detail, exposure,
     listing::{self, Listing},
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
     projects::AdminProject,
 };
 
+/// Maximum number of summaries on a page, and their default number.
+const MAX_SUMMARIES: u32 = 1000;
+
 /// List tables with their exposure
 ///
-/// Returns the tables and views of schema `public`, sorted by name.
+/// Returns the tables and views of schema `public`, sorted by name. With `fields=summary`, an item has no columns and
+/// keys but their numbers, and a page has up to 1000 items.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables", tag = "tables",
     operation_id = "list_project_tables",
-    params(("project" = String, Path), PageQuery),
-    responses((status = 200, body = Page<AdminTable>), (status = 404, body = ErrorBody)))]
+    params(("project" = String, Path), TablesQuery),
+    responses((status = 200, body = TablesPage), (status = 404, body = ErrorBody)))]
 pub(crate) async fn list_tables(
     State(state): State<TablesState>,
     AdminProject(project): AdminProject,
-    ApiQuery(query): ApiQuery<PageQuery>,
-) -> ApiResult<ApiJson<Page<AdminTable>>> {
-    let request = PageRequest::<String>::parse(&query)?;
-    let listing = Listing { after: request.after.as_deref(), limit: Some(request.fetch()), ..Listing::default() };
-    let tables = listing::list_tables(&state.pools, &project.id, listing).await?;
-    Ok(ApiJson(request.page(tables, |table| table.table.name.clone())))
+    ApiQuery(query): ApiQuery<TablesQuery>,
+) -> ApiResult<ApiJson<TablesPage>> {
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let name_part = query.q.as_deref().filter(|text| !text.is_empty());
+    if name_part.is_some_and(|text| text.contains('\0')) {
+        return Err(ApiError::invalid("`q` contains a NUL character."));
+    }
+    Ok(ApiJson(match query.fields.unwrap_or_default() {
+        TableFields::Full => {
+            let request = PageRequest::<String>::parse(&page)?;
+            let tables = listing::list_tables(&state.pools, &project.id, listing(&request, name_part)).await?;
+            TablesPage::Full(request.page(tables, |table| table.table.name.clone()))
+        }
+        TableFields::Summary => {
+            let request = PageRequest::<String>::parse_within(&page, MAX_SUMMARIES, MAX_SUMMARIES)?;
+            let tables = listing::list_summaries(&state.pools, &project.id, listing(&request, name_part)).await?;
+            TablesPage::Summary(request.page(tables, |table| table.name.clone()))
+        }
+    }))
+}
+
+fn listing<'a>(request: &'a PageRequest<String>, name_part: Option<&'a str>) -> Listing<'a> {
+    Listing { after: request.after.as_deref(), limit: Some(request.fetch()), name_part, name: None }
+}
+
+/// Get a table
+///
+/// Returns one table or view of schema `public` in full: columns, keys, constraints, indexes, triggers, policies, who
+/// can reach its rows, and the SQL that makes it.
+#[utoipa::path(get, path = "/admin/v1/projects/{project}/tables/{table}", tag = "tables",
+    params(("project" = String, Path), ("table" = String, Path)),
+    responses((status = 200, body = TableDetail), (status = 404, body = ErrorBody)))]
+pub(crate) async fn get_table(
+    State(state): State<TablesState>,
+    AdminProject(project): AdminProject,
+    ApiPath((_, name)): ApiPath<(String, String)>,
+    NoQuery: NoQuery,
+) -> ApiResult<ApiJson<TableDetail>> {
+    detail::get(&state.pools, &project.id, &name).await?.map(ApiJson).ok_or_else(|| unknown_table(&name))
+}
+
+/// Get a table by a name in the query
+///
+/// As `GET /admin/v1/projects/{project}/tables/{table}`, for names that proxies change in a path, such as `..`.
+#[utoipa::path(get, path = "/admin/v1/projects/{project}/table", tag = "tables",
+    params(("project" = String, Path), TableNameQuery),
+    responses((status = 200, body = TableDetail), (status = 404, body = ErrorBody)))]
+pub(crate) async fn get_table_by_name(
+    State(state): State<TablesState>,
+    AdminProject(project): AdminProject,
+    ApiQuery(TableNameQuery { name }): ApiQuery<TableNameQuery>,
+) -> ApiResult<ApiJson<TableDetail>> {
+    detail::get(&state.pools, &project.id, &name).await?.map(ApiJson).ok_or_else(|| unknown_table(&name))
+}
+
+/// Find tables that are open too wide
+///
+/// Returns what publishable keys and signed-in users can do with every row of a table: write without row-level
+/// security, write through a policy with the condition `true`, or use a view that runs with its owner's privileges.
+/// Only what a caller can really do is listed.
+#[utoipa::path(get, path = "/admin/v1/projects/{project}/access", tag = "tables",
+    params(("project" = String, Path)),
+    responses((status = 200, body = AccessFindings), (status = 404, body = ErrorBody)))]
+pub(crate) async fn list_access_findings(
+    State(state): State<TablesState>,
+    AdminProject(project): AdminProject,
+    NoQuery: NoQuery,
+) -> ApiResult<ApiJson<AccessFindings>> {
+    Ok(ApiJson(AccessFindings { findings: access::findings(&state.pools, &project.id).await? }))
 }
 
 /// Set the exposure of a table
@@ -51,5 +121,9 @@ async fn find_table(state: &TablesState, project: &str, name: &str) -> ApiResult
     listing::list_tables(&state.pools, project, Listing { name: Some(name), ..Listing::default() })
         .await?
         .pop()
-        .ok_or_else(|| ApiError::new(Code::UnknownTable, format!("Unknown table `{name}` in schema `public`.")))
+        .ok_or_else(|| unknown_table(name))
+}
+
+fn unknown_table(name: &str) -> ApiError {
+    ApiError::new(Code::UnknownTable, format!("Unknown table `{name}` in schema `public`."))
 }

@@ -11,13 +11,13 @@ use crate::docs::markdown::{read_document, workspace_root};
 /// The floors of `host/src`, lowest first. A module imports only from lower floors.
 const FLOORS: &[(u8, &[&str])] = &[
     (1, &["config", "error"]),
-    (2, &["db", "egress", "http", "object_store", "secrets"]),
+    (2, &["db", "disk", "egress", "http", "object_store", "secrets"]),
     (3, &["embedded", "projects"]),
     (4, &["auth", "data", "jobs", "notifications", "sql_editor", "storage", "tables"]),
-    (5, &["plugins"]),
+    (5, &["plugins", "sql_runs"]),
     (6, &["backups", "transfers"]),
     (7, &["admin"]),
-    (8, &["app", "health", "observability", "router"]),
+    (8, &["app", "dashboard", "health", "observability", "router"]),
     (9, &["cli", "lib", "main"]),
 ];
 

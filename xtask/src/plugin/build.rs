@@ -47,7 +47,7 @@ pub(crate) fn build_package(name: &str, package: &Package, check: ImportCheck) -
         bail!("The manifest names the plugin `{manifest_name}`, not `{name}`. Both names must be the same.");
     }
     let builder = wasm32::Builder::acquire()?;
-    process::run(&mut builder.rustc(&package.manifest_path())?)?;
+    process::run(&mut builder.plugin(&package.manifest_path())?)?;
     let module = builder.module_path(&package.library);
     let module = fs::read(&module).with_context(|| format!("could not read {}", module.display()))?;
     drop(builder);

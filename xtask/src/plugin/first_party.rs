@@ -132,10 +132,16 @@ fn write_stamp(folder: &Path, name: &str, stamp: &str) -> Result<()> {
 /// `extra`.
 fn digest_inputs(folder: &Path, extra: &str) -> Result<String> {
     let workspace = process::workspace();
+    let shared = SHARED_INPUTS.iter().map(|input| workspace.join(input));
+    digest_files(&[folder.to_path_buf()].into_iter().chain(shared).collect::<Vec<_>>(), extra)
+}
+
+/// Returns a digest of files, of all files in folders, of the compiler for WebAssembly, and of `extra`.
+pub(crate) fn digest_files(inputs: &[PathBuf], extra: &str) -> Result<String> {
+    let workspace = process::workspace();
     let mut files = Vec::new();
-    collect_files(folder, &mut files)?;
-    for shared in SHARED_INPUTS {
-        collect_files(&workspace.join(shared), &mut files)?;
+    for input in inputs {
+        collect_files(input, &mut files)?;
     }
     files.sort();
     let mut digest = Sha256::new();

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 /// Method, path and action of every change. `{}` stands for any path parameter.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/session", "admin.sign_in"),
@@ -12,8 +14,15 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/projects/{}/tables/{}/rows", "rows.insert"),
     ("PATCH", "/admin/v1/projects/{}/tables/{}/rows", "rows.update"),
     ("DELETE", "/admin/v1/projects/{}/tables/{}/rows", "rows.delete"),
+    ("POST", "/admin/v1/projects/{}/tables/{}/changes", "rows.change"),
     ("PUT", "/admin/v1/projects/{}/tables/{}/exposure", "table.expose"),
     ("POST", "/admin/v1/projects/{}/sql", "sql.run"),
+    ("POST", "/admin/v1/projects/{}/sql/runs", "sql.start_run"),
+    ("POST", "/admin/v1/projects/{}/sql/{}/cancel", "sql.cancel"),
+    ("POST", "/admin/v1/projects/{}/queries", "query.create"),
+    ("PATCH", "/admin/v1/projects/{}/queries/{}", "query.update"),
+    ("DELETE", "/admin/v1/projects/{}/queries/{}", "query.delete"),
+    ("DELETE", "/admin/v1/projects/{}/queries/history", "query.clear_history"),
     ("POST", "/admin/v1/projects/{}/buckets", "bucket.create"),
     ("PATCH", "/admin/v1/projects/{}/buckets/{}", "bucket.update"),
     ("PUT", "/admin/v1/projects/{}/buckets/{}", "bucket.update"),
@@ -39,7 +48,6 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/jobs/{}", "job.delete"),
     ("POST", "/admin/v1/jobs/{}/run", "job.run"),
     ("POST", "/admin/v1/runs/{}/cancel", "run.cancel"),
-    ("POST", "/admin/v1/cron/preview", "cron.preview"),
     ("POST", "/admin/v1/backups", "backup.create"),
     ("DELETE", "/admin/v1/backups/{}", "backup.delete"),
     ("POST", "/admin/v1/backups/{}/download", "backup.download"),
@@ -65,6 +73,23 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/notifications/{}/test", "notification.test"),
 ];
 
+/// Method and path of requests that change nothing, although their method says that they may. They are not recorded.
+const READS: &[(&str, &str)] = &[("POST", "/admin/v1/cron/preview"), ("POST", "/admin/v1/projects/{}/sql/parse")];
+
+/// Actions that do not come through the admin API.
+const OTHER_ACTIONS: &[&str] = &["keys.rotate_master", "plugin.denied", "plugin.reject"];
+
+/// Returns whether requests with this method and path template change nothing.
+pub fn is_read(method: &str, template: &str) -> bool {
+    let path_template = without_parameter_names(template);
+    READS.contains(&(method, &path_template))
+}
+
+/// Returns every action that the server records, in alphabetical order.
+pub(super) fn known_actions() -> BTreeSet<&'static str> {
+    ACTIONS.iter().map(|(.., action)| *action).chain(OTHER_ACTIONS.iter().copied()).collect()
+}
+
 /// Returns the action for a method and a path template, or `None` if the table has no entry.
 pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
     let path_template = without_parameter_names(template);
@@ -86,6 +111,15 @@ mod tests {
         assert_eq!(action_of("DELETE", "/admin/v1/projects/{project}/keys/{keyId}"), Some("key.revoke"));
         assert_eq!(action_of("DELETE", "/admin/v1/projects/{p}"), Some("project.delete"));
         assert_eq!(action_of("PUT", "/admin/v1/projects/{p}"), None);
+    }
+
+    #[test]
+    fn reads_have_no_action() {
+        assert!(is_read("POST", "/admin/v1/cron/preview"));
+        assert!(!is_read("POST", "/admin/v1/projects/{project}/sql"));
+        for (method, path) in READS {
+            assert_eq!(action_of(method, path), None, "{method} {path}");
+        }
     }
 
     #[test]

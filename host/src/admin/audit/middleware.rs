@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{action_of, request_entry::RequestEntry};
+use super::{action_of, is_read, request_entry::RequestEntry};
 use crate::{
     admin::{AdminState, is_api_path},
     db::audit::NewAuditEntry,
@@ -23,6 +23,9 @@ pub async fn write_audit_entry(State(state): State<AdminState>, request: Request
     let (mut parts, body) = request.into_parts();
     let template = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let Some(template) = template else { return next.run(Request::from_parts(parts, body)).await };
+    if is_read(parts.method.as_str(), &template) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     let action = match action_of(parts.method.as_str(), &template) {
         Some(action) => action.to_owned(),
         None => format!("{} {template}", parts.method),

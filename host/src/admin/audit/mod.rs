@@ -1,8 +1,8 @@
 //! The audit log: records every change made through the admin API, and lists the records.
 //!
-//! `middleware` writes the entries (`request_entry`), `actions` names them, `routes` lists them. Handlers add details
-//! to their entry with `http::AuditDetails` and `http::AuditTarget`. Not here: inserting an entry (`db::audit`), which
-//! other slices use for changes that do not come through the admin API.
+//! `middleware` writes the entries (`request_entry`), `actions` names them and the requests that are not recorded,
+//! `routes` lists them. Handlers add details to their entry with `http::AuditDetails` and `http::AuditTarget`. Not
+//! here: inserting an entry (`db::audit`), which other slices use for changes that do not come through the admin API.
 
 mod actions;
 
@@ -12,6 +12,6 @@ mod request_entry;
 mod queries;
 pub(super) mod routes;
 
-pub use actions::action_of;
+pub use actions::{action_of, is_read};
 pub use middleware::write_audit_entry;
 pub(crate) use request_entry::RequestEntry;

@@ -70,6 +70,11 @@ pub(super) async fn entries(
     .await
 }
 
+/// Returns the actions of all entries.
+pub(super) async fn actions(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT DISTINCT action FROM audit_logs").fetch_all(pool).await
+}
+
 impl AuditRow {
     pub(super) fn into_wire(self) -> AuditEntry {
         AuditEntry {

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use crate::{
     db::audit::{self, Intent, NewAuditEntry},
     error::{ApiError, ApiResult},
-    http::{AuditDetails, AuditTarget},
+    http::{AuditDetails, AuditTarget, NothingChanged},
 };
 
 /// The audit entry of a request that may change something. The middleware creates and completes it; the authentication
@@ -59,8 +59,14 @@ impl RequestEntry {
             add_outcome(&mut state.entry, response);
             (state.pool.clone(), state.intent.take(), state.entry.clone())
         });
+        let nothing_changed = response.extensions().get::<NothingChanged>().is_some();
         async move {
             match completed {
+                Some((pool, Some(intent), entry)) if nothing_changed => {
+                    if let Err(error) = intent.discard(&pool).await {
+                        tracing::warn!(%error, action = entry.action, "could not remove the audit entry of a read");
+                    }
+                }
                 Some((pool, Some(intent), entry)) => intent.complete_or_log(&pool, &entry).await,
                 // Refused before anything could change.
                 Some((pool, None, entry)) => audit::record_or_log(&pool, &entry).await,

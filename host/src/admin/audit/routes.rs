@@ -1,14 +1,19 @@
+use std::collections::BTreeSet;
+
 use api_types::{AuditEntry, AuditResult, ErrorBody, Page, PageQuery};
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::queries::{self, AuditFilter, AuditRow};
+use super::{
+    actions,
+    queries::{self, AuditFilter, AuditRow},
+};
 use crate::{
     admin::AdminState,
     error::ApiResult,
-    http::{ApiJson, ApiQuery, PageRequest},
+    http::{ApiJson, ApiQuery, NoQuery, PageRequest},
 };
 
 /// Page and filters.
@@ -54,4 +59,19 @@ pub(crate) async fn list_audit_entries(
     let page = request.page(rows, |row| (row.at, row.id));
     let items = page.items.into_iter().map(AuditRow::into_wire).collect();
     Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// List audit actions
+///
+/// Every action that entries can have, in alphabetical order: those that this version records, and those of other
+/// versions that are in the log.
+#[utoipa::path(get, path = "/admin/v1/audit/actions", tag = "audit",
+    responses((status = 200, body = Page<String>)))]
+pub(crate) async fn list_audit_actions(
+    State(state): State<AdminState>,
+    _: NoQuery,
+) -> ApiResult<ApiJson<Page<String>>> {
+    let recorded = queries::actions(&state.platform).await?;
+    let actions: BTreeSet<String> = actions::known_actions().into_iter().map(str::to_owned).chain(recorded).collect();
+    Ok(ApiJson(Page { items: actions.into_iter().collect(), next_cursor: None }))
 }

@@ -1,8 +1,18 @@
-//! System information: version, configuration facts, migrations.
+//! System information: version, configuration, services, disks, nodes and migrations.
+//!
+//! `measure` asks services and disks, `nodes` keeps the list of running processes, `routes` returns everything.
 
+pub(super) mod measure;
+mod nodes;
 pub(super) mod routes;
 
+use std::path::PathBuf;
+
+use api_types::ConfigurationVariable;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use nodes::{leave, report_regularly};
 
 /// Facts that do not change while the process runs.
 #[derive(Debug, Clone)]
@@ -13,4 +23,11 @@ pub struct SystemFacts {
     pub started_at: DateTime<Utc>,
     pub public_url: String,
     pub storage_public_endpoint: String,
+    /// Id of this process in the list of nodes.
+    pub node_id: Uuid,
+    pub data_dir: PathBuf,
+    pub plugin_dir: PathBuf,
+    /// Free space in percent below which a disk counts as low; 0 for never.
+    pub disk_low_percent: u8,
+    pub configuration: Vec<ConfigurationVariable>,
 }

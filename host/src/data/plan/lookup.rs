@@ -10,6 +10,7 @@ pub(super) fn is_lookup(plan: &ReadPlan<'_>) -> bool {
     plan.single
         && plan.count != Count::Estimated
         && !plan.json_rows()
+        && plan.max_cell_bytes.is_none()
         && plan.outputs.iter().all(|output| matches!(output, Output::Column { .. }))
         && plan.filter.iter().all(compares_with_valid_value)
 }

@@ -2,13 +2,14 @@
 //! request with an error that names it. Nothing here has a connection.
 //!
 //! [`model`] defines the plans. [`read`], [`insert`] and [`change`] (update, delete) make them; [`write`] is what
-//! inserts and changes share. [`filter`] and [`output`] plan conditions and selected columns, [`embed`] embedded
-//! tables. [`lookup`] tells which reads can share a statement. [`resolve`] looks up names, and only here a name becomes
-//! a [`QuotedIdent`].
+//! inserts and changes share; [`changes`] plans one of several changes. [`filter`] and [`output`] plan conditions and
+//! selected columns, [`embed`] embedded tables. [`lookup`] tells which reads can share a statement. [`resolve`] looks
+//! up names, and only here a name becomes a [`QuotedIdent`].
 
 mod model;
 
 mod change;
+mod changes;
 mod insert;
 mod read;
 
@@ -23,11 +24,12 @@ mod ident;
 mod resolve;
 
 pub use change::{plan_delete, plan_update};
+pub use changes::{RowChangePlan, plan_row_change};
 pub use ident::{QuotedIdent, TableRef};
 pub use insert::{plan_insert, rows_json};
 pub use model::{
-    Cast, CellValue, ChangePlan, ColumnRef, Conflict, DeletePlan, EmbedPlan, EmbedShape, GroupRows, InsertGroup,
-    InsertPlan, IsValue, JoinColumns, Keyset, ListPlan, OrderTerm, Output, Predicate, ReadPlan, ReturnedRows,
-    SqlOperator, Test, UpdatePlan, WriteOutput,
+    Cast, CellPlan, CellValue, ChangePlan, ColumnRef, Conflict, CutForm, DeletePlan, EmbedPlan, EmbedShape, GroupRows,
+    InsertGroup, InsertPlan, IsValue, JoinColumns, Keyset, ListPlan, OrderTerm, Output, Predicate, ReadPlan,
+    ReturnedRows, SqlOperator, Test, UpdatePlan, WriteOutput,
 };
-pub use read::plan_read;
+pub use read::{plan_cell, plan_read};

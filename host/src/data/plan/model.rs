@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::{
     cursor::OrderSignature,
     request::{Count, Direction, Join, Nulls, Resolution},
-    schema::{Column, OperatorName, SqlType},
+    schema::{Column, OperatorName, ResultForm, SqlType},
 };
 
 use super::ident::{QuotedIdent, TableRef};
@@ -40,6 +40,8 @@ pub struct ReadPlan<'p> {
     pub single: bool,
     /// Whether the read is a lookup that can share a statement with others of the same shape.
     pub lookup: bool,
+    /// Number of bytes above which a value is cut.
+    pub max_cell_bytes: Option<u64>,
 }
 
 impl<'p> ReadPlan<'p> {
@@ -53,7 +55,12 @@ impl<'p> ReadPlan<'p> {
 
     /// Returns whether the statement counts all matching rows.
     pub fn counts_rows(&self) -> bool {
-        self.count == Count::Exact && !self.single
+        self.count == Count::Exact && !self.single && self.max_cell_bytes.is_none()
+    }
+
+    /// Returns whether the exact total needs a statement of its own.
+    pub fn counts_separately(&self) -> bool {
+        self.count == Count::Exact && !self.single && self.max_cell_bytes.is_some()
     }
 
     /// Returns the terms of the keyset if the result has a column for each, because one is not selected.
@@ -95,6 +102,48 @@ impl<'p> Output<'p> {
             Self::Embed(embed) => embed.name.name(),
         }
     }
+
+    /// Returns the form in which a result contains the value if it may have to be cut. `None` if it is always short.
+    pub fn cut_form(&self) -> Option<CutForm> {
+        let column = match self {
+            Self::Column { column, .. } => column.column,
+            Self::Embed(_) => return Some(CutForm::Json),
+        };
+        let builtin = column.base_type.as_str().strip_prefix("pg_catalog.").map(|name| name.trim_matches('"'));
+        match (column.result_form, builtin) {
+            (_, Some("text" | "varchar")) => Some(CutForm::Text),
+            (_, Some("bytea")) => Some(CutForm::Bytes),
+            (_, Some("numeric")) => Some(CutForm::Number),
+            (_, Some("json" | "jsonb")) => Some(CutForm::Document),
+            (_, Some("bpchar")) | (ResultForm::Json, _) => Some(CutForm::Json),
+            (ResultForm::Plain | ResultForm::Text | ResultForm::Number, _) => None,
+        }
+    }
+}
+
+/// The form in which a result contains a value that may have to be cut. It is a text: `=` and the whole value, or the
+/// whole value's number of bytes, `:` and its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutForm {
+    /// A string.
+    Text,
+    /// A string of hexadecimal digits. The beginning of one that is cut lacks the prefix `\x`.
+    Bytes,
+    /// The text of a number.
+    Number,
+    /// A value of type `json` or `jsonb`.
+    Document,
+    /// JSON that Postgres makes of the value.
+    Json,
+}
+
+/// A planned `GET` of one value.
+#[derive(Debug)]
+pub struct CellPlan<'p> {
+    pub table: TableRef<'p>,
+    pub column: ColumnRef<'p>,
+    /// Joined by AND.
+    pub filter: Vec<Predicate<'p>>,
 }
 
 /// A table embedded along a foreign key.
@@ -177,6 +226,8 @@ pub enum Test<'p> {
         list: Arc<str>,
     },
     Is(IsValue),
+    /// The column still has this value, which was read before.
+    Unchanged(CellValue),
     /// `column @@ websearch_to_tsquery($n)`
     Search {
         text: Arc<str>,

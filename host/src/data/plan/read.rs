@@ -5,7 +5,7 @@ use crate::{
         DataLimits,
         cursor::{self, OrderSignature},
         message::name_list,
-        request::{Direction, OrderItem, ReadRequest},
+        request::{CellRequest, Direction, OrderItem, ReadRequest},
         schema::{Comparable, Schema, Table},
     },
     error::{ApiError, ApiResult},
@@ -16,7 +16,7 @@ use super::{
     filter::{fixes_unique_key, plan_conditions},
     ident::TableRef,
     lookup::is_lookup,
-    model::{ColumnRef, Keyset, OrderTerm, Output, ReadPlan},
+    model::{CellPlan, ColumnRef, Keyset, OrderTerm, Output, ReadPlan},
     output::plan_outputs,
     resolve::{self, forbidden, readable_column},
 };
@@ -39,7 +39,14 @@ pub fn plan_read<'p>(
     let outputs = plan_outputs(table, &request.select, &mut embeds)?;
     let filter = plan_conditions(table, conditions)?;
     let order = plan_order(table, &request.order)?;
-    let keyset = plan_keyset(table, &order, &outputs);
+    if request.max_cell_bytes.is_some() && outputs.iter().any(|output| matches!(output, Output::Embed(_))) {
+        return Err(ApiError::invalid("`maxCellBytes` can't be used with embedded tables."));
+    }
+    let keyset = plan_keyset(table, &order, &outputs).map(|keyset| Keyset {
+        // The members may be cut.
+        members: keyset.members.filter(|_| request.max_cell_bytes.is_none()),
+        ..keyset
+    });
     let after = plan_after(table, request, &order, keyset.as_ref())?;
     let limit = request.limit.unwrap_or(limits.default_limit);
     let single = fixes_unique_key(table, &filter) && request.offset == 0 && after.is_none() && limit > 0;
@@ -57,9 +64,17 @@ pub fn plan_read<'p>(
         count: request.count,
         single,
         lookup: false,
+        max_cell_bytes: request.max_cell_bytes,
     };
     plan.lookup = limits.share_lookups && is_lookup(&plan);
     Ok(plan)
+}
+
+/// Plans a read of one value.
+pub fn plan_cell<'p>(schema: &'p Schema, table_name: &str, request: &'p CellRequest) -> ApiResult<CellPlan<'p>> {
+    let table = resolve::table(schema, table_name)?;
+    let (_, column) = readable_column(table, &request.column)?;
+    Ok(CellPlan { table: TableRef::new(table), column, filter: plan_conditions(table, &request.conditions)? })
 }
 
 /// Resolves the columns of an order.

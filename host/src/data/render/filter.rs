@@ -1,10 +1,13 @@
 use crate::data::{
-    plan::{IsValue, Predicate, SqlOperator, Test},
+    plan::{CellValue, ColumnRef, IsValue, Predicate, SqlOperator, Test},
     request::Join,
-    schema::TypeClass,
+    schema::{Comparable, TypeClass},
 };
 
-use super::writer::{Alias, Origin, SqlWriter};
+use super::{
+    write::write_cell,
+    writer::{Alias, Origin, SqlWriter},
+};
 
 /// Writes ` WHERE …`, or nothing if there are no predicates.
 pub(super) fn write_where<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicates: &[Predicate<'p>]) {
@@ -31,6 +34,7 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
             sql.joined(predicates, separator, |sql, predicate| write_predicate(sql, alias, predicate));
             sql.push(")");
         }
+        Predicate::Test { column, test: Test::Unchanged(value), .. } => write_unchanged(sql, alias, *column, value),
         Predicate::Test { column, negated, test } => {
             if *negated {
                 sql.push("NOT (");
@@ -57,6 +61,8 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
                     sql.sql_type(&column.column.base_type);
                     sql.push("[])");
                 }
+                // Written above.
+                Test::Unchanged(_) => {}
                 Test::Is(value) => match value {
                     IsValue::Null => sql.null_test(column.column, true),
                     IsValue::True => sql.push(" IS TRUE"),
@@ -74,4 +80,28 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
             }
         }
     }
+}
+
+/// Writes the condition that a column still has a value.
+fn write_unchanged<'p>(sql: &mut SqlWriter<'p>, alias: Alias, column: ColumnRef<'p>, value: &CellValue) {
+    if *value == CellValue::Null && matches!(column.column.class, TypeClass::Json | TypeClass::Jsonb) {
+        // The JSON of a row shows both as null.
+        sql.push("coalesce(");
+        sql.qualified(alias, column.ident);
+        sql.push("::pg_catalog.jsonb, 'null'::pg_catalog.jsonb) = 'null'::pg_catalog.jsonb");
+        return;
+    }
+    let is_json = column.column.class == TypeClass::Json;
+    // Types without an order have no equality, or one that differs from being the same: boxes of one area are equal.
+    let as_text = column.column.comparable < Comparable::Ordered && !is_json;
+    let conversion = match (is_json, as_text) {
+        (true, _) => "::pg_catalog.jsonb",
+        (false, true) => "::pg_catalog.text",
+        (false, false) => "",
+    };
+    sql.qualified(alias, column.ident);
+    sql.push(conversion);
+    sql.push(" IS NOT DISTINCT FROM ");
+    write_cell(sql, column, value);
+    sql.push(conversion);
 }

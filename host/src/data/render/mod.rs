@@ -4,9 +4,10 @@
 //! values only as parameters. Numbers that affect the query plan (`LIMIT`) are the exception: they are written out. So
 //! requests of the same form have the same SQL, and its prepared statement is reused.
 //!
-//! [`read`] and [`write`] render the statements, [`lookups`] one for several reads by key. [`filter`] renders
-//! conditions, [`embed`] embedded tables, with a [`writer`].
+//! [`read`] and [`write`] render the statements, [`lookups`] one for several reads by key, [`cut`] values that may be
+//! long. [`filter`] renders conditions, [`embed`] embedded tables, with a [`writer`].
 
+mod cut;
 mod lookups;
 mod read;
 mod write;
@@ -16,8 +17,9 @@ mod filter;
 
 mod writer;
 
+pub use cut::{CellPart, render_cell};
 pub use lookups::render_lookups;
-pub use read::{render_estimate, render_read};
+pub use read::{render_count, render_estimate, render_read};
 pub use write::{
     MAX_AFFECTED_MARKER, MAX_RETURNED_ROWS, RETURNED_BYTES_MARKER, ResultShape, change_result_shape,
     insert_result_shape, render_delete, render_insert, render_update, render_value_check,

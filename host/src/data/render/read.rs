@@ -7,6 +7,7 @@ use crate::data::{
 };
 
 use super::{
+    cut::write_cut_members,
     embed::{write_cut, write_joined_row, write_joins, write_needed_columns, write_object},
     filter::write_where,
     writer::{Alias, Origin, Rendered, SqlWriter, StatementKind},
@@ -18,7 +19,7 @@ const HEAVY_OFFSET: u64 = 1000;
 /// Renders a read. The result of its statement is a row for each row of the page, and one more if there is a next page.
 ///
 /// Its columns are the members of the row's JSON in the form that the schema says, and the text of each term of the
-/// keyset, unless all are members.
+/// keyset, unless all are members. With `max_cell_bytes`, members that may be long have their [`CutForm`].
 ///
 /// For a plan with [`ReadPlan::json_rows`], the JSON object is one column instead. With embedded arrays, another column
 /// has a bit for each array that its limit cut. With [`ReadPlan::counts_rows`], the last column is the exact total, and
@@ -41,7 +42,10 @@ pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
         return sql.finish(kind);
     }
     sql.push("SELECT ");
-    write_members(&mut sql, plan);
+    match plan.max_cell_bytes {
+        Some(max_bytes) => write_cut_members(&mut sql, plan, max_bytes),
+        None => write_members(&mut sql, plan),
+    }
     write_unselected_terms(&mut sql, plan);
     write_page(&mut sql, plan);
     sql.finish(kind)
@@ -50,7 +54,11 @@ pub fn render_read<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
 /// Writes a column for each member of a row's JSON.
 pub(super) fn write_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
     let mut embeds = 0;
-    sql.joined(&plan.outputs, ", ", |sql, output| match output {
+    sql.joined(&plan.outputs, ", ", |sql, output| write_member(sql, output, &mut embeds));
+}
+
+pub(super) fn write_member<'p>(sql: &mut SqlWriter<'p>, output: &Output<'p>, embeds: &mut usize) {
+    match output {
         Output::Column { column, .. } => match column.column.result_form {
             ResultForm::Plain => sql.qualified(Alias::ROOT, column.ident),
             ResultForm::Text | ResultForm::Number => {
@@ -63,8 +71,8 @@ pub(super) fn write_members<'p>(sql: &mut SqlWriter<'p>, plan: &ReadPlan<'p>) {
                 sql.push(")");
             }
         },
-        Output::Embed(embed) => write_object(sql, Alias::ROOT, embed, &mut embeds),
-    });
+        Output::Embed(embed) => write_object(sql, Alias::ROOT, embed, embeds),
+    }
 }
 
 /// Writes the query of a page's rows as JSON objects.
@@ -117,6 +125,15 @@ pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     sql.finish(StatementKind::READ)
 }
 
+/// Renders the exact number of rows over all pages.
+pub fn render_count<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
+    let mut sql = SqlWriter::new();
+    sql.push("SELECT pg_catalog.count(*)");
+    write_from(&mut sql, plan);
+    write_where(&mut sql, Alias::ROOT, &plan.filter);
+    sql.finish(StatementKind { heavy: true, ..StatementKind::READ })
+}
+
 /// Returns whether the read probably takes long: it may scan the table, or skips many rows.
 fn is_heavy(plan: &ReadPlan<'_>) -> bool {
     fn scans(predicate: &Predicate<'_>) -> bool {
@@ -134,12 +151,15 @@ fn is_heavy(plan: &ReadPlan<'_>) -> bool {
                                 | SqlOperator::Greater
                                 | SqlOperator::GreaterOrEqual
                         ),
-                        Test::AnyOf { .. } | Test::Is(_) => false,
+                        Test::AnyOf { .. } | Test::Is(_) | Test::Unchanged(_) => false,
                     }
             }
         }
     }
-    plan.offset > HEAVY_OFFSET || plan.filter.iter().any(scans) || !plan.lists.is_empty()
+    plan.offset > HEAVY_OFFSET
+        || plan.max_cell_bytes.is_some()
+        || plan.filter.iter().any(scans)
+        || !plan.lists.is_empty()
 }
 
 /// Writes a column's value as the text that its type's input function accepts.

@@ -348,7 +348,7 @@ fn write_conflict<'p>(sql: &mut SqlWriter<'p>, conflict: &Conflict<'p>, columns:
     });
 }
 
-fn write_cell<'p>(sql: &mut SqlWriter<'p>, column: ColumnRef<'p>, value: &CellValue) {
+pub(super) fn write_cell<'p>(sql: &mut SqlWriter<'p>, column: ColumnRef<'p>, value: &CellValue) {
     let origin = Origin::Column(column.column);
     let to_column = Cast::To(&column.column.base_type);
     match value {

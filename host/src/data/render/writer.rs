@@ -16,6 +16,13 @@ pub struct Rendered<'p> {
     pub origins: Vec<Origin<'p>>,
 }
 
+impl Rendered<'static> {
+    /// Fixed SQL without parameters, which may run code of the project.
+    pub fn fixed(sql: &'static str) -> Self {
+        Self { statement: Statement::new(sql), origins: Vec::new() }
+    }
+}
+
 /// What a parameter holds. Errors use it to name the parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin<'p> {

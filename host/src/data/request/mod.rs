@@ -1,8 +1,11 @@
 //! First stage: parses the query string and the JSON body. It does not know the schema, so names are not checked yet.
 //!
-//! [`read`] and [`write`] parse whole requests. [`query`] splits the query string; [`filter`], [`select`] and [`order`]
-//! parse its parameters with a [`scanner`], [`embed`] those of embedded tables. [`row`] parses JSON objects.
+//! [`read`], [`cell`], [`write`] and [`changes`] parse whole requests. [`query`] splits the query string; [`filter`],
+//! [`select`] and [`order`] parse its parameters with a [`scanner`], [`embed`] those of embedded tables. [`row`] parses
+//! JSON objects.
 
+mod cell;
+mod changes;
 mod read;
 mod write;
 
@@ -16,6 +19,8 @@ mod select;
 mod row;
 mod scanner;
 
+pub use cell::CellRequest;
+pub use changes::{ChangeRequest, ChangesRequest};
 pub use embed::{EmbedOptions, embed_paths};
 pub use filter::{Condition, Filter, Group, Join, Operator};
 pub use order::{Direction, Nulls, OrderItem};

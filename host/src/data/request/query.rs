@@ -17,8 +17,21 @@ use super::{
 const MAX_QUERY_BYTES: usize = 64 * 1024;
 
 /// Parameters that are not filters. Every other parameter is a filter, `operator.column=value`.
-const RESERVED: [&str; 10] =
-    ["select", "limit", "offset", "order", "count", "after", "returning", "onConflict", "resolution", "maxAffected"];
+const RESERVED: [&str; 13] = [
+    "select",
+    "limit",
+    "offset",
+    "order",
+    "count",
+    "after",
+    "returning",
+    "onConflict",
+    "resolution",
+    "maxAffected",
+    "maxCellBytes",
+    "column",
+    "download",
+];
 
 /// A query string, split into its conditions and the reserved parameters.
 pub(super) struct QueryParts<'q> {

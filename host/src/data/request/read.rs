@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 
 use super::{
     filter::Condition,
@@ -21,7 +21,12 @@ pub struct ReadRequest {
     pub count: Count,
     /// `page.nextCursor` of the previous page.
     pub after: Option<String>,
+    /// Number of bytes above which a value is cut. Only the owner's requests have it.
+    pub max_cell_bytes: Option<u64>,
 }
+
+/// Maximum of `maxCellBytes`.
+const MAX_CELL_BYTES: u64 = 1 << 20;
 
 /// Whether the response includes the total number of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +37,24 @@ pub enum Count {
 }
 
 impl ReadRequest {
-    /// Parses the raw query string.
+    /// Parses the raw query string of an app's request.
     pub fn parse(query: &str) -> ApiResult<Self> {
         let supported = &["select", "limit", "offset", "order", "count", "after"];
+        Self::from_parts(QueryParts::parse(query, supported, Filters::WithEmbeds)?)
+    }
+
+    /// Parses the raw query string of the owner's request, which may limit the size of values.
+    pub fn parse_for_owner(query: &str) -> ApiResult<Self> {
+        let supported = &["select", "limit", "offset", "order", "count", "after", "maxCellBytes"];
         let mut parts = QueryParts::parse(query, supported, Filters::WithEmbeds)?;
+        let max_cell_bytes = parts.take_number("maxCellBytes")?;
+        if max_cell_bytes.is_some_and(|bytes| !(1..=MAX_CELL_BYTES).contains(&bytes)) {
+            return Err(ApiError::invalid(format!("`maxCellBytes` must be from 1 to {MAX_CELL_BYTES}.")));
+        }
+        Ok(Self { max_cell_bytes, ..Self::from_parts(parts)? })
+    }
+
+    fn from_parts(mut parts: QueryParts<'_>) -> ApiResult<Self> {
         Ok(Self {
             select: parts.take_select_with_options()?,
             order: match parts.take("order") {
@@ -48,6 +67,7 @@ impl ReadRequest {
                 .take_choice("count", &[("exact", Count::Exact), ("estimated", Count::Estimated)])?
                 .unwrap_or(Count::None),
             after: parts.take("after").map(Cow::into_owned),
+            max_cell_bytes: None,
             conditions: parts.filters.finish(),
         })
     }

@@ -29,7 +29,11 @@ pub(super) async fn load(pools: &ProjectPools, project: &str, role: DbRole) -> R
     Ok(from_catalogue_json(&json)?)
 }
 
-async fn fetch_text(pools: &ProjectPools, project: &str, statement: &Statement) -> Result<String, LoadError> {
+pub(super) async fn fetch_text(
+    pools: &ProjectPools,
+    project: &str,
+    statement: &Statement,
+) -> Result<String, LoadError> {
     let rows = pools.fetch(project, DbRole::App, statement).await?;
     let row = rows.first().context("the catalogue query returned no row")?;
     Ok(row.try_get::<_, String>(0).context("the catalogue query did not return text")?)

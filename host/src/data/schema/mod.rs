@@ -2,13 +2,15 @@
 //!
 //! [`model`] defines the types and [`describe`] their form for clients. [`load`] queries Postgres's catalogue,
 //! [`catalogue`] converts the result, with [`types`]. [`usage`] grants what SQL needs to name the types. [`cache`]
-//! keeps a schema for each project and role.
+//! keeps a schema for each project and role. [`names`] lists the names of all schemas for completion; the planner does
+//! not use it.
 
 mod cache;
 mod catalogue;
 mod describe;
 mod load;
 mod model;
+mod names;
 mod types;
 mod usage;
 
@@ -17,6 +19,7 @@ pub use model::{
     AcceptedWrites, Column, Comparable, ForeignKey, Generated, JsonInput, OperatorName, ProjectCode, ResultForm,
     Schema, SqlType, Table, TypeClass, TypeOperators, UniqueKey,
 };
+pub use names::{names, names_version};
 
 #[cfg(test)]
 pub(in crate::data) use catalogue::from_catalogue_json;

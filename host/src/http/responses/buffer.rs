@@ -95,6 +95,19 @@ impl ResponseBuffer {
         Ok(())
     }
 
+    /// Appends the bytes of another response, which are then no longer counted twice.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn append(&mut self, other: Self) -> Result<(), ResponseError> {
+        let Self { pieces, piece, reserved, .. } = other;
+        for piece in pieces.into_iter().chain([piece]) {
+            self.push(&piece)?;
+        }
+        drop(reserved);
+        Ok(())
+    }
+
     /// Returns the maximum number of bytes.
     pub fn max_bytes(&self) -> usize {
         self.memory.max_response_bytes()

@@ -1,15 +1,15 @@
-//! Lists, creates, changes and deletes jobs.
+//! Creates, changes and deletes jobs.
 
 use std::collections::BTreeMap;
 
-use api_types::{CatchUp, CreateJob, Job, JobType, Overlap, Page, Run, UpdateJob};
-use chrono::Utc;
+use api_types::{CatchUp, CreateJob, Job, JobType, Overlap, UpdateJob};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    queries::{self, JobFilter, JobRow, JobUpdate},
+    listing::{self, JobNumbers},
+    queries::{self, JobRow, JobUpdate},
     sealed::{self, Body, Headers, UnreadableHeaders},
     validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
 };
@@ -17,38 +17,13 @@ use crate::{
     config::Secret,
     egress::{EgressHeader, EgressRequest},
     error::{ApiError, ApiResult, Code},
-    http::PageRequest,
-    jobs::{
-        Jobs, PLATFORM_BUCKET, RunRefusal,
-        runs::queries::{self as run_queries, RunRow},
-    },
+    jobs::{Jobs, PLATFORM_BUCKET, RunRefusal, runs::queries as run_queries},
 };
 
-/// Number of upcoming fire times in the response.
-const SHOWN_FIRE_TIMES: usize = 5;
 const DEFAULT_TIMEOUT_MS: i32 = 60_000;
 const DEFAULT_BACKOFF_MS: i32 = 1000;
 /// Stands for a stored body in responses.
-const HIDDEN: &str = "***";
-
-pub(super) async fn list_jobs(jobs: &Jobs, filter: &JobFilter, request: &PageRequest<Uuid>) -> ApiResult<Page<Job>> {
-    let rows = queries::list_jobs(jobs.platform(), filter, request.after, request.fetch()).await?;
-    let page = request.page(rows, |row| row.id);
-    let ids: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
-    let mut last_runs: BTreeMap<Uuid, Run> = run_queries::last_runs(jobs.platform(), &ids)
-        .await?
-        .into_iter()
-        .filter_map(|run| Some((run.job_id?, run.into_wire())))
-        .collect();
-    let items = page.items.into_iter().map(|row| to_wire(jobs, &row, last_runs.remove(&row.id))).collect();
-    Ok(Page { items, next_cursor: page.next_cursor })
-}
-
-pub(super) async fn get_job(jobs: &Jobs, id: Uuid) -> ApiResult<Job> {
-    let row = find_job(jobs, id).await?;
-    let last_run = run_queries::last_runs(jobs.platform(), &[id]).await?.pop().map(RunRow::into_wire);
-    Ok(to_wire(jobs, &row, last_run))
-}
+pub(super) const HIDDEN: &str = "***";
 
 pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
     validation::check_new(&new)?;
@@ -100,7 +75,7 @@ pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
         check_timeout(jobs, &row).await?;
     }
     queries::insert_job(jobs.platform(), &row).await?;
-    Ok(to_wire(jobs, &row, None))
+    Ok(listing::to_wire(jobs, &row, JobNumbers::default()))
 }
 
 /// Returns the new job's time limit. The default of a platform job is its plugin's maximum duration, because a backup
@@ -168,7 +143,7 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     if was_enabled && !row.enabled {
         run_queries::cancel_queued_runs(jobs.platform(), id).await?;
     }
-    get_job(jobs, id).await
+    listing::get_job(jobs, id).await
 }
 
 /// Deletes a job with its history, and cancels its active runs.
@@ -254,45 +229,6 @@ fn to_api_error(refusal: RunRefusal) -> ApiError {
         RunRefusal::NoRequests { .. } => ApiError::new(Code::Unprocessable, message),
         RunRefusal::Request(error) if error.is_denial() => ApiError::new(Code::Unprocessable, message),
         RunRefusal::Request(_) => ApiError::invalid(message),
-    }
-}
-
-fn to_wire(jobs: &Jobs, row: &JobRow, last_run: Option<Run>) -> Job {
-    let (headers, problem) = match sealed::read_headers(&jobs.sealer, row) {
-        Ok(headers) => (headers.into_keys().collect(), None),
-        Err(unreadable) => (Vec::new(), Some(unreadable.to_string())),
-    };
-    let (next_runs, schedule_problem) = match validation::parse_schedule(&row.schedule_cron, &row.timezone) {
-        Ok(schedule) if row.enabled => (schedule.upcoming(Utc::now(), SHOWN_FIRE_TIMES), None),
-        Ok(_) => (Vec::new(), None),
-        // Stored by a version with other rules.
-        Err(error) => (Vec::new(), Some(error.message().to_owned())),
-    };
-    Job {
-        id: row.id.to_string(),
-        project_id: row.project_id.clone(),
-        name: row.name.clone(),
-        r#type: row.job_type,
-        schedule_cron: row.schedule_cron.clone(),
-        timezone: row.timezone.clone(),
-        enabled: row.enabled,
-        timeout_ms: row.timeout_ms,
-        retries: row.retries,
-        retry_backoff_ms: row.retry_backoff_ms,
-        overlap: row.overlap,
-        catch_up: row.catch_up,
-        http_url: row.http_url.clone(),
-        http_method: row.http_method.clone(),
-        http_headers: headers.into_iter().map(|name| (name, None)).collect(),
-        http_body: row.http_body_json.as_ref().map(|_| HIDDEN.to_owned()),
-        plugin: row.plugin.clone(),
-        plugin_job: row.plugin_job.clone(),
-        params: row.params.clone(),
-        next_runs,
-        last_run,
-        problem: problem.or(schedule_problem),
-        created_at: row.created_at,
-        updated_at: row.updated_at,
     }
 }
 

@@ -1,15 +1,20 @@
 //! Jobs as the owner defines them.
 //!
 //! Reading order: `validation` (rules for a definition), `sealed` (header values and bodies), `queries`, `definitions`
-//! (list, create, change and delete), `start` (manual runs), `routes`.
+//! (create, change and delete), `history` and `listing` (jobs with what their history says), `concerns` (what needs
+//! attention), `start` (manual runs), `routes`.
 
+mod concerns;
 mod definitions;
+mod history;
+mod listing;
 mod queries;
 pub(super) mod routes;
 mod sealed;
 mod start;
 mod validation;
 
+pub use concerns::{JobConcern, JobConcernKind};
 pub use sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub(super) use sealed::{http_params, open_secrets};
 pub use start::NewRun;

@@ -60,14 +60,16 @@ pub(super) struct JobFilter {
     pub project_id: Option<String>,
     pub plugin: Option<String>,
     pub enabled: Option<bool>,
+    /// Text that the name, the plugin or the URL contains, without regard to case.
+    pub q: Option<String>,
 }
 
-/// Returns jobs, oldest first.
+/// Returns jobs, oldest first; all of them without a limit.
 pub(super) async fn list_jobs(
     pool: &PgPool,
     filter: &JobFilter,
     after: Option<Uuid>,
-    limit: i64,
+    limit: Option<i64>,
 ) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(concat!(
         "SELECT ",
@@ -75,6 +77,7 @@ pub(super) async fn list_jobs(
         " FROM cron_jobs
           WHERE ($1::text IS NULL OR project_id = $1) AND ($2::text IS NULL OR plugin = $2)
             AND ($3::boolean IS NULL OR enabled = $3) AND ($4::uuid IS NULL OR id > $4)
+            AND ($6::text IS NULL OR position(lower($6) IN lower(concat_ws(' ', name, plugin, http_url))) > 0)
           ORDER BY id LIMIT $5"
     ))
     .bind(&filter.project_id)
@@ -82,6 +85,7 @@ pub(super) async fn list_jobs(
     .bind(filter.enabled)
     .bind(after)
     .bind(limit)
+    .bind(&filter.q)
     .fetch_all(pool)
     .await
 }

@@ -1,14 +1,20 @@
-use api_types::{CreateJob, CronPreview, CronPreviewRequest, ErrorBody, Job, Page, PageQuery, RunStarted, UpdateJob};
+use api_types::{
+    CreateJob, CronPreview, CronPreviewRequest, ErrorBody, Job, JobState, Page, PageQuery, RunStarted, UpdateJob,
+};
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::Utc;
 use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
 
-use super::{definitions, queries::JobFilter, start, validation};
+use super::{
+    definitions,
+    listing::{self, JobList, JobOrder},
+    queries::JobFilter,
+    start, validation,
+};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget},
     jobs::{
         Jobs,
         runs::routes::{parse_job_id, reject_nul},
@@ -17,6 +23,7 @@ use crate::{
 
 const DEFAULT_PREVIEW: u32 = 5;
 const MAX_PREVIEW: u32 = 100;
+const MAX_RECENT_RUNS: u32 = 100;
 
 /// Filter and page of a list of jobs.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -30,22 +37,41 @@ pub(crate) struct JobsQuery {
     project_id: Option<String>,
     plugin: Option<String>,
     enabled: Option<bool>,
+    /// Only jobs whose name, plugin or URL contains this text, without regard to case.
+    q: Option<String>,
+    /// Only jobs in this state: `failing`, `problem` or `disabled`.
+    #[param(inline)]
+    state: Option<JobState>,
+    /// `name`, `createdAt` (default), `nextRun`, `lastRun` or `failing` (failing jobs first): the sort key, with `-`
+    /// before it in descending order.
+    order: Option<String>,
+    /// Adds up to this number of newest runs to each job, 1–100.
+    recent_runs: Option<u32>,
 }
 
-/// Lists jobs, oldest first.
+/// Lists jobs, oldest first unless `order` says otherwise.
 #[utoipa::path(get, path = "/admin/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, body = Page<Job>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_jobs(
     State(jobs): State<Jobs>,
     ApiQuery(query): ApiQuery<JobsQuery>,
 ) -> ApiResult<ApiJson<Page<Job>>> {
-    let request = PageRequest::<Uuid>::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-    let filter = JobFilter {
-        project_id: reject_nul("projectId", query.project_id)?,
-        plugin: reject_nul("plugin", query.plugin)?,
-        enabled: query.enabled,
+    if query.recent_runs.is_some_and(|count| !(1..=MAX_RECENT_RUNS).contains(&count)) {
+        return Err(ApiError::invalid(format!("`recentRuns` must be 1 to {MAX_RECENT_RUNS}.")));
+    }
+    let list = JobList {
+        filter: JobFilter {
+            project_id: reject_nul("projectId", query.project_id)?,
+            plugin: reject_nul("plugin", query.plugin)?,
+            enabled: query.enabled,
+            q: reject_nul("q", query.q)?.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()),
+        },
+        state: query.state,
+        order: query.order.as_deref().map(JobOrder::parse).transpose()?,
+        recent_runs: query.recent_runs,
     };
-    Ok(ApiJson(definitions::list_jobs(&jobs, &filter, &request).await?))
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    Ok(ApiJson(listing::list_jobs(&jobs, &list, &page).await?))
 }
 
 /// Creates a job. Header values and the body are sealed and never returned.
@@ -65,7 +91,7 @@ pub(crate) async fn create_job(
 #[utoipa::path(get, path = "/admin/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
     responses((status = 200, body = Job), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<String>) -> ApiResult<ApiJson<Job>> {
-    Ok(ApiJson(definitions::get_job(&jobs, parse_job_id(&job)?).await?))
+    Ok(ApiJson(listing::get_job(&jobs, parse_job_id(&job)?).await?))
 }
 
 /// Changes a job. Omitted fields keep their values. Disabling a job cancels its queued runs; running ones continue.

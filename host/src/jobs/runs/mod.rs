@@ -2,7 +2,8 @@
 //!
 //! Reading order: `queries`, `access` (reads and cancels a run), `output` (log and progress of a running run, in
 //! memory), `log` (reads stored logs and puts long ones into the object store), `log_stream` (follows a log),
-//! `lease_fence` (rejects writes of a run that lost its lease), `retention`, `routes`.
+//! `lease_fence` (rejects writes of a run that lost its lease), `retention`, `summary` (counts runs over time),
+//! `routes`.
 
 mod access;
 mod lease_fence;
@@ -12,5 +13,7 @@ pub(super) mod output;
 pub(super) mod queries;
 pub(super) mod retention;
 pub(super) mod routes;
+pub(super) mod summary;
 
 pub use retention::RetentionReport;
+pub use summary::SummaryFilter;

@@ -4,12 +4,14 @@ use serde_json::Value;
 use sqlx::{PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::jobs::signals;
+use crate::{db::ids, jobs::signals};
 
 macro_rules! run_columns {
     () => {
-        "id, job_id, project_id, plugin, plugin_job, status, trigger, attempt, scheduled_for, created_at, started_at, \
-         finished_at, duration_ms, http_status, error_text, progress, result, log_object_key"
+        "id, job_id, project_id, plugin, plugin_job, status, trigger, attempt, retry_of, scheduled_for, created_at, \
+         started_at, finished_at, duration_ms, http_status, error_text, progress, result, log_object_key, \
+         (SELECT j.name FROM cron_jobs j WHERE j.id = job_id) AS job_name, \
+         (SELECT p.name FROM projects p WHERE p.id = project_id) AS project_name"
     };
 }
 
@@ -24,6 +26,7 @@ pub(in crate::jobs) struct RunRow {
     status: RunStatus,
     trigger: RunTrigger,
     attempt: i32,
+    retry_of: Option<Uuid>,
     scheduled_for: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -34,6 +37,8 @@ pub(in crate::jobs) struct RunRow {
     progress: Option<Json<RunProgress>>,
     result: Option<Value>,
     log_object_key: Option<String>,
+    job_name: Option<String>,
+    project_name: Option<String>,
 }
 
 impl RunRow {
@@ -41,12 +46,15 @@ impl RunRow {
         Run {
             id: self.id.to_string(),
             job_id: self.job_id.map(|id| id.to_string()),
+            job_name: self.job_name,
             project_id: self.project_id,
+            project_name: self.project_name,
             plugin: self.plugin,
             plugin_job: self.plugin_job,
             status: self.status,
             trigger: self.trigger,
             attempt: self.attempt,
+            retry_of: self.retry_of.map(|id| id.to_string()),
             scheduled_for: self.scheduled_for,
             created_at: self.created_at,
             started_at: self.started_at,
@@ -67,7 +75,21 @@ pub(super) struct RunFilter {
     pub job_id: Option<Uuid>,
     pub project_id: Option<String>,
     pub plugin: Option<String>,
-    pub status: Option<RunStatus>,
+    /// Any of these; empty for all.
+    pub statuses: Vec<RunStatus>,
+    /// Any of these; empty for all.
+    pub triggers: Vec<RunTrigger>,
+    /// Whether the run has not ended.
+    pub active: Option<bool>,
+    /// Queued at or after this time.
+    pub from: Option<DateTime<Utc>>,
+    /// Queued before this time.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Returns the texts of the values, or `None` if there are none.
+pub(super) fn texts<T: Copy>(values: &[T], as_str: fn(T) -> &'static str) -> Option<Vec<&'static str>> {
+    (!values.is_empty()).then(|| values.iter().map(|value| as_str(*value)).collect())
 }
 
 /// Returns runs, newest first.
@@ -82,16 +104,25 @@ pub(super) async fn list_runs(
         run_columns!(),
         " FROM cron_job_runs
           WHERE ($1::uuid IS NULL OR job_id = $1) AND ($2::text IS NULL OR project_id = $2)
-            AND ($3::text IS NULL OR plugin = $3) AND ($4::text IS NULL OR status = $4)
-            AND ($5::uuid IS NULL OR id < $5)
+            AND ($3::text IS NULL OR plugin = $3) AND ($4::text[] IS NULL OR status = ANY($4))
+            AND ($5::uuid IS NULL OR id < $5) AND ($7::text[] IS NULL OR trigger = ANY($7))
+            AND ($8::boolean IS NULL OR (status IN ('queued', 'running')) = $8)
+            AND ($9::timestamptz IS NULL OR (created_at >= $9 AND id >= $10))
+            AND ($11::timestamptz IS NULL OR (created_at < $11 AND id < $12))
           ORDER BY id DESC LIMIT $6"
     ))
     .bind(filter.job_id)
     .bind(&filter.project_id)
     .bind(&filter.plugin)
-    .bind(filter.status)
+    .bind(texts(&filter.statuses, RunStatus::as_str))
     .bind(after)
     .bind(limit)
+    .bind(texts(&filter.triggers, RunTrigger::as_str))
+    .bind(filter.active)
+    .bind(filter.from)
+    .bind(filter.from.map(ids::lowest_id))
+    .bind(filter.to)
+    .bind(filter.to.map(ids::highest_id))
     .fetch_all(pool)
     .await
 }

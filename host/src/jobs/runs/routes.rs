@@ -1,16 +1,20 @@
-use api_types::{ErrorBody, LogLine, Page, PageQuery, Run, RunStatus};
+use std::{fmt::Display, str::FromStr};
+
+use api_types::{ErrorBody, LogLine, Page, PageQuery, Run, RunStatus, RunSummary, RunTrigger, SummaryPeriod};
 use axum::{
     Extension,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
     log, log_stream,
     queries::{self, RunFilter, RunRow},
+    summary::SummaryFilter,
 };
 use crate::{
     error::{ApiError, ApiResult},
@@ -29,7 +33,16 @@ pub(crate) struct RunsQuery {
     cursor: Option<String>,
     project_id: Option<String>,
     plugin: Option<String>,
-    status: Option<RunStatus>,
+    /// Statuses, separated by commas, for example `fail,timeout`. Only runs with one of them.
+    status: Option<String>,
+    /// `true`: only runs that have not ended. `false`: only those that have.
+    active: Option<bool>,
+    /// Triggers, separated by commas, for example `schedule,catchUp`. Only runs with one of them.
+    trigger: Option<String>,
+    /// Only runs that were queued at or after this time.
+    from: Option<DateTime<Utc>>,
+    /// Only runs that were queued before this time.
+    to: Option<DateTime<Utc>>,
 }
 
 /// How a log is read.
@@ -77,12 +90,52 @@ async fn list_filtered(runs: &Runs, job_id: Option<Uuid>, query: RunsQuery) -> A
         job_id,
         project_id: reject_nul("projectId", query.project_id)?,
         plugin: reject_nul("plugin", query.plugin)?,
-        status: query.status,
+        statuses: parse_list("status", query.status.as_deref(), RunStatus::ALL)?,
+        triggers: parse_list("trigger", query.trigger.as_deref(), RunTrigger::ALL)?,
+        active: query.active,
+        from: query.from,
+        to: query.to,
     };
     let rows = queries::list_runs(&runs.platform, &filter, request.after, request.fetch()).await?;
     let page = request.page(rows, |row| row.id);
     let items = page.items.into_iter().map(RunRow::into_wire).collect();
     Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+/// Period and filter of a summary of runs.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SummaryQuery {
+    /// Length of the periods, `hour` (default) or `day`.
+    by: Option<SummaryPeriod>,
+    /// Only runs that were queued at or after this time (default: 24 hours before `to`).
+    from: Option<DateTime<Utc>>,
+    /// Only runs that were queued before this time (default: now).
+    to: Option<DateTime<Utc>>,
+    project_id: Option<String>,
+    plugin: Option<String>,
+    job_id: Option<String>,
+}
+
+/// Counts runs by status, in total and for each hour or day.
+#[utoipa::path(get, path = "/admin/v1/runs/summary", tag = "jobs", params(SummaryQuery),
+    responses((status = 200, body = RunSummary), (status = 400, body = ErrorBody)))]
+pub(crate) async fn summarize_runs(
+    State(runs): State<Runs>,
+    ApiQuery(query): ApiQuery<SummaryQuery>,
+) -> ApiResult<ApiJson<RunSummary>> {
+    let filter = SummaryFilter {
+        project_id: reject_nul("projectId", query.project_id)?,
+        plugin: reject_nul("plugin", query.plugin)?,
+        job_id: query
+            .job_id
+            .map(|id| id.parse::<Uuid>())
+            .transpose()
+            .map_err(|_| ApiError::invalid("`jobId` must be a UUID."))?,
+    };
+    let by = query.by.unwrap_or(SummaryPeriod::Hour);
+    Ok(ApiJson(runs.summarize(by, query.from, query.to, &filter).await?))
 }
 
 /// Returns a run.
@@ -136,6 +189,18 @@ pub(crate) async fn cancel_run(
     let name = queries::job_name(&runs.platform, id).await?;
     let details = serde_json::json!({ "name": name, "jobId": run.job_id, "plugin": run.plugin });
     Ok((StatusCode::ACCEPTED, Extension(AuditDetails(details)), ApiJson(run)))
+}
+
+/// Parses values that are separated by commas. Returns an empty list if there are none.
+fn parse_list<T: FromStr + Display>(name: &str, text: Option<&str>, known: &[T]) -> ApiResult<Vec<T>> {
+    let values = text.unwrap_or_default().split(',').map(str::trim).filter(|value| !value.is_empty());
+    let parse = |value: &str| {
+        value.parse().map_err(|_| {
+            let known: Vec<String> = known.iter().map(T::to_string).collect();
+            ApiError::invalid(format!("Unknown value `{value}` of `{name}`. Supported: {}.", known.join(", ")))
+        })
+    };
+    values.map(parse).collect()
 }
 
 fn parse_run_id(id: &str) -> ApiResult<Uuid> {

@@ -1,4 +1,4 @@
-use api_types::{ApiKey, CreateApiKey, CreatedApiKey, KeyType, RotateApiKey};
+use api_types::{ApiKey, CreateApiKey, CreatedApiKey, KeyType, RotateApiKey, UpdateApiKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
@@ -51,20 +51,49 @@ pub(in crate::projects) fn new_key<'a>(
         prefix: &key[..SHOWN_CHARS],
         hash: secrets::sha256(key.as_bytes()),
         expires_at,
+        replaces: None,
     }
 }
 
 pub(super) async fn create(state: &ProjectsState, project: &str, request: &CreateApiKey) -> ApiResult<CreatedApiKey> {
     let name = check_name(&request.name, "name")?;
-    if request.expires_at.is_some_and(|at| at <= Utc::now()) {
-        return Err(
-            ApiError::invalid("`expiresAt` is in the past.").with_hint("Leave it out for a key that does not expire.")
-        );
-    }
+    check_expiry(request.expires_at, "Leave it out for a key that does not expire.")?;
     let key = generate_key(request.key_type);
     let row = new_key(project, request.key_type, name, &key, request.expires_at);
     let api_key = queries::insert_key(&state.platform, &row).await?;
     Ok(CreatedApiKey { api_key, key })
+}
+
+/// Changes the name or the expiry of a key that works.
+pub(super) async fn update(
+    state: &ProjectsState,
+    project: &str,
+    id: Uuid,
+    request: &UpdateApiKey,
+) -> ApiResult<ApiKey> {
+    let name = request.name.as_deref().map(|name| check_name(name, "name")).transpose()?;
+    let expires_at = request.expires_at;
+    check_expiry(expires_at.flatten(), "Send null for a key that does not expire, or revoke the key.")?;
+    let mut transaction = state.platform.begin().await?;
+    let mut key = lock_valid_key(&mut transaction, project, id).await?;
+    if let Some(name) = name {
+        name.clone_into(&mut key.name);
+    }
+    if let Some(expires_at) = expires_at {
+        key.expires_at = expires_at;
+    }
+    let hash = queries::update_key(&mut *transaction, id, &key.name, key.expires_at).await?;
+    queries::notify_key_changed(&mut *transaction, &hash).await?;
+    transaction.commit().await?;
+    state.keys.forget(&hash);
+    Ok(key)
+}
+
+fn check_expiry(expires_at: Option<DateTime<Utc>>, hint: &'static str) -> ApiResult<()> {
+    if expires_at.is_some_and(|at| at <= Utc::now()) {
+        return Err(ApiError::invalid("`expiresAt` is in the past.").with_hint(hint));
+    }
+    Ok(())
 }
 
 /// Creates a successor of a key. The old key stays valid for the overlap.
@@ -82,7 +111,7 @@ pub(super) async fn rotate(
     let key = generate_key(old.key_type);
     // The successor of a key that expires gets the same lifetime, counted from now.
     let expires_at = old.expires_at.map(|at| Utc::now() + (at - old.created_at));
-    let row = new_key(project, old.key_type, &old.name, &key, expires_at);
+    let row = queries::NewKey { replaces: Some(id), ..new_key(project, old.key_type, &old.name, &key, expires_at) };
     let api_key = queries::insert_key(&mut *transaction, &row).await?;
     let ends_at = Utc::now() + TimeDelta::seconds(i64::from(request.overlap_seconds));
     let hash = queries::expire_key(&mut *transaction, id, ends_at).await?;

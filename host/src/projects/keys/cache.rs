@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,7 +15,7 @@ use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{api_keys, queries};
+use super::{api_keys, queries, usage::KeyUsage};
 use crate::{
     db::Availability,
     error::{ApiError, ApiResult, Code},
@@ -49,6 +49,8 @@ pub(in crate::projects) struct CachedKey {
     checked_at: Instant,
     touched_at: Option<Instant>,
     refreshing: AtomicBool,
+    /// Requests that this node has not stored yet.
+    requests: Arc<AtomicU64>,
 }
 
 /// Valid keys that were used recently, by their hash.
@@ -60,6 +62,7 @@ pub struct KeyCache {
     /// Lets one request at a time look a key up; the others wait for its result.
     lookups: Arc<DashMap<[u8; 32], Arc<tokio::sync::Mutex<Lookup>>>>,
     lookup_permits: Arc<Semaphore>,
+    usage: KeyUsage,
 }
 
 /// State shared by the requests that wait for a lookup.
@@ -72,14 +75,27 @@ struct Lookup {
 impl KeyCache {
     pub fn new(platform: PgPool, availability: Availability) -> Self {
         let lookup_permits = Arc::new(Semaphore::new(MAX_LOOKUPS));
-        Self { platform, availability, keys: Arc::default(), lookups: Arc::default(), lookup_permits }
+        Self {
+            platform,
+            availability,
+            keys: Arc::default(),
+            lookups: Arc::default(),
+            lookup_permits,
+            usage: KeyUsage::default(),
+        }
     }
 
-    /// Returns a valid key.
+    /// Returns a valid key, and counts the request.
     ///
     /// # Errors
     /// 401 if the key is not valid, 503 if that can't be determined.
     pub(in crate::projects) async fn check(&self, key: &str) -> ApiResult<Arc<CachedKey>> {
+        let cached = self.find(key).await?;
+        cached.requests.fetch_add(1, Ordering::Relaxed);
+        Ok(cached)
+    }
+
+    async fn find(&self, key: &str) -> ApiResult<Arc<CachedKey>> {
         if !api_keys::is_well_formed(key) {
             return Err(invalid_key());
         }
@@ -160,6 +176,8 @@ impl KeyCache {
             updated_at: row.project_updated_at,
             delete_after_run: None,
             delete_problem: None,
+            protected: false,
+            note: String::new(),
         };
         let cached = Arc::new(CachedKey {
             key_id: row.key_id,
@@ -173,6 +191,7 @@ impl KeyCache {
             checked_at,
             touched_at: if touch { Some(checked_at) } else { touched_at },
             refreshing: AtomicBool::new(false),
+            requests: self.usage.counter(row.key_id),
         });
         self.keys.insert(hash, cached.clone());
         Ok(cached)
@@ -186,6 +205,16 @@ impl KeyCache {
                 tracing::warn!(key = %id, %error, "could not update the last use of an API key");
             }
         });
+    }
+
+    /// Stores the numbers of requests for as long as the process runs.
+    pub async fn store_usage_regularly(self) {
+        self.usage.store_regularly(&self.platform).await;
+    }
+
+    /// Stores the numbers of requests that are not stored yet.
+    pub async fn store_usage(&self) {
+        self.usage.store(&self.platform).await;
     }
 
     /// Removes a key from the cache.

@@ -1,12 +1,14 @@
 //! API keys of projects.
 //!
 //! `api_keys` defines their format and the owner's operations on them. Each request of the public surface looks up its
-//! key in `cache`. `routes` has the handlers, `queries` the fixed SQL. Only the SHA-256 of a key is stored.
+//! key in `cache`, and `usage` counts it. `routes` has the handlers, `queries` the fixed SQL. Only the SHA-256 of a key
+//! is stored.
 
 mod api_keys;
 mod cache;
 mod queries;
 pub(super) mod routes;
+mod usage;
 
 pub(super) use api_keys::{check_name, generate_key, new_key};
 pub(super) use queries::{insert_key, notify_project_changed};

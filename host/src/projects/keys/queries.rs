@@ -20,6 +20,24 @@ struct KeyRow {
     expires_at: Option<DateTime<Utc>>,
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
+    replaces: Option<Uuid>,
+    replaced_by: Option<Uuid>,
+    requests_24h: i64,
+}
+
+/// Selects a [`KeyRow`] from the table `api_keys k`.
+macro_rules! select_keys {
+    ($condition:literal) => {
+        concat!(
+            "SELECT k.id, k.type, k.name, k.prefix, k.created_at, k.expires_at, k.last_used_at, k.revoked_at,
+                 k.replaces,
+                 (SELECT s.id FROM api_keys s WHERE s.replaces = k.id ORDER BY s.id DESC LIMIT 1) AS replaced_by,
+                 coalesce((SELECT sum(u.requests)::bigint FROM api_key_usage u
+                           WHERE u.key_id = k.id AND u.hour > now() - interval '24 hours'), 0) AS requests_24h
+             FROM api_keys k ",
+            $condition
+        )
+    };
 }
 
 impl From<KeyRow> for ApiKey {
@@ -33,6 +51,9 @@ impl From<KeyRow> for ApiKey {
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             revoked_at: row.revoked_at,
+            replaces: row.replaces.map(|id| id.to_string()),
+            replaced_by: row.replaced_by.map(|id| id.to_string()),
+            requests_24h: row.requests_24h,
         }
     }
 }
@@ -46,12 +67,16 @@ pub(in crate::projects) struct NewKey<'a> {
     pub prefix: &'a str,
     pub hash: [u8; 32],
     pub expires_at: Option<DateTime<Utc>>,
+    /// The key that this one replaces.
+    pub replaces: Option<Uuid>,
 }
 
 pub(in crate::projects) async fn insert_key(db: impl PgExecutor<'_>, key: &NewKey<'_>) -> Result<ApiKey, sqlx::Error> {
     sqlx::query_as::<_, KeyRow>(
-        "INSERT INTO api_keys (id, project_id, type, name, prefix, hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         RETURNING id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at",
+        "INSERT INTO api_keys (id, project_id, type, name, prefix, hash, expires_at, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         RETURNING id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at, replaces,
+             NULL::uuid AS replaced_by, 0::bigint AS requests_24h",
     )
     .bind(key.id)
     .bind(key.project)
@@ -60,6 +85,7 @@ pub(in crate::projects) async fn insert_key(db: impl PgExecutor<'_>, key: &NewKe
     .bind(key.prefix)
     .bind(key.hash.as_slice())
     .bind(key.expires_at)
+    .bind(key.replaces)
     .fetch_one(db)
     .await
     .map(Into::into)
@@ -73,10 +99,9 @@ pub(super) async fn keys(
     after: Option<Uuid>,
 ) -> Result<Vec<ApiKey>, sqlx::Error> {
     // Ids are UUIDv7: they sort by creation time.
-    let rows = sqlx::query_as::<_, KeyRow>(
-        "SELECT id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at FROM api_keys
-         WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
-    )
+    let rows = sqlx::query_as::<_, KeyRow>(select_keys!(
+        "WHERE k.project_id = $1 AND ($2::uuid IS NULL OR k.id > $2) ORDER BY k.id LIMIT $3"
+    ))
     .bind(project)
     .bind(after)
     .bind(limit)
@@ -90,14 +115,11 @@ pub(super) async fn key_for_update(
     project: &str,
     id: Uuid,
 ) -> Result<Option<ApiKey>, sqlx::Error> {
-    let row = sqlx::query_as::<_, KeyRow>(
-        "SELECT id, type, name, prefix, created_at, expires_at, last_used_at, revoked_at FROM api_keys
-         WHERE project_id = $1 AND id = $2 FOR UPDATE",
-    )
-    .bind(project)
-    .bind(id)
-    .fetch_optional(db)
-    .await?;
+    let row = sqlx::query_as::<_, KeyRow>(select_keys!("WHERE k.project_id = $1 AND k.id = $2 FOR UPDATE OF k"))
+        .bind(project)
+        .bind(id)
+        .fetch_optional(db)
+        .await?;
     Ok(row.map(Into::into))
 }
 
@@ -108,6 +130,42 @@ pub(super) async fn expire_key(db: impl PgExecutor<'_>, id: Uuid, at: DateTime<U
         .bind(at)
         .fetch_one(db)
         .await
+}
+
+/// Changes the name and the expiry of a key. Returns its hash.
+pub(super) async fn update_key(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    name: &str,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<Vec<u8>, sqlx::Error> {
+    sqlx::query_scalar("UPDATE api_keys SET name = $2, expires_at = $3 WHERE id = $1 RETURNING hash")
+        .bind(id)
+        .bind(name)
+        .bind(expires_at)
+        .fetch_one(db)
+        .await
+}
+
+/// Adds to the numbers of requests in the current hour. Ignores keys that no longer exist.
+pub(super) async fn add_usage(pool: &PgPool, keys: &[Uuid], requests: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO api_key_usage (key_id, hour, requests)
+         SELECT k.id, date_trunc('hour', now()), u.requests
+         FROM unnest($1::uuid[], $2::bigint[]) AS u (id, requests) JOIN api_keys k ON k.id = u.id
+         ORDER BY k.id
+         ON CONFLICT (key_id, hour) DO UPDATE SET requests = api_key_usage.requests + excluded.requests",
+    )
+    .bind(keys)
+    .bind(requests)
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// Removes numbers of requests that are older than two days.
+pub(super) async fn remove_old_usage(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM api_key_usage WHERE hour < now() - interval '2 days'").execute(pool).await.map(drop)
 }
 
 /// A key that was revoked.

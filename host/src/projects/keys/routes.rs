@@ -1,4 +1,4 @@
-use api_types::{ApiKey, CreateApiKey, CreatedApiKey, ErrorBody, Page, PageQuery, RotateApiKey};
+use api_types::{ApiKey, CreateApiKey, CreatedApiKey, ErrorBody, Page, PageQuery, RotateApiKey, UpdateApiKey};
 use axum::{Extension, extract::State, http::StatusCode};
 use uuid::Uuid;
 
@@ -38,6 +38,24 @@ pub(crate) async fn create_key(
     ApiJson(request): ApiJson<CreateApiKey>,
 ) -> ApiResult<Created> {
     Ok(created(api_keys::create(&state, &project.id, &request).await?))
+}
+
+/// Update an API key
+///
+/// Changes the name or the expiry of a key that works.
+#[utoipa::path(patch, path = "/admin/v1/projects/{project}/keys/{key}", tag = "keys",
+    params(("project" = String, Path), ("key" = String, Path)), request_body = UpdateApiKey,
+    responses((status = 200, body = ApiKey), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
+pub(crate) async fn update_key(
+    State(state): State<ProjectsState>,
+    AdminProject(project): AdminProject,
+    ApiPath((_, key)): ApiPath<(String, String)>,
+    ApiJson(request): ApiJson<UpdateApiKey>,
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<ApiKey>)> {
+    let key = api_keys::update(&state, &project.id, parse_id(&key)?, &request).await?;
+    let details = serde_json::json!({ "type": key.key_type, "name": key.name, "expiresAt": key.expires_at });
+    Ok((Extension(AuditDetails(details)), ApiJson(key)))
 }
 
 /// Revoke an API key

@@ -9,7 +9,7 @@ use rand::Rng;
 use sqlx::{Connection, PgConnection};
 use zeroize::Zeroizing;
 
-use super::{credentials, database, extensions, queries};
+use super::{credentials, database, extensions, queries, removal};
 use crate::{
     db::{
         DbRole,
@@ -39,6 +39,8 @@ pub(super) enum LifecycleError {
     SigningKey(#[from] signing_keys::CreateSigningKeyError),
     #[error("another process is working on this project")]
     Busy,
+    #[error("the project is protected from deletion")]
+    Protected,
 }
 
 impl From<LifecycleError> for ApiError {
@@ -58,6 +60,7 @@ impl From<LifecycleError> for ApiError {
             LifecycleError::Store(error) => error.into(),
             LifecycleError::Busy => Self::new(Code::Conflict, "Another request is changing this project.")
                 .with_hint("Try again in a moment."),
+            LifecycleError::Protected => removal::protected(),
             LifecycleError::Seal(error) => Self::internal(error),
             LifecycleError::SigningKey(error) => Self::internal(error),
         }

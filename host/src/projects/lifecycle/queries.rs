@@ -63,7 +63,8 @@ pub(super) async fn set_state(
 ) -> Result<Option<ProjectRef>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE projects SET state = $2, updated_at = now() WHERE id = $1
-         RETURNING id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem",
+         RETURNING id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem,
+             protected, note",
     )
     .bind(id)
     .bind(state)
@@ -71,20 +72,37 @@ pub(super) async fn set_state(
     .await
 }
 
+/// Changes to a project. Fields without a value stay as they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProjectChange<'a> {
+    pub name: Option<&'a str>,
+    pub cors_origins: Option<&'a [String]>,
+    pub protected: Option<bool>,
+    pub note: Option<&'a str>,
+    pub dismiss_delete_problem: bool,
+}
+
+/// Changes a ready project, and returns it. Does not protect a project whose deletion waits for its final backup: then
+/// returns `None`, as for a project that is not ready.
 pub(super) async fn update_project(
     pool: &PgPool,
     id: &str,
-    name: Option<&str>,
-    cors_origins: Option<&[String]>,
+    change: ProjectChange<'_>,
 ) -> Result<Option<ProjectRef>, sqlx::Error> {
     sqlx::query_as(
-        "UPDATE projects SET name = coalesce($2, name), cors_origins = coalesce($3, cors_origins), updated_at = now()
-         WHERE id = $1 AND state = 'ready'
-         RETURNING id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem",
+        "UPDATE projects SET name = coalesce($2, name), cors_origins = coalesce($3, cors_origins),
+             protected = coalesce($4, protected), note = coalesce($5, note),
+             delete_problem = CASE WHEN $6 THEN NULL ELSE delete_problem END, updated_at = now()
+         WHERE id = $1 AND state = 'ready' AND (delete_after_run IS NULL OR $4 IS NOT TRUE)
+         RETURNING id, name, state, cors_origins, created_at, updated_at, delete_after_run, delete_problem,
+             protected, note",
     )
     .bind(id)
-    .bind(name)
-    .bind(cors_origins)
+    .bind(change.name)
+    .bind(change.cors_origins)
+    .bind(change.protected)
+    .bind(change.note)
+    .bind(change.dismiss_delete_problem)
     .fetch_optional(pool)
     .await
 }
@@ -93,37 +111,38 @@ pub(super) async fn delete_project(db: impl PgExecutor<'_>, id: &str) -> Result<
     sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(db).await.map(drop)
 }
 
-/// Statistics of a project that are in the platform database.
-#[derive(sqlx::FromRow)]
-pub(super) struct ProjectTotals {
-    pub object_count: i64,
-    pub object_bytes: i64,
-    pub active_key_count: i64,
-}
-
-pub(super) async fn project_totals(pool: &PgPool, id: &str) -> Result<ProjectTotals, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT (SELECT count(*) FROM file_metadata WHERE project_id = $1 AND state = 'stored') AS object_count,
-                (SELECT coalesce(sum(size), 0)::bigint FROM file_metadata WHERE project_id = $1 AND state = 'stored')
-                    AS object_bytes,
-                (SELECT count(*) FROM api_keys WHERE project_id = $1 AND revoked_at IS NULL
-                    AND (expires_at IS NULL OR expires_at > now())) AS active_key_count",
+/// Marks a project as being deleted. Returns false if it is protected or gone.
+pub(super) async fn begin_deletion_now(db: impl PgExecutor<'_>, id: &str) -> Result<bool, sqlx::Error> {
+    let result = sqlx::query(
+        "UPDATE projects SET state = 'deleting', updated_at = now()
+         WHERE id = $1 AND (state = 'deleting' OR NOT protected)",
     )
     .bind(id)
-    .fetch_one(pool)
-    .await
+    .execute(db)
+    .await?;
+    Ok(result.rows_affected() > 0)
 }
 
-/// Returns the run that a ready project's deletion waits for, and locks the row for the transaction. Other tables can
-/// still insert references to the row. `None` if the project is not ready.
+/// What a deletion with a final backup depends on.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct LockedProject {
+    /// The run that the deletion waits for already.
+    pub delete_after_run: Option<Uuid>,
+    pub protected: bool,
+}
+
+/// Returns a ready project, and locks the row for the transaction. Other tables can still insert references to the row.
+/// `None` if the project is not ready.
 pub(super) async fn lock_ready_project(
     transaction: &mut PgConnection,
     id: &str,
-) -> Result<Option<Option<Uuid>>, sqlx::Error> {
-    sqlx::query_scalar("SELECT delete_after_run FROM projects WHERE id = $1 AND state = 'ready' FOR NO KEY UPDATE")
-        .bind(id)
-        .fetch_optional(transaction)
-        .await
+) -> Result<Option<LockedProject>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT delete_after_run, protected FROM projects WHERE id = $1 AND state = 'ready' FOR NO KEY UPDATE",
+    )
+    .bind(id)
+    .fetch_optional(transaction)
+    .await
 }
 
 /// Lets the project's deletion wait for the run of its final backup.

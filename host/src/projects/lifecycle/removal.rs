@@ -2,15 +2,18 @@
 //!
 //! With a final backup the project keeps working until the backup is complete.
 
-use api_types::ProjectState;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{database, provisioning, provisioning::LifecycleError, queries};
+use super::{
+    database, provisioning,
+    provisioning::LifecycleError,
+    queries::{self, LockedProject},
+};
 use crate::{
     db::audit::{self, NewAuditEntry},
     error::{ApiError, ApiResult, Code},
-    projects::{ProjectRef, ProjectsState, keys},
+    projects::{self, ProjectRef, ProjectsState, keys},
 };
 
 /// Deletes a project. Completes even if the caller stops waiting. Can be called again after a failure.
@@ -30,14 +33,15 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
             return Err(ApiError::new(Code::Conflict, "The project is being deleted.")
                 .with_hint("Send the request without `finalBackup` to finish the deletion."));
         }
-        Some(Some(run)) => {
+        Some(project) if project.protected => return Err(protected()),
+        Some(LockedProject { delete_after_run: Some(run), .. }) => {
             return Err(ApiError::new(
                 Code::Conflict,
                 format!("The project is already waiting for its final backup, run {run}."),
             )
             .with_hint("Wait for it, cancel that run, or delete the project without a final backup."));
         }
-        Some(None) => {}
+        Some(_) => {}
     }
     // A crash between the two leaves a backup without a deletion, and the caller got no response.
     let run = (state.begin_final_backup)(project.id.clone()).await?;
@@ -86,10 +90,20 @@ pub async fn keep_after_run(
 async fn delete_now(state: &ProjectsState, id: &str) -> Result<(), LifecycleError> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     provisioning::lock(&mut connection, id).await?;
-    queries::set_state(&mut connection, id, ProjectState::Deleting).await?;
+    let has_begun = queries::begin_deletion_now(&mut connection, id).await?;
+    if !has_begun && projects::queries::project(&state.platform, id).await?.is_some() {
+        let _ = connection.close().await;
+        return Err(LifecycleError::Protected);
+    }
     delete_locked(state, &mut connection, id, None).await?;
     let _ = connection.close().await;
     Ok(())
+}
+
+/// Returns the error for the deletion of a protected project.
+pub(super) fn protected() -> ApiError {
+    ApiError::new(Code::Conflict, "The project is protected from deletion.")
+        .with_hint("Turn the protection off in its settings, or with `PATCH` and `{\"protected\":false}`.")
 }
 
 /// Deletes a project in state `deleting` whose lock `connection` holds.
@@ -104,6 +118,7 @@ async fn delete_locked(
     keys::notify_project_changed(&mut *connection, id).await?;
     provisioning::remove_all(state, connection, id, entry).await?;
     (state.forget)(id);
+    state.surveys.forget(id);
     tracing::info!(project = id, "deleted a project");
     Ok(())
 }

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use api_types::{
-    CreateProject, CreatedProject, DeleteProject, ErrorBody, Page, PageQuery, Project, ProjectDetail, ProjectState,
-    RunStarted, UpdateProject,
+    CreateProject, CreatedProject, DeleteProject, ErrorBody, Project, ProjectDetail, ProjectState, RunStarted,
+    UpdateProject,
 };
 use axum::{
     Extension,
@@ -8,33 +10,17 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use chrono::{DateTime, Utc};
 
 use super::{provisioning, queries, removal};
 use crate::{
-    db::{DbRole, Statement},
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, PageRequest},
+    http::{ApiJson, ApiPath, AuditDetails, AuditTarget},
     projects::{self, AdminProject, ProjectsState, gate::cors, keys},
 };
 
-/// List projects
-///
-/// Newest first.
-#[utoipa::path(get, path = "/admin/v1/projects", tag = "projects", params(PageQuery),
-    responses((status = 200, body = Page<Project>)))]
-pub(crate) async fn list_projects(
-    State(state): State<ProjectsState>,
-    ApiQuery(query): ApiQuery<PageQuery>,
-) -> ApiResult<ApiJson<Page<Project>>> {
-    let request = PageRequest::<(DateTime<Utc>, String)>::parse(&query)?;
-    let projects = projects::queries::projects(&state.platform, request.fetch(), request.after.clone()).await?;
-    let page = request.page(projects, |project| (project.created_at, project.id.clone()));
-    Ok(ApiJson(Page {
-        items: page.items.iter().map(|project| project.to_wire()).collect(),
-        next_cursor: page.next_cursor,
-    }))
-}
+/// Maximum age of the size and the number of tables of a single project.
+const MAX_DETAIL_AGE: Duration = Duration::from_secs(2);
+const MAX_NOTE_CHARS: usize = 2000;
 
 /// Create a project
 ///
@@ -54,40 +40,21 @@ pub(crate) async fn create_project(
 
 /// Get a project
 ///
-/// Includes its size, and the numbers of its tables, objects and active keys.
+/// Includes its totals. The size of the database and the number of tables are at most two seconds old.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     responses((status = 200, body = ProjectDetail), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_project(
     State(state): State<ProjectsState>,
     AdminProject(project): AdminProject,
 ) -> ApiResult<ApiJson<ProjectDetail>> {
-    let totals = queries::project_totals(&state.platform, &project.id).await?;
-    let sizes = Statement::new(
-        "SELECT pg_catalog.pg_database_size(pg_catalog.current_database()),
-                (SELECT count(*) FROM pg_catalog.pg_class
-                 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p'))",
-    );
-    let sizes = match state.pools.fetch(&project.id, DbRole::Owner, &sizes).await {
-        Ok(rows) => rows.first().and_then(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))),
-        Err(error) => {
-            tracing::warn!(project = project.id, %error, "could not read the size of a project's database");
-            None
-        }
-    };
-    let (database_bytes, table_count) = sizes.unzip();
-    Ok(ApiJson(ProjectDetail {
-        project: project.to_wire(),
-        database_bytes,
-        table_count,
-        object_count: totals.object_count,
-        object_bytes: totals.object_bytes,
-        active_key_count: totals.active_key_count,
-    }))
+    let mut totals = state.totals(std::slice::from_ref(&*project), MAX_DETAIL_AGE).await?;
+    let totals = totals.remove(&project.id).ok_or_else(|| ApiError::not_found("project"))?;
+    Ok(ApiJson(ProjectDetail { project: project.to_wire(), totals }))
 }
 
 /// Update a project
 ///
-/// Changes its name or its CORS origins.
+/// Changes its name, its CORS origins, its note, or whether it is protected from deletion.
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     request_body = UpdateProject,
     responses((status = 200, body = Project), (status = 400, body = ErrorBody),
@@ -101,15 +68,38 @@ pub(crate) async fn update_project(
     if let Some(origins) = &request.cors_origins {
         cors::check_configured_origins(origins)?;
     }
-    let updated = queries::update_project(&state.platform, &project.id, name, request.cors_origins.as_deref())
+    if request.note.as_ref().is_some_and(|note| note.contains('\0') || note.chars().count() > MAX_NOTE_CHARS) {
+        return Err(ApiError::invalid(format!("`note` must have at most {MAX_NOTE_CHARS} characters, without NUL.")));
+    }
+    let change = queries::ProjectChange {
+        name,
+        cors_origins: request.cors_origins.as_deref(),
+        protected: request.protected,
+        note: request.note.as_deref(),
+        dismiss_delete_problem: request.dismiss_delete_problem,
+    };
+    let updated = queries::update_project(&state.platform, &project.id, change)
         .await
-        .map_err(|error| if provisioning::is_name_taken(&error) { provisioning::name_taken() } else { error.into() })?
-        .ok_or_else(|| ApiError::not_found("project"))?;
+        .map_err(|error| if provisioning::is_name_taken(&error) { provisioning::name_taken() } else { error.into() })?;
+    let Some(updated) = updated else {
+        let present = projects::queries::project(&state.platform, &project.id).await?;
+        return Err(match present.and_then(|project| project.delete_after_run) {
+            Some(run) => ApiError::new(
+                Code::Conflict,
+                format!("The project can't be protected: it is deleted after its final backup, run {run}."),
+            )
+            .with_hint("Cancel that run first."),
+            None => ApiError::not_found("project"),
+        });
+    };
     state.projects.forget(&project.id);
     // Cached keys contain the project.
     state.keys.forget_project(&project.id);
     keys::notify_project_changed(&state.platform, &project.id).await?;
-    let details = serde_json::json!({ "name": updated.name, "previousName": project.name });
+    let mut details = serde_json::json!({ "name": updated.name, "previousName": project.name });
+    if updated.protected != project.protected {
+        details["protected"] = updated.protected.into();
+    }
     Ok((Extension(AuditDetails(details)), ApiJson(updated.to_wire())))
 }
 
@@ -118,7 +108,7 @@ pub(crate) async fn update_project(
 /// Deletes it with its database, files and keys. The request can be repeated after a failure.
 ///
 /// With `finalBackup` a backup starts, and the project is deleted when the backup is complete. The project keeps
-/// working until then, and is kept if the backup fails.
+/// working until then, and is kept if the backup fails. A protected project can't be deleted.
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     request_body = DeleteProject,
     responses((status = 202, body = RunStarted), (status = 204), (status = 400, body = ErrorBody),
@@ -132,6 +122,9 @@ pub(crate) async fn delete_project(
         .await?
         .filter(|project| project.state != ProjectState::Creating)
         .ok_or_else(|| ApiError::not_found("project"))?;
+    if project.protected && project.state == ProjectState::Ready {
+        return Err(removal::protected());
+    }
     if request.confirm != project.name {
         return Err(ApiError::new(Code::ConfirmationRequired, "`confirm` is not the project's name.")
             .with_hint("Send the project's name, exactly as it is spelled."));

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod end_to_end;
 pub mod http;
 pub mod leases;
+pub mod lists;
 pub mod logs;
 pub mod outages;
 pub mod retention;

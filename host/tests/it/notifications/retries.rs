@@ -13,7 +13,10 @@ use sqlx::Connection as _;
 
 use crate::{
     notifications::delivery::{SECRET, app_for, assert_signed, create_webhook, deliveries, failed, states},
-    support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, TestApp, WAIT_TIMEOUT, WebResponse, WebServer, eventually},
+    support::{
+        ADMIN_TOKEN, Client, Postgres, ProgramVars, TestApp, WAIT_TIMEOUT, WebResponse, WebServer, eventually,
+        until_status,
+    },
 };
 
 /// Makes all pending deliveries due.
@@ -157,7 +160,8 @@ async fn pending_deliveries_of_a_failing_channel_are_limited() {
     assert_eq!((rows, occurrences), (1000, 1001));
 }
 
-#[tokio::test]
+// Three servers open their connections at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn each_notification_is_delivered_by_one_node() {
     let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;
@@ -169,6 +173,9 @@ async fn each_notification_is_delivered_by_one_node() {
             .var("ATLASHUB_HTTP_ALLOWED_HOSTS", &server.entry())
             .var("ATLASHUB_DISK_LOW_PERCENT", "0");
         nodes.push(node.start().await);
+    }
+    for node in nodes.iter().chain([&app]) {
+        until_status(StatusCode::OK, async || node.public().get("/readyz").await).await;
     }
     for _ in 0..3 {
         create_webhook(&app, &server.url("/")).await;

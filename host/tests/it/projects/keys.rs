@@ -110,3 +110,70 @@ async fn wrong_keys_return_401() {
     assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("unauthorized")));
     assert!(error["error"]["requestId"].as_str().unwrap().len() >= 16);
 }
+
+#[tokio::test]
+async fn name_and_expiry_of_a_key_can_be_changed() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Changed").await;
+    let later = (Utc::now() + TimeDelta::days(9)).to_rfc3339();
+    let (id, client) = create(&app, &project, json!({ "type": "secret", "name": "worker", "expiresAt": later })).await;
+    let path = project.path(&format!("/keys/{id}"));
+    let (status, key) = app.admin().patch(&path, json!({ "name": " queue " })).await;
+    assert_eq!((status, &key["name"]), (StatusCode::OK, &json!("queue")), "{key}");
+    assert!(key["expiresAt"].is_string(), "an absent field stays: {key}");
+    let (_, key) = app.admin().patch(&path, json!({ "expiresAt": null })).await;
+    assert_eq!(key["expiresAt"], Value::Null);
+    assert!(is_accepted(&client).await);
+    let refused = [
+        (json!({ "name": "" }), "invalid_request"),
+        (json!({ "expiresAt": "2001-01-01T00:00:00Z" }), "invalid_request"),
+        (json!({ "type": "secret" }), "invalid_json"),
+    ];
+    for (body, code) in refused {
+        let (status, error) = app.admin().patch(&path, body).await;
+        assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some(code)));
+    }
+    let soon = (Utc::now() + TimeDelta::milliseconds(300)).to_rfc3339();
+    app.admin().patch(&path, json!({ "expiresAt": soon })).await;
+    eventually("the key expires", async || (!is_accepted(&client).await).then_some(())).await;
+    let (status, error) = app.admin().patch(&path, json!({ "name": "late" })).await;
+    assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::CONFLICT, Some("conflict")));
+    let (status, _) = app.admin().patch(&project.path("/keys/none"), json!({ "name": "x" })).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn rotated_keys_name_each_other() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Pair").await;
+    let (id, _) = create(&app, &project, json!({ "type": "secret", "name": "worker" })).await;
+    let (_, rotated) = app.admin().post(&project.path(&format!("/keys/{id}/rotate")), json!({})).await;
+    assert_eq!((&rotated["apiKey"]["replaces"], &rotated["apiKey"]["replacedBy"]), (&json!(id), &Value::Null));
+    let (_, list) = app.admin().get(&project.path("/keys")).await;
+    let old = list["items"].as_array().unwrap().iter().find(|key| key["id"] == id).unwrap();
+    assert_eq!((&old["replacedBy"], &old["replaces"]), (&rotated["apiKey"]["id"], &Value::Null));
+}
+
+#[tokio::test]
+async fn requests_of_a_key_are_counted() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Counted").await;
+    let (id, client) = create(&app, &project, json!({ "type": "secret", "name": "worker" })).await;
+    for _ in 0..3 {
+        assert!(is_accepted(&client).await);
+    }
+    app.app.projects().keys.store_usage().await;
+    assert!(is_accepted(&client).await);
+    app.app.projects().keys.store_usage().await;
+    let count = async || {
+        let (_, list) = app.admin().get(&project.path("/keys")).await;
+        let key = list["items"].as_array().unwrap().iter().find(|key| key["id"] == id).unwrap().clone();
+        key["requests24h"].as_i64().unwrap()
+    };
+    assert_eq!(count().await, 4);
+    sqlx::query("UPDATE api_key_usage SET hour = hour - interval '25 hours'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    assert_eq!(count().await, 0);
+}

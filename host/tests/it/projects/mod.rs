@@ -6,3 +6,4 @@ pub mod keys;
 pub mod lifecycle;
 pub mod provisioning;
 pub mod recovery;
+pub mod totals;

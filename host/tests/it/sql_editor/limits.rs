@@ -217,3 +217,83 @@ async fn rows_larger_than_a_response_are_dropped_and_changes_kept() {
     let (status, answer) = send(&app, &project, json!({"sql": "SELECT fail()"})).await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("sql_error")), "{answer}");
 }
+
+#[tokio::test]
+async fn time_limit_is_chosen_up_to_a_minute() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let (status, answer) = send(&app, &project, json!({ "sql": ENDLESS, "timeoutMs": 200 })).await;
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("timeout")), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("0.2 seconds"), "{answer}");
+    let limit = run(&app, &project, json!({ "sql": "SHOW statement_timeout", "timeoutMs": 60000 })).await;
+    assert_eq!(limit["rows"], json!([["1min"]]));
+    for limit in [0, 60001] {
+        let (status, answer) = send(&app, &project, json!({ "sql": "SELECT 1", "timeoutMs": limit })).await;
+        assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn run_is_cancelled_by_its_id() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let run = send(&app, &project, json!({ "sql": ENDLESS, "queryId": "tab-1_a", "timeoutMs": 60000 }));
+    let cancel = async {
+        wait_for_statements(&app, &project.id, 1).await;
+        let again = send(&app, &project, json!({ "sql": "SELECT 1", "queryId": "tab-1_a" })).await;
+        assert_eq!((again.0, &again.1["error"]["code"]), (StatusCode::CONFLICT, &json!("conflict")));
+        app.admin().post(&project.path("/sql/tab-1_a/cancel"), json!({})).await
+    };
+    let ((status, answer), (cancelled, _)) = tokio::join!(run, cancel);
+    assert_eq!(cancelled, StatusCode::OK);
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{answer}");
+    wait_for_statements(&app, &project.id, 0).await;
+    // The id is free again, and names no run.
+    let (status, _) = app.admin().post(&project.path("/sql/tab-1_a/cancel"), json!({})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (status, _) = send(&app, &project, json!({ "sql": "SELECT 1", "queryId": "tab-1_a" })).await;
+    assert_eq!(status, StatusCode::OK);
+    for id in ["", "a b", "x\u{e9}"] {
+        let (status, _) = send(&app, &project, json!({ "sql": "SELECT 1", "queryId": id })).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn another_node_cancels_a_run() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    let other = TestApp::builder()
+        .database_url(app.services.database_url.expose())
+        .master_keys(&app.services.master_key, None)
+        .start()
+        .await;
+    let id = "a".repeat(64);
+    let run = send(&app, &project, json!({ "sql": ENDLESS, "queryId": id, "timeoutMs": 60000 }));
+    let cancel = async {
+        wait_for_statements(&app, &project.id, 1).await;
+        other.admin().post(&project.path(&format!("/sql/{id}/cancel")), json!({})).await
+    };
+    let ((status, answer), (cancelled, _)) = tokio::join!(run, cancel);
+    assert_eq!(cancelled, StatusCode::OK);
+    assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{answer}");
+}
+
+#[tokio::test]
+async fn analyze_measures_and_undoes() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Shop").await;
+    run(&app, &project, json!({ "sql": "CREATE TABLE t (id int)" })).await;
+    let body = json!({ "sql": "INSERT INTO t SELECT generate_series(1, 10)", "explain": "analyze" });
+    let answer = run(&app, &project, body).await;
+    assert_eq!((&answer["command"], &answer["rolledBack"]), (&json!("EXPLAIN"), &json!(true)));
+    let plan = &answer["rows"][0][0][0];
+    assert_eq!(plan["Plan"]["Operation"], "Insert", "{answer}");
+    assert!(plan["Execution Time"].is_number() && plan["Plan"]["Shared Hit Blocks"].is_number(), "{answer}");
+    let count = run(&app, &project, json!({ "sql": "SELECT count(*) FROM t" })).await;
+    assert_eq!((&count["rows"], &count["rolledBack"]), (&json!([[0]]), &json!(false)));
+    let answer = run(&app, &project, json!({ "sql": "SELECT * FROM t", "explain": "plan" })).await;
+    assert!(answer["rows"][0][0][0]["Plan"].is_object() && answer["rows"][0][0][0]["Execution Time"].is_null());
+    let body = json!({ "sql": "INSERT INTO t VALUES (1)", "explain": "analyze", "readOnly": true });
+    assert_eq!(send(&app, &project, body).await.1["error"]["details"]["sqlstate"], "25006");
+}

@@ -128,12 +128,12 @@ pub(in crate::jobs::scheduler) async fn end_runs(
          ), next_attempts AS (
              INSERT INTO cron_job_runs
                  (id, job_id, project_id, plugin, plugin_job, params, timeout_ms, retries_left, retry_backoff_ms,
-                  exclusive, scheduled_for, trigger, attempt, not_before)
+                  exclusive, scheduled_for, trigger, attempt, retry_of, not_before)
              SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
                         PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
                         FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid,
                  job_id, project_id, plugin, plugin_job, params, timeout_ms, retries_left - 1, retry_backoff_ms,
-                 exclusive, scheduled_for, 'retry', attempt + 1,
+                 exclusive, scheduled_for, 'retry', attempt + 1, id,
                  clock_timestamp() + make_interval(secs => (1 + random() / 4)
                      * least(86400, retry_backoff_ms / 1000.0 * power(2, least(attempt - 1, 30)))::float8)
              FROM ended WHERE retried

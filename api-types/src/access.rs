@@ -1,0 +1,101 @@
+//! Who can reach the rows of tables.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text_enum::text_enum;
+
+/// Who calls the public API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ApiCaller {
+    /// A server with the secret key.
+    SecretKey,
+    /// Anyone with the publishable key.
+    Publishable,
+    /// A signed-in user.
+    SignedIn,
+}
+
+text_enum!(ApiCaller {
+    SecretKey => "secretKey",
+    Publishable => "publishable",
+    SignedIn => "signedIn",
+});
+
+/// Which rows of a table a caller can reach, from grants and row-level security together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CallerAccess {
+    /// The caller.
+    pub caller: ApiCaller,
+    /// Rows that it can read.
+    pub select: RowAccess,
+    /// Rows that it can insert.
+    pub insert: RowAccess,
+    /// Rows that it can update.
+    pub update: RowAccess,
+    /// Rows that it can delete.
+    pub delete: RowAccess,
+    /// Names of the policies that apply to it. Empty if row-level security is off or does not apply to it.
+    pub policies: Vec<String>,
+}
+
+/// Which rows an operation reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum RowAccess {
+    /// None: the caller lacks the privilege, or row-level security is on and no policy allows the operation.
+    None,
+    /// Those that policies allow.
+    Policies,
+    /// A view with `security_invoker`: those that the caller can reach in the underlying tables.
+    Underlying,
+    /// All.
+    All,
+}
+
+/// What stands out in who can reach the tables of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AccessFindings {
+    /// The findings, the most serious first.
+    pub findings: Vec<AccessFinding>,
+}
+
+/// Access that is probably wider than intended. Only what a caller can really do is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AccessFinding {
+    /// What was found.
+    pub kind: AccessFindingKind,
+    /// Name of the table or view.
+    pub table: String,
+    /// Who can do it.
+    pub caller: ApiCaller,
+    /// What the caller can do with every row: some of `select`, `insert`, `update`, `delete`.
+    pub operations: Vec<String>,
+    /// A sentence for the owner.
+    pub message: String,
+    /// SQL that narrows the access.
+    pub remedy: String,
+}
+
+/// Kind of an access finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum AccessFindingKind {
+    /// Every row can be changed, because row-level security is off.
+    WriteWithoutRowSecurity,
+    /// Every row can be changed, because a policy has the condition `true`.
+    WriteThroughOpenPolicy,
+    /// A view runs with its owner's privileges: policies of its tables don't apply to its callers.
+    SecurityDefinerView,
+    /// Every row can be read by signed-in users, because row-level security is off.
+    ReadWithoutRowSecurity,
+}

@@ -1,0 +1,197 @@
+//! The overview: the state of the whole installation, and what needs the owner's attention.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    projects::{GoodBackup, RunCount},
+    system::{DiskSpace, Reachability},
+    text_enum::text_enum,
+};
+
+/// The state of the whole installation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Overview {
+    /// When the overview was computed.
+    pub at: DateTime<Utc>,
+    /// Numbers that describe the installation.
+    pub facts: OverviewFacts,
+    /// What needs attention, the most urgent first. Empty if all is well.
+    pub attention: Vec<Attention>,
+    /// Parts of `facts` and `attention` that could not be determined, in words. Empty if none.
+    pub problems: Vec<String>,
+}
+
+/// Numbers that describe the installation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OverviewFacts {
+    /// Number of projects.
+    pub project_count: i64,
+    /// Size of the databases of all projects, in bytes. Null if it cannot be read.
+    pub database_bytes: Option<i64>,
+    /// Number of objects in storage.
+    pub object_count: i64,
+    /// Size of all objects in storage, in bytes.
+    pub object_bytes: i64,
+    /// The runs of the last 24 hours.
+    #[serde(rename = "runs24h")]
+    pub runs_24h: RunCount,
+    /// The database whose last good backup is the oldest. Null if no database has a backup.
+    pub oldest_backup: Option<OldestBackup>,
+    /// Number of databases without any good backup.
+    pub without_backup_count: i64,
+    /// Open connections to the databases of projects.
+    pub connections: Connections,
+    /// The disk with the data. Null if Postgres and the object store are external: AtlasHub does not see their disks.
+    pub disk: Option<DiskSpace>,
+    /// Whether Postgres can be reached.
+    pub postgres: Reachability,
+    /// Whether the object store can be reached.
+    pub store: Reachability,
+}
+
+/// The database whose last good backup is the oldest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OldestBackup {
+    /// The database: `platform` or `project:<id>`.
+    pub target: String,
+    /// Name of the project. Null for the platform.
+    pub title: Option<String>,
+    /// Its last good backup.
+    #[serde(flatten)]
+    pub backup: GoodBackup,
+}
+
+/// Open connections and their limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Connections {
+    /// Number of open connections.
+    pub open: i64,
+    /// Maximum number of connections.
+    pub budget: i64,
+}
+
+/// Something that needs the owner's attention.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Attention {
+    /// Identifies the item while it lasts: its kind and what it concerns.
+    pub id: String,
+    /// What is wrong.
+    pub kind: AttentionKind,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// Since when. Null if unknown.
+    pub since: Option<DateTime<Utc>>,
+    /// How often it happened, or how many things it concerns.
+    pub count: i64,
+    /// Id of the project that it concerns. Null if it concerns none.
+    pub project_id: Option<String>,
+    /// Name of that project. Null if it concerns none.
+    pub project_name: Option<String>,
+    /// What it concerns, depending on `kind`: the id of a job, key or channel, the name of a plugin or table, or a
+    /// database such as `platform`. Null if it concerns the installation.
+    pub target: Option<String>,
+    /// Name of the target, for people. Null if there is none.
+    pub title: Option<String>,
+    /// The run to look at. Null if there is none.
+    pub run_id: Option<String>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Why, for example the error of the last run. It is part of the message. Null if there is no more to say.
+    pub reason: Option<String>,
+    /// Whether the item may be hidden for a while.
+    pub can_snooze: bool,
+}
+
+/// How urgent an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Severity {
+    /// Data or the service is in danger.
+    Critical,
+    /// Something does not work as intended.
+    Warning,
+    /// Something should be looked at.
+    Info,
+}
+
+text_enum!(Severity {
+    Critical => "critical",
+    Warning => "warning",
+    Info => "info",
+});
+
+/// What needs attention. The order is the order of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum AttentionKind {
+    /// Postgres cannot be reached.
+    PostgresUnreachable,
+    /// The object store cannot be reached.
+    StoreUnreachable,
+    /// The disk is nearly full.
+    DiskLow,
+    /// A database has no recent or no verified backup, or no job backs it up.
+    BackupOverdue,
+    /// The last run of a job failed.
+    JobFailing,
+    /// A job cannot run as it is stored.
+    JobProblem,
+    /// The runs of a job take longer than the time between its fire times.
+    JobBehind,
+    /// Runs of a job are skipped.
+    JobSkipping,
+    /// An API key that is in use expires soon.
+    KeyExpiring,
+    /// A plugin waits for approval.
+    PluginPending,
+    /// A plugin was refused.
+    PluginRejected,
+    /// Publishable keys may write to a table without row-level security.
+    TableOpen,
+    /// The last delivery of a notification channel failed.
+    ChannelFailing,
+    /// No channel is notified when a run or a backup fails.
+    FailuresUnheard,
+    /// Migrations are pending or were changed.
+    Migrations,
+    /// A project is stuck while it is being created or deleted.
+    ProjectStuck,
+    /// A project was not deleted, because its final backup failed.
+    DeleteProblem,
+    /// Nearly all connections to databases of projects are in use.
+    ConnectionsHigh,
+}
+
+text_enum!(AttentionKind {
+    PostgresUnreachable => "postgresUnreachable",
+    StoreUnreachable => "storeUnreachable",
+    DiskLow => "diskLow",
+    BackupOverdue => "backupOverdue",
+    JobFailing => "jobFailing",
+    JobProblem => "jobProblem",
+    JobBehind => "jobBehind",
+    JobSkipping => "jobSkipping",
+    KeyExpiring => "keyExpiring",
+    PluginPending => "pluginPending",
+    PluginRejected => "pluginRejected",
+    TableOpen => "tableOpen",
+    ChannelFailing => "channelFailing",
+    FailuresUnheard => "failuresUnheard",
+    Migrations => "migrations",
+    ProjectStuck => "projectStuck",
+    DeleteProblem => "deleteProblem",
+    ConnectionsHigh => "connectionsHigh",
+});

@@ -1,0 +1,66 @@
+//! Saved queries and the history of the SQL editor.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A query that the owner saved in a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SavedQuery {
+    /// Id of the query.
+    pub id: String,
+    /// Name of the query. Several may have the same.
+    pub name: String,
+    /// The text.
+    pub sql: String,
+    /// Number of its changes. `"<version>"` is the entity tag for `If-Match`.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A new query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreateSavedQuery {
+    /// Name, 1 to 200 characters.
+    pub name: String,
+    /// The text.
+    pub sql: String,
+}
+
+/// Changes to a saved query. Fields that are absent stay as they are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpdateSavedQuery {
+    /// Name, 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+}
+
+/// An SQL text that ran in the SQL editor. Entries are kept for 90 days, at most 1000 in a project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SqlHistoryEntry {
+    /// Number of the entry; later ones are larger.
+    pub id: i64,
+    /// The text.
+    pub sql: String,
+    /// When it began to run.
+    pub at: DateTime<Utc>,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: f64,
+    /// Number of rows returned or changed; of a script, of all its statements. Null if it failed.
+    pub row_count: Option<i64>,
+    /// Message of the error. Null if it succeeded.
+    pub error: Option<String>,
+}

@@ -1,0 +1,106 @@
+//! What Postgres's grammar says about a text of SQL.
+
+use serde::{Deserialize, Serialize};
+
+/// A text to parse. Nothing of it runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ParseSql {
+    /// The text, with any number of statements.
+    pub sql: String,
+}
+
+/// The statements of a text.
+///
+/// Positions count characters (Unicode scalar values, not bytes and not UTF-16 units).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ParsedSql {
+    /// The statements in their order. Those with a syntax error have an `error`.
+    pub statements: Vec<ParsedStatement>,
+}
+
+/// A statement of a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ParsedStatement {
+    /// Position of its first character, from 0. Blanks and comments before the statement are not part of it.
+    pub start: u32,
+    /// Position after its last character, from 0. The semicolon is not part of it.
+    pub end: u32,
+    /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is a syntax error.
+    pub command: String,
+    /// Whether `EXPLAIN` supports it.
+    pub explainable: bool,
+    /// Whether it changes nothing, as far as the text shows: a function that it calls may still do so.
+    pub read_only: bool,
+    /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
+    pub in_transaction: bool,
+    /// Data and objects that it destroys, without those that the same text creates before.
+    pub destroys: Vec<Destroyed>,
+    /// Why the SQL editor does not run it. Null if it does.
+    pub refused: Option<RefusedStatement>,
+    /// The syntax error. Null if there is none.
+    pub error: Option<SyntaxError>,
+}
+
+/// Data or an object that a statement destroys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Destroyed {
+    /// How it is destroyed.
+    pub action: DestroyAction,
+    /// Kind of the object in lower case: `table`, `view`, `materialized view`, `schema`, `function`, `type`, ….
+    pub kind: String,
+    /// Schema that the text names. Null if it names none.
+    pub schema: Option<String>,
+    /// Name of the object.
+    pub name: String,
+    /// The column, for `dropColumn`. Null otherwise.
+    pub column: Option<String>,
+}
+
+/// How data is destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum DestroyAction {
+    /// `DROP`
+    Drop,
+    /// `ALTER TABLE … DROP COLUMN`
+    DropColumn,
+    /// `TRUNCATE`
+    Truncate,
+    /// `DELETE` without `WHERE`
+    DeleteAll,
+    /// `UPDATE` without `WHERE`
+    UpdateAll,
+}
+
+/// Why the SQL editor does not run a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RefusedStatement {
+    /// What is not supported.
+    pub message: String,
+    /// What to do instead.
+    pub hint: String,
+}
+
+/// A syntax error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SyntaxError {
+    /// Postgres's message.
+    pub message: String,
+    /// Position in the text, from 1, as Postgres counts it. Null if it is unknown.
+    pub position: Option<u32>,
+    /// Line of the position, from 1. Null if the position is unknown.
+    pub line: Option<u32>,
+}

@@ -1,0 +1,24 @@
+//! All names in a project's database, for completion.
+
+use std::sync::{Arc, LazyLock};
+
+use tokio_postgres::Row;
+
+use crate::db::{DbError, DbRole, ProjectPools, Statement};
+
+use super::load::{LoadError, fetch_text};
+
+static VERSION: LazyLock<Arc<str>> = LazyLock::new(|| {
+    include_str!("names_version.sql").replace("/*fingerprint*/", concat!("\n", include_str!("fingerprint.sql"))).into()
+});
+
+/// Returns a text that changes whenever [`names`] might have changed.
+pub async fn names_version(pools: &ProjectPools, project: &str) -> Result<String, LoadError> {
+    fetch_text(pools, project, &Statement::of_catalogue(VERSION.clone())).await
+}
+
+/// Returns a row whose only column is the JSON of an [`api_types::DatabaseSchema`].
+pub async fn names(pools: &ProjectPools, project: &str) -> Result<Vec<Row>, DbError> {
+    let statement = Statement { heavy: true, ..Statement::new(include_str!("names.sql")) };
+    pools.fetch(project, DbRole::Owner, &statement).await
+}

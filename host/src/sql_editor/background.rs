@@ -1,0 +1,102 @@
+//! Runs scripts without a waiting client. `sql_runs` makes a run of each.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    SqlEditorState,
+    check::{ScriptOptions, checked_script},
+    history::{self, Ended},
+    limits::Limits,
+    restrictions::Permissions,
+    script_run::{self, ScriptRun, StatementDone},
+    statement::FetchMode,
+};
+use crate::{
+    db::DbRole,
+    error::{ApiError, ApiResult, Code},
+};
+
+/// A script whose every statement may run.
+pub struct CheckedScript(ScriptRun);
+
+impl CheckedScript {
+    pub fn statement_count(&self) -> usize {
+        self.0.statements.len()
+    }
+}
+
+/// How a script ended.
+#[derive(Debug)]
+pub struct ScriptEnd {
+    /// Number of statements, from the first one, whose changes are committed.
+    pub committed_statements: usize,
+    /// Number of rows returned or changed.
+    pub row_count: u64,
+    pub failure: Option<ScriptError>,
+}
+
+/// Why a script stopped.
+#[derive(Debug)]
+pub struct ScriptError {
+    /// Index of the statement that failed. `None` if the commit failed.
+    pub statement: Option<u32>,
+    pub code: Code,
+    pub message: String,
+}
+
+impl SqlEditorState {
+    /// Checks a script as `POST sql` does.
+    pub async fn check_script(
+        &self,
+        sql: &str,
+        read_only: bool,
+        transaction: Option<bool>,
+    ) -> ApiResult<CheckedScript> {
+        if sql.contains('\0') {
+            return Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support."));
+        }
+        let permissions = Permissions { create_extension: self.allow_create_extension };
+        let options = ScriptOptions { read_only, transaction, max_rows: 0 };
+        let mut script = checked_script(sql.to_owned(), options, permissions).await?;
+        for statement in &mut script.statements {
+            // To its end, although no row is kept.
+            statement.statement.fetch_mode = FetchMode::Whole;
+        }
+        Ok(CheckedScript(script))
+    }
+
+    /// Runs a script until it ends, or until `timeout` has passed or it is cancelled. `on_statement` is called after
+    /// each statement.
+    pub async fn run_script(
+        &self,
+        project: &str,
+        script: &CheckedScript,
+        timeout: Duration,
+        cancelled: CancellationToken,
+        on_statement: &(dyn Fn(StatementDone<'_>) + Send + Sync),
+    ) -> ApiResult<ScriptEnd> {
+        let limits = Limits { timeout, cancelled, name: "sql-run".to_owned() };
+        let at = Utc::now();
+        let client = self.pools.exclusive(project, DbRole::Owner).await?;
+        let outcome = script_run::run(client, &script.0, &limits, &self.responses, on_statement).await?;
+        let failure = outcome.failure.map(|(statement, error)| ScriptError {
+            statement,
+            code: error.code(),
+            message: error.message().to_owned(),
+        });
+        let end = ScriptEnd {
+            committed_statements: outcome.progress.committed,
+            row_count: outcome.progress.row_count,
+            failure,
+        };
+        let ended = Ended {
+            row_count: end.failure.is_none().then_some(end.row_count),
+            error: end.failure.as_ref().map(|failure| failure.message.clone()),
+        };
+        history::add(&self.platform, project, &script.0.sql, at, &ended).await;
+        Ok(end)
+    }
+}

@@ -1,0 +1,207 @@
+//! Splits a text into its statements, and describes each.
+
+use api_types::{ParsedSql, ParsedStatement, RefusedStatement, SyntaxError};
+use pg_query::protobuf::{ScanToken, Token};
+
+use super::{
+    destroys::CreatedObjects,
+    errors::Rejection,
+    restrictions::Permissions,
+    statement::{Analysis, Statement, analyze, parser_message},
+};
+
+/// Maximum length of a statement in which the position of a syntax error is searched.
+const MAX_SEARCHED_BYTES: usize = 128 * 1024;
+
+/// A statement of a text.
+pub(super) struct ScriptStatement<'s> {
+    /// The text without blanks and comments around it, and without a semicolon.
+    pub(super) sql: &'s str,
+    /// Position of the first byte in the whole text.
+    pub(super) start: usize,
+    pub(super) analysis: Result<Analysis, Rejection>,
+}
+
+/// Returns the statements of a text. It is CPU-bound: don't call it on an async thread.
+pub(super) fn statements(sql: &str, permissions: Permissions) -> Vec<ScriptStatement<'_>> {
+    split(sql)
+        .into_iter()
+        .filter_map(|piece| {
+            let trimmed = without_comments(piece);
+            if trimmed.is_empty() {
+                return None;
+            }
+            let start = trimmed.as_ptr() as usize - sql.as_ptr() as usize;
+            match analyze(trimmed, permissions) {
+                Err(Rejection::Empty) => None,
+                analysis => Some(ScriptStatement { sql: trimmed, start, analysis }),
+            }
+        })
+        .collect()
+}
+
+/// Splits the text at semicolons between statements. If a statement has a syntax error, the others are still found.
+fn split(sql: &str) -> Vec<&str> {
+    if let Ok(pieces) = pg_query::split_with_parser(sql) {
+        return pieces;
+    }
+    match scan_tokens(sql) {
+        Ok(tokens) => split_at_semicolons(sql, &tokens),
+        // A string or comment has no end. What precedes the statement with it can be split.
+        Err(error) => {
+            let Some(position) = unterminated(sql, &parser_message(&error)) else { return vec![sql] };
+            let tokens = scan_tokens(&sql[..position]).unwrap_or_default();
+            let semicolon = tokens.iter().rev().find(|token| token.token() == Token::Ascii59);
+            let boundary = semicolon.map_or(0, |token| token.end as usize);
+            let beginning = &sql[..boundary];
+            let tokens = scan_tokens(beginning).unwrap_or_default();
+            let mut pieces = split_at_semicolons(beginning, &tokens);
+            pieces.push(&sql[boundary..]);
+            pieces
+        }
+    }
+}
+
+/// Returns the tokens of a text. The scanner must not see a text without any: it returns an invalid pointer for it.
+fn scan_tokens(sql: &str) -> Result<Vec<ScanToken>, pg_query::Error> {
+    let is_blank = sql.bytes().all(|byte| byte.is_ascii_whitespace() || byte == b'\x0b');
+    if is_blank { Ok(Vec::new()) } else { pg_query::scan_tokens(sql) }
+}
+
+/// Splits a text that does not parse. Semicolons in parentheses and in the body of a function that is written in SQL
+/// end no statement.
+fn split_at_semicolons<'s>(sql: &'s str, tokens: &[ScanToken]) -> Vec<&'s str> {
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    let (mut parentheses, mut blocks) = (0_usize, 0_usize);
+    for token in tokens {
+        match token.token() {
+            Token::Ascii40 => parentheses += 1,
+            Token::Ascii41 => parentheses = parentheses.saturating_sub(1),
+            Token::Atomic => blocks += 1,
+            Token::Case if blocks > 0 => blocks += 1,
+            Token::EndP => blocks = blocks.saturating_sub(1),
+            Token::Ascii59 if parentheses == 0 && blocks == 0 => {
+                pieces.extend(sql.get(start..token.start as usize));
+                start = token.end as usize;
+            }
+            _ => {}
+        }
+    }
+    pieces.extend(sql.get(start..));
+    pieces
+}
+
+/// Returns the text from its first token to its last one.
+fn without_comments(piece: &str) -> &str {
+    let Ok(tokens) = scan_tokens(piece) else { return piece.trim() };
+    let mut tokens =
+        tokens.iter().filter(|token| !matches!(token.token(), Token::SqlComment | Token::CComment | Token::Ascii59));
+    let Some(first) = tokens.next() else { return "" };
+    let end = tokens.next_back().map_or(first.end, |last| last.end);
+    piece.get(first.start as usize..end as usize).unwrap_or(piece)
+}
+
+/// Describes the statements of a text for clients.
+pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
+    let mut characters = CharacterPositions::new(sql);
+    let mut created = CreatedObjects::default();
+    let describe = |statement: ScriptStatement<'_>| {
+        let start = characters.at(statement.start);
+        let end = characters.at(statement.start + statement.sql.len());
+        let (analysis, error) = match statement.analysis {
+            Ok(analysis) => (Some(analysis), None),
+            Err(rejection) => (None, Some(syntax_error(sql, statement.start, statement.sql, rejection))),
+        };
+        let destroys = match analysis.as_ref().and_then(|analysis| analysis.tree.as_ref()) {
+            Some(tree) => created.destroyed_by(tree),
+            None => Vec::new(),
+        };
+        let refused = analysis.as_ref().and_then(|analysis| analysis.refusal.clone()).map(|refusal| {
+            let error = refusal.into_api_error();
+            RefusedStatement { message: error.message().to_owned(), hint: error.hint().unwrap_or_default().to_owned() }
+        });
+        let known: Option<Statement> = analysis.map(|analysis| analysis.statement);
+        ParsedStatement {
+            start,
+            end,
+            explainable: known.as_ref().is_some_and(|statement| statement.explainable),
+            read_only: known.as_ref().is_some_and(|statement| statement.read_only),
+            in_transaction: known.as_ref().is_none_or(|statement| statement.in_transaction),
+            command: known.map(|statement| statement.command).unwrap_or_default(),
+            destroys,
+            refused,
+            error,
+        }
+    };
+    ParsedSql { statements: statements(sql, permissions).into_iter().map(describe).collect() }
+}
+
+/// Describes the syntax error of the statement that begins at byte `start` of the whole text.
+pub(super) fn syntax_error(whole: &str, start: usize, statement: &str, rejection: Rejection) -> SyntaxError {
+    let message = match rejection {
+        Rejection::Syntax(message) => message,
+        // An interrupted tree is no error of the text; anything else was filtered out before.
+        other => other.into_api_error().message().to_owned(),
+    };
+    let position = error_position(statement, &message).map(|position| whole[..start + position].chars().count() + 1);
+    let line = position.map(|position| 1 + whole.chars().take(position - 1).filter(|c| *c == '\n').count() as u32);
+    SyntaxError { message, position: position.map(|position| position as u32), line }
+}
+
+/// Returns the byte at which the parser reported an error, which its interface leaves out.
+fn error_position(sql: &str, message: &str) -> Option<usize> {
+    if message.ends_with("at end of input") {
+        return Some(sql.len());
+    }
+    let Ok(tokens) = scan_tokens(sql) else { return unterminated(sql, message) };
+    if sql.len() > MAX_SEARCHED_BYTES {
+        return None;
+    }
+    // The parser reports the first token that can't follow those before it. Beginnings without this token only lack an
+    // end, if anything.
+    let is_faulty = |count: usize| {
+        let end = tokens.get(count).map_or(sql.len(), |token| token.end as usize);
+        pg_query::split_with_parser(&sql[..end]).is_err_and(|error| !parser_message(&error).ends_with("end of input"))
+    };
+    let (mut low, mut high) = (0, tokens.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        if is_faulty(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    tokens.get(low).map(|token| token.start as usize)
+}
+
+/// Returns the byte at which a string, name or comment without end begins: the message repeats the text from there.
+fn unterminated(sql: &str, message: &str) -> Option<usize> {
+    let (_, rest) = message.split_once("at or near \"")?;
+    let rest = rest.strip_suffix('"')?;
+    sql.ends_with(rest).then(|| sql.len() - rest.len()).filter(|position| sql.is_char_boundary(*position))
+}
+
+/// Converts ascending positions from bytes to characters.
+pub(super) struct CharacterPositions<'s> {
+    sql: &'s str,
+    bytes: usize,
+    characters: usize,
+}
+
+impl<'s> CharacterPositions<'s> {
+    pub(super) fn new(sql: &'s str) -> Self {
+        Self { sql, bytes: 0, characters: 0 }
+    }
+
+    /// Returns the number of characters before a byte, which is not before that of the previous call.
+    pub(super) fn at(&mut self, byte: usize) -> u32 {
+        self.characters += self.sql.get(self.bytes..byte).map_or(0, |text| text.chars().count());
+        self.bytes = byte;
+        self.characters as u32
+    }
+}
+
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+//! Runs the statements of a script, one after the other.
+
+use std::{ops::Range, sync::Arc, time::Instant};
+
+use api_types::{Explain, ScriptFailure};
+use serde::Serialize;
+
+use super::{
+    errors::Failure,
+    limits::{Limits, within},
+    session::{self, StatementRun, Transaction},
+    statement::Statement,
+};
+use crate::{
+    db::ExclusiveClient,
+    error::{ApiError, ApiResult},
+    http::{Recipient, ResponseBuffer, ResponseMemory},
+};
+
+/// A script to run, and how. Every statement was checked as a single one is.
+pub(super) struct ScriptRun {
+    pub(super) sql: String,
+    pub(super) statements: Vec<CheckedStatement>,
+    pub(super) read_only: bool,
+    pub(super) in_one_transaction: bool,
+    pub(super) max_rows: usize,
+}
+
+/// A statement of a script.
+pub(super) struct CheckedStatement {
+    /// Bytes in the script.
+    pub(super) bytes: Range<usize>,
+    /// Characters in the script.
+    pub(super) characters: Range<u32>,
+    pub(super) statement: Statement,
+}
+
+/// What a script has done so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    results: Vec<ResponseBuffer>,
+    result_bytes: usize,
+    pub(super) row_count: u64,
+    /// Number of statements, from the first one, whose changes are committed.
+    pub(super) committed: usize,
+}
+
+/// The members of an [`api_types::ScriptResult`] after the results.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScriptEnd<'a> {
+    statement_count: usize,
+    failure: Option<&'a ScriptFailure>,
+    committed: bool,
+    committed_statements: usize,
+    duration_ms: f64,
+}
+
+/// How a script ended.
+pub(super) struct ScriptOutcome {
+    /// An [`api_types::ScriptResult`].
+    pub(super) response: ResponseBuffer,
+    /// Index of the statement that failed, `None` for the commit, and the error.
+    pub(super) failure: Option<(Option<u32>, ApiError)>,
+    pub(super) progress: Progress,
+}
+
+/// A statement of a script that was carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct StatementDone<'a> {
+    /// Counted from 0.
+    pub index: usize,
+    pub command: &'a str,
+    pub row_count: u64,
+    pub duration_ms: f64,
+}
+
+/// Runs the script until its end or the first failure. `on_statement` is called after each statement.
+pub(super) async fn run(
+    client: ExclusiveClient,
+    run: &ScriptRun,
+    limits: &Limits,
+    memory: &ResponseMemory,
+    on_statement: &(dyn Fn(StatementDone<'_>) + Send + Sync),
+) -> ApiResult<ScriptOutcome> {
+    let started = Instant::now();
+    let mut progress = Progress::default();
+    let client = Arc::new(client);
+    let result = within(&client, limits, execute(&client, run, memory, &mut progress, on_statement)).await;
+    let duration_ms = started.elapsed().as_secs_f64() * 1e3;
+    let failure = result.err().map(|failure| {
+        // Without a statement to blame, the commit failed.
+        let statement = run.statements.get(progress.results.len());
+        let base = statement.map_or(0, |statement| statement.characters.start);
+        let error = failure.into_api_error(&run.sql, base, limits.timeout);
+        (statement.map(|_| progress.results.len() as u32), error)
+    });
+    let shown = failure.as_ref().map(|(statement, error)| ScriptFailure {
+        statement: *statement,
+        code: error.code().as_str().to_owned(),
+        message: error.message().to_owned(),
+        hint: error.hint().map(str::to_owned),
+        details: error.details().cloned(),
+    });
+    let end = ScriptEnd {
+        statement_count: run.statements.len(),
+        failure: shown.as_ref(),
+        committed: progress.committed > 0,
+        committed_statements: progress.committed,
+        duration_ms,
+    };
+    let mut response = memory.response(Recipient::Owner, 4096);
+    response.push(b"{\"results\":[")?;
+    for (index, result) in std::mem::take(&mut progress.results).into_iter().enumerate() {
+        if index > 0 {
+            response.push(b",")?;
+        }
+        let lost = "The statements were carried out. Only their results are lost.";
+        response.append(result).map_err(|error| ApiError::from(error).with_hint(lost))?;
+    }
+    let end = serde_json::to_string(&end).map_err(ApiError::internal)?;
+    response.push(b"],")?;
+    // `end` is an object: its members follow those of the response.
+    response.push(&end.as_bytes()[1..])?;
+    Ok(ScriptOutcome { response, failure, progress })
+}
+
+async fn execute(
+    client: &ExclusiveClient,
+    run: &ScriptRun,
+    memory: &ResponseMemory,
+    progress: &mut Progress,
+    on_statement: &(dyn Fn(StatementDone<'_>) + Send + Sync),
+) -> Result<(), Failure> {
+    let transaction = match (run.in_one_transaction, run.read_only) {
+        (true, _) => Transaction::Enclosing,
+        (false, true) => Transaction::OwnReadOnly,
+        (false, false) => Transaction::Own,
+    };
+    if run.in_one_transaction {
+        let begin = if run.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
+        client.batch_execute(begin).await.map_err(Failure::Internal)?;
+    }
+    // Every result has an end, also if the rows of earlier ones fill the response.
+    let for_ends = memory.max_response_bytes() / 4;
+    for (index, CheckedStatement { bytes, characters, statement }) in run.statements.iter().enumerate() {
+        let statement_run = StatementRun {
+            sql: &run.sql[bytes.clone()],
+            statement: Some(statement),
+            explain: Explain::No,
+            transaction,
+            max_rows: run.max_rows,
+            max_bytes: memory.max_response_bytes().saturating_sub(for_ends + progress.result_bytes),
+            range: Some((characters.start, characters.end)),
+        };
+        let success = session::execute(client, &statement_run, memory.response(Recipient::Owner, 512)).await?;
+        progress.result_bytes += success.response.len();
+        progress.row_count += success.row_count;
+        let session::Success { command, row_count, duration_ms, .. } = &success;
+        on_statement(StatementDone { index, command, row_count: *row_count, duration_ms: *duration_ms });
+        progress.results.push(success.response);
+        if !run.in_one_transaction {
+            progress.committed = progress.results.len();
+        }
+    }
+    if run.in_one_transaction {
+        client.batch_execute("COMMIT").await.map_err(Failure::postgres)?;
+        progress.committed = progress.results.len();
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+use api_types::DestroyAction;
+
+use super::*;
+
+fn parsed(sql: &str) -> Vec<ParsedStatement> {
+    describe(sql, Permissions::default()).statements
+}
+
+/// Returns the texts of the statements.
+fn texts(sql: &str) -> Vec<String> {
+    let characters: Vec<char> = sql.chars().collect();
+    let text =
+        |statement: &ParsedStatement| characters[statement.start as usize..statement.end as usize].iter().collect();
+    parsed(sql).iter().map(text).collect()
+}
+
+#[test]
+fn texts_are_split_between_statements() {
+    let check = |sql: &str, expected: &[&str]| assert_eq!(texts(sql), expected, "{sql}");
+    check("", &[]);
+    check(" ;; -- nothing\n;", &[]);
+    check("select 1", &["select 1"]);
+    check("-- é\n select 1 ; /* b */ select 2 -- end", &["select 1", "select 2"]);
+    check("select ';', $$;$$, \";\" from t; select 2;", &["select ';', $$;$$, \";\" from t", "select 2"]);
+    check("select 'é😀'; select 2", &["select 'é😀'", "select 2"]);
+    check(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()",
+        &["CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END", "SELECT f()"],
+    );
+    // With syntax errors.
+    check("select 1; selec 2; select 3", &["select 1", "selec 2", "select 3"]);
+    check("select 1; select 'abc; select 2", &["select 1", "select 'abc; select 2"]);
+}
+
+#[test]
+fn syntax_errors_have_their_position() {
+    let check = |sql: &str, position: u32, line: u32, message: &str| {
+        let errors: Vec<SyntaxError> = parsed(sql).into_iter().filter_map(|statement| statement.error).collect();
+        let [error] = errors.as_slice() else { panic!("{sql}: {errors:?}") };
+        assert_eq!(
+            (error.position, error.line, error.message.as_str()),
+            (Some(position), Some(line), message),
+            "{sql}"
+        );
+    };
+    check("select 1 frm t", 14, 1, "syntax error at or near \"t\"");
+    check("selec 1", 1, 1, "syntax error at or near \"selec\"");
+    check("select 'é';\nselect 2\nfrom from t", 27, 3, "syntax error at or near \"from\"");
+    check("select (1", 10, 1, "syntax error at end of input");
+    check("select a.b, 'abc", 13, 1, "unterminated quoted string at or near \"'abc\"");
+}
+
+#[test]
+fn statements_are_classified() {
+    let check = |sql: &str, command: &str, read_only: bool, in_transaction: bool| {
+        let statements = parsed(sql);
+        let [statement] = statements.as_slice() else { panic!("{sql}: {statements:?}") };
+        assert_eq!(
+            (statement.command.as_str(), statement.read_only, statement.in_transaction),
+            (command, read_only, in_transaction),
+            "{sql}"
+        );
+    };
+    check("select 1", "SELECT", true, true);
+    check("select * from t for update", "SELECT", false, true);
+    check("select 1 into t", "SELECT", false, true);
+    check("with x as (delete from t returning *) select * from x", "SELECT", false, true);
+    check("show all", "SHOW", true, true);
+    check("explain delete from t", "EXPLAIN", true, true);
+    check("explain analyze delete from t", "EXPLAIN", false, true);
+    check("explain analyze select 1", "EXPLAIN", true, true);
+    check("insert into t default values", "INSERT", false, true);
+    check("vacuum t", "VACUUM", false, false);
+    check("analyze t", "ANALYZE", false, true);
+    check("create index concurrently on t (a)", "CREATE INDEX", false, false);
+    check("create index on t (a)", "CREATE INDEX", false, true);
+    check("drop index concurrently i", "DROP INDEX", false, false);
+    check("reindex table t", "REINDEX", false, true);
+    check("reindex (concurrently) table t", "REINDEX", false, false);
+    check("reindex schema public", "REINDEX", false, false);
+    check("alter table t detach partition p concurrently", "ALTER TABLE", false, false);
+    check("discard all", "DISCARD", false, false);
+    check("begin", "TRANSACTION", false, false);
+}
+
+#[test]
+fn refused_statements_say_why() {
+    let statements = parsed("begin; select 1; select pg_sleep(1)");
+    let refused: Vec<bool> = statements.iter().map(|statement| statement.refused.is_some()).collect();
+    assert_eq!(refused, [true, false, true]);
+    let refused = statements[2].refused.as_ref().unwrap();
+    assert_eq!(refused.message, "The SQL editor does not run the function pg_sleep().");
+    assert!(!refused.hint.is_empty());
+}
+
+#[test]
+fn destroyed_objects_are_found_by_the_grammar() {
+    let check = |sql: &str, expected: &[(DestroyAction, &str, &str)]| {
+        let found: Vec<(DestroyAction, String, String)> = parsed(sql)
+            .into_iter()
+            .flat_map(|statement| statement.destroys)
+            .map(|destroyed| {
+                let schema = destroyed.schema.map(|schema| format!("{schema}.")).unwrap_or_default();
+                let column = destroyed.column.map(|column| format!(".{column}")).unwrap_or_default();
+                (destroyed.action, destroyed.kind, format!("{schema}{}{column}", destroyed.name))
+            })
+            .collect();
+        let expected: Vec<(DestroyAction, String, String)> =
+            expected.iter().map(|(action, kind, name)| (*action, (*kind).to_owned(), (*name).to_owned())).collect();
+        assert_eq!(found, expected, "{sql}");
+    };
+    use DestroyAction::{DeleteAll, Drop, DropColumn, Truncate, UpdateAll};
+    check("drop table a, s.b cascade", &[(Drop, "table", "a"), (Drop, "table", "s.b")]);
+    check("drop view if exists v", &[(Drop, "view", "v")]);
+    check("drop materialized view v", &[(Drop, "materialized view", "v")]);
+    check("drop schema s", &[(Drop, "schema", "s")]);
+    check("drop type s.t", &[(Drop, "type", "s.t")]);
+    check("drop function f(int)", &[(Drop, "function", "f")]);
+    check("drop policy p on s.t", &[(Drop, "policy", "p")]);
+    check("truncate a, b", &[(Truncate, "table", "a"), (Truncate, "table", "b")]);
+    check(
+        "alter table s.t drop column c, add d int, drop e",
+        &[(DropColumn, "table", "s.t.c"), (DropColumn, "table", "s.t.e")],
+    );
+    check("delete from t", &[(DeleteAll, "table", "t")]);
+    check("update t set a = 1", &[(UpdateAll, "table", "t")]);
+    check("with x as (delete from t returning *) select * from x", &[(DeleteAll, "table", "t")]);
+    // None of these.
+    check("-- drop table x\nselect 'drop table x', $$ truncate x $$", &[]);
+    check("delete from t where id = 1; update t set a = 1 where b", &[]);
+    check("create function f() returns void language sql begin atomic delete from t; end", &[]);
+    check("alter table t add c int", &[]);
+    // Objects of the same text.
+    check("create table x (a int); insert into x values (1); delete from x; drop table public.x", &[]);
+    check("create table s.x (a int); drop table x", &[(Drop, "table", "x")]);
+    check("create table if not exists x (a int); drop table x", &[(Drop, "table", "x")]);
+    check("drop table x; create table x (a int); alter table x drop column a", &[(Drop, "table", "x")]);
+    check("create schema s; drop schema s", &[]);
+}

@@ -1,0 +1,97 @@
+//! Single backups with their manifests, and what protects each database.
+
+use atlashub::backups::backup_id;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::catalogue::store_backup;
+use crate::support::{TestApp, TestProject, code};
+
+async fn protection(app: &TestApp, target: &str) -> Value {
+    let (status, page) = app.admin().get("/admin/v1/backups/protection").await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let items = page["items"].as_array().unwrap();
+    assert_eq!(items[0]["target"], "platform");
+    items.iter().find(|item| item["target"] == target).unwrap().clone()
+}
+
+async fn insert_job(app: &TestApp, name: &str, schedule: &str, target: &str) {
+    sqlx::query(
+        "INSERT INTO cron_jobs (id, name, type, schedule_cron, plugin, plugin_job, params)
+         VALUES (gen_random_uuid(), $1, 'platform', $2, 'backup', 'backup', jsonb_build_object('target', $3::text))",
+    )
+    .bind(name)
+    .bind(schedule)
+    .bind(target)
+    .execute(app.app.platform())
+    .await
+    .unwrap();
+}
+
+fn target(project: &TestProject) -> String {
+    format!("project:{}", project.id)
+}
+
+#[tokio::test]
+async fn protection_shows_backups_jobs_and_problems() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Safe").await;
+    let target = target(&project);
+    let found = protection(&app, &target).await;
+    assert_eq!((&found["title"], &found["projectId"]), (&json!("Safe"), &json!(project.id)));
+    assert_eq!((&found["lastGood"], &found["job"], &found["keptCount"]), (&Value::Null, &Value::Null, &json!(0)));
+    assert_eq!((&found["overdue"], &found["problem"]), (&json!(true), &json!("No enabled job backs it up.")));
+
+    insert_job(&app, "Weekly", "0 3 * * 1", &target).await;
+    insert_job(&app, "Daily", "0 3 * * *", "all").await;
+    insert_job(&app, "Other", "0 * * * *", "project:abcdefgh").await;
+    let found = protection(&app, &target).await;
+    assert_eq!((&found["job"]["name"], &found["job"]["intervalSeconds"]), (&json!("Daily"), &json!(86_400)));
+    assert!(found["job"]["nextRunAt"].is_string(), "{found}");
+    assert_eq!(found["overdue"], false, "there is time until the first backup: {found}");
+
+    store_backup(&app, &project, 3).await;
+    let found = protection(&app, &target).await;
+    assert_eq!((&found["keptCount"], &found["overdue"]), (&json!(1), &json!(true)), "{found}");
+    assert!(found["problem"].as_str().unwrap().contains("older than twice"), "{found}");
+    let newest = store_backup(&app, &project, 0).await;
+    let found = protection(&app, &target).await;
+    assert_eq!((&found["lastGood"]["id"], &found["overdue"]), (&json!(backup_id(&newest.object_key)), &json!(false)));
+    assert_eq!(found["keptBytes"], newest.size_bytes * 2);
+
+    sqlx::query("UPDATE cron_jobs SET enabled = false").execute(app.app.platform()).await.unwrap();
+    let (_, overview) = app.admin().get("/admin/v1/overview").await;
+    let items = overview["attention"].as_array().unwrap();
+    let overdue = items.iter().find(|item| item["id"] == format!("backupOverdue:{target}")).unwrap();
+    assert_eq!(overdue["message"], "The database of Safe is not protected: no enabled job backs it up.");
+    // Other tests share the bucket, so the catalogue may also have backups of the platform.
+    assert!(overview["facts"]["oldestBackup"]["target"].is_string(), "{overview}");
+}
+
+#[tokio::test]
+async fn backup_is_returned_with_its_manifest() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Manifest").await;
+    let other = app.create_project("Other").await;
+    let backup = store_backup(&app, &project, 0).await;
+    store_backup(&app, &other, 0).await;
+    let path = format!("/admin/v1/backups?target={}", target(&project));
+    let (status, page) = app.admin().get(&path).await;
+    assert_eq!((status, page["items"].as_array().unwrap().len()), (StatusCode::OK, 1), "{page}");
+    let (status, error) = app.admin().get("/admin/v1/backups?target=all").await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"));
+
+    let path = format!("/admin/v1/backups/{}", backup_id(&backup.object_key));
+    let (status, detail) = app.admin().get(&path).await;
+    assert_eq!(status, StatusCode::OK, "{detail}");
+    assert_eq!((&detail["target"], &detail["state"]), (&json!(target(&project)), &json!("ready")));
+    let manifest = &detail["manifest"];
+    assert_eq!((&manifest["serverVersion"], &manifest["rowCount"]), (&json!("15.14"), &json!(3)));
+    assert_eq!(manifest["tables"], json!([{ "schema": "public", "table": "t", "rows": 3 }]));
+    app.app.store().delete(atlashub::object_store::PLATFORM_BUCKET, &backup.manifest_key).await.unwrap();
+    let (status, detail) = app.admin().get(&path).await;
+    assert_eq!((status, &detail["manifest"]), (StatusCode::OK, &Value::Null));
+    assert!(detail["manifestProblem"].is_string(), "{detail}");
+    let (status, _) = app.admin().get(&format!("/admin/v1/backups/{}", uuid::Uuid::nil())).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,120 @@
+//! The dashboard's tests in Chromium, against the built server with a fresh data folder.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{dashboard, process, setup};
+
+/// Time in which the server must accept connections.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+const TOKEN: &str = "admin-token-of-the-browser-tests";
+
+/// Runs the tests, or those of one file.
+pub(crate) fn run(filter: Option<&str>) -> Result<()> {
+    let tests = test_files(filter)?;
+    if tests.is_empty() {
+        return Ok(());
+    }
+    let chromium = setup::chromium().context("Chromium is not installed")?;
+    process::run(process::cargo().args(["build", "--package", "atlashub"]))?;
+    let server = Server::start()?;
+    let mut node = Command::new("node");
+    node.current_dir(dashboard::folder()).args(["--test", "--test-concurrency=1"]).args(tests);
+    node.env("ATLASHUB_URL", format!("http://127.0.0.1:{}", server.admin_port)).env("ATLASHUB_ADMIN_TOKEN", TOKEN);
+    process::run(node.env("ATLASHUB_TEST_CHROMIUM", chromium))
+}
+
+fn test_files(filter: Option<&str>) -> Result<Vec<OsString>> {
+    let folder = dashboard::folder().join("tests");
+    let entries = fs::read_dir(&folder).with_context(|| format!("could not read {}", folder.display()))?;
+    let mut files: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+    files.retain(|file| file.to_str().is_some_and(|name| name.ends_with(".test.mjs")));
+    if let Some(filter) = filter {
+        files.retain(|file| file.to_str().is_some_and(|name| name.contains(filter)));
+    }
+    files.sort();
+    Ok(files.into_iter().map(|file| Path::new("tests").join(file).into_os_string()).collect())
+}
+
+/// A server with a data folder of its own. It stops when it is dropped.
+struct Server {
+    child: Child,
+    admin_port: u16,
+    folder: PathBuf,
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let folder = process::target_folder().join("browser-tests");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+        let log = folder.join("server.log");
+        let output = File::create(&log).with_context(|| format!("could not create {}", log.display()))?;
+        let [public_port, admin_port, store_port] = free_ports()?;
+        let binary = process::target_folder().join("debug").join(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
+        let mut command = Command::new(binary);
+        command.arg("serve").current_dir(&folder).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        for (name, port) in [
+            ("ATLASHUB_PUBLIC_LISTEN", public_port),
+            ("ATLASHUB_ADMIN_LISTEN", admin_port),
+            ("ATLASHUB_EMBEDDED_S3_LISTEN", store_port),
+        ] {
+            command.env(name, format!("127.0.0.1:{port}"));
+        }
+        command.env("DEV_ADMIN_TOKEN", TOKEN).env("ATLASHUB_DATA_DIR", folder.join("data"));
+        let child = command.spawn().context("could not start the server")?;
+        let mut server = Self { child, admin_port, folder };
+        server.wait_until_ready(&log)?;
+        Ok(server)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the server is another process, which can't notify this one")]
+    fn wait_until_ready(&mut self, log: &Path) -> Result<()> {
+        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < START_TIMEOUT {
+            if process::succeeds(Command::new("curl").args(["--silent", "--fail", "--max-time", "2", &url])) {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("The server stopped ({status}). Its log is {}.", log.display());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        bail!("The server did not become ready. Its log is {}.", log.display())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A request to stop, so that the embedded Postgres stops too.
+        #[cfg(unix)]
+        let asked = process::succeeds(Command::new("kill").arg(self.child.id().to_string()));
+        #[cfg(not(unix))]
+        let asked = self.child.kill().is_ok();
+        if !asked {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(self.folder.join("data"));
+    }
+}
+
+/// Returns three ports that nobody listens on.
+fn free_ports() -> Result<[u16; 3]> {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(listeners) {
+        *port = listener?.local_addr()?.port();
+    }
+    Ok(ports)
+}

@@ -1,0 +1,84 @@
+//! Builds the dashboard, which is embedded in the host's binary.
+//!
+//! The module is compiled for WebAssembly like the plugins. The bundler, a program of the dashboard's own workspace,
+//! makes the files that the host serves. `host/build.rs` finds them in the target folder. If nothing changed, only the
+//! source files are read.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cache,
+    plugin::first_party::digest_files,
+    process,
+    setup::{self, Tool},
+    wasm32::{Builder, Optimization},
+};
+
+/// Files and folders that affect the build.
+const INPUTS: &[&str] = &[
+    "api-types/Cargo.toml",
+    "api-types/src",
+    "dashboard-dioxus/Cargo.lock",
+    "dashboard-dioxus/Cargo.toml",
+    "dashboard-dioxus/bundler/Cargo.toml",
+    "dashboard-dioxus/bundler/src",
+    "dashboard-dioxus/package-lock.json",
+    "dashboard-dioxus/src",
+    "dashboard-dioxus/style",
+    "dashboard-dioxus/web",
+    "xtask/src/dashboard.rs",
+    "xtask/src/wasm32.rs",
+];
+
+/// Builds the dashboard if something changed. A small one takes longer to build, and serves as a fast one too.
+pub(crate) fn ensure(optimization: Optimization) -> Result<()> {
+    let output = process::target_folder().join("dashboard");
+    let stamp_file = output.join("stamp");
+    let inputs: Vec<PathBuf> = INPUTS.iter().map(|input| process::workspace().join(input)).collect();
+    let stamp_of = |optimization: Optimization| digest_files(&inputs, &format!("{optimization:?}"));
+    if output.join("files/index.html").is_file() {
+        let built = fs::read_to_string(&stamp_file).unwrap_or_default();
+        if built == stamp_of(optimization)? || built == stamp_of(Optimization::Small)? {
+            return Ok(());
+        }
+    }
+    setup::ensure(&[Tool::Node])?;
+    setup::install_node_modules("dashboard-dioxus")?;
+    eprintln!("xtask: building the dashboard");
+    let stamp = stamp_of(optimization)?;
+    let module = build_module(&output, optimization)?;
+    bundle(&module, &output, optimization)?;
+    fs::write(&stamp_file, stamp).with_context(|| format!("could not write {}", stamp_file.display()))
+}
+
+/// Returns the folder of the dashboard's workspace.
+pub(crate) fn folder() -> PathBuf {
+    process::workspace().join("dashboard-dioxus")
+}
+
+fn build_module(output: &Path, optimization: Optimization) -> Result<PathBuf> {
+    let builder = Builder::acquire()?;
+    process::run(&mut builder.dashboard(&folder().join("Cargo.toml"), optimization)?)?;
+    // All clones share the builder's folder, so the module is copied before its lock is released.
+    let module = output.join("dashboard.wasm");
+    fs::create_dir_all(output).with_context(|| format!("could not create {}", output.display()))?;
+    fs::copy(builder.module_path("dashboard"), &module).context("could not copy the dashboard's module")?;
+    Ok(module)
+}
+
+fn bundle(module: &Path, output: &Path, optimization: Optimization) -> Result<()> {
+    let mut bundler = process::cargo();
+    bundler.args(["run", "--quiet", "--manifest-path"]).arg(folder().join("bundler/Cargo.toml"));
+    // Outside of the clone, like the builder's folder.
+    bundler.env("CARGO_TARGET_DIR", cache::folder()?.join("dashboard-bundler"));
+    bundler.arg("--").arg(folder()).arg(module).arg(output);
+    process::run(bundler.arg(match optimization {
+        Optimization::Fast => "dev",
+        Optimization::Small => "release",
+    }))
+}
