@@ -1,0 +1,27 @@
+//! The JavaScript glue of the module, as `wasm-bindgen --target web` makes it.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::{Profile, npm};
+
+/// Writes `dashboard.js` and its snippets to `work`, and returns the module.
+pub(crate) fn generate(dashboard: &Path, module: &Path, work: &Path, profile: Profile) -> Result<Vec<u8>> {
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(module).out_name("dashboard").web(true)?.typescript(false);
+    bindgen.keep_debug(false).remove_name_section(profile == Profile::Release).remove_producers_section(true);
+    bindgen.generate(work).context("wasm-bindgen could not process the module")?;
+    let wasm = work.join("dashboard_bg.wasm");
+    if profile == Profile::Release {
+        let mut optimizer = Command::new("node");
+        optimizer.arg(npm::package_file(dashboard, "binaryen/bin/wasm-opt"));
+        // The features that the compiler uses for this target by default.
+        for feature in ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"] {
+            optimizer.arg(format!("--enable-{feature}"));
+        }
+        npm::run(optimizer.arg("-Oz").arg(&wasm).arg("-o").arg(&wasm))?;
+    }
+    fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))
+}

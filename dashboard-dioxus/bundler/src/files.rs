@@ -1,0 +1,75 @@
+//! The folder of finished files. Assets are named by their content, so browsers may keep them for ever.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::Profile;
+
+/// Files that are being written. They replace the previous ones at [`Files::publish`].
+pub(crate) struct Files {
+    output: PathBuf,
+    next: PathBuf,
+    profile: Profile,
+}
+
+impl Files {
+    /// Starts with an empty folder.
+    pub(crate) fn new(output: &Path, profile: Profile) -> Result<Self> {
+        let next = output.join("next");
+        if next.exists() {
+            fs::remove_dir_all(&next).with_context(|| format!("could not remove {}", next.display()))?;
+        }
+        fs::create_dir_all(next.join("assets")).with_context(|| format!("could not create {}", next.display()))?;
+        Ok(Self { output: output.to_path_buf(), next, profile })
+    }
+
+    /// Adds a file under a name with a hash of its content. Returns its URL.
+    pub(crate) fn add_asset(&mut self, name: &str, content: &[u8]) -> Result<String> {
+        let hash = hex::encode(Sha256::digest(content));
+        let (stem, extension) = name.rsplit_once('.').context("an asset has no extension")?;
+        let name = format!("assets/{stem}-{}.{extension}", hash.get(..16).unwrap_or(&hash));
+        self.write(&name, content)?;
+        Ok(format!("/{name}"))
+    }
+
+    /// Adds a file under its own name.
+    pub(crate) fn add_page(&mut self, name: &str, content: &[u8]) -> Result<()> {
+        self.write(name, content)
+    }
+
+    /// Replaces the previous files.
+    pub(crate) fn publish(self) -> Result<()> {
+        let files = self.output.join("files");
+        if files.exists() {
+            fs::remove_dir_all(&files).with_context(|| format!("could not remove {}", files.display()))?;
+        }
+        fs::rename(&self.next, &files).with_context(|| format!("could not create {}", files.display()))
+    }
+
+    /// Writes a file, and its compressed forms unless its format is compressed already.
+    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.next.join(name);
+        fs::write(&path, content).with_context(|| format!("could not write {}", path.display()))?;
+        if name.ends_with(".woff2") {
+            return Ok(());
+        }
+        let (brotli_quality, gzip_level) = match self.profile {
+            Profile::Dev => (4, flate2::Compression::fast()),
+            Profile::Release => (11, flate2::Compression::best()),
+        };
+        let mut compressed = Vec::new();
+        let parameters = brotli::enc::BrotliEncoderParams { quality: brotli_quality, ..Default::default() };
+        brotli::BrotliCompress(&mut &*content, &mut compressed, &parameters)?;
+        fs::write(format!("{}.br", path.display()), &compressed)?;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), gzip_level);
+        encoder.write_all(content)?;
+        fs::write(format!("{}.gz", path.display()), encoder.finish()?)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Runs esbuild and Tailwind, and reads the fonts, from the folder's npm packages.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::Profile;
+
+/// Returns the path of a file of an npm package.
+pub(crate) fn package_file(dashboard: &Path, file: &str) -> PathBuf {
+    dashboard.join("node_modules").join(file)
+}
+
+/// Runs a program and fails if it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("could not start {command:?}"))?;
+    if !output.status.success() {
+        bail!(
+            "{command:?} failed:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// Returns a font's variable file with the Latin letters.
+pub(crate) fn font(dashboard: &Path, name: &str) -> Result<Vec<u8>> {
+    read(&package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2")))
+}
+
+/// Compiles `style/main.css` with Tailwind.
+pub(crate) fn styles(dashboard: &Path, work: &Path, profile: Profile) -> Result<String> {
+    let output = work.join("dashboard.css");
+    let mut tailwind = Command::new("node");
+    tailwind.arg(package_file(dashboard, "@tailwindcss/cli/dist/index.mjs")).current_dir(dashboard);
+    tailwind.args(["-i", "style/main.css", "-o"]).arg(&output);
+    if profile == Profile::Release {
+        tailwind.arg("--minify");
+    }
+    run(&mut tailwind)?;
+    read_text(&output)
+}
+
+/// Bundles the script that loads the module, with the module's glue.
+pub(crate) fn start_script(dashboard: &Path, work: &Path, wasm_url: &str) -> Result<String> {
+    let entry = work.join("start.js");
+    let source = dashboard.join("web/start.js");
+    let text = read_text(&source)?.replace("{{dashboard.wasm}}", wasm_url);
+    fs::write(&entry, text).with_context(|| format!("could not write {}", entry.display()))?;
+    script(dashboard, &entry, work)
+}
+
+/// Bundles a script and what it imports into one file.
+pub(crate) fn script(dashboard: &Path, entry: &Path, work: &Path) -> Result<String> {
+    let output = work.join("bundled.js");
+    let mut esbuild = Command::new(package_file(dashboard, "esbuild/bin/esbuild"));
+    esbuild.arg(entry).args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"]);
+    run(esbuild.arg(format!("--outfile={}", output.display())))?;
+    read_text(&output)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("could not read {}", file.display()))
+}
+
+pub(crate) fn read_text(file: &Path) -> Result<String> {
+    String::from_utf8(read(file)?).with_context(|| format!("{} is not UTF-8", file.display()))
+}

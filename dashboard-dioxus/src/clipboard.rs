@@ -1,0 +1,9 @@
+//! Copies text to the clipboard.
+
+use wasm_bindgen_futures::JsFuture;
+
+/// Copies text. Returns whether the browser allowed it.
+pub async fn copy(text: &str) -> bool {
+    let Some(window) = web_sys::window() else { return false };
+    JsFuture::from(window.navigator().clipboard().write_text(text)).await.is_ok()
+}

@@ -1,0 +1,129 @@
+//! What the palette offers, and what of it matches.
+
+use api_types::{AdminTable, Project, ProjectState};
+
+use super::{
+    overlay::Overlay,
+    places::{self, PLATFORM, ROOMS},
+};
+use crate::{
+    address,
+    theme::Theme,
+    ui::{IconName, finder},
+};
+
+/// An entry of the palette.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Command {
+    pub(super) group: &'static str,
+    pub(super) icon: IconName,
+    pub(super) text: String,
+    pub(super) detail: String,
+    pub(super) keys: Vec<&'static str>,
+    pub(super) act: Act,
+}
+
+/// What an entry does.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Act {
+    Open(String),
+    Theme(Theme),
+    Show(Overlay),
+    SignOut,
+}
+
+/// Returns the entries that match a query, the best first within each group.
+pub(super) fn find(project: Option<&str>, projects: &[Project], tables: &[AdminTable], query: &str) -> Vec<Command> {
+    let name = projects.iter().find(|known| Some(known.id.as_str()) == project).map(|known| known.name.as_str());
+    let mut commands = acts(project);
+    commands.extend(pages(project, name.unwrap_or_default()));
+    if let Some(project) = project {
+        commands.extend(tables.iter().map(|table| open_table(project, &table.table.name)));
+    }
+    commands.extend(projects.iter().filter(|known| known.state == ProjectState::Ready).map(open_project));
+    let mut found: Vec<(usize, Command)> = commands
+        .into_iter()
+        .filter(|command| finder::matches(&format!("{} {}", command.text, command.detail), query))
+        .map(|command| (rank(&command.text, query), command))
+        .collect();
+    // A stable sort: groups stay in their order, and the best entry of each comes first.
+    found.sort_by_key(|(rank, command)| (GROUPS.iter().position(|group| *group == command.group), *rank));
+    found.into_iter().map(|(_, command)| command).collect()
+}
+
+const GROUPS: [&str; 4] = ["Do", "Go to", "Tables", "Projects"];
+
+/// The start of the text is the best match, then the start of a word.
+fn rank(text: &str, query: &str) -> usize {
+    let (text, query) = (text.to_lowercase(), query.trim().to_lowercase());
+    if text.starts_with(&query) {
+        0
+    } else if text.split_whitespace().any(|word| word.starts_with(&query)) {
+        1
+    } else {
+        2
+    }
+}
+
+fn acts(project: Option<&str>) -> Vec<Command> {
+    let act = |icon, text: &str, act, keys: Vec<&'static str>| Command {
+        group: "Do",
+        icon,
+        text: text.to_owned(),
+        detail: String::new(),
+        keys,
+        act,
+    };
+    let mut acts = Vec::new();
+    if let Some(project) = project {
+        acts.push(act(IconName::Key, "New key", Act::Open(format!("/projects/{project}/keys?new=")), Vec::new()));
+    }
+    acts.push(act(IconName::Plus, "New project", Act::Open("/projects/new".to_owned()), Vec::new()));
+    acts.push(act(IconName::Project, "Switch project", Act::Show(Overlay::Switcher), Vec::new()));
+    for theme in Theme::ALL {
+        acts.push(act(IconName::Theme, &format!("Theme: {}", theme.label()), Act::Theme(theme), Vec::new()));
+    }
+    acts.push(act(IconName::Keyboard, "Keyboard shortcuts", Act::Show(Overlay::Shortcuts), vec!["?"]));
+    acts.push(act(IconName::Account, "Sign out", Act::SignOut, Vec::new()));
+    acts
+}
+
+fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
+    let keys = |key: Option<&'static str>| key.map(|key| vec!["g", key]).unwrap_or_default();
+    let go_to = |icon, text: &str, detail: &str, to: String, keys| Command {
+        group: "Go to",
+        icon,
+        text: text.to_owned(),
+        detail: detail.to_owned(),
+        keys,
+        act: Act::Open(to),
+    };
+    let rooms = ROOMS.iter().filter_map(|room| {
+        project.map(|id| go_to(room.icon, room.label, name, places::room_address(id, room), keys(room.key)))
+    });
+    let platform =
+        PLATFORM.iter().map(|place| go_to(place.icon, place.label, "", place.path.to_owned(), keys(place.key)));
+    rooms.chain(platform).collect()
+}
+
+fn open_table(project: &str, table: &str) -> Command {
+    Command {
+        group: "Tables",
+        icon: IconName::Table,
+        text: table.to_owned(),
+        detail: String::new(),
+        keys: Vec::new(),
+        act: Act::Open(address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(table))])),
+    }
+}
+
+fn open_project(project: &Project) -> Command {
+    Command {
+        group: "Projects",
+        icon: IconName::Project,
+        text: project.name.clone(),
+        detail: "project".to_owned(),
+        keys: Vec::new(),
+        act: Act::Open(format!("/projects/{}", project.id)),
+    }
+}

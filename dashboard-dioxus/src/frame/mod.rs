@@ -1,0 +1,85 @@
+//! What surrounds every page: sidebar, top bar, messages, and the states of the whole app.
+//!
+//! [`gate`] decides whether a page is shown at all. [`navigation`] has the links of the sidebar and of the phone's
+//! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it.
+//! [`overlay`] opens what lies over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
+
+mod commands;
+mod gate;
+mod navigation;
+mod notices;
+pub mod overlay;
+pub mod page;
+mod palette;
+mod places;
+mod running;
+mod shortcuts;
+mod switcher;
+mod top_bar;
+
+use dioxus::prelude::*;
+
+use crate::{
+    address,
+    app::Route,
+    remote::{
+        connection,
+        session::{self, SessionState},
+    },
+    ui::messages::Messages,
+};
+use gate::{ServerGone, SessionEnded};
+use navigation::{Drawer, Sidebar};
+use notices::Notices;
+use overlay::Overlay;
+use palette::Palette;
+use running::RunningWork;
+use shortcuts::Shortcuts;
+use switcher::Switcher;
+use top_bar::TopBar;
+
+/// The layout of all pages but the sign-in.
+#[component]
+pub fn Frame() -> Element {
+    address::use_first();
+    use_hook(|| spawn(session::start()));
+    match session::state() {
+        SessionState::Unknown => gate::skeleton(),
+        SessionState::SignedOut { .. } => gate::to_sign_in(),
+        SessionState::Unreachable => rsx! { ServerGone {} },
+        state => rsx! {
+            SignedInFrame {}
+            if state == SessionState::Ended {
+                SessionEnded {}
+            }
+        },
+    }
+}
+
+#[component]
+fn SignedInFrame() -> Element {
+    use_hook(|| spawn(connection::watch()));
+    use_hook(shortcuts::listen);
+    let route: Route = use_route();
+    let project = places::project_of(&route);
+    rsx! {
+        a { class: "skip", href: "#main-content", "Skip to content" }
+        div { class: "app",
+            Sidebar { project: project.clone() }
+            TopBar { project: project.clone() }
+            div { class: "content",
+                Notices {}
+                Outlet::<Route> {}
+            }
+        }
+        match overlay::current() {
+            None => rsx! {},
+            Some(Overlay::Palette) => rsx! { Palette { project } },
+            Some(Overlay::Switcher) => rsx! { Switcher { project } },
+            Some(Overlay::Running) => rsx! { RunningWork {} },
+            Some(Overlay::Shortcuts) => rsx! { Shortcuts {} },
+            Some(Overlay::Menu) => rsx! { Drawer { project } },
+        }
+        Messages {}
+    }
+}

@@ -1,0 +1,165 @@
+//! The sidebar, and the phone's menu with the same links.
+
+use api_types::{Project, SystemInfo};
+use dioxus::prelude::*;
+
+use super::{
+    overlay::{self, Overlay},
+    places::{self, PLATFORM, ROOMS},
+};
+use crate::{
+    app::Route,
+    remote::{session, use_remote},
+    theme::{self, Theme},
+    ui::{Icon, IconName, ModalDialog, NavLink, messages},
+};
+
+#[component]
+pub(super) fn Sidebar(project: Option<String>) -> Element {
+    let mut collapsed = use_signal(theme::is_sidebar_collapsed);
+    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let label = if collapsed() { "Expand sidebar" } else { "Collapse sidebar" };
+    rsx! {
+        aside { class: if collapsed() { "sidebar is-collapsed" } else { "sidebar" },
+            SwitcherButton { project: project.clone() }
+            Navigation { project }
+            div { class: "sidebar-foot",
+                if let Some(system) = system.value() {
+                    span { class: "lbl", "AtlasHub {system.version}" }
+                }
+                button {
+                    class: "btn btn-ghost btn-icon",
+                    r#type: "button",
+                    "aria-label": label,
+                    title: label,
+                    onclick: move |_| {
+                        collapsed.toggle();
+                        theme::collapse_sidebar(collapsed());
+                    },
+                    Icon { name: IconName::Sidebar }
+                }
+            }
+        }
+    }
+}
+
+/// Both navigations.
+#[component]
+fn Navigation(project: Option<String>) -> Element {
+    let route: Route = use_route();
+    let (room, page) = (places::room_of(&route), places::platform_page_of(&route));
+    rsx! {
+        if let Some(project) = project {
+            nav { class: "nav", "aria-label": "Project",
+                div { class: "nav-title", "aria-hidden": "true", "Project" }
+                for place in ROOMS {
+                    NavLink {
+                        key: "{place.path}",
+                        to: places::room_address(&project, place),
+                        icon: place.icon,
+                        current: room == Some(place),
+                        "{place.label}"
+                    }
+                }
+            }
+        }
+        nav { class: "nav", "aria-label": "Platform",
+            div { class: "nav-title", "aria-hidden": "true", "Platform" }
+            for place in PLATFORM {
+                NavLink { key: "{place.path}", to: place.path, icon: place.icon, current: page == Some(place), "{place.label}" }
+            }
+        }
+    }
+}
+
+#[component]
+fn SwitcherButton(project: Option<String>) -> Element {
+    let path = use_memo(use_reactive!(|project| {
+        project.map(|id| format!("/projects/{id}")).unwrap_or_default()
+    }));
+    let known = use_remote::<Project>(path.into());
+    let name = project.as_ref().map(|_| known.value().map(|project| project.name).unwrap_or_default());
+    let label = name.as_ref().map_or_else(|| "Project: none".to_owned(), |name| format!("Project: {name}"));
+    let initial = name.as_ref().and_then(|name| name.chars().next()).map(|letter| letter.to_uppercase().to_string());
+    rsx! {
+        button {
+            class: "switcher inset",
+            r#type: "button",
+            "aria-haspopup": "dialog",
+            "aria-label": "{label}",
+            onclick: |_| overlay::open(Overlay::Switcher),
+            span { class: "glyph", "aria-hidden": "true",
+                if let Some(initial) = initial {
+                    "{initial}"
+                } else {
+                    Icon { name: IconName::Project, small: true }
+                }
+            }
+            match name {
+                Some(name) => rsx! { span { class: "lbl grow cut strong", "{name}" } },
+                None => rsx! { span { class: "lbl grow cut muted", "Choose a project" } },
+            }
+            Icon { name: IconName::ChevronsUpDown }
+        }
+    }
+}
+
+/// The phone's menu.
+#[component]
+pub(super) fn Drawer(project: Option<String>) -> Element {
+    let mut chosen = use_signal(theme::current);
+    let opened_at: Route = use_hook(|| router().current::<Route>());
+    let here: Route = use_route();
+    use_effect(use_reactive!(|here| {
+        if here != opened_at {
+            overlay::close();
+        }
+    }));
+    rsx! {
+        ModalDialog { name: "Menu", class: "drawer-dialog", on_close: |()| overlay::close(),
+            div { class: "drawer",
+                header {
+                    SwitcherButton { project: project.clone() }
+                    button {
+                        class: "btn btn-ghost btn-icon",
+                        r#type: "button",
+                        "aria-label": "Close",
+                        onclick: |_| overlay::close(),
+                        Icon { name: IconName::Close }
+                    }
+                }
+                Navigation { project }
+                footer {
+                    div { class: "seg grow", role: "radiogroup", "aria-label": "Theme",
+                        for theme in Theme::ALL {
+                            button {
+                                key: "{theme.label()}",
+                                r#type: "button",
+                                role: "radio",
+                                "aria-checked": (chosen() == theme).to_string(),
+                                onclick: move |_| {
+                                    theme::choose(theme);
+                                    chosen.set(theme);
+                                },
+                                "{theme.label()}"
+                            }
+                        }
+                    }
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        onclick: |_| {
+                            overlay::close();
+                            spawn(async {
+                                if let Err(failure) = session::sign_out().await {
+                                    messages::show_failure(failure.message());
+                                }
+                            });
+                        },
+                        "Sign out"
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Bars above the page: the server is gone, or was upgraded.
+
+use dioxus::prelude::*;
+
+use crate::{
+    dom,
+    remote::connection::{self, Connection},
+    text,
+    ui::{Mark, Shape},
+};
+
+#[component]
+pub(super) fn Notices() -> Element {
+    rsx! {
+        if let Connection::Lost { last_answer } = connection::state() {
+            div { class: "notbar", role: "status",
+                Mark { shape: Shape::Attention }
+                span { class: "grow", "Not connected. Showing what was there at {text::clock(last_answer)}." }
+                button { class: "btn btn-s", r#type: "button", onclick: |_| connection::retry(), "Try again" }
+            }
+        }
+        if connection::is_upgraded() {
+            div { class: "notbar notbar-info", role: "status",
+                Mark { shape: Shape::Succeeded }
+                span { class: "grow", "AtlasHub was upgraded. Reload to use the new version; what you typed is kept." }
+                button { class: "btn btn-s", r#type: "button", onclick: |_| dom::reload(), "Reload" }
+            }
+        }
+    }
+}

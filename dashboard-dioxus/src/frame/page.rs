@@ -1,0 +1,102 @@
+//! The frame of one page: its title, its acts and its content.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use api_types::Project;
+use dioxus::{prelude::*, web::WebEventExt as _};
+use gloo_timers::future::TimeoutFuture;
+
+use super::places;
+use crate::{address, app::Route, dom, remote::use_remote};
+
+thread_local! {
+    /// How far pages were scrolled, by address. The window itself never scrolls.
+    static SCROLLED: RefCell<HashMap<String, i32>> = RefCell::default();
+}
+
+/// A page. The document's title follows the page's.
+#[component]
+pub fn Page(
+    title: String,
+    #[props(default)] subtitle: String,
+    acts: Option<Element>,
+    /// Whether the content has a heading with the id `h1` itself.
+    #[props(default)]
+    own_head: bool,
+    #[props(default)] class: String,
+    children: Element,
+) -> Element {
+    use_document_title(&title);
+    rsx! {
+        main {
+            class: "main {class}",
+            id: "main-content",
+            tabindex: "-1",
+            "aria-labelledby": "h1",
+            onmounted: move |event| {
+                if let Some(main) = event.data().try_as_web_event() {
+                    restore_scroll(main);
+                }
+            },
+            onscroll: |_| remember_scroll(),
+            if !own_head {
+                div { class: "head",
+                    div {
+                        h1 { id: "h1", "{title}" }
+                        if !subtitle.is_empty() {
+                            p { "{subtitle}" }
+                        }
+                    }
+                    if let Some(acts) = acts {
+                        div { class: "acts", {acts} }
+                    }
+                }
+            }
+            {children}
+        }
+    }
+}
+
+/// Keeps the document's title at `<page> · <project> · AtlasHub`.
+fn use_document_title(page: &str) {
+    let route: Route = use_route();
+    let project = places::project_of(&route);
+    let path = use_memo(use_reactive!(|project| {
+        project.map(|id| format!("/projects/{id}")).unwrap_or_default()
+    }));
+    let project = use_remote::<Project>(path.into()).value().map(|project| project.name);
+    let page = page.to_owned();
+    let title = match project.filter(|project| *project != page) {
+        Some(project) => format!("{page} · {project} · AtlasHub"),
+        None => format!("{page} · AtlasHub"),
+    };
+    use_effect(use_reactive!(|title| {
+        if let Some(document) = dom::document() {
+            document.set_title(&title);
+        }
+    }));
+}
+
+fn remember_scroll() {
+    if let Some(main) = dom::find("#main-content") {
+        let top = main.scroll_top();
+        SCROLLED.with_borrow_mut(|scrolled| scrolled.insert(address::path_and_query(), top));
+    }
+}
+
+/// After Back or Forward, scrolls to where the page was. Its content may come later than the page.
+fn restore_scroll(main: web_sys::Element) {
+    if address::was_opened_here() {
+        return;
+    }
+    let Some(top) = SCROLLED.with_borrow(|scrolled| scrolled.get(&address::path_and_query()).copied()) else { return };
+    spawn(async move {
+        for _ in 0..20 {
+            main.set_scroll_top(top);
+            if main.scroll_top() == top {
+                return;
+            }
+            TimeoutFuture::new(25).await;
+        }
+    });
+}

@@ -1,0 +1,83 @@
+//! The command palette: every page, every act that needs no form, every project and table, by a few letters.
+
+use api_types::{AdminTable, Page as ApiPage, Project};
+use dioxus::prelude::*;
+
+use super::{
+    commands::{self, Act, Command},
+    overlay,
+};
+use crate::{
+    address, dom,
+    remote::{session, use_remote},
+    theme,
+    ui::{Finder, FinderOption, ModalDialog, messages},
+};
+
+/// Entries that are shown at once.
+const MAX_SHOWN: usize = 50;
+
+#[component]
+pub(super) fn Palette(project: Option<String>) -> Element {
+    let query = use_signal(String::new);
+    let projects = use_remote::<ApiPage<Project>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let tables_path = use_memo(use_reactive!(|project| {
+        project.map(|id| format!("/projects/{id}/tables?limit=200")).unwrap_or_default()
+    }));
+    let tables = use_remote::<ApiPage<AdminTable>>(tables_path.into());
+    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let tables = tables.value().map(|page| page.items).unwrap_or_default();
+    let mut found = commands::find(project.as_deref(), &projects, &tables, &query.read());
+    found.truncate(MAX_SHOWN);
+    let options = found
+        .iter()
+        .map(|command| FinderOption {
+            group: command.group,
+            icon: command.icon,
+            text: command.text.clone(),
+            detail: command.detail.clone(),
+            keys: command.keys.clone(),
+        })
+        .collect();
+    rsx! {
+        ModalDialog { name: "Command palette", on_close: |()| overlay::close(),
+            div { class: "palette",
+                Finder {
+                    name: "Search or run a command",
+                    list_name: "Commands",
+                    options,
+                    query,
+                    empty: "Nothing matches.",
+                    on_choose: move |(index, new_tab): (usize, bool)| {
+                        if let Some(command) = found.get(index) {
+                            overlay::close();
+                            run(command, new_tab);
+                        }
+                    },
+                }
+                div { class: "keys",
+                    span { kbd { "↑" } kbd { "↓" } "move" }
+                    span { kbd { "↵" } "open" }
+                    span { kbd { "Ctrl" } kbd { "↵" } "open in a new tab" }
+                    span { class: "push", kbd { "?" } "all shortcuts" }
+                }
+            }
+        }
+    }
+}
+
+fn run(command: &Command, new_tab: bool) {
+    match &command.act {
+        Act::Open(to) if new_tab => dom::open_tab(to),
+        Act::Open(to) => address::go(to),
+        Act::Theme(theme) => theme::choose(*theme),
+        Act::Show(next) => overlay::open(*next),
+        Act::SignOut => {
+            spawn(async {
+                if let Err(failure) = session::sign_out().await {
+                    messages::show_failure(failure.message());
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The runs that are in progress.
+
+use api_types::{Page as ApiPage, Run};
+use dioxus::prelude::*;
+
+use super::overlay;
+use crate::{
+    remote::{self, Method, Remote, use_remote_every},
+    text,
+    ui::{Icon, IconName, Link, ModalDialog, messages},
+};
+
+const PATH: &str = "/runs?status=running&limit=50";
+
+/// Reads the runs in progress, often enough to show their progress.
+pub(super) fn use_running() -> Remote<ApiPage<Run>> {
+    use_remote_every(use_signal(|| PATH.to_owned()).into(), 5_000)
+}
+
+/// The dialog "Running work".
+#[component]
+pub(super) fn RunningWork() -> Element {
+    let running = use_remote_every::<ApiPage<Run>>(use_signal(|| PATH.to_owned()).into(), 2_000);
+    let runs = running.value().map(|page| page.items).unwrap_or_default();
+    rsx! {
+        ModalDialog { name: "Running work", class: "dock-dialog", on_close: |()| overlay::close(),
+            div { class: "dock dock-top",
+                header {
+                    h2 { class: "grow", "Running work" }
+                    button {
+                        class: "btn btn-ghost btn-icon",
+                        r#type: "button",
+                        "aria-label": "Close",
+                        autofocus: true,
+                        onclick: |_| overlay::close(),
+                        Icon { name: IconName::Close }
+                    }
+                }
+                if runs.is_empty() {
+                    p { class: "muted p-3", role: "status", "Nothing is running." }
+                } else {
+                    ul { "aria-label": "Running work",
+                        for run in runs {
+                            RunningRun { key: "{run.id}", run }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn RunningRun(run: Run) -> Element {
+    let mut busy = use_signal(|| false);
+    let name = run.job_name.clone().unwrap_or_else(|| format!("{} · {}", run.plugin, run.plugin_job));
+    let share = run.progress.as_ref().and_then(|progress| {
+        let total = progress.total.filter(|total| *total > 0)?;
+        Some((progress.done as f64 / total as f64 * 100.0).min(100.0))
+    });
+    let what = run.progress.as_ref().map(|progress| progress.message.clone()).unwrap_or_default();
+    let since = run.started_at.map(|started| text::age(started, text::now())).unwrap_or_default();
+    let id = run.id.clone();
+    rsx! {
+        li {
+            span { class: "cut", Link { to: "/runs/{run.id}", onfollow: |()| overlay::close(), strong { "{name}" } } span { class: "muted", " · started {since}" } }
+            button {
+                class: "btn btn-ghost btn-s",
+                r#type: "button",
+                "aria-label": "Cancel {name}",
+                disabled: busy(),
+                onclick: move |_| {
+                    let id = id.clone();
+                    spawn(async move {
+                        busy.set(true);
+                        let path = format!("/runs/{id}/cancel");
+                        let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &serde_json::json!({})).await;
+                        match sent {
+                            Ok(_) => messages::show("Cancelling the run"),
+                            Err(failure) => messages::show_failure(failure.message()),
+                        }
+                        remote::forget("/runs");
+                        busy.set(false);
+                    });
+                },
+                "Cancel"
+            }
+            div {
+                class: if share.is_some() { "bar" } else { "bar unknown" },
+                role: "progressbar",
+                "aria-label": "{name}",
+                "aria-valuenow": share.map(|share| format!("{share:.0}")),
+                style: share.map(|share| format!("--p:{share:.0}%")),
+                i {}
+            }
+            span { class: "muted cut", "{what}" }
+        }
+    }
+}

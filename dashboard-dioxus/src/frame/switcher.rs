@@ -1,0 +1,67 @@
+//! The dialog that opens another project, at the same room.
+
+use api_types::{Page as ApiPage, Project, ProjectState};
+use dioxus::prelude::*;
+
+use super::{overlay, places};
+use crate::{
+    address,
+    app::Route,
+    dom,
+    remote::{RemoteState, use_remote},
+    ui::{Finder, FinderOption, IconName, Link, ModalDialog, finder},
+};
+
+#[component]
+pub(super) fn Switcher(project: Option<String>) -> Element {
+    let route: Route = use_route();
+    let query = use_signal(String::new);
+    let projects = use_remote::<ApiPage<Project>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let room = places::room_of(&route).map_or("", |room| room.path);
+    let shown: Vec<Project> = projects
+        .value()
+        .map(|page| page.items)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|candidate| candidate.state == ProjectState::Ready)
+        .filter(|candidate| finder::matches(&candidate.name, &query.read()))
+        .collect();
+    let options = shown
+        .iter()
+        .map(|candidate| FinderOption {
+            group: "",
+            icon: IconName::Project,
+            text: candidate.name.clone(),
+            detail: if Some(&candidate.id) == project.as_ref() { "open".to_owned() } else { String::new() },
+            keys: Vec::new(),
+        })
+        .collect();
+    let empty = match projects.state() {
+        RemoteState::Loading => "Loading…".to_owned(),
+        RemoteState::Failed(failure) => failure.message(),
+        RemoteState::Ready(_) => "No project matches.".to_owned(),
+    };
+    rsx! {
+        ModalDialog { name: "Switch project", on_close: |()| overlay::close(),
+            div { class: "palette",
+                Finder {
+                    name: "Find a project",
+                    list_name: "Projects",
+                    options,
+                    query,
+                    empty,
+                    on_choose: move |(index, new_tab): (usize, bool)| {
+                        let Some(project) = shown.get(index) else { return };
+                        let to = format!("/projects/{}{room}", project.id);
+                        overlay::close();
+                        if new_tab { dom::open_tab(&to) } else { address::go(&to) }
+                    },
+                }
+                div { class: "keys",
+                    Link { to: "/projects", class: "link", onfollow: |()| overlay::close(), "All projects" }
+                    Link { to: "/projects/new", class: "link", onfollow: |()| overlay::close(), "New project" }
+                }
+            }
+        }
+    }
+}

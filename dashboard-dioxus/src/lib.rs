@@ -1,0 +1,21 @@
+//! The owner's dashboard: a WebAssembly app that the admin surface serves.
+//!
+//! In reading order: [`startup`] starts the app and shows panics; [`app`] has the routes; [`frame`] is what surrounds
+//! every page; [`pages`] has a folder or file for each page; [`ui`] has the components that pages are built from;
+//! [`remote`] talks to the server; [`address`] reads and writes the query of the address.
+//!
+//! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, which the
+//! content security policy forbids; query parameters in the router, which decodes them wrongly ([`address`] does).
+
+pub mod address;
+pub mod app;
+pub mod clipboard;
+pub mod dom;
+pub mod frame;
+pub mod pages;
+pub mod remote;
+pub mod startup;
+pub mod text;
+pub mod theme;
+pub mod ui;
+pub mod value;

@@ -1,0 +1,144 @@
+//! What needs the owner's attention: a list of items, each with what is wrong, since when, and one or two acts.
+//!
+//! [`words`] says what an item means and what can be done; [`snooze`] hides items for a while.
+
+mod snooze;
+mod words;
+
+use api_types::{Attention, RunStarted, Severity};
+use dioxus::prelude::*;
+
+use crate::{
+    remote::{self, Method},
+    text,
+    ui::{IconName, Link, Mark, Menu, MenuItem, Shape, messages},
+};
+use words::Act;
+
+/// The region "Needs attention".
+#[component]
+pub(super) fn NeedsAttention(
+    items: Vec<Attention>,
+    /// Shown if there are no items.
+    well: Element,
+    /// Whether items name their project.
+    #[props(default = true)]
+    with_project: bool,
+) -> Element {
+    let mut snoozed = use_signal(snooze::load);
+    let mut show_all = use_signal(|| false);
+    let now = text::now();
+    let is_hidden = |item: &Attention| item.can_snooze && snoozed.read().is_hidden(&item.id, now);
+    let hidden = items.iter().filter(|item| is_hidden(item)).count();
+    let shown: Vec<Attention> = items.iter().filter(|item| show_all() || !is_hidden(item)).cloned().collect();
+    rsx! {
+        section { class: "section first-phone", "aria-label": "Needs attention",
+            if shown.is_empty() {
+                {well}
+            } else {
+                div { class: "section-head",
+                    h2 { "Needs attention" }
+                    span { class: "label", "{shown.len()}" }
+                }
+                ul { class: "items",
+                    for item in shown {
+                        Item {
+                            key: "{item.id}",
+                            item: item.clone(),
+                            with_project,
+                            on_snooze: move |days| {
+                                let until = text::now() + chrono::Duration::days(days);
+                                snoozed.write().hide(&item.id, until);
+                                snooze::store(&snoozed.peek());
+                                messages::show(if days == 1 { "Hidden for a day" } else { "Hidden for 7 days" });
+                            },
+                        }
+                    }
+                }
+            }
+            if hidden > 0 {
+                p { class: "row label muted mt-2",
+                    "{text::count(hidden as i64, \"item is\", \"items are\")} snoozed."
+                    button {
+                        class: "btn btn-ghost btn-s",
+                        r#type: "button",
+                        onclick: move |_| show_all.toggle(),
+                        if show_all() { "Hide snoozed" } else { "Show snoozed" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Item(item: Attention, with_project: bool, on_snooze: EventHandler<i64>) -> Element {
+    let project = item.project_name.clone().filter(|_| with_project);
+    let detail = [project, Some(words::detail(&item))].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let title = item.since.map(text::exact);
+    rsx! {
+        li { class: "item",
+            Mark { shape: if item.severity == Severity::Critical { Shape::Failed } else { words::shape(item.kind) } }
+            div {
+                h3 { title, "{words::headline(&item, text::now())}" }
+                p { "{detail}" }
+            }
+            div { class: "acts",
+                for act in words::acts(&item) {
+                    ActButton { key: "{act.label()}", act, title: item.title.clone().unwrap_or_default() }
+                }
+                if item.can_snooze {
+                    Menu { name: "Snooze", icon: IconName::Snooze, class: "btn-s",
+                        MenuItem { onselect: move |()| on_snooze.call(1), "For 1 day" }
+                        MenuItem { onselect: move |()| on_snooze.call(7), "For 7 days" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn ActButton(act: Act, title: String) -> Element {
+    let mut busy = use_signal(|| false);
+    let label = act.label();
+    match act {
+        Act::Open { to, .. } => rsx! { Link { to, class: "btn btn-s", "{label}" } },
+        Act::RunAgain(_) | Act::BackUp(_) => rsx! {
+            button {
+                class: "btn btn-ghost btn-s",
+                r#type: "button",
+                disabled: busy(),
+                onclick: move |_| {
+                    let (act, title) = (act.clone(), title.clone());
+                    spawn(async move {
+                        busy.set(true);
+                        start(&act, &title).await;
+                        busy.set(false);
+                    });
+                },
+                "{label}"
+            }
+        },
+    }
+}
+
+/// Starts the run of an act, and says how that went.
+async fn start(act: &Act, title: &str) {
+    let started: Result<RunStarted, _> = match act {
+        Act::RunAgain(job) => remote::send(Method::Post, &format!("/jobs/{job}/run"), &serde_json::json!({})).await,
+        Act::BackUp(target) => {
+            remote::send(Method::Post, "/backups", &serde_json::json!({ "target": target })).await
+        }
+        Act::Open { .. } => return,
+    };
+    match started {
+        Ok(_) => messages::show(match act {
+            Act::BackUp(_) => "The backup has started".to_owned(),
+            _ => format!("{title} has started"),
+        }),
+        Err(failure) => messages::show_failure(failure.message()),
+    }
+    remote::forget("/runs");
+    remote::forget("/overview");
+}

@@ -1,0 +1,142 @@
+use api_types::{Attention, AttentionKind};
+use chrono::{DateTime, Utc};
+
+use crate::{address, text, ui::Shape};
+
+/// What the owner can do about an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Opens a page.
+    Open { label: &'static str, to: String },
+    /// Starts a run of the job with this id.
+    RunAgain(String),
+    /// Backs up this database.
+    BackUp(String),
+}
+
+impl Act {
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Open { label, .. } => label,
+            Self::RunAgain(_) => "Run again",
+            Self::BackUp(_) => "Back up now",
+        }
+    }
+}
+
+/// Returns the acts of an item, the most helpful first.
+pub(super) fn acts(item: &Attention) -> Vec<Act> {
+    let project = item.project_id.as_deref().map(|id| format!("/projects/{id}"));
+    let target = item.target.clone();
+    let open = |label, to: Option<String>| to.map(|to| Act::Open { label, to });
+    let acts = match item.kind {
+        AttentionKind::JobFailing => {
+            let run = item.run_id.as_deref().map(|run| format!("/runs/{run}"));
+            [open("Open run", run), target.map(Act::RunAgain)]
+        }
+        AttentionKind::BackupOverdue => [target.map(Act::BackUp), None],
+        AttentionKind::KeyExpiring => [open("Rotate key", project.map(|project| format!("{project}/keys"))), None],
+        AttentionKind::TableOpen => {
+            let tables = project.map(|project| {
+                address::with_parameters(
+                    &format!("{project}/tables"),
+                    &[("table", item.target.as_deref()), ("tab", Some("access"))],
+                )
+            });
+            [open("Open access", tables), None]
+        }
+        AttentionKind::DeleteProblem => [open("Open project", project.map(|project| format!("{project}/settings"))), None],
+        _ => [None, None],
+    };
+    acts.into_iter().flatten().collect()
+}
+
+/// Returns the shape before an item that is not critical.
+pub(super) fn shape(kind: AttentionKind) -> Shape {
+    match kind {
+        AttentionKind::JobFailing | AttentionKind::PluginRejected | AttentionKind::ChannelFailing => Shape::Failed,
+        AttentionKind::BackupOverdue => Shape::TimedOut,
+        _ => Shape::Attention,
+    }
+}
+
+/// Returns what is wrong in a few words.
+pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
+    let title = item.title.as_deref().unwrap_or("the platform");
+    let since = item.since.map(|since| format!(" since {}", text::moment(since, now))).unwrap_or_default();
+    match item.kind {
+        AttentionKind::PostgresUnreachable => "Postgres can't be reached".to_owned(),
+        AttentionKind::StoreUnreachable => "The object store can't be reached".to_owned(),
+        AttentionKind::DiskLow => "The disk is nearly full".to_owned(),
+        AttentionKind::BackupOverdue if item.reason.as_deref().is_some_and(|reason| reason.starts_with("No ")) => {
+            format!("No job backs up {title}")
+        }
+        AttentionKind::BackupOverdue => format!("Backup of {title} is overdue"),
+        AttentionKind::JobFailing if item.count == 1 => format!("{title} failed"),
+        AttentionKind::JobFailing => format!("{title} failed {} times{since}", item.count),
+        AttentionKind::JobProblem => format!("{title} can't run"),
+        AttentionKind::JobBehind => format!("{title} takes longer than its schedule allows"),
+        AttentionKind::JobSkipping => format!("Runs of {title} are skipped"),
+        AttentionKind::KeyExpiring => format!("Key {title} expires soon and is still used"),
+        AttentionKind::PluginPending => format!("Plugin {title} waits for your approval"),
+        AttentionKind::PluginRejected => format!("Plugin {title} was refused"),
+        AttentionKind::TableOpen => format!("Table {title} can be written by anybody"),
+        AttentionKind::ChannelFailing => format!("Channel {title} does not deliver"),
+        AttentionKind::FailuresUnheard => "Nobody is told of failures".to_owned(),
+        AttentionKind::Migrations => "Migrations need attention".to_owned(),
+        AttentionKind::ProjectStuck => format!("Project {title} is stuck"),
+        AttentionKind::DeleteProblem => format!("Project {title} was not deleted"),
+        AttentionKind::ConnectionsHigh => "Nearly all connections are in use".to_owned(),
+    }
+}
+
+/// Returns the sentence under the headline.
+pub(super) fn detail(item: &Attention) -> String {
+    item.reason.clone().unwrap_or_else(|| item.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::Severity;
+
+    use super::*;
+
+    fn item(kind: AttentionKind, count: i64, reason: Option<&str>) -> Attention {
+        Attention {
+            id: "1".to_owned(),
+            kind,
+            severity: Severity::Warning,
+            since: None,
+            count,
+            project_id: None,
+            project_name: None,
+            target: Some("t".to_owned()),
+            title: Some("Nightly".to_owned()),
+            run_id: Some("r".to_owned()),
+            message: "It is so.".to_owned(),
+            reason: reason.map(str::to_owned),
+            can_snooze: true,
+        }
+    }
+
+    #[test]
+    fn headline_says_what_and_how_often() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
+        for (item, expected) in [
+            (item(AttentionKind::JobFailing, 1, Some("full")), "Nightly failed"),
+            (item(AttentionKind::JobFailing, 3, Some("full")), "Nightly failed 3 times"),
+            (item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up.")), "No job backs up Nightly"),
+            (item(AttentionKind::BackupOverdue, 1, Some("Its last good backup is old.")), "Backup of Nightly is overdue"),
+        ] {
+            assert_eq!(headline(&item, now), expected);
+        }
+        assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None)), "It is so.");
+    }
+
+    #[test]
+    fn failing_job_can_be_opened_and_run_again() {
+        let acts = acts(&item(AttentionKind::JobFailing, 1, None));
+        let open = Act::Open { label: "Open run", to: "/runs/r".to_owned() };
+        assert_eq!(acts, [open, Act::RunAgain("t".to_owned())]);
+    }
+}

@@ -1,0 +1,95 @@
+use dioxus::prelude::*;
+
+use super::Tile;
+use crate::ui::{Confirm, Dialog, Icon, IconName, Menu, MenuItem, Popover, Sheet, messages};
+
+/// What is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Dialog,
+    Confirm,
+    Sheet,
+}
+
+#[component]
+pub(super) fn Dialogs() -> Element {
+    let mut open = use_signal(|| Open::Nothing);
+    let mut close = move |()| open.set(Open::Nothing);
+    rsx! {
+        Tile { name: "Dialog, sheet",
+            div { class: "row wrap",
+                button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Dialog), "Open dialog" }
+                button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Confirm), "Open confirmation" }
+                button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Sheet), "Open sheet" }
+            }
+            match open() {
+                Open::Nothing => rsx! {},
+                Open::Dialog => rsx! {
+                    Dialog {
+                        title: "Sample dialog",
+                        description: "The focus stays inside until it closes.",
+                        on_close: close,
+                        footer: rsx! { button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| close(()), "Close" } },
+                        p { "The content." }
+                    }
+                },
+                Open::Confirm => rsx! {
+                    Confirm {
+                        act: "Delete sample",
+                        description: "12 tables, 3.4 GB and 218 objects are lost.",
+                        typed: Some("sample".to_owned()),
+                        busy: false,
+                        on_confirm: close,
+                        on_close: close,
+                    }
+                },
+                Open::Sheet => rsx! {
+                    Sheet { title: "Sample sheet", on_close: close, footer: rsx! { button { class: "btn btn-primary", r#type: "button", "Save sample" } },
+                        p { "The list beside it stays usable." }
+                    }
+                },
+            }
+        }
+    }
+}
+
+#[component]
+pub(super) fn Menus() -> Element {
+    rsx! {
+        Tile { name: "Menu, popover, tooltip",
+            div { class: "row wrap",
+                Menu { name: "Actions for sample", icon: IconName::Dots,
+                    MenuItem { icon: Some(IconName::Refresh), onselect: |()| {}, "Rotate key" }
+                    hr {}
+                    MenuItem { icon: Some(IconName::Trash), danger: true, onselect: |()| {}, "Revoke key" }
+                }
+                Popover { name: "Sample columns", icon: IconName::Columns, label: "Popover",
+                    label { class: "check", input { class: "box", r#type: "checkbox" } "title" }
+                }
+                span { class: "tip", role: "tooltip", "28 Nov 2026, 10:24:49 UTC" }
+            }
+        }
+    }
+}
+
+#[component]
+pub(super) fn Toasts() -> Element {
+    rsx! {
+        Tile { name: "Toast, banner",
+            div { class: "row wrap",
+                button { class: "btn", r#type: "button", onclick: |_| messages::show("Saved"), "Show success" }
+                button { class: "btn", r#type: "button", onclick: |_| messages::show_failure("The server did not answer."), "Show failure" }
+            }
+            for (class, text) in [
+                ("banner", "Neutral"),
+                ("banner t-accent", "Selected"),
+                ("banner t-good", "All is well."),
+                ("banner t-warning", "Row-level security is off."),
+                ("banner t-bad", "The backup failed."),
+            ] {
+                div { key: "{text}", class, Icon { name: IconName::Lock } p { "{text}" } }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `/`: whether everything is all right, and if not, what to do first.
+//!
+//! [`facts`] has the numbers of the region "State". The other regions are shared with the page of a project.
+
+mod facts;
+
+use api_types::Overview as OverviewData;
+use dioxus::prelude::*;
+
+use super::{attention::NeedsAttention, new_project::CreateForm, recent_runs::RecentRuns};
+use crate::{
+    frame::page::Page,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{ErrorBox, Mark, Shape},
+};
+use facts::{State, all_is_well};
+
+/// Runs in the table "Recent runs".
+const SHOWN_RUNS: usize = 20;
+
+#[component]
+pub fn Overview() -> Element {
+    let mut overview = use_remote::<OverviewData>(use_signal(|| "/overview".to_owned()).into());
+    let state = overview.state();
+    if let RemoteState::Ready(data) = &state
+        && data.facts.project_count == 0
+    {
+        return rsx! { FirstProject {} };
+    }
+    let (subtitle, top) = match state {
+        RemoteState::Loading => (String::new(), rsx! { Loading {} }),
+        RemoteState::Failed(failure) => (
+            String::new(),
+            rsx! {
+                section { "aria-label": "State",
+                    ErrorBox { what: "The state could not be read.", failure, on_retry: move |()| overview.refresh() }
+                }
+            },
+        ),
+        RemoteState::Ready(data) => (
+            match data.attention.len() {
+                0 => text::day_and_time(text::now()),
+                1 => format!("{} · 1 thing needs attention", text::day_and_time(text::now())),
+                count => format!("{} · {count} things need attention", text::day_and_time(text::now())),
+            },
+            rsx! {
+                State { facts: data.facts.clone() }
+                NeedsAttention {
+                    items: data.attention.clone(),
+                    well: rsx! {
+                        div { class: "well", role: "status",
+                            Mark { shape: Shape::Succeeded }
+                            span { strong { "All is well." } " {all_is_well(&data.facts, text::now())}" }
+                        }
+                    },
+                }
+                if !data.problems.is_empty() {
+                    section { class: "section", "aria-label": "Not known",
+                        for problem in data.problems.iter() {
+                            p { key: "{problem}", class: "row label", role: "alert", Mark { shape: Shape::Attention } "{problem}" }
+                        }
+                    }
+                }
+            },
+        ),
+    };
+    rsx! {
+        Page { title: "Overview", subtitle,
+            {top}
+            RecentRuns { path: "/runs?limit={SHOWN_RUNS}" }
+        }
+    }
+}
+
+#[component]
+fn Loading() -> Element {
+    rsx! {
+        section { class: "section late", "aria-label": "State", "aria-busy": "true",
+            p { class: "sr", role: "status", "Loading…" }
+            div { class: "facts",
+                for fact in 0..7 {
+                    div { key: "{fact}", span { class: "k", span { class: "sk" } } span { class: "v", span { class: "sk" } } }
+                }
+            }
+        }
+    }
+}
+
+/// What a new installation shows.
+#[component]
+fn FirstProject() -> Element {
+    rsx! {
+        Page { title: "Create your first project", subtitle: "A project is one database, its files, its keys and its jobs.",
+            div { class: "section stack stack-6",
+                CreateForm {}
+                hr { class: "rule form" }
+                ol { class: "stack stack-2", "aria-label": "What follows",
+                    for (number, text) in [
+                        (1, "You get two keys, shown once. Copy them into your app."),
+                        (2, "Make a table. It has a REST address at once."),
+                        (3, "Schedule a backup."),
+                    ] {
+                        li { key: "{number}", class: "row items-start",
+                            span { class: "glyph", "aria-hidden": "true", "{number}" }
+                            span { class: "muted", "{text}" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use api_types::{Page as ApiPage, SystemInfo};
+use dioxus::prelude::*;
+use serde::Deserialize;
+
+use crate::{remote::use_remote, ui::CopyButton};
+
+/// A table, as far as the snippets need it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct NamedTable {
+    name: String,
+}
+
+/// How to reach the project from an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Snippet {
+    Env,
+    Curl,
+    NextJs,
+}
+
+impl Snippet {
+    const ALL: [Self; 3] = [Self::Env, Self::Curl, Self::NextJs];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Env => ".env",
+            Self::Curl => "curl",
+            Self::NextJs => "Next.js",
+        }
+    }
+
+    /// Returns the snippet with the real URL, and with a table of the project if it has one.
+    fn text(self, api_url: &str, table: Option<&str>) -> String {
+        let path = match table {
+            Some(table) => format!("/v1/db/{}?limit=10", js_sys::encode_uri_component(table)),
+            None => "/v1/db/tables".to_owned(),
+        };
+        match self {
+            Self::Env => format!(
+                "ATLASHUB_API_URL={api_url}\nATLASHUB_PUBLISHABLE_KEY=ah_pub_…\nATLASHUB_SECRET_KEY=ah_sec_…"
+            ),
+            Self::Curl => format!("curl \"{api_url}{path}\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\""),
+            Self::NextJs => format!(
+                "// On the server. The secret key never reaches the browser.\nimport \"server-only\";\n\n\
+                 export async function load() {{\n  const response = await fetch(\n    \
+                 `${{process.env.ATLASHUB_API_URL}}{path}`,\n    \
+                 {{ headers: {{ \"x-api-key\": process.env.ATLASHUB_SECRET_KEY! }}, cache: \"no-store\" }},\n  );\n  \
+                 if (!response.ok) throw new Error(await response.text());\n  return response.json();\n}}"
+            ),
+        }
+    }
+}
+
+/// The region "Connect".
+#[component]
+pub(super) fn Connect(project: String) -> Element {
+    let mut chosen = use_signal(|| Snippet::Env);
+    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let tables = use_remote::<ApiPage<NamedTable>>(use_signal(|| format!("/projects/{project}/tables?limit=1")).into());
+    let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
+    let table = tables.value().and_then(|page| page.items.into_iter().next()).map(|table| table.name);
+    let text = chosen().text(&api_url, table.as_deref());
+    rsx! {
+        section { class: "section", "aria-label": "Connect",
+            div { class: "section-head", h2 { "Connect" } }
+            div { class: "code connect",
+                div { class: "tabs", role: "tablist", "aria-label": "Connect",
+                    for (index, snippet) in Snippet::ALL.into_iter().enumerate() {
+                        button {
+                            key: "{snippet.label()}",
+                            id: "connect-{index}",
+                            role: "tab",
+                            r#type: "button",
+                            tabindex: if chosen() == snippet { "0" } else { "-1" },
+                            "aria-selected": (chosen() == snippet).to_string(),
+                            "aria-controls": "connect-panel",
+                            onclick: move |_| chosen.set(snippet),
+                            onkeydown: move |event| {
+                                let step = match event.key() {
+                                    Key::ArrowRight => 1,
+                                    Key::ArrowLeft => Snippet::ALL.len() - 1,
+                                    _ => return,
+                                };
+                                event.prevent_default();
+                                let next = (index + step) % Snippet::ALL.len();
+                                if let Some(snippet) = Snippet::ALL.get(next) {
+                                    chosen.set(*snippet);
+                                    crate::dom::focus(&format!("#connect-{next}"));
+                                }
+                            },
+                            "{snippet.label()}"
+                        }
+                    }
+                    span { class: "push", CopyButton { name: "Copy snippet", text: text.clone() } }
+                }
+                pre { id: "connect-panel", role: "tabpanel", tabindex: "0", "aria-label": chosen().label(), "{text}" }
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `/projects/<id>`: what a project holds, how to connect to it, and what needs attention.
+//!
+//! [`connect`] has the snippets, [`next_steps`] what a new project still lacks.
+
+mod connect;
+mod next_steps;
+
+use api_types::{Overview, ProjectDetail};
+use dioxus::prelude::*;
+
+use super::{attention::NeedsAttention, recent_runs::RecentRuns};
+use crate::{
+    frame::page::Page,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{CopyButton, ErrorBox, Icon, IconName, Link, Mark, Shape},
+};
+use connect::Connect;
+use next_steps::NextSteps;
+
+#[component]
+pub fn Project(id: ReadSignal<String>) -> Element {
+    let mut detail = use_remote::<ProjectDetail>(use_memo(move || format!("/projects/{id}")).into());
+    match detail.state() {
+        RemoteState::Loading => rsx! {
+            Page { title: "Project", div { class: "section late", "aria-busy": "true", span { class: "sk" } } }
+        },
+        RemoteState::Failed(failure) => rsx! {
+            Page { title: "Project",
+                ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
+            }
+        },
+        RemoteState::Ready(detail) => rsx! {
+            // What belongs to one project must not be shown for another.
+            ProjectPage { key: "{detail.project.id}", detail }
+        },
+    }
+}
+
+#[component]
+fn ProjectPage(detail: ProjectDetail) -> Element {
+    let id = detail.project.id.clone();
+    let overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
+    let items = overview.value().map(|overview| overview.attention).unwrap_or_default();
+    let items: Vec<_> = items.into_iter().filter(|item| item.project_id.as_ref() == Some(&id)).collect();
+    let runs = use_signal(|| format!("/runs?projectId={id}&limit=10"));
+    rsx! {
+        Page { title: detail.project.name.clone(), subtitle: subtitle(&detail),
+            if !detail.project.note.is_empty() {
+                p { class: "section whitespace-pre-wrap", "{detail.project.note}" }
+            }
+            NextSteps { detail: detail.clone() }
+            Holds { detail: detail.clone() }
+            Connect { project: id.clone() }
+            if overview.value().is_some() {
+                NeedsAttention {
+                    items,
+                    with_project: false,
+                    well: rsx! {
+                        p { class: "row muted", Mark { shape: Shape::Succeeded } "Nothing in this project needs attention." }
+                    },
+                }
+            }
+            RecentRuns { path: runs, with_project: false }
+        }
+    }
+}
+
+fn subtitle(detail: &ProjectDetail) -> String {
+    let created = format!("Created {}", text::date(detail.project.created_at));
+    match &detail.project.delete_after_run {
+        Some(_) => format!("{created} · Deleted when its backup is done"),
+        None if detail.project.protected => format!("{created} · Protected from deletion"),
+        None => created,
+    }
+}
+
+#[component]
+fn Holds(detail: ProjectDetail) -> Element {
+    let id = detail.project.id.clone();
+    let totals = detail.totals;
+    let now = text::now();
+    let database = totals.database_bytes.map_or_else(|| "unknown".to_owned(), text::bytes);
+    let tables = totals
+        .table_count
+        .map_or_else(|| "The database can't be reached".to_owned(), |count| text::count(count, "table", "tables"));
+    let used = totals
+        .keys_last_used_at
+        .map_or_else(|| "never used".to_owned(), |at| format!("last used {}", text::age(at, now)));
+    let backup = totals.last_good_backup.as_ref().map_or_else(|| "None".to_owned(), |backup| text::until(now, backup.at));
+    let verified = match totals.last_good_backup.as_ref() {
+        None => "no good backup yet".to_owned(),
+        Some(backup) if backup.verified_at.is_some() => "old, verified".to_owned(),
+        Some(_) => "old, not verified".to_owned(),
+    };
+    rsx! {
+        section { class: "section", "aria-label": "Holds",
+            div { class: "facts facts-fit",
+                Link { to: "/projects/{id}/tables", class: "inset",
+                    span { class: "k", "Database" }
+                    span { class: "v", "{database}" }
+                    span { class: "d", "{tables}" }
+                }
+                div {
+                    span { class: "k", "Storage" }
+                    span { class: "v", "{text::bytes(totals.object_bytes)}" }
+                    span { class: "d", "{text::count(totals.object_count, \"object\", \"objects\")}" }
+                }
+                Link { to: "/projects/{id}/keys", class: "inset",
+                    span { class: "k", "Keys in use" }
+                    span { class: "v", "{text::number(totals.active_key_count)}" }
+                    span { class: "d", "{used}" }
+                }
+                div {
+                    span { class: "k", "Last good backup" }
+                    span { class: "v", "{backup}" }
+                    span { class: "d",
+                        if totals.last_good_backup.is_none() {
+                            Mark { shape: Shape::Attention }
+                        }
+                        "{verified}"
+                    }
+                }
+                div {
+                    span { class: "k", "Runs in 24 h" }
+                    span { class: "v", "{text::number(totals.runs_24h.total)}" }
+                    span { class: "d",
+                        if totals.runs_24h.failed > 0 {
+                            Mark { shape: Shape::Failed }
+                            "{text::number(totals.runs_24h.failed)} failed"
+                        } else {
+                            "none failed"
+                        }
+                    }
+                }
+            }
+            p { class: "row label muted mt-2",
+                "Project id"
+                span { class: "mono", "{id}" }
+                CopyButton { name: "Copy project id", text: id.clone() }
+                if detail.project.protected {
+                    Icon { name: IconName::Lock }
+                    "Protected from deletion"
+                }
+            }
+        }
+    }
+}

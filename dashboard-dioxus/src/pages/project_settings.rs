@@ -1,0 +1,321 @@
+//! `/projects/<id>/settings`: name, allowed origins, note, protection and deletion.
+
+use api_types::{ApiKey, DeleteProject, Page as ApiPage, Project, ProjectDetail, UpdateProject};
+use dioxus::prelude::*;
+
+use crate::{
+    address,
+    frame::page::Page,
+    remote::{self, Method, RemoteState, use_remote},
+    text,
+    ui::{Confirm, ErrorBox, Field, Link, Mark, Shape, messages},
+};
+
+#[component]
+pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
+    let mut detail = use_remote::<ProjectDetail>(use_memo(move || format!("/projects/{id}")).into());
+    let content = match detail.state() {
+        RemoteState::Loading => rsx! { div { class: "section late", "aria-busy": "true", span { class: "sk" } } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
+        },
+        RemoteState::Ready(current) => rsx! {
+            // A form for each project: what was typed for another one must not stay.
+            SettingsForm { key: "{current.project.id}", project: current.project.clone() }
+            Deletion { project: current.project }
+        },
+    };
+    rsx! { Page { title: "Project settings", {content} } }
+}
+
+#[component]
+fn SettingsForm(project: Project) -> Element {
+    let saved_origins = project.cors_origins.join("\n");
+    let name = use_signal(|| project.name.clone());
+    let mut origins = use_signal(|| saved_origins.clone());
+    let mut note = use_signal(|| project.note.clone());
+    let mut protected = use_signal(|| project.protected);
+    let mut error = use_signal(|| None::<(bool, String)>);
+    let mut busy = use_signal(|| false);
+    let is_dirty = *name.read() != project.name
+        || *origins.read() != saved_origins
+        || *note.read() != project.note
+        || protected() != project.protected;
+    let wrong_origin = origins.read().lines().map(str::trim).find(|line| !is_origin(line)).map(str::to_owned);
+    let allows_all = origins.read().lines().any(|line| line.trim() == "*");
+    let path = format!("/projects/{}", project.id);
+    let submit = move |event: FormEvent| {
+        event.prevent_default();
+        let path = path.clone();
+        spawn(async move {
+            busy.set(true);
+            let lines = origins.peek().lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            let change = UpdateProject {
+                name: Some(name.peek().trim().to_owned()),
+                cors_origins: Some(lines),
+                protected: Some(protected()),
+                note: Some(note.peek().clone()),
+                ..UpdateProject::default()
+            };
+            match remote::send::<_, Project>(Method::Patch, &path, &change).await {
+                Ok(saved) => {
+                    error.set(None);
+                    // What the server stored: without spaces around the name.
+                    let mut name = name;
+                    name.set(saved.name);
+                    origins.set(saved.cors_origins.join("\n"));
+                    messages::show("Saved");
+                    remote::forget("/projects");
+                }
+                Err(failure) => {
+                    let message = failure.message();
+                    let is_about_name = message.contains("name");
+                    error.set(Some((is_about_name, message)));
+                }
+            }
+            busy.set(false);
+        });
+    };
+    let name_error = error().filter(|(is_about_name, _)| *is_about_name).map(|(_, message)| message);
+    let other_error = error().filter(|(is_about_name, _)| !is_about_name).map(|(_, message)| message);
+    rsx! {
+        form { class: "section", onsubmit: submit,
+            div { class: "form",
+                Field { id: "name", label: "Name", value: name, error: name_error }
+                div { class: "field",
+                    label { r#for: "origins", "Allowed origins" }
+                    textarea {
+                        id: "origins",
+                        class: "input mono",
+                        rows: 3,
+                        spellcheck: "false",
+                        "aria-describedby": "origins-help origins-error",
+                        "aria-invalid": if wrong_origin.is_some() { "true" },
+                        value: "{origins}",
+                        oninput: move |event| origins.set(event.value()),
+                    }
+                    div { id: "origins-error",
+                        if let Some(wrong) = &wrong_origin {
+                            p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{wrong} is not an origin. Write scheme and host, without a path: https://app.example.com" }
+                        } else if allows_all {
+                            p { class: "help row", Mark { shape: Shape::Attention } "Every site may call the API from a browser." }
+                        }
+                    }
+                    p { class: "help", id: "origins-help", "One a line. Browsers on other origins are refused. A single * allows every site." }
+                }
+                div { class: "field",
+                    label { r#for: "note", "Note" }
+                    textarea {
+                        id: "note",
+                        class: "input",
+                        rows: 2,
+                        maxlength: 2000,
+                        value: "{note}",
+                        oninput: move |event| note.set(event.value()),
+                    }
+                }
+                label { class: "check",
+                    input {
+                        class: "switch",
+                        r#type: "checkbox",
+                        role: "switch",
+                        "aria-label": "Protect from deletion",
+                        "aria-describedby": "protect-help",
+                        checked: protected(),
+                        onchange: move |event| protected.set(event.checked()),
+                    }
+                    span { "Protect from deletion" small { id: "protect-help", "The project can't be deleted until this is off." } }
+                }
+                if let Some(message) = other_error {
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{message}" }
+                }
+                div { class: "row",
+                    button {
+                        class: "btn btn-primary btn-l",
+                        r#type: "submit",
+                        disabled: busy() || !is_dirty || wrong_origin.is_some(),
+                        "Save settings"
+                    }
+                    span { class: "muted", role: "status", if is_dirty { "Not saved" } }
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether a line may be an allowed origin. The server checks it again.
+fn is_origin(line: &str) -> bool {
+    if line.is_empty() || line == "*" {
+        return true;
+    }
+    match line.split_once("://") {
+        Some((scheme, host)) => {
+            !scheme.is_empty()
+                && !host.is_empty()
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+                && !host.contains(['/', '?', '#', ' ', '@'])
+        }
+        None => false,
+    }
+}
+
+#[component]
+fn Deletion(project: Project) -> Element {
+    let mut asking = use_signal(|| false);
+    rsx! {
+        section { class: "section", "aria-labelledby": "delete",
+            div { class: "section-head", h2 { id: "delete", "Delete this project" } }
+            if let Some(run) = &project.delete_after_run {
+                p { class: "row mb-3", role: "status",
+                    Mark { shape: Shape::Queued }
+                    "Deleted when its backup is done."
+                    Link { to: "/runs/{run}", "Open run" }
+                }
+            } else {
+                if let Some(problem) = &project.delete_problem {
+                    p { class: "row mb-3", role: "alert", Mark { shape: Shape::Failed } "It was not deleted: {problem}" }
+                }
+                p { class: "muted mb-3",
+                    if project.protected {
+                        "The project is protected from deletion. Turn that off above and save first."
+                    } else {
+                        "Its tables, objects, keys and jobs go. Its backups stay."
+                    }
+                }
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    disabled: project.protected,
+                    onclick: move |_| asking.set(true),
+                    "Delete project"
+                }
+            }
+        }
+        if asking() {
+            DeleteDialog { project: project.clone(), on_close: move |()| asking.set(false) }
+        }
+    }
+}
+
+/// What would be lost, read when the dialog opens.
+#[derive(Debug, Clone, PartialEq)]
+enum Loss {
+    Counting,
+    Counted(String),
+    Unknown(String),
+}
+
+#[component]
+fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
+    let mut final_backup = use_signal(|| true);
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let mut loss = use_signal(|| Loss::Counting);
+    let id = project.id.clone();
+    use_future(move || {
+        let id = id.clone();
+        async move {
+            loss.set(match count_loss(&id).await {
+                Ok(words) => Loss::Counted(words),
+                Err(failure) => Loss::Unknown(format!("What it holds could not be counted. {}", failure.message())),
+            });
+        }
+    });
+    let description = match loss() {
+        Loss::Counting => "Counting what is lost…".to_owned(),
+        Loss::Counted(words) | Loss::Unknown(words) => words,
+    };
+    let confirm = {
+        let project = project.clone();
+        move |()| {
+            let project = project.clone();
+            spawn(async move {
+                busy.set(true);
+                let request = DeleteProject { confirm: project.name.clone(), final_backup: final_backup() };
+                let path = format!("/projects/{}", project.id);
+                match remote::send::<_, serde_json::Value>(Method::Delete, &path, &request).await {
+                    Ok(_) => {
+                        messages::show(if final_backup() {
+                            "The project is deleted when its backup is done"
+                        } else {
+                            "Project deleted"
+                        });
+                        remote::forget("/projects");
+                        remote::forget("/runs");
+                        address::go("/projects");
+                    }
+                    Err(refused) => failure.set(Some(refused.message())),
+                }
+                busy.set(false);
+            });
+        }
+    };
+    rsx! {
+        Confirm {
+            act: "Delete project",
+            description,
+            typed: Some(project.name.clone()),
+            busy: busy(),
+            failure: failure(),
+            on_confirm: confirm,
+            on_close: move |()| on_close.call(()),
+            label { class: "check",
+                input {
+                    class: "switch",
+                    r#type: "checkbox",
+                    role: "switch",
+                    "aria-label": "Make a final backup first",
+                    checked: final_backup(),
+                    onchange: move |event| final_backup.set(event.checked()),
+                }
+                "Make a final backup first"
+            }
+        }
+    }
+}
+
+/// Counts what the project holds now, and says it in words.
+async fn count_loss(id: &str) -> Result<String, remote::Failure> {
+    let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
+    let keys: ApiPage<ApiKey> = remote::get(&format!("/projects/{id}/keys?limit=200")).await?;
+    let now = text::now();
+    let in_use = keys.items.iter().filter(|key| {
+        key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now) && key.last_used_at.is_some()
+    });
+    Ok(loss_in_words(&detail, in_use.count() as i64, now))
+}
+
+/// `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use (last used 2 minutes ago), 4 jobs. Its 9 backups stay.`
+fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime<chrono::Utc>) -> String {
+    let totals = &detail.totals;
+    let used = totals.keys_last_used_at.map(|at| format!(" (last used {})", text::age(at, now))).unwrap_or_default();
+    let backups = match totals.backup_count {
+        0 => "It has no backups.".to_owned(),
+        1 => "Its backup stays.".to_owned(),
+        count => format!("Its {} backups stay.", text::number(count)),
+    };
+    format!(
+        "{}, {}, {} ({}), {}{used}, {}. {backups}",
+        totals.table_count.map_or_else(|| "All tables".to_owned(), |count| text::count(count, "table", "tables")),
+        totals.database_bytes.map_or_else(|| "a database of unknown size".to_owned(), text::bytes),
+        text::count(totals.object_count, "object", "objects"),
+        text::bytes(totals.object_bytes),
+        text::count(keys_in_use, "key in use", "keys in use"),
+        text::count(totals.job_count, "job", "jobs"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_scheme_and_host() {
+        for line in ["", "*", "https://app.example.com", "http://localhost:3000", "capacitor://localhost"] {
+            assert!(is_origin(line), "{line}");
+        }
+        for line in ["app.example.com", "https://", "https://a.example/path", "https://a b", "://x"] {
+            assert!(!is_origin(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! `/projects`: all projects, how big they are, and whether they are safe.
+
+use std::cmp::Ordering;
+
+use api_types::{ListedProject, Page as ApiPage, Project, ProjectState, ProjectTotals, Run, UpdateProject};
+use dioxus::prelude::*;
+
+use crate::{
+    address,
+    frame::page::Page,
+    remote::{self, Method, RemoteState, use_remote},
+    text,
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, messages},
+};
+
+/// A last good backup that is older is marked.
+const OLD_BACKUP_HOURS: i64 = 48;
+
+#[component]
+pub fn Projects() -> Element {
+    let mut projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200&include=totals".to_owned()).into());
+    let filter = use_signal(|| address::parameter("q").unwrap_or_default());
+    use_effect(move || {
+        let filter = filter.read().clone();
+        if address::parameter("q").unwrap_or_default() != filter {
+            address::replace_parameter("q", (!filter.is_empty()).then_some(filter.as_str()));
+        }
+    });
+    let mut subtitle = String::new();
+    let content = match projects.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Projects", columns: 8 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "Projects could not be listed.", failure, on_retry: move |()| projects.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            Empty { title: "No projects yet", text: "A project is one database, its files and its keys.", NewProjectLink {} }
+        },
+        RemoteState::Ready(page) => {
+            subtitle = sizes_in_words(&page.items);
+            rsx! { ProjectList { projects: page.items, has_more: page.next_cursor.is_some(), filter } }
+        }
+    };
+    rsx! {
+        Page { title: "Projects", subtitle, acts: rsx! { NewProjectLink {} }, {content} }
+    }
+}
+
+/// Returns the sum of the sizes: `3.4 GB in databases, 1.2 GB in storage`.
+fn sizes_in_words(projects: &[ListedProject]) -> String {
+    let totals = || projects.iter().filter_map(|project| project.totals.as_ref());
+    let databases: i64 = totals().filter_map(|totals| totals.database_bytes).sum();
+    let objects: i64 = totals().map(|totals| totals.object_bytes).sum();
+    format!("{} in databases, {} in storage", text::bytes(databases), text::bytes(objects))
+}
+
+#[component]
+fn NewProjectLink() -> Element {
+    rsx! {
+        Link { to: "/projects/new", class: "btn btn-primary",
+            Icon { name: IconName::Plus }
+            "New project"
+        }
+    }
+}
+
+/// A column that the list can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Name,
+    Database,
+    Tables,
+    Storage,
+    Keys,
+    Backup,
+    Runs,
+    Created,
+}
+
+impl Column {
+    const ALL: [Self; 8] = [
+        Self::Name,
+        Self::Database,
+        Self::Tables,
+        Self::Storage,
+        Self::Keys,
+        Self::Backup,
+        Self::Runs,
+        Self::Created,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Name => "Name",
+            Self::Database => "Database",
+            Self::Tables => "Tables",
+            Self::Storage => "Storage",
+            Self::Keys => "Keys",
+            Self::Backup => "Last good backup",
+            Self::Runs => "Runs 24 h",
+            Self::Created => "Created",
+        }
+    }
+
+    const fn is_number(self) -> bool {
+        !matches!(self, Self::Name | Self::Backup)
+    }
+
+    fn compare(self, a: &ListedProject, b: &ListedProject) -> Ordering {
+        let number = |value: fn(&ProjectTotals) -> Option<i64>| {
+            a.totals.as_ref().and_then(value).cmp(&b.totals.as_ref().and_then(value))
+        };
+        match self {
+            Self::Name => a.project.name.to_lowercase().cmp(&b.project.name.to_lowercase()),
+            Self::Database => number(|totals| totals.database_bytes),
+            Self::Tables => number(|totals| totals.table_count),
+            Self::Storage => number(|totals| Some(totals.object_bytes)),
+            Self::Keys => number(|totals| Some(totals.active_key_count)),
+            Self::Backup => number(|totals| totals.last_good_backup.as_ref().map(|backup| backup.at.timestamp())),
+            Self::Runs => number(|totals| Some(totals.runs_24h.total)),
+            Self::Created => a.project.created_at.cmp(&b.project.created_at),
+        }
+    }
+}
+
+#[component]
+fn ProjectList(projects: Vec<ListedProject>, has_more: bool, filter: Signal<String>) -> Element {
+    let mut filter = filter;
+    let mut sort = use_signal(|| (Column::Name, false));
+    let wanted = filter.read().trim().to_lowercase();
+    let (column, descending) = sort();
+    let mut shown: Vec<ListedProject> =
+        projects.into_iter().filter(|listed| listed.project.name.to_lowercase().contains(&wanted)).collect();
+    shown.sort_by(|a, b| {
+        let order = column.compare(a, b).then_with(|| a.project.id.cmp(&b.project.id));
+        if descending { order.reverse() } else { order }
+    });
+    let total = text::count(shown.len() as i64, "project", "projects");
+    rsx! {
+        div { class: "toolbar", SearchBox { name: "Filter projects", value: filter } }
+        if shown.is_empty() {
+            Empty { title: "No project matches", text: "No project has this in its name.",
+                button { class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters" }
+            }
+        } else {
+            table { class: "table only-wide", "aria-label": "Projects",
+                thead {
+                    tr {
+                        for heading in Column::ALL {
+                            th {
+                                key: "{heading.label()}",
+                                class: if heading.is_number() { "num" },
+                                "aria-sort": match (heading == column, descending) {
+                                    (true, false) => Some("ascending"),
+                                    (true, true) => Some("descending"),
+                                    (false, _) => None,
+                                },
+                                button {
+                                    r#type: "button",
+                                    onclick: move |_| sort.set((heading, heading == column && !descending)),
+                                    "{heading.label()}"
+                                    if heading == column {
+                                        Icon { name: if descending { IconName::ArrowDown } else { IconName::ArrowUp } }
+                                    }
+                                }
+                            }
+                        }
+                        th { span { class: "sr", "Actions" } }
+                    }
+                }
+                tbody {
+                    for listed in shown.clone() {
+                        ProjectRow { key: "{listed.project.id}", listed }
+                    }
+                }
+            }
+            ul { class: "cards only-narrow", "aria-label": "Projects",
+                for listed in shown {
+                    ProjectCard { key: "{listed.project.id}", listed }
+                }
+            }
+            div { class: "foot", span { if has_more { "{total}, more exist" } else { "{total}" } } }
+        }
+    }
+}
+
+#[component]
+fn ProjectRow(listed: ListedProject) -> Element {
+    let ListedProject { project, totals } = listed;
+    if let Some(state) = unfinished_state(&project) {
+        return rsx! {
+            tr { class: "is-off",
+                td { class: "name",
+                    if project.state == ProjectState::Ready {
+                        ProjectLink { project: project.clone() }
+                    } else {
+                        "{project.name}"
+                    }
+                }
+                td { colspan: 7, class: "why", title: state.1.clone(), span { class: "badge", Mark { shape: state.0 } "{state.1}" } }
+                td { class: "acts", StateActs { project } }
+            }
+        };
+    }
+    let unknown = "The database can't be reached";
+    rsx! {
+        tr {
+            td { class: "name", ProjectLink { project: project.clone() } }
+            if let Some(totals) = totals {
+                td { class: "num", title: totals.database_bytes.is_none().then_some(unknown), "{or_unknown(totals.database_bytes, text::bytes)}" }
+                td { class: "num", title: totals.table_count.is_none().then_some(unknown), "{or_unknown(totals.table_count, text::number)}" }
+                td { class: "num", title: text::count(totals.object_count, "object", "objects"), "{text::bytes(totals.object_bytes)}" }
+                td { class: "num", title: totals.next_key_expiry.map(|at| format!("The next one expires {}", text::exact(at))), "{totals.active_key_count}" }
+                td { LastBackup { totals: totals.clone() } }
+                td { class: "num", "{runs_in_words(&totals)}" }
+            } else {
+                td { colspan: 6 }
+            }
+            td { class: "num muted", title: text::exact(project.created_at), "{text::date(project.created_at)}" }
+            td {
+                if project.protected {
+                    span { class: "muted", title: "Protected from deletion", Icon { name: IconName::Lock } span { class: "sr", "Protected from deletion" } }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn ProjectCard(listed: ListedProject) -> Element {
+    let ListedProject { project, totals } = listed;
+    let state = unfinished_state(&project);
+    rsx! {
+        li { class: "card",
+            h3 {
+                if project.state == ProjectState::Ready {
+                    ProjectLink { project: project.clone() }
+                } else {
+                    span { class: "grow", "{project.name}" }
+                }
+                if let Some(totals) = &totals {
+                    span { class: "label muted", "{or_unknown(totals.database_bytes, text::bytes)}" }
+                }
+            }
+            if let Some((shape, words)) = state {
+                p { span { class: "badge", Mark { shape } "{words}" } }
+                div { class: "row", StateActs { project: project.clone() } }
+            } else if let Some(totals) = totals {
+                p { class: "row row-1", LastBackup { totals: totals.clone() } }
+                p { "{runs_in_words(&totals)} runs in 24 h" }
+            }
+        }
+    }
+}
+
+#[component]
+fn ProjectLink(project: Project) -> Element {
+    rsx! { Link { to: "/projects/{project.id}", class: "grow", "{project.name}" } }
+}
+
+#[component]
+fn LastBackup(totals: ProjectTotals) -> Element {
+    let now = text::now();
+    let (shape, words, title) = match &totals.last_good_backup {
+        None => (Shape::Attention, "None".to_owned(), None),
+        Some(backup) => {
+            let is_old = (now - backup.at).num_hours() > OLD_BACKUP_HOURS;
+            let shape = if is_old { Shape::TimedOut } else { Shape::Succeeded };
+            (shape, text::age(backup.at, now), Some(text::exact(backup.at)))
+        }
+    };
+    rsx! {
+        span { class: "badge", title, Mark { shape } "{words}" }
+    }
+}
+
+/// Returns the state of a project that needs a word: what happens with it, or why it was not deleted.
+fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
+    match (&project.delete_problem, &project.delete_after_run, project.state) {
+        (Some(problem), ..) => Some((Shape::Failed, format!("Not deleted: {problem}"))),
+        (None, Some(_), _) => Some((Shape::Queued, "Deleted when its backup is done".to_owned())),
+        (None, None, ProjectState::Creating) => Some((Shape::Running, "Being made…".to_owned())),
+        (None, None, ProjectState::Deleting) => Some((Shape::Running, "Being deleted".to_owned())),
+        (None, None, ProjectState::Ready) => None,
+    }
+}
+
+/// What can be done about a deletion that waits or has failed.
+#[component]
+fn StateActs(project: Project) -> Element {
+    let mut busy = use_signal(|| false);
+    if let Some(run) = project.delete_after_run.clone() {
+        return rsx! {
+            Link { to: "/runs/{run}", class: "btn btn-ghost btn-s", "Open run" }
+            button {
+                class: "btn btn-ghost btn-s",
+                r#type: "button",
+                disabled: busy(),
+                onclick: move |_| {
+                    let path = format!("/runs/{run}/cancel");
+                    spawn(async move {
+                        busy.set(true);
+                        report(remote::send::<_, Run>(Method::Post, &path, &serde_json::json!({})).await, "The deletion is cancelled");
+                        busy.set(false);
+                    });
+                },
+                "Cancel deletion"
+            }
+        };
+    }
+    if project.delete_problem.is_none() {
+        return rsx! {};
+    }
+    let path = format!("/projects/{}", project.id);
+    rsx! {
+        Link { to: "{path}/settings", class: "btn btn-ghost btn-s", "Try again" }
+        button {
+            class: "btn btn-ghost btn-s",
+            r#type: "button",
+            disabled: busy(),
+            onclick: move |_| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    let keep = UpdateProject { dismiss_delete_problem: true, ..UpdateProject::default() };
+                    report(remote::send::<_, Project>(Method::Patch, &path, &keep).await, "The project is kept");
+                    busy.set(false);
+                });
+            },
+            "Keep the project"
+        }
+    }
+}
+
+fn report<T>(result: Result<T, remote::Failure>, success: &str) {
+    match result {
+        Ok(_) => messages::show(success),
+        Err(failure) => messages::show_failure(failure.message()),
+    }
+    remote::forget("/projects");
+}
+
+fn or_unknown(value: Option<i64>, words: fn(i64) -> String) -> String {
+    value.map_or_else(|| "unknown".to_owned(), words)
+}
+
+/// Returns the number of runs, and of failed ones if there are any: `41`, `79, 3 failed`.
+fn runs_in_words(totals: &ProjectTotals) -> String {
+    let runs = totals.runs_24h;
+    match runs.failed {
+        0 => text::number(runs.total),
+        failed => format!("{}, {} failed", text::number(runs.total), text::number(failed)),
+    }
+}

@@ -1,0 +1,126 @@
+//! `/sign-in`: the admin token, or the one-time code of the start in the address's fragment.
+
+use api_types::CreateSession;
+use dioxus::prelude::*;
+
+use crate::{
+    address, dom,
+    remote::{Failure, session::{self, SessionState}},
+    ui::{Icon, IconName, Link, Mark, Shape},
+};
+
+#[component]
+pub fn SignIn() -> Element {
+    address::use_first();
+    let mut token = use_signal(String::new);
+    let mut shown = use_signal(|| false);
+    let mut busy = use_signal(|| false);
+    let mut error = use_signal(|| None::<String>);
+    use_hook(|| {
+        spawn(async {
+            session::start().await;
+            if matches!(session::state(), SessionState::SignedIn { .. }) {
+                open_next();
+            }
+        })
+    });
+    let by_access = matches!(session::state(), SessionState::SignedOut { by_access: true });
+    let submit = move |event: FormEvent| {
+        event.prevent_default();
+        spawn(async move {
+            busy.set(true);
+            let credentials = CreateSession { code: None, token: Some(token.peek().trim().to_owned()) };
+            match session::sign_in(&credentials).await {
+                Ok(()) => open_next(),
+                Err(failure) => {
+                    error.set(Some(describe(&failure)));
+                    focus_token();
+                }
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        main { class: "solo", "aria-labelledby": "h1",
+            div { class: "solo-card",
+                div {
+                    p { class: "row muted label mb-3", span { class: "glyph", "aria-hidden": "true", "A" } "AtlasHub" }
+                    h1 { id: "h1", "Sign in" }
+                }
+                if by_access {
+                    AccessHelp {}
+                } else {
+                form { class: "stack", onsubmit: submit,
+                    div { class: "field",
+                        label { r#for: "token", "Admin token" }
+                        div { class: "input input-icon", "aria-invalid": if error().is_some() { "true" },
+                            input {
+                                id: "token",
+                                class: "mono",
+                                r#type: if shown() { "text" } else { "password" },
+                                autocomplete: "current-password",
+                                autofocus: true,
+                                required: true,
+                                value: "{token}",
+                                "aria-invalid": if error().is_some() { "true" },
+                                "aria-describedby": if error().is_some() { "token-error" },
+                                oninput: move |event| token.set(event.value()),
+                            }
+                            button {
+                                class: "btn btn-ghost btn-icon btn-s",
+                                r#type: "button",
+                                "aria-label": "Show token",
+                                "aria-pressed": "{shown}",
+                                onclick: move |_| shown.toggle(),
+                                Icon { name: IconName::Eye }
+                            }
+                        }
+                        if let Some(error) = error() {
+                            p { class: "error", id: "token-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                        }
+                    }
+                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), "Sign in" }
+                }
+                hr { class: "rule" }
+                div { class: "stack stack-2 label muted",
+                    p { "The token is in " code { ".atlashub/secrets/admin-token" } ", or in " code { "DEV_ADMIN_TOKEN" } " if you set it." }
+                    p { "When AtlasHub starts, it also prints a link that signs you in once." }
+                    p { "In production, Cloudflare Access signs you in, and this page is not needed." }
+                }
+                }
+            }
+        }
+    }
+}
+
+/// What to do where only Cloudflare Access signs in.
+#[component]
+fn AccessHelp() -> Element {
+    rsx! {
+        div { class: "stack stack-3 muted",
+            p { "This server accepts only sign-ins through Cloudflare Access, and this request came without one." }
+            p { "Open the dashboard at its public address. The README, section “Deploy”, says how to set up Access." }
+            Link { to: "/", class: "btn btn-l", "Try again" }
+        }
+    }
+}
+
+/// Opens the page that the owner wanted before the sign-in.
+fn open_next() {
+    let next = address::parameter("next").filter(|next| next.starts_with('/') && !next.starts_with("//"));
+    navigator().replace(address::target(next.as_deref().unwrap_or("/")));
+}
+
+fn describe(failure: &Failure) -> String {
+    match failure {
+        Failure::Refused { status: 401, .. } => "That token isn't valid.".to_owned(),
+        Failure::Refused { status: 429, retry_after: Some(seconds), .. } => {
+            format!("Too many attempts. Try again in {seconds} s.")
+        }
+        other => other.message(),
+    }
+}
+
+fn focus_token() {
+    dom::focus("#token");
+}

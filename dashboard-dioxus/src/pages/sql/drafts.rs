@@ -1,0 +1,190 @@
+//! Texts that survive a reload: in IndexedDB, and until they are there, in the session's storage.
+
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
+
+use super::bindings;
+use crate::text;
+
+/// Longer texts are not copied to the session's storage at each key. They wait for IndexedDB.
+const MAX_PENDING_BYTES: usize = 300_000;
+
+/// How long closed queries stay in "Recently closed", in milliseconds.
+const KEPT_CLOSED_MS: f64 = 30.0 * 86_400_000.0;
+
+/// A query of the page as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Draft {
+    pub(super) project: String,
+    pub(super) id: String,
+    /// Changes with each write. A window may only replace the revision that it has seen.
+    pub(super) revision: String,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    pub(super) text: String,
+    /// The saved query that it belongs to, and the version of it that was read last.
+    #[serde(default)]
+    pub(super) saved: Option<(String, i64)>,
+    /// Place among the tabs.
+    #[serde(default)]
+    pub(super) position: f64,
+    /// When it was stored, in milliseconds since 1970.
+    #[serde(default)]
+    pub(super) stored_at: f64,
+    /// When its tab was closed.
+    #[serde(default)]
+    pub(super) closed_at: Option<f64>,
+    /// The window that stored it.
+    #[serde(default)]
+    pub(super) window: String,
+}
+
+/// Returns a new random id.
+pub(super) fn new_id() -> String {
+    let part = || format!("{:08x}", (js_sys::Math::random() * f64::from(u32::MAX)) as u32);
+    format!("{}{}", part(), part())
+}
+
+/// Returns the name of this window. A reload keeps it.
+pub(super) fn window_name() -> String {
+    const KEY: &str = "atlashub.sql-window";
+    let Some(storage) = session_storage() else { return String::new() };
+    if let Some(name) = storage.get_item(KEY).ok().flatten() {
+        return name;
+    }
+    let name = new_id();
+    let _ = storage.set_item(KEY, &name);
+    name
+}
+
+/// Returns the project's drafts. Those that were closed long ago are removed.
+pub(super) async fn load(project: &str) -> Vec<Draft> {
+    let json = bindings::read_drafts(project).await.ok().and_then(|json| json.as_string()).unwrap_or_default();
+    let stored: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap_or_default();
+    // A record of another version that can't be read is left alone.
+    let stored = stored.into_iter().filter_map(|record| serde_json::from_value::<Draft>(record).ok());
+    let oldest = js_sys::Date::now() - KEPT_CLOSED_MS;
+    let (ended, kept): (Vec<_>, Vec<_>) =
+        stored.partition(|draft| draft.closed_at.is_some_and(|closed_at| closed_at < oldest));
+    for draft in ended {
+        let _ = bindings::remove_draft(project, &draft.id).await;
+    }
+    kept
+}
+
+/// What became of an attempt to store a draft.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stored {
+    Done,
+    /// Another window stored this draft meanwhile.
+    Conflict(Box<Draft>),
+    /// The browser refused, for example in a private window or because its storage is full.
+    Refused,
+}
+
+/// Stores a draft, unless another window has stored a revision that this one has not seen.
+pub(super) async fn store(draft: &Draft, seen: &str) -> Stored {
+    let Ok(json) = serde_json::to_string(draft) else { return Stored::Refused };
+    match bindings::write_draft(&json, seen).await.map(|answer| answer.as_string().unwrap_or_default()) {
+        Ok(other) if other.is_empty() => Stored::Done,
+        Ok(other) => serde_json::from_str(&other).map_or(Stored::Refused, |other| Stored::Conflict(Box::new(other))),
+        Err(_) => Stored::Refused,
+    }
+}
+
+/// Calls back with each draft that another window stores.
+pub(super) fn watch(callback: impl Fn(Draft) + 'static) {
+    let closure = Closure::<dyn FnMut(JsValue)>::new(move |json: JsValue| {
+        if let Some(draft) = json.as_string().and_then(|json| serde_json::from_str(&json).ok()) {
+            callback(draft);
+        }
+    });
+    bindings::watch_drafts(closure.as_ref().unchecked_ref());
+    // Lives as long as the page.
+    closure.forget();
+}
+
+/// Keeps a draft in the session until it is stored, so that a reload at the wrong moment loses no key.
+pub(super) fn keep_pending(draft: &Draft) {
+    let Some(storage) = session_storage() else { return };
+    if draft.text.len() > MAX_PENDING_BYTES {
+        return;
+    }
+    if let Ok(json) = serde_json::to_string(draft) {
+        let _ = storage.set_item(&pending_key(&draft.project, &draft.id), &json);
+    }
+}
+
+pub(super) fn forget_pending(project: &str, id: &str) {
+    if let Some(storage) = session_storage() {
+        let _ = storage.remove_item(&pending_key(project, id));
+    }
+}
+
+/// Returns the drafts that a reload interrupted. Their revision is the one that they were based on.
+pub(super) fn pending(project: &str) -> Vec<Draft> {
+    let Some(storage) = session_storage() else { return Vec::new() };
+    let prefix = pending_key(project, "");
+    let count = storage.length().unwrap_or_default();
+    let keys = (0..count).filter_map(|index| storage.key(index).ok().flatten()).filter(|key| key.starts_with(&prefix));
+    keys.filter_map(|key| serde_json::from_str(&storage.get_item(&key).ok()??).ok()).collect()
+}
+
+/// Returns the statement that another page wrote for a new query.
+pub(super) fn take_handed_over() -> Option<String> {
+    const KEY: &str = "atlashub.sql.open";
+    let storage = session_storage()?;
+    let sql = storage.get_item(KEY).ok().flatten()?;
+    let _ = storage.remove_item(KEY);
+    Some(sql)
+}
+
+fn pending_key(project: &str, id: &str) -> String {
+    format!("atlashub.sql.{project}.{id}")
+}
+
+fn session_storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.session_storage().ok().flatten()
+}
+
+/// Returns the local time of day: `14:31:57`.
+pub(super) fn time_of_day(milliseconds: f64) -> String {
+    let date = js_sys::Date::new(&milliseconds.into());
+    format!("{:02}:{:02}:{:02}", date.get_hours(), date.get_minutes(), date.get_seconds())
+}
+
+/// Returns the first line of a text that is not empty, shortened, as the name of a query without a name.
+pub(super) fn title_of(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Untitled");
+    let line = line.trim_start_matches("--").trim();
+    let line = if line.is_empty() { "Untitled" } else { line };
+    if line.chars().count() > 28 {
+        format!("{}…", line.chars().take(27).collect::<String>())
+    } else {
+        line.to_owned()
+    }
+}
+
+/// Returns when something was, in words.
+pub(super) fn age(milliseconds: f64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(milliseconds as i64).unwrap_or_default();
+    text::age(time, text::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_without_a_name_are_called_by_their_first_line() {
+        for (text, expected) in [
+            ("", "Untitled"),
+            ("\n  select 1\nfrom x", "select 1"),
+            ("-- late loans\nselect", "late loans"),
+            ("select aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "select aaaaaaaaaaaaaaaaaaaa…"),
+        ] {
+            assert_eq!(title_of(text), expected);
+        }
+    }
+}

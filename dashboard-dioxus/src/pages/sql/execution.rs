@@ -1,0 +1,173 @@
+//! What a run of a query returned.
+
+use std::{ops::Range, rc::Rc};
+
+use api_types::{Run, SqlNotice};
+
+use super::{
+    plan::Plan,
+    value::{self, Cell},
+    wire::RawResult,
+};
+use crate::text;
+
+/// A run of one query, and its results.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Execution {
+    pub(super) query_id: String,
+    /// When it started, in milliseconds since 1970.
+    pub(super) started_at: f64,
+    pub(super) finished_at: f64,
+    pub(super) is_running: bool,
+    pub(super) is_cancelling: bool,
+    pub(super) results: Vec<Rc<ResultSet>>,
+    pub(super) failure: Option<RunFailure>,
+    /// What became of the changes: "Nothing was changed.", for example.
+    pub(super) note: Option<String>,
+    pub(super) plan: Option<Rc<Plan>>,
+    pub(super) notices: Vec<SqlNotice>,
+    pub(super) shown: Shown,
+    /// The run, if the text runs in the background.
+    pub(super) background: Option<Run>,
+}
+
+/// The part of an execution that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Shown {
+    #[default]
+    Nothing,
+    Result(usize),
+    Failure,
+    Messages,
+    Plan,
+    Background,
+}
+
+/// The result of a statement.
+#[derive(Debug)]
+pub(super) struct ResultSet {
+    /// Number of the statement, from 1.
+    pub(super) number: usize,
+    pub(super) command: String,
+    pub(super) columns: Rc<[Column]>,
+    pub(super) rows: Vec<Rc<[Cell]>>,
+    pub(super) row_count: u64,
+    pub(super) is_truncated: bool,
+    pub(super) duration_ms: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) data_type: String,
+    pub(super) is_number: bool,
+    /// Width in pixels that shows most of the values.
+    pub(super) width: f64,
+}
+
+/// Why a run has no result.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct RunFailure {
+    /// Number of the statement that failed, from 1.
+    pub(super) number: usize,
+    /// Whether the owner stopped it.
+    pub(super) is_cancelled: bool,
+    pub(super) is_timeout: bool,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) detail: Option<String>,
+    pub(super) sqlstate: Option<String>,
+    /// The bytes of the query that the message is about, and their line and column.
+    pub(super) range: Option<Range<usize>>,
+    pub(super) line_and_column: Option<(usize, usize)>,
+    pub(super) request_id: Option<String>,
+}
+
+/// Results are never changed, and comparing all values would take longer than drawing them.
+impl PartialEq for ResultSet {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl ResultSet {
+    pub(super) fn new(number: usize, raw: RawResult) -> Self {
+        let types: Vec<&str> = raw.columns.iter().map(|column| column.data_type.as_str()).collect();
+        let rows: Vec<Rc<[Cell]>> = raw
+            .rows
+            .iter()
+            .map(|row| row.iter().zip(&types).map(|(json, data_type)| value::cell(json, data_type)).collect())
+            .collect();
+        let columns = raw
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| {
+                let data_type = value::short_type(&column.data_type);
+                Column {
+                    width: width(&column.name, &data_type, rows.iter().filter_map(|row| row.get(index)?.as_deref())),
+                    is_number: value::is_number(&column.data_type),
+                    name: column.name.clone(),
+                    data_type,
+                }
+            })
+            .collect();
+        Self {
+            number,
+            command: raw.command,
+            columns,
+            rows,
+            row_count: raw.row_count,
+            is_truncated: raw.truncated,
+            duration_ms: raw.duration_ms,
+        }
+    }
+
+    /// Returns the size of the result, or how many rows were changed. Empty for statements without rows.
+    pub(super) fn rows_in_words(&self) -> String {
+        let has_rows =
+            !self.columns.is_empty() || matches!(self.command.as_str(), "INSERT" | "UPDATE" | "DELETE" | "MERGE");
+        if has_rows { text::count(self.row_count as i64, "row", "rows") } else { String::new() }
+    }
+
+    /// Returns the facts behind the command: `42 rows · 12 ms`.
+    pub(super) fn facts(&self) -> String {
+        let duration = duration(self.duration_ms);
+        let rows = self.rows_in_words();
+        if rows.is_empty() { duration } else { format!("{rows} · {duration}") }
+    }
+}
+
+/// Returns a duration in words: `0.4 ms`, `12 ms`, `3.2 s`.
+pub(super) fn duration(milliseconds: f64) -> String {
+    if milliseconds < 1.0 {
+        format!("{milliseconds:.1} ms")
+    } else if milliseconds < 1000.0 {
+        format!("{milliseconds:.0} ms")
+    } else if milliseconds < 60_000.0 {
+        format!("{:.1} s", milliseconds / 1000.0)
+    } else {
+        format!("{} min {} s", (milliseconds / 60_000.0) as u64, (milliseconds / 1000.0) as u64 % 60)
+    }
+}
+
+/// Estimates the width of a column from its name and its first values.
+fn width<'a>(name: &str, data_type: &str, values: impl Iterator<Item = &'a str>) -> f64 {
+    const CHARACTER: f64 = 7.4;
+    let header = (name.chars().count() + data_type.chars().count()) as f64 * 7.0 + 34.0;
+    let longest = values.take(100).map(|value| value.chars().take(60).count()).max().unwrap_or_default();
+    header.max(longest as f64 * CHARACTER + 22.0).clamp(64.0, 360.0).round()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_one_unit() {
+        for (milliseconds, expected) in [(0.42, "0.4 ms"), (12.3, "12 ms"), (3_210.0, "3.2 s"), (61_000.0, "1 min 1 s")]
+        {
+            assert_eq!(duration(milliseconds), expected);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `/projects/<id>/sql`: writes and runs SQL.
+//!
+//! State: [`workspace`] has the open queries and everything else that outlives the page; [`drafts`] stores texts in the
+//! browser; [`settings`] keeps how to run. [`run`] runs a query and leaves an [`execution`].
+//!
+//! Text: [`editor`] is Monaco or a plain field; [`statement`] finds what "Run" would run, with the server's grammar or
+//! with [`split`]; [`offsets`] converts places in a text.
+//!
+//! Views: [`tabs`], [`toolbar`], [`results`] with [`grid`], [`records`] and [`plan_view`], and [`side`] with
+//! [`schema_tree`], [`saved`] and [`history`]. [`destroy`] asks before data is destroyed.
+//!
+//! Not here: Monaco's own set-up, which is in `web/sql/`.
+
+mod bindings;
+mod cell_dialog;
+mod destroy;
+mod drafts;
+mod editor;
+mod execution;
+mod export;
+mod grid;
+mod history;
+mod offsets;
+mod plan;
+mod plan_view;
+mod records;
+mod results;
+mod run;
+mod saved;
+mod schema;
+mod schema_tree;
+mod settings;
+mod side;
+mod split;
+mod splitter;
+mod statement;
+mod status;
+mod tabs;
+mod toolbar;
+mod value;
+mod wire;
+mod workspace;
+
+use dioxus::prelude::*;
+
+use crate::{address, frame::page::Page, ui::narrow::use_is_narrow};
+use destroy::DestroyDialog;
+use editor::Editor;
+use results::Results;
+use saved::SaveDialog;
+use side::Side;
+use splitter::Splitter;
+use statement::Target;
+use status::{Conflict, StatusLine};
+use tabs::QueryTabs;
+use toolbar::{Toolbar, use_parsed};
+use workspace::Workspace;
+
+#[component]
+pub fn Sql(id: ReadSignal<String>) -> Element {
+    // Another project is another page.
+    rsx! {
+        SqlOf { key: "{id}", id }
+    }
+}
+
+#[component]
+fn SqlOf(id: ReadSignal<String>) -> Element {
+    let workspace = use_hook(|| Workspace::of(&id.peek()));
+    use_hook(move || {
+        workspace.refresh_schema();
+        workspace.refresh_saved();
+        workspace.refresh_history();
+        if let Some(sql) = drafts::take_handed_over() {
+            workspace.open(None, &sql, None);
+        }
+    });
+    rsx! {
+        Page { title: "SQL", own_head: true, class: "sql",
+            h1 { id: "h1", class: "sr", "SQL" }
+            if *workspace.is_loaded.read() {
+                Work { workspace }
+            } else {
+                div { class: "split late", "aria-busy": "true", p { class: "sr", role: "status", "Loading…" } }
+            }
+        }
+    }
+}
+
+#[component]
+fn Work(workspace: Workspace) -> Element {
+    let narrow = use_is_narrow();
+    let is_plain = use_hook(|| address::parameter("editor").as_deref() == Some("plain"));
+    let target = use_memo(move || {
+        let text = workspace.active_tab().map(|tab| tab.text).unwrap_or_default();
+        Target::of(&text, *workspace.place.read(), workspace.parsed.read().as_deref())
+    });
+    use_parsed(workspace);
+    use_saved_query(workspace);
+    use_effect(move || {
+        let target = target();
+        let _ = workspace.monaco.read();
+        if let Some(tab) = workspace.peek_tab(&workspace.active.peek()) {
+            editor::show_statement(workspace, &tab.text, target.range());
+        }
+    });
+    let height = workspace.settings.read().editor_height;
+    let is_side_hidden = workspace.settings.read().is_side_hidden;
+    rsx! {
+        div { class: if is_side_hidden { "split sql-split is-side-hidden" } else { "split sql-split" },
+            if !narrow && !is_side_hidden {
+                Side { workspace }
+            }
+            div { class: "pane sql-pane",
+                QueryTabs { workspace }
+                Toolbar { workspace, target }
+                Conflict { workspace }
+                div { class: "sql-text", style: if !narrow { "block-size: {height}px" },
+                    Editor { key: "{narrow}", workspace, plain: is_plain || narrow }
+                }
+                StatusLine { workspace, plain: is_plain || narrow }
+                if !narrow {
+                    Splitter { workspace }
+                }
+                Results { workspace, narrow: narrow }
+            }
+        }
+        DestroyDialog { workspace }
+        SaveDialog { workspace }
+    }
+}
+
+/// Opens the saved query that the address names, and names the open one in the address.
+fn use_saved_query(workspace: Workspace) {
+    let mut wanted = use_signal(|| address::parameter("query"));
+    use_effect(move || {
+        let saved = workspace.saved.read();
+        let (Some(id), Some(Ok(queries))) = (wanted.peek().clone(), &*saved) else { return };
+        if let Some(query) = queries.iter().find(|query| query.id == id) {
+            saved::open(workspace, query);
+        }
+        wanted.set(None);
+    });
+    let current = use_memo(move || workspace.active_tab().and_then(|tab| tab.saved).map(|(id, _)| id));
+    use_effect(move || {
+        let current = current();
+        if wanted.read().is_none() && address::parameter("query") != current {
+            address::replace_parameter("query", current.as_deref());
+        }
+    });
+}

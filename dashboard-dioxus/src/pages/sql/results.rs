@@ -1,0 +1,383 @@
+//! The region below the editor: a tab for each statement, messages, and the plan.
+
+use std::rc::Rc;
+
+use api_types::{RunStatus, SqlNotice};
+use dioxus::prelude::*;
+
+use super::{
+    bindings, drafts, editor,
+    execution::{Execution, ResultSet, RunFailure, Shown},
+    export::{self, Form},
+    grid::ResultGrid,
+    plan_view::PlanView,
+    records::Records,
+    run::{self, Act},
+    settings::IN_BACKGROUND,
+    tabs::focus_next_tab,
+    workspace::Workspace,
+};
+use crate::{
+    clipboard, text,
+    ui::{CopyButton, IconName, Mark, Menu, MenuItem, Shape, messages},
+};
+
+#[component]
+pub(super) fn Results(workspace: Workspace, narrow: bool) -> Element {
+    let active = workspace.active.read().clone();
+    let execution = workspace.executions.read().get(&active).cloned();
+    let is_running = execution.as_ref().is_some_and(|execution| execution.is_running);
+    rsx! {
+        section {
+            class: "sql-results",
+            "aria-label": "Results",
+            "aria-busy": if is_running { "true" },
+            match execution {
+                None => rsx! {
+                    div { class: "empty",
+                        h2 { "Nothing has run yet" }
+                        p { "Ctrl-Enter runs the selection, or the statement under the cursor." }
+                    }
+                },
+                Some(execution) if execution.is_running && execution.background.is_none() => rsx! {
+                    div { class: "sql-running", role: "status",
+                        span { class: "sr", "Running" }
+                        div { class: "bar unknown", i {} }
+                    }
+                },
+                Some(execution) => rsx! { Finished { workspace, execution, narrow } },
+            }
+        }
+    }
+}
+
+#[component]
+fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element {
+    let shown = execution.shown;
+    let key = execution.query_id.clone();
+    let panel = match shown {
+        Shown::Result(index) => match execution.results.get(index).cloned() {
+            Some(result) => rsx! {
+                ResultPanel { key: "{key}-{index}", workspace, result, note: execution.note.clone(), finished_at: execution.finished_at, narrow }
+            },
+            None => rsx! {},
+        },
+        Shown::Failure => match execution.failure.clone() {
+            Some(failure) => rsx! { FailurePanel { workspace, failure, note: execution.note.clone() } },
+            None => rsx! {},
+        },
+        Shown::Messages => rsx! { MessagesPanel { notices: execution.notices.clone(), note: execution.note.clone() } },
+        Shown::Plan => match execution.plan.clone() {
+            Some(plan) => rsx! { PlanView { workspace, plan, note: execution.note.clone() } },
+            None => rsx! {},
+        },
+        Shown::Background => rsx! { BackgroundPanel { workspace, execution: execution.clone() } },
+        Shown::Nothing => rsx! {},
+    };
+    rsx! {
+        ResultTabs { workspace, execution }
+        div { class: "sql-panel", role: "tabpanel", "aria-label": "Result of the query", {panel} }
+    }
+}
+
+/// A tab: what it shows, its name, and the facts behind it.
+type TabLabel = (Shown, String, String);
+
+fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
+    let mut labels: Vec<TabLabel> = execution
+        .results
+        .iter()
+        .enumerate()
+        .map(|(index, result)| {
+            (Shown::Result(index), format!("{} · {}", result.number, result.command), result.facts())
+        })
+        .collect();
+    if let Some(failure) = &execution.failure {
+        let what = if failure.is_cancelled { "cancelled" } else { "error" };
+        labels.push((Shown::Failure, format!("{} · {what}", failure.number), String::new()));
+    }
+    if execution.background.is_some() {
+        labels.push((Shown::Background, "In background".to_owned(), String::new()));
+    }
+    if execution.plan.is_some() {
+        labels.push((Shown::Plan, "Plan".to_owned(), String::new()));
+    }
+    let count = execution.notices.len();
+    let is_background = execution.background.is_some();
+    if !is_background {
+        labels.push((
+            Shown::Messages,
+            "Messages".to_owned(),
+            if count > 0 { count.to_string() } else { String::new() },
+        ));
+    }
+    labels
+}
+
+#[component]
+fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
+    let shown = execution.shown;
+    let plan_text = execution.plan.as_ref().filter(|_| shown == Shown::Plan).map(|plan| plan.to_text());
+    rsx! {
+        div { class: "sql-result-tabs",
+            div { class: "tabs sql-tabs-in", role: "tablist", "aria-label": "Results", onkeydown: |event| focus_next_tab(&event),
+                for (index, (choice, name, facts)) in tab_labels(&execution).into_iter().enumerate() {
+                    button {
+                        key: "{index}",
+                        r#type: "button",
+                        role: "tab",
+                        class: "tab-nums",
+                        "aria-label": if facts.is_empty() { name.clone() } else if choice == Shown::Messages { format!("{name} {facts}") } else { format!("{name} · {facts}") },
+                        "aria-selected": "{choice == shown}",
+                        tabindex: if choice == shown { "0" } else { "-1" },
+                        onclick: move |_| {
+                            let mut executions = workspace.executions;
+                            let active = workspace.active.peek().clone();
+                            if let Some(execution) = executions.write().get_mut(&active) {
+                                execution.shown = choice;
+                            }
+                        },
+                        if choice == Shown::Failure {
+                            Mark { shape: Shape::Failed }
+                        }
+                        "{name}"
+                        if !facts.is_empty() {
+                            span { class: "n", "aria-hidden": "true", "{facts}" }
+                        }
+                    }
+                }
+            }
+            if let Some(text) = plan_text {
+                CopyButton { name: "Copy plan", label: "Copy plan", text, class: "push" }
+            }
+        }
+    }
+}
+
+#[component]
+fn ResultPanel(
+    workspace: Workspace,
+    result: Rc<ResultSet>,
+    note: Option<String>,
+    finished_at: f64,
+    narrow: bool,
+) -> Element {
+    let has_rows = !result.columns.is_empty();
+    let summary = if result.is_truncated {
+        format!("Showing {}, there are more", text::count(result.rows.len() as i64, "row", "rows"))
+    } else {
+        result.rows_in_words()
+    };
+    rsx! {
+        if has_rows {
+            if narrow {
+                Records { result: result.clone() }
+            } else if result.rows.is_empty() {
+                div { class: "empty", h2 { "No rows" } p { "The statement returned {text::count(result.columns.len() as i64, \"column\", \"columns\")} and no row." } }
+            } else {
+                ResultGrid { result: result.clone() }
+            }
+        } else {
+            div { class: "empty",
+                h2 { class: "row", Mark { shape: Shape::Succeeded } "{result.command}" }
+                p { if summary.is_empty() { "Done in {super::execution::duration(result.duration_ms)}." } else { "{summary} changed in {super::execution::duration(result.duration_ms)}." } }
+            }
+        }
+        div { class: "foot sql-foot",
+            if has_rows {
+                span { role: "status", "{summary}" }
+            }
+            if let Some(note) = note {
+                span { "{note}" }
+            }
+            span { class: "only-wide", "Ran at {drafts::time_of_day(finished_at)}" }
+            if has_rows && !result.rows.is_empty() {
+                ExportButtons { result, narrow }
+            }
+        }
+    }
+}
+
+#[component]
+fn ExportButtons(result: Rc<ResultSet>, narrow: bool) -> Element {
+    let act = move |form: Form| {
+        let text = export::write(form, &result);
+        match form {
+            Form::Csv => bindings::download("result.csv", "text/csv;charset=utf-8", &text),
+            Form::Json => bindings::download("result.json", "application/json", &text),
+            Form::Markdown | Form::Insert => {
+                spawn(async move {
+                    if clipboard::copy(&text).await {
+                        messages::show("Copied");
+                    } else {
+                        messages::show_failure("The browser did not allow copying.");
+                    }
+                });
+            }
+        }
+    };
+    let forms = [
+        (Form::Markdown, "Copy as Markdown"),
+        (Form::Insert, "Copy as INSERT"),
+        (Form::Csv, "Export CSV"),
+        (Form::Json, "Export JSON"),
+    ];
+    rsx! {
+        if narrow {
+            span { class: "push",
+                Menu { name: "Actions for the result", icon: IconName::Dots,
+                    for (form, label) in forms {
+                        MenuItem {
+                            key: "{label}",
+                            onselect: {
+                                let act = act.clone();
+                                move |()| act(form)
+                            },
+                            "{label}"
+                        }
+                    }
+                }
+            }
+        } else {
+            span { class: "push row sql-close-row",
+                for (form, label) in forms {
+                    button {
+                        key: "{label}",
+                        class: "btn btn-ghost btn-s",
+                        r#type: "button",
+                        onclick: {
+                            let act = act.clone();
+                            move |_| act(form)
+                        },
+                        "{label}"
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>) -> Element {
+    let mut settings = workspace.settings;
+    let place = failure.line_and_column.map(|(line, column)| format!("Line {line}, column {column}"));
+    let shape = if failure.is_cancelled {
+        Shape::Skipped
+    } else if failure.is_timeout {
+        Shape::TimedOut
+    } else {
+        Shape::Failed
+    };
+    let limit = settings.read().time_limit.clone();
+    rsx! {
+        div { class: "sql-failure", role: "alert",
+            Mark { shape }
+            div { class: "stack stack-2",
+                p { class: "strong", "{failure.message}" }
+                if let Some(note) = note {
+                    p { "{note}" }
+                }
+                if let Some(detail) = &failure.detail {
+                    p { class: "muted", "{detail}" }
+                }
+                if let Some(hint) = &failure.hint {
+                    p { class: "muted", "{hint}" }
+                }
+                if place.is_some() || failure.sqlstate.is_some() {
+                    p { class: "label muted tab-nums",
+                        if let Some(place) = &place { "{place}" }
+                        if place.is_some() && failure.sqlstate.is_some() { " · " }
+                        if let Some(state) = &failure.sqlstate { "SQLSTATE {state}" }
+                    }
+                }
+                div { class: "row wrap",
+                    if let Some(range) = failure.range.clone() {
+                        button { class: "btn btn-s", r#type: "button", onclick: move |_| editor::select(workspace, &range), "Go to error" }
+                    }
+                    if failure.is_timeout {
+                        if limit != "60" {
+                            button {
+                                class: "btn btn-s",
+                                r#type: "button",
+                                onclick: move |_| {
+                                    settings.write().time_limit = "60".to_owned();
+                                    run::start(workspace, Act::Run);
+                                },
+                                "Run with 60 s"
+                            }
+                        }
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| {
+                                settings.write().time_limit = IN_BACKGROUND.to_owned();
+                                run::start(workspace, Act::Run);
+                            },
+                            "Run in background"
+                        }
+                    }
+                    if let Some(id) = &failure.request_id {
+                        CopyButton { name: "Copy request id", label: "Copy request id", text: id.clone() }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn MessagesPanel(notices: Vec<SqlNotice>, note: Option<String>) -> Element {
+    rsx! {
+        div { class: "sql-messages", tabindex: "0", role: "group", "aria-label": "Messages of Postgres",
+            if let Some(note) = note {
+                p { "{note}" }
+            }
+            if notices.is_empty() {
+                p { class: "muted", "Postgres sent no messages." }
+            }
+            ul {
+                for (index, notice) in notices.into_iter().enumerate() {
+                    li { key: "{index}",
+                        span { class: "muted", "{notice.severity}" }
+                        span { class: "mono", "{notice.message}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn BackgroundPanel(workspace: Workspace, execution: Execution) -> Element {
+    let Some(run) = execution.background else { return rsx! {} };
+    let (shape, word) = match run.status {
+        RunStatus::Queued => (Shape::Queued, "Queued"),
+        RunStatus::Running => (Shape::Running, "Running"),
+        RunStatus::Success => (Shape::Succeeded, "Succeeded"),
+        RunStatus::Fail => (Shape::Failed, "Failed"),
+        RunStatus::Timeout => (Shape::TimedOut, "Timed out"),
+        RunStatus::Cancelled => (Shape::Skipped, "Cancelled"),
+        RunStatus::Skipped => (Shape::Skipped, "Skipped"),
+    };
+    let result = run.result.as_ref().filter(|result| !result.is_null());
+    let result = result.map(|result| serde_json::to_string_pretty(result).unwrap_or_default());
+    rsx! {
+        div { class: "sql-background",
+            p { class: "badge strong", role: "status", Mark { shape } "{word}" }
+            if let Some(progress) = &run.progress {
+                p { class: "muted", "{progress.message}" }
+            }
+            if let Some(reason) = &run.error_text {
+                p { role: "alert", "{reason}" }
+            }
+            if let Some(result) = result {
+                pre { class: "sql-value mono", tabindex: "0", "{result}" }
+            }
+            p { class: "label muted",
+                "It goes on if you leave this page. Run "
+                span { class: "mono", "{run.id}" }
+                CopyButton { name: "Copy run id", text: run.id.clone() }
+            }
+        }
+    }
+}

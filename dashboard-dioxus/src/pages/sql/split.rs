@@ -1,0 +1,155 @@
+//! Finds where statements start and end without the server, so that the page answers while the owner types.
+//!
+//! Strings, quoted names, dollar quotes and comments are skipped. The server's grammar decides before anything runs.
+
+use std::ops::Range;
+
+/// Returns the bytes of each statement, without the semicolon and without blanks and comments before it.
+pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut start = None;
+    let mut end = 0;
+    let mut position = 0;
+    while let Some(&byte) = bytes.get(position) {
+        let rest = bytes.get(position..).unwrap_or_default();
+        let length = match byte {
+            b';' => {
+                if let Some(start) = start.take() {
+                    found.push(start..end);
+                }
+                position += 1;
+                continue;
+            }
+            _ if byte.is_ascii_whitespace() => {
+                position += 1;
+                continue;
+            }
+            b'-' if rest.starts_with(b"--") => {
+                position += until(rest, |rest| rest.first() == Some(&b'\n'));
+                continue;
+            }
+            b'/' if rest.starts_with(b"/*") => {
+                position += comment_length(rest);
+                continue;
+            }
+            b'\'' => {
+                let is_escaped = position > 0 && matches!(bytes.get(position - 1), Some(b'e' | b'E'));
+                quoted_length(rest, b'\'', is_escaped)
+            }
+            b'"' => quoted_length(rest, b'"', false),
+            b'$' => dollar_quoted_length(rest, position.checked_sub(1).and_then(|before| bytes.get(before))),
+            _ => 1,
+        };
+        start.get_or_insert(position);
+        position += length;
+        end = position.min(bytes.len());
+    }
+    if let Some(start) = start {
+        found.push(start..end);
+    }
+    // Every boundary is at an ASCII byte or at the end of the text, and so at a character's boundary.
+    found.into_iter().filter(|range| text.is_char_boundary(range.start) && text.is_char_boundary(range.end)).collect()
+}
+
+/// Returns the number of the statement that the cursor is in, or that ends before it.
+pub(super) fn at_cursor(statements: &[Range<usize>], cursor: usize) -> Option<usize> {
+    if let Some(inside) = statements.iter().position(|range| range.start <= cursor && cursor <= range.end) {
+        return Some(inside);
+    }
+    let before = statements.iter().rposition(|range| range.start <= cursor);
+    before.or(if statements.is_empty() { None } else { Some(0) })
+}
+
+fn until(bytes: &[u8], found: impl Fn(&[u8]) -> bool) -> usize {
+    (0..bytes.len()).find(|index| bytes.get(*index..).is_some_and(&found)).unwrap_or(bytes.len())
+}
+
+/// Comments nest.
+fn comment_length(bytes: &[u8]) -> usize {
+    let mut depth = 0_usize;
+    let mut position = 0;
+    while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with(b"/*") {
+            depth += 1;
+            position += 2;
+        } else if rest.starts_with(b"*/") {
+            depth -= 1;
+            position += 2;
+            if depth == 0 {
+                return position;
+            }
+        } else {
+            position += 1;
+        }
+    }
+    bytes.len()
+}
+
+fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
+    let mut position = 1;
+    while let Some(&byte) = bytes.get(position) {
+        if byte == b'\\' && is_escaped {
+            position += 2;
+        } else if byte == quote {
+            // Two quotes stand for one, which ends and begins a string here: the same bytes are skipped.
+            return position + 1;
+        } else {
+            position += 1;
+        }
+    }
+    bytes.len()
+}
+
+fn dollar_quoted_length(bytes: &[u8], before: Option<&u8>) -> usize {
+    // In `a$1` and `$1`, the dollar starts no quote.
+    let is_name =
+        before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii());
+    let tag = 1 + until(bytes.get(1..).unwrap_or_default(), |rest| {
+        !rest.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii())
+    });
+    let starts_with_digit = bytes.get(1).is_some_and(u8::is_ascii_digit);
+    if is_name || starts_with_digit || bytes.get(tag) != Some(&b'$') {
+        return 1;
+    }
+    let delimiter = bytes.get(..=tag).unwrap_or_default();
+    let content = bytes.get(tag + 1..).unwrap_or_default();
+    let end = until(content, |rest| rest.starts_with(delimiter));
+    (tag + 1 + end + delimiter.len()).min(bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        statements(text).into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn semicolons_in_quotes_and_comments_end_no_statement() {
+        for (text, expected) in [
+            ("", vec![]),
+            ("  -- nothing\n/* a ; /* b ; */ c */ ;;", vec![]),
+            ("select 1; select 2", vec!["select 1", "select 2"]),
+            ("select ';''' ; -- x;\nselect \"a;b\"", vec!["select ';'''", "select \"a;b\""]),
+            (r"select e'\';' ; select 'a\'; select 2", vec![r"select e'\';'", r"select 'a\'", "select 2"]),
+            ("do $$ a; b $$; select $x$ ; $$ ; $x$", vec!["do $$ a; b $$", "select $x$ ; $$ ; $x$"]),
+            ("select $1; select a$b$; x", vec!["select $1", "select a$b$", "x"]),
+            ("select 'é;😀' ; ü", vec!["select 'é;😀'", "ü"]),
+            ("select 'open ; ", vec!["select 'open ; "]),
+            ("select 1 -- end\n;", vec!["select 1"]),
+        ] {
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cursor_between_statements_belongs_to_the_one_before() {
+        let found = statements("select 1;\n\nselect 2;\n");
+        for (cursor, expected) in [(0, 0), (8, 0), (9, 0), (10, 0), (11, 1), (20, 1), (21, 1)] {
+            assert_eq!(at_cursor(&found, cursor), Some(expected), "{cursor}");
+        }
+        assert_eq!(at_cursor(&[], 3), None);
+    }
+}

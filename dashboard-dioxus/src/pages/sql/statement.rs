@@ -1,0 +1,140 @@
+//! Which statement the owner means: the selection, or the one under the cursor.
+
+use std::{ops::Range, rc::Rc};
+
+use api_types::{ParsedSql, ParsedStatement};
+
+use super::{offsets, split, workspace::Place};
+
+/// What the server's grammar says about a text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parsed {
+    pub(super) text: Rc<str>,
+    pub(super) statements: Vec<Statement>,
+}
+
+/// A statement and its bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Statement {
+    pub(super) range: Range<usize>,
+    pub(super) parsed: ParsedStatement,
+}
+
+impl Parsed {
+    pub(super) fn new(text: Rc<str>, answer: ParsedSql) -> Self {
+        let range = |statement: &ParsedStatement| {
+            let start = offsets::from_characters(&text, statement.start as usize);
+            let end = offsets::from_characters(&text, statement.end as usize);
+            start..end.max(start)
+        };
+        let statements =
+            answer.statements.into_iter().map(|parsed| Statement { range: range(&parsed), parsed }).collect();
+        Self { text, statements }
+    }
+
+    /// Returns the statement that Postgres can't run in a transaction with others.
+    pub(super) fn outside_transactions(&self) -> Option<&Statement> {
+        self.statements.iter().find(|statement| !statement.parsed.in_transaction && statement.parsed.error.is_none())
+    }
+
+    /// Returns the syntax errors: where, and the message.
+    pub(super) fn problems(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
+        self.statements.iter().filter_map(|statement| {
+            let error = statement.parsed.error.as_ref()?;
+            let range = match error.position {
+                Some(position) => word_at(&self.text, offsets::from_characters(&self.text, position as usize - 1)),
+                None => statement.range.clone(),
+            };
+            Some((range, error.message.as_str()))
+        })
+    }
+}
+
+/// Returns the word that begins at a byte, or the one before it at the end of the text.
+pub(super) fn word_at(text: &str, byte: usize) -> Range<usize> {
+    let is_word = |character: &char| character.is_alphanumeric() || *character == '_';
+    let rest = text.get(byte..).unwrap_or_default();
+    let length: usize = rest.chars().take_while(is_word).map(char::len_utf8).sum();
+    let length = if length > 0 { length } else { rest.chars().next().map_or(0, char::len_utf8) };
+    if length > 0 {
+        return byte..byte + length;
+    }
+    let before = text.get(..byte).unwrap_or(text).trim_end();
+    let length: usize = before.chars().rev().take_while(is_word).map(char::len_utf8).sum();
+    before.len() - length..before.len()
+}
+
+/// What "Run" would run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// There is no statement.
+    Nothing,
+    Selection(Range<usize>),
+    Statement {
+        index: usize,
+        count: usize,
+        range: Range<usize>,
+    },
+}
+
+impl Target {
+    pub(super) fn of(text: &str, place: Place, parsed: Option<&Parsed>) -> Self {
+        let selection = place.start..place.end;
+        if text.get(selection.clone()).is_some_and(|selected| !selected.trim().is_empty()) {
+            return Self::Selection(selection);
+        }
+        // The server's answer, if it is about this text.
+        let ranges = match parsed.filter(|parsed| *parsed.text == *text) {
+            Some(parsed) => parsed.statements.iter().map(|statement| statement.range.clone()).collect(),
+            None => split::statements(text),
+        };
+        let index = split::at_cursor(&ranges, place.cursor);
+        match index.and_then(|index| Some((index, ranges.get(index)?.clone()))) {
+            Some((index, range)) => Self::Statement { index, count: ranges.len(), range },
+            None => Self::Nothing,
+        }
+    }
+
+    pub(super) fn range(&self) -> Option<Range<usize>> {
+        match self {
+            Self::Nothing => None,
+            Self::Selection(range) | Self::Statement { range, .. } => Some(range.clone()),
+        }
+    }
+
+    /// Returns what the button "Run" says behind that word.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Selection(_) => " selection".to_owned(),
+            Self::Statement { index, count, .. } if *count > 1 => format!(" statement {} of {count}", index + 1),
+            _ => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selection_wins_over_the_cursor() {
+        let text = "select 1; select 2;";
+        for (place, expected) in [
+            (Place { cursor: 3, start: 3, end: 3 }, " statement 1 of 2"),
+            (Place { cursor: 12, start: 12, end: 12 }, " statement 2 of 2"),
+            (Place { cursor: 8, start: 0, end: 8 }, " selection"),
+            (Place { cursor: 10, start: 9, end: 10 }, " statement 2 of 2"),
+        ] {
+            assert_eq!(Target::of(text, place, None).label(), expected);
+        }
+        assert_eq!(Target::of(" -- x", Place::default(), None), Target::Nothing);
+    }
+
+    #[test]
+    fn words_are_found_at_and_before_a_byte() {
+        for (byte, expected) in [(0, "select"), (7, "1"), (9, "frm"), (12, "frm")] {
+            let text = "select 1 frm";
+            assert_eq!(text.get(word_at(text, byte)), Some(expected));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The tab "Access": who can reach the table's rows, as one true sentence, and how to change it.
+
+use api_types::{AdminTable, ApiCaller, CallerAccess, RowAccess, TableAccess, UpdateTableExposure};
+use dioxus::prelude::*;
+
+use super::{
+    sql_link::SqlButton,
+    structure::Policies,
+    table_page::{Shared, table_path},
+};
+use crate::{
+    remote::{self, Method},
+    ui::{Confirm, Mark, Shape, messages},
+    value::quoted,
+};
+
+#[component]
+pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
+    let id = project.read().clone();
+    let table = quoted(&detail.name);
+    let is_wide = !detail.row_level_security && detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && access.select != RowAccess::None);
+    rsx! {
+        div { class: "structure",
+            section { class: "section pt-3", "aria-label": "Who can reach the rows",
+                p { class: "access-sentence", {sentence(&detail.access)} }
+                if is_wide {
+                    div { class: "banner t-warning mt-2", role: "note",
+                        Mark { shape: Shape::Attention }
+                        p { "Row-level security is off: whoever may read reads every row." }
+                        SqlButton { project: id.clone(), sql: "alter table {table} enable row level security;\n", "Switch on…" }
+                    }
+                }
+            }
+            // A form for each state of the server: what was saved elsewhere replaces it.
+            ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail: detail.clone() }
+            if !detail.policies.is_empty() {
+                Policies { policies: detail.policies.clone() }
+            }
+            section { class: "section", "aria-label": "Policy templates",
+                div { class: "section-head", h2 { "Write a policy" } }
+                div { class: "row wrap",
+                    for (label, body) in TEMPLATES {
+                        SqlButton { key: "{label}", project: id.clone(), sql: body.replace("{table}", &table), "{label}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+const TEMPLATES: [(&str, &str); 3] = [
+    (
+        "Owner reads own rows",
+        "alter table {table} enable row level security;\n\
+         create policy owner_reads on {table}\n  for select using (user_id = (select auth.uid()));\n",
+    ),
+    (
+        "Everyone reads",
+        "alter table {table} enable row level security;\ncreate policy everyone_reads on {table}\n  for select using (true);\n",
+    ),
+    ("Nobody", "-- Without a policy, only servers with the secret key reach the rows.\nalter table {table} enable row level security;\n"),
+];
+
+#[component]
+fn ExposureForm(project: String, detail: Shared) -> Element {
+    let saved = detail.exposure;
+    let publishable = use_signal(|| saved.publishable);
+    let signed_in = use_signal(|| saved.signed_in);
+    let mut asking = use_signal(|| false);
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let is_dirty = publishable() != saved.publishable || signed_in() != saved.signed_in;
+    let opens_for_writing = publishable() == TableAccess::Write && saved.publishable != TableAccess::Write;
+    let is_risky = !detail.row_level_security && (opens_for_writing || (signed_in() != TableAccess::None && signed_in() != saved.signed_in));
+    let path = format!("{}/exposure", table_path(&project, &detail.name));
+    let save = move |confirm: bool| {
+        let (path, project) = (path.clone(), project.clone());
+        spawn(async move {
+            busy.set(true);
+            let change = UpdateTableExposure { publishable: Some(publishable()), signed_in: Some(signed_in()), confirm };
+            match remote::send::<_, AdminTable>(Method::Put, &path, &change).await {
+                Ok(_) => {
+                    asking.set(false);
+                    failure.set(None);
+                    messages::show("Access saved");
+                    remote::forget(&format!("/projects/{project}"));
+                }
+                Err(refused) => failure.set(Some(refused.message())),
+            }
+            busy.set(false);
+        });
+    };
+    let confirm = save.clone();
+    let (act, description, typed) = if opens_for_writing {
+        (
+            "Open for writing",
+            "Anybody who has your site's publishable key can insert, change and delete every row.",
+            Some(detail.name.clone()),
+        )
+    } else {
+        ("Open for signed-in users", "Every signed-in user can reach every row, because row-level security is off.", None)
+    };
+    rsx! {
+        form {
+            class: "section",
+            onsubmit: move |event| {
+                event.prevent_default();
+                if is_risky {
+                    failure.set(None);
+                    asking.set(true);
+                } else {
+                    save(false);
+                }
+            },
+            div { class: "form",
+                Choice { name: "Publishable key", help: "Browsers, without a user", chosen: publishable }
+                Choice { name: "Signed-in users", help: "Browsers, with a user's token", chosen: signed_in }
+                if let Some(failure) = failure.read().clone().filter(|_| !asking()) {
+                    p { class: "error", role: "alert", "{failure}" }
+                }
+                div { class: "row",
+                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save access" }
+                    span { class: "muted", role: "status", if is_dirty { "Not saved" } }
+                }
+            }
+        }
+        if asking() {
+            Confirm {
+                act: act.to_owned(),
+                description: description.to_owned(),
+                typed,
+                busy: busy(),
+                failure: failure(),
+                on_confirm: move |()| confirm(true),
+                on_close: move |()| asking.set(false),
+            }
+        }
+    }
+}
+
+#[component]
+fn Choice(name: &'static str, help: &'static str, chosen: Signal<TableAccess>) -> Element {
+    let mut chosen = chosen;
+    rsx! {
+        fieldset { class: "field", role: "radiogroup", "aria-label": name,
+            span { class: "lab", "{name}" span { class: "faint label", "{help}" } }
+            div { class: "row row-4",
+                for (access, label) in [(TableAccess::None, "None"), (TableAccess::Read, "Read"), (TableAccess::Write, "Write")] {
+                    label { key: "{label}", class: "check",
+                        input {
+                            class: "box",
+                            r#type: "radio",
+                            name,
+                            checked: chosen() == access,
+                            onchange: move |_| chosen.set(access),
+                        }
+                        "{label}"
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns what each caller can do: `Servers with the secret key: everything. Browsers …`.
+fn sentence(access: &[CallerAccess]) -> String {
+    let parts = access.iter().map(|access| {
+        let who = match access.caller {
+            ApiCaller::SecretKey => "Servers with the secret key",
+            ApiCaller::Publishable => "Browsers with the publishable key",
+            ApiCaller::SignedIn => "Signed-in users",
+        };
+        format!("{who}: {}.", what(access))
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+fn what(access: &CallerAccess) -> String {
+    let operations =
+        [("read", access.select), ("insert", access.insert), ("change", access.update), ("delete", access.delete)];
+    let allowed: Vec<&str> =
+        operations.iter().filter(|(_, rows)| *rows != RowAccess::None).map(|(word, _)| *word).collect();
+    let is_limited = operations.iter().any(|(_, rows)| *rows == RowAccess::Policies);
+    let is_all = operations.iter().all(|(_, rows)| *rows == RowAccess::All);
+    let limit = match (is_limited, access.policies.len()) {
+        (false, _) => String::new(),
+        (true, 1) => ", rows limited by 1 policy".to_owned(),
+        (true, count) => format!(", rows limited by {count} policies"),
+    };
+    match allowed.as_slice() {
+        [] => "nothing".to_owned(),
+        _ if is_all => "everything".to_owned(),
+        [one] => format!("{one}{limit}"),
+        [first @ .., last] => format!("{} and {last}{limit}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_said_in_words() {
+        let access = |caller, select, write, policies: &[&str]| CallerAccess {
+            caller,
+            select,
+            insert: write,
+            update: write,
+            delete: write,
+            policies: policies.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let all = [
+            access(ApiCaller::SecretKey, RowAccess::All, RowAccess::All, &[]),
+            access(ApiCaller::Publishable, RowAccess::Policies, RowAccess::None, &["a", "b"]),
+            access(ApiCaller::SignedIn, RowAccess::None, RowAccess::None, &[]),
+        ];
+        assert_eq!(
+            sentence(&all),
+            "Servers with the secret key: everything. Browsers with the publishable key: read, rows limited by 2 \
+             policies. Signed-in users: nothing."
+        );
+    }
+}

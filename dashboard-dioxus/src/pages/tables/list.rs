@@ -1,0 +1,157 @@
+//! The list of tables beside the page. With thousands of tables, only those in view are part of the page, and the
+//! server searches.
+
+use api_types::{Page as ApiPage, TableAccess, TableKind, TableSummary};
+use dioxus::{prelude::*, web::WebEventExt as _};
+
+use crate::{
+    address,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{Icon, IconName, Link},
+};
+
+const ROW_HEIGHT: usize = 28;
+/// Above this number, only the entries in view are drawn.
+const MANY: usize = 200;
+
+#[component]
+pub(super) fn TableList(
+    project: ReadSignal<String>,
+    project_name: String,
+    open: Option<String>,
+    on_new: EventHandler<()>,
+) -> Element {
+    let mut query = use_signal(String::new);
+    let path = use_memo(move || {
+        let base = format!("/projects/{project}/tables");
+        let query = query.read();
+        let wanted = query.trim();
+        address::with_parameters(&base, &[
+            ("fields", Some("summary")),
+            ("limit", Some("1000")),
+            ("q", (!wanted.is_empty()).then_some(wanted)),
+        ])
+    });
+    let tables = use_remote::<ApiPage<TableSummary>>(path.into());
+    let mut last = use_signal(Vec::<TableSummary>::new);
+    let mut has_more = use_signal(|| false);
+    use_effect(move || {
+        if let RemoteState::Ready(page) = tables.state() {
+            has_more.set(page.next_cursor.is_some());
+            last.set(page.items);
+        }
+    });
+    let failure = match tables.state() {
+        RemoteState::Failed(failure) => Some(failure.message()),
+        _ => None,
+    };
+    let count = last.read().len();
+    rsx! {
+        nav { class: "table-list", "aria-label": "Tables of {project_name}",
+            div { class: "row",
+                div { class: "input input-icon m grow",
+                    Icon { name: IconName::Search }
+                    input {
+                        r#type: "search",
+                        "aria-label": "Find a table",
+                        placeholder: "Find a table",
+                        value: "{query}",
+                        oninput: move |event| query.set(event.value()),
+                    }
+                }
+                button {
+                    class: "btn btn-ghost btn-icon",
+                    r#type: "button",
+                    "aria-label": "New table",
+                    title: "New table",
+                    onclick: move |_| on_new.call(()),
+                    Icon { name: IconName::Plus }
+                }
+            }
+            if let Some(failure) = failure {
+                p { class: "muted p-2", role: "alert", "{failure}" }
+            } else if count == 0 && !query.read().trim().is_empty() && tables.value().is_some() {
+                p { class: "muted p-2", role: "status", "No table matches." }
+            } else {
+                Entries { project, tables: last, open }
+            }
+            if has_more() {
+                p { class: "muted label p-2", "The first {text::number(count as i64)} tables. Search to find others." }
+            }
+        }
+    }
+}
+
+#[component]
+fn Entries(project: ReadSignal<String>, tables: ReadSignal<Vec<TableSummary>>, open: Option<String>) -> Element {
+    let mut from = use_signal(|| 0_usize);
+    let tables = tables.read();
+    let (first, last) = if tables.len() > MANY { (from().min(tables.len()), (from() + 80).min(tables.len())) } else { (0, tables.len()) };
+    let shown = tables.get(first..last).unwrap_or_default().to_vec();
+    rsx! {
+        div {
+            class: "rows table-entries",
+            onscroll: move |event| {
+                if let Some(list) = event.data().try_as_web_event().and_then(|event| event.target()) {
+                    use wasm_bindgen::JsCast as _;
+                    if let Some(list) = list.dyn_ref::<web_sys::Element>() {
+                        let next = (list.scroll_top().max(0) as usize / ROW_HEIGHT).saturating_sub(20) / 10 * 10;
+                        if *from.peek() != next {
+                            from.set(next);
+                        }
+                    }
+                }
+            },
+            if first > 0 {
+                div { style: "block-size: {first * ROW_HEIGHT}px" }
+            }
+            for table in shown {
+                Entry { key: "{table.name}", project, is_open: open.as_ref() == Some(&table.name), table }
+            }
+            if last < tables.len() {
+                div { style: "block-size: {(tables.len() - last) * ROW_HEIGHT}px" }
+            }
+        }
+    }
+}
+
+#[component]
+fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Element {
+    let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.name))]);
+    let icon = if table.kind == TableKind::Table { IconName::Table } else { IconName::View };
+    let is_reachable = table.exposure.publishable != TableAccess::None;
+    let is_open_wide = table.exposure.publishable == TableAccess::Write && !table.row_level_security;
+    let rows = table.estimated_rows.filter(|_| table.kind != TableKind::View).map(estimate);
+    let title = format!(
+        "{}\n{}{}",
+        table.name,
+        rows.as_ref().map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
+        text::bytes(table.total_bytes),
+    );
+    rsx! {
+        Link { to, current: is_open, title,
+            Icon { name: icon }
+            span { class: "cut", "{table.name}" }
+            if is_reachable {
+                span { class: if is_open_wide { "warning row" } else { "faint row" },
+                    Icon { name: if is_open_wide { IconName::Unlocked } else { IconName::Lock }, small: true }
+                    span { class: "sr", if is_open_wide { "open to everybody" } else { "reachable" } }
+                }
+            }
+            if let Some(rows) = rows {
+                span { class: "n", "{rows}" }
+            }
+        }
+    }
+}
+
+/// Returns an estimate in few characters: `412`, `18 402`, `~1.2 M`.
+pub(super) fn estimate(rows: i64) -> String {
+    match rows {
+        0..100_000 => text::number(rows),
+        100_000..1_000_000 => format!("~{} k", rows / 1_000),
+        1_000_000.. => format!("~{:.1} M", rows as f64 / 1_000_000.0),
+        _ => "–".to_owned(),
+    }
+}

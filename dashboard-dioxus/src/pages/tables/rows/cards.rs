@@ -1,0 +1,57 @@
+//! Rows on a phone: the key and the first columns, and the form of a row for the rest.
+
+use dioxus::prelude::*;
+
+use super::{PageRef, View, data::RowKey, query};
+use crate::{address, ui::Link, value::one_line};
+
+/// Columns beside the key that a card shows.
+const SHOWN: usize = 3;
+
+#[component]
+pub(super) fn Cards(view: View, page: PageRef) -> Element {
+    let detail = view.detail.read().0.clone();
+    let key_columns = query::key_columns(&detail).unwrap_or_default();
+    rsx! {
+        ul { class: "cards", role: "list", "aria-label": "Rows of {view.table}",
+            for (index, row) in page.0.rows.iter().enumerate() {
+                {
+                    let key = (!key_columns.is_empty()).then(|| RowKey::of(row, &detail, &key_columns)).flatten();
+                    let texts: Vec<(String, String)> = detail
+                        .columns
+                        .iter()
+                        .zip(row.0.iter())
+                        .filter(|(column, _)| !key_columns.contains(&column.name))
+                        .take(SHOWN)
+                        .map(|(column, cell)| {
+                            (column.name.clone(), cell.text.as_deref().map_or_else(|| "NULL".to_owned(), |text| one_line(text).0))
+                        })
+                        .collect();
+                    let title = texts.first().map(|(_, text)| text.clone()).unwrap_or_default();
+                    let rest = texts.iter().skip(1).map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join(" · ");
+                    let to = key.as_ref().map(|key| address_of(&key.to_parameter()));
+                    rsx! {
+                        li { key: "{index}", class: "card",
+                            h3 {
+                                if let Some(key) = &key {
+                                    span { class: "mono muted", {key.to_parameter()} }
+                                }
+                                match to {
+                                    Some(to) => rsx! { Link { to, class: "cut grow", "{title}" } },
+                                    None => rsx! { span { class: "cut grow", "{title}" } },
+                                }
+                            }
+                            p { class: "mono cut", "{rest}" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn address_of(row: &str) -> String {
+    let current = address::path_and_query();
+    let separator = if current.contains('?') { '&' } else { '?' };
+    format!("{current}{separator}row={}", String::from(js_sys::encode_uri_component(row)))
+}

@@ -1,0 +1,133 @@
+//! A page of rows.
+
+use std::{collections::HashMap, rc::Rc};
+
+use api_types::TableDetail;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    remote::{self, Failure},
+    value::Cell,
+};
+
+/// A row: its cells in the order of the table's columns.
+#[derive(Debug, Clone)]
+pub(super) struct Row(pub(super) Rc<[Cell]>);
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Rows, and what comes before and after them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RowPage {
+    pub(super) rows: Vec<Row>,
+    pub(super) next_cursor: Option<String>,
+    pub(super) next_offset: Option<u64>,
+    pub(super) offset: u64,
+    pub(super) total: Option<i64>,
+    pub(super) total_is_estimate: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    rows: Vec<HashMap<String, &'a RawValue>>,
+    page: Page,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    next_offset: Option<u64>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+    #[serde(default)]
+    total: Option<i64>,
+    #[serde(default)]
+    total_is_estimate: bool,
+    #[serde(default)]
+    cut: Vec<(usize, String, u64)>,
+}
+
+/// Reads rows.
+pub(super) async fn read(path: &str, detail: &TableDetail) -> Result<RowPage, Failure> {
+    parse(&remote::get_text(path).await?, detail).map_err(|error| Failure::unreadable(&error.to_string()))
+}
+
+fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
+    let answer: Answer<'_> = serde_json::from_str(text)?;
+    let cut: HashMap<(usize, &str), u64> =
+        answer.page.cut.iter().map(|(row, column, bytes)| ((*row, column.as_str()), *bytes)).collect();
+    let rows = answer.rows.iter().enumerate().map(|(index, row)| {
+        let cells = detail.columns.iter().map(|column| match row.get(&column.name) {
+            Some(json) => Cell::new(json, &column.data_type, cut.get(&(index, column.name.as_str())).copied()),
+            None => Cell::null(),
+        });
+        Row(cells.collect())
+    });
+    Ok(RowPage {
+        rows: rows.collect(),
+        next_cursor: answer.page.next_cursor,
+        next_offset: answer.page.next_offset,
+        offset: answer.page.offset,
+        total: answer.page.total,
+        total_is_estimate: answer.page.total_is_estimate,
+    })
+}
+
+/// The identity of a row: its key's columns and their JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, Deserialize)]
+pub(super) struct RowKey(pub(super) Vec<(String, String)>);
+
+impl RowKey {
+    /// Returns the key of a row. `None` if a part of it is cut.
+    pub(super) fn of(row: &Row, detail: &TableDetail, columns: &[String]) -> Option<Self> {
+        let part = |name: &String| {
+            let at = detail.columns.iter().position(|column| column.name == *name)?;
+            let cell = row.0.get(at)?;
+            (cell.whole_bytes.is_none() && !cell.is_null()).then(|| (name.clone(), cell.json.to_string()))
+        };
+        columns.iter().map(part).collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    /// Returns what people read: `id 7`.
+    pub(super) fn words(&self) -> String {
+        let part = |(name, json): &(String, String)| format!("{name} {}", plain(json));
+        self.0.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the value of the address's parameter `row`.
+    pub(super) fn to_parameter(&self) -> String {
+        match self.0.as_slice() {
+            [(_, json)] => plain(json),
+            parts => serde_json::to_string(&parts.iter().map(|(_, json)| plain(json)).collect::<Vec<_>>()).unwrap_or_default(),
+        }
+    }
+
+    /// Reads the value of the address's parameter `row`.
+    pub(super) fn from_parameter(text: &str, columns: &[String]) -> Option<Self> {
+        let values: Vec<String> =
+            if columns.len() == 1 { vec![text.to_owned()] } else { serde_json::from_str(text).ok()? };
+        (values.len() == columns.len()).then(|| {
+            let json = |value: &String| serde_json::Value::from(value.as_str()).to_string();
+            Self(columns.iter().cloned().zip(values.iter().map(json)).collect())
+        })
+    }
+
+    /// Returns the filters that select the row.
+    pub(super) fn filters(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(name, json)| (format!("eq.{name}"), plain(json))).collect()
+    }
+}
+
+/// Returns the text of a JSON string, and other JSON as it is.
+fn plain(json: &str) -> String {
+    serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())
+}

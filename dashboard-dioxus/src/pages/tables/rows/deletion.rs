@@ -1,0 +1,121 @@
+//! The dialog that deletes rows. It counts first what else goes.
+
+use api_types::{ChangedRows, ReferenceAction};
+use dioxus::prelude::*;
+
+use super::{
+    View,
+    data::RowKey,
+    save::{self, Change},
+    staged,
+};
+use crate::{
+    address,
+    remote::Failure,
+    text,
+    ui::{Confirm, messages},
+};
+
+/// Keys that the dialog names.
+const NAMED: usize = 5;
+
+#[component]
+pub(super) fn DeleteRows(view: View) -> Element {
+    let mut deleting = view.deleting;
+    let keys = deleting.read().clone();
+    let count = keys.len();
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let mut effects = use_signal(|| None::<Result<ChangedRows, Failure>>);
+    use_hook({
+        let keys = keys.clone();
+        move || {
+            spawn(async move {
+                let changes: Vec<Change> = keys.iter().map(Change::delete).collect();
+                effects.set(Some(save::send(&view.path(), &changes, true).await));
+            });
+        }
+    });
+    let act = if count == 1 { "Delete 1 row".to_owned() } else { format!("Delete {count} rows") };
+    let consequences = match &*effects.read() {
+        None => vec!["Counting what else is deleted…".to_owned()],
+        Some(Ok(counted)) => consequences(counted, &view.table.read()),
+        Some(Err(refused)) => vec![refused.message()],
+    };
+    rsx! {
+        Confirm {
+            act,
+            description: named(&keys),
+            busy: busy() || effects.read().is_none(),
+            failure: failure(),
+            on_confirm: move |()| {
+                let keys = keys.clone();
+                spawn(async move {
+                    busy.set(true);
+                    let changes: Vec<Change> = keys.iter().map(Change::delete).collect();
+                    match save::send(&view.path(), &changes, false).await {
+                        Ok(_) => {
+                            let mut selected = view.selected;
+                            for key in &keys {
+                                staged::discard_row(&view.staged.peek(), key);
+                                selected.write().remove(&key.to_parameter());
+                            }
+                            messages::show(text::count(keys.len() as i64, "row deleted", "rows deleted"));
+                            if address::parameter("row").is_some() {
+                                address::replace_parameter("row", None);
+                            }
+                            view.refresh();
+                            deleting.set(Vec::new());
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+            on_close: move |()| deleting.set(Vec::new()),
+            ul { class: "stack stack-1", "aria-label": "What else changes",
+                for line in consequences {
+                    li { key: "{line}", "{line}" }
+                }
+            }
+        }
+    }
+}
+
+fn named(keys: &[RowKey]) -> String {
+    let names: Vec<String> = keys.iter().take(NAMED).map(RowKey::words).collect();
+    match keys.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{} and {} more.", names.join("; "), text::number(more as i64)),
+        _ => format!("{}.", names.join("; ")),
+    }
+}
+
+/// Returns a line for each other table.
+fn consequences(counted: &ChangedRows, table: &str) -> Vec<String> {
+    let others = counted.effects.iter().filter(|effect| effect.table != table);
+    let mut lines: Vec<String> = others
+        .map(|effect| {
+            let action = match effect.on_delete {
+                Some(ReferenceAction::Cascade) => " (ON DELETE CASCADE)",
+                Some(ReferenceAction::SetNull) => " (ON DELETE SET NULL)",
+                Some(ReferenceAction::SetDefault) => " (ON DELETE SET DEFAULT)",
+                _ => "",
+            };
+            let mut parts = Vec::new();
+            if effect.deleted > 0 {
+                parts.push(format!("{} deleted", text::count(effect.deleted, "row", "rows")));
+            }
+            if effect.updated > 0 {
+                parts.push(format!("{} changed", text::count(effect.updated, "row", "rows")));
+            }
+            if effect.inserted > 0 {
+                parts.push(format!("{} inserted", text::count(effect.inserted, "row", "rows")));
+            }
+            format!("{}: {}{action}", effect.table, parts.join(", "))
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push("Nothing else changes.".to_owned());
+    }
+    lines
+}

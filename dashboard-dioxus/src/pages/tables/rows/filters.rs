@@ -1,0 +1,246 @@
+//! The dialog "Filter": conditions on columns, and those that were used before.
+
+use api_types::ColumnDetail;
+use dioxus::prelude::*;
+
+use super::{
+    View,
+    query::{Filter, OPERATORS, operators_for},
+};
+use crate::{
+    address,
+    ui::{Dialog, Icon, IconName},
+};
+
+/// Number of filters that are remembered for each table.
+const RECENT: usize = 8;
+
+#[component]
+pub(super) fn FilterDialog(
+    view: View,
+    /// The condition to begin with; a new one if there is none.
+    index: usize,
+    on_close: EventHandler<()>,
+) -> Element {
+    let columns = use_hook(|| view.detail.peek().columns.clone());
+    let first = columns.first().map(|column| column.name.clone()).unwrap_or_default();
+    // Conditions that this dialog can't show stay as they are.
+    let mut kept = use_signal(Vec::<String>::new);
+    let mut conditions = use_signal(|| {
+        let mut conditions = Vec::new();
+        for text in address::parameters("where") {
+            match Filter::parse(&text) {
+                Some(filter) => conditions.push(Filter { value: filter.shown_or_plain(), ..filter }),
+                None => kept.write().push(text),
+            }
+        }
+        if index >= conditions.len() {
+            conditions.push(Filter { operator: "eq".to_owned(), column: first.clone(), value: String::new() });
+        }
+        conditions
+    });
+    let store = view.staged.peek().clone();
+    let apply = {
+        let store = store.clone();
+        move || {
+            let filters: Vec<String> =
+                kept.peek().iter().cloned().chain(conditions.peek().iter().map(Filter::write)).collect();
+            remember(&store, &filters);
+            address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+            on_close.call(());
+        }
+    };
+    let recent = use_hook(|| recent(&store));
+    rsx! {
+        Dialog {
+            title: "Filter",
+            wide: true,
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button { class: "btn btn-primary btn-l", r#type: "submit", form: "filters", "Apply filters" }
+            },
+            form {
+                id: "filters",
+                class: "stack stack-3",
+                onsubmit: move |event| {
+                    event.prevent_default();
+                    apply();
+                },
+                for (position, filter) in conditions().into_iter().enumerate() {
+                    Condition { key: "{position}", columns: columns.clone(), position, filter, conditions }
+                }
+                div { class: "row",
+                    button {
+                        class: "btn btn-s",
+                        r#type: "button",
+                        onclick: move |_| {
+                            conditions.write().push(Filter { operator: "eq".to_owned(), column: first.clone(), value: String::new() });
+                        },
+                        Icon { name: IconName::Plus }
+                        "Add condition"
+                    }
+                }
+            }
+            if !recent.is_empty() {
+                section { class: "stack stack-1", "aria-label": "Recent filters",
+                    h3 { class: "label muted", "Recent filters" }
+                    div { class: "rows",
+                        for filters in recent {
+                            button {
+                                key: "{filters:?}",
+                                r#type: "button",
+                                onclick: {
+                                    let filters = filters.clone();
+                                    move |_| {
+                                        address::replace_parameters(&[("where", filters.clone()), ("after", Vec::new()), ("offset", Vec::new())]);
+                                        on_close.call(());
+                                    }
+                                },
+                                span { class: "cut mono",
+                                    {filters.iter().map(|text| Filter::parse(text).map_or_else(|| text.clone(), |filter| filter.words())).collect::<Vec<_>>().join(" and ")}
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, conditions: Signal<Vec<Filter>>) -> Element {
+    let mut conditions = conditions;
+    let mut change = move |act: &dyn Fn(&mut Filter)| {
+        if let Some(filter) = conditions.write().get_mut(position) {
+            act(filter);
+        }
+    };
+    let about = columns.iter().find(|column| column.name == filter.column).cloned();
+    let data_type = about.as_ref().map_or("text", |column| column.data_type.as_str()).to_owned();
+    let operators = operators_for(&data_type);
+    let choices = choices(&filter.operator, about.as_ref());
+    rsx! {
+        div { class: "row condition",
+            select {
+                class: "input",
+                "aria-label": "Column",
+                onchange: move |event| {
+                    let name = event.value();
+                    change(&|filter| {
+                        filter.column.clone_from(&name);
+                        filter.operator = "eq".to_owned();
+                        filter.value.clear();
+                    });
+                },
+                for column in columns {
+                    option { key: "{column.name}", value: "{column.name}", selected: column.name == filter.column, "{column.name}" }
+                }
+            }
+            select {
+                class: "input",
+                "aria-label": "Operator",
+                onchange: move |event| {
+                    let name = event.value();
+                    change(&|filter| {
+                        filter.operator.clone_from(&name);
+                        if name == "is" || name == "not.is" {
+                            filter.value = "null".to_owned();
+                        }
+                    });
+                },
+                for (name, _, words) in OPERATORS {
+                    if operators.contains(&name) {
+                        option { key: "{name}", value: "{name}", selected: name == filter.operator, "{words}" }
+                    }
+                }
+            }
+            match choices {
+                Some(choices) => rsx! {
+                    select {
+                        class: "input",
+                        "aria-label": "Value",
+                        onchange: move |event| {
+                            let value = event.value();
+                            change(&|filter| filter.value.clone_from(&value));
+                        },
+                        if !choices.contains(&filter.value) {
+                            option { value: "{filter.value}", selected: true, "{filter.value}" }
+                        }
+                        for choice in choices {
+                            option { key: "{choice}", value: "{choice}", selected: choice == filter.value,
+                                if choice == "null" { "NULL" } else { "{choice}" }
+                            }
+                        }
+                    }
+                },
+                None => rsx! {
+                    input {
+                        class: "input mono",
+                        "aria-label": "Value",
+                        autocomplete: "off",
+                        spellcheck: "false",
+                        autofocus: true,
+                        value: "{filter.value}",
+                        oninput: move |event| {
+                            let value = event.value();
+                            change(&|filter| filter.value.clone_from(&value));
+                        },
+                    }
+                },
+            }
+            button {
+                class: "btn btn-ghost btn-icon",
+                r#type: "button",
+                "aria-label": "Remove condition {position + 1}",
+                onclick: move |_| {
+                    conditions.write().remove(position);
+                },
+                Icon { name: IconName::Close }
+            }
+        }
+    }
+}
+
+/// Returns the values that a condition can have, if they are few.
+fn choices(operator: &str, column: Option<&ColumnDetail>) -> Option<Vec<String>> {
+    let column = column?;
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    match operator {
+        "is" | "not.is" if column.data_type == "boolean" => words(&["null", "true", "false"]),
+        "is" | "not.is" => words(&["null"]),
+        "eq" | "neq" if column.data_type == "boolean" => words(&["true", "false"]),
+        "eq" | "neq" => column.enum_values.clone(),
+        _ => None,
+    }
+}
+
+impl Filter {
+    /// Returns the value for the dialog's field.
+    fn shown_or_plain(&self) -> String {
+        if self.operator == "ilike" { self.shown_value() } else { self.value.clone() }
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.local_storage().ok().flatten()
+}
+
+fn recent(table: &str) -> Vec<Vec<String>> {
+    let text = storage().and_then(|storage| storage.get_item(&format!("atlashub.filters.{table}")).ok().flatten());
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+fn remember(table: &str, filters: &[String]) {
+    if filters.is_empty() {
+        return;
+    }
+    let mut all = recent(table);
+    all.retain(|other| other != filters);
+    all.insert(0, filters.to_vec());
+    all.truncate(RECENT);
+    if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(&all)) {
+        let _ = storage.set_item(&format!("atlashub.filters.{table}"), &text);
+    }
+}

@@ -1,0 +1,273 @@
+//! The tab "Rows": a grid of one page of rows, with staged edits.
+//!
+//! In reading order: [`query`] (what the address selects), [`data`] (a page of rows), [`staged`] (edits that are not
+//! saved), [`save`] (sending them), [`grid`] and [`cells`] (the grid), [`toolbar`] with [`filters`] and [`orders`],
+//! [`unsaved`] (the bar of staged edits), [`paging`], [`deletion`], [`row_sheet`] (one row as a form), [`cards`] (rows
+//! on a phone).
+
+mod cards;
+mod cells;
+mod data;
+mod deletion;
+mod filters;
+mod foreign_key;
+mod grid;
+mod orders;
+mod paging;
+pub(super) mod query;
+mod row_fields;
+mod row_sheet;
+mod save;
+mod staged;
+mod toolbar;
+mod unsaved;
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use api_types::{TableDetail, TableKind};
+use dioxus::prelude::*;
+
+use super::{
+    sql_link::SqlButton,
+    table_page::{Shared, table_path},
+};
+use crate::{
+    address,
+    remote::{self, Failure},
+    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, narrow::use_is_narrow},
+    value,
+};
+use cards::Cards;
+use data::{RowKey, RowPage};
+use deletion::DeleteRows;
+use grid::Grid;
+use paging::Paging;
+use query::{RowQuery, key_columns};
+use row_sheet::{RowSheet, Sheet};
+use toolbar::Toolbar;
+use unsaved::Unsaved;
+
+/// What the parts of the tab share.
+#[derive(Clone, Copy)]
+pub(super) struct View {
+    pub(super) project: ReadSignal<String>,
+    pub(super) table: ReadSignal<String>,
+    /// Names the table in the store of staged edits.
+    pub(super) staged: Memo<String>,
+    pub(super) detail: ReadSignal<Shared>,
+    pub(super) page: Signal<Option<Rc<RowPage>>>,
+    pub(super) failure: Signal<Option<Failure>>,
+    pub(super) loading: Signal<bool>,
+    pub(super) updated_at: Signal<f64>,
+    /// Changes to read the rows again.
+    pub(super) generation: Signal<u32>,
+    /// Whether rows are to be counted exactly.
+    pub(super) exact: Signal<bool>,
+    /// Keys of the selected rows.
+    pub(super) selected: Signal<BTreeSet<String>>,
+    /// Cells whose value was refused, as key and column.
+    pub(super) wrong: Signal<Vec<(RowKey, String)>>,
+    pub(super) deleting: Signal<Vec<RowKey>>,
+    /// The form of a new row.
+    pub(super) inserting: Signal<Option<Sheet>>,
+}
+
+impl View {
+    pub(super) fn refresh(mut self) {
+        remote::forget(&format!("/projects/{}", self.project.peek()));
+        *self.generation.write() += 1;
+    }
+
+    /// Returns the path below which the rows are.
+    pub(super) fn path(self) -> String {
+        table_path(&self.project.peek(), &self.table.peek())
+    }
+
+    /// Returns the columns of the key, if rows can be changed.
+    pub(super) fn key(self) -> Option<Vec<String>> {
+        key_columns(&self.detail.read()).filter(|_| self.detail.read().supports.update)
+    }
+}
+
+#[component]
+pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detail: ReadSignal<Shared>) -> Element {
+    let view = use_view(project, table, detail);
+    let is_narrow = use_is_narrow();
+    let open_row = address::use_parameter("row");
+    let page = view.page.read().clone();
+    let failure = view.failure.read().clone();
+    let has_filters = !address::use_parameters("where").is_empty();
+    let content = match (page, failure) {
+        (None, Some(failure)) => rsx! {
+            ErrorBox { what: "Rows could not be read.", failure, on_retry: move |()| view.refresh() }
+        },
+        (None, None) => rsx! { LoadingTable { name: "Rows of {table}", columns: 6 } },
+        (Some(page), failure) if page.rows.is_empty() && failure.is_none() => rsx! { NoRows { view, has_filters } },
+        (Some(page), failure) => rsx! {
+            if let Some(failure) = failure {
+                ErrorBox { what: "Rows could not be read.", failure, on_retry: move |()| view.refresh() }
+            }
+            if is_narrow {
+                Cards { view, page: PageRef(page) }
+            } else {
+                Grid { view, page: PageRef(page) }
+            }
+        },
+    };
+    rsx! {
+        Toolbar { view }
+        ReadOnlyNote { view }
+        {content}
+        Unsaved { view }
+        Paging { view }
+        if let Some(sheet) = view.inserting.read().clone() {
+            RowSheet { view, sheet }
+        } else if let Some(row) = open_row {
+            if let Some(columns) = key_columns(&detail.read())
+                && let Some(key) = RowKey::from_parameter(&row, &columns)
+            {
+                RowSheet { key: "{row}", view, sheet: Sheet::Existing(key) }
+            }
+        }
+        if !view.deleting.read().is_empty() {
+            DeleteRows { view }
+        }
+    }
+}
+
+impl PartialEq for View {
+    fn eq(&self, other: &Self) -> bool {
+        self.page == other.page && self.detail == other.detail
+    }
+}
+
+/// A page of rows, compared by its place in memory.
+#[derive(Clone)]
+pub(super) struct PageRef(pub(super) Rc<RowPage>);
+
+impl PartialEq for PageRef {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: ReadSignal<Shared>) -> View {
+    let view = View {
+        project,
+        table,
+        staged: use_memo(move || format!("{project}.{table}")),
+        detail,
+        page: use_signal(|| None),
+        failure: use_signal(|| None),
+        loading: use_signal(|| true),
+        updated_at: use_signal(|| 0.0),
+        generation: use_signal(|| 0),
+        exact: use_signal(|| false),
+        selected: use_signal(BTreeSet::new),
+        wrong: use_signal(Vec::new),
+        deleting: use_signal(Vec::new),
+        inserting: use_signal(|| None),
+    };
+    let _: crate::app::Route = use_route();
+    let current = RowQuery::current();
+    let mut query = use_signal(|| current.clone());
+    if *query.peek() != current {
+        query.set(current);
+    }
+    // The shape of the table decides how its rows are read.
+    let shape = use_memo(move || {
+        let detail = detail.read();
+        (detail.0.columns.clone(), key_columns(&detail))
+    });
+    // Dropping the resource's future ignores an answer that comes too late.
+    use_resource(move || {
+        let _ = (view.generation.read(), shape.read());
+        let query = query.read().clone();
+        let count = if *view.exact.read() { "exact" } else { "estimated" };
+        let detail = detail.peek().0.clone();
+        let path = query.path(&view.path(), &detail, count);
+        let View { mut page, mut failure, mut loading, mut updated_at, .. } = view;
+        async move {
+            loading.set(true);
+            match data::read(&path, &detail).await {
+                Ok(rows) => {
+                    page.set(Some(Rc::new(rows)));
+                    failure.set(None);
+                    updated_at.set(js_sys::Date::now());
+                }
+                Err(refused) => failure.set(Some(refused)),
+            }
+            loading.set(false);
+        }
+    });
+    view
+}
+
+/// What stands where the rows would be.
+#[component]
+fn NoRows(view: View, has_filters: bool) -> Element {
+    let mut inserting = view.inserting;
+    let can_insert = view.detail.read().supports.insert;
+    if has_filters {
+        return rsx! {
+            Empty { title: "No row matches", text: "No row fulfils all conditions.",
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    onclick: |_| address::replace_parameters(&[("where", Vec::new()), ("after", Vec::new()), ("offset", Vec::new())]),
+                    "Clear filters"
+                }
+            }
+        };
+    }
+    rsx! {
+        Empty { title: "No rows", text: "The table is empty.",
+            if can_insert {
+                button {
+                    class: "btn btn-primary",
+                    r#type: "button",
+                    onclick: move |_| inserting.set(Some(Sheet::New)),
+                    Icon { name: IconName::Plus }
+                    "Insert row"
+                }
+            }
+        }
+    }
+}
+
+/// Why rows can't be edited, and what would change that.
+#[component]
+fn ReadOnlyNote(view: View) -> Element {
+    let detail = view.detail.read();
+    if view.key().is_some() {
+        return rsx! {};
+    }
+    let (reason, sql) = read_only_reason(&detail.0);
+    rsx! {
+        div { class: "section",
+            div { class: "banner", role: "note",
+                Icon { name: IconName::Lock }
+                span { "These rows can't be edited: {reason}" }
+                if let Some(sql) = sql {
+                    SqlButton { project: view.project.read().clone(), sql, "Add a primary key…" }
+                }
+            }
+        }
+    }
+}
+
+fn read_only_reason(detail: &TableDetail) -> (&'static str, Option<String>) {
+    match detail.kind {
+        TableKind::Table | TableKind::ForeignTable if key_columns(detail).is_none() => {
+            let table = value::quoted(&detail.name);
+            let column = if detail.columns.iter().any(|column| column.name == "id") { "row_id" } else { "id" };
+            let sql = format!(
+                "alter table {table}\n  add column {column} bigint generated by default as identity primary key;\n"
+            );
+            ("the table has no primary key.", Some(sql).filter(|_| detail.kind == TableKind::Table))
+        }
+        TableKind::MaterializedView => ("this is a materialized view.", None),
+        TableKind::View => ("this is a view.", None),
+        _ => ("the table does not allow it.", None),
+    }
+}

@@ -1,0 +1,251 @@
+//! What of the address selects rows, and the request that it stands for.
+
+use api_types::TableDetail;
+
+use crate::{address, value};
+
+/// Rows per page that can be chosen.
+pub(super) const PAGE_SIZES: [u32; 4] = [50, 100, 500, 1000];
+
+/// The selection of rows in the address.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct RowQuery {
+    /// Filters, as the API writes them: `gte.price=10`.
+    pub(super) filters: Vec<String>,
+    /// As the API writes it: `price.desc,id`.
+    pub(super) order: Option<String>,
+    pub(super) limit: u32,
+    pub(super) after: Option<String>,
+    pub(super) offset: Option<String>,
+}
+
+impl RowQuery {
+    /// Reads the address.
+    pub(super) fn current() -> Self {
+        Self {
+            filters: address::parameters("where"),
+            order: address::parameter("order").filter(|order| !order.is_empty()),
+            limit: address::parameter("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100).clamp(1, 1000),
+            after: address::parameter("after"),
+            offset: address::parameter("offset"),
+        }
+    }
+
+    /// Returns the path of the request.
+    pub(super) fn path(&self, table: &str, detail: &TableDetail, count: &str) -> String {
+        let limit = self.limit.to_string();
+        let default_order = default_order(detail);
+        let order = self.order.as_deref().or(default_order.as_deref());
+        let mut parameters = vec![
+            ("limit", Some(limit.as_str())),
+            ("order", order),
+            ("after", self.after.as_deref()),
+            ("offset", self.offset.as_deref().filter(|_| self.after.is_none())),
+            ("count", Some(count)),
+            ("maxCellBytes", Some("2048")),
+        ];
+        parameters.extend(self.filters.iter().filter_map(|filter| {
+            let (name, value) = filter.split_once('=')?;
+            Some((name, Some(value)))
+        }));
+        address::with_parameters(&format!("{table}/rows"), &parameters)
+    }
+
+    /// Returns the order of a column: `Some(true)` for descending.
+    pub(super) fn order_of(&self, column: &str) -> Option<bool> {
+        self.orders().into_iter().find(|(name, _)| name == column).map(|(_, descending)| descending)
+    }
+
+    /// Returns the columns that rows are ordered by, and whether descending.
+    pub(super) fn orders(&self) -> Vec<(String, bool)> {
+        let order = self.order.as_deref().unwrap_or_default();
+        split_quoted(order, ',').into_iter().filter(|part| !part.is_empty()).map(|part| parse_order(&part)).collect()
+    }
+}
+
+/// Writes an order as the API does.
+pub(super) fn write_order(orders: &[(String, bool)]) -> String {
+    let parts: Vec<String> = orders
+        .iter()
+        .map(|(column, descending)| format!("{}{}", quoted_if_needed(column), if *descending { ".desc" } else { "" }))
+        .collect();
+    parts.join(",")
+}
+
+/// Returns the order of rows if the owner chose none: that of the key, which also lets pages follow one another fast.
+fn default_order(detail: &TableDetail) -> Option<String> {
+    let key = key_columns(detail)?;
+    Some(write_order(&key.iter().map(|column| (column.clone(), false)).collect::<Vec<_>>()))
+}
+
+/// Returns the columns that identify a row: the primary key, or a unique key without `NULL`.
+pub(super) fn key_columns(detail: &TableDetail) -> Option<Vec<String>> {
+    if !detail.primary_key.is_empty() {
+        return Some(detail.primary_key.clone());
+    }
+    let is_filled = |name: &String| detail.columns.iter().any(|column| column.name == *name && !column.nullable);
+    let key = detail.unique_keys.iter().find(|key| key.columns.iter().all(is_filled))?;
+    Some(key.columns.clone())
+}
+
+fn parse_order(part: &str) -> (String, bool) {
+    let part = part.trim();
+    let (column, suffix) = match part.strip_prefix('"').and_then(|rest| rest.rfind('"').map(|end| (rest, end))) {
+        Some((rest, end)) => {
+            (rest.get(..end).unwrap_or_default().replace("\"\"", "\""), rest.get(end + 1..).unwrap_or_default())
+        }
+        None => match part.split_once('.') {
+            Some((column, suffix)) => (column.to_owned(), suffix),
+            None => (part.to_owned(), ""),
+        },
+    };
+    (column, suffix.split('.').any(|word| word == "desc"))
+}
+
+/// Splits at a character outside of double quotes.
+fn split_quoted(text: &str, separator: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut is_quoted = false;
+    for character in text.chars() {
+        if character == '"' {
+            is_quoted = !is_quoted;
+        }
+        if character == separator && !is_quoted {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts
+}
+
+/// Quotes a column's name if it has characters that the API's syntax uses.
+pub(super) fn quoted_if_needed(name: &str) -> String {
+    let is_plain = name.chars().all(|character| character.is_alphanumeric() || character == '_');
+    if is_plain && !name.is_empty() { name.to_owned() } else { value::quoted(name) }
+}
+
+/// A condition on one column.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Filter {
+    pub(super) operator: String,
+    pub(super) column: String,
+    pub(super) value: String,
+}
+
+/// Operators: the API's name, the sign on a chip, and the words in the dialog.
+pub(super) const OPERATORS: [(&str, &str, &str); 14] = [
+    ("eq", "=", "is"),
+    ("neq", "≠", "is not"),
+    ("gt", ">", "is greater than"),
+    ("gte", "≥", "is at least"),
+    ("lt", "<", "is less than"),
+    ("lte", "≤", "is at most"),
+    ("ilike", "contains", "contains"),
+    ("like", "like", "matches the pattern"),
+    ("in", "in", "is one of"),
+    ("is", "is", "is NULL, true or false"),
+    ("not.is", "is not", "is not NULL, true or false"),
+    ("cs", "has", "contains all of"),
+    ("ov", "has any", "contains any of"),
+    ("fts", "matches", "matches the search"),
+];
+
+/// Returns the operators that make sense for a type.
+pub(super) fn operators_for(data_type: &str) -> Vec<&'static str> {
+    let mut operators = vec!["eq", "neq"];
+    if value::is_text(data_type) {
+        operators.extend(["ilike", "like", "gt", "gte", "lt", "lte", "in", "fts"]);
+    } else if data_type.ends_with("[]") || data_type.ends_with("range") {
+        operators.extend(["cs", "ov"]);
+    } else if data_type == "jsonb" {
+        operators.push("cs");
+    } else if data_type == "boolean" {
+        operators.truncate(1);
+    } else if data_type != "json" {
+        operators.extend(["gt", "gte", "lt", "lte", "in"]);
+    }
+    operators.extend(["is", "not.is"]);
+    operators
+}
+
+impl Filter {
+    /// Reads `operator.column=value`. `None` for groups and what this page can't write.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (name, value) = text.split_once('=')?;
+        let (negation, rest) = match name.strip_prefix("not.") {
+            Some(rest) => ("not.", rest),
+            None => ("", name),
+        };
+        let (operator, column) = rest.split_once('.')?;
+        let column = match column.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => column.to_owned(),
+        };
+        let operator = format!("{negation}{operator}");
+        OPERATORS.iter().any(|(known, ..)| *known == operator).then_some(Self { operator, column, value: value.to_owned() })
+    }
+
+    pub(super) fn write(&self) -> String {
+        let value = match self.operator.as_str() {
+            "ilike" if !self.value.contains('%') => format!("%{}%", self.value),
+            _ => self.value.clone(),
+        };
+        format!("{}.{}={value}", self.operator, self.column)
+    }
+
+    /// Returns what a chip says: `price ≥ 10`.
+    pub(super) fn words(&self) -> String {
+        format!("{} {} {}", self.column, self.sign(), self.shown_value())
+    }
+
+    pub(super) fn sign(&self) -> &'static str {
+        OPERATORS.iter().find(|(name, ..)| *name == self.operator).map_or("", |(_, sign, _)| sign)
+    }
+
+    /// Returns the value as the owner typed it.
+    pub(super) fn shown_value(&self) -> String {
+        match self.operator.as_str() {
+            "is" | "not.is" if self.value == "null" => "NULL".to_owned(),
+            "ilike" => {
+                let inner = self.value.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
+                inner.filter(|inner| !inner.contains('%')).unwrap_or(&self.value).to_owned()
+            }
+            _ => self.value.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_read_and_written() {
+        for (text, words) in [
+            ("gte.price=10", "price ≥ 10"),
+            ("not.is.published=null", "published is not NULL"),
+            ("ilike.title=%hand%", "title contains hand"),
+            ("eq.a.b=c=d", "a.b = c=d"),
+        ] {
+            let filter = Filter::parse(text);
+            assert_eq!(filter.as_ref().map(Filter::words).as_deref(), Some(words), "{text}");
+            assert_eq!(filter.map(|filter| filter.write()).as_deref(), Some(text));
+        }
+        assert_eq!(Filter::parse("or=(eq.id:1)"), None);
+    }
+
+    #[test]
+    fn orders_are_read_and_written() {
+        for (text, orders) in [
+            ("price.desc,id", vec![("price", true), ("id", false)]),
+            ("\"a,b.c\".desc", vec![("a,b.c", true)]),
+            ("", vec![]),
+        ] {
+            let query = RowQuery { order: Some(text.to_owned()), ..RowQuery::default() };
+            let orders: Vec<(String, bool)> = orders.into_iter().map(|(name, desc)| (name.to_owned(), desc)).collect();
+            assert_eq!(query.orders(), orders, "{text}");
+            assert_eq!(write_order(&orders), text);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Changes of cells that are not saved yet. They survive navigation, reloading and the end of a session: each change is
+//! also written to the tab's storage.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dioxus::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::data::RowKey;
+
+/// The changes of one table.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Staged {
+    /// Changed rows, in the order of their first change.
+    pub(super) rows: Vec<StagedRow>,
+    /// What to restore, the last change at the end.
+    #[serde(default)]
+    history: Vec<Undo>,
+}
+
+/// The changes of one row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StagedRow {
+    pub(super) key: RowKey,
+    pub(super) cells: BTreeMap<String, StagedCell>,
+}
+
+/// A changed cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StagedCell {
+    /// The JSON that was read.
+    pub(super) was: String,
+    /// The text that was read. `None` is `NULL`.
+    pub(super) was_text: Option<String>,
+    /// The new text. `None` is `NULL`.
+    pub(super) now: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Undo {
+    key: RowKey,
+    column: String,
+    before: Option<StagedCell>,
+}
+
+static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
+
+/// Returns the changes of a table, and subscribes the component to them.
+pub(super) fn of(table: &str) -> Staged {
+    load(table);
+    STAGED.read().get(table).cloned().unwrap_or_default()
+}
+
+/// Returns the changes of a table.
+pub(super) fn peek(table: &str) -> Staged {
+    load(table);
+    STAGED.peek().get(table).cloned().unwrap_or_default()
+}
+
+/// Stages the value of a cell. The value that was read unstages it.
+pub(super) fn set(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
+    change(table, |staged| {
+        let before = staged.cell(key, column).cloned();
+        if before.as_ref() == Some(&cell) {
+            return;
+        }
+        staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+        let is_restored = cell.now == cell.was_text;
+        staged.put(key, column, (!is_restored).then_some(cell));
+    });
+}
+
+/// Undoes the last change. Returns whether there was one.
+pub(super) fn undo(table: &str) -> bool {
+    let mut undone = false;
+    change(table, |staged| {
+        if let Some(Undo { key, column, before }) = staged.history.pop() {
+            staged.put(&key, &column, before);
+            undone = true;
+        }
+    });
+    undone
+}
+
+/// Forgets the changes of a row.
+pub(super) fn discard_row(table: &str, key: &RowKey) {
+    change(table, |staged| {
+        staged.rows.retain(|row| row.key != *key);
+        staged.history.retain(|undo| undo.key != *key);
+    });
+}
+
+/// Forgets all changes of a table.
+pub(super) fn discard(table: &str) {
+    change(table, |staged| *staged = Staged::default());
+}
+
+/// Takes other values as those that were read, so that saving replaces them.
+pub(super) fn rebase(table: &str, key: &RowKey, now: &serde_json::Map<String, serde_json::Value>) {
+    change(table, |staged| {
+        let row = staged.rows.iter_mut().find(|row| row.key == *key);
+        for (column, cell) in row.into_iter().flat_map(|row| &mut row.cells) {
+            if let Some(value) = now.get(column) {
+                cell.was = value.to_string();
+                cell.was_text = match value {
+                    serde_json::Value::Null => None,
+                    serde_json::Value::String(text) => Some(text.clone()),
+                    other => Some(other.to_string()),
+                };
+            }
+        }
+    });
+}
+
+impl Staged {
+    pub(super) fn cell(&self, key: &RowKey, column: &str) -> Option<&StagedCell> {
+        self.rows.iter().find(|row| row.key == *key)?.cells.get(column)
+    }
+
+    pub(super) fn row(&self, key: &RowKey) -> Option<&StagedRow> {
+        self.rows.iter().find(|row| row.key == *key)
+    }
+
+    /// Returns the numbers of changed cells and rows.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.rows.iter().map(|row| row.cells.len()).sum(), self.rows.len())
+    }
+
+    fn put(&mut self, key: &RowKey, column: &str, cell: Option<StagedCell>) {
+        match cell {
+            Some(cell) => {
+                let at = self.rows.iter().position(|row| row.key == *key).unwrap_or_else(|| {
+                    self.rows.push(StagedRow { key: key.clone(), cells: BTreeMap::new() });
+                    self.rows.len() - 1
+                });
+                if let Some(row) = self.rows.get_mut(at) {
+                    row.cells.insert(column.to_owned(), cell);
+                }
+            }
+            None => {
+                for row in self.rows.iter_mut().filter(|row| row.key == *key) {
+                    row.cells.remove(column);
+                }
+                self.rows.retain(|row| !row.cells.is_empty());
+            }
+        }
+    }
+}
+
+fn change(table: &str, act: impl FnOnce(&mut Staged)) {
+    load(table);
+    let mut all = STAGED.write();
+    let staged = all.entry(table.to_owned()).or_default();
+    act(staged);
+    let Some(storage) = storage() else { return };
+    let name = storage_name(table);
+    if staged.rows.is_empty() {
+        staged.history.clear();
+        let _ = storage.remove_item(&name);
+    } else if let Ok(text) = serde_json::to_string(staged) {
+        let _ = storage.set_item(&name, &text);
+    }
+}
+
+/// Reads the changes from the tab's storage, once.
+fn load(table: &str) {
+    if STAGED.peek().contains_key(table) {
+        return;
+    }
+    let stored = storage().and_then(|storage| storage.get_item(&storage_name(table)).ok().flatten());
+    let staged = stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    STAGED.with_mut(|all| all.insert(table.to_owned(), staged));
+}
+
+fn storage_name(table: &str) -> String {
+    format!("atlashub.staged.{table}")
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.session_storage().ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(was: &str, now: Option<&str>) -> StagedCell {
+        StagedCell { was: format!("\"{was}\""), was_text: Some(was.to_owned()), now: now.map(str::to_owned) }
+    }
+
+    #[test]
+    fn changes_are_counted_by_cell_and_row() {
+        let mut staged = Staged::default();
+        let key = |id: &str| RowKey(vec![("id".to_owned(), id.to_owned())]);
+        staged.put(&key("1"), "a", Some(cell("x", Some("y"))));
+        staged.put(&key("1"), "b", Some(cell("x", None)));
+        staged.put(&key("2"), "a", Some(cell("x", Some("z"))));
+        assert_eq!(staged.counts(), (3, 2));
+        staged.put(&key("2"), "a", None);
+        assert_eq!(staged.counts(), (2, 1));
+    }
+}

@@ -1,0 +1,172 @@
+//! The toolbar over the rows: filters as chips, order, columns, insert.
+
+use dioxus::prelude::*;
+
+use super::{
+    View, filters::FilterDialog, orders::SortDialog, query::{Filter, RowQuery}, row_sheet::Sheet,
+};
+use crate::{
+    address,
+    ui::{Icon, IconName, Popover},
+};
+
+#[component]
+pub(super) fn Toolbar(view: View) -> Element {
+    let filters = address::use_parameters("where");
+    let mut filtering = use_signal(|| None::<usize>);
+    let mut sorting = use_signal(|| false);
+    let mut inserting = view.inserting;
+    let mut deleting = view.deleting;
+    let selected = view.selected.read().len();
+    let can_insert = view.detail.read().supports.insert;
+    let order_count = RowQuery::current().orders().len();
+    rsx! {
+        div { class: "toolbar table-toolbar", role: "toolbar", "aria-label": "Rows of {view.table}",
+            button {
+                class: "btn btn-ghost",
+                r#type: "button",
+                "aria-haspopup": "dialog",
+                onclick: move |_| filtering.set(Some(usize::MAX)),
+                Icon { name: IconName::Filter }
+                "Filter"
+                if !filters.is_empty() {
+                    span { class: "tag", "aria-hidden": "true", "{filters.len()}" }
+                }
+            }
+            button {
+                class: "btn btn-ghost",
+                r#type: "button",
+                "aria-haspopup": "dialog",
+                onclick: move |_| sorting.set(true),
+                Icon { name: IconName::Sort }
+                "Sort"
+                if order_count > 0 {
+                    span { class: "tag", "aria-hidden": "true", "{order_count}" }
+                }
+            }
+            ColumnChoice { view }
+            for (index, text) in filters.into_iter().enumerate() {
+                Chip { key: "{index}-{text}", text, onedit: move |()| filtering.set(Some(index)), index }
+            }
+            span { class: "push row row-1",
+                if selected > 0 {
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        onclick: move |_| {
+                            let columns = super::query::key_columns(&view.detail.peek()).unwrap_or_default();
+                            let keys = view.selected.peek();
+                            deleting.set(keys.iter().filter_map(|key| super::data::RowKey::from_parameter(key, &columns)).collect());
+                        },
+                        Icon { name: IconName::Trash }
+                        {if selected == 1 { "Delete 1 row".to_owned() } else { format!("Delete {selected} rows") }}
+                    }
+                }
+                button {
+                    class: "btn btn-ghost btn-icon",
+                    r#type: "button",
+                    "aria-label": "Refresh",
+                    title: "Refresh",
+                    onclick: move |_| view.refresh(),
+                    Icon { name: IconName::Refresh }
+                }
+                if can_insert {
+                    button {
+                        class: "btn",
+                        r#type: "button",
+                        "data-create": "true",
+                        onclick: move |_| inserting.set(Some(Sheet::New)),
+                        Icon { name: IconName::Plus }
+                        "Insert row"
+                    }
+                }
+            }
+        }
+        if let Some(index) = filtering() {
+            FilterDialog { view, index, on_close: move |()| filtering.set(None) }
+        }
+        if sorting() {
+            SortDialog { view, on_close: move |()| sorting.set(false) }
+        }
+    }
+}
+
+#[component]
+fn Chip(text: String, index: usize, onedit: EventHandler<()>) -> Element {
+    let filter = Filter::parse(&text);
+    let words = filter.as_ref().map_or_else(|| text.clone(), Filter::words);
+    rsx! {
+        span { class: "chip chip-x",
+            button { r#type: "button", class: "chip-edit", "aria-label": "Edit filter {words}", onclick: move |_| onedit.call(()),
+                match filter {
+                    Some(filter) => rsx! {
+                        span { class: "mono", "{filter.column}" }
+                        span { class: "what", "{filter.sign()}" }
+                        span { class: "mono cut chip-value", "{filter.shown_value()}" }
+                    },
+                    None => rsx! { span { class: "mono cut chip-value", "{text}" } },
+                }
+            }
+            button {
+                r#type: "button",
+                "aria-label": "Remove filter {words}",
+                onclick: move |_| {
+                    let mut filters = address::parameters("where");
+                    if index < filters.len() {
+                        filters.remove(index);
+                    }
+                    address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+                },
+                Icon { name: IconName::Close, small: true }
+            }
+        }
+    }
+}
+
+/// Which columns are shown. All, if the address names none.
+#[component]
+fn ColumnChoice(view: View) -> Element {
+    let shown = address::use_parameters("columns");
+    let names: Vec<String> = view.detail.read().columns.iter().map(|column| column.name.clone()).collect();
+    let all = names.clone();
+    rsx! {
+        Popover { name: "Columns", icon: IconName::Columns, label: "Columns", count: if shown.is_empty() { 0 } else { shown.len() },
+            div { class: "options popover-list", role: "group", "aria-label": "Columns",
+                for name in names {
+                    label { key: "{name}", class: "check",
+                        input {
+                            class: "box",
+                            r#type: "checkbox",
+                            checked: shown.is_empty() || shown.contains(&name),
+                            onchange: {
+                                let (name, all) = (name.clone(), all.clone());
+                                move |event: FormEvent| {
+                                    let mut shown = address::parameters("columns");
+                                    if shown.is_empty() {
+                                        shown.clone_from(&all);
+                                    }
+                                    if event.checked() {
+                                        shown.push(name.clone());
+                                    } else if shown.len() > 1 {
+                                        shown.retain(|other| *other != name);
+                                    }
+                                    if all.iter().all(|name| shown.contains(name)) {
+                                        shown.clear();
+                                    }
+                                    address::replace_parameters(&[("columns", shown)]);
+                                }
+                            },
+                        }
+                        span { class: "mono", "{name}" }
+                    }
+                }
+            }
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: |_| address::replace_parameters(&[("columns", Vec::new())]),
+                "Show all"
+            }
+        }
+    }
+}

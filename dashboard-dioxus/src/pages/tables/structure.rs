@@ -1,0 +1,255 @@
+//! The tab "Structure": what the table consists of. Changes are written as SQL, which the owner runs.
+
+use api_types::{ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference};
+use dioxus::prelude::*;
+
+use super::{
+    sql_link::SqlButton,
+    table_page::{Shared, table_address},
+};
+use crate::{
+    text,
+    ui::{CopyButton, Link},
+    value::{quoted, short_type},
+};
+
+#[component]
+pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element {
+    let id = project.read().clone();
+    let table = quoted(&detail.name);
+    let is_table = detail.kind == TableKind::Table;
+    let first = detail.columns.first().map(|column| quoted(&column.name)).unwrap_or_default();
+    let kind = match detail.kind {
+        TableKind::Table => "table",
+        TableKind::View => "view",
+        TableKind::MaterializedView => "materialized view",
+        TableKind::ForeignTable => "foreign table",
+    };
+    rsx! {
+        div { class: "structure",
+            div { class: "toolbar pt-3",
+                if is_table {
+                    SqlButton { project: id.clone(), sql: "alter table {table}\n  add column new_column text;\n", "Add column" }
+                    SqlButton { project: id.clone(), sql: "create index on {table} ({first});\n", "Create index" }
+                }
+                SqlButton { project: id.clone(), sql: "alter {kind} {table} rename to new_name;\n", "Rename" }
+                SqlButton { project: id.clone(), sql: "drop {kind} {table};\n", "Drop table" }
+            }
+            Columns { detail: detail.clone() }
+            if !detail.indexes.is_empty() {
+                Indexes { detail: detail.clone() }
+            }
+            if !detail.constraints.is_empty() {
+                Constraints { detail: detail.clone() }
+            }
+            if !detail.foreign_keys.is_empty() || !detail.referenced_by.is_empty() {
+                ForeignKeys { project: id.clone(), detail: detail.clone() }
+            }
+            if !detail.triggers.is_empty() {
+                Triggers { detail: detail.clone() }
+            }
+            if !detail.policies.is_empty() {
+                Policies { policies: detail.policies.clone() }
+            }
+            section { class: "section", "aria-label": "Definition",
+                div { class: "code",
+                    div { class: "code-head",
+                        h2 { class: "grow label", "Definition" }
+                        CopyButton { name: "Copy definition", label: "Copy", text: detail.definition.clone() }
+                    }
+                    pre { tabindex: "0", "{detail.definition}" }
+                }
+            }
+        }
+    }
+}
+
+/// A table of the structure, with its heading.
+#[component]
+fn Part(name: String, count: usize, children: Element) -> Element {
+    rsx! {
+        section { class: "section",
+            div { class: "section-head",
+                h2 { "{name}" }
+                span { class: "label", "{count}" }
+            }
+            div { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "{name}",
+                table { class: "table box-table", "aria-label": "{name}", {children} }
+            }
+        }
+    }
+}
+
+#[component]
+fn Columns(detail: Shared) -> Element {
+    rsx! {
+        Part { name: "Columns", count: detail.columns.len(),
+            thead { tr { th { "Name" } th { "Type" } th { "Nullable" } th { "Default" } th { "Made by" } th { "Comment" } } }
+            tbody {
+                for column in detail.columns.clone() {
+                    tr { key: "{column.name}",
+                        td { class: "name mono", "{column.name}" if column.primary_key { " " span { class: "tag", "key" } } }
+                        td { class: "mono", title: column.data_type.clone(), {short_type(&column.data_type)} }
+                        td { if column.nullable { "yes" } else { span { class: "muted", "no" } } }
+                        td { class: "mono cut cell-wide", title: column.default.clone(), {column.default.clone().unwrap_or_default()} }
+                        td {
+                            {match (&column.generated, column.identity) {
+                                (Some(expression), _) => format!("generated: {expression}"),
+                                (None, Some(IdentityKind::Always)) => "identity, always".to_owned(),
+                                (None, Some(IdentityKind::ByDefault)) => "identity, by default".to_owned(),
+                                (None, None) => String::new(),
+                            }}
+                        }
+                        td { class: "muted", {column.comment.clone().unwrap_or_default()} }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Indexes(detail: Shared) -> Element {
+    rsx! {
+        Part { name: "Indexes", count: detail.indexes.len(),
+            thead { tr { th { "Name" } th { "Definition" } th { class: "num", "Size" } th { class: "num", "Scans" } } }
+            tbody {
+                for index in detail.indexes.clone() {
+                    tr { key: "{index.name}",
+                        td { class: "name mono",
+                            "{index.name}"
+                            if !index.valid { " " span { class: "tag warning", "invalid" } }
+                        }
+                        td { class: "mono cut cell-wide", title: index.definition.clone(), "{index.definition}" }
+                        td { class: "num", {text::bytes(index.size_bytes)} }
+                        td { class: "num", {text::number(index.scans)} }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Constraints(detail: Shared) -> Element {
+    rsx! {
+        Part { name: "Constraints", count: detail.constraints.len(),
+            thead { tr { th { "Name" } th { "Kind" } th { "Definition" } } }
+            tbody {
+                for constraint in detail.constraints.clone() {
+                    tr { key: "{constraint.name}",
+                        td { class: "name mono", "{constraint.name}" }
+                        td {
+                            {match constraint.kind {
+                                ConstraintKind::PrimaryKey => "primary key",
+                                ConstraintKind::Unique => "unique",
+                                ConstraintKind::Check => "check",
+                                ConstraintKind::Exclusion => "exclusion",
+                            }}
+                            if !constraint.validated { " " span { class: "tag warning", "not validated" } }
+                        }
+                        td { class: "mono cut cell-wide", title: constraint.definition.clone(), "{constraint.definition}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn ForeignKeys(project: String, detail: Shared) -> Element {
+    let outgoing = detail.foreign_keys.iter().map(|key| (true, key.clone()));
+    let incoming = detail.referenced_by.iter().map(|key| (false, key.clone()));
+    let keys: Vec<(bool, TableReference)> = outgoing.chain(incoming).collect();
+    rsx! {
+        Part { name: "Foreign keys", count: keys.len(),
+            thead { tr { th { "Direction" } th { "Columns" } th { "Other table" } th { "On delete" } th { "On update" } th { "Name" } } }
+            tbody {
+                for (is_outgoing, key) in keys {
+                    tr { key: "{is_outgoing}{key.schema}{key.table}{key.name}",
+                        td { if is_outgoing { "refers to" } else { "referred to by" } }
+                        td { class: "mono", {if is_outgoing { key.columns.join(", ") } else { key.references_columns.join(", ") }} }
+                        td { class: "mono",
+                            {
+                                let (table, columns) = if is_outgoing {
+                                    (key.references_table.clone(), key.references_columns.join(", "))
+                                } else {
+                                    (key.table.clone(), key.columns.join(", "))
+                                };
+                                rsx! {
+                                    Link { to: table_address(&project, &table), "{table}" }
+                                    span { class: "muted", " ({columns})" }
+                                }
+                            }
+                        }
+                        td { {action(key.on_delete)} }
+                        td { {action(key.on_update)} }
+                        td { class: "mono muted", "{key.name}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Triggers(detail: Shared) -> Element {
+    rsx! {
+        Part { name: "Triggers", count: detail.triggers.len(),
+            thead { tr { th { "Name" } th { "State" } th { "Definition" } } }
+            tbody {
+                for trigger in detail.triggers.clone() {
+                    tr { key: "{trigger.name}",
+                        td { class: "name mono", "{trigger.name}" }
+                        td { if trigger.enabled { "enabled" } else { "disabled" } }
+                        td { class: "mono cut cell-wide", title: trigger.definition.clone(), "{trigger.definition}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The policies of row-level security, with their conditions.
+#[component]
+pub(super) fn Policies(policies: Vec<TablePolicy>) -> Element {
+    rsx! {
+        Part { name: "Policies", count: policies.len(),
+            thead { tr { th { "Name" } th { "For" } th { "Roles" } th { "Using" } th { "Check" } } }
+            tbody {
+                for policy in policies {
+                    tr { key: "{policy.name}",
+                        td { class: "name mono",
+                            "{policy.name}"
+                            if !policy.permissive { " " span { class: "tag", "restrictive" } }
+                        }
+                        td { {command(policy.command)} }
+                        td { class: "mono", {policy.roles.join(", ")} }
+                        td { class: "mono cut cell-wide", title: policy.using.clone(), {policy.using.clone().unwrap_or_default()} }
+                        td { class: "mono cut cell-wide", title: policy.check.clone(), {policy.check.clone().unwrap_or_default()} }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn action(action: ReferenceAction) -> &'static str {
+    match action {
+        ReferenceAction::NoAction => "no action",
+        ReferenceAction::Restrict => "restrict",
+        ReferenceAction::Cascade => "cascade",
+        ReferenceAction::SetNull => "set NULL",
+        ReferenceAction::SetDefault => "set default",
+    }
+}
+
+fn command(command: PolicyCommand) -> &'static str {
+    match command {
+        PolicyCommand::All => "all",
+        PolicyCommand::Select => "select",
+        PolicyCommand::Insert => "insert",
+        PolicyCommand::Update => "update",
+        PolicyCommand::Delete => "delete",
+    }
+}

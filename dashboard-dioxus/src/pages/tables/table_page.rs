@@ -1,0 +1,143 @@
+//! One table: its name, its size and its tabs.
+
+use std::rc::Rc;
+
+use api_types::{TableDetail, TableKind};
+use dioxus::prelude::*;
+
+use super::{access::Access, list::estimate, rows::Rows, structure::Structure};
+use crate::{
+    address,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{Empty, ErrorBox, Link, LoadingTable},
+};
+
+/// A table's details, shared by all that show a part of them.
+#[derive(Debug, Clone)]
+pub(super) struct Shared(pub(super) Rc<TableDetail>);
+
+impl PartialEq for Shared {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl std::ops::Deref for Shared {
+    type Target = TableDetail;
+
+    fn deref(&self) -> &TableDetail {
+        &self.0
+    }
+}
+
+/// Returns the path of a table's details.
+pub(super) fn detail_path(project: &str, table: &str) -> String {
+    address::with_parameters(&format!("/projects/{project}/table"), &[("name", Some(table))])
+}
+
+/// Returns the path below which a table's rows are.
+pub(super) fn table_path(project: &str, table: &str) -> String {
+    format!("/projects/{project}/tables/{}", String::from(js_sys::encode_uri_component(table)))
+}
+
+/// Returns the address of a table in the dashboard.
+pub(super) fn table_address(project: &str, table: &str) -> String {
+    address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(table))])
+}
+
+#[component]
+pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) -> Element {
+    let tab = address::use_parameter("tab").unwrap_or_default();
+    let mut detail = use_remote::<TableDetail>(use_memo(move || detail_path(&project.read(), &table.read())).into());
+    let known = detail.value().map(|detail| Shared(Rc::new(detail)));
+    let facts = known.as_ref().map(|detail| facts(detail)).unwrap_or_default();
+    let content = match (detail.state(), known) {
+        (RemoteState::Failed(failure), _) if failure.is_not_found() => rsx! {
+            Empty { title: "This table is gone", text: "It was dropped or renamed.",
+                Link { to: "/projects/{project}/tables", class: "btn", "All tables" }
+            }
+        },
+        (RemoteState::Failed(failure), _) => rsx! {
+            ErrorBox { what: "The table could not be read.", failure, on_retry: move |()| detail.refresh() }
+        },
+        (_, None) => rsx! { LoadingTable { name: "Rows of {table}", columns: 6 } },
+        (_, Some(detail)) => match tab.as_str() {
+            "structure" => rsx! { Structure { project, detail } },
+            "access" => rsx! { Access { project, detail } },
+            _ => rsx! { Rows { project, table, detail } },
+        },
+    };
+    rsx! {
+        div { class: "head table-head",
+            div { class: "row items-baseline",
+                h1 { id: "h1", class: "cut", "{table}" }
+                span { class: "label muted", "{facts}" }
+            }
+        }
+        div { class: "tabs", role: "tablist", "aria-label": "Table",
+            for (name, label) in [("rows", "Rows"), ("structure", "Structure"), ("access", "Access")] {
+                Tab { key: "{name}", project, table, name, label, selected: name == tab || (name == "rows" && tab.is_empty()) }
+            }
+        }
+        {content}
+    }
+}
+
+#[component]
+fn Tab(
+    project: ReadSignal<String>,
+    table: ReadSignal<String>,
+    name: &'static str,
+    label: &'static str,
+    selected: bool,
+) -> Element {
+    let tab = (name != "rows").then_some(name);
+    let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.read())), ("tab", tab)]);
+    rsx! {
+        a {
+            role: "tab",
+            id: "tab-{name}",
+            href: "{to}",
+            "aria-selected": selected.to_string(),
+            tabindex: if selected { "0" } else { "-1" },
+            onkeydown: move |event| {
+                let order = ["rows", "structure", "access"];
+                let at = order.iter().position(|other| *other == name).unwrap_or_default();
+                let next = match event.key() {
+                    Key::ArrowRight => (at + 1) % 3,
+                    Key::ArrowLeft => (at + 2) % 3,
+                    _ => return,
+                };
+                event.prevent_default();
+                if let Some(next) = order.get(next) && let Some(tab) = crate::dom::find(&format!("#tab-{next}")) {
+                    let _ = tab.focus();
+                    tab.click();
+                }
+            },
+            onclick: {
+                let to = to.clone();
+                move |event: MouseEvent| {
+                    if event.modifiers().is_empty() {
+                        event.prevent_default();
+                        address::go(&to);
+                    }
+                }
+            },
+            "{label}"
+        }
+    }
+}
+
+fn facts(detail: &TableDetail) -> String {
+    let kind = match detail.kind {
+        TableKind::Table => None,
+        TableKind::View => Some("view"),
+        TableKind::MaterializedView => Some("materialized view"),
+        TableKind::ForeignTable => Some("foreign table"),
+    };
+    let rows = detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(|rows| format!("{} rows", estimate(rows)));
+    let size = (detail.total_bytes > 0).then(|| text::bytes(detail.total_bytes));
+    let parts: Vec<String> = kind.map(str::to_owned).into_iter().chain(rows).chain(size).collect();
+    parts.join(" · ")
+}

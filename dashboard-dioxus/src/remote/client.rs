@@ -1,0 +1,142 @@
+use api_types::ErrorBody;
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::JsCast as _;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseType};
+
+use super::{Failure, session};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Patch,
+    Put,
+    Delete,
+}
+
+impl Method {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Reads `path` of the admin surface, for example `/projects`.
+pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
+    parse(&fetch_text(Method::Get, path, None).await?)
+}
+
+/// Reads `path` without understanding the answer.
+pub async fn get_text(path: &str) -> Result<String, Failure> {
+    fetch_text(Method::Get, path, None).await
+}
+
+/// Asks whether the server is there. `None` if it is not; otherwise its version, if it tells.
+pub(super) async fn server_version() -> Option<Option<String>> {
+    let response = JsFuture::from(web_sys::window()?.fetch_with_str("/healthz")).await.ok()?;
+    let response: Response = response.dyn_into().ok()?;
+    // Proxies answer for a server that is gone.
+    if matches!(response.status(), 502 | 504) {
+        return None;
+    }
+    Some(response.headers().get("x-atlashub-version").ok().flatten())
+}
+
+/// Sends a body as JSON and returns the answer.
+pub async fn send<B: Serialize, T: DeserializeOwned>(method: Method, path: &str, body: &B) -> Result<T, Failure> {
+    let body = serde_json::to_string(body).map_err(|error| unexpected(0, &error.to_string()))?;
+    parse(&fetch_text(method, path, Some(&body)).await?)
+}
+
+/// Like [`send`], but the server refuses if the thing has another entity tag.
+pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
+    method: Method,
+    path: &str,
+    tag: &str,
+    body: &B,
+) -> Result<T, Failure> {
+    let body = serde_json::to_string(body).map_err(|error| unexpected(0, &error.to_string()))?;
+    parse(&fetch_text_with(method, path, Some(&body), Some(tag)).await?)
+}
+
+/// Sends a `DELETE` and ignores the answer's body.
+pub async fn delete(path: &str) -> Result<(), Failure> {
+    fetch_text(Method::Delete, path, None).await.map(drop)
+}
+
+/// Reads a value from JSON. Answers without a body count as `null`.
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    let text = if text.is_empty() { "null" } else { text };
+    serde_json::from_str(text).map_err(|error| unexpected(200, &error.to_string()))
+}
+
+/// Sends a request and returns the body of a successful answer.
+pub(super) async fn fetch_text(method: Method, path: &str, body: Option<&str>) -> Result<String, Failure> {
+    fetch_text_with(method, path, body, None).await
+}
+
+async fn fetch_text_with(method: Method, path: &str, body: Option<&str>, tag: Option<&str>) -> Result<String, Failure> {
+    let response = fetch(method, path, body, tag).await.ok_or(Failure::Unreachable)?;
+    // Cloudflare Access redirects to its sign-in page, on another origin, when its session has ended.
+    if response.type_() == ResponseType::Opaqueredirect {
+        session::end();
+        return Err(Failure::SignedOut);
+    }
+    let status = response.status();
+    let text = match response.text() {
+        Ok(text) => JsFuture::from(text).await.ok().and_then(|text| text.as_string()),
+        Err(_) => None,
+    };
+    let text = text.ok_or(Failure::Unreachable)?;
+    if response.ok() {
+        return Ok(text);
+    }
+    let retry_after = response.headers().get("retry-after").ok().flatten().and_then(|seconds| seconds.parse().ok());
+    let failure = match serde_json::from_str::<ErrorBody>(&text) {
+        Ok(body) => Failure::refused(status, body.error, retry_after),
+        Err(_) => unexpected(status, "The answer is not from AtlasHub."),
+    };
+    // A wrong token at sign-in is not the end of a session.
+    if status == 401 && !path.starts_with("/session") {
+        session::end();
+        return Err(Failure::SignedOut);
+    }
+    Err(failure)
+}
+
+async fn fetch(method: Method, path: &str, body: Option<&str>, tag: Option<&str>) -> Option<Response> {
+    let headers = Headers::new().ok()?;
+    if let Some(tag) = tag {
+        headers.set("if-match", tag).ok()?;
+    }
+    headers.set("x-requested-with", "XMLHttpRequest").ok()?;
+    let options = RequestInit::new();
+    options.set_method(method.name());
+    options.set_redirect(RequestRedirect::Manual);
+    if let Some(body) = body {
+        headers.set("content-type", "application/json").ok()?;
+        options.set_body(&body.into());
+    }
+    options.set_headers(&headers);
+    let request = Request::new_with_str_and_init(&format!("/admin/v1{path}"), &options).ok()?;
+    let response = JsFuture::from(web_sys::window()?.fetch_with_request(&request)).await.ok()?;
+    response.dyn_into().ok()
+}
+
+fn unexpected(status: u16, reason: &str) -> Failure {
+    Failure::Refused {
+        status,
+        code: "unexpected_answer".to_owned(),
+        message: format!("The server's answer could not be read. {reason}"),
+        hint: None,
+        request_id: None,
+        details: None,
+        retry_after: None,
+    }
+}

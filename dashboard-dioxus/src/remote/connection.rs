@@ -1,0 +1,89 @@
+//! Whether the server answers, and whether it is the version that this page came from.
+
+use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
+
+use super::{cache, client, resource::is_visible};
+
+/// Time between checks while everything is well.
+const CHECK_MS: u32 = 3_000;
+
+/// Waits after failed checks; the last one repeats.
+const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
+
+/// What is known of the server.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Connection {
+    Up,
+    /// Since this time, in milliseconds since 1970.
+    Lost {
+        last_answer: f64,
+    },
+}
+
+static STATE: GlobalSignal<Connection> = Signal::global(|| Connection::Up);
+static UPGRADED: GlobalSignal<bool> = Signal::global(|| false);
+static RETRY: GlobalSignal<u32> = Signal::global(|| 0);
+
+/// Returns the state, and subscribes the component to it.
+pub fn state() -> Connection {
+    *STATE.read()
+}
+
+/// Returns whether the server now runs another version than the one that this page came from.
+pub fn is_upgraded() -> bool {
+    *UPGRADED.read()
+}
+
+/// Checks at once.
+pub fn retry() {
+    *RETRY.write() += 1;
+}
+
+/// Checks while the page is visible. Two failures in a row count as a lost connection.
+pub async fn watch() {
+    let mut failures = 0_usize;
+    let mut last_answer = js_sys::Date::now();
+    let mut version: Option<String> = None;
+    loop {
+        match client::server_version().await {
+            Some(current) => {
+                last_answer = js_sys::Date::now();
+                failures = 0;
+                if *STATE.peek() != Connection::Up {
+                    *STATE.write() = Connection::Up;
+                    cache::forget_all();
+                }
+                match (&version, current) {
+                    (Some(known), Some(current)) if *known != current => *UPGRADED.write() = true,
+                    (None, current) => version = current,
+                    _ => {}
+                }
+            }
+            None => {
+                failures += 1;
+                if failures == 2 {
+                    *STATE.write() = Connection::Lost { last_answer };
+                }
+            }
+        }
+        let wait = match failures.checked_sub(1) {
+            None => CHECK_MS,
+            Some(failed) => RETRY_MS.get(failed).copied().unwrap_or(10_000),
+        };
+        wait_for(wait).await;
+        while !is_visible() {
+            TimeoutFuture::new(500).await;
+        }
+    }
+}
+
+/// Waits, but not longer than until [`retry`].
+async fn wait_for(milliseconds: u32) {
+    let asked = *RETRY.peek();
+    let mut waited = 0;
+    while waited < milliseconds && *RETRY.peek() == asked {
+        TimeoutFuture::new(100).await;
+        waited += 100;
+    }
+}

@@ -1,0 +1,102 @@
+use api_types::ErrorDetail;
+
+/// Why a request has no result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// Nobody is signed in, or the sign-in has ended.
+    SignedOut,
+    /// The server did not answer.
+    Unreachable,
+    /// The server refused the request.
+    Refused {
+        status: u16,
+        code: String,
+        message: String,
+        hint: Option<String>,
+        request_id: Option<String>,
+        details: Option<serde_json::Value>,
+        /// Seconds after which the server wants the request to be tried again.
+        retry_after: Option<u32>,
+    },
+}
+
+impl Failure {
+    pub(super) fn refused(status: u16, error: ErrorDetail, retry_after: Option<u32>) -> Self {
+        Self::Refused {
+            status,
+            code: error.code,
+            message: error.message,
+            hint: error.hint,
+            request_id: Some(error.request_id),
+            details: error.details,
+            retry_after,
+        }
+    }
+
+    /// An answer that could not be read.
+    pub fn unreadable(reason: &str) -> Self {
+        Self::Refused {
+            status: 200,
+            code: "unexpected_answer".to_owned(),
+            message: format!("The server's answer could not be read. {reason}"),
+            hint: None,
+            request_id: None,
+            details: None,
+            retry_after: None,
+        }
+    }
+
+    /// Returns what went wrong and what to do, as text for the owner.
+    pub fn message(&self) -> String {
+        match self {
+            Self::SignedOut => "Your sign-in has ended.".to_owned(),
+            Self::Unreachable => "The server did not answer. Check that it runs, then try again.".to_owned(),
+            Self::Refused { message, hint: Some(hint), .. } => format!("{message} {hint}"),
+            Self::Refused { message, .. } => message.clone(),
+        }
+    }
+
+    /// Returns whether the same request may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::SignedOut | Self::Unreachable => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
+        }
+    }
+
+    /// Returns whether what was asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Returns after how many seconds the server wants the request to be tried again.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Returns the details of the error, an object.
+    pub fn details(&self) -> Option<&serde_json::Value> {
+        match self {
+            Self::Refused { details, .. } => details.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the error code of the API.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { request_id, .. } => request_id.as_deref(),
+            _ => None,
+        }
+    }
+}

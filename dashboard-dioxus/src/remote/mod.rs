@@ -1,0 +1,17 @@
+//! Requests to the server.
+//!
+//! [`client`] sends one request and reads its answer. [`failure`] says why there is none, in words for the owner.
+//! [`cache`] remembers answers and joins equal requests; [`resource`] keeps an answer up to date while a page shows it.
+//! [`session`] knows who is signed in, [`connection`] whether the server is there.
+
+mod cache;
+mod client;
+pub mod connection;
+mod failure;
+mod resource;
+pub mod session;
+
+pub use cache::{forget, forget_all};
+pub use client::{Method, delete, get, get_text, send, send_if_match};
+pub use failure::Failure;
+pub use resource::{Remote, RemoteState, is_visible, use_remote, use_remote_every};

@@ -1,0 +1,81 @@
+//! Who is signed in.
+
+use api_types::{CreateSession, Session};
+use dioxus::prelude::*;
+
+use super::{Failure, Method, cache, client};
+
+/// What is known of the owner's session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionState {
+    /// Not asked yet.
+    Unknown,
+    SignedIn { actor: String },
+    /// Nobody is signed in. `by_access` says whether only Cloudflare Access signs in.
+    SignedOut {
+        by_access: bool,
+    },
+    /// The session ended while the dashboard was in use. What is on the page stays.
+    Ended,
+    /// The server could not be asked.
+    Unreachable,
+}
+
+static STATE: GlobalSignal<SessionState> = Signal::global(|| SessionState::Unknown);
+
+/// Returns the state, and subscribes the component to it.
+pub fn state() -> SessionState {
+    STATE.read().clone()
+}
+
+/// Signs in with the code in the address, if there is one, and asks the server who is signed in.
+pub async fn start() {
+    if let Some(code) = take_code() {
+        // A code that was used before is no error: the owner may be signed in already.
+        let _ = sign_in(&CreateSession { code: Some(code), token: None }).await;
+    }
+    check().await;
+}
+
+/// Removes the one-time code of the server's start from the address and from the history, and returns it.
+fn take_code() -> Option<String> {
+    let window = web_sys::window()?;
+    let code = window.location().hash().ok()?.strip_prefix("#code=")?.to_owned();
+    let history = window.history().ok()?;
+    let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&crate::address::path_and_query()));
+    Some(code)
+}
+
+/// Asks the server who is signed in.
+pub async fn check() {
+    let state = match client::get::<Session>("/session").await {
+        Ok(session) => SessionState::SignedIn { actor: session.actor },
+        Err(Failure::Unreachable) => SessionState::Unreachable,
+        Err(failure) => SessionState::SignedOut { by_access: failure.message().contains("Cloudflare Access") },
+    };
+    *STATE.write() = state;
+}
+
+/// Signs in with a token, or with the code of the start.
+pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
+    let session: Session = client::send(Method::Post, "/session", credentials).await?;
+    cache::forget_all();
+    *STATE.write() = SessionState::SignedIn { actor: session.actor };
+    Ok(())
+}
+
+/// Ends the session on the server.
+pub async fn sign_out() -> Result<(), Failure> {
+    client::delete("/session").await?;
+    cache::forget_all();
+    *STATE.write() = SessionState::SignedOut { by_access: false };
+    Ok(())
+}
+
+/// Notes that the server no longer accepts the session.
+pub(super) fn end() {
+    let was_signed_in = matches!(*STATE.peek(), SessionState::SignedIn { .. });
+    if was_signed_in {
+        *STATE.write() = SessionState::Ended;
+    }
+}

@@ -1,0 +1,179 @@
+//! Numbers, sizes and times as text.
+
+use chrono::{DateTime, Utc};
+
+/// Returns a number with thin spaces between groups of three digits: `12 345`.
+pub fn number(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    if value < 0 {
+        text.push('\u{2212}');
+    }
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns a size in the largest unit that leaves at least one digit before the point: `3.4 GB`.
+pub fn bytes(value: i64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let mut amount = value.max(0) as f64;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if amount < 1000.0 {
+            break;
+        }
+        amount /= 1000.0;
+        unit = next;
+    }
+    if unit == "B" || amount >= 100.0 { format!("{amount:.0} {unit}") } else { format!("{amount:.1} {unit}") }
+}
+
+/// Returns `one` for 1 and `many` otherwise, after the number: `1 table`, `12 tables`.
+pub fn count(value: i64, one: &str, many: &str) -> String {
+    format!("{} {}", number(value), if value == 1 { one } else { many })
+}
+
+/// Returns how long ago a time was: `just now`, `3 min ago`, `2 h ago`, `5 days ago`.
+pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = (now - time).num_seconds().max(0);
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        86_400..172_800 => "1 day ago".to_owned(),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// Returns how far away a later time is: `23 h`, `9 days`.
+pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = (time - now).num_seconds().max(0);
+    match seconds {
+        0..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Returns a date in the browser's language and zone: `14 Mar 2025`.
+pub fn date(time: DateTime<Utc>) -> String {
+    let date = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
+    let options = js_sys::Object::new();
+    for (name, value) in [("day", "numeric"), ("month", "short"), ("year", "numeric")] {
+        let _ = js_sys::Reflect::set(&options, &name.into(), &value.into());
+    }
+    String::from(date.to_locale_date_string("en-GB", &options))
+}
+
+/// Returns the time of day of a moment in milliseconds since 1970, in the browser's zone: `14:32:06`.
+pub fn clock(milliseconds: f64) -> String {
+    String::from(js_sys::Date::new(&milliseconds.into()).to_locale_time_string("en-GB"))
+}
+
+/// Returns date, time and zone in full, for tooltips: local time, then UTC.
+pub fn exact(time: DateTime<Utc>) -> String {
+    let local = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
+    format!("{} ({} UTC)", String::from(local.to_string()), time.format("%Y-%m-%d %H:%M:%S"))
+}
+
+/// Returns how long something took, from milliseconds: `812 ms`, `5.0 s`, `41 s`, `3 min 12 s`, `2 h 5 min`.
+pub fn duration(milliseconds: i64) -> String {
+    let seconds = milliseconds / 1000;
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        1_000..10_000 => format!("{:.1} s", milliseconds as f64 / 1e3),
+        10_000..60_000 => format!("{seconds} s"),
+        60_000..3_600_000 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// Returns a duration in its largest unit, in words: `3 hours`, `1 day`.
+pub fn duration_in_words(duration: chrono::Duration) -> String {
+    let seconds = duration.num_seconds().max(0);
+    match seconds {
+        0..3_600 => count(seconds / 60, "minute", "minutes"),
+        3_600..172_800 => count(seconds / 3_600, "hour", "hours"),
+        _ => count(seconds / 86_400, "day", "days"),
+    }
+}
+
+/// Returns the local time of a moment of the last 24 hours, and otherwise its date: `14:30:00`, `3 Feb`.
+pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let date = js_date(time);
+    if (now - time).num_hours() < 24 {
+        return String::from(date.to_locale_time_string("en-GB"));
+    }
+    String::from(date.to_locale_date_string("en-GB", &options(&[("day", "numeric"), ("month", "short")])))
+}
+
+/// Returns day and time of a moment in the browser's zone: `Tuesday 3 February, 14:32`.
+pub fn day_and_time(time: DateTime<Utc>) -> String {
+    let date = js_date(time);
+    let day = options(&[("weekday", "long"), ("day", "numeric"), ("month", "long")]);
+    let day = String::from(date.to_locale_date_string("en-GB", &day)).replace(',', "");
+    let time: String = String::from(date.to_locale_time_string("en-GB")).chars().take(5).collect();
+    format!("{day}, {time}")
+}
+
+fn js_date(time: DateTime<Utc>) -> js_sys::Date {
+    js_sys::Date::new(&(time.timestamp_millis() as f64).into())
+}
+
+fn options(values: &[(&str, &str)]) -> js_sys::Object {
+    let options = js_sys::Object::new();
+    for (name, value) in values {
+        let _ = js_sys::Reflect::set(&options, &(*name).into(), &(*value).into());
+    }
+    options
+}
+
+/// Returns the current time.
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(js_sys::Date::now() as i64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_groups() {
+        for (value, expected) in [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (-1_234_567, "\u{2212}1\u{202f}234\u{202f}567")] {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_use_the_largest_fitting_unit() {
+        for (value, expected) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (812_000_000, "812 MB"), (3_400_000_000, "3.4 GB")] {
+            assert_eq!(bytes(value), expected);
+        }
+    }
+
+    #[test]
+    fn durations_use_fitting_units() {
+        for (milliseconds, expected) in
+            [(812, "812 ms"), (5_000, "5.0 s"), (41_900, "41 s"), (192_000, "3 min 12 s"), (7_500_000, "2 h 5 min")]
+        {
+            assert_eq!(duration(milliseconds), expected);
+        }
+        assert_eq!(duration_in_words(chrono::Duration::hours(3)), "3 hours");
+        assert_eq!(duration_in_words(chrono::Duration::hours(50)), "2 days");
+    }
+
+    #[test]
+    fn ages_use_one_unit() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
+        for (seconds, expected) in
+            [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7_200, "2 h ago"), (90_000, "1 day ago"), (200_000, "2 days ago")]
+        {
+            assert_eq!(age(now - chrono::Duration::seconds(seconds), now), expected);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Theme and density. `web/theme.js` applies them before the first paint; this module changes them.
+
+/// The theme that the owner chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    Dark,
+    Light,
+    /// That of the operating system.
+    System,
+}
+
+impl Theme {
+    pub const ALL: [Self; 3] = [Self::Dark, Self::Light, Self::System];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Dark => "Dark",
+            Self::Light => "Light",
+            Self::System => "System",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Returns the chosen theme. The default is dark, whatever the system prefers.
+pub fn current() -> Theme {
+    let stored = stored("theme");
+    Theme::ALL.into_iter().find(|theme| Some(theme.name()) == stored.as_deref()).unwrap_or(Theme::Dark)
+}
+
+/// Applies and stores a theme.
+pub fn choose(theme: Theme) {
+    store("theme", theme.name());
+    let Some(window) = web_sys::window() else { return };
+    let system_is_light =
+        window.match_media("(prefers-color-scheme: light)").ok().flatten().is_some_and(|query| query.matches());
+    let is_light = theme == Theme::Light || (theme == Theme::System && system_is_light);
+    if let Some(root) = window.document().and_then(|document| document.document_element()) {
+        let _ = root.set_attribute("data-theme", if is_light { "light" } else { "dark" });
+    }
+}
+
+/// Returns whether the owner made the sidebar narrow.
+pub fn is_sidebar_collapsed() -> bool {
+    stored("sidebar").as_deref() == Some("collapsed")
+}
+
+pub fn collapse_sidebar(collapsed: bool) {
+    store("sidebar", if collapsed { "collapsed" } else { "expanded" });
+}
+
+/// Returns whether keys without a modifier do something. They can be switched off, because speech input types them.
+pub fn has_single_key_shortcuts() -> bool {
+    stored("shortcuts").as_deref() != Some("off")
+}
+
+pub fn set_single_key_shortcuts(enabled: bool) {
+    store("shortcuts", if enabled { "on" } else { "off" });
+}
+
+fn stored(name: &str) -> Option<String> {
+    storage()?.get_item(&format!("atlashub.{name}")).ok().flatten()
+}
+
+fn store(name: &str, value: &str) {
+    if let Some(storage) = storage() {
+        let _ = storage.set_item(&format!("atlashub.{name}"), value);
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.local_storage().ok().flatten()
+}

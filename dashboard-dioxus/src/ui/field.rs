@@ -1,0 +1,65 @@
+use dioxus::prelude::*;
+
+use super::{Icon, IconName, Mark, Shape};
+
+/// A labelled text field, with help and an error under it.
+#[component]
+pub fn Field(
+    id: String,
+    label: String,
+    value: Signal<String>,
+    #[props(default)] help: String,
+    #[props(default)] error: Option<String>,
+    #[props(default)] autofocus: bool,
+    #[props(default)] onleave: EventHandler<()>,
+) -> Element {
+    let mut value = value;
+    let mut described_by = Vec::new();
+    if !help.is_empty() {
+        described_by.push(format!("{id}-help"));
+    }
+    if error.is_some() {
+        described_by.push(format!("{id}-error"));
+    }
+    let described_by = (!described_by.is_empty()).then(|| described_by.join(" "));
+    rsx! {
+        div { class: "field",
+            label { r#for: "{id}", "{label}" }
+            input {
+                id: "{id}",
+                class: "input",
+                autocomplete: "off",
+                autofocus,
+                value: "{value}",
+                "aria-describedby": described_by,
+                "aria-invalid": if error.is_some() { "true" },
+                oninput: move |event| value.set(event.value()),
+                onblur: move |_| onleave.call(()),
+            }
+            if let Some(error) = &error {
+                p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+            }
+            if !help.is_empty() {
+                p { class: "help", id: "{id}-help", "{help}" }
+            }
+        }
+    }
+}
+
+/// The filter of a list.
+#[component]
+pub fn SearchBox(name: String, value: Signal<String>) -> Element {
+    let mut value = value;
+    rsx! {
+        div { class: "input input-icon m grow-phone w-60",
+            Icon { name: IconName::Search }
+            input {
+                r#type: "search",
+                "aria-label": "{name}",
+                placeholder: "{name}",
+                value: "{value}",
+                oninput: move |event| value.set(event.value()),
+            }
+        }
+    }
+}

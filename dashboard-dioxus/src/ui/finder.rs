@@ -1,0 +1,128 @@
+use dioxus::prelude::*;
+
+use super::{Icon, IconName};
+use crate::dom;
+
+/// An entry of a [`Finder`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinderOption {
+    /// Heading under which the entry stands. Entries of a group follow one another.
+    pub group: &'static str,
+    pub icon: IconName,
+    pub text: String,
+    /// Where it leads to, or what it is about.
+    pub detail: String,
+    /// Keys that do the same.
+    pub keys: Vec<&'static str>,
+}
+
+/// A search field over a list: the arrow keys choose, Enter accepts. The focus stays in the field.
+#[component]
+pub fn Finder(
+    /// Name of the field.
+    name: String,
+    list_name: String,
+    options: Vec<FinderOption>,
+    query: Signal<String>,
+    /// Called with the position of the entry, and whether Ctrl or Cmd was held.
+    on_choose: EventHandler<(usize, bool)>,
+    #[props(default)] empty: String,
+) -> Element {
+    let mut query = query;
+    let mut chosen = use_signal(|| 0_usize);
+    let count = options.len();
+    let at = chosen().min(count.saturating_sub(1));
+    let mut groups: Vec<(&'static str, Vec<(usize, FinderOption)>)> = Vec::new();
+    for (index, option) in options.into_iter().enumerate() {
+        match groups.last_mut() {
+            Some((group, entries)) if *group == option.group => entries.push((index, option)),
+            _ => groups.push((option.group, vec![(index, option)])),
+        }
+    }
+    let onkeydown = move |event: KeyboardEvent| {
+        let held = event.modifiers().ctrl() || event.modifiers().meta();
+        let next = match event.key() {
+            Key::ArrowDown => (at + 1) % count.max(1),
+            Key::ArrowUp => (at + count.max(1) - 1) % count.max(1),
+            Key::PageDown => (at + 8).min(count.saturating_sub(1)),
+            Key::PageUp => at.saturating_sub(8),
+            Key::Enter => {
+                event.prevent_default();
+                if at < count {
+                    on_choose.call((at, held));
+                }
+                return;
+            }
+            _ => return,
+        };
+        event.prevent_default();
+        chosen.set(next);
+        dom::scroll_into_view(&format!("finder-{next}"));
+    };
+    rsx! {
+        div { class: "q",
+            Icon { name: IconName::Search }
+            input {
+                role: "combobox",
+                "aria-label": "{name}",
+                "aria-expanded": "true",
+                "aria-controls": "finder-list",
+                "aria-activedescendant": (count > 0).then(|| format!("finder-{at}")),
+                "aria-autocomplete": "list",
+                autocomplete: "off",
+                spellcheck: "false",
+                autofocus: true,
+                placeholder: "{name}",
+                value: "{query}",
+                oninput: move |event| {
+                    query.set(event.value());
+                    chosen.set(0);
+                },
+                onkeydown,
+            }
+            kbd { "Esc" }
+        }
+        div { class: "finder-list", id: "finder-list", role: "listbox", "aria-label": "{list_name}",
+            for (group, entries) in groups {
+                div { key: "{group}", class: "group", role: "group", "aria-label": "{group}",
+                    if !group.is_empty() {
+                        div { class: "group-title", "aria-hidden": "true", "{group}" }
+                    }
+                    for (index, option) in entries {
+                        div {
+                            key: "{index}-{option.text}",
+                            id: "finder-{index}",
+                            class: if index == at { "option is-on" } else { "option" },
+                            role: "option",
+                            "aria-selected": (index == at).to_string(),
+                            onmousemove: move |_| {
+                                if *chosen.peek() != index {
+                                    chosen.set(index);
+                                }
+                            },
+                            onclick: move |event| {
+                                let held = event.modifiers().ctrl() || event.modifiers().meta();
+                                on_choose.call((index, held));
+                            },
+                            Icon { name: option.icon }
+                            span { class: "cut", "{option.text}" }
+                            span { class: "where", "{option.detail}" }
+                            for key in option.keys {
+                                kbd { key: "{key}", "{key}" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if count == 0 {
+            p { class: "finder-empty muted", role: "status", "{empty}" }
+        }
+    }
+}
+
+/// Returns whether a text has every word of a query, in any case and order.
+pub fn matches(text: &str, query: &str) -> bool {
+    let text = text.to_lowercase();
+    query.split_whitespace().all(|word| text.contains(&word.to_lowercase()))
+}

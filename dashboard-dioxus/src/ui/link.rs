@@ -1,0 +1,38 @@
+use dioxus::prelude::*;
+
+use crate::address;
+
+/// A link within the dashboard. Modifier keys open it in a new tab, as everywhere.
+#[component]
+pub fn Link(
+    to: String,
+    #[props(default)] class: String,
+    #[props(default)] name: Option<String>,
+    #[props(default)] current: bool,
+    #[props(default)] title: Option<String>,
+    /// What to do besides opening the page.
+    #[props(default)]
+    onfollow: EventHandler<()>,
+    children: Element,
+) -> Element {
+    rsx! {
+        a {
+            href: "{to}",
+            class: (!class.is_empty()).then_some(class),
+            "aria-label": name,
+            "aria-current": if current { "page" },
+            title,
+            onclick: {
+                let to = to.clone();
+                move |event: MouseEvent| {
+                    if event.modifiers().is_empty() {
+                        event.prevent_default();
+                        onfollow.call(());
+                        address::go(&to);
+                    }
+                }
+            },
+            {children}
+        }
+    }
+}

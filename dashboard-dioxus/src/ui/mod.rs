@@ -1,0 +1,32 @@
+//! The components that pages are built from. Their look is in `style/ui.css`, which has a section for each.
+//!
+//! Native elements do the hard part: `<dialog>` holds the focus and closes with Esc, `popover` closes when the owner
+//! clicks elsewhere, form elements have their roles and keys. Components take their accessible name as a property.
+
+mod copy;
+mod dialog;
+mod field;
+pub mod finder;
+mod icon;
+mod link;
+mod mark;
+mod menu;
+pub mod messages;
+pub mod narrow;
+mod nav_link;
+mod popover;
+mod sheet;
+mod states;
+
+pub use copy::CopyButton;
+pub use dialog::{Confirm, Dialog, ModalDialog};
+pub use field::{Field, SearchBox};
+pub use finder::{Finder, FinderOption};
+pub use icon::{Icon, IconName};
+pub use link::Link;
+pub use mark::{Mark, Shape};
+pub use menu::{Menu, MenuItem};
+pub use nav_link::NavLink;
+pub use popover::Popover;
+pub use sheet::Sheet;
+pub use states::{Empty, ErrorBox, LoadingTable};

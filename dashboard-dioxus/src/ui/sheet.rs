@@ -1,0 +1,59 @@
+use dioxus::prelude::*;
+
+use super::{Icon, IconName};
+use crate::dom;
+
+/// A panel at the right, beside the list that it belongs to. Esc closes it.
+#[component]
+pub fn Sheet(
+    title: String,
+    #[props(default)] wide: bool,
+    on_close: EventHandler<()>,
+    footer: Option<Element>,
+    children: Element,
+) -> Element {
+    let before = use_hook(|| {
+        use wasm_bindgen::JsCast as _;
+        dom::active_element().and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok())
+    });
+    use_drop(move || {
+        if let Some(before) = before {
+            let _ = before.focus();
+        }
+    });
+    rsx! {
+        div {
+            class: if wide { "sheet sheet-wide" } else { "sheet" },
+            role: "dialog",
+            "aria-labelledby": "sheet-title",
+            tabindex: "-1",
+            onmounted: |_| {
+                // The first field, or the sheet itself.
+                if !dom::focus(".sheet .body input:not([disabled]), .sheet .body textarea") {
+                    dom::focus(".sheet");
+                }
+            },
+            onkeydown: move |event| {
+                if event.key() == Key::Escape {
+                    event.prevent_default();
+                    event.stop_propagation();
+                    on_close.call(());
+                }
+            },
+            header {
+                h2 { id: "sheet-title", class: "grow cut", "{title}" }
+                button {
+                    class: "btn btn-ghost btn-icon",
+                    r#type: "button",
+                    "aria-label": "Close",
+                    onclick: move |_| on_close.call(()),
+                    Icon { name: IconName::Close }
+                }
+            }
+            div { class: "body", {children} }
+            if let Some(footer) = footer {
+                footer { {footer} }
+            }
+        }
+    }
+}

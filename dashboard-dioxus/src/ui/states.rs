@@ -1,0 +1,62 @@
+use dioxus::prelude::*;
+
+use super::{CopyButton, Mark, Shape};
+use crate::remote::Failure;
+
+/// Why something is not shown, what to do, and a button that tries again.
+#[component]
+pub fn ErrorBox(
+    /// What failed: `Projects could not be listed.`
+    what: String,
+    failure: Failure,
+    on_retry: EventHandler<()>,
+) -> Element {
+    rsx! {
+        div { class: "section",
+            div { class: "failed-box", role: "alert",
+                div { class: "row", Mark { shape: Shape::Failed } strong { "{what}" } }
+                p { class: "label", "{failure.message()}" }
+                div { class: "row",
+                    button { class: "btn btn-s", r#type: "button", onclick: move |_| on_retry.call(()), "Try again" }
+                    if let Some(id) = failure.request_id() {
+                        CopyButton { name: "Copy request id", label: "Copy request id", text: id }
+                        span { class: "mono muted", "{id}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A list without entries: one sentence and one act.
+#[component]
+pub fn Empty(title: String, text: String, children: Element) -> Element {
+    rsx! {
+        div { class: "empty",
+            h2 { "{title}" }
+            p { "{text}" }
+            div { class: "row", {children} }
+        }
+    }
+}
+
+/// The rows of a table that is being loaded, in the shape of what comes. Hidden for the first 300 ms.
+#[component]
+pub fn LoadingTable(name: String, columns: usize) -> Element {
+    rsx! {
+        div { class: "late",
+            p { class: "sr", role: "status", "Loading…" }
+            table { class: "table", "aria-label": "{name}", "aria-busy": "true",
+                tbody {
+                    for row in 0..5 {
+                        tr { key: "{row}",
+                            for column in 0..columns {
+                                td { key: "{column}", span { class: "sk" } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Values of a database, as the server prints them, without losing a digit.
+
+use std::rc::Rc;
+
+use serde_json::value::RawValue;
+
+/// Characters of a value that one line shows.
+const SHOWN_CHARACTERS: usize = 200;
+
+/// A value as JSON, and as text. `None` is `NULL`.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// The JSON that the server sent.
+    pub json: Rc<str>,
+    /// The text to show, copy and edit.
+    pub text: Option<Rc<str>>,
+    /// Size of the whole value, if this is only its beginning.
+    pub whole_bytes: Option<u64>,
+}
+
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        (Rc::ptr_eq(&self.json, &other.json) || self.json == other.json) && self.whole_bytes == other.whole_bytes
+    }
+}
+
+impl Cell {
+    /// Reads a value of a column of this type.
+    pub fn new(json: &RawValue, data_type: &str, whole_bytes: Option<u64>) -> Self {
+        let json = json.get();
+        let text = if json == "null" {
+            None
+        } else if whole_bytes.is_none() && is_document(data_type) {
+            // A document that is a string stays JSON, so that it differs from a number of the same digits.
+            Some(json.into())
+        } else {
+            Some(serde_json::from_str::<String>(json).map_or_else(|_| json.into(), Into::into))
+        };
+        Self { json: json.into(), text, whole_bytes }
+    }
+
+    pub fn null() -> Self {
+        Self { json: "null".into(), text: None, whole_bytes: None }
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.text.is_none()
+    }
+}
+
+/// Returns the JSON that stores a text in a column of this type. Postgres converts strings, so that no digit is lost;
+/// documents and lists are sent as they are.
+///
+/// # Errors
+/// If a document is no JSON: what is wrong with it.
+pub fn to_json(text: Option<&str>, data_type: &str) -> Result<Box<RawValue>, String> {
+    let Some(text) = text else { return raw("null") };
+    let is_list = data_type.ends_with("[]") && text.trim_start().starts_with('[');
+    if is_document(data_type) || is_list {
+        return raw(text).map_err(|error| format!("This is no JSON: {error}."));
+    }
+    raw(&serde_json::Value::from(text).to_string())
+}
+
+fn raw(json: &str) -> Result<Box<RawValue>, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+/// Returns the line that a cell shows, and whether it is only a part of the text.
+pub fn one_line(text: &str) -> (String, bool) {
+    let mut line = String::with_capacity(text.len().min(SHOWN_CHARACTERS * 4));
+    for (count, character) in text.chars().enumerate() {
+        if count == SHOWN_CHARACTERS {
+            line.push('…');
+            return (line, true);
+        }
+        line.push(match character {
+            '\n' => '↵',
+            '\r' => ' ',
+            '\t' => '⇥',
+            other => other,
+        });
+    }
+    (line, false)
+}
+
+/// Returns whether values of a type are JSON documents.
+pub fn is_document(data_type: &str) -> bool {
+    matches!(data_type, "json" | "jsonb")
+}
+
+/// Returns whether values of a type are aligned to the right.
+pub fn is_number(data_type: &str) -> bool {
+    let base = data_type.split('(').next().unwrap_or(data_type).trim();
+    matches!(base, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "oid" | "money")
+        && !data_type.ends_with("[]")
+}
+
+/// Returns whether values of a type are text of any length.
+pub fn is_text(data_type: &str) -> bool {
+    let base = data_type.split('(').next().unwrap_or(data_type).trim();
+    matches!(base, "text" | "character varying" | "character" | "citext" | "name") && !data_type.ends_with("[]")
+}
+
+/// Returns the short name of a type: `int8` for `bigint`.
+pub fn short_type(data_type: &str) -> String {
+    let (base, rest) = match data_type.find(['(', '[']) {
+        Some(position) => data_type.split_at(position),
+        None => (data_type, ""),
+    };
+    let short = match base.trim_end() {
+        "smallint" => "int2",
+        "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double precision" => "float8",
+        "boolean" => "bool",
+        "character varying" => "varchar",
+        "character" => "char",
+        "timestamp without time zone" => "timestamp",
+        "timestamp with time zone" => "timestamptz",
+        "time without time zone" => "time",
+        "time with time zone" => "timetz",
+        other => other,
+    };
+    format!("{short}{rest}")
+}
+
+/// Returns a name for use in SQL, always quoted.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_digits() {
+        for (json, data_type, expected) in [
+            ("null", "text", None),
+            (r#""""#, "text", Some("")),
+            (r#""NULL""#, "text", Some("NULL")),
+            ("9007199254740993", "bigint", Some("9007199254740993")),
+            ("9.990", "numeric", Some("9.990")),
+            ("false", "boolean", Some("false")),
+            (r#""a\nb""#, "text", Some("a\nb")),
+            (r#"{"a": 1.0}"#, "jsonb", Some(r#"{"a": 1.0}"#)),
+            (r#""12""#, "jsonb", Some(r#""12""#)),
+            (r#"["a","b"]"#, "text[]", Some(r#"["a","b"]"#)),
+        ] {
+            let raw = RawValue::from_string(json.to_owned()).unwrap_or_default();
+            assert_eq!(Cell::new(&raw, data_type, None).text.as_deref(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn edited_texts_become_json() {
+        for (text, data_type, expected) in [
+            (None, "bigint", Some("null")),
+            (Some("9007199254740993"), "bigint", Some(r#""9007199254740993""#)),
+            (Some("it's \"so\""), "text", Some(r#""it's \"so\"""#)),
+            (Some(r#"{"a": 1.0}"#), "jsonb", Some(r#"{"a": 1.0}"#)),
+            (Some("{a"), "jsonb", None),
+            (Some(r#"["a"]"#), "text[]", Some(r#"["a"]"#)),
+            (Some("{a,b}"), "text[]", Some(r#""{a,b}""#)),
+        ] {
+            assert_eq!(to_json(text, data_type).ok().map(|json| json.get().to_owned()).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_and_marked() {
+        assert_eq!(one_line("a\nb"), ("a↵b".to_owned(), false));
+        let (line, is_cut) = one_line(&"x".repeat(300));
+        assert!(is_cut && line.ends_with('…') && line.chars().count() == 201);
+    }
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { button, eventually, expectAccessible, heading, openPage, shown, token, url } from "./support.mjs";
+
+test("without a session every address leads to the sign-in and back", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  await page.goto(`${url}/projects?q=x`);
+  await shown(heading(page, "Sign in"));
+  await page.getByLabel("Admin token").fill(token);
+  await button(page, "Sign in").click();
+  await shown(heading(page, "Projects"));
+  assert.equal(new URL(page.url()).pathname, "/projects");
+});
+
+test("a wrong token shows why and keeps the focus in the field", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  await page.goto(`${url}/sign-in`);
+  await page.getByLabel("Admin token").fill("this-is-not-the-token");
+  await page.keyboard.press("Enter");
+  await shown(page.getByRole("alert").filter({ hasText: "That token isn't valid." }));
+  await eventually(() => page.getByLabel("Admin token").evaluate((field) => field === document.activeElement));
+});
+
+test("the token is in no storage, address or log", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  const lines = [];
+  page.on("console", (message) => lines.push(message.text()));
+  await page.goto(`${url}/sign-in`);
+  await page.getByLabel("Admin token").fill(token);
+  await button(page, "Sign in").click();
+  await page.waitForURL((address) => address.pathname !== "/sign-in");
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href]));
+  assert.ok(!kept.includes(token) && !lines.join().includes(token), kept);
+  assert.equal(await page.evaluate(() => location.hash), "");
+});
+
+test("a code in the address is removed before anything else", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  await page.goto(`${url}/sign-in#code=no-such-code`);
+  await shown(heading(page, "Sign in"));
+  await eventually(async () => (await page.evaluate(() => location.hash)) === "");
+});
+
+test("the page is accessible", async (t) => {
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { signedIn: false, narrow });
+    await page.goto(`${url}/sign-in`);
+    await shown(heading(page, "Sign in"));
+    await expectAccessible(page);
+  }
+});

@@ -1,0 +1,117 @@
+// What the tests of all pages share: one browser, signed-in pages that fail on console errors, and requests to the server.
+
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+export const url = process.env.ATLASHUB_URL ?? "http://127.0.0.1:8081";
+export const token = process.env.ATLASHUB_ADMIN_TOKEN ?? "";
+export const origin = new URL(url).origin;
+
+const WIDE = { width: 1440, height: 900 };
+const NARROW = { width: 390, height: 844 };
+
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.ATLASHUB_TEST_CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"],
+  });
+});
+after(() => browser?.close());
+
+// Opens a page. The test fails on console errors, requests to other origins, and violations of the security policy.
+export async function openPage(t, { signedIn = true, narrow = false, theme, storageState } = {}) {
+  const context = await browser.newContext({ viewport: narrow ? NARROW : WIDE, hasTouch: narrow, storageState });
+  context.setDefaultTimeout(20_000);
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
+  if (theme) await context.addInitScript((theme) => localStorage.setItem("atlashub.theme", theme), theme);
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+  });
+  const page = await context.newPage();
+  const problems = [];
+  page.problems = problems;
+  page.on("console", (message) => {
+    // The browser reports refused requests as errors; the page shows them itself.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("request", (request) => {
+    const isOwn = [origin, "blob:", "data:"].some((start) => request.url().startsWith(start));
+    if (!isOwn) problems.push(`request to ${request.url()}`);
+  });
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(problems, []);
+  });
+  if (signedIn) await signIn(page);
+  return page;
+}
+
+export async function signIn(page) {
+  const response = await page.request.post(`${url}/admin/v1/session`, { data: { token }, headers: { origin } });
+  assert.ok(response.ok(), await response.text());
+}
+
+// Sends a request of the admin surface. Without a page, as a program with the admin token.
+export async function admin(method, path, body) {
+  const response = await fetch(`${url}/admin/v1${path}`, {
+    method,
+    body: body === undefined ? undefined : JSON.stringify(body),
+    headers: { "content-type": "application/json", "x-dev-admin-token": token },
+  });
+  const text = await response.text();
+  assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
+  return text ? JSON.parse(text) : undefined;
+}
+
+let projects = 0;
+
+// Makes a project that is deleted after the test's file. Returns its id, name and keys.
+export async function createProject(prefix, statements = []) {
+  projects += 1;
+  const name = `${prefix} ${Date.now().toString(36)}${projects}`;
+  const created = await admin("POST", "/projects", { name });
+  const { id } = created.project;
+  after(() => admin("DELETE", `/projects/${id}`, { confirm: name }).catch(() => {}));
+  for (const sql of statements) await admin("POST", `/projects/${id}/sql`, { sql });
+  return { id, name, publishableKey: created.publishableKey, secretKey: created.secretKey };
+}
+
+export const heading = (page, name) => page.getByRole("heading", { level: 1, name, exact: true });
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
+
+export async function shown(locator) {
+  await locator.first().waitFor({ state: "visible" });
+}
+
+export async function hidden(locator) {
+  await locator.first().waitFor({ state: "hidden" });
+}
+
+// Waits until a function returns a true value.
+export async function eventually(condition, message = "the condition") {
+  const end = Date.now() + 20_000;
+  while (Date.now() < end) {
+    const result = await condition();
+    if (result) return result;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`${message} did not become true`);
+}
+
+// Checks accessibility in both themes, and that the page does not scroll sideways.
+export async function expectAccessible(page) {
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
+    const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]).analyze();
+    const found = violations.map(({ id, nodes }) => `${theme} ${id}: ${nodes.map((node) => node.html).slice(0, 3).join(" | ")}`);
+    assert.deepEqual(found, []);
+  }
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(excess <= 0, `the page is ${excess} px too wide`);
+}

@@ -1,0 +1,108 @@
+// Completion from the project's schema.
+
+import { languages } from "monaco-editor/editor.js";
+
+const KEYWORDS = `
+  select from where group by having order limit offset join left right full inner outer cross on using as and or not in
+  is null like ilike between exists case when then else end distinct union all except intersect with recursive insert
+  into values update set delete returning create table view index function trigger policy type schema alter add column
+  drop constraint primary key foreign references unique check default not null if cascade truncate grant revoke explain
+  analyze vacuum asc desc nulls first last over partition filter lateral materialized conflict do nothing true false
+  count sum avg min max coalesce now current_date current_timestamp interval`.split(/\s+/).filter(Boolean);
+const SEARCHED = 20_000;
+
+// {tables: [{schema, name, insert, kind, columns: [{name, insert, type}]}], functions: [{schema, name, insert, arguments, returns}], types: […]}
+let schema = { tables: [], functions: [], types: [] };
+
+export function setCompletionSchema(value) {
+  schema = value;
+}
+
+export const completionProvider = {
+  triggerCharacters: ["."],
+  provideCompletionItems(model, position) {
+    const word = model.getWordUntilPosition(position);
+    const range = {
+      startLineNumber: position.lineNumber,
+      endLineNumber: position.lineNumber,
+      startColumn: word.startColumn,
+      endColumn: word.endColumn,
+    };
+    const offset = model.getOffsetAt(position);
+    // Only the text around the cursor is searched, so that a long script does not slow down typing.
+    const start = Math.max(0, offset - SEARCHED);
+    const text = model.getValue().slice(start, offset + SEARCHED);
+    const qualifier = /("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*[\p{L}\p{N}_$]*$/u.exec(text.slice(0, offset - start))?.[1];
+    const items = qualifier ? ofQualifier(plain(qualifier), statementAround(text, offset - start)) : everything(statementAround(text, offset - start));
+    return { suggestions: items.map((item) => ({ ...item, range })) };
+  },
+};
+
+function ofQualifier(name, statement) {
+  const inSchema = schema.tables.filter((table) => table.schema === name);
+  if (inSchema.length > 0) {
+    const functions = schema.functions.filter((each) => each.schema === name);
+    return [...inSchema.map((table) => tableItem(table, "1", table.insertBare)), ...functions.map((each) => functionItem(each, "2"))];
+  }
+  const target = aliases(statement).get(name) ?? name;
+  return schema.tables.filter((table) => table.name === target).flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
+}
+
+function everything(statement) {
+  const mentioned = new Set([...aliases(statement).values()]);
+  const columns = schema.tables.filter((table) => mentioned.has(table.name)).flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
+  return [
+    ...columns,
+    ...schema.tables.map((table) => tableItem(table, "2", table.insert)),
+    ...schema.functions.map((each) => functionItem(each, "4")),
+    ...schema.types.map((type) => ({ label: type.name, insertText: type.insert, kind: languages.CompletionItemKind.Enum, detail: "enum", sortText: `5${type.name}` })),
+    ...KEYWORDS.map((word) => ({ label: word, insertText: word, kind: languages.CompletionItemKind.Keyword, sortText: `3${word}` })),
+  ];
+}
+
+// Returns the names by which the statement calls its tables.
+function aliases(statement) {
+  const found = new Map();
+  const pattern =
+    /\b(?:from|join|update|into|table|,)\s+(?:only\s+)?(?:("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)(?:\s+(?:as\s+)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*))?/giu;
+  for (const [, , table, alias] of statement.matchAll(pattern)) {
+    found.set(plain(table), plain(table));
+    if (alias && !KEYWORDS.includes(alias.toLowerCase())) found.set(plain(alias), plain(table));
+  }
+  return found;
+}
+
+function statementAround(text, offset) {
+  const start = text.lastIndexOf(";", Math.max(0, offset - 1)) + 1;
+  const end = text.indexOf(";", offset);
+  return text.slice(start, end < 0 ? undefined : end);
+}
+
+function plain(identifier) {
+  return identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier.toLowerCase();
+}
+
+function tableItem(table, group, insertText) {
+  const kind = table.kind === "table" ? languages.CompletionItemKind.Struct : languages.CompletionItemKind.Interface;
+  return { label: table.name, insertText, kind, detail: `${table.schema} ${table.kind}`, sortText: group + table.name };
+}
+
+function columnItem(table, column, group) {
+  return {
+    label: { label: column.name, description: table.name },
+    insertText: column.insert,
+    kind: languages.CompletionItemKind.Field,
+    detail: column.type,
+    sortText: group + column.name,
+  };
+}
+
+function functionItem(each, group) {
+  return {
+    label: { label: each.name, detail: `(${each.arguments})` },
+    insertText: each.insert,
+    kind: languages.CompletionItemKind.Function,
+    detail: each.returns,
+    sortText: group + each.name,
+  };
+}
