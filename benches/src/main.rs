@@ -48,7 +48,8 @@ async fn main() -> Result<()> {
 
     let filters = std::env::args().nth(2).unwrap_or_default();
     let is_selected = |name: &str| filters.split(',').any(|filter| name.contains(filter.trim()));
-    for case in cases(&platform).into_iter().filter(|case| is_selected(case.name)) {
+    let token = platform.user_token().await?;
+    for case in cases(&platform, &token).into_iter().filter(|case| is_selected(case.name)) {
         eprintln!("bench: {}", case.name);
         report.add_case(measure(&platform, &case, postgrest.as_ref(), duration).await?);
     }
@@ -84,9 +85,9 @@ async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, dur
     let (mut latencies, mut baseline_latencies) = (Vec::new(), Vec::new());
     let address = platform.gateway_address();
     for _ in 0..REPETITIONS {
-        baseline_rates.push(pgbench::transactions_per_second(platform, case.baseline_sql, duration)?);
+        baseline_rates.push(pgbench::transactions_per_second(platform, &case.baseline_sql, duration)?);
         atlashub_rates.push(Load::new(address, &case.atlashub).run(CONNECTIONS, duration).await?.per_second());
-        if let Some(peer) = peer {
+        if let Some(peer) = peer.filter(|_| !case.peer.is_empty()) {
             peer_rates.push(Load::new(peer.address(), &case.peer).run(CONNECTIONS, duration).await?.per_second());
         }
     }
@@ -94,7 +95,7 @@ async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, dur
     for _ in 0..REPETITIONS {
         let outcome = Load::new(address, &case.atlashub).run_paced(CONNECTIONS, duration, atlashub / 2.0)?;
         latencies.push((outcome.percentile(0.5), outcome.percentile(0.99)));
-        let outcome = pgbench::latencies(platform, case.baseline_sql, duration, baseline / 2.0)?;
+        let outcome = pgbench::latencies(platform, &case.baseline_sql, duration, baseline / 2.0)?;
         baseline_latencies.push((outcome.percentile(0.5), outcome.percentile(0.99)));
     }
     Ok(Row {
@@ -102,7 +103,7 @@ async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, dur
         baseline,
         baseline_goal: case.baseline_goal,
         atlashub,
-        peer: peer.map(|_| median(peer_rates)),
+        peer: Some(peer_rates).filter(|rates| !rates.is_empty()).map(median),
         peer_goal: case.peer_goal,
         latency: median_by_ratio(latencies),
         baseline_latency: median_by_ratio(baseline_latencies),
@@ -111,18 +112,20 @@ async fn measure(platform: &Platform, case: &Case, peer: Option<&Postgrest>, dur
 
 struct Case {
     name: &'static str,
-    baseline_sql: &'static str,
+    baseline_sql: String,
     /// Minimum acceptable share of the baseline's rate.
-    baseline_goal: f64,
+    baseline_goal: Option<f64>,
     /// Minimum acceptable multiple of the peer's rate.
-    peer_goal: f64,
+    peer_goal: Option<f64>,
     atlashub: Vec<Request>,
     peer: Vec<Request>,
 }
 
-fn cases(platform: &Platform) -> Vec<Case> {
+fn cases(platform: &Platform, token: &str) -> Vec<Case> {
     let key = [("x-api-key", platform.secret_key())];
     let json = [("x-api-key", platform.secret_key()), ("content-type", "application/json")];
+    let bearer = format!("Bearer {token}");
+    let signed_in = [("x-api-key", platform.publishable_key()), ("authorization", &bearer)];
     let returning = [("content-type", "application/json"), ("prefer", "return=representation")];
     // A fixed sequence of IDs, so that all sides read the same rows.
     let ids = || (0..1000u32).map(|i| (i * 7919) % ROWS + 1);
@@ -131,9 +134,10 @@ fn cases(platform: &Platform) -> Vec<Case> {
             name: "GET by primary key",
             baseline_sql: "\\set id random(1, 100000)\n\
                         SELECT row_to_json(r.*) FROM (SELECT t.id, t.name, t.price, t.created_at \
-                        FROM items AS t WHERE t.id = :id) r;",
-            baseline_goal: 0.50,
-            peer_goal: 5.0,
+                        FROM items AS t WHERE t.id = :id) r;"
+                .to_owned(),
+            baseline_goal: Some(1.0),
+            peer_goal: Some(11.0),
             atlashub: ids().map(|id| Request::get(&format!("/v1/db/items?eq.id={id}"), &key)).collect(),
             peer: ids().map(|id| Request::get(&format!("/items?id=eq.{id}"), &[])).collect(),
         },
@@ -141,20 +145,67 @@ fn cases(platform: &Platform) -> Vec<Case> {
             name: "100-row list",
             baseline_sql: "\\set id random(1, 99000)\n\
                         SELECT json_agg(r.*) FROM (SELECT t.id, t.name, t.price, t.created_at \
-                        FROM items AS t WHERE t.id >= :id ORDER BY t.id LIMIT 100) r;",
-            baseline_goal: 0.75,
-            peer_goal: 4.0,
+                        FROM items AS t WHERE t.id >= :id ORDER BY t.id LIMIT 100) r;"
+                .to_owned(),
+            baseline_goal: Some(1.0),
+            peer_goal: Some(6.5),
             atlashub: ids()
                 .map(|id| Request::get(&format!("/v1/db/items?gte.id={id}&order=id.asc&limit=100"), &key))
                 .collect(),
             peer: ids().map(|id| Request::get(&format!("/items?id=gte.{id}&order=id.asc&limit=100"), &[])).collect(),
         },
         Case {
+            name: "1 000-row list",
+            baseline_sql: "\\set id random(1, 99000)\n\
+                        SELECT json_agg(r.*) FROM (SELECT t.id, t.name, t.price, t.created_at \
+                        FROM items AS t WHERE t.id >= :id ORDER BY t.id LIMIT 1000) r;"
+                .to_owned(),
+            baseline_goal: None,
+            peer_goal: None,
+            atlashub: ids()
+                .map(|id| Request::get(&format!("/v1/db/items?gte.id={}&order=id&limit=1000", id % 99_000), &key))
+                .collect(),
+            peer: ids()
+                .map(|id| Request::get(&format!("/items?id=gte.{}&order=id&limit=1000", id % 99_000), &[]))
+                .collect(),
+        },
+        Case {
+            name: "100-row list of 31 columns",
+            baseline_sql: "\\set id random(1, 9900)\n\
+                        SELECT json_agg(r.*) FROM \
+                        (SELECT * FROM wide AS t WHERE t.id >= :id ORDER BY t.id LIMIT 100) r;"
+                .to_owned(),
+            baseline_goal: None,
+            peer_goal: None,
+            atlashub: ids()
+                .map(|id| Request::get(&format!("/v1/db/wide?gte.id={}&order=id&limit=100", id % 9900), &key))
+                .collect(),
+            peer: ids()
+                .map(|id| Request::get(&format!("/wide?id=gte.{}&order=id&limit=100", id % 9900), &[]))
+                .collect(),
+        },
+        Case {
+            name: "GET by primary key, signed in",
+            baseline_sql: format!(
+                "\\set id random(1, 100000)\n\
+                 BEGIN;\n\
+                 SELECT set_config('request.jwt.claims', '{{\"sub\":\"{}\"}}', true);\n\
+                 SELECT row_to_json(r.*) FROM (SELECT t.id, t.user_id, t.body FROM notes AS t WHERE t.id = :id) r;\n\
+                 COMMIT;",
+                platform::USER
+            ),
+            baseline_goal: None,
+            peer_goal: None,
+            atlashub: ids().map(|id| Request::get(&format!("/v1/db/notes?eq.id={id}"), &signed_in)).collect(),
+            peer: Vec::new(),
+        },
+        Case {
             name: "insert one row, returned",
             baseline_sql: "INSERT INTO inserted (name, price) VALUES ('a row', 12.50) \
-                        RETURNING row_to_json(inserted.*);",
-            baseline_goal: 0.70,
-            peer_goal: 4.0,
+                        RETURNING row_to_json(inserted.*);"
+                .to_owned(),
+            baseline_goal: Some(0.8),
+            peer_goal: Some(5.0),
             atlashub: vec![Request::post("/v1/db/inserted", &json, r#"{"rows":[{"name":"a row","price":12.50}]}"#)],
             peer: vec![Request::post("/inserted", &returning, r#"{"name":"a row","price":12.50}"#)],
         },

@@ -8,12 +8,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use atlashub::config::{ExternalStorageConfig, Secret};
+use atlashub::{
+    config::{ExternalStorageConfig, Secret},
+    projects::{UserTokens, signing_key},
+    secrets::{MasterKey, Sealer},
+};
+use jsonwebtoken::{Algorithm, Header};
 use minisign::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ADMIN_TOKEN: &str = "admin-token-of-the-benches";
+/// The user whose notes signed-in reads return.
+pub const USER: &str = "7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b";
 
 /// The two server processes and a project.
 pub struct Platform {
@@ -27,6 +34,8 @@ pub struct Platform {
     folder: TempDir,
     project_id: String,
     secret_key: String,
+    publishable_key: String,
+    master_key: String,
     store: SocketAddr,
     store_secret: String,
 }
@@ -98,13 +107,18 @@ impl Platform {
             folder,
             project_id: text(&created["project"]["id"])?,
             secret_key: text(&created["secretKey"])?,
+            publishable_key: text(&created["publishableKey"])?,
+            master_key: read("secrets/master-key")?,
             store,
             store_secret: read("secrets/store-secret-key")?,
         })
     }
 
-    /// Creates the table `items` with the given number of rows, and the empty table `inserted`.
+    /// Creates the tables `items` with the given number of rows, `wide` with 30 columns and a tenth as many, `notes`
+    /// with as many rows of one user, and the empty table `inserted`.
     pub async fn create_items(&self, rows: u32) -> Result<()> {
+        let wide: String =
+            (0..10).map(|i| format!("i * {i} AS n{i}, 'text {i} of ' || i AS t{i}, i / 7.0 AS f{i}, ")).collect();
         for sql in [
             "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, price numeric(10,2), \
              created_at timestamptz NOT NULL DEFAULT now())",
@@ -113,7 +127,13 @@ impl Platform {
             ),
             "CREATE TABLE inserted (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, \
              price numeric(10,2))",
-            "ANALYZE items",
+            &format!("CREATE TABLE wide AS SELECT {wide}i AS id FROM generate_series(1, {rows} / 10) AS i"),
+            "ALTER TABLE wide ADD PRIMARY KEY (id)",
+            "CREATE TABLE notes (id bigint PRIMARY KEY, user_id uuid NOT NULL, body text NOT NULL)",
+            &format!("INSERT INTO notes SELECT i, '{USER}', 'note ' || i FROM generate_series(1, {rows}) AS i"),
+            "ALTER TABLE notes ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY own ON notes FOR SELECT USING (user_id = (SELECT auth.uid()))",
+            "ANALYZE",
         ] {
             let response = client()?
                 .post(format!("http://{}/admin/v1/projects/{}/sql", self.gateway.admin, self.project_id))
@@ -128,6 +148,32 @@ impl Platform {
         Ok(())
     }
 
+    /// Lets signed-in users read `notes`, and returns an access token of their owner.
+    pub async fn user_token(&self) -> Result<String> {
+        let path = format!("/admin/v1/projects/{}/tables/notes/exposure", self.project_id);
+        client()?
+            .put(format!("http://{}{path}", self.gateway.admin))
+            .header("x-dev-admin-token", ADMIN_TOKEN)
+            .json(&json!({ "publishable": "none", "signedIn": "read", "confirm": true }))
+            .send()
+            .await?
+            .error_for_status()?;
+        let url = format!("postgres://atlashub:{}@127.0.0.1:{}/platform", self.postgres_password, self.postgres_port);
+        let platform = sqlx::PgPool::connect(&url).await?;
+        let sealer = Sealer::new(&MasterKey::from_base64(&self.master_key)?, None);
+        let signing = signing_key(&platform, &sealer, &self.project_id).await;
+        let signing = signing.map_err(|error| anyhow::anyhow!("no signing key: {error:?}"))?;
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some(signing.kid);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+        let public_url = format!("http://{}", self.gateway.public);
+        let claims = json!({
+            "sub": USER, "role": "member", "aud": self.project_id, "iat": now, "exp": now + 86_400,
+            "iss": UserTokens::new(platform, &public_url).issuer(&self.project_id),
+        });
+        Ok(jsonwebtoken::encode(&header, &claims, &signing.key)?)
+    }
+
     pub fn project_database(&self) -> String {
         format!("proj_{}", self.project_id)
     }
@@ -138,6 +184,10 @@ impl Platform {
 
     pub fn secret_key(&self) -> &str {
         &self.secret_key
+    }
+
+    pub fn publishable_key(&self) -> &str {
+        &self.publishable_key
     }
 
     pub fn gateway_address(&self) -> SocketAddr {
