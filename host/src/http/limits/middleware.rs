@@ -70,7 +70,7 @@ async fn run(limits: &RequestLimits, share: &Arc<Share>, mut request: Request, n
         let (parts, body) = request.into_parts();
         let (received, counted) = match receive(&parts.headers, body, &limits.body, &limits.shares, share).await {
             Ok(received) => received,
-            // The rest of the body would be taken for the next request.
+            // The next request on this connection would begin with the rest of the body.
             Err(error) => return Ok(([(header::CONNECTION, "close")], error).into_response()),
         };
         bytes = Some(counted);

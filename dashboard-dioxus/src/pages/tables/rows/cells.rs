@@ -1,4 +1,4 @@
-//! Rows and headers of the grid. A row is a component of its own, so that a key press draws one row anew, not all.
+//! Rows and headers of the grid. A row is a component of its own, so that a key press redraws one row and not all.
 
 use std::{
     collections::{BTreeMap, HashMap},
