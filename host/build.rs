@@ -72,10 +72,10 @@ fn embed_dashboard() -> Result<(), BuildError> {
     let _ = fs::remove_dir_all(&copies);
     fs::create_dir_all(&copies).map_err(|error| BuildError::io(&copies, &error))?;
     let mut list = String::from("/// The dashboard's files. Empty if the dashboard was not built.\n");
-    list.push_str("pub(super) static FILES: &[DashboardFile] = &[\n");
+    list.push_str("static FILES: &[EmbeddedFile] = &[\n");
     for (source, url) in dashboard_files(&folder, &assets)? {
         let Some(content_type) = content_type(&source) else { continue };
-        list.push_str("    DashboardFile {\n");
+        list.push_str("    EmbeddedFile {\n");
         list.push_str(&format!("        path: {url:?},\n        content_type: {content_type:?},\n"));
         for (field, suffix) in [("plain", ""), ("brotli", ".br"), ("gzip", ".gz")] {
             let mut name = source.file_name().unwrap_or_default().to_os_string();
@@ -95,7 +95,8 @@ fn embed_dashboard() -> Result<(), BuildError> {
         }
         list.push_str("    },\n");
     }
-    list.push_str("];\n");
+    list.push_str("];\n\n/// Formats of the dashboard's files by extension.\n");
+    list.push_str(&format!("const CONTENT_TYPES: &[(&str, &str)] = &{CONTENT_TYPES:?};\n"));
     let generated = out.join("dashboard_files.rs");
     fs::write(&generated, list).map_err(|error| BuildError::io(&generated, &error))
 }

@@ -37,9 +37,9 @@ const INPUTS: &[&str] = &[
 
 /// Builds the dashboard if something changed. A small one takes longer to build, and serves as a fast one too.
 pub(crate) fn ensure(optimization: Optimization) -> Result<()> {
-    let output = process::target_folder().join("dashboard");
+    let output = output_folder();
     let stamp_file = output.join("stamp");
-    let inputs: Vec<PathBuf> = INPUTS.iter().map(|input| process::workspace().join(input)).collect();
+    let inputs = inputs();
     let stamp_of = |optimization: Optimization| digest_files(&inputs, &format!("{optimization:?}"));
     if output.join("files/index.html").is_file() {
         let built = fs::read_to_string(&stamp_file).unwrap_or_default();
@@ -54,6 +54,20 @@ pub(crate) fn ensure(optimization: Optimization) -> Result<()> {
     let module = build_module(&output, optimization)?;
     bundle(&module, &output, optimization)?;
     fs::write(&stamp_file, stamp).with_context(|| format!("could not write {}", stamp_file.display()))
+}
+
+/// Returns the files and folders that affect the build.
+pub(crate) fn inputs() -> Vec<PathBuf> {
+    INPUTS.iter().map(|input| process::workspace().join(input)).collect()
+}
+
+/// Returns the folder with the files that the host serves.
+pub(crate) fn files_folder() -> PathBuf {
+    output_folder().join("files")
+}
+
+fn output_folder() -> PathBuf {
+    process::target_folder().join("dashboard")
 }
 
 /// Returns the folder of the dashboard's workspace.

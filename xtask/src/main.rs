@@ -20,6 +20,7 @@ mod schemathesis;
 mod setup;
 mod test;
 mod wasm32;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -28,7 +29,9 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  dev [-- <arguments of serve>]          install missing tools, build, and start the server
+  dev [--watch] [-- <arguments of serve>]
+                                         install missing tools, build, and start the server
+         --watch         also rebuild the dashboard when one of its files changes
   test [<options>] [<filter>]            check formatting and lints, and run every test
          --fast          only run the tests
          --garage        only run the storage tests, against a real Garage (built once, about ten minutes)
@@ -57,7 +60,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
         bail!("No command given.\n\n{USAGE}");
     };
     match command.as_str() {
-        "dev" => dev::run(forwarded_arguments(rest)?),
+        "dev" => dev::run(rest),
+        watch::COMMAND => reject_arguments(rest).and_then(|()| watch::run()),
         "test" => test::run(&test::Options::parse(rest)?),
         "lint" => reject_arguments(rest).and_then(|()| lint::run()),
         "build" => build_cmd::run(rest),

@@ -9,7 +9,7 @@ use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     backups::{BackupsState, Catalogue},
     config::Config,
-    dashboard::PageHeaders,
+    dashboard::{DashboardFiles, DashboardState, PageHeaders},
     data::{DataLimits, DataService},
     db::{self, Availability, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
@@ -180,7 +180,10 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
                 configuration: config.variables.clone(),
             }),
         },
-        page_headers: PageHeaders::new(&services.storage.public_endpoint),
+        dashboard: DashboardState {
+            headers: PageHeaders::new(&services.storage.public_endpoint),
+            files: DashboardFiles::new(config.dashboard_dir.clone()),
+        },
         projects: ProjectsState {
             platform,
             database_url: services.database_url.clone(),

@@ -20,7 +20,7 @@ use crate::{
     admin::{AdminState, OverviewState},
     backups::BackupsState,
     config::{Config, ExternalStorageConfig, Secret},
-    dashboard::PageHeaders,
+    dashboard::DashboardState,
     data::DataService,
     egress::Egress,
     health::Readiness,
@@ -86,7 +86,7 @@ struct Inner {
     egress: Egress,
     notifications: NotificationState,
     admin: AdminState,
-    page_headers: PageHeaders,
+    dashboard: DashboardState,
     readiness: Readiness,
 }
 
@@ -212,5 +212,5 @@ parts! {
     Egress = egress;
     Plugins = plugins;
     AdminState = admin;
-    PageHeaders = page_headers;
+    DashboardState = dashboard;
 }

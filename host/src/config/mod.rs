@@ -40,6 +40,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Folder with plugin files. It need not exist.
     pub plugin_dir: PathBuf,
+    /// Folder with the dashboard's files. `None` for those in the binary.
+    pub dashboard_dir: Option<PathBuf>,
     pub public_listen: SocketAddr,
     pub admin_listen: SocketAddr,
     /// Base URL under which apps reach the public surface.
@@ -149,6 +151,7 @@ impl Config {
             role,
             plugin_dir: vars.text("ATLASHUB_PLUGIN_DIR")?.map_or_else(|| data_dir.join("plugins"), PathBuf::from),
             data_dir,
+            dashboard_dir: vars.text("ATLASHUB_DASHBOARD_DIR")?.map(PathBuf::from),
             public_listen,
             admin_listen,
             public_url: vars.url("ATLASHUB_PUBLIC_URL")?.unwrap_or_else(|| format!("http://{public_listen}")),

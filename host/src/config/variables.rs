@@ -29,6 +29,9 @@ variables! {
     plain "ATLASHUB_PLUGIN_DIR" "<ATLASHUB_DATA_DIR>/plugins"
         "Folder with plugins, each as `name.wasm` and `name.wasm.minisig`. Processes that share a database should \
          see the same files.";
+    plain "ATLASHUB_DASHBOARD_DIR" ""
+        "Folder with the dashboard's files, for its development (`cargo xtask dev --watch` sets it). Unset: the files \
+         in the binary.";
     plain "ATLASHUB_PUBLIC_LISTEN" "127.0.0.1:8080" "Address of the public surface (`/v1`).";
     plain "ATLASHUB_ADMIN_LISTEN" "127.0.0.1:8081" "Address of the admin surface and the dashboard.";
     plain "ATLASHUB_PUBLIC_URL" "http://<ATLASHUB_PUBLIC_LISTEN>" "Base URL of the public surface, as apps reach it.";

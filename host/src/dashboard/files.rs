@@ -1,11 +1,18 @@
-use axum::http::{HeaderMap, header};
+use std::{
+    ffi::OsStr,
+    path::{Component, Path, PathBuf},
+};
 
-/// A file of the dashboard.
-#[derive(Debug)]
-pub(super) struct DashboardFile {
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, header},
+};
+
+/// A file of the dashboard that is part of the binary.
+struct EmbeddedFile {
     /// `/index.html`, or `/assets/NAME`.
     path: &'static str,
-    pub(super) content_type: &'static str,
+    content_type: &'static str,
     plain: &'static [u8],
     brotli: Option<&'static [u8]>,
     gzip: Option<&'static [u8]>,
@@ -13,14 +20,62 @@ pub(super) struct DashboardFile {
 
 include!(concat!(env!("OUT_DIR"), "/dashboard_files.rs"));
 
-/// Returns the file with this path.
-pub(super) fn find(path: &str) -> Option<&'static DashboardFile> {
-    FILES.iter().find(|file| file.path == path)
+/// Where the dashboard's files come from.
+#[derive(Debug, Clone)]
+pub(crate) struct DashboardFiles {
+    /// The folder that the bundler writes to. `None` for the files in the binary.
+    folder: Option<PathBuf>,
+}
+
+/// A file of the dashboard, as it is sent.
+#[derive(Debug)]
+pub(super) struct DashboardFile {
+    pub(super) content_type: &'static str,
+    plain: Bytes,
+    brotli: Option<Bytes>,
+    gzip: Option<Bytes>,
+}
+
+impl DashboardFiles {
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    /// Returns the file with this path, which is `/index.html` or `/assets/NAME`.
+    pub(super) async fn find(&self, path: &str) -> Option<DashboardFile> {
+        match &self.folder {
+            Some(folder) => read(folder, path).await,
+            None => FILES.iter().find(|file| file.path == path).map(DashboardFile::from),
+        }
+    }
+}
+
+/// Reads a file each time, so that a new build is served at once. It is sent uncompressed.
+async fn read(folder: &Path, path: &str) -> Option<DashboardFile> {
+    let relative = Path::new(path.strip_prefix('/')?);
+    if !relative.components().all(|component| matches!(component, Component::Normal(_))) {
+        return None;
+    }
+    let extension = relative.extension().and_then(OsStr::to_str)?;
+    let (_, content_type) = *CONTENT_TYPES.iter().find(|(known, _)| *known == extension)?;
+    let plain = tokio::fs::read(folder.join(relative)).await.ok()?.into();
+    Some(DashboardFile { content_type, plain, brotli: None, gzip: None })
+}
+
+impl From<&EmbeddedFile> for DashboardFile {
+    fn from(file: &EmbeddedFile) -> Self {
+        Self {
+            content_type: file.content_type,
+            plain: Bytes::from_static(file.plain),
+            brotli: file.brotli.map(Bytes::from_static),
+            gzip: file.gzip.map(Bytes::from_static),
+        }
+    }
 }
 
 impl DashboardFile {
     /// Returns the content, compressed if the client accepts it, and the name of the compression.
-    pub(super) fn content_for(&self, request: &HeaderMap) -> (&'static [u8], Option<&'static str>) {
+    pub(super) fn into_content(self, request: &HeaderMap) -> (Bytes, Option<&'static str>) {
         let accepted = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let accepts = |coding: &str| {
             accepted.split(',').any(|entry| {
@@ -45,7 +100,7 @@ mod tests {
 
     #[test]
     fn best_accepted_compression_is_chosen() {
-        let file = DashboardFile {
+        let file = EmbeddedFile {
             path: "/assets/a.js",
             content_type: "text/javascript",
             plain: b"plain",
@@ -60,7 +115,28 @@ mod tests {
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted))]);
-            assert_eq!(file.content_for(&headers).1, expected, "{accepted}");
+            assert_eq!(DashboardFile::from(&file).into_content(&headers).1, expected, "{accepted}");
+        }
+    }
+
+    #[tokio::test]
+    async fn folder_serves_only_known_formats_inside_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        std::fs::create_dir_all(files.join("assets")).unwrap();
+        for name in ["files/index.html", "files/assets/a.js", "files/assets/a.secret", "outside.js"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let files = DashboardFiles::new(Some(files));
+        for (path, exists) in [
+            ("/index.html", true),
+            ("/assets/a.js", true),
+            ("/assets/b.js", false),
+            ("/assets/a.secret", false),
+            ("/assets/../../outside.js", false),
+            ("//outside.js", false),
+        ] {
+            assert_eq!(files.find(path).await.is_some(), exists, "{path}");
         }
     }
 }

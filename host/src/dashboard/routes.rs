@@ -4,7 +4,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{PageHeaders, files};
+use super::{DashboardFiles, PageHeaders, files::DashboardFile};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Paths below which no page of the dashboard exists.
@@ -17,13 +17,20 @@ const NO_DASHBOARD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
     <p>This build contains no dashboard. Build it with <code>cargo xtask build</code>.</p>\
     <p>The admin API is under <code>/admin/v1</code>; <a href=/openapi.json>/openapi.json</a> describes it.</p>";
 
+/// What the routes of the dashboard need.
+#[derive(Debug, Clone)]
+pub(crate) struct DashboardState {
+    pub(crate) headers: PageHeaders,
+    pub(crate) files: DashboardFiles,
+}
+
 /// Get the dashboard
 ///
 /// The dashboard's page. Every path that is no path of the API returns it to browsers.
 #[utoipa::path(get, path = "/", tag = "system", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
-pub(crate) async fn get_page(State(page): State<PageHeaders>, headers: HeaderMap) -> Response {
-    page_response(&page, &headers)
+pub(crate) async fn get_page(State(dashboard): State<DashboardState>, headers: HeaderMap) -> Response {
+    dashboard.page(&headers).await
 }
 
 /// Get a file of the dashboard
@@ -32,8 +39,15 @@ pub(crate) async fn get_page(State(page): State<PageHeaders>, headers: HeaderMap
 #[utoipa::path(get, path = "/assets/{name}", tag = "system", security(()),
     params(("name" = String, Path, description = "Name of the file")),
     responses((status = 200, body = String), (status = 404, body = api_types::ErrorBody)))]
-pub(crate) async fn get_asset(Path(name): Path<String>, headers: HeaderMap) -> ApiResult<Response> {
-    let file = files::find(&format!("/assets/{name}"))
+pub(crate) async fn get_asset(
+    State(dashboard): State<DashboardState>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let file = dashboard
+        .files
+        .find(&format!("/assets/{name}"))
+        .await
         .ok_or_else(|| ApiError::new(Code::NotFound, "The dashboard has no such file. Reload the page."))?;
     let mut response = file_response(file, &headers);
     let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -42,31 +56,34 @@ pub(crate) async fn get_asset(Path(name): Path<String>, headers: HeaderMap) -> A
     Ok(response)
 }
 
-/// Returns the page if the request is a browser's navigation to an address of the dashboard.
-pub(crate) fn page_for(page: &PageHeaders, request: &Request) -> Option<Response> {
+/// Returns whether the request is a browser's navigation to an address of the dashboard.
+pub(crate) fn is_navigation(request: &Request) -> bool {
     let path = request.uri().path();
     let is_reserved = RESERVED
         .iter()
         .any(|reserved| path.strip_prefix(reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_navigation = matches!(*request.method(), Method::GET | Method::HEAD) && accept.contains("text/html");
-    (is_navigation && !is_reserved).then(|| page_response(page, request.headers()))
+    matches!(*request.method(), Method::GET | Method::HEAD) && accept.contains("text/html") && !is_reserved
 }
 
-fn page_response(page: &PageHeaders, request: &HeaderMap) -> Response {
-    let mut response = match files::find("/index.html") {
-        Some(file) => file_response(file, request),
-        None => axum::response::Html(NO_DASHBOARD).into_response(),
-    };
-    response.headers_mut().extend(page.iter());
-    response
+impl DashboardState {
+    /// Returns the page, which is the same at every address.
+    pub(crate) async fn page(&self, request: &HeaderMap) -> Response {
+        let mut response = match self.files.find("/index.html").await {
+            Some(file) => file_response(file, request),
+            None => axum::response::Html(NO_DASHBOARD).into_response(),
+        };
+        response.headers_mut().extend(self.headers.iter());
+        response
+    }
 }
 
-fn file_response(file: &'static files::DashboardFile, request: &HeaderMap) -> Response {
-    let (content, coding) = file.content_for(request);
+fn file_response(file: DashboardFile, request: &HeaderMap) -> Response {
+    let content_type = HeaderValue::from_static(file.content_type);
+    let (content, coding) = file.into_content(request);
     let mut response = content.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Some(coding) = coding {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));

@@ -24,7 +24,7 @@ use crate::{
     admin,
     app::App,
     backups,
-    dashboard::{self, PageHeaders},
+    dashboard::{self, DashboardState},
     data,
     error::{ApiError, Code},
     health,
@@ -193,11 +193,12 @@ async fn unknown_path() -> ApiError {
 }
 
 /// The dashboard's own router knows its pages, so browsers get the same document at every address.
-async fn page_or_unknown_path(State(headers): State<PageHeaders>, request: Request) -> Response {
-    match dashboard::page_for(&headers, &request) {
-        Some(page) => page,
-        None => unknown_path().await.into_response(),
+async fn page_or_unknown_path(State(dashboard): State<DashboardState>, request: Request) -> Response {
+    let (is_navigation, headers) = (dashboard::is_navigation(&request), request.into_parts().0.headers);
+    if is_navigation {
+        return dashboard.page(&headers).await;
     }
+    unknown_path().await.into_response()
 }
 
 async fn unknown_method() -> ApiError {

@@ -1,5 +1,7 @@
 //! Reads of one row by a unique key, several of which can share a statement.
 
+use std::cell::Cell;
+
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
@@ -92,6 +94,35 @@ async fn shares(project: &TestProject, connection: &mut sqlx::PgConnection) -> b
     .unwrap()
 }
 
+/// Sends the requests together. Returns their results, and whether a shared statement was seen meanwhile.
+///
+/// A connection shows only its last statement, so it is looked at again and again until the last request has its
+/// response.
+async fn together<T>(
+    project: &TestProject,
+    connection: &mut sqlx::PgConnection,
+    requests: impl IntoIterator<Item = impl Future<Output = T>>,
+) -> (Vec<T>, bool) {
+    let has_ended = Cell::new(false);
+    let responses = async {
+        let responses = join_all(requests).await;
+        has_ended.set(true);
+        responses
+    };
+    let seen = async {
+        loop {
+            let is_last = has_ended.get();
+            if shares(project, connection).await {
+                return true;
+            }
+            if is_last {
+                return false;
+            }
+        }
+    };
+    tokio::join!(responses, seen)
+}
+
 #[tokio::test]
 async fn lookups_that_share_a_statement_return_what_each_returns_alone() {
     let (_app, plain, project) = servers().await;
@@ -114,8 +145,9 @@ async fn lookups_that_share_a_statement_return_what_each_returns_alone() {
                 _ => lookup(&mut random),
             })
             .collect();
-        let responses = join_all(queries.iter().map(|query| response(&client, query))).await;
-        is_shared |= shares(&project, &mut connection).await;
+        let requests = queries.iter().map(|query| response(&client, query));
+        let (responses, seen) = together(&project, &mut connection, requests).await;
+        is_shared |= seen;
         for (query, shared) in queries.iter().zip(responses) {
             assert_eq!(shared, response(&plain, query).await, "{query:?}");
         }
@@ -132,16 +164,19 @@ async fn each_of_many_lookups_at_once_returns_its_own_row() {
     let (_app, _plain, project) = servers().await;
     let client = project.secret();
     let mut connection = project.connect().await;
+    // A busy machine may answer so many lookups too slowly for a shared statement, but not all of the smaller numbers.
+    let mut numbers = [200, 100, 50, 25].into_iter().cycle();
     eventually("lookups share a statement", async || {
-        let ids: Vec<i64> = (0..200).map(|number| number * 7 % 70).collect();
+        let ids: Vec<i64> = (0..numbers.next().unwrap()).map(|number| number * 7 % 70).collect();
         let lookups = ids.iter().map(async |id| client.get(&format!("/v1/db/items?eq.id={id}&select=id,name")).await);
-        for (id, (status, body)) in ids.iter().zip(join_all(lookups).await) {
+        let (responses, is_shared) = together(&project, &mut connection, lookups).await;
+        for (id, (status, body)) in ids.iter().zip(responses) {
             assert_eq!(status, StatusCode::OK, "{body}");
             let rows = body["rows"].as_array().unwrap();
             let found: Vec<_> = rows.iter().map(|row| row["id"].as_i64().unwrap()).collect();
             assert_eq!(found, if (1..=60).contains(id) { vec![*id] } else { vec![] });
         }
-        shares(&project, &mut connection).await
+        is_shared
     })
     .await;
 }
@@ -162,9 +197,10 @@ async fn lookups_of_tables_that_run_code_share_no_statement() {
     let mut connection = project.connect().await;
     for _ in 0..3 {
         let lookups = (1..=50).map(async |id| client.get(&format!("/v1/db/guarded?eq.id={id}")).await);
-        for (index, (status, body)) in join_all(lookups).await.into_iter().enumerate() {
+        let (responses, is_shared) = together(&project, &mut connection, lookups).await;
+        for (index, (status, body)) in responses.into_iter().enumerate() {
             assert_eq!((status, body["rows"][0]["id"].as_u64()), (StatusCode::OK, Some(index as u64 + 1)), "{body}");
         }
-        assert!(!shares(&project, &mut connection).await);
+        assert!(!is_shared);
     }
 }

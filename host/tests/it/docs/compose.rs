@@ -41,6 +41,7 @@ fn compose_sets_only_variables_that_exist() {
 
 /// Variables that the image or a separate file sets, or that only apply to embedded mode and development.
 const NOT_FOR_ENV: &[&str] = &[
+    "ATLASHUB_DASHBOARD_DIR",
     "ATLASHUB_DATA_DIR",
     "ATLASHUB_PLUGIN_DIR",
     "ATLASHUB_POSTGRES_BIN_DIR",
