@@ -57,7 +57,7 @@ pub enum RowAccess {
     All,
 }
 
-/// What stands out in who can reach the tables of a project.
+/// Findings about who can reach the tables of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

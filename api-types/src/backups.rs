@@ -131,9 +131,9 @@ pub struct Protection {
     pub oldest_at: Option<DateTime<Utc>>,
     /// Whether the database needs attention; `problem` says why.
     pub overdue: bool,
-    /// What is wrong. Null if nothing is.
+    /// What is wrong. Null if there is no problem.
     pub problem: Option<String>,
-    /// Since when it is wrong. Null if nothing is, or if the time is unknown.
+    /// Since when the problem exists. Null if there is none, or if the time is unknown.
     pub problem_since: Option<DateTime<Utc>>,
 }
 

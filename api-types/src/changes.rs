@@ -1,11 +1,11 @@
-//! Changes of rows that are made together.
+//! Changes to rows in one transaction.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ReferenceAction;
 
-/// Changes of rows of one table, made in one transaction: all or none.
+/// Changes to rows of one table, made in one transaction: all or none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

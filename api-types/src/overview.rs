@@ -18,7 +18,7 @@ pub struct Overview {
     pub at: DateTime<Utc>,
     /// Numbers that describe the installation.
     pub facts: OverviewFacts,
-    /// What needs attention, the most urgent first. Empty if all is well.
+    /// What needs attention, the most urgent first. Empty if nothing does.
     pub attention: Vec<Attention>,
     /// Parts of `facts` and `attention` that could not be determined, in words. Empty if none.
     pub problems: Vec<String>,
@@ -84,15 +84,15 @@ pub struct Connections {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attention {
-    /// Identifies the item while it lasts: its kind and what it concerns.
+    /// Id of the item: its kind and what it concerns. It stays the same as long as the item exists.
     pub id: String,
     /// What is wrong.
     pub kind: AttentionKind,
     /// How urgent it is.
     pub severity: Severity,
-    /// Since when. Null if unknown.
+    /// Since when the problem exists. Null if unknown.
     pub since: Option<DateTime<Utc>>,
-    /// How often it happened, or how many things it concerns.
+    /// How often it happened, or how many objects it concerns.
     pub count: i64,
     /// Id of the project that it concerns. Null if it concerns none.
     pub project_id: Option<String>,
@@ -103,7 +103,7 @@ pub struct Attention {
     pub target: Option<String>,
     /// Name of the target, for people. Null if there is none.
     pub title: Option<String>,
-    /// The run to look at. Null if there is none.
+    /// Id of the run with the details. Null if there is none.
     pub run_id: Option<String>,
     /// What is wrong, in one sentence.
     pub message: String,

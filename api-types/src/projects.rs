@@ -94,7 +94,7 @@ pub struct UpdateProject {
     /// The owner's note, at most 2000 characters. An empty text removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Whether to remove `deleteProblem`, because the project is to be kept (default false).
+    /// Whether to remove `deleteProblem` and keep the project (default false).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dismiss_delete_problem: bool,
 }

@@ -121,7 +121,7 @@ pub struct Run {
     pub log_object_key: Option<String>,
 }
 
-/// A run in the strip of a job's recent runs.
+/// A recent run of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct SavedQuery {
     /// Id of the query.
     pub id: String,
-    /// Name of the query. Several may have the same.
+    /// Name of the query. Not necessarily unique.
     pub name: String,
     /// The text.
     pub sql: String,
-    /// Number of its changes. `"<version>"` is the entity tag for `If-Match`.
+    /// Version, which increases with every change. `"<version>"` is the entity tag for `If-Match`.
     pub version: i64,
     /// When it was created.
     pub created_at: DateTime<Utc>,
@@ -46,7 +46,7 @@ pub struct UpdateSavedQuery {
     pub sql: Option<String>,
 }
 
-/// An SQL text that ran in the SQL editor. Entries are kept for 90 days, at most 1000 in a project.
+/// An SQL text that ran in the SQL editor. Entries are kept for 90 days, at most 1000 per project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -1,10 +1,10 @@
-//! The names in a project's database, for completion.
+//! The names in a project's database, for the completion of SQL.
 
 use serde::{Deserialize, Serialize};
 
 use crate::TableKind;
 
-/// Everything in a project's database that SQL can name, except what belongs to Postgres itself.
+/// The schemas in a project's database with their tables, functions and enums, without Postgres's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -22,7 +22,7 @@ pub struct SchemaObjects {
     pub name: String,
     /// Tables and views.
     pub tables: Vec<SchemaTable>,
-    /// Functions, procedures and aggregates, one for each list of arguments.
+    /// Functions, procedures and aggregates. Overloaded functions have an entry for each list of arguments.
     pub functions: Vec<SchemaFunction>,
     /// Enum types.
     pub enums: Vec<SchemaEnum>,

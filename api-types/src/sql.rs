@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// SQL to run in a project's database, as its owner: one statement, or with `script` several.
+/// SQL to run in a project's database as its owner: one statement, or several with `script`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -30,7 +30,7 @@ pub struct RunSql {
     /// each statement is committed before the next one runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<bool>,
-    /// A name for this run, chosen by the client, with which it can be cancelled: 1 to 64 letters, digits, `-` and `_`.
+    /// Id for cancelling this run, chosen by the client: 1 to 64 letters, digits, `-` and `_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_id: Option<String>,
 }
@@ -158,7 +158,7 @@ pub struct ScriptFailure {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlCancelled {
-    /// True: a run with this id was found, and told to stop.
+    /// Always true: a run with this id was found, and its cancellation was requested.
     pub cancelled: bool,
 }
 

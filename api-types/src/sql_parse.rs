@@ -1,8 +1,8 @@
-//! What Postgres's grammar says about a text of SQL.
+//! SQL, parsed with Postgres's grammar.
 
 use serde::{Deserialize, Serialize};
 
-/// A text to parse. Nothing of it runs.
+/// A text to parse. None of it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -35,11 +35,11 @@ pub struct ParsedStatement {
     pub command: String,
     /// Whether `EXPLAIN` supports it.
     pub explainable: bool,
-    /// Whether it changes nothing, as far as the text shows: a function that it calls may still do so.
+    /// Whether its text changes nothing. Functions that it calls may still change something.
     pub read_only: bool,
     /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
     pub in_transaction: bool,
-    /// Data and objects that it destroys, without those that the same text creates before.
+    /// Data and objects that it destroys, except those that the same text created before.
     pub destroys: Vec<Destroyed>,
     /// Why the SQL editor does not run it. Null if it does.
     pub refused: Option<RefusedStatement>,

@@ -118,7 +118,7 @@ pub struct Node {
     pub last_seen_at: DateTime<Utc>,
     /// Whether the process reported within the last 30 seconds.
     pub alive: bool,
-    /// Whether this is the process that responds.
+    /// Whether this process sent the response.
     pub current: bool,
 }
 

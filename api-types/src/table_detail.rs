@@ -1,4 +1,4 @@
-//! One table in full, and short lists of tables.
+//! The details of one table, and lists of tables with few details.
 
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ pub struct TableNameQuery {
     pub name: String,
 }
 
-/// A table with everything that its structure consists of.
+/// A table with its complete structure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -129,7 +129,7 @@ pub struct TableDetail {
     pub triggers: Vec<TableTrigger>,
     /// Policies of row-level security.
     pub policies: Vec<TablePolicy>,
-    /// SQL that makes the table or view with its constraints, indexes, policies, triggers and comments.
+    /// SQL that creates the table or view with its constraints, indexes, policies, triggers and comments.
     pub definition: String,
 }
 
@@ -146,7 +146,7 @@ pub struct SupportedWrites {
     pub delete: bool,
 }
 
-/// A column of a table in full.
+/// A column of a table with all details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -164,11 +164,11 @@ pub struct ColumnDetail {
     pub default: Option<String>,
     /// How an identity column is generated. Null if the column is none.
     pub identity: Option<IdentityKind>,
-    /// Expression of a generated column. Null if the column is none.
+    /// Expression of a generated column. Null if the column is not generated.
     pub generated: Option<String>,
     /// Whether the column is part of the primary key.
     pub primary_key: bool,
-    /// Labels of the column's enum type, in their order. Null if the type is no enum.
+    /// Labels of the column's enum type, in their order. Null if the type is not an enum.
     pub enum_values: Option<Vec<String>>,
     /// Comment on the column. Null if there is none.
     pub comment: Option<String>,
@@ -198,7 +198,7 @@ pub struct TableUniqueKey {
     pub primary: bool,
 }
 
-/// A constraint that is no foreign key.
+/// A constraint other than a foreign key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -207,7 +207,7 @@ pub struct TableConstraint {
     pub name: String,
     /// Kind of the constraint.
     pub kind: ConstraintKind,
-    /// Columns that it is about. Empty for a check of no column.
+    /// Columns that it uses. Empty for a check that uses none.
     pub columns: Vec<String>,
     /// The constraint as SQL, for example `CHECK ((price > 0))`.
     pub definition: String,

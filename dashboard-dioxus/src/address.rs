@@ -1,4 +1,5 @@
-//! The query of the address. Filters, pages and open sheets are there, so that every state has an address.
+//! Reads and writes the query of the address. Filters, pages and open sheets are part of it, so that every state has an
+//! address.
 //!
 //! Dioxus's router decodes a query before it splits it, so `%26` in a value would end the value. This module uses the
 //! browser's own parser instead, and the router knows paths only.
@@ -23,12 +24,12 @@ thread_local! {
     static FIRST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Notes the address at which the app starts, because the router removes its query.
+/// Stores the address at which the app starts, because the router removes its query.
 pub fn note_first() {
     FIRST.replace(Some(path_and_query()));
 }
 
-/// Gives the first page the query back that the router removed.
+/// Restores the query that the router removed from the first address.
 pub fn use_first() {
     dioxus::prelude::use_hook(|| {
         let Some(first) = FIRST.take() else { return };
@@ -88,18 +89,18 @@ pub fn with_parameters(path: &str, parameters: &[(&str, Option<&str>)]) -> Strin
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Sets or removes a parameter of the current address, as a new entry of the history: Back undoes it.
+/// Sets or removes a parameter of the current address, as a new entry in the history. Back undoes the change.
 pub fn push_parameter(name: &str, value: Option<&str>) {
     go(&changed_address(name, value));
 }
 
-/// Sets or removes a parameter of the current address, without an entry of the history.
+/// Sets or removes a parameter of the current address, without a new entry in the history.
 pub fn replace_parameter(name: &str, value: Option<&str>) {
     navigator().replace(target(&changed_address(name, value)));
 }
 
-/// Changes several parameters of the current address at once, without an entry of the history. An empty list removes
-/// one.
+/// Changes several parameters of the current address at once, without a new entry in the history. An empty list removes
+/// the parameter.
 pub fn replace_parameters(changes: &[(&str, Vec<String>)]) {
     let Some(query) = current_query() else { return };
     for (name, values) in changes {
@@ -111,12 +112,12 @@ pub fn replace_parameters(changes: &[(&str, Vec<String>)]) {
     navigator().replace(target(&address_of(&query)));
 }
 
-/// Returns whether the current page was opened by a link or an act, not by Back or Forward.
+/// Returns whether the current page was opened by a link or an action, not by Back or Forward.
 pub fn was_opened_here() -> bool {
     OPENED_HERE.get()
 }
 
-/// Notes that the browser's Back or Forward changed the address.
+/// Records that the browser's Back or Forward changed the address.
 pub fn note_history_move() {
     OPENED_HERE.set(false);
 }
@@ -127,7 +128,7 @@ pub fn go(address: &str) {
     navigator().push(target(address));
 }
 
-/// Returns a target for links that keeps the address as it is.
+/// Returns a link target with this exact address.
 pub fn target(address: &str) -> NavigationTarget {
     NavigationTarget::Internal(address.to_owned())
 }

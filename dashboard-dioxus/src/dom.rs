@@ -1,8 +1,9 @@
-//! Small acts on the page that Dioxus has no word for.
+//! Operations on the page that Dioxus does not offer.
 
 use wasm_bindgen::JsCast as _;
 use web_sys::{Document, Element, HtmlElement};
 
+/// Returns the document.
 pub fn document() -> Option<Document> {
     web_sys::window()?.document()
 }
@@ -20,15 +21,17 @@ pub fn find_all(selector: &str) -> Vec<HtmlElement> {
     (0..list.length()).filter_map(|index| list.get(index)?.dyn_into().ok()).collect()
 }
 
+/// Focuses the first element that matches a selector. Returns whether there is one.
 pub fn focus(selector: &str) -> bool {
     find(selector).is_some_and(|element| element.focus().is_ok())
 }
 
+/// Returns the element that has the focus.
 pub fn active_element() -> Option<Element> {
     document()?.active_element()
 }
 
-/// Scrolls the least that shows an element.
+/// Scrolls as little as needed to show an element.
 pub fn scroll_into_view(id: &str) {
     let Some(element) = document().and_then(|document| document.get_element_by_id(id)) else { return };
     let options = web_sys::ScrollIntoViewOptions::new();

@@ -1,4 +1,4 @@
-//! Starts the app, and shows a panic instead of a page that no longer reacts.
+//! Starts the app, and shows a message after a panic, because the page no longer reacts then.
 
 use std::rc::Rc;
 
@@ -25,7 +25,7 @@ pub fn start() {
     LaunchBuilder::web().with_context_provider(|| Box::new(quiet_document())).launch(App);
 }
 
-/// Removes what the page's HTML shows until now: Dioxus adds to it.
+/// Removes the placeholder of the page's HTML. Dioxus would add the app below it.
 fn remove_skeleton() {
     if let Some(main) = dom::find("#main") {
         main.set_text_content(None);
@@ -38,7 +38,7 @@ fn quiet_document() -> Rc<dyn Document> {
     Rc::new(NoOpDocument)
 }
 
-/// Covers the page with what happened. It must not use Dioxus, whose state may be locked.
+/// Covers the page with the message of a panic. Does not use Dioxus, whose state may be locked.
 fn show_panic(message: &str) {
     web_sys::console::error_1(&message.into());
     let details = format!("AtlasHub {}\n{message}", env!("CARGO_PKG_VERSION"));

@@ -18,7 +18,7 @@ pub fn number(value: i64) -> String {
     text
 }
 
-/// Returns a size in the largest unit that leaves at least one digit before the point: `3.4 GB`.
+/// Returns a number of bytes in the largest unit that leaves at least one digit before the point: `3.4 GB`.
 pub fn bytes(value: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     let mut amount = value.max(0) as f64;
@@ -33,7 +33,7 @@ pub fn bytes(value: i64) -> String {
     if unit == "B" || amount >= 100.0 { format!("{amount:.0} {unit}") } else { format!("{amount:.1} {unit}") }
 }
 
-/// Returns `one` for 1 and `many` otherwise, after the number: `1 table`, `12 tables`.
+/// Returns the number followed by `one` or `many`: `1 table`, `12 tables`.
 pub fn count(value: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
@@ -50,7 +50,7 @@ pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns how far away a later time is: `23 h`, `9 days`.
+/// Returns how long it is until a later time: `23 h`, `9 days`.
 pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (time - now).num_seconds().max(0);
     match seconds {
@@ -75,7 +75,7 @@ pub fn clock(milliseconds: f64) -> String {
     String::from(js_sys::Date::new(&milliseconds.into()).to_locale_time_string("en-GB"))
 }
 
-/// Returns date, time and zone in full, for tooltips: local time, then UTC.
+/// Returns date and time in full, for tooltips: local time, then UTC.
 pub fn exact(time: DateTime<Utc>) -> String {
     let local = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
     format!("{} ({} UTC)", String::from(local.to_string()), time.format("%Y-%m-%d %H:%M:%S"))
@@ -103,7 +103,7 @@ pub fn duration_in_words(duration: chrono::Duration) -> String {
     }
 }
 
-/// Returns the local time of a moment of the last 24 hours, and otherwise its date: `14:30:00`, `3 Feb`.
+/// Returns the local time of day within the last 24 hours, and the date before that: `14:30:00`, `3 Feb`.
 pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let date = js_date(time);
     if (now - time).num_hours() < 24 {

@@ -5,7 +5,7 @@
 pub enum Theme {
     Dark,
     Light,
-    /// That of the operating system.
+    /// Follows the operating system.
     System,
 }
 
@@ -47,20 +47,23 @@ pub fn choose(theme: Theme) {
     }
 }
 
-/// Returns whether the owner made the sidebar narrow.
+/// Returns whether the owner collapsed the sidebar.
 pub fn is_sidebar_collapsed() -> bool {
     stored("sidebar").as_deref() == Some("collapsed")
 }
 
+/// Stores whether the sidebar is collapsed.
 pub fn collapse_sidebar(collapsed: bool) {
     store("sidebar", if collapsed { "collapsed" } else { "expanded" });
 }
 
-/// Returns whether keys without a modifier do something. They can be switched off, because speech input types them.
+/// Returns whether shortcuts without a modifier key are on. They can be switched off, because speech input may trigger
+/// them.
 pub fn has_single_key_shortcuts() -> bool {
     stored("shortcuts").as_deref() != Some("off")
 }
 
+/// Switches shortcuts without a modifier key on or off.
 pub fn set_single_key_shortcuts(enabled: bool) {
     store("shortcuts", if enabled { "on" } else { "off" });
 }

@@ -1,10 +1,10 @@
-//! Values of a database, as the server prints them, without losing a digit.
+//! Database values, exactly as the server sends them: no digit is lost.
 
 use std::rc::Rc;
 
 use serde_json::value::RawValue;
 
-/// Characters of a value that one line shows.
+/// Characters after which a line is cut.
 const SHOWN_CHARACTERS: usize = 200;
 
 /// A value as JSON, and as text. `None` is `NULL`.
@@ -14,7 +14,7 @@ pub struct Cell {
     pub json: Rc<str>,
     /// The text to show, copy and edit.
     pub text: Option<Rc<str>>,
-    /// Size of the whole value, if this is only its beginning.
+    /// Size of the whole value in bytes, if this is only its beginning.
     pub whole_bytes: Option<u64>,
 }
 
@@ -31,7 +31,7 @@ impl Cell {
         let text = if json == "null" {
             None
         } else if whole_bytes.is_none() && is_document(data_type) {
-            // A document that is a string stays JSON, so that it differs from a number of the same digits.
+            // A JSON document that is a string keeps its quotes, so that `"12"` differs from `12`.
             Some(json.into())
         } else {
             Some(serde_json::from_str::<String>(json).map_or_else(|_| json.into(), Into::into))
@@ -52,12 +52,12 @@ impl Cell {
 /// documents and lists are sent as they are.
 ///
 /// # Errors
-/// If a document is no JSON: what is wrong with it.
+/// Fails if a JSON document is invalid, with the reason.
 pub fn to_json(text: Option<&str>, data_type: &str) -> Result<Box<RawValue>, String> {
     let Some(text) = text else { return raw("null") };
     let is_list = data_type.ends_with("[]") && text.trim_start().starts_with('[');
     if is_document(data_type) || is_list {
-        return raw(text).map_err(|error| format!("This is no JSON: {error}."));
+        return raw(text).map_err(|error| format!("This is not valid JSON: {error}."));
     }
     raw(&serde_json::Value::from(text).to_string())
 }
@@ -66,7 +66,7 @@ fn raw(json: &str) -> Result<Box<RawValue>, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
 }
 
-/// Returns the line that a cell shows, and whether it is only a part of the text.
+/// Returns the text as the one line that a cell shows, and whether it was cut.
 pub fn one_line(text: &str) -> (String, bool) {
     let mut line = String::with_capacity(text.len().min(SHOWN_CHARACTERS * 4));
     for (count, character) in text.chars().enumerate() {
@@ -89,7 +89,7 @@ pub fn is_document(data_type: &str) -> bool {
     matches!(data_type, "json" | "jsonb")
 }
 
-/// Returns whether values of a type are aligned to the right.
+/// Returns whether values of a type are numbers, which are aligned to the right.
 pub fn is_number(data_type: &str) -> bool {
     let base = data_type.split('(').next().unwrap_or(data_type).trim();
     matches!(base, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "oid" | "money")

@@ -11,11 +11,11 @@ test("landmarks and navigation have their names", async (t) => {
   await shown(page.getByRole("navigation", { name: "Breadcrumb" }));
   await shown(page.getByRole("note", { name: "Environment: development" }));
   await shown(button(page, `Project: ${name}`));
-  const rooms = page.getByRole("navigation", { name: "Project" });
-  assert.equal(await rooms.getByRole("link", { name: "Overview" }).getAttribute("aria-current"), "page");
+  const project = page.getByRole("navigation", { name: "Project" });
+  assert.equal(await project.getByRole("link", { name: "Overview" }).getAttribute("aria-current"), "page");
   const platform = page.getByRole("navigation", { name: "Platform" });
   assert.equal(await platform.getByRole("link", { name: "Overview" }).getAttribute("aria-current"), null);
-  await rooms.getByRole("link", { name: "API keys" }).click();
+  await project.getByRole("link", { name: "API keys" }).click();
   await shown(heading(page, "API keys"));
   assert.equal(await page.title(), `API keys · ${name} · AtlasHub`);
 });
@@ -36,7 +36,7 @@ test("the palette opens pages by a few letters", async (t) => {
   await hidden(palette);
 });
 
-test("the switcher opens another project at the same room", async (t) => {
+test("the switcher opens another project on the same page", async (t) => {
   const first = await createProject("first");
   const second = await createProject("second");
   const page = await openPage(t);
@@ -49,7 +49,7 @@ test("the switcher opens another project at the same room", async (t) => {
   assert.equal(new URL(page.url()).pathname, `/projects/${second.id}/keys`);
 });
 
-test("keys open pages, but not while typing", async (t) => {
+test("shortcuts open pages, but not while typing", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Projects"));
@@ -99,7 +99,7 @@ test("an ended session asks to sign in and keeps the page", async (t) => {
   }
 });
 
-test("a server that is gone is said, and its return too", async (t) => {
+test("a lost and a restored connection are shown", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Projects"));
@@ -111,7 +111,7 @@ test("a server that is gone is said, and its return too", async (t) => {
   await hidden(bar);
 });
 
-test("another version of the server offers a reload", async (t) => {
+test("an upgraded server offers a reload", async (t) => {
   const page = await openPage(t);
   let version = "1.0.0";
   await page.route("**/healthz", (route) => route.fulfill({ json: { status: "ok" }, headers: { "x-atlashub-version": version } }));
@@ -137,7 +137,7 @@ test("a phone has a menu with both navigations", async (t) => {
   await hidden(menu);
 });
 
-test("the page says why if the module does not load", async (t) => {
+test("a module that does not load shows an error page", async (t) => {
   const page = await openPage(t);
   await page.route("**/*.wasm", (route) => route.abort());
   await page.goto(`${url}/projects`);
@@ -146,7 +146,7 @@ test("the page says why if the module does not load", async (t) => {
   page.problems.length = 0;
 });
 
-test("signing out leads to the sign-in", async (t) => {
+test("signing out opens the sign-in page", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await button(page, "Account").click();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
-test("a key is made, shown once, and revoked", async (t) => {
+test("a key is created, shown once, and revoked", async (t) => {
   const { id } = await createProject("keys");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/keys`);

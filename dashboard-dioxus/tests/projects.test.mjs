@@ -31,7 +31,7 @@ test("a new project shows its keys once", async (t) => {
   await admin("DELETE", `/projects/${id}`, { confirm: name });
 });
 
-test("hostile names are text", async (t) => {
+test("HTML in a project name is shown as text", async (t) => {
   const { id, name } = await createProject("<img src=x onerror=alert(1)>");
   const page = await openPage(t);
   page.on("dialog", () => assert.fail("a script ran"));
@@ -41,7 +41,7 @@ test("hostile names are text", async (t) => {
   assert.equal(new URL(page.url()).pathname, `/projects/${id}`);
 });
 
-test("deleting asks for the name", async (t) => {
+test("deleting a project requires its name", async (t) => {
   const { id, name } = await createProject("to delete");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/settings`);
@@ -60,7 +60,7 @@ test("deleting asks for the name", async (t) => {
   await hidden(page.getByRole("link", { name, exact: true }));
 });
 
-test("a list becomes cards on a phone", async (t) => {
+test("projects are cards on a phone", async (t) => {
   const { name } = await createProject("phone");
   const page = await openPage(t, { narrow: true });
   await page.goto(`${url}/projects`);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { button, eventually, expectAccessible, heading, openPage, shown, token, url } from "./support.mjs";
 
-test("without a session every address leads to the sign-in and back", async (t) => {
+test("an address without a session opens the sign-in page, then the address", async (t) => {
   const page = await openPage(t, { signedIn: false });
   await page.goto(`${url}/projects?q=x`);
   await shown(heading(page, "Sign in"));
@@ -21,7 +21,7 @@ test("a wrong token shows why and keeps the focus in the field", async (t) => {
   await eventually(() => page.getByLabel("Admin token").evaluate((field) => field === document.activeElement));
 });
 
-test("the token is in no storage, address or log", async (t) => {
+test("the token is never stored, in the address or logged", async (t) => {
   const page = await openPage(t, { signedIn: false });
   const lines = [];
   page.on("console", (message) => lines.push(message.text()));
@@ -34,7 +34,7 @@ test("the token is in no storage, address or log", async (t) => {
   assert.equal(await page.evaluate(() => location.hash), "");
 });
 
-test("a code in the address is removed before anything else", async (t) => {
+test("a code in the address is removed before other requests", async (t) => {
   const page = await openPage(t, { signedIn: false });
   await page.goto(`${url}/sign-in#code=no-such-code`);
   await shown(heading(page, "Sign in"));

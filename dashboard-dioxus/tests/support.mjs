@@ -1,4 +1,5 @@
-// What the tests of all pages share: one browser, signed-in pages that fail on console errors, and requests to the server.
+// Shared by the tests of all pages: one browser, signed-in pages that fail on console errors, and requests to the
+// server.
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -36,7 +37,7 @@ export async function openPage(t, { signedIn = true, narrow = false, theme, stor
   const problems = [];
   page.problems = problems;
   page.on("console", (message) => {
-    // The browser reports refused requests as errors; the page shows them itself.
+    // Browsers log failed requests as errors. The page handles those itself.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(String(error)));
@@ -57,7 +58,7 @@ export async function signIn(page) {
   assert.ok(response.ok(), await response.text());
 }
 
-// Sends a request of the admin surface. Without a page, as a program with the admin token.
+// Sends a request to the admin surface with the admin token, without a browser.
 export async function admin(method, path, body) {
   const response = await fetch(`${url}/admin/v1${path}`, {
     method,
@@ -71,7 +72,7 @@ export async function admin(method, path, body) {
 
 let projects = 0;
 
-// Makes a project that is deleted after the test's file. Returns its id, name and keys.
+// Creates a project that is deleted after the file's tests. Returns its id, name and keys.
 export async function createProject(prefix, statements = []) {
   projects += 1;
   const name = `${prefix} ${Date.now().toString(36)}${projects}`;

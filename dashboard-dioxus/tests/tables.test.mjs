@@ -37,7 +37,7 @@ async function openTable(t, query, options) {
   return page;
 }
 
-test("the list finds and opens tables, whatever their name", async (t) => {
+test("tables with any name are found and opened", async (t) => {
   const page = await openPage(t);
   await page.goto(address());
   await shown(heading(page, "Tables"));
@@ -52,7 +52,7 @@ test("the list finds and opens tables, whatever their name", async (t) => {
   await shown(cell(page, "here", HOSTILE));
 });
 
-test("values are exact and copied as they are", async (t) => {
+test("values are shown and copied exactly", async (t) => {
   const page = await openTable(t, { table: "books" });
   for (const value of ["9007199254740993", "false", "0", "9.99"]) {
     await cell(page, value).first().click();
@@ -99,7 +99,7 @@ test("a refused change names its row, and nothing is saved", async (t) => {
   await hidden(page.getByRole("region", { name: "Unsaved changes" }));
 });
 
-test("a row that somebody else changed shows both values", async (t) => {
+test("a row that was changed elsewhere shows both values", async (t) => {
   const page = await openTable(t, { table: "books", order: "id" });
   await cell(page, "5").click();
   await page.keyboard.type("50");
@@ -142,7 +142,7 @@ test("filters are chips in the address", async (t) => {
   await shown(cell(page, "Solaris"));
 });
 
-test("a row opens as a form with an address", async (t) => {
+test("a row opens as a form and has an address", async (t) => {
   const page = await openTable(t, { table: "books", row: "1" });
   const sheet = page.getByRole("dialog", { name: "books id 1" });
   await shown(sheet.getByLabel(/^title/));
@@ -154,7 +154,7 @@ test("a row opens as a form with an address", async (t) => {
   await shown(page.getByRole("dialog", { name: "authors id 2" }).getByRole("link", { name: /books.author_id/ }));
 });
 
-test("rows are inserted and deleted, and what goes with them is counted", async (t) => {
+test("rows are inserted and deleted, and cascading deletions are counted", async (t) => {
   const page = await openTable(t, { table: "authors", order: "id" });
   await button(page, "Insert row").click();
   const form = page.getByRole("dialog", { name: "New row in authors" });
@@ -179,7 +179,7 @@ test("rows without a key can't be edited, and the page says why", async (t) => {
   await shown(button(page, "Add a primary key…"));
 });
 
-test("structure and access say what the table is and who reaches it", async (t) => {
+test("structure and access of a table are shown and changed", async (t) => {
   const page = await openTable(t, { table: "books", tab: "structure" });
   for (const name of ["Columns", "Indexes", "Constraints", "Foreign keys"]) {
     await shown(page.getByRole("table", { name, exact: true }));
@@ -197,7 +197,7 @@ test("structure and access say what the table is and who reaches it", async (t) 
   await shown(page.getByText(/Browsers with the publishable key: read/));
 });
 
-test("a table is made by a form", async (t) => {
+test("a table is created by a form", async (t) => {
   const page = await openPage(t);
   await page.goto(address());
   await page.getByRole("navigation", { name: /Tables of/ }).getByRole("button", { name: "New table" }).click();
@@ -209,11 +209,11 @@ test("a table is made by a form", async (t) => {
   await shown(page.getByRole("heading", { name: "No rows" }));
 });
 
-test("a thousand rows scroll without long tasks, and only those in view are drawn", async (t) => {
+test("a thousand rows scroll without long tasks, and only those in view are rendered", async (t) => {
   const page = await openTable(t, { table: "long_list", limit: "1000" });
   await shown(cell(page, "row 1", "long_list"));
-  const drawn = await grid(page, "long_list").getByRole("row").count();
-  assert.ok(drawn < 120, `${drawn} rows are drawn`);
+  const rendered = await grid(page, "long_list").getByRole("row").count();
+  assert.ok(rendered < 120, `${rendered} rows are rendered`);
   await page.keyboard.press("Tab");
   await cell(page, "row 1", "long_list").click();
   await page.keyboard.press("Control+End");

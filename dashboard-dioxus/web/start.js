@@ -1,4 +1,4 @@
-// Loads the module and starts the app. If that fails, or takes 10 seconds, the page says so.
+// Loads the module and starts the app. Shows an error if that fails or takes longer than 10 seconds.
 import init from "./dashboard.js";
 
 function showFailure(reason) {

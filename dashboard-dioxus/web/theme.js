@@ -6,5 +6,5 @@ try {
   document.documentElement.dataset.theme = light ? "light" : "dark";
   document.documentElement.dataset.density = read("density") ?? "compact";
 } catch {
-  // Without storage, the default theme of the page stays.
+  // Without access to storage, the page keeps its default theme.
 }

@@ -1,4 +1,4 @@
-//! The dashboard's tests in Chromium, against the built server with a fresh data folder.
+//! Runs the dashboard's tests in Chromium, against the built server with a new data folder.
 
 use std::{
     ffi::OsString,
@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::{dashboard, process, setup};
 
-/// Time in which the server must accept connections.
+/// Time within which the server must accept connections.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 const TOKEN: &str = "admin-token-of-the-browser-tests";
 
-/// Runs the tests, or those of one file.
+/// Runs all tests, or only those of the files whose name contains `filter`.
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     let tests = test_files(filter)?;
     if tests.is_empty() {
@@ -45,7 +45,7 @@ fn test_files(filter: Option<&str>) -> Result<Vec<OsString>> {
     Ok(files.into_iter().map(|file| Path::new("tests").join(file).into_os_string()).collect())
 }
 
-/// A server with a data folder of its own. It stops when it is dropped.
+/// A server with its own data folder. It is stopped when dropped.
 struct Server {
     child: Child,
     admin_port: u16,
@@ -96,7 +96,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A request to stop, so that the embedded Postgres stops too.
+        // SIGTERM lets the server stop its embedded Postgres.
         #[cfg(unix)]
         let asked = process::succeeds(Command::new("kill").arg(self.child.id().to_string()));
         #[cfg(not(unix))]
@@ -109,7 +109,7 @@ impl Drop for Server {
     }
 }
 
-/// Returns three ports that nobody listens on.
+/// Returns three free ports.
 fn free_ports() -> Result<[u16; 3]> {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
     let mut ports = [0; 3];

@@ -1,8 +1,8 @@
 //! Builds the dashboard, which is embedded in the host's binary.
 //!
-//! The module is compiled for WebAssembly like the plugins. The bundler, a program of the dashboard's own workspace,
-//! makes the files that the host serves. `host/build.rs` finds them in the target folder. If nothing changed, only the
-//! source files are read.
+//! The module is compiled to WebAssembly like the plugins. The bundler, a program in the dashboard's workspace, creates
+//! the files that the host serves. `host/build.rs` finds them in the target folder. Nothing is built if the sources did
+//! not change.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ const INPUTS: &[&str] = &[
     "xtask/src/wasm32.rs",
 ];
 
-/// Builds the dashboard if something changed. A small one takes longer to build, and serves as a fast one too.
+/// Builds the dashboard if its sources changed. An existing small build also counts as a fast one.
 pub(crate) fn ensure(optimization: Optimization) -> Result<()> {
     let output = output_folder();
     let stamp_file = output.join("stamp");
@@ -78,7 +78,7 @@ pub(crate) fn folder() -> PathBuf {
 fn build_module(output: &Path, optimization: Optimization) -> Result<PathBuf> {
     let builder = Builder::acquire()?;
     process::run(&mut builder.dashboard(&folder().join("Cargo.toml"), optimization)?)?;
-    // All clones share the builder's folder, so the module is copied before its lock is released.
+    // All clones share the builder's folder, so the module is copied while it is locked.
     let module = output.join("dashboard.wasm");
     fs::create_dir_all(output).with_context(|| format!("could not create {}", output.display()))?;
     fs::copy(builder.module_path("dashboard"), &module).context("could not copy the dashboard's module")?;
@@ -88,7 +88,7 @@ fn build_module(output: &Path, optimization: Optimization) -> Result<PathBuf> {
 fn bundle(module: &Path, output: &Path, optimization: Optimization) -> Result<()> {
     let mut bundler = process::cargo();
     bundler.args(["run", "--quiet", "--manifest-path"]).arg(folder().join("bundler/Cargo.toml"));
-    // Outside of the clone, like the builder's folder.
+    // Outside the clone, so that all clones share it.
     bundler.env("CARGO_TARGET_DIR", cache::folder()?.join("dashboard-bundler"));
     bundler.arg("--").arg(folder()).arg(module).arg(output);
     process::run(bundler.arg(match optimization {

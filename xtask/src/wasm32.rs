@@ -1,9 +1,9 @@
-//! Building for `wasm32-unknown-unknown`.
+//! Builds for `wasm32-unknown-unknown`.
 //!
-//! Plugins and the dashboard are built for it. It uses the first of these that is available: the target of the current
-//! toolchain; the target after `rustup target add`; on Debian as root, the package `rustc-web`, which builds the
-//! standard library from source. Build output is in the cache folder, so that a fresh clone does not compile the
-//! standard library and the dependencies again.
+//! Plugins and the dashboard are built for this target. The compiler is the first of these that is available: the
+//! current toolchain with the target; the current toolchain after `rustup target add`; on Debian as root, the package
+//! `rustc-web`, with the standard library built from source. Build output is in the cache folder, so that a new clone
+//! does not compile the standard library and the dependencies again.
 
 use std::{
     fs::{self, File},
@@ -18,12 +18,12 @@ use crate::{cache, process, setup};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Debian's compiler, by its full path because another one may come first in `PATH`.
+/// Debian's compiler. The path is absolute because another one may come first in `PATH`.
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
-/// Compiler with which this machine builds for the target.
+/// The compiler that builds for the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CompilerSource {
     /// The current toolchain.
@@ -32,14 +32,14 @@ enum CompilerSource {
     Debian,
 }
 
-/// What a build of the dashboard saves: time, or bytes.
+/// Whether a build of the dashboard is optimized for build time or for size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Optimization {
     Fast,
     Small,
 }
 
-/// Exclusive access to the build folder. Without the lock, builds of two clones would overwrite each other's files.
+/// Exclusive access to the build folder, so that builds of two clones don't overwrite each other's files.
 pub(crate) struct Builder {
     compiler: CompilerSource,
     folder: PathBuf,

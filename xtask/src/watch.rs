@@ -1,8 +1,8 @@
 //! `cargo xtask dev --watch`: rebuilds the dashboard when one of its files changes.
 //!
-//! The process that the developer starts becomes the server. A second process watches the files, and ends when the
-//! server has ended. The server reads the dashboard's files from the folder that the bundler writes to, so a reload of
-//! the page shows the change.
+//! The process that the developer starts becomes the server. A second process watches the files, and exits after the
+//! server. The server reads the dashboard's files from the bundler's output folder, so reloading the page shows the
+//! change.
 
 use std::{
     process::{Command, Stdio},
@@ -18,10 +18,10 @@ use crate::{dashboard, wasm32::Optimization};
 /// The command of the second process. `cargo xtask help` doesn't list it.
 pub(crate) const COMMAND: &str = "watch-dashboard";
 
-/// Editors write a file in several steps. A build starts when nothing has changed for this long.
+/// Time without changes after which a build starts, because editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// How often the second process looks whether the server still runs.
+/// How often the second process checks whether the server still runs.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// Starts the second process.

@@ -1,4 +1,4 @@
-//! The JavaScript glue of the module, as `wasm-bindgen --target web` makes it.
+//! The JavaScript bindings of the module, as `wasm-bindgen --target web` generates them.
 
 use std::{fs, path::Path, process::Command};
 
@@ -17,7 +17,7 @@ pub(crate) fn generate(dashboard: &Path, module: &Path, work: &Path, profile: Pr
     if profile == Profile::Release {
         let mut optimizer = Command::new("node");
         optimizer.arg(npm::package_file(dashboard, "binaryen/bin/wasm-opt"));
-        // The features that the compiler uses for this target by default.
+        // The features that rustc enables for this target by default.
         for feature in ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"] {
             optimizer.arg(format!("--enable-{feature}"));
         }

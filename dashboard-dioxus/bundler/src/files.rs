@@ -1,4 +1,4 @@
-//! The folder of finished files. Assets are named by their content, so browsers may keep them for ever.
+//! The output folder. The names of assets contain a hash of their content, so browsers may cache them forever.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Starts with an empty folder.
+    /// Creates an empty folder for the new files.
     pub(crate) fn new(output: &Path, profile: Profile) -> Result<Self> {
         let next = output.join("next");
         if next.exists() {
@@ -38,12 +38,12 @@ impl Files {
         Ok(format!("/{name}"))
     }
 
-    /// Adds a file under its own name.
+    /// Adds a file without a hash in its name.
     pub(crate) fn add_page(&mut self, name: &str, content: &[u8]) -> Result<()> {
         self.write(name, content)
     }
 
-    /// Replaces the previous files.
+    /// Replaces the previous files with the new ones.
     pub(crate) fn publish(self) -> Result<()> {
         let files = self.output.join("files");
         if files.exists() {
@@ -52,7 +52,7 @@ impl Files {
         fs::rename(&self.next, &files).with_context(|| format!("could not create {}", files.display()))
     }
 
-    /// Writes a file, and its compressed forms unless its format is compressed already.
+    /// Writes a file and its compressed versions, unless its format is already compressed.
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let path = self.next.join(name);
         fs::write(&path, content).with_context(|| format!("could not write {}", path.display()))?;

@@ -2,11 +2,11 @@
 //!
 //! Usage: `atlashub-dashboard-bundler <dashboard folder> <module.wasm> <output folder> <dev|release>`
 //!
-//! 1. [`bindings`] makes the JavaScript glue of the module, and makes the module smaller in a release.
-//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind; [`editor`] bundles what only the SQL page loads.
-//! 3. [`files`] names each file by its content, compresses it, and writes the folder that `host/build.rs` embeds.
+//! 1. [`bindings`] generates the module's JavaScript bindings. For a release it also optimizes the module.
+//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind; [`editor`] bundles the SQL editor.
+//! 3. [`files`] adds a content hash to file names, compresses files, and writes the folder that `host/build.rs` embeds.
 //!
-//! Deliberately absent: compiling the module, and installing npm packages. `cargo xtask` does both before.
+//! Not here: compiling the module, and installing npm packages. `cargo xtask` does both first.
 
 mod bindings;
 mod editor;
@@ -22,7 +22,7 @@ use anyhow::{Context, Result, bail};
 
 use files::Files;
 
-/// How much time to spend on making files small.
+/// How much time to spend on optimization and compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Dev,

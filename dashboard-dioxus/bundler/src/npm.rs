@@ -1,4 +1,4 @@
-//! Runs esbuild and Tailwind, and reads the fonts, from the folder's npm packages.
+//! Runs esbuild and Tailwind, and reads fonts, from the installed npm packages.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ pub(crate) fn package_file(dashboard: &Path, file: &str) -> PathBuf {
     dashboard.join("node_modules").join(file)
 }
 
-/// Runs a program and fails if it does.
+/// Runs a program. Fails with its output if it does not succeed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("could not start {command:?}"))?;
     if !output.status.success() {
@@ -28,7 +28,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Returns a font's variable file with the Latin letters.
+/// Returns the file of a variable font with its Latin subset.
 pub(crate) fn font(dashboard: &Path, name: &str) -> Result<Vec<u8>> {
     read(&package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2")))
 }
@@ -46,7 +46,7 @@ pub(crate) fn styles(dashboard: &Path, work: &Path, profile: Profile) -> Result<
     read_text(&output)
 }
 
-/// Bundles the script that loads the module, with the module's glue.
+/// Bundles the script that loads the module, with the module's bindings.
 pub(crate) fn start_script(dashboard: &Path, work: &Path, wasm_url: &str) -> Result<String> {
     let entry = work.join("start.js");
     let source = dashboard.join("web/start.js");

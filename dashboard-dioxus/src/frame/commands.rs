@@ -1,4 +1,4 @@
-//! What the palette offers, and what of it matches.
+//! The entries of the command palette, and which of them match a query.
 
 use api_types::{AdminTable, Project, ProjectState};
 
@@ -53,7 +53,7 @@ pub(super) fn find(project: Option<&str>, projects: &[Project], tables: &[AdminT
 
 const GROUPS: [&str; 4] = ["Do", "Go to", "Tables", "Projects"];
 
-/// The start of the text is the best match, then the start of a word.
+/// Returns how well a text matches a query, 0 for the best: at its start, at the start of a word, elsewhere.
 fn rank(text: &str, query: &str) -> usize {
     let (text, query) = (text.to_lowercase(), query.trim().to_lowercase());
     if text.starts_with(&query) {

@@ -1,10 +1,10 @@
-//! The states in which no page can be shown, or not any more.
+//! What is shown when no page can be used: while starting, without a server, and without a session.
 
 use dioxus::prelude::*;
 
 use crate::{address, dom, remote::session, ui::Dialog};
 
-/// What the page's HTML shows before the app runs.
+/// The placeholder that the page's HTML also shows, before the app runs.
 pub(super) fn skeleton() -> Element {
     rsx! {
         div { class: "app", "aria-busy": "true",
@@ -15,7 +15,7 @@ pub(super) fn skeleton() -> Element {
     }
 }
 
-/// Goes to the sign-in page, which returns here.
+/// Goes to the sign-in page, which leads back to the current address.
 pub(super) fn to_sign_in() -> Element {
     let next = address::path_and_query();
     let target = address::with_parameters("/sign-in", &[("next", (next != "/").then_some(next.as_str()))]);
@@ -23,13 +23,13 @@ pub(super) fn to_sign_in() -> Element {
     skeleton()
 }
 
-/// Shown if the server does not answer when the dashboard opens.
+/// Shown if the server does not respond when the dashboard opens.
 #[component]
 pub(super) fn ServerGone() -> Element {
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
             div { class: "solo-card",
-                h1 { id: "h1", "AtlasHub does not answer" }
+                h1 { id: "h1", "AtlasHub does not respond" }
                 p { class: "muted", "Check that the server runs and that this device can reach it." }
                 button { class: "btn btn-primary btn-l", onclick: move |_| session::check(), "Try again" }
             }
@@ -37,7 +37,7 @@ pub(super) fn ServerGone() -> Element {
     }
 }
 
-/// Shown if the session ends while the dashboard is in use. What is on the page stays under the dialog.
+/// Shown if the session ends while the dashboard is in use. The page stays as it is under the dialog.
 #[component]
 pub(super) fn SessionEnded() -> Element {
     rsx! {
@@ -50,7 +50,7 @@ pub(super) fn SessionEnded() -> Element {
                 button {
                     class: "btn btn-primary btn-l",
                     r#type: "button",
-                    // A real navigation, so that Cloudflare Access can ask.
+                    // A full navigation, so that Cloudflare Access can show its sign-in page.
                     onclick: |_| dom::reload(),
                     "Sign in again"
                 }

@@ -1,8 +1,8 @@
-//! What surrounds every page: sidebar, top bar, messages, and the states of the whole app.
+//! The frame around every page: sidebar, top bar, messages, and the states of the whole app.
 //!
 //! [`gate`] decides whether a page is shown at all. [`navigation`] has the links of the sidebar and of the phone's
 //! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it.
-//! [`overlay`] opens what lies over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
+//! [`overlay`] opens dialogs over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
 
 mod commands;
 mod gate;
@@ -38,7 +38,7 @@ use shortcuts::Shortcuts;
 use switcher::Switcher;
 use top_bar::TopBar;
 
-/// The layout of all pages but the sign-in.
+/// The layout of all pages except the sign-in page.
 #[component]
 pub fn Frame() -> Element {
     address::use_first();

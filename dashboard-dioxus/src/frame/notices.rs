@@ -1,4 +1,4 @@
-//! Bars above the page: the server is gone, or was upgraded.
+//! Bars above the page: the server is unreachable, or was upgraded.
 
 use dioxus::prelude::*;
 

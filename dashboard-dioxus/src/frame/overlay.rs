@@ -1,4 +1,4 @@
-//! What lies over the page. At most one of these is open.
+//! Dialogs over the page. At most one of them is open.
 
 use dioxus::prelude::*;
 
@@ -14,15 +14,17 @@ pub enum Overlay {
 
 static CURRENT: GlobalSignal<Option<Overlay>> = Signal::global(|| None);
 
-/// Returns what is open, and subscribes the component to it.
+/// Returns the open dialog, and subscribes the component to changes.
 pub fn current() -> Option<Overlay> {
     *CURRENT.read()
 }
 
+/// Opens a dialog. Another open one is closed.
 pub fn open(overlay: Overlay) {
     *CURRENT.write() = Some(overlay);
 }
 
+/// Closes the open dialog.
 pub fn close() {
     if CURRENT.peek().is_some() {
         *CURRENT.write() = None;

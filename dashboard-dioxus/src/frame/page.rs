@@ -1,4 +1,4 @@
-//! The frame of one page: its title, its acts and its content.
+//! The frame of one page: its title, its actions and its content.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -10,17 +10,17 @@ use super::places;
 use crate::{address, app::Route, dom, remote::use_remote};
 
 thread_local! {
-    /// How far pages were scrolled, by address. The window itself never scrolls.
+    /// Scroll positions of pages in pixels, by address. The window itself never scrolls.
     static SCROLLED: RefCell<HashMap<String, i32>> = RefCell::default();
 }
 
-/// A page. The document's title follows the page's.
+/// A page. It also sets the document's title.
 #[component]
 pub fn Page(
     title: String,
     #[props(default)] subtitle: String,
     acts: Option<Element>,
-    /// Whether the content has a heading with the id `h1` itself.
+    /// Whether the content brings its own heading with the id `h1`.
     #[props(default)]
     own_head: bool,
     #[props(default)] class: String,
@@ -84,7 +84,7 @@ fn remember_scroll() {
     }
 }
 
-/// After Back or Forward, scrolls to where the page was. Its content may come later than the page.
+/// Scrolls to the previous position after Back or Forward. Waits for the content, which may load after the page.
 fn restore_scroll(main: web_sys::Element) {
     if address::was_opened_here() {
         return;

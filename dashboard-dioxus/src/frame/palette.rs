@@ -1,4 +1,4 @@
-//! The command palette: every page, every act that needs no form, every project and table, by a few letters.
+//! The command palette: finds pages, actions, projects and tables by a few letters.
 
 use api_types::{AdminTable, Page as ApiPage, Project};
 use dioxus::prelude::*;
@@ -14,7 +14,7 @@ use crate::{
     ui::{Finder, FinderOption, ModalDialog, messages},
 };
 
-/// Entries that are shown at once.
+/// Maximum number of entries in the list.
 const MAX_SHOWN: usize = 50;
 
 #[component]

@@ -1,19 +1,19 @@
-//! The pages that navigation, palette and shortcuts lead to, in one list.
+//! The pages that navigation, palette and shortcuts open, in one list.
 
 use crate::{app::Route, ui::IconName};
 
-/// A page of the platform, or a room of a project.
+/// A page of the platform or of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) label: &'static str,
     pub(super) icon: IconName,
-    /// Address; below the project's for a room.
+    /// Address. For a page of a project: the part after the project's address.
     pub(super) path: &'static str,
     /// The key that opens it after `g`.
     pub(super) key: Option<&'static str>,
 }
 
-/// The rooms of a project, in the order of the navigation.
+/// The pages of a project, in the order of the navigation.
 pub(super) const ROOMS: &[Place] = &[
     Place { label: "Overview", icon: IconName::Overview, path: "", key: None },
     Place { label: "Tables", icon: IconName::Table, path: "/tables", key: Some("t") },
@@ -38,7 +38,7 @@ pub(super) fn project_of(route: &Route) -> Option<String> {
     }
 }
 
-/// Returns the room that a page is, or is part of.
+/// Returns the project's page in the navigation that a route belongs to.
 pub(super) fn room_of(route: &Route) -> Option<&'static Place> {
     let path = match route {
         Route::Project { .. } => "",
@@ -51,7 +51,7 @@ pub(super) fn room_of(route: &Route) -> Option<&'static Place> {
     ROOMS.iter().find(|room| room.path == path)
 }
 
-/// Returns the page of the platform that a page is, or is part of.
+/// Returns the platform's page in the navigation that a route belongs to.
 pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
     let path = match route {
         Route::Overview {} => "/",
@@ -61,7 +61,7 @@ pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
     PLATFORM.iter().find(|place| place.path == path)
 }
 
-/// Returns the address of a room.
+/// Returns the address of a page of a project.
 pub(super) fn room_address(project: &str, room: &Place) -> String {
     format!("/projects/{project}{}", room.path)
 }

@@ -17,7 +17,7 @@ use crate::{
     ui::{Dialog, Icon, IconName},
 };
 
-/// Time in which the second key must follow `g`.
+/// Milliseconds within which the second key must follow `g`.
 const SEQUENCE_MS: f64 = 1_500.0;
 
 thread_local! {
@@ -99,12 +99,12 @@ fn place_of(key: &str) -> Option<String> {
     Some(places::room_address(&project, room))
 }
 
-/// Returns whether the key is typed into something that uses keys itself.
+/// Returns whether the key goes to an element that handles keys itself.
 fn is_field(event: &KeyboardEvent) -> bool {
     let Some(target) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return false };
-    const USERS: &str = "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], [role=grid], \
+    const HANDLES_KEYS: &str = "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], [role=grid], \
         [role=menu], [role=tablist], [role=tree], .monaco-editor";
-    target.closest(USERS).ok().flatten().is_some()
+    target.closest(HANDLES_KEYS).ok().flatten().is_some()
 }
 
 fn has_dialog() -> bool {
@@ -147,7 +147,7 @@ fn row_menu() -> bool {
     true
 }
 
-/// The keys by subject.
+/// The shortcuts of the dialog, by section.
 const KEYS: &[(&str, &[(&str, &str)])] = &[
     (
         "Everywhere",
@@ -159,9 +159,9 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("g s", "SQL of the project"),
             ("g k", "API keys of the project"),
             ("/", "Filter the list"),
-            ("c", "Create what the page lists"),
-            ("?", "This list"),
-            ("Esc", "Close what is on top"),
+            ("c", "Create an entry of the list"),
+            ("?", "Show this list"),
+            ("Esc", "Close the topmost dialog or menu"),
         ],
     ),
     (

@@ -1,4 +1,4 @@
-//! The dialog that opens another project, at the same room.
+//! The dialog that switches to another project, and stays on the same page.
 
 use api_types::{Page as ApiPage, Project, ProjectState};
 use dioxus::prelude::*;

@@ -1,4 +1,4 @@
-//! The pages, one module each, named like their address.
+//! The pages, one module each, named after their address.
 
 mod attention;
 pub mod components;

@@ -1,4 +1,4 @@
-//! Every address without a page.
+//! The page for every address that has none.
 
 use dioxus::prelude::*;
 

@@ -20,7 +20,7 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
         },
         RemoteState::Ready(current) => rsx! {
-            // A form for each project: what was typed for another one must not stay.
+            // The key discards what was typed for another project.
             SettingsForm { key: "{current.project.id}", project: current.project.clone() }
             Deletion { project: current.project }
         },
@@ -60,7 +60,7 @@ fn SettingsForm(project: Project) -> Element {
             match remote::send::<_, Project>(Method::Patch, &path, &change).await {
                 Ok(saved) => {
                     error.set(None);
-                    // What the server stored: without spaces around the name.
+                    // The server trims the name.
                     let mut name = name;
                     name.set(saved.name);
                     origins.set(saved.cors_origins.join("\n"));
@@ -101,7 +101,7 @@ fn SettingsForm(project: Project) -> Element {
                             p { class: "help row", Mark { shape: Shape::Attention } "Every site may call the API from a browser." }
                         }
                     }
-                    p { class: "help", id: "origins-help", "One a line. Browsers on other origins are refused. A single * allows every site." }
+                    p { class: "help", id: "origins-help", "One per line. Browsers on other origins are refused. A single * allows every site." }
                 }
                 div { class: "field",
                     label { r#for: "note", "Note" }
@@ -197,7 +197,7 @@ fn Deletion(project: Project) -> Element {
     }
 }
 
-/// What would be lost, read when the dialog opens.
+/// What the deletion would remove, read when the dialog opens.
 #[derive(Debug, Clone, PartialEq)]
 enum Loss {
     Counting,
@@ -274,7 +274,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
     }
 }
 
-/// Counts what the project holds now, and says it in words.
+/// Reads what the project holds now, as text.
 async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     let detail: ProjectDetail = remote::get(&format!("/projects/{id}")).await?;
     let keys: ApiPage<ApiKey> = remote::get(&format!("/projects/{id}/keys?limit=200")).await?;
@@ -285,7 +285,8 @@ async fn count_loss(id: &str) -> Result<String, remote::Failure> {
     Ok(loss_in_words(&detail, in_use.count() as i64, now))
 }
 
-/// `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use (last used 2 minutes ago), 4 jobs. Its 9 backups stay.`
+/// Returns a summary of what is lost: `12 tables, 3.4 GB, 218 objects (1.2 GB), 3 keys in use, 4 jobs. Its backup
+/// stays.`
 fn loss_in_words(detail: &ProjectDetail, keys_in_use: i64, now: chrono::DateTime<chrono::Utc>) -> String {
     let totals = &detail.totals;
     let used = totals.keys_last_used_at.map(|at| format!(" (last used {})", text::age(at, now))).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `/projects`: all projects, how big they are, and whether they are safe.
+//! `/projects`: all projects, with their sizes and last backups.
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,7 @@ use crate::{
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, messages},
 };
 
-/// A last good backup that is older is marked.
+/// Hours after which the last good backup is marked as old.
 const OLD_BACKUP_HOURS: i64 = 48;
 
 #[component]
@@ -273,7 +273,7 @@ fn LastBackup(totals: ProjectTotals) -> Element {
     }
 }
 
-/// Returns the state of a project that needs a word: what happens with it, or why it was not deleted.
+/// Returns the state of a project that is being created or deleted, or why it was not deleted.
 fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
     match (&project.delete_problem, &project.delete_after_run, project.state) {
         (Some(problem), ..) => Some((Shape::Failed, format!("Not deleted: {problem}"))),
@@ -284,7 +284,7 @@ fn unfinished_state(project: &Project) -> Option<(Shape, String)> {
     }
 }
 
-/// What can be done about a deletion that waits or has failed.
+/// The actions for a deletion that waits or has failed.
 #[component]
 fn StateActs(project: Project) -> Element {
     let mut busy = use_signal(|| false);
@@ -343,7 +343,7 @@ fn or_unknown(value: Option<i64>, words: fn(i64) -> String) -> String {
     value.map_or_else(|| "unknown".to_owned(), words)
 }
 
-/// Returns the number of runs, and of failed ones if there are any: `41`, `79, 3 failed`.
+/// Returns the number of runs in 24 hours, and of failed ones if there are any: `41`, `79, 3 failed`.
 fn runs_in_words(totals: &ProjectTotals) -> String {
     let runs = totals.runs_24h;
     match runs.failed {

@@ -13,7 +13,7 @@ const SHOWN_ON_PHONE: usize = 10;
 /// The table "Recent runs".
 #[component]
 pub(super) fn RecentRuns(
-    /// Path of the list of runs.
+    /// Path of the list of runs in the admin API.
     path: ReadSignal<String>,
     #[props(default = true)] with_project: bool,
 ) -> Element {
@@ -47,7 +47,7 @@ pub(super) fn RunTable(
     name: String,
     runs: Vec<Run>,
     #[props(default = true)] with_project: bool,
-    /// Runs in the list on a phone.
+    /// Maximum number of runs in the list on a phone.
     shown_on_phone: usize,
 ) -> Element {
     rsx! {
@@ -139,7 +139,7 @@ pub(super) const fn trigger_in_words(trigger: RunTrigger) -> &'static str {
     }
 }
 
-/// Returns the name of a run: that of its job, else plugin and job.
+/// Returns the name of a run: its job's name, or plugin and plugin job if it has no job.
 pub(super) fn run_name(run: &Run) -> String {
     match &run.job_name {
         Some(name) => name.clone(),
@@ -170,7 +170,7 @@ fn took(run: &Run) -> String {
     }
 }
 
-/// Returns why a run failed, what it is doing, or what came out of it.
+/// Returns a run's error, its progress, or its result.
 fn result_in_words(run: &Run) -> String {
     if let Some(error) = &run.error_text {
         return error.clone();

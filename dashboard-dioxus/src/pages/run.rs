@@ -1,4 +1,4 @@
-//! `/runs/<id>`: what a run does or did, and its log.
+//! `/runs/<id>`: state, result and log of a run.
 
 use api_types::{LogLevel, LogLine, Page as ApiPage, Run as RunData, RunStarted, RunStatus};
 use dioxus::prelude::*;
@@ -72,7 +72,7 @@ fn RunPage(run: RunData) -> Element {
                     }
                 }
             }
-            // The interval of a remote value is fixed.
+            // The key re-creates the component when the run ends, because a `Remote` can't change its interval.
             if active {
                 Log { key: "{ACTIVE_INTERVAL_MS}", id: run.id.clone(), interval: ACTIVE_INTERVAL_MS, active }
             } else {
@@ -271,7 +271,7 @@ fn contains(line: &LogLine, wanted: &str) -> bool {
     line.message.to_lowercase().contains(wanted) || fields_as_text(line).to_lowercase().contains(wanted)
 }
 
-/// Returns the fields of a line as ` name=value name=value`.
+/// Returns the fields of a line as text, each with a leading space: ` name=value name=value`.
 fn fields_as_text(line: &LogLine) -> String {
     let Some(fields) = line.fields.as_object() else { return String::new() };
     fields

@@ -12,7 +12,7 @@ use crate::{
     ui::{Empty, ErrorBox, LoadingTable},
 };
 
-/// Runs on a page.
+/// Runs per page.
 const PAGE_SIZE: &str = "50";
 
 #[component]

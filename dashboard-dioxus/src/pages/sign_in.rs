@@ -1,4 +1,4 @@
-//! `/sign-in`: the admin token, or the one-time code of the start in the address's fragment.
+//! `/sign-in`: signs in with the admin token. A one-time code in the address's fragment signs in without the form.
 
 use api_types::CreateSession;
 use dioxus::prelude::*;
@@ -93,7 +93,7 @@ pub fn SignIn() -> Element {
     }
 }
 
-/// What to do where only Cloudflare Access signs in.
+/// Instructions for servers that accept only Cloudflare Access.
 #[component]
 fn AccessHelp() -> Element {
     rsx! {
@@ -105,7 +105,7 @@ fn AccessHelp() -> Element {
     }
 }
 
-/// Opens the page that the owner wanted before the sign-in.
+/// Opens the page that the owner asked for before the sign-in.
 fn open_next() {
     let next = address::parameter("next").filter(|next| next.starts_with('/') && !next.starts_with("//"));
     navigator().replace(address::target(next.as_deref().unwrap_or("/")));

@@ -2,22 +2,22 @@ use dioxus::prelude::*;
 
 use crate::ui::{CopyButton, Dialog};
 
-/// Keys that are shown once.
+/// New keys, which are shown only once.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct NewKeys {
     pub(super) secret: Option<String>,
     pub(super) publishable: Option<String>,
 }
 
-/// Shows new keys until the owner says that they are stored.
+/// Shows new keys until the owner confirms that they are stored.
 #[component]
 pub(super) fn StoreKeys(keys: NewKeys, api_url: String, on_done: EventHandler<()>) -> Element {
     let mut stored = use_signal(|| false);
     let title = if keys.secret.is_some() && keys.publishable.is_some() { "Store your keys" } else { "Store your key" };
     let description = if title == "Store your keys" {
-        "They are shown once. Later you only see how they begin."
+        "They are shown only once. Later you see only their first characters."
     } else {
-        "It is shown once. Later you only see how it begins."
+        "It is shown only once. Later you see only its first characters."
     };
     let mut lines = format!("ATLASHUB_API_URL={api_url}\n");
     for (name, key) in [("ATLASHUB_PUBLISHABLE_KEY", &keys.publishable), ("ATLASHUB_SECRET_KEY", &keys.secret)] {

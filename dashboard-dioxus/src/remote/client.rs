@@ -32,29 +32,29 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
     parse(&fetch_text(Method::Get, path, None).await?)
 }
 
-/// Reads `path` without understanding the answer.
+/// Reads `path` and returns the body unparsed.
 pub async fn get_text(path: &str) -> Result<String, Failure> {
     fetch_text(Method::Get, path, None).await
 }
 
-/// Asks whether the server is there. `None` if it is not; otherwise its version, if it tells.
+/// Checks whether the server responds. Returns `None` if it does not, otherwise the version in its response.
 pub(super) async fn server_version() -> Option<Option<String>> {
     let response = JsFuture::from(web_sys::window()?.fetch_with_str("/healthz")).await.ok()?;
     let response: Response = response.dyn_into().ok()?;
-    // Proxies answer for a server that is gone.
+    // A proxy sends these for a server that it can't reach.
     if matches!(response.status(), 502 | 504) {
         return None;
     }
     Some(response.headers().get("x-atlashub-version").ok().flatten())
 }
 
-/// Sends a body as JSON and returns the answer.
+/// Sends a body as JSON and returns the parsed response.
 pub async fn send<B: Serialize, T: DeserializeOwned>(method: Method, path: &str, body: &B) -> Result<T, Failure> {
     let body = serde_json::to_string(body).map_err(|error| unexpected(0, &error.to_string()))?;
     parse(&fetch_text(method, path, Some(&body)).await?)
 }
 
-/// Like [`send`], but the server refuses if the thing has another entity tag.
+/// Like [`send`], with `If-Match`: the server refuses the change if the resource has another entity tag.
 pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
     method: Method,
     path: &str,
@@ -65,18 +65,18 @@ pub async fn send_if_match<B: Serialize, T: DeserializeOwned>(
     parse(&fetch_text_with(method, path, Some(&body), Some(tag)).await?)
 }
 
-/// Sends a `DELETE` and ignores the answer's body.
+/// Sends a `DELETE` and ignores the body of the response.
 pub async fn delete(path: &str) -> Result<(), Failure> {
     fetch_text(Method::Delete, path, None).await.map(drop)
 }
 
-/// Reads a value from JSON. Answers without a body count as `null`.
+/// Parses a value from JSON. An empty body counts as `null`.
 pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let text = if text.is_empty() { "null" } else { text };
     serde_json::from_str(text).map_err(|error| unexpected(200, &error.to_string()))
 }
 
-/// Sends a request and returns the body of a successful answer.
+/// Sends a request and returns the body of a successful response.
 pub(super) async fn fetch_text(method: Method, path: &str, body: Option<&str>) -> Result<String, Failure> {
     fetch_text_with(method, path, body, None).await
 }
@@ -100,9 +100,9 @@ async fn fetch_text_with(method: Method, path: &str, body: Option<&str>, tag: Op
     let retry_after = response.headers().get("retry-after").ok().flatten().and_then(|seconds| seconds.parse().ok());
     let failure = match serde_json::from_str::<ErrorBody>(&text) {
         Ok(body) => Failure::refused(status, body.error, retry_after),
-        Err(_) => unexpected(status, "The answer is not from AtlasHub."),
+        Err(_) => unexpected(status, "The response is not from AtlasHub."),
     };
-    // A wrong token at sign-in is not the end of a session.
+    // At sign-in, 401 means a wrong token, not an ended session.
     if status == 401 && !path.starts_with("/session") {
         session::end();
         return Err(Failure::SignedOut);
@@ -133,7 +133,7 @@ fn unexpected(status: u16, reason: &str) -> Failure {
     Failure::Refused {
         status,
         code: "unexpected_answer".to_owned(),
-        message: format!("The server's answer could not be read. {reason}"),
+        message: format!("The server's response could not be read. {reason}"),
         hint: None,
         request_id: None,
         details: None,

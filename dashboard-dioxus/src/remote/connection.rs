@@ -1,21 +1,21 @@
-//! Whether the server answers, and whether it is the version that this page came from.
+//! Whether the server responds, and whether it still has the version that this page was loaded from.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use super::{cache, client, resource::is_visible};
 
-/// Time between checks while everything is well.
+/// Time between checks while the server responds.
 const CHECK_MS: u32 = 3_000;
 
-/// Waits after failed checks; the last one repeats.
+/// Time before the next check after each failed one; the last value repeats.
 const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
 
-/// What is known of the server.
+/// The state of the connection to the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Connection {
     Up,
-    /// Since this time, in milliseconds since 1970.
+    /// `last_answer` is the time of the last response, in milliseconds since 1970.
     Lost {
         last_answer: f64,
     },
@@ -25,12 +25,12 @@ static STATE: GlobalSignal<Connection> = Signal::global(|| Connection::Up);
 static UPGRADED: GlobalSignal<bool> = Signal::global(|| false);
 static RETRY: GlobalSignal<u32> = Signal::global(|| 0);
 
-/// Returns the state, and subscribes the component to it.
+/// Returns the state, and subscribes the component to changes.
 pub fn state() -> Connection {
     *STATE.read()
 }
 
-/// Returns whether the server now runs another version than the one that this page came from.
+/// Returns whether the server runs another version than the one that this page was loaded from.
 pub fn is_upgraded() -> bool {
     *UPGRADED.read()
 }
@@ -78,7 +78,7 @@ pub async fn watch() {
     }
 }
 
-/// Waits, but not longer than until [`retry`].
+/// Waits for a time, or until [`retry`].
 async fn wait_for(milliseconds: u32) {
     let asked = *RETRY.peek();
     let mut waited = 0;

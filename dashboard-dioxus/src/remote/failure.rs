@@ -5,7 +5,7 @@ use api_types::ErrorDetail;
 pub enum Failure {
     /// Nobody is signed in, or the sign-in has ended.
     SignedOut,
-    /// The server did not answer.
+    /// The server did not respond.
     Unreachable,
     /// The server refused the request.
     Refused {
@@ -15,7 +15,7 @@ pub enum Failure {
         hint: Option<String>,
         request_id: Option<String>,
         details: Option<serde_json::Value>,
-        /// Seconds after which the server wants the request to be tried again.
+        /// Seconds of the `Retry-After` header.
         retry_after: Option<u32>,
     },
 }
@@ -33,12 +33,12 @@ impl Failure {
         }
     }
 
-    /// An answer that could not be read.
+    /// A response that could not be read.
     pub fn unreadable(reason: &str) -> Self {
         Self::Refused {
             status: 200,
             code: "unexpected_answer".to_owned(),
-            message: format!("The server's answer could not be read. {reason}"),
+            message: format!("The server's response could not be read. {reason}"),
             hint: None,
             request_id: None,
             details: None,
@@ -50,7 +50,7 @@ impl Failure {
     pub fn message(&self) -> String {
         match self {
             Self::SignedOut => "Your sign-in has ended.".to_owned(),
-            Self::Unreachable => "The server did not answer. Check that it runs, then try again.".to_owned(),
+            Self::Unreachable => "The server did not respond. Check that it runs, then try again.".to_owned(),
             Self::Refused { message, hint: Some(hint), .. } => format!("{message} {hint}"),
             Self::Refused { message, .. } => message.clone(),
         }
@@ -64,12 +64,12 @@ impl Failure {
         }
     }
 
-    /// Returns whether what was asked for does not exist.
+    /// Returns whether the requested resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
-    /// Returns after how many seconds the server wants the request to be tried again.
+    /// Returns the seconds of the `Retry-After` header.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -77,7 +77,7 @@ impl Failure {
         }
     }
 
-    /// Returns the details of the error, an object.
+    /// Returns the `details` object of the error.
     pub fn details(&self) -> Option<&serde_json::Value> {
         match self {
             Self::Refused { details, .. } => details.as_ref(),
@@ -93,6 +93,7 @@ impl Failure {
         }
     }
 
+    /// Returns the id of the request, which is also in the server's log.
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Refused { request_id, .. } => request_id.as_deref(),

@@ -1,8 +1,8 @@
 //! Requests to the server.
 //!
-//! [`client`] sends one request and reads its answer. [`failure`] says why there is none, in words for the owner.
-//! [`cache`] remembers answers and joins equal requests; [`resource`] keeps an answer up to date while a page shows it.
-//! [`session`] knows who is signed in, [`connection`] whether the server is there.
+//! [`client`] sends one request and reads its response. [`failure`] has the errors, with messages for the owner.
+//! [`cache`] keeps responses and joins equal requests; [`resource`] keeps a response up to date while a page shows it.
+//! [`session`] knows who is signed in, [`connection`] whether the server responds.
 
 mod cache;
 mod client;

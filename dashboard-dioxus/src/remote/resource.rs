@@ -4,23 +4,23 @@ use serde::de::DeserializeOwned;
 
 use super::{Failure, cache, client};
 
-/// How often a visible page asks again.
+/// How often a visible page reads again.
 const POLL_INTERVAL_MS: u32 = 15_000;
 
-/// What a page shows of an answer.
+/// What a page shows of a response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RemoteState<T> {
     Loading,
     Ready(T),
-    /// No answer yet, and the request failed.
+    /// The request failed, and there is no earlier response.
     Failed(Failure),
 }
 
-/// An answer that is kept up to date.
+/// A response that is kept up to date.
 pub struct Remote<T: 'static> {
     path: ReadSignal<String>,
     state: Signal<RemoteState<T>>,
-    /// The failure of the last request, while an older answer is shown.
+    /// The failure of the last request, while an older response is shown.
     stale: Signal<Option<Failure>>,
     updated_at: Signal<f64>,
 }
@@ -40,11 +40,12 @@ impl<T> PartialEq for Remote<T> {
 }
 
 impl<T: Clone + 'static> Remote<T> {
+    /// Returns the state, and subscribes the component to changes.
     pub fn state(&self) -> RemoteState<T> {
         self.state.read().clone()
     }
 
-    /// Returns the answer, if there is one.
+    /// Returns the response, if there is one.
     pub fn value(&self) -> Option<T> {
         match &*self.state.read() {
             RemoteState::Ready(value) => Some(value.clone()),
@@ -52,24 +53,24 @@ impl<T: Clone + 'static> Remote<T> {
         }
     }
 
-    /// Returns why the shown answer could not be renewed.
+    /// Returns why the shown response could not be updated.
     pub fn stale(&self) -> Option<Failure> {
         self.stale.read().clone()
     }
 
-    /// Returns when the answer was read, in milliseconds since 1970.
+    /// Returns when the response was read, in milliseconds since 1970.
     pub fn updated_at(&self) -> f64 {
         *self.updated_at.read()
     }
 
-    /// Asks again.
+    /// Reads again.
     pub fn refresh(&mut self) {
         cache::forget(&self.path.peek());
     }
 }
 
-/// Reads `path` now, every 15 seconds while the page is visible, and after a change of what it shows. Components that
-/// read the same path share requests. When `path` changes, the answer of the previous path is never shown. Nothing is
+/// Reads `path` now, every 15 seconds while the page is visible, and after [`forget`](super::forget). Components that
+/// read the same path share requests. When `path` changes, the response of the previous path is never shown. Nothing is
 /// read while `path` is empty.
 pub fn use_remote<T>(path: ReadSignal<String>) -> Remote<T>
 where
@@ -91,7 +92,7 @@ where
         let path = path.read().clone();
         cache::subscribe();
         async move {
-            if let Some(known) = cache::known(&path) {
+            if let Some(known) = cache::cached(&path) {
                 set_if_changed(&mut state, shown(&known.text));
             } else if *shown_path.peek() != path {
                 set_if_changed(&mut state, RemoteState::Loading);

@@ -5,25 +5,25 @@ use dioxus::prelude::*;
 
 use super::{Failure, Method, cache, client};
 
-/// What is known of the owner's session.
+/// The state of the owner's session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionState {
-    /// Not asked yet.
+    /// The server was not asked yet.
     Unknown,
     SignedIn { actor: String },
-    /// Nobody is signed in. `by_access` says whether only Cloudflare Access signs in.
+    /// Nobody is signed in. `by_access`: whether the server accepts only Cloudflare Access.
     SignedOut {
         by_access: bool,
     },
-    /// The session ended while the dashboard was in use. What is on the page stays.
+    /// The session ended while the dashboard was in use. The page stays as it is.
     Ended,
-    /// The server could not be asked.
+    /// The server did not respond.
     Unreachable,
 }
 
 static STATE: GlobalSignal<SessionState> = Signal::global(|| SessionState::Unknown);
 
-/// Returns the state, and subscribes the component to it.
+/// Returns the state, and subscribes the component to changes.
 pub fn state() -> SessionState {
     STATE.read().clone()
 }
@@ -31,13 +31,13 @@ pub fn state() -> SessionState {
 /// Signs in with the code in the address, if there is one, and asks the server who is signed in.
 pub async fn start() {
     if let Some(code) = take_code() {
-        // A code that was used before is no error: the owner may be signed in already.
+        // A code that was already used is ignored: the owner may be signed in.
         let _ = sign_in(&CreateSession { code: Some(code), token: None }).await;
     }
     check().await;
 }
 
-/// Removes the one-time code of the server's start from the address and from the history, and returns it.
+/// Removes the one-time sign-in code from the address and the history, and returns it.
 fn take_code() -> Option<String> {
     let window = web_sys::window()?;
     let code = window.location().hash().ok()?.strip_prefix("#code=")?.to_owned();
@@ -56,7 +56,7 @@ pub async fn check() {
     *STATE.write() = state;
 }
 
-/// Signs in with a token, or with the code of the start.
+/// Signs in with a token or a one-time code.
 pub async fn sign_in(credentials: &CreateSession) -> Result<(), Failure> {
     let session: Session = client::send(Method::Post, "/session", credentials).await?;
     cache::forget_all();
@@ -72,7 +72,7 @@ pub async fn sign_out() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Notes that the server no longer accepts the session.
+/// Records that the server no longer accepts the session.
 pub(super) fn end() {
     let was_signed_in = matches!(*STATE.peek(), SessionState::SignedIn { .. });
     if was_signed_in {

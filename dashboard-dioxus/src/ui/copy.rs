@@ -9,7 +9,7 @@ pub fn CopyButton(
     /// Accessible name, for example `Copy project id`.
     name: String,
     text: String,
-    /// Text on the button. Without it, the button is an icon.
+    /// Text on the button. If empty, the button is an icon.
     #[props(default)]
     label: String,
     #[props(default)] class: String,

@@ -6,8 +6,8 @@ use web_sys::{HtmlDialogElement, HtmlElement};
 
 use crate::dom;
 
-/// A native modal dialog with any content: it holds the focus, and returns it to where it was. It is open while it is
-/// part of the page.
+/// A native modal dialog with any content. It keeps the focus inside and returns it when it closes. It is open as long
+/// as it is rendered.
 #[component]
 pub fn ModalDialog(
     /// Accessible name. Absent if `labelled_by` names an element of the content.
@@ -25,7 +25,7 @@ pub fn ModalDialog(
     let before = use_hook(|| dom::active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok()));
     use_drop(move || {
         if let Some(before) = before {
-            // Until the dialog is gone, nothing else can have the focus.
+            // Elements outside of a modal dialog can get the focus only after it is removed.
             dioxus::core::spawn_forever(async move {
                 TimeoutFuture::new(0).await;
                 let _ = before.focus();
@@ -46,7 +46,7 @@ pub fn ModalDialog(
                 }
             },
             onkeydown: move |event| {
-                // Browsers close a dialog at the second Esc even if the first was refused.
+                // Browsers close a dialog at the second Esc even if the first was prevented.
                 if event.key() == Key::Escape && !event.data().try_as_web_event().is_some_and(|event| event.default_prevented()) {
                     event.prevent_default();
                     event.stop_propagation();
@@ -72,7 +72,7 @@ pub fn ModalDialog(
 pub fn Dialog(
     title: String,
     #[props(default)] description: String,
-    /// Whether Esc closes the dialog. False while the dialog shows something that is shown only once.
+    /// Whether Esc closes the dialog. False for content that is shown only once.
     #[props(default = true)]
     closable: bool,
     #[props(default)] alert: bool,
@@ -98,12 +98,12 @@ pub fn Dialog(
     }
 }
 
-/// A dialog that asks before something is lost. Its button names the act.
+/// A dialog that asks before something is lost. Its button names the action.
 #[component]
 pub fn Confirm(
     act: String,
     description: String,
-    /// Text that must be typed first.
+    /// Text that must be typed before the button works.
     #[props(default)]
     typed: Option<String>,
     busy: bool,

@@ -6,13 +6,13 @@ use crate::dom;
 /// An entry of a [`Finder`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinderOption {
-    /// Heading under which the entry stands. Entries of a group follow one another.
+    /// Heading of the entry's group. Entries of one group must be adjacent.
     pub group: &'static str,
     pub icon: IconName,
     pub text: String,
-    /// Where it leads to, or what it is about.
+    /// Additional text, for example the project of a table.
     pub detail: String,
-    /// Keys that do the same.
+    /// Keyboard shortcut of the same action.
     pub keys: Vec<&'static str>,
 }
 
@@ -24,7 +24,7 @@ pub fn Finder(
     list_name: String,
     options: Vec<FinderOption>,
     query: Signal<String>,
-    /// Called with the position of the entry, and whether Ctrl or Cmd was held.
+    /// Called with the index of the entry, and whether Ctrl or Cmd was held.
     on_choose: EventHandler<(usize, bool)>,
     #[props(default)] empty: String,
 ) -> Element {
@@ -121,7 +121,7 @@ pub fn Finder(
     }
 }
 
-/// Returns whether a text has every word of a query, in any case and order.
+/// Returns whether a text contains every word of a query, in any case and order.
 pub fn matches(text: &str, query: &str) -> bool {
     let text = text.to_lowercase();
     query.split_whitespace().all(|word| text.contains(&word.to_lowercase()))

@@ -102,7 +102,7 @@ impl IconName {
     }
 }
 
-/// An icon beside a text or in a button with a name. It has no name of its own.
+/// An icon beside text or in a button. It has no accessible name of its own.
 #[component]
 pub fn Icon(name: IconName, #[props(default)] small: bool) -> Element {
     let class = if small { "i i-s" } else { "i" };

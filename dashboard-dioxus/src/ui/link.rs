@@ -2,7 +2,7 @@ use dioxus::prelude::*;
 
 use crate::address;
 
-/// A link within the dashboard. Modifier keys open it in a new tab, as everywhere.
+/// A link within the dashboard. As usual, modifier keys open it in a new tab.
 #[component]
 pub fn Link(
     to: String,
@@ -10,7 +10,7 @@ pub fn Link(
     #[props(default)] name: Option<String>,
     #[props(default)] current: bool,
     #[props(default)] title: Option<String>,
-    /// What to do besides opening the page.
+    /// Called when the link opens the page.
     #[props(default)]
     onfollow: EventHandler<()>,
     children: Element,

@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-/// Shapes of states. State is never told by colour alone.
+/// Shapes of states, because colour alone must not tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Queued,

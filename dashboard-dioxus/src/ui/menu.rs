@@ -65,7 +65,7 @@ pub fn Menu(
 #[component]
 pub fn MenuItem(
     #[props(default)] icon: Option<IconName>,
-    /// Whether the entry is one of several choices, and whether it is the chosen one.
+    /// For an entry that is one of several choices: whether it is the chosen one.
     #[props(default)]
     checked: Option<bool>,
     #[props(default)] danger: bool,

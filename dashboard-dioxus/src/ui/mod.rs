@@ -1,7 +1,7 @@
-//! The components that pages are built from. Their look is in `style/ui.css`, which has a section for each.
+//! The components that pages are built from. `style/ui.css` has a section for each.
 //!
-//! Native elements do the hard part: `<dialog>` holds the focus and closes with Esc, `popover` closes when the owner
-//! clicks elsewhere, form elements have their roles and keys. Components take their accessible name as a property.
+//! They use native elements: `<dialog>` keeps the focus inside and closes with Esc, `popover` closes at a click
+//! elsewhere, form elements have their roles and keys. Components take their accessible name as a property.
 
 mod copy;
 mod dialog;

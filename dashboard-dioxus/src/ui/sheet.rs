@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 use super::{Icon, IconName};
 use crate::dom;
 
-/// A panel at the right, beside the list that it belongs to. Esc closes it.
+/// A panel on the right, beside the list that it belongs to. Esc closes it.
 #[component]
 pub fn Sheet(
     title: String,
@@ -28,7 +28,7 @@ pub fn Sheet(
             "aria-labelledby": "sheet-title",
             tabindex: "-1",
             onmounted: |_| {
-                // The first field, or the sheet itself.
+                // Focuses the first field, or the sheet itself if there is none.
                 if !dom::focus(".sheet .body input:not([disabled]), .sheet .body textarea") {
                     dom::focus(".sheet");
                 }

@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 use super::{CopyButton, Mark, Shape};
 use crate::remote::Failure;
 
-/// Why something is not shown, what to do, and a button that tries again.
+/// An error message with what to do, and a button that tries again.
 #[component]
 pub fn ErrorBox(
     /// What failed: `Projects could not be listed.`
@@ -28,7 +28,7 @@ pub fn ErrorBox(
     }
 }
 
-/// A list without entries: one sentence and one act.
+/// A list without entries: one sentence and one action.
 #[component]
 pub fn Empty(title: String, text: String, children: Element) -> Element {
     rsx! {
@@ -40,7 +40,7 @@ pub fn Empty(title: String, text: String, children: Element) -> Element {
     }
 }
 
-/// The rows of a table that is being loaded, in the shape of what comes. Hidden for the first 300 ms.
+/// Placeholder of a table that is being loaded. Hidden for the first 300 ms.
 #[component]
 pub fn LoadingTable(name: String, columns: usize) -> Element {
     rsx! {

@@ -1,4 +1,4 @@
-// Completion from the project's schema.
+// Suggests names of the project's schema for completion.
 
 import { languages } from "monaco-editor/editor.js";
 
@@ -60,7 +60,7 @@ function everything(statement) {
   ];
 }
 
-// Returns the names by which the statement calls its tables.
+// Returns the aliases that the statement gives its tables.
 function aliases(statement) {
   const found = new Map();
   const pattern =

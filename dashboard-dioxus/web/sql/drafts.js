@@ -1,6 +1,7 @@
-// Keeps the texts of the SQL page in IndexedDB, one record a tab: {project, id, revision, …}. Part of the module's glue.
+// Stores the texts of the SQL page in IndexedDB, one record per tab: {project, id, revision, …}. Bundled with the
+// module.
 //
-// A record is only replaced by a window that has seen its last revision, so two windows never overwrite each other.
+// A window replaces a record only if it has seen its last revision, so two windows never overwrite each other's text.
 
 const STORE = "sqlDrafts";
 const channel = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel("atlashub-sql-drafts");
@@ -56,7 +57,7 @@ export async function writeDraft(json, seen) {
   return "";
 }
 
-// Forgets a record.
+// Removes a record.
 export async function removeDraft(project, id) {
   await transaction("readwrite", (store) => {
     store.delete([project, id]);
@@ -64,7 +65,7 @@ export async function removeDraft(project, id) {
   });
 }
 
-// Calls back with each record that another window stores.
+// Calls `callback` with the JSON of each record that another window stores.
 export function watchDrafts(callback) {
   channel?.addEventListener("message", (event) => callback(event.data));
 }

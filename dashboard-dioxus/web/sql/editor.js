@@ -1,4 +1,4 @@
-// The editor of the SQL page: Monaco with Postgres's SQL, and the few calls that the page needs. Offsets are in UTF-16
+// The editor of the SQL page: Monaco with Postgres's SQL, and the functions that the page calls. Offsets are in UTF-16
 // code units, as in JavaScript.
 
 import { KeyCode, KeyMod, MarkerSeverity, Range, editor as monaco } from "monaco-editor/editor.js";
@@ -48,7 +48,7 @@ export function createEditor(element, notify) {
   const view = monaco.create(element, {
     model: null,
     ariaLabel: "SQL text",
-    // Text that is inserted keeps its blanks. The Enter key indents, see below.
+    // Inserted text keeps its blanks. The Enter key indents, see below.
     autoIndent: "none",
     automaticLayout: true,
     contextmenu: false,
@@ -95,7 +95,7 @@ export function createEditor(element, notify) {
     view.updateOptions({ autoIndent: "none" });
   }, "editorTextFocus && !suggestWidgetVisible && !renameInputVisible && !inSnippetMode");
   const stopFollowing = followTheme();
-  // Monaco announces through two elements with the role `alert`. The page has that role for failures only.
+  // Monaco has two elements with the role `alert` for its announcements. On this page only failures have that role.
   for (const announcer of document.querySelectorAll(".monaco-aria-container > [role]")) {
     announcer.setAttribute("aria-live", announcer.getAttribute("role") === "alert" ? "assertive" : "polite");
     announcer.removeAttribute("role");
@@ -105,7 +105,7 @@ export function createEditor(element, notify) {
   const offset = (line, column) => model().getOffsetAt({ lineNumber: line, column });
   const range = (start, end) => Range.fromPositions(model().getPositionAt(start), model().getPositionAt(end));
 
-  // Replaces a range as one step of undo.
+  // Replaces a range as one undo step.
   function edit(where, text) {
     view.pushUndoStop();
     view.executeEdits("page", [{ range: where, text, forceMoveMarkers: true }]);
@@ -113,7 +113,7 @@ export function createEditor(element, notify) {
   }
 
   return {
-    // Shows the text of a tab. Each tab keeps its own undo steps and place.
+    // Shows the text of a tab. Each tab keeps its own undo steps, cursor and scroll position.
     open(id, text) {
       isOpening = true;
       if (current !== undefined) states.set(current, view.saveViewState());
@@ -156,7 +156,7 @@ export function createEditor(element, notify) {
       view.setSelection(range(start, end));
       view.revealRangeInCenterIfOutsideViewport(range(start, end));
     },
-    // Draws a bar beside the lines of the statement that would run.
+    // Marks the lines of the statement that "Run" would run.
     showStatement(start, end) {
       if (!model() || start >= end) return statement.clear();
       statement.set([

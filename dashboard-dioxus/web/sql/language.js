@@ -6,7 +6,7 @@ import { completionProvider } from "./completion.js";
 
 export const LANGUAGE = "postgresql";
 
-// Words of statements that Postgres does not reserve, and that are rarely names.
+// Keywords that Postgres does not reserve and that are rarely used as names.
 const STATEMENT_WORDS = `
   add alter begin by cascade cluster comment commit conflict copy cross current database declare default delete discard
   domain drop each enable disable enum escape exclude exists explain extension fetch filter first following for force
@@ -18,7 +18,7 @@ const STATEMENT_WORDS = `
   strict temp temporary then ties to trigger truncate type unbounded unlogged until update using vacuum values view
   volatile when where with within without work zone`.split(/\s+/).filter(Boolean);
 
-// Names of built-in types that are rarely names of columns.
+// Built-in types whose names are rarely used for columns.
 const TYPES = `
   bigint bigserial bool boolean bytea character decimal double float float4 float8 inet int int2 int4 int8 integer interval
   json jsonb numeric precision real regclass serial smallint timestamp timestamptz tsquery tsvector uuid varchar varying`.split(/\s+/).filter(Boolean);
@@ -45,7 +45,7 @@ const language = {
       [/[^'\\]+/, "string"],
       [/'/, { token: "string", next: "@pop" }],
     ],
-    // Postgres's comments nest.
+    // Comments may be nested in Postgres.
     comment: [
       [/\/\*/, { token: "comment.quote", next: "@push" }],
       [/\*\//, { token: "comment.quote", next: "@pop" }],

@@ -1,8 +1,8 @@
-// Loads the SQL editor, which is too large for the first load of the dashboard. Part of the module's glue.
+// Loads the SQL editor, which is too large for the first load of the dashboard. Bundled with the module.
 
 let loading;
 
-// Resolves to the module `editor.js`. A failed load is tried again the next time.
+// Resolves to the module `editor.js`. After a failure, the next call tries again.
 export function loadEditor() {
   loading ??= load().catch((error) => {
     loading = undefined;
@@ -33,7 +33,7 @@ function loadStyle(url) {
   });
 }
 
-// Saves a text as a file of the browser's downloads.
+// Downloads a text as a file.
 export function download(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");

@@ -1,4 +1,4 @@
-// Monaco's theme, made of the page's tokens.
+// Monaco's theme, in the colours of the page's tokens.
 
 import { editor as monaco } from "monaco-editor/editor.js";
 
@@ -64,7 +64,7 @@ export function applyTheme() {
   });
 }
 
-// Applies the theme again whenever the page's changes. Returns a function that stops it.
+// Applies the theme again whenever the page's theme changes. Returns a function that stops this.
 export function followTheme() {
   const observer = new MutationObserver(applyTheme);
   observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });

@@ -1,2 +1,2 @@
-// Monaco's worker: words for completion and links, computed beside the page.
+// Monaco's web worker, which finds words for completion and links.
 import "monaco-editor/editor/editor.worker.js";

@@ -1,4 +1,4 @@
-//! What protects each database: its backups, and the job that makes them.
+//! How well each database is protected: its backups, and the job that makes them.
 
 use std::collections::HashMap;
 
@@ -15,9 +15,9 @@ use crate::{
     error::{ApiResult, describe_cause},
 };
 
-/// A database needs attention if none of its backups was verified for this time.
+/// Time without a successful verification after which a database needs attention.
 const MAX_UNVERIFIED: TimeDelta = TimeDelta::days(30);
-/// A backup is overdue if it is older than this multiple of its job's interval.
+/// Multiple of its job's interval after which a backup is overdue.
 const OVERDUE_INTERVALS: i32 = 2;
 /// The parameter of a backup job that stands for every database.
 const ALL_TARGETS: &str = "all";
@@ -34,7 +34,7 @@ impl BackupsState {
         }
     }
 
-    /// Returns what protects the platform database and the ready projects, as the catalogue knows it.
+    /// Returns the protection of the platform database and of every ready project, as recorded in the catalogue.
     pub async fn protection(&self, now: DateTime<Utc>) -> ApiResult<Vec<Protection>> {
         let (databases, targets) =
             tokio::try_join!(queries::protected_databases(&self.platform), queries::targets(&self.platform))?;
@@ -52,7 +52,7 @@ impl BackupsState {
         Ok(protection.collect())
     }
 
-    /// Reads a manifest, or returns why that is not possible.
+    /// Reads a manifest, or returns why it can't be read.
     pub(super) async fn read_manifest(&self, manifest_key: &str) -> Result<BackupManifestInfo, String> {
         match stored::read_manifest(&self.catalogue.store, manifest_key.to_owned()).await {
             Err(error) => Err(format!("The object store can't be read: {error}.")),
@@ -130,14 +130,14 @@ fn covering_job<'a>(target: &str, jobs: &'a [Job]) -> Option<(&'a Job, Option<Ti
     jobs.iter().filter(covers).map(with_interval).min_by_key(|(_, interval)| interval.unwrap_or(TimeDelta::MAX))
 }
 
-/// What decides whether a database is protected.
+/// The facts that decide whether a database is protected.
 #[derive(Debug, Clone, Copy, Default)]
 struct Facts {
     created_at: Option<DateTime<Utc>>,
     last_good_at: Option<DateTime<Utc>>,
     last_verified_at: Option<DateTime<Utc>>,
     oldest_at: Option<DateTime<Utc>>,
-    /// When the job that makes backups was created, and its interval if it is known.
+    /// When the job that backs up the database was created, and its interval if it is known.
     job: Option<(DateTime<Utc>, Option<TimeDelta>)>,
 }
 
@@ -147,7 +147,7 @@ impl Facts {
         let Some((job_created_at, interval)) = self.job else {
             return Some(("No enabled job backs it up.", self.last_good_at.or(self.created_at)));
         };
-        // Until the first backup, a new database or a new job has as much time as between two backups.
+        // A new database or job is not overdue until its first backup had as much time as any later one.
         let counts_from = self.last_good_at.or(self.created_at.max(Some(job_created_at)));
         let due = interval.and_then(|interval| counts_from?.checked_add_signed(interval * OVERDUE_INTERVALS));
         match due {
@@ -159,7 +159,7 @@ impl Facts {
             }
             _ => {}
         }
-        // What is younger than that need not be verified yet.
+        // Backups younger than this need no verification yet.
         let unverified_since = self.last_verified_at.or(self.oldest_at)?.checked_add_signed(MAX_UNVERIFIED)?;
         (unverified_since < now).then_some(("None of its backups was verified for 30 days.", Some(unverified_since)))
     }

@@ -27,7 +27,7 @@ pub(crate) struct DashboardFiles {
     folder: Option<PathBuf>,
 }
 
-/// A file of the dashboard, as it is sent.
+/// A file of the dashboard, with its content.
 #[derive(Debug)]
 pub(super) struct DashboardFile {
     pub(super) content_type: &'static str,
@@ -50,7 +50,7 @@ impl DashboardFiles {
     }
 }
 
-/// Reads a file each time, so that a new build is served at once. It is sent uncompressed.
+/// Reads a file on every request, so that a new build is served at once. It has no compressed versions.
 async fn read(folder: &Path, path: &str) -> Option<DashboardFile> {
     let relative = Path::new(path.strip_prefix('/')?);
     if !relative.components().all(|component| matches!(component, Component::Normal(_))) {

@@ -7,17 +7,17 @@ use axum::{
 use super::{DashboardFiles, PageHeaders, files::DashboardFile};
 use crate::error::{ApiError, ApiResult, Code};
 
-/// Paths below which no page of the dashboard exists.
+/// Paths that are never pages of the dashboard, nor any path below them.
 const RESERVED: [&str; 7] = ["/admin", "/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/assets"];
 
-/// What `/` shows if the binary was built without the dashboard.
+/// The page of a binary that was built without the dashboard.
 const NO_DASHBOARD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
     <meta name=viewport content='width=device-width'><title>AtlasHub</title>\
     <body style='font:15px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem'><h1>AtlasHub</h1>\
     <p>This build contains no dashboard. Build it with <code>cargo xtask build</code>.</p>\
     <p>The admin API is under <code>/admin/v1</code>; <a href=/openapi.json>/openapi.json</a> describes it.</p>";
 
-/// What the routes of the dashboard need.
+/// The state of the routes.
 #[derive(Debug, Clone)]
 pub(crate) struct DashboardState {
     pub(crate) headers: PageHeaders,
@@ -26,7 +26,7 @@ pub(crate) struct DashboardState {
 
 /// Get the dashboard
 ///
-/// The dashboard's page. Every path that is no path of the API returns it to browsers.
+/// The dashboard's page. Browsers also get it at every path that is not part of the API.
 #[utoipa::path(get, path = "/", tag = "system", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn get_page(State(dashboard): State<DashboardState>, headers: HeaderMap) -> Response {
@@ -35,7 +35,7 @@ pub(crate) async fn get_page(State(dashboard): State<DashboardState>, headers: H
 
 /// Get a file of the dashboard
 ///
-/// A script, style, font or module. Its name changes with its content, so it may be cached for ever.
+/// A script, style, font or module. Its name changes with its content, so it may be cached forever.
 #[utoipa::path(get, path = "/assets/{name}", tag = "system", security(()),
     params(("name" = String, Path, description = "Name of the file")),
     responses((status = 200, body = String), (status = 404, body = api_types::ErrorBody)))]

@@ -1,4 +1,4 @@
-//! Sends one value, whole and of any size, as it is read from Postgres.
+//! Streams one complete value of any size from Postgres to the client.
 
 use std::pin::Pin;
 
@@ -25,10 +25,10 @@ use crate::{
     error::{ApiError, ApiResult, Code},
 };
 
-/// Time limit of the statement. It runs until the client has received the value.
+/// Time limit of the statement, which includes sending the value to the client.
 const STATEMENT_TIMEOUT_MS: u64 = 110_000;
 
-/// Handles a `GET` of one value. A NULL is an empty response with the status 204.
+/// Handles a `GET` of one value. `NULL` is an empty response with status 204.
 pub(super) async fn get_cell(
     pools: &ProjectPools,
     identity: Identity<'_>,
@@ -49,7 +49,7 @@ pub(super) async fn get_cell(
     };
     let mut client = pools.exclusive(identity.project, identity.role).await?;
     client.mark_busy();
-    // Both statements read the same row.
+    // Both statements must read the same version of the row.
     let begin =
         format!("SET statement_timeout = {STATEMENT_TIMEOUT_MS}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     client.batch_execute(&begin).await.map_err(DbError::Postgres)?;

@@ -1,4 +1,4 @@
-//! Makes several changes of rows in one transaction.
+//! Makes several changes to rows in one transaction.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ use crate::{
     http::{ResponseBuffer, ResponseMemory},
 };
 
-/// Counts the rows of each table that the transaction has changed. Nothing changed before in the session.
+/// Counts the rows that the transaction has changed in each table. The session must not have changed anything before.
 const EFFECTS: &str = "
     WITH changed AS (
         SELECT relid, schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del
@@ -48,11 +48,11 @@ struct Transaction<'a> {
     table: &'a str,
     limits: &'a DataLimits,
     memory: &'a ResponseMemory,
-    /// By their text.
+    /// Prepared statements by their text.
     statements: HashMap<std::sync::Arc<str>, tokio_postgres::Statement>,
 }
 
-/// What a request needs of the service.
+/// The parts of the service that a request needs.
 #[derive(Clone, Copy)]
 pub(super) struct Service<'a> {
     pub(super) pools: &'a ProjectPools,
@@ -60,7 +60,7 @@ pub(super) struct Service<'a> {
     pub(super) memory: &'a ResponseMemory,
 }
 
-/// Makes the changes, or none if one fails. With `dry_run`, undoes them afterwards.
+/// Makes all changes, or none if one fails. With `dry_run`, undoes them afterwards.
 pub(super) async fn change_rows(
     service: Service<'_>,
     identity: Identity<'_>,
@@ -81,7 +81,7 @@ pub(super) async fn change_rows(
         memory: service.memory,
         statements: HashMap::new(),
     };
-    // If the request ends early, its statement is cancelled and everything undone.
+    // If the client disconnects, the statement is cancelled and the transaction rolled back.
     transaction.client.mark_busy();
     transaction.run("BEGIN").await?;
     let mut body = service.memory.response(identity.recipient, 1024);
@@ -90,7 +90,7 @@ pub(super) async fn change_rows(
         let key = transaction.make(change, plan).await.map_err(numbered(index))?;
         push_result(&mut body, index, change.operation(), key.as_deref())?;
     }
-    // Now, so that their effects are counted.
+    // Checks deferred constraints now, so that the effects of their triggers are counted.
     transaction.run("SET CONSTRAINTS ALL IMMEDIATE").await?;
     let effects = transaction.effects().await?;
     transaction.run(if request.dry_run { "ROLLBACK" } else { "COMMIT" }).await?;
@@ -159,7 +159,7 @@ impl Transaction<'_> {
             .with_details(json!({ "reason": "changed", "was": values, "now": present })))
     }
 
-    /// Returns the present values of a row, or `None` if it doesn't exist.
+    /// Returns the current values of a row, or `None` if it does not exist.
     async fn present_values(&mut self, request: &ReadRequest) -> ApiResult<Option<Map<String, Value>>> {
         let plan = plan_read(self.schema, self.table, request, self.limits)?;
         let rendered = render_read(&plan);
@@ -242,7 +242,7 @@ impl Transaction<'_> {
         errors::api_error(error, &context)
     }
 
-    /// Runs a statement of the transaction itself.
+    /// Runs a statement that controls the transaction.
     async fn run(&self, sql: &'static str) -> ApiResult<()> {
         let nothing = Rendered::fixed(sql);
         let result = self.client.batch_execute(sql).await;

@@ -1,4 +1,4 @@
-//! Writes values that may be cut as JSON, from the text that Postgres sends ([`CutForm`]).
+//! Writes values as JSON from the text that Postgres sends ([`CutForm`]), and cuts long ones.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use super::{
     plan::CutForm,
 };
 
-/// Writes a value. If it is cut, writes its beginning as a string of at most `max_bytes`, and returns the number of
-/// bytes of the whole. `push` receives the JSON in pieces.
+/// Writes a value. If it is longer than `max_bytes`, writes its beginning as a string of at most `max_bytes`, and
+/// returns the size of the whole value in bytes. `push` receives the JSON in pieces.
 pub(super) fn write<E: From<InvalidValue>>(
     form: CutForm,
     value: &[u8],
@@ -37,10 +37,10 @@ pub(super) fn write<E: From<InvalidValue>>(
     Ok(Some(bytes))
 }
 
-/// Returns the text of which a beginning of JSON is made, if it is a string.
+/// Returns the beginning of a JSON value as text. A beginning of a JSON string is unescaped.
 fn unescaped(json: &str) -> Cow<'_, str> {
     let Some(inner) = json.strip_prefix('"') else { return Cow::Borrowed(json) };
-    // The end may be a part of an escape, of which the longest are two of six characters: half a pair is no character.
+    // The end may be a part of an escape. The longest is a surrogate pair of two escapes with six characters each.
     let ends = (0..=12).filter_map(|cut| inner.len().checked_sub(cut)).filter(|end| inner.is_char_boundary(*end));
     ends.into_iter()
         .find_map(|end| serde_json::from_str::<String>(&format!("\"{}\"", &inner[..end])).ok())

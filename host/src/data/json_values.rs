@@ -1,6 +1,6 @@
-//! Writes values of results as JSON, from the bytes that Postgres sends.
+//! Writes values of results as JSON, from Postgres's binary format.
 //!
-//! The text is the same as that of `row_to_json`. The tests compare them.
+//! The JSON is the same as that of `row_to_json`. Tests compare them.
 
 use tokio_postgres::types::Type;
 
@@ -16,7 +16,7 @@ pub(super) enum ValueWriter {
     Boolean,
     /// A big-endian integer of 2, 4 or 8 bytes.
     Integer,
-    /// The text of a number, which JSON has as a string if it is not finite.
+    /// The text of a number, written as a string if it is not finite.
     Number,
     Text,
     Uuid,
@@ -26,8 +26,8 @@ pub(super) enum ValueWriter {
 }
 
 impl ValueWriter {
-    /// Returns the writer for a column of a result. `None` if a column with this form can't have this type: it was
-    /// changed after the schema was read.
+    /// Returns the writer for a column of a result. Returns `None` if a column of this form can't have this type,
+    /// because it was changed after the schema was read.
     pub(super) fn new(form: ResultForm, data_type: &Type) -> Option<Self> {
         Some(match (form, data_type) {
             (ResultForm::Json | ResultForm::Plain, &Type::JSON) => Self::Json,
@@ -74,7 +74,7 @@ impl ValueWriter {
     }
 }
 
-/// The bytes are not a value of their type.
+/// The bytes are not a valid value of the type.
 #[derive(Debug, thiserror::Error)]
 #[error("Postgres sent a value that is not one of its type")]
 pub(super) struct InvalidValue;
@@ -91,7 +91,7 @@ fn integer(value: &[u8]) -> Result<i64, InvalidValue> {
     })
 }
 
-/// Whether a byte of a string must be escaped.
+/// Returns whether a byte of a string must be escaped.
 const fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
@@ -205,7 +205,7 @@ const DAYS_TO_2000: i64 = 730_425;
 struct Moment;
 
 impl Moment {
-    /// `days` since 2000-01-01.
+    /// Formats a date, given as days since 2000-01-01.
     fn date(days: i32) -> ShortText<40> {
         let mut text = ShortText::new();
         text.push(b"\"");
@@ -221,7 +221,7 @@ impl Moment {
         text
     }
 
-    /// `microseconds` since the beginning of 2000-01-01.
+    /// Formats a timestamp, given as microseconds since the beginning of 2000-01-01.
     fn timestamp(microseconds: i64, zone: &str) -> ShortText<40> {
         let mut text = ShortText::new();
         text.push(b"\"");
@@ -251,9 +251,9 @@ impl Moment {
         text
     }
 
-    /// Writes the date, and returns whether its year is before the common era.
+    /// Writes the date, given as days since 2000-01-01. Returns whether its year is before the common era.
     ///
-    /// The calendar repeats every 400 years. In years that begin with March, the day of a leap year is the last one.
+    /// The calendar repeats every 400 years. If a year starts with March, the leap day is its last day.
     /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
     fn push_date(text: &mut ShortText<40>, days: i64) -> bool {
         let days = days + DAYS_TO_2000;
@@ -265,7 +265,7 @@ impl Moment {
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let year = 400 * era + year_of_era + i64::from(month <= 2);
         let is_bc = year <= 0;
-        // There is no year 0: it is 1 BC.
+        // The year before 1 is 1 BC; there is no year 0.
         text.push_padded(if is_bc { 1 - year } else { year }.unsigned_abs(), 4);
         text.push(b"-");
         text.push_padded(month.unsigned_abs(), 2);

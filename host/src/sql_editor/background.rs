@@ -1,4 +1,4 @@
-//! Runs scripts without a waiting client. `sql_runs` makes a run of each.
+//! Runs scripts for which no client waits. `sql_runs` executes them as runs.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
     error::{ApiError, ApiResult, Code},
 };
 
-/// A script whose every statement may run.
+/// A script that has passed all checks.
 pub struct CheckedScript(ScriptRun);
 
 impl CheckedScript {
@@ -62,7 +62,7 @@ impl SqlEditorState {
         let options = ScriptOptions { read_only, transaction, max_rows: 0 };
         let mut script = checked_script(sql.to_owned(), options, permissions).await?;
         for statement in &mut script.statements {
-            // To its end, although no row is kept.
+            // Every statement runs to its end, although its rows are dropped.
             statement.statement.fetch_mode = FetchMode::Whole;
         }
         Ok(CheckedScript(script))

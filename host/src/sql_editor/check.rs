@@ -14,8 +14,8 @@ use crate::error::{ApiError, ApiResult, Code};
 /// Maximum number of statements in a script.
 const MAX_STATEMENTS: usize = 2000;
 
-/// Checks a single statement. Returns `None` if it has a syntax error: Postgres gives a better message, and the
-/// position.
+/// Checks a single statement. Returns `None` if it has a syntax error, so that Postgres reports it with a better
+/// message and its position.
 pub(super) async fn checked_statement(sql: &str, permissions: Permissions) -> ApiResult<Option<Statement>> {
     let sql = sql.to_owned();
     match blocking(move || parse_statement(&sql, permissions)).await? {
@@ -92,7 +92,7 @@ fn checked_part(script: &str, part: ScriptStatement<'_>, in_one_transaction: boo
     Ok(analysis.statement)
 }
 
-/// Runs work that uses the processor for long.
+/// Runs CPU-bound work on a thread for blocking operations.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
     let result = tokio::task::spawn_blocking(work).await;
     result.map_err(|error| ApiError::internal(anyhow::Error::new(error).context("parsing SQL")))

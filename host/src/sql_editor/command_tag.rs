@@ -1,8 +1,8 @@
 use pg_query::protobuf::ObjectType;
 use serde_json::Value;
 
-/// Returns the command tag of a statement without counts, as `psql` prints it. The client library does not expose
-/// the server's tag.
+/// Returns the command tag of a statement without counts, as `psql` prints it. Computed from the tree, because the
+/// client library does not expose the server's tag.
 pub(super) fn command_tag(kind: &str, node: &Value) -> String {
     let object = |field: &str| {
         node[field]

@@ -1,4 +1,4 @@
-//! Finds what a statement destroys, by Postgres's grammar: comments and strings never count.
+//! Finds the data and objects that a statement destroys. It uses the parse tree, so comments and strings are ignored.
 
 use std::collections::HashSet;
 
@@ -14,12 +14,12 @@ use super::{
 /// Schema and name of an object.
 type QualifiedName = (Option<String>, String);
 
-/// The objects that a text has created so far. What destroys only these destroys nothing of value.
+/// The objects that a text has created so far. Destroying these needs no confirmation.
 #[derive(Debug, Default)]
 pub(super) struct CreatedObjects(HashSet<QualifiedName>);
 
 impl CreatedObjects {
-    /// Returns what a statement destroys, without objects created before. Then notes those that it creates.
+    /// Returns what a statement destroys, without objects created before. Then adds the objects that it creates.
     pub(super) fn destroyed_by(&mut self, tree: &SyntaxTree) -> Vec<Destroyed> {
         let mut found = destroyed(tree);
         found.retain(|destroyed| !self.0.contains(&qualified(destroyed.schema.clone(), destroyed.name.clone())));
@@ -44,7 +44,7 @@ fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {
             .filter_map(|(_, relation)| relation_destroyed(DestroyAction::Truncate, "table", relation))
             .collect(),
         "AlterTableStmt" => dropped_columns(node),
-        // A definition does not run what it contains.
+        // Statements inside a definition do not run.
         "SelectStmt" | "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt" | "CreateTableAsStmt"
         | "ExplainStmt" => {
             let mut found = Vec::new();
@@ -67,7 +67,7 @@ fn destroyed(tree: &SyntaxTree) -> Vec<Destroyed> {
 fn dropped(drop: &Value) -> Vec<Destroyed> {
     let object = drop["remove_type"].as_i64().and_then(|number| ObjectType::try_from(number as i32).ok());
     let kind = object.map_or_else(String::new, object_name).to_lowercase();
-    // The names of these begin with their table's.
+    // The qualified names of these begin with the name of their table.
     let is_part_of_table =
         matches!(object, Some(ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule));
     list(&drop["objects"])
@@ -115,7 +115,7 @@ fn relation_name(relation: &Value) -> Option<QualifiedName> {
     Some((schema.map(str::to_owned), name.to_owned()))
 }
 
-/// Returns the name of the object that a statement creates for certain.
+/// Returns the name of the object that a statement creates. `None` if it may already exist, as with `IF NOT EXISTS`.
 fn created(kind: &str, node: &Value) -> Option<QualifiedName> {
     if node["if_not_exists"] == true || node["replace"] == true {
         return None;

@@ -1,4 +1,4 @@
-//! Errors of the editor, and their API errors.
+//! Errors of the editor, and their conversion to API errors.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::{
     error::{ApiError, Code},
 };
 
-/// Why a text is not run. Nothing was sent to Postgres.
+/// Why a text is rejected before anything is sent to Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rejection {
     /// The text has only blanks and comments.
     Empty,
     /// The text has more than one statement.
     SeveralStatements(usize),
-    /// The editor does not run this kind of statement. `what` names it; `instead` says what to do.
+    /// The editor does not run this kind of statement. `what` is its name, `instead` what to do instead.
     NotSupported { what: String, instead: &'static str },
     /// The parser's message.
     Syntax(String),
@@ -31,10 +31,10 @@ pub(super) enum Failure {
         /// Number of characters that were sent before the submitted text.
         offset: u32,
     },
-    /// A statement of the editor itself failed; the submitted text is not the reason.
+    /// A statement of the editor itself failed, not the submitted text.
     Internal(tokio_postgres::Error),
     Timeout,
-    /// The client asked for it.
+    /// The client cancelled the statement.
     Cancelled,
     /// The result can't be written to the response.
     Response(ApiError),
@@ -45,7 +45,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// An error whose position does not refer to the submitted text: of `FETCH`, of `COMMIT`.
+    /// An error whose position does not refer to the submitted text, such as that of a `FETCH` or `COMMIT`.
     pub(super) fn postgres(error: tokio_postgres::Error) -> Self {
         Self::Postgres { error, offset: u32::MAX }
     }
@@ -55,8 +55,8 @@ impl Failure {
         Self::Postgres { error, offset: prefix.chars().count() as u32 }
     }
 
-    /// Finds out why Postgres cancelled a statement, `elapsed` after the beginning of a run with this time limit. A
-    /// shorter limit, which the text has set itself, stays an error of the statement.
+    /// Finds out why Postgres cancelled a statement, `elapsed` after the start of a run with this time limit. If the
+    /// text has set a shorter limit itself, the failure stays an error of the statement.
     pub(super) fn classified(self, elapsed: Duration, limit: Duration) -> Self {
         let Self::Postgres { error, .. } = &self else { return self };
         match error.as_db_error() {
@@ -67,8 +67,8 @@ impl Failure {
         }
     }
 
-    /// Converts the failure. `sql` is the submitted text, to find the line of an error; the statement begins after
-    /// `base` of its characters. `limit` is the time limit of the run.
+    /// Converts the failure to an API error. `sql` is the submitted text, in which the statement starts after `base`
+    /// characters. `limit` is the time limit of the run.
     pub(super) fn into_api_error(self, sql: &str, base: u32, limit: Duration) -> ApiError {
         match self {
             Self::Timeout => timed_out(limit),

@@ -1,4 +1,4 @@
-//! The texts that ran in the SQL editor.
+//! The history of texts that ran in the SQL editor.
 
 use api_types::SqlHistoryEntry;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::error::describe_cause;
 
-/// Entries of a project that are kept.
+/// Maximum number of entries per project.
 const MAX_ENTRIES: i64 = 1000;
 
 /// How a run ended.
@@ -26,7 +26,8 @@ struct HistoryRow {
     error: Option<String>,
 }
 
-/// Adds an entry, and removes those that are too many or too old. A failure is only logged: the statement has run.
+/// Adds an entry, and removes entries beyond the maximum number or age. A failure is only logged, because the statement
+/// has already run.
 pub(super) async fn add(platform: &PgPool, project: &str, sql: &str, at: DateTime<Utc>, ended: &Ended) {
     let duration_ms = (Utc::now() - at).as_seconds_f64() * 1e3;
     let result = sqlx::query(
@@ -43,9 +44,9 @@ pub(super) async fn add(platform: &PgPool, project: &str, sql: &str, at: DateTim
     .bind(at)
     .bind(duration_ms)
     .bind(ended.row_count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)))
-    // Postgres's messages may repeat a part of the text, but have no NUL.
+    // A `text` column can't store NUL characters.
     .bind(ended.error.as_deref().map(|message| message.replace('\0', "")))
-    // The new entry is not visible to the deletion.
+    // The deletion does not see the new entry of the same statement.
     .bind(MAX_ENTRIES - 1)
     .execute(platform)
     .await;

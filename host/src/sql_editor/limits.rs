@@ -1,4 +1,4 @@
-//! Ends a run at its time limit, on request, or when its client is gone, also in Postgres.
+//! Ends a run, also in Postgres, at its time limit, on request, or when the client disconnects.
 
 use std::{
     future::Future,
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::errors::Failure;
 use crate::db::ExclusiveClient;
 
-/// Time that Postgres has to report its own time limit before the host ends the run. A statement can lift Postgres's
+/// Time after the limit in which Postgres can report it, before the host ends the run. A statement can raise Postgres's
 /// limit with `set_config`, but not the host's.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_millis(250);
 const MAX_CANCEL_ATTEMPTS: usize = 10;
 const CANCEL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// When a run ends at the latest.
+/// The limits of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
@@ -41,7 +41,7 @@ pub(super) async fn within<T>(
     let started = Instant::now();
     let run = async {
         let settings = format!(
-            // Plan the cursor for all rows, as EXPLAIN does, instead of for the first tenth.
+            // Cursors are planned for all rows, as by EXPLAIN, instead of for the first tenth.
             "SET statement_timeout = {}; SET cursor_tuple_fraction = 1; SET application_name = {}",
             limits.timeout.as_millis().max(1),
             postgres_protocol::escape::escape_literal(&limits.name)

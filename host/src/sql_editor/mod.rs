@@ -1,8 +1,8 @@
 //! The SQL editor: runs SQL in one project's database, as `proj_<id>_owner`.
 //!
 //! The privileges of that role confine a statement to its project. Checking the text first only gives earlier and
-//! clearer errors; [`restrictions`] lists what the editor rejects. No text with several statements is sent to Postgres:
-//! a script is split here, and each statement is checked and sent as a single one is.
+//! clearer errors; [`restrictions`] lists what the editor rejects. A script is split here, and each statement is
+//! checked and sent to Postgres on its own.
 //!
 //! [`statement`] parses a statement ([`syntax_tree`], [`command_tag`]), and [`restrictions`] checks it. [`script`]
 //! splits a text into statements and describes them, with what they destroy ([`destroys`]). [`check`] does both for a

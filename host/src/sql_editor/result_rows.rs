@@ -10,9 +10,9 @@ use crate::{
     http::{ResponseBuffer, ResponseError},
 };
 
-/// Maximum size of the values in one response.
+/// Maximum size of the values in one response, in bytes.
 const MAX_VALUE_BYTES: usize = 8 << 20;
-/// Part of a response that is reserved for the members after the rows, mainly notices.
+/// Bytes of a response that are reserved for the members after the rows, mainly notices.
 const END_BYTES: usize = 3 << 20;
 
 /// The response with the rows of a result, limited in number and size. Rows are written into it as they arrive.
@@ -30,7 +30,7 @@ pub(super) struct ResultRows {
     max_rows: usize,
     /// Bytes of the received values.
     bytes: usize,
-    /// Size of the response up to its last row.
+    /// Maximum size of the response up to its last row, in bytes.
     max_bytes: usize,
     /// The row that is being added.
     row: String,
@@ -53,7 +53,7 @@ pub(super) struct ResultEnd {
     pub(super) end: Option<u32>,
 }
 
-/// Returns the size of a response up to its last row, if the response is that of a single statement.
+/// Returns the maximum size, up to its last row, of a response to a single statement.
 pub(super) fn max_row_bytes(response: &ResponseBuffer) -> usize {
     let limit = response.max_bytes();
     limit - (limit / 4).min(END_BYTES)
@@ -68,7 +68,7 @@ enum Limit {
 }
 
 impl ResultRows {
-    /// `max_bytes` is the size of the response up to its last row.
+    /// Starts without rows. `max_bytes` is the maximum size of the response up to its last row.
     pub(super) fn new(response: ResponseBuffer, max_bytes: usize, max_rows: usize, types: Vec<Type>) -> Self {
         Self {
             response,

@@ -40,7 +40,7 @@ type SqlResponse = ApiResult<(Extension<AuditDetails>, Response)>;
 /// are returned.
 ///
 /// A script is parsed and checked before anything runs, then sent statement by statement: in one transaction unless
-/// `transaction` is false. It stops at the first statement that fails; the response is a `ScriptResult`, also then.
+/// `transaction` is false. It stops at the first statement that fails. The response is always a `ScriptResult`.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql",
@@ -186,8 +186,8 @@ fn limits(request: &RunSql, running: &RunningQuery) -> Limits {
 
 /// Parse SQL
 ///
-/// Returns the statements of a text: where each begins and ends, what it does by Postgres's grammar, what it destroys,
-/// and where a syntax error is. Nothing runs, no database is used, and the audit log has no entry.
+/// Parses a text with Postgres's grammar, and returns its statements: position, command, what each destroys, and syntax
+/// errors. Nothing runs, no database is used, and no audit entry is written.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/parse",
@@ -210,7 +210,7 @@ pub(crate) async fn parse_sql(
 
 /// Cancel SQL
 ///
-/// Cancels the run with this `queryId`, also in Postgres. Its own response has the error `cancelled`.
+/// Cancels the run with this `queryId`, also in Postgres. The request that started it fails with the error `cancelled`.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/{queryId}/cancel",

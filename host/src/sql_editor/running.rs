@@ -29,7 +29,7 @@ pub(super) struct RunningQuery {
 }
 
 impl RunningQueries {
-    /// Notes the beginning of a run. Without an id, it can't be cancelled.
+    /// Registers the start of a run. Without an id, it can't be cancelled.
     pub(super) fn begin(&self, project: &str, id: Option<&str>) -> ApiResult<RunningQuery> {
         let cancelled = CancellationToken::new();
         let key = match id {

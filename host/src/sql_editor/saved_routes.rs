@@ -123,8 +123,7 @@ pub(crate) async fn delete_query(
 
 /// List the history
 ///
-/// Returns the texts that ran in the SQL editor, the newest first. They are kept for 90 days, at most 1000 in a
-/// project.
+/// Returns the texts that ran in the SQL editor, the newest first. They are kept for 90 days, at most 1000 per project.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/queries/history", tag = "sql",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<SqlHistoryEntry>), (status = 404, body = ErrorBody)))]

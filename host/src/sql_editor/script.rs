@@ -10,7 +10,7 @@ use super::{
     statement::{Analysis, Statement, analyze, parser_message},
 };
 
-/// Maximum length of a statement in which the position of a syntax error is searched.
+/// Maximum length, in bytes, of a statement in which the position of a syntax error is searched.
 const MAX_SEARCHED_BYTES: usize = 128 * 1024;
 
 /// A statement of a text.
@@ -47,7 +47,7 @@ fn split(sql: &str) -> Vec<&str> {
     }
     match scan_tokens(sql) {
         Ok(tokens) => split_at_semicolons(sql, &tokens),
-        // A string or comment has no end. What precedes the statement with it can be split.
+        // A string or comment is not terminated. The text before its statement can still be split.
         Err(error) => {
             let Some(position) = unterminated(sql, &parser_message(&error)) else { return vec![sql] };
             let tokens = scan_tokens(&sql[..position]).unwrap_or_default();
@@ -62,14 +62,15 @@ fn split(sql: &str) -> Vec<&str> {
     }
 }
 
-/// Returns the tokens of a text. The scanner must not see a text without any: it returns an invalid pointer for it.
+/// Returns the tokens of a text. The scanner is not called for a text without tokens, because it would return an
+/// invalid pointer.
 fn scan_tokens(sql: &str) -> Result<Vec<ScanToken>, pg_query::Error> {
     let is_blank = sql.bytes().all(|byte| byte.is_ascii_whitespace() || byte == b'\x0b');
     if is_blank { Ok(Vec::new()) } else { pg_query::scan_tokens(sql) }
 }
 
-/// Splits a text that does not parse. Semicolons in parentheses and in the body of a function that is written in SQL
-/// end no statement.
+/// Splits a text that does not parse. Semicolons in parentheses and in `BEGIN ATOMIC` bodies of functions don't end a
+/// statement.
 fn split_at_semicolons<'s>(sql: &'s str, tokens: &[ScanToken]) -> Vec<&'s str> {
     let (mut pieces, mut start) = (Vec::new(), 0);
     let (mut parentheses, mut blocks) = (0_usize, 0_usize);
@@ -140,7 +141,7 @@ pub(super) fn describe(sql: &str, permissions: Permissions) -> ParsedSql {
 pub(super) fn syntax_error(whole: &str, start: usize, statement: &str, rejection: Rejection) -> SyntaxError {
     let message = match rejection {
         Rejection::Syntax(message) => message,
-        // An interrupted tree is no error of the text; anything else was filtered out before.
+        // A tree that could not be decoded is not an error of the text. Other rejections were handled before.
         other => other.into_api_error().message().to_owned(),
     };
     let position = error_position(statement, &message).map(|position| whole[..start + position].chars().count() + 1);
@@ -148,7 +149,7 @@ pub(super) fn syntax_error(whole: &str, start: usize, statement: &str, rejection
     SyntaxError { message, position: position.map(|position| position as u32), line }
 }
 
-/// Returns the byte at which the parser reported an error, which its interface leaves out.
+/// Returns the byte at which the parser found an error. Its interface returns only the message.
 fn error_position(sql: &str, message: &str) -> Option<usize> {
     if message.ends_with("at end of input") {
         return Some(sql.len());
@@ -157,8 +158,8 @@ fn error_position(sql: &str, message: &str) -> Option<usize> {
     if sql.len() > MAX_SEARCHED_BYTES {
         return None;
     }
-    // The parser reports the first token that can't follow those before it. Beginnings without this token only lack an
-    // end, if anything.
+    // The parser reports the first token that can't follow those before it. A shorter beginning of the text is valid,
+    // or fails only at its end.
     let is_faulty = |count: usize| {
         let end = tokens.get(count).map_or(sql.len(), |token| token.end as usize);
         pg_query::split_with_parser(&sql[..end]).is_err_and(|error| !parser_message(&error).ends_with("end of input"))
@@ -175,7 +176,7 @@ fn error_position(sql: &str, message: &str) -> Option<usize> {
     tokens.get(low).map(|token| token.start as usize)
 }
 
-/// Returns the byte at which a string, name or comment without end begins: the message repeats the text from there.
+/// Returns the byte at which an unterminated string, name or comment starts. The message repeats the text from there.
 fn unterminated(sql: &str, message: &str) -> Option<usize> {
     let (_, rest) = message.split_once("at or near \"")?;
     let rest = rest.strip_suffix('"')?;
@@ -194,7 +195,7 @@ impl<'s> CharacterPositions<'s> {
         Self { sql, bytes: 0, characters: 0 }
     }
 
-    /// Returns the number of characters before a byte, which is not before that of the previous call.
+    /// Returns the number of characters before a byte. It must not be before the byte of the previous call.
     pub(super) fn at(&mut self, byte: usize) -> u32 {
         self.characters += self.sql.get(self.bytes..byte).map_or(0, |text| text.chars().count());
         self.bytes = byte;

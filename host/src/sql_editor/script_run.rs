@@ -17,7 +17,7 @@ use crate::{
     http::{Recipient, ResponseBuffer, ResponseMemory},
 };
 
-/// A script to run, and how. Every statement was checked as a single one is.
+/// A script with checked statements, and how to run it.
 pub(super) struct ScriptRun {
     pub(super) sql: String,
     pub(super) statements: Vec<CheckedStatement>,
@@ -28,9 +28,9 @@ pub(super) struct ScriptRun {
 
 /// A statement of a script.
 pub(super) struct CheckedStatement {
-    /// Bytes in the script.
+    /// Byte range in the script.
     pub(super) bytes: Range<usize>,
-    /// Characters in the script.
+    /// Character range in the script.
     pub(super) characters: Range<u32>,
     pub(super) statement: Statement,
 }
@@ -60,7 +60,7 @@ struct ScriptEnd<'a> {
 pub(super) struct ScriptOutcome {
     /// An [`api_types::ScriptResult`].
     pub(super) response: ResponseBuffer,
-    /// Index of the statement that failed, `None` for the commit, and the error.
+    /// Index of the statement that failed, or `None` if the commit failed, and the error.
     pub(super) failure: Option<(Option<u32>, ApiError)>,
     pub(super) progress: Progress,
 }
@@ -68,7 +68,7 @@ pub(super) struct ScriptOutcome {
 /// A statement of a script that was carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct StatementDone<'a> {
-    /// Counted from 0.
+    /// Index of the statement, from 0.
     pub index: usize,
     pub command: &'a str,
     pub row_count: u64,
@@ -89,7 +89,7 @@ pub(super) async fn run(
     let result = within(&client, limits, execute(&client, run, memory, &mut progress, on_statement)).await;
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let failure = result.err().map(|failure| {
-        // Without a statement to blame, the commit failed.
+        // If there is no such statement, the commit failed.
         let statement = run.statements.get(progress.results.len());
         let base = statement.map_or(0, |statement| statement.characters.start);
         let error = failure.into_api_error(&run.sql, base, limits.timeout);
@@ -141,7 +141,7 @@ async fn execute(
         let begin = if run.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
         client.batch_execute(begin).await.map_err(Failure::Internal)?;
     }
-    // Every result has an end, also if the rows of earlier ones fill the response.
+    // Reserves space for the end of every result, even if the rows of earlier ones fill the response.
     let for_ends = memory.max_response_bytes() / 4;
     for (index, CheckedStatement { bytes, characters, statement }) in run.statements.iter().enumerate() {
         let statement_run = StatementRun {

@@ -5,9 +5,9 @@
 //! of the columns come from preparing the same text first. That also makes Postgres confirm that it is one statement,
 //! and reports syntax errors and unknown names with their exact position before anything runs.
 //!
-//! The simple query protocol has no row limit. So a plain query runs through a cursor and is fetched in batches until
-//! the result is full. A change runs to its end, because stopping it would undo it; its excess rows are read and
-//! dropped one by one. In both cases only the returned rows are held in memory.
+//! The simple query protocol has no row limit. So a query runs through a cursor and is fetched in batches until the
+//! result is full. A change runs to its end, because stopping it would undo it; its excess rows are read and dropped
+//! one by one. In both cases only the returned rows are held in memory.
 
 use std::{pin::pin, time::Instant};
 
@@ -33,7 +33,7 @@ const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 /// A statement to run, and how.
 pub(super) struct StatementRun<'a> {
     pub(super) sql: &'a str,
-    /// `None` if the parser here rejects the text. Then Postgres's own error is reported.
+    /// `None` if the host's parser rejects the text. Then Postgres's error is reported.
     pub(super) statement: Option<&'a Statement>,
     pub(super) explain: Explain,
     pub(super) transaction: Transaction,
@@ -47,8 +47,8 @@ pub(super) struct StatementRun<'a> {
 /// The transaction in which a statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transaction {
-    /// Its own, and an explicit one only for a cursor: some statements (`VACUUM`, `CREATE INDEX CONCURRENTLY`,
-    /// procedures that commit) fail in an explicit one.
+    /// Its own. An explicit one is used only for a cursor, because some statements (`VACUUM`, `CREATE INDEX
+    /// CONCURRENTLY`, procedures that commit) fail in it.
     Own,
     OwnReadOnly,
     /// The script's.
@@ -84,14 +84,14 @@ pub(super) async fn execute(
     let types: Vec<Type> = prepared.columns().iter().map(|column| column.type_().clone()).collect();
     let mut result = ResultRows::new(response, run.max_bytes, run.max_rows, types);
     result.begin(&describe_columns(client, &prepared).await?).map_err(Failure::Response)?;
-    // Running repeats the notices of preparing.
+    // Running the statement sends the notices of preparing it again.
     client.take_notices();
 
     let started = Instant::now();
     let uses_cursor = statement.fetch_mode == FetchMode::Cursor && run.explain == Explain::No;
     let (begin, end) = match run.transaction {
         Transaction::Enclosing => (None, if uses_cursor { Some("CLOSE atlashub_editor") } else { None }),
-        // Analyzing runs the statement. Nothing of it stays.
+        // ANALYZE runs the statement, so its changes are rolled back.
         Transaction::Own if run.explain == Explain::Analyze => (Some("BEGIN"), Some("ROLLBACK")),
         Transaction::OwnReadOnly if run.explain == Explain::Analyze => (Some("BEGIN READ ONLY"), Some("ROLLBACK")),
         Transaction::Own if !uses_cursor => (None, None),
@@ -165,7 +165,7 @@ async fn collect(
         let message = match messages.try_next().await {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(affected),
-            // The statement continues. It may change rows, so that it must not end here.
+            // The statement continues, because ending it would undo its changes.
             Err(error) if is_row_too_large(&error) => {
                 result.drop_large();
                 continue;
@@ -174,7 +174,7 @@ async fn collect(
         };
         match message {
             SimpleQueryMessage::RowDescription(_) => results += 1,
-            // A rewrite rule may add results. The first one is the statement's.
+            // Rewrite rules may add results. The first result is that of the statement.
             SimpleQueryMessage::Row(row) if results <= 1 => result.add(&row),
             SimpleQueryMessage::CommandComplete(count) => affected = affected.or(Some(count)),
             _ => {}

@@ -10,7 +10,8 @@ use super::{
     syntax_tree::{SyntaxTree, kind_of},
 };
 
-/// Maximum length of a text that is parsed to a tree. The tree takes about a hundred times the memory of the text.
+/// Maximum length, in bytes, of a text that is parsed to a tree. The tree takes about a hundred times the memory of the
+/// text.
 const MAX_TREE_TEXT_BYTES: usize = 128 * 1024;
 
 /// A statement that may run.
@@ -54,7 +55,7 @@ pub(super) fn parse_statement(sql: &str, permissions: Permissions) -> Result<Sta
     }
 }
 
-/// As [`parse_statement`], but also describes a statement that the editor does not run.
+/// Like [`parse_statement`], but also describes a statement that the editor does not run.
 pub(super) fn analyze(sql: &str, permissions: Permissions) -> Result<Analysis, Rejection> {
     let count = match pg_query::split_with_parser(sql) {
         Ok(statements) => statements.iter().filter(|text| !is_blank(text)).count(),
@@ -187,7 +188,7 @@ fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
         command: command.to_owned(),
         fetch_mode,
         explainable: true,
-        // A `SELECT … FOR UPDATE` is one too.
+        // `SELECT … FOR UPDATE` also uses a cursor, but locks rows.
         read_only: fetch_mode == FetchMode::Cursor && !contains(&[Token::For]),
         in_transaction: true,
     };

@@ -1,7 +1,7 @@
 //! Postgres's parse tree as JSON, so that every node can be visited in the same way.
 //!
-//! The iterator of the typed tree skips whole clauses (`LIMIT`, column defaults, function bodies). In JSON every field
-//! of every node is a member of an object, so nothing is skipped.
+//! The typed tree's iterator skips whole clauses (`LIMIT`, column defaults, function bodies). In JSON every field of
+//! every node is a member of an object, so nothing is skipped.
 
 use serde_json::Value;
 

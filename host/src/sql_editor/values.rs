@@ -1,15 +1,15 @@
-//! Writes Postgres's text of a value as JSON without loss.
+//! Converts values from Postgres's text format to JSON without loss.
 
 use tokio_postgres::types::{Kind, Type};
 
-/// Integers up to this magnitude are exact as a double.
+/// Integers up to this magnitude are exact in a double.
 const EXACT_INTEGER: i64 = 1 << 53;
 
 /// Maximum depth of JSON that is returned as JSON. Many parsers have a limit, serde_json one of 128.
 const MAX_DEPTH: usize = 120;
 
-/// Writes booleans, JSON, and numbers that are exact as a double, unchanged. Every other value becomes a string with
-/// Postgres's text, as does one of unknown type.
+/// Writes booleans, JSON, and numbers that are exact in a double, unchanged. Every other value, and any of unknown
+/// type, becomes a string with Postgres's text.
 pub(super) fn write_json(json: &mut String, data_type: Option<&Type>, text: &str) {
     match data_type.and_then(|data_type| json_text(data_type, text)) {
         Some(text) => json.push_str(text),

@@ -1,7 +1,7 @@
-//! SQL that takes longer than a request may: a script as a run like any other.
+//! Runs SQL in the background: a script that may take longer than a request, executed as a run.
 //!
-//! [`SqlRunner`] is the [`JobRunner`](crate::jobs::JobRunner) that executes these runs itself, under the plugin name
-//! [`PLUGIN`], and leaves all others to `plugins`. A job on a schedule can run SQL in the same way.
+//! [`SqlRunner`] is a [`JobRunner`](crate::jobs::JobRunner) that executes the runs with the plugin name [`PLUGIN`], and
+//! passes all others to `plugins`. Scheduled jobs can also run SQL in this way.
 //!
 //! Not here: running statements (`sql_editor`), the queue and history of runs (`jobs`).
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// The plugin name of these runs. No plugin may have it.
+/// The plugin name of SQL runs. It is reserved: no plugin may have it.
 pub const PLUGIN: &str = "sql";
 /// The name of the only job of [`PLUGIN`].
 pub(super) const JOB: &str = "script";

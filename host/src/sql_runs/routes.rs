@@ -21,9 +21,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Run SQL in the background
 ///
-/// Starts a run that executes a script, and can be watched and cancelled like any other. The script is checked first,
-/// as in `POST /admin/v1/projects/{project}/sql`, and no rows are kept: the run's log and result have the number of
-/// rows of its statements.
+/// Starts a run that executes a script, and can be watched and cancelled like any other run. The script is checked
+/// first, as in `POST /admin/v1/projects/{project}/sql`. No rows are kept; the run's log and result have only the
+/// number of rows of each statement.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/runs",

@@ -12,12 +12,12 @@ use crate::{
     sql_editor::SqlEditorState,
 };
 
-/// Default and maximum duration of a run.
+/// Default and maximum time limit of a run.
 pub(super) const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
-/// Runs of SQL that one scheduler executes at a time. Each has a connection.
+/// Maximum number of SQL runs that one scheduler executes at a time. Each uses a connection.
 const MAX_RUNS: usize = 4;
 
-/// Executes runs of SQL, and leaves all others to another runner.
+/// Executes SQL runs, and passes all others to another runner.
 pub struct SqlRunner {
     editor: SqlEditorState,
     others: Arc<dyn JobRunner>,
@@ -56,7 +56,7 @@ impl SqlRunner {
         let end = end.map_err(|error| match error.code() {
             Code::Timeout => RunFailure::TimedOut,
             Code::Cancelled => RunFailure::Cancelled,
-            // The database may be back for the next attempt. Nothing ran.
+            // Nothing ran, and the database may be reachable at the next attempt.
             _ => RunFailure::Failed { message: error.message().to_owned(), details: None, retryable: true },
         })?;
         let result = json!({

@@ -1,4 +1,4 @@
-//! Who can reach which rows: grants and row-level security together.
+//! Computes from grants and row-level security who can reach which rows.
 
 use api_types::{
     AccessFinding, AccessFindingKind, ApiCaller, CallerAccess, PolicyCommand, RowAccess, TableKind, TablePolicy,
@@ -11,14 +11,14 @@ use crate::{
     error::{ApiError, ApiResult},
 };
 
-/// What decides who can reach the rows of a table.
+/// The facts that decide who can reach the rows of a table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccessFacts {
     pub(super) name: String,
     pub(super) kind: TableKind,
     pub(super) row_level_security: bool,
-    /// Only views have it.
+    /// Whether a view has `security_invoker`. False for tables.
     pub(super) security_invoker: bool,
     pub(super) policies: Vec<TablePolicy>,
     privileges: Vec<Privileges>,
@@ -98,7 +98,7 @@ impl AccessFacts {
         }
     }
 
-    /// Returns what stands out in the access of this table.
+    /// Returns the findings about the access to this table.
     fn findings(&self) -> Vec<AccessFinding> {
         let callers = self.callers();
         let publishable_reads =
@@ -179,7 +179,7 @@ impl AccessFacts {
     }
 }
 
-/// Returns what stands out in the access to the tables of a project, the most serious first.
+/// Returns the findings about the access to the tables of a project, the most serious first.
 pub(super) async fn findings(pools: &ProjectPools, project: &str) -> ApiResult<Vec<AccessFinding>> {
     let facts = facts(pools, project, None).await?;
     let mut findings: Vec<AccessFinding> = facts.iter().flat_map(AccessFacts::findings).collect();
@@ -214,7 +214,7 @@ fn verb(operation: &str) -> &'static str {
     }
 }
 
-/// Joins words as in a sentence: `insert, change and delete`.
+/// Joins words with commas and "and": `insert, change and delete`.
 fn joined(words: &[&str]) -> String {
     match words {
         [] => String::new(),

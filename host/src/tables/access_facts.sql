@@ -1,4 +1,4 @@
--- What decides who can reach the rows of tables and views of schema `public`, as a JSON array, parsed by `access.rs`.
+-- The facts that decide who can reach rows of tables and views in schema `public`: a JSON array, parsed by `access.rs`.
 -- `$1`: a table's name, or null for all that publishable keys or signed-in users have a privilege on
 -- `$2`, `$3`, `$4`: the roles of publishable keys, of signed-in users and of the secret key
 WITH caller (name, role, position) AS (

@@ -1,4 +1,4 @@
-//! Writes the SQL that makes a table or view.
+//! Writes the SQL that creates a table or view.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{access::AccessFacts, detail::CatalogueTable};
 
-/// Parts of a definition that only the catalogue can write.
+/// Parts of a definition that are read from Postgres's catalogue.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Source {
@@ -35,7 +35,7 @@ struct NamedConstraint {
     definition: String,
 }
 
-/// Returns the statements that make a table with all that belongs to it.
+/// Returns the statements that create a table with its indexes, policies, triggers and comments.
 pub(super) fn definition(table: &CatalogueTable, facts: &AccessFacts) -> String {
     let name = format!("public.{}", quoted(&table.name));
     let mut sql = match &table.source.view {

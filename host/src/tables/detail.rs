@@ -1,4 +1,4 @@
-//! One table in full.
+//! Reads one table with all its details.
 
 use api_types::{
     ColumnDetail, SupportedWrites, TableConstraint, TableDetail, TableExposure, TableIndex, TableKind, TableReference,
@@ -58,7 +58,7 @@ pub(super) async fn get(pools: &ProjectPools, project: &str, name: &str) -> ApiR
     let Some(row) = rows.first() else { return Ok(None) };
     let json: &str = row.try_get(0).map_err(ApiError::internal)?;
     let table: CatalogueTable = serde_json::from_str(json).map_err(ApiError::internal)?;
-    // Dropped in between.
+    // The table was dropped between the two queries.
     let Some(facts) = access::facts(pools, project, Some(name)).await?.pop() else { return Ok(None) };
     let supports = |bit: i32| table.writes & bit != 0;
     Ok(Some(TableDetail {

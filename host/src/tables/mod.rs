@@ -2,7 +2,7 @@
 //!
 //! Exposure is stored only as grants in the project's database. [`listing`] reads tables and grants, [`exposure`]
 //! changes the grants. [`access`] computes from grants and row-level security who can reach which rows. [`detail`]
-//! reads one table in full, with its [`definition`] as SQL.
+//! reads one table with all its details and its [`definition`] as SQL.
 //!
 //! Not here: rows (`data`).
 

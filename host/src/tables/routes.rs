@@ -19,8 +19,8 @@ const MAX_SUMMARIES: u32 = 1000;
 
 /// List tables with their exposure
 ///
-/// Returns the tables and views of schema `public`, sorted by name. With `fields=summary`, an item has no columns and
-/// keys but their numbers, and a page has up to 1000 items.
+/// Returns the tables and views of schema `public`, sorted by name. With `fields=summary`, an item has the number of
+/// columns instead of columns and keys, and a page has up to 1000 items.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables", tag = "tables",
     operation_id = "list_project_tables",
     params(("project" = String, Path), TablesQuery),
@@ -55,8 +55,8 @@ fn listing<'a>(request: &'a PageRequest<String>, name_part: Option<&'a str>) -> 
 
 /// Get a table
 ///
-/// Returns one table or view of schema `public` in full: columns, keys, constraints, indexes, triggers, policies, who
-/// can reach its rows, and the SQL that makes it.
+/// Returns one table or view of schema `public` with all details: columns, keys, constraints, indexes, triggers,
+/// policies, who can reach its rows, and the SQL that creates it.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/tables/{table}", tag = "tables",
     params(("project" = String, Path), ("table" = String, Path)),
     responses((status = 200, body = TableDetail), (status = 404, body = ErrorBody)))]
@@ -69,9 +69,9 @@ pub(crate) async fn get_table(
     detail::get(&state.pools, &project.id, &name).await?.map(ApiJson).ok_or_else(|| unknown_table(&name))
 }
 
-/// Get a table by a name in the query
+/// Get a table by name in the query
 ///
-/// As `GET /admin/v1/projects/{project}/tables/{table}`, for names that proxies change in a path, such as `..`.
+/// Like `GET /admin/v1/projects/{project}/tables/{table}`, for names that proxies change in a path, such as `..`.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/table", tag = "tables",
     params(("project" = String, Path), TableNameQuery),
     responses((status = 200, body = TableDetail), (status = 404, body = ErrorBody)))]
@@ -83,7 +83,7 @@ pub(crate) async fn get_table_by_name(
     detail::get(&state.pools, &project.id, &name).await?.map(ApiJson).ok_or_else(|| unknown_table(&name))
 }
 
-/// Find tables that are open too wide
+/// Find tables with too much access
 ///
 /// Returns what publishable keys and signed-in users can do with every row of a table: write without row-level
 /// security, write through a policy with the condition `true`, or use a view that runs with its owner's privileges.

@@ -67,11 +67,11 @@ async fn page_forbids_foreign_content_and_framing() {
 
 /// The dashboard's own files, if this test program contains them.
 #[tokio::test]
-async fn assets_are_compressed_and_kept_for_ever() {
+async fn assets_are_compressed_and_cached_forever() {
     let app = TestApp::start().await;
     let page = get(&app, "/", NAVIGATION).await.text().await.unwrap();
     let assets: Vec<&str> = page.split('"').filter(|part| part.starts_with("/assets/")).collect();
-    // Shows the response as it was sent.
+    // This client does not decompress responses.
     let http = reqwest::Client::builder().no_proxy().no_brotli().build().unwrap();
     for asset in &assets {
         let response = http.get(app.admin().url(asset)).header(header::ACCEPT_ENCODING, "br").send().await.unwrap();

@@ -1,6 +1,6 @@
-//! What needs the owner's attention: a list of items, each with what is wrong, since when, and one or two acts.
+//! What needs the owner's attention: a list of items, each with what is wrong, since when, and one or two actions.
 //!
-//! [`words`] says what an item means and what can be done; [`snooze`] hides items for a while.
+//! [`words`] has the texts and actions of an item; [`snooze`] hides items for a while.
 
 mod snooze;
 mod words;
@@ -123,7 +123,7 @@ fn ActButton(act: Act, title: String) -> Element {
     }
 }
 
-/// Starts the run of an act, and says how that went.
+/// Starts the run of an action, and shows a message with the outcome.
 async fn start(act: &Act, title: &str) {
     let started: Result<RunStarted, _> = match act {
         Act::RunAgain(job) => remote::send(Method::Post, &format!("/jobs/{job}/run"), &serde_json::json!({})).await,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-/// Key in the browser's storage.
+/// Key in `localStorage`.
 const KEY: &str = "snoozed";
 
 /// Items that are hidden for a while, by their id. Stored in this browser only.
@@ -27,13 +27,13 @@ impl Snoozed {
     }
 }
 
-/// Reads the hidden items, without those whose time is over.
+/// Reads the hidden items that have not expired.
 pub(super) fn load() -> Snoozed {
     let text = storage().and_then(|storage| storage.get_item(KEY).ok().flatten()).unwrap_or_default();
     Snoozed::parse(&text, crate::text::now())
 }
 
-/// Stores the hidden items. A browser that stores nothing forgets them with the page.
+/// Stores the hidden items. If the browser's storage is off, they last until the page is closed.
 pub(super) fn store(snoozed: &Snoozed) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(&snoozed.0)) {
         let _ = storage.set_item(KEY, &text);
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn item_is_hidden_until_its_time_is_over() {
+    fn snoozed_item_is_hidden_until_its_time() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
         let mut snoozed = Snoozed::default();
         snoozed.hide("a", now + Duration::days(1));

@@ -24,7 +24,7 @@ impl Act {
     }
 }
 
-/// Returns the acts of an item, the most helpful first.
+/// Returns the actions of an item, the most useful first.
 pub(super) fn acts(item: &Attention) -> Vec<Act> {
     let project = item.project_id.as_deref().map(|id| format!("/projects/{id}"));
     let target = item.target.clone();
@@ -51,7 +51,7 @@ pub(super) fn acts(item: &Attention) -> Vec<Act> {
     acts.into_iter().flatten().collect()
 }
 
-/// Returns the shape before an item that is not critical.
+/// Returns the shape in front of an item that is not critical.
 pub(super) fn shape(kind: AttentionKind) -> Shape {
     match kind {
         AttentionKind::JobFailing | AttentionKind::PluginRejected | AttentionKind::ChannelFailing => Shape::Failed,
@@ -82,7 +82,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::PluginRejected => format!("Plugin {title} was refused"),
         AttentionKind::TableOpen => format!("Table {title} can be written by anybody"),
         AttentionKind::ChannelFailing => format!("Channel {title} does not deliver"),
-        AttentionKind::FailuresUnheard => "Nobody is told of failures".to_owned(),
+        AttentionKind::FailuresUnheard => "No channel is notified of failures".to_owned(),
         AttentionKind::Migrations => "Migrations need attention".to_owned(),
         AttentionKind::ProjectStuck => format!("Project {title} is stuck"),
         AttentionKind::DeleteProblem => format!("Project {title} was not deleted"),
@@ -113,14 +113,14 @@ mod tests {
             target: Some("t".to_owned()),
             title: Some("Nightly".to_owned()),
             run_id: Some("r".to_owned()),
-            message: "It is so.".to_owned(),
+            message: "The disk is nearly full.".to_owned(),
             reason: reason.map(str::to_owned),
             can_snooze: true,
         }
     }
 
     #[test]
-    fn headline_says_what_and_how_often() {
+    fn headline_has_cause_and_count() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
         for (item, expected) in [
             (item(AttentionKind::JobFailing, 1, Some("full")), "Nightly failed"),
@@ -130,7 +130,7 @@ mod tests {
         ] {
             assert_eq!(headline(&item, now), expected);
         }
-        assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None)), "It is so.");
+        assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None)), "The disk is nearly full.");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn Fields() -> Element {
     let search = use_signal(String::new);
     rsx! {
         Tile { name: "Input",
-            Field { id: "ui-empty", label: "Empty", value: empty, help: "Help stands under the field." }
+            Field { id: "ui-empty", label: "Empty", value: empty, help: "Help is shown below the field." }
             Field { id: "ui-filled", label: "Filled", value: filled }
             Field { id: "ui-wrong", label: "With an error", value: wrong, error: Some("Another project has this name.".to_owned()) }
             div { class: "field",

@@ -121,7 +121,7 @@ pub(super) fn Code() -> Element {
     }
 }
 
-/// Every pair of text and ground that is used, for the test of contrast.
+/// Every pair of text and background colour in use, for the contrast test.
 #[component]
 pub(super) fn Tints() -> Element {
     rsx! {

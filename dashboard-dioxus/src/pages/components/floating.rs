@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 use super::Tile;
 use crate::ui::{Confirm, Dialog, Icon, IconName, Menu, MenuItem, Popover, Sheet, messages};
 
-/// What is open.
+/// The open overlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     Nothing,
@@ -79,7 +79,7 @@ pub(super) fn Toasts() -> Element {
         Tile { name: "Toast, banner",
             div { class: "row wrap",
                 button { class: "btn", r#type: "button", onclick: |_| messages::show("Saved"), "Show success" }
-                button { class: "btn", r#type: "button", onclick: |_| messages::show_failure("The server did not answer."), "Show failure" }
+                button { class: "btn", r#type: "button", onclick: |_| messages::show_failure("The server did not respond."), "Show failure" }
             }
             for (class, text) in [
                 ("banner", "Neutral"),

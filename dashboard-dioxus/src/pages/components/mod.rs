@@ -1,6 +1,6 @@
-//! `/ui`: every component in every state. Only in development.
+//! `/ui`: every component in every state. Available only in development.
 //!
-//! [`controls`] has what is pressed and filled in, [`floating`] what opens over the page, [`data`] lists and states.
+//! [`controls`] has buttons and fields, [`floating`] what opens over the page, [`data`] lists and states.
 
 mod controls;
 mod data;

@@ -9,13 +9,13 @@ use crate::{
     ui::{Confirm, Dialog, Field, messages},
 };
 
-/// Choices for how long a key works: label and days.
+/// Choices of a key's lifetime: label and days.
 const LIFETIMES: [(&str, Option<i64>); 4] = [("Never", None), ("30 days", Some(30)), ("90 days", Some(90)), ("1 year", Some(365))];
 
-/// The choice of a day, after [`LIFETIMES`].
+/// Index of the choice "On a date", after those of [`LIFETIMES`].
 const ON_A_DATE: usize = LIFETIMES.len();
 
-/// Choices for how long a rotated key keeps working: label and seconds.
+/// Choices of how long the old key of a rotation keeps working: label and seconds.
 const OVERLAPS: [(&str, u32); 5] =
     [("Not at all", 0), ("1 hour", 3_600), ("1 day", 86_400), ("7 days", 604_800), ("30 days", 2_592_000)];
 
@@ -100,13 +100,13 @@ pub(super) fn CreateKey(project: String, on_created: EventHandler<NewKeys>, on_c
     }
 }
 
-/// Returns when a key ends: after the chosen time, or at the end of the chosen day.
+/// Returns when a key expires: after the chosen lifetime, or at the end of the chosen day.
 fn expiry(lifetime: usize, date: &str) -> Result<Option<DateTime<Utc>>, &'static str> {
     if lifetime != ON_A_DATE {
         let days = LIFETIMES.get(lifetime).and_then(|(_, days)| *days);
         return Ok(days.map(|days| text::now() + Duration::days(days)));
     }
-    end_of_day(date).filter(|at| *at > text::now()).map(Some).ok_or("Choose a day that is not over yet.")
+    end_of_day(date).filter(|at| *at > text::now()).map(Some).ok_or("Choose today or a later day.")
 }
 
 /// Returns the last second of a day in the browser's zone, from `2026-03-14`.
@@ -115,7 +115,7 @@ fn end_of_day(date: &str) -> Option<DateTime<Utc>> {
     if milliseconds.is_nan() { None } else { DateTime::from_timestamp_millis(milliseconds as i64) }
 }
 
-/// The day on which a key ends.
+/// The day on which a key expires.
 #[component]
 fn DateField(value: Signal<String>) -> Element {
     let mut value = value;
@@ -134,7 +134,7 @@ fn DateField(value: Signal<String>) -> Element {
     }
 }
 
-/// Changes the name of a key, and when it ends.
+/// Changes a key's name and expiry.
 #[component]
 pub(super) fn EditKey(
     project: String,
@@ -143,7 +143,7 @@ pub(super) fn EditKey(
     on_close: EventHandler<()>,
 ) -> Element {
     let name = use_signal(|| api_key.name.clone());
-    // `None` keeps the expiry.
+    // `None` keeps the current expiry.
     let mut lifetime = use_signal(|| None::<usize>);
     let date = use_signal(String::new);
     let mut error = use_signal(|| None::<String>);
@@ -276,7 +276,7 @@ pub(super) fn RevokeKey(project: String, api_key: ApiKey, on_revoked: EventHandl
         || "Never used.".to_owned(),
         |time| format!("Last used {}.", text::age(time, now)),
     );
-    // Nobody misses a key that was not used for a month.
+    // Revoking a key that was unused for 30 days needs no typed confirmation.
     let is_recent = api_key.last_used_at.is_some_and(|time| now - time < Duration::days(30));
     let path = format!("/projects/{project}/keys/{}", api_key.id);
     rsx! {

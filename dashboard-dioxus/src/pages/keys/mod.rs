@@ -1,6 +1,6 @@
 //! `/projects/<id>/keys`: the project's API keys.
 //!
-//! [`state`] says in words what a key can still do; [`dialogs`] create, rotate and revoke.
+//! [`state`] describes whether a key still works; [`dialogs`] create, edit, rotate and revoke keys.
 
 mod dialogs;
 mod state;
@@ -18,8 +18,8 @@ use crate::{
 use dialogs::{CreateKey, EditKey, RevokeKey, RotateKey};
 use state::{Listed, key_state, old_key_use, pair};
 
-/// How much longer the old key of a rotation works when the owner asks for it.
-const LONGER_DAYS: i64 = 7;
+/// Days by which the button extends the old key of a rotation.
+const EXTENSION_DAYS: i64 = 7;
 
 /// The dialog that is open.
 #[derive(Debug, Clone, PartialEq)]
@@ -236,7 +236,7 @@ fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, 
     }
 }
 
-/// Whether the old key of a rotation is still used, and what to do about it.
+/// Whether the old key of a rotation is still used, with buttons to extend or revoke it.
 #[component]
 fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
     let mut open = open;
@@ -255,7 +255,7 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
                     let path = path.clone();
                     spawn(async move {
                         busy.set(true);
-                        let until = text::now() + chrono::Duration::days(LONGER_DAYS);
+                        let until = text::now() + chrono::Duration::days(EXTENSION_DAYS);
                         let change = UpdateApiKey { expires_at: Some(Some(until)), ..UpdateApiKey::default() };
                         match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
                             Ok(_) => messages::show("The old key works for 7 more days"),

@@ -3,7 +3,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::{text, ui::Shape};
 
-/// What a key can still do.
+/// The state of a key, as a shape and text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KeyState {
     pub(super) shape: Shape,
@@ -29,15 +29,15 @@ pub(super) fn key_state(key: &ApiKey, now: DateTime<Utc>) -> KeyState {
     }
 }
 
-/// A key in the list, and whether it belongs to a rotation.
+/// An entry of the list: one key, or both keys of a rotation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Listed {
     Single(ApiKey),
-    /// A key that works, and the one that it replaces, which still works.
+    /// A key and the key that it replaces. Both work.
     Pair { new: ApiKey, old: ApiKey },
 }
 
-/// Puts the two keys of each rotation together.
+/// Combines the two keys of each rotation into one entry.
 pub(super) fn pair(keys: Vec<ApiKey>, now: DateTime<Utc>) -> Vec<Listed> {
     let is_old = |key: &ApiKey| {
         !key_state(key, now).ended && keys.iter().any(|new| Some(&new.id) == key.replaced_by.as_ref() && !key_state(new, now).ended)
@@ -52,7 +52,7 @@ pub(super) fn pair(keys: Vec<ApiKey>, now: DateTime<Utc>) -> Vec<Listed> {
         .collect()
 }
 
-/// Returns whether the old key of a rotation is still needed, in words, and whether nobody uses it any more.
+/// Returns a text about the use of a rotation's old key, and whether it was unused for 24 hours.
 pub(super) fn old_key_use(old: &ApiKey, now: DateTime<Utc>) -> (String, bool) {
     match old.last_used_at {
         Some(at) if now - at < Duration::hours(24) => (format!("Old key still used {}", text::age(at, now)), false),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_old_key_should_be_revoked() {
+    fn unused_old_key_should_be_revoked() {
         let used = |minutes| ApiKey { last_used_at: Some(now() - Duration::minutes(minutes)), ..key("1") };
         assert_eq!(old_key_use(&used(3), now()), ("Old key still used 3 min ago".to_owned(), false));
         assert!(old_key_use(&used(25 * 60), now()).1 && old_key_use(&key("1"), now()).1);

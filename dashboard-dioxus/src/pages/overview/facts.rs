@@ -30,7 +30,7 @@ pub(super) fn State(facts: OverviewFacts) -> Element {
     }
 }
 
-/// A number with its label, and the page that says more.
+/// A value with its label, and the page with details.
 #[derive(Debug, Clone, PartialEq)]
 struct Fact {
     label: &'static str,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn well_being_is_one_sentence() {
+    fn all_is_well_is_one_sentence() {
         let now = DateTime::from_timestamp(10_000_000, 0).unwrap_or_default();
         let facts = OverviewFacts { runs_24h: RunCount { total: 128, failed: 0 }, ..facts(now) };
         assert_eq!(all_is_well(&facts, now), "4 projects, oldest backup 3 hours old, 128 runs in 24 hours, none failed.");

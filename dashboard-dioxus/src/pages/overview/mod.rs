@@ -1,6 +1,6 @@
-//! `/`: whether everything is all right, and if not, what to do first.
+//! `/`: the state of the installation, and what needs attention first.
 //!
-//! [`facts`] has the numbers of the region "State". The other regions are shared with the page of a project.
+//! [`facts`] has the numbers of the region "State". The page of a project shares the other regions.
 
 mod facts;
 
@@ -87,7 +87,7 @@ fn Loading() -> Element {
     }
 }
 
-/// What a new installation shows.
+/// The overview of an installation without projects.
 #[component]
 fn FirstProject() -> Element {
     rsx! {

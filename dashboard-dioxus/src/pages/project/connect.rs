@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{remote::use_remote, ui::CopyButton};
 
-/// A table, as far as the snippets need it.
+/// The part of a table that the snippets need.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct NamedTable {
     name: String,

@@ -1,6 +1,6 @@
 //! `/projects/<id>`: what a project holds, how to connect to it, and what needs attention.
 //!
-//! [`connect`] has the snippets, [`next_steps`] what a new project still lacks.
+//! [`connect`] has the code snippets, [`next_steps`] what is left to set up.
 
 mod connect;
 mod next_steps;
@@ -31,7 +31,7 @@ pub fn Project(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(detail) => rsx! {
-            // What belongs to one project must not be shown for another.
+            // The key discards the state of the previous project.
             ProjectPage { key: "{detail.project.id}", detail }
         },
     }

@@ -6,14 +6,14 @@ use crate::{
     ui::{Link, Mark, Shape},
 };
 
-/// What a new project still lacks, until it lacks nothing.
+/// The steps to set up a new project. Hidden once all are done.
 #[component]
 pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
     let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
     let id = detail.project.id.clone();
     let Some(protection) = protection.value() else { return rsx! {} };
     let has_job = protection.items.iter().any(|target| target.project_id.as_ref() == Some(&id) && target.job.is_some());
-    // Unknown numbers are no reason to ask for anything.
+    // A number that could not be read counts as done.
     let has_table = detail.totals.table_count.is_none_or(|count| count > 0);
     let has_used_keys = detail.totals.keys_last_used_at.is_some();
     if has_table && has_used_keys && has_job {
@@ -27,7 +27,7 @@ pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
                     "It has a REST address at once."
                 }
                 Step { done: has_used_keys, to: "/projects/{id}/keys", label: "Put the keys into your app",
-                    "Done as soon as a key is used. A new key is made in a moment."
+                    "Done as soon as a key is used. You can create a new key at any time."
                 }
                 Step { done: has_job, label: "Schedule a backup",
                     "A job of the plugin backup, for example every night."

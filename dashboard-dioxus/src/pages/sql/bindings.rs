@@ -1,4 +1,4 @@
-//! The JavaScript of the page: `web/sql/loader.js` and `web/sql/drafts.js` are part of the module's glue,
+//! Bindings to the page's JavaScript: `web/sql/loader.js` and `web/sql/drafts.js` are bundled with the module,
 //! `web/sql/editor.js` is loaded when the page needs it.
 
 use js_sys::Function;
@@ -9,7 +9,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = loadEditor)]
     async fn load_editor() -> Result<JsValue, JsValue>;
 
-    /// Saves a text as a file of the browser's downloads.
+    /// Downloads a text as a file.
     #[wasm_bindgen]
     pub(super) fn download(name: &str, media_type: &str, text: &str);
 }

@@ -1,4 +1,4 @@
-//! One value in full.
+//! The dialog that shows one value of a result in full.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use crate::{
     ui::{CopyButton, Dialog},
 };
 
-/// Longer values are shown up to here, and copied whole.
+/// Bytes of a value that are shown. Copying still copies all of it.
 const SHOWN_BYTES: usize = 200_000;
 
 #[component]

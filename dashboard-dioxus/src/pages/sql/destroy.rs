@@ -1,4 +1,4 @@
-//! Asks before a statement destroys data: what, how much, and how old the last backup is.
+//! The dialog that asks before a statement destroys data: what, how much, and how old the last backup is.
 
 use api_types::{DestroyAction, Destroyed, RunStatus, TableSummary};
 use dioxus::prelude::*;
@@ -91,7 +91,7 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
     }
 }
 
-/// Returns what happens, with the name as it is in the text.
+/// Returns what the statement does, with the object's name as the owner wrote it.
 fn sentence(destroyed: &Destroyed) -> String {
     let name = match &destroyed.schema {
         Some(schema) => format!("{schema}.{}", destroyed.name),
@@ -108,7 +108,7 @@ fn sentence(destroyed: &Destroyed) -> String {
     }
 }
 
-/// Returns the size of a table that is destroyed.
+/// Returns the size of a table whose data is destroyed, as text.
 async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
     let is_table = destroyed.kind.contains("table") || destroyed.kind.contains("view");
     let is_public = destroyed.schema.as_deref().is_none_or(|schema| schema == "public");
@@ -116,14 +116,14 @@ async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
         return String::new();
     }
     let Ok(tables) = wire::table_summaries(project, &destroyed.name).await else {
-        return "How much it holds could not be read.".to_owned();
+        return "Its size could not be read.".to_owned();
     };
     match tables.into_iter().find(|table| table.name == destroyed.name) {
         Some(TableSummary { estimated_rows: Some(rows), total_bytes, .. }) => {
             format!("About {}, {}.", text::count(rows, "row", "rows"), text::bytes(total_bytes))
         }
-        Some(TableSummary { total_bytes, .. }) => format!("{}; its rows were never counted.", text::bytes(total_bytes)),
-        None => "There is no such table now.".to_owned(),
+        Some(TableSummary { total_bytes, .. }) => format!("{}; its row count is unknown.", text::bytes(total_bytes)),
+        None => "This table does not exist.".to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Texts that survive a reload: in IndexedDB, and until they are there, in the session's storage.
+//! Stores the texts of queries in IndexedDB, so that they survive a reload. Until a write has ended, `sessionStorage`
+//! has the text.
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
@@ -6,13 +7,13 @@ use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use super::bindings;
 use crate::text;
 
-/// Longer texts are not copied to the session's storage at each key. They wait for IndexedDB.
+/// Bytes above which a text is not copied to `sessionStorage` at each key press, only to IndexedDB.
 const MAX_PENDING_BYTES: usize = 300_000;
 
 /// How long closed queries stay in "Recently closed", in milliseconds.
 const KEPT_CLOSED_MS: f64 = 30.0 * 86_400_000.0;
 
-/// A query of the page as it is stored.
+/// A query of the page, as stored in the browser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Draft {
@@ -26,16 +27,16 @@ pub(super) struct Draft {
     /// The saved query that it belongs to, and the version of it that was read last.
     #[serde(default)]
     pub(super) saved: Option<(String, i64)>,
-    /// Place among the tabs.
+    /// Position among the tabs.
     #[serde(default)]
     pub(super) position: f64,
-    /// When it was stored, in milliseconds since 1970.
+    /// When the draft was stored, in milliseconds since 1970.
     #[serde(default)]
     pub(super) stored_at: f64,
-    /// When its tab was closed.
+    /// When its tab was closed, in milliseconds since 1970.
     #[serde(default)]
     pub(super) closed_at: Option<f64>,
-    /// The window that stored it.
+    /// Name of the window that stored it.
     #[serde(default)]
     pub(super) window: String,
 }
@@ -46,7 +47,7 @@ pub(super) fn new_id() -> String {
     format!("{}{}", part(), part())
 }
 
-/// Returns the name of this window. A reload keeps it.
+/// Returns the name of this window, which stays the same after a reload.
 pub(super) fn window_name() -> String {
     const KEY: &str = "atlashub.sql-window";
     let Some(storage) = session_storage() else { return String::new() };
@@ -58,11 +59,11 @@ pub(super) fn window_name() -> String {
     name
 }
 
-/// Returns the project's drafts. Those that were closed long ago are removed.
+/// Returns the project's drafts. Removes those whose tab was closed more than 30 days ago.
 pub(super) async fn load(project: &str) -> Vec<Draft> {
     let json = bindings::read_drafts(project).await.ok().and_then(|json| json.as_string()).unwrap_or_default();
     let stored: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap_or_default();
-    // A record of another version that can't be read is left alone.
+    // Records of another version of the dashboard that can't be read are kept.
     let stored = stored.into_iter().filter_map(|record| serde_json::from_value::<Draft>(record).ok());
     let oldest = js_sys::Date::now() - KEPT_CLOSED_MS;
     let (ended, kept): (Vec<_>, Vec<_>) =
@@ -73,7 +74,7 @@ pub(super) async fn load(project: &str) -> Vec<Draft> {
     kept
 }
 
-/// What became of an attempt to store a draft.
+/// The outcome of storing a draft.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Stored {
     Done,
@@ -83,7 +84,7 @@ pub(super) enum Stored {
     Refused,
 }
 
-/// Stores a draft, unless another window has stored a revision that this one has not seen.
+/// Stores a draft, unless the stored revision is not `seen`, because another window wrote it.
 pub(super) async fn store(draft: &Draft, seen: &str) -> Stored {
     let Ok(json) = serde_json::to_string(draft) else { return Stored::Refused };
     match bindings::write_draft(&json, seen).await.map(|answer| answer.as_string().unwrap_or_default()) {
@@ -93,7 +94,7 @@ pub(super) async fn store(draft: &Draft, seen: &str) -> Stored {
     }
 }
 
-/// Calls back with each draft that another window stores.
+/// Calls `callback` with each draft that another window stores.
 pub(super) fn watch(callback: impl Fn(Draft) + 'static) {
     let closure = Closure::<dyn FnMut(JsValue)>::new(move |json: JsValue| {
         if let Some(draft) = json.as_string().and_then(|json| serde_json::from_str(&json).ok()) {
@@ -101,11 +102,11 @@ pub(super) fn watch(callback: impl Fn(Draft) + 'static) {
         }
     });
     bindings::watch_drafts(closure.as_ref().unchecked_ref());
-    // Lives as long as the page.
+    // The callback is needed until the page is closed.
     closure.forget();
 }
 
-/// Keeps a draft in the session until it is stored, so that a reload at the wrong moment loses no key.
+/// Writes a draft to `sessionStorage` until it is stored, so that a reload before the next write loses nothing.
 pub(super) fn keep_pending(draft: &Draft) {
     let Some(storage) = session_storage() else { return };
     if draft.text.len() > MAX_PENDING_BYTES {
@@ -122,7 +123,7 @@ pub(super) fn forget_pending(project: &str, id: &str) {
     }
 }
 
-/// Returns the drafts that a reload interrupted. Their revision is the one that they were based on.
+/// Returns the drafts that were not stored before a reload. Their revision is the one that they were based on.
 pub(super) fn pending(project: &str) -> Vec<Draft> {
     let Some(storage) = session_storage() else { return Vec::new() };
     let prefix = pending_key(project, "");
@@ -131,7 +132,7 @@ pub(super) fn pending(project: &str) -> Vec<Draft> {
     keys.filter_map(|key| serde_json::from_str(&storage.get_item(&key).ok()??).ok()).collect()
 }
 
-/// Returns the statement that another page wrote for a new query.
+/// Returns and removes the statement that another page passed to this one for a new query.
 pub(super) fn take_handed_over() -> Option<String> {
     const KEY: &str = "atlashub.sql.open";
     let storage = session_storage()?;
@@ -154,7 +155,7 @@ pub(super) fn time_of_day(milliseconds: f64) -> String {
     format!("{:02}:{:02}:{:02}", date.get_hours(), date.get_minutes(), date.get_seconds())
 }
 
-/// Returns the first line of a text that is not empty, shortened, as the name of a query without a name.
+/// Returns the title of a query without a name: the first line of its text that is not empty, shortened.
 pub(super) fn title_of(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Untitled");
     let line = line.trim_start_matches("--").trim();
@@ -166,7 +167,7 @@ pub(super) fn title_of(text: &str) -> String {
     }
 }
 
-/// Returns when something was, in words.
+/// Returns how long ago a time in milliseconds since 1970 was.
 pub(super) fn age(milliseconds: f64) -> String {
     let time = chrono::DateTime::from_timestamp_millis(milliseconds as i64).unwrap_or_default();
     text::age(time, text::now())
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_without_a_name_are_called_by_their_first_line() {
+    fn query_without_a_name_has_its_first_line_as_title() {
         for (text, expected) in [
             ("", "Untitled"),
             ("\n  select 1\nfrom x", "select 1"),

@@ -1,6 +1,7 @@
-//! The text of the open query: Monaco, and a plain text field until it is loaded, on phones, and with `?editor=plain`.
+//! The editor of the open query: Monaco, or a plain text field until Monaco is loaded, on phones, and with
+//! `?editor=plain`.
 //!
-//! Both have the same accessible name. The functions here work with whichever is there.
+//! Both have the same accessible name. The functions of this module work with both.
 
 use std::ops::Range;
 
@@ -26,8 +27,7 @@ const PLAIN_ID: &str = "sql-text";
 pub(super) fn Editor(workspace: Workspace, plain: bool) -> Element {
     let mut workspace = workspace;
     let is_loaded = workspace.monaco.read().is_some();
-    // What Monaco reports: "changed", "moved", or a command. It calls from outside of Dioxus, so the reports are
-    // queued.
+    // Monaco's reports: "changed", "moved", or a command. They are queued, because Monaco calls from outside of Dioxus.
     let reports = use_coroutine(move |mut reports: UnboundedReceiver<String>| async move {
         while let Some(report) = reports.next().await {
             handle(workspace, &report);
@@ -98,7 +98,7 @@ fn Plain(workspace: Workspace) -> Element {
     }
 }
 
-/// Returns the command of a key, as `web/sql/editor.js` binds them.
+/// Returns the command of a key. `web/sql/editor.js` has the same keys for Monaco.
 fn command_of(event: &KeyboardEvent) -> Option<&'static str> {
     let modifiers = event.modifiers();
     let control = modifiers.ctrl() || modifiers.meta();
@@ -125,7 +125,7 @@ fn handle(workspace: Workspace, report: &str) {
     }
 }
 
-/// Loads Monaco into its place, and moves text, cursor and focus over.
+/// Loads Monaco in place of the plain text field, with its text, cursor and focus.
 fn load(mut workspace: Workspace, reports: futures_channel::mpsc::UnboundedSender<String>, event: MountedEvent) {
     let Some(element) = event.data().try_as_web_event() else { return };
     spawn(async move {
@@ -164,7 +164,7 @@ fn take_over(workspace: Workspace, monaco: &Monaco) {
     }
 }
 
-/// Reads text and selection.
+/// Copies text and selection from the editor to the workspace.
 pub(super) fn pull(mut workspace: Workspace) {
     let monaco = workspace.monaco.peek().clone();
     let (text, selection) = if let Some(monaco) = monaco {
@@ -184,7 +184,7 @@ pub(super) fn pull(mut workspace: Workspace) {
     }
 }
 
-/// Inserts a text at the cursor, in place of the selection.
+/// Inserts a text at the cursor. Replaces the selection.
 pub(super) fn insert(workspace: Workspace, text: &str) {
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         return monaco.insert(text);
@@ -196,7 +196,7 @@ pub(super) fn insert(workspace: Workspace, text: &str) {
     }
 }
 
-/// Replaces the whole text. Undo brings the previous one back.
+/// Replaces the whole text. Undo restores the previous one.
 pub(super) fn replace(workspace: Workspace, text: &str) {
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         return monaco.replace_text(text);
@@ -204,7 +204,7 @@ pub(super) fn replace(workspace: Workspace, text: &str) {
     workspace.typed(text);
 }
 
-/// Selects a part of the text and shows it.
+/// Selects a range of bytes of the text and scrolls to it.
 pub(super) fn select(workspace: Workspace, range: &Range<usize>) {
     let Some(tab) = workspace.active_tab() else { return };
     let (start, end) =
@@ -219,7 +219,7 @@ pub(super) fn select(workspace: Workspace, range: &Range<usize>) {
     pull(workspace);
 }
 
-/// Draws the bar beside the statement that would run.
+/// Marks the statement that "Run" would run.
 pub(super) fn show_statement(workspace: Workspace, text: &str, range: Option<Range<usize>>) {
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         let range = range.unwrap_or_default();
@@ -227,7 +227,7 @@ pub(super) fn show_statement(workspace: Workspace, text: &str, range: Option<Ran
     }
 }
 
-/// Underlines problems: their bytes, and the messages.
+/// Underlines problems, given as ranges of bytes with messages.
 pub(super) fn show_problems(workspace: Workspace, problems: &[(Range<usize>, &str)]) {
     let (Some(monaco), Some(tab)) = (&*workspace.monaco.peek(), workspace.peek_tab(&workspace.active.peek())) else {
         return;

@@ -1,4 +1,4 @@
-//! What a run of a query returned.
+//! The execution of a query, and its results.
 
 use std::{ops::Range, rc::Rc};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::text;
 
-/// A run of one query, and its results.
+/// One execution of a query, with its results.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Execution {
     pub(super) query_id: String,
@@ -22,7 +22,7 @@ pub(super) struct Execution {
     pub(super) is_cancelling: bool,
     pub(super) results: Vec<Rc<ResultSet>>,
     pub(super) failure: Option<RunFailure>,
-    /// What became of the changes: "Nothing was changed.", for example.
+    /// Whether changes were kept, for example "Nothing was changed."
     pub(super) note: Option<String>,
     pub(super) plan: Option<Rc<Plan>>,
     pub(super) notices: Vec<SqlNotice>,
@@ -31,7 +31,7 @@ pub(super) struct Execution {
     pub(super) background: Option<Run>,
 }
 
-/// The part of an execution that is shown.
+/// The selected tab of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Shown {
     #[default]
@@ -61,11 +61,11 @@ pub(super) struct Column {
     pub(super) name: String,
     pub(super) data_type: String,
     pub(super) is_number: bool,
-    /// Width in pixels that shows most of the values.
+    /// Initial width in pixels, estimated from the values.
     pub(super) width: f64,
 }
 
-/// Why a run has no result.
+/// Why an execution has no result.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct RunFailure {
     /// Number of the statement that failed, from 1.
@@ -77,13 +77,13 @@ pub(super) struct RunFailure {
     pub(super) hint: Option<String>,
     pub(super) detail: Option<String>,
     pub(super) sqlstate: Option<String>,
-    /// The bytes of the query that the message is about, and their line and column.
+    /// The bytes of the query that the message is about.
     pub(super) range: Option<Range<usize>>,
     pub(super) line_and_column: Option<(usize, usize)>,
     pub(super) request_id: Option<String>,
 }
 
-/// Results are never changed, and comparing all values would take longer than drawing them.
+/// Compares by identity: results never change, and comparing all values would take longer than drawing them.
 impl PartialEq for ResultSet {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
@@ -123,14 +123,14 @@ impl ResultSet {
         }
     }
 
-    /// Returns the size of the result, or how many rows were changed. Empty for statements without rows.
+    /// Returns the number of returned or changed rows, as text. Empty for statements without rows.
     pub(super) fn rows_in_words(&self) -> String {
         let has_rows =
             !self.columns.is_empty() || matches!(self.command.as_str(), "INSERT" | "UPDATE" | "DELETE" | "MERGE");
         if has_rows { text::count(self.row_count as i64, "row", "rows") } else { String::new() }
     }
 
-    /// Returns the facts behind the command: `42 rows · 12 ms`.
+    /// Returns number of rows and duration: `42 rows · 12 ms`.
     pub(super) fn facts(&self) -> String {
         let duration = duration(self.duration_ms);
         let rows = self.rows_in_words();
@@ -138,7 +138,7 @@ impl ResultSet {
     }
 }
 
-/// Returns a duration in words: `0.4 ms`, `12 ms`, `3.2 s`.
+/// Returns a duration in milliseconds as text: `0.4 ms`, `12 ms`, `3.2 s`.
 pub(super) fn duration(milliseconds: f64) -> String {
     if milliseconds < 1.0 {
         format!("{milliseconds:.1} ms")
@@ -151,7 +151,7 @@ pub(super) fn duration(milliseconds: f64) -> String {
     }
 }
 
-/// Estimates the width of a column from its name and its first values.
+/// Estimates the width of a column in pixels from its name and its first values.
 fn width<'a>(name: &str, data_type: &str, values: impl Iterator<Item = &'a str>) -> f64 {
     const CHARACTER: f64 = 7.4;
     let header = (name.chars().count() + data_type.chars().count()) as f64 * 7.0 + 34.0;

@@ -1,11 +1,11 @@
-//! Results as text for other programs.
+//! Writes results in formats for other programs.
 
 use super::{
     execution::ResultSet,
     value::{Cell, identifier},
 };
 
-/// A form in which a result leaves the page.
+/// A format for downloads and the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Csv,
@@ -41,7 +41,7 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.fold(String::new(), |text, line| text + &line + "\r\n")
 }
 
-/// RFC 4180. An empty field is `NULL`, and `""` is an empty text.
+/// Writes a line as RFC 4180 says. An empty field is `NULL`, and `""` is an empty text.
 fn csv_line<'a>(values: impl Iterator<Item = Option<&'a str>>) -> String {
     let field = |value: Option<&str>| match value {
         None => String::new(),
@@ -57,7 +57,7 @@ fn json(result: &ResultSet) -> String {
     let value = |cell: &Cell, data_type: &str| match cell.as_deref() {
         None => "null".to_owned(),
         Some(text) => {
-            // Numbers keep all digits, and JSON documents stay documents.
+            // Numbers, booleans and JSON documents are written as they are, so that no digit is lost.
             let is_literal = match data_type {
                 "bool" | "json" | "jsonb" => true,
                 "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" => {
@@ -99,7 +99,7 @@ fn markdown(result: &ResultSet) -> String {
     text.join("\n")
 }
 
-/// The name of the table is not known, so it stands as `table_name`.
+/// Writes an `INSERT` statement for a table `table_name`, since a result does not know its table.
 fn insert(result: &ResultSet) -> String {
     let columns: Vec<String> = result.columns.iter().map(|column| identifier(&column.name)).collect();
     let literal = |(cell, is_number): (&Cell, bool)| match cell.as_deref() {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_keep_digits_and_tell_null_from_empty() {
+    fn formats_keep_digits_and_distinguish_null_from_empty() {
         for (form, expected) in [
             (Form::Csv, "id,Title\r\n9007199254740993,\"a, \"\"b\"\" | 'c'\"\r\n2,\r\n3,\"\"\r\n"),
             (

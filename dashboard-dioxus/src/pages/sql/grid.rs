@@ -1,4 +1,4 @@
-//! The grid of a result. Only the cells in view are part of the page.
+//! The grid of a result. Only the cells in view are rendered.
 //!
 //! It follows the grid pattern of the ARIA authoring practices: one tab stop, the arrow keys move, Shift extends the
 //! selection, and Ctrl-C copies it.
@@ -24,16 +24,16 @@ use crate::{
 const ROW_HEIGHT: f64 = 30.0;
 const HEADER_HEIGHT: f64 = 32.0;
 const NUMBER_WIDTH: f64 = 56.0;
-/// Rows above and below the view that are ready for scrolling.
+/// Rows above and below the view that are also rendered.
 const OVERSCAN: usize = 12;
-/// The window moves by this many rows, so that most scroll events draw nothing.
+/// Number of rows by which the rendered window moves, so that most scroll events render nothing.
 const STEP: usize = 6;
-/// With more columns than this, only those in view are drawn.
+/// Number of columns above which only those in view are rendered.
 const MANY_COLUMNS: usize = 40;
 /// Number of rows that Page Up and Page Down move.
 const PAGE: usize = 12;
 
-/// A row, compared by its place in memory: results don't change.
+/// A row, compared by identity, because results never change.
 #[derive(Debug, Clone)]
 struct Row(Rc<[Cell]>);
 
@@ -43,7 +43,7 @@ impl PartialEq for Row {
     }
 }
 
-/// The columns, compared like a [`Row`].
+/// The columns, compared by identity like a [`Row`].
 #[derive(Debug, Clone)]
 struct Columns(Rc<[Column]>);
 
@@ -53,7 +53,7 @@ impl PartialEq for Columns {
     }
 }
 
-/// The part of the grid that is drawn.
+/// The part of the grid that is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Window {
     first_row: usize,
@@ -100,7 +100,7 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>) -> Element {
     let columns = result.columns.clone();
     let order = use_memo(move || sorted(&rows, &columns, sort()));
 
-    // The focus follows the selection, once the cell is part of the page.
+    // The focus follows the selection, once the cell is rendered.
     use_effect(move || {
         let at = selection();
         if !*has_focus.peek() {
@@ -136,7 +136,7 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>) -> Element {
                 .filter_map(|row| result.rows.get(*order.get(row)?))
                 .map(|row| at.columns().map(|column| row.get(column).cloned().flatten()).collect())
                 .collect();
-            // One cell is copied as it is; several as a table for spreadsheets.
+            // A single cell is copied as it is, several cells as tab-separated text for spreadsheets.
             let text = match shown.as_slice() {
                 [row] if row.len() == 1 => row.first().cloned().flatten().unwrap_or_default().to_string(),
                 rows => export::tsv(rows.iter().map(Vec::as_slice)),
@@ -199,7 +199,7 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>) -> Element {
     let after: f64 = all_widths.iter().skip(last_column).sum();
     let total = NUMBER_WIDTH + all_widths.iter().sum::<f64>();
     let at = selection();
-    // If the cell with the focus is out of view, the first one in view is the tab stop.
+    // If the focused cell is out of view, the first one in view is the tab stop.
     let stop_row = if (first_row..last_row).contains(&at.row) { at.row } else { first_row };
     let ordered = order.read();
     let drawn: Vec<(usize, Row)> = (first_row..last_row)
@@ -319,7 +319,7 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>) -> Element {
 }
 
 impl Selection {
-    /// Extends to all cells, and keeps the focus where it is.
+    /// Selects all cells, and keeps the focus where it is.
     fn all(self, last: (usize, usize)) -> Self {
         Self { row: last.0, column: last.1, from_row: 0, from_column: 0 }
     }
@@ -464,7 +464,7 @@ fn GridRow(
     }
 }
 
-/// Returns the rows' numbers in the order of a column.
+/// Returns the indexes of the rows in the order of a column.
 fn sorted(rows: &[Rc<[Cell]>], columns: &[Column], sort: Option<(usize, bool)>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     let Some((column, descending)) = sort else { return order };
@@ -487,7 +487,7 @@ fn sorted(rows: &[Rc<[Cell]>], columns: &[Column], sort: Option<(usize, bool)>) 
     order
 }
 
-/// Returns what is in view, in steps.
+/// Returns the rows and columns in view, rounded to [`STEP`] rows.
 fn window_of(grid: &Node, widths: &[f64]) -> Window {
     let top = f64::from(grid.scroll_top());
     let first = (top / ROW_HEIGHT) as usize;
@@ -545,7 +545,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sorting_knows_numbers_and_puts_null_last() {
+    fn sorting_is_numeric_for_numbers_with_null_last() {
         let rows: Vec<Rc<[Cell]>> = ["10", "9", "-1"].iter().map(|text| [Some((*text).into())].into()).collect();
         let rows = [rows, vec![[None].into()]].concat();
         let column = |is_number| [Column { name: "n".to_owned(), data_type: "int4".to_owned(), is_number, width: 1.0 }];

@@ -1,4 +1,4 @@
-//! What ran before: the list, and the keys that walk through it.
+//! The history of executed texts: the list, and the keys for the older and newer text.
 
 use api_types::SqlHistoryEntry;
 use dioxus::prelude::*;
@@ -9,7 +9,7 @@ use crate::{
     ui::{Mark, Shape},
 };
 
-/// Puts the next older or newer text of the history into the editor.
+/// Replaces the text of the editor with the next older or newer text of the history.
 pub(super) fn step(mut workspace: Workspace, older: bool) {
     let texts = match &*workspace.history.peek() {
         Some(Ok(entries)) => distinct(entries),
@@ -29,7 +29,7 @@ pub(super) fn step(mut workspace: Workspace, older: bool) {
     }
 }
 
-/// Returns the texts, newest first, without those that repeat the one before.
+/// Returns the texts, newest first, without consecutive duplicates.
 fn distinct(entries: &[SqlHistoryEntry]) -> Vec<String> {
     let mut texts: Vec<String> = entries.iter().map(|entry| entry.sql.clone()).collect();
     texts.dedup();

@@ -1,15 +1,15 @@
-//! `/projects/<id>/sql`: writes and runs SQL.
+//! `/projects/<id>/sql`: the SQL editor.
 //!
 //! State: [`workspace`] has the open queries and everything else that outlives the page; [`drafts`] stores texts in the
-//! browser; [`settings`] keeps how to run. [`run`] runs a query and leaves an [`execution`].
+//! browser; [`settings`] has the options. [`run`] runs a query and creates an [`execution`].
 //!
-//! Text: [`editor`] is Monaco or a plain field; [`statement`] finds what "Run" would run, with the server's grammar or
-//! with [`split`]; [`offsets`] converts places in a text.
+//! Text: [`editor`] is Monaco or a plain text field; [`statement`] finds what "Run" would run, with the server's
+//! grammar or with [`split`]; [`offsets`] converts positions in a text.
 //!
 //! Views: [`tabs`], [`toolbar`], [`results`] with [`grid`], [`records`] and [`plan_view`], and [`side`] with
 //! [`schema_tree`], [`saved`] and [`history`]. [`destroy`] asks before data is destroyed.
 //!
-//! Not here: Monaco's own set-up, which is in `web/sql/`.
+//! Not here: the setup of Monaco, which is in `web/sql/`.
 
 mod bindings;
 mod cell_dialog;
@@ -58,7 +58,7 @@ use workspace::Workspace;
 
 #[component]
 pub fn Sql(id: ReadSignal<String>) -> Element {
-    // Another project is another page.
+    // The key discards the state of another project's page.
     rsx! {
         SqlOf { key: "{id}", id }
     }
@@ -130,7 +130,7 @@ fn Work(workspace: Workspace) -> Element {
     }
 }
 
-/// Opens the saved query that the address names, and names the open one in the address.
+/// Opens the saved query in the address, and writes the open one to the address.
 fn use_saved_query(workspace: Workspace) {
     let mut wanted = use_signal(|| address::parameter("query"));
     use_effect(move || {

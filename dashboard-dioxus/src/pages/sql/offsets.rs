@@ -1,6 +1,7 @@
-//! Places in a text. The page counts bytes, JavaScript counts UTF-16 code units, Postgres counts characters.
+//! Converts positions in a text. The page counts bytes, JavaScript counts UTF-16 code units, Postgres counts
+//! characters.
 
-/// Returns the byte at a UTF-16 offset.
+/// Returns the byte offset of a UTF-16 offset.
 pub(super) fn from_utf16(text: &str, offset: usize) -> usize {
     let mut units = 0;
     for (byte, character) in text.char_indices() {
@@ -12,17 +13,17 @@ pub(super) fn from_utf16(text: &str, offset: usize) -> usize {
     text.len()
 }
 
-/// Returns the UTF-16 offset of a byte.
+/// Returns the UTF-16 offset of a byte offset.
 pub(super) fn to_utf16(text: &str, byte: usize) -> usize {
     text.char_indices().take_while(|(start, _)| *start < byte).map(|(_, character)| character.len_utf16()).sum()
 }
 
-/// Returns the byte at a character that is counted from 0.
+/// Returns the byte offset of a character, counted from 0.
 pub(super) fn from_characters(text: &str, characters: usize) -> usize {
     text.char_indices().nth(characters).map_or(text.len(), |(byte, _)| byte)
 }
 
-/// Returns the line and column of a byte, both counted from 1.
+/// Returns the line and column of a byte offset, both counted from 1.
 pub(super) fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.matches('\n').count() + 1;

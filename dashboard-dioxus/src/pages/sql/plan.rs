@@ -1,23 +1,23 @@
-//! A plan of Postgres, read from `EXPLAIN (FORMAT JSON)`.
+//! A query plan, parsed from `EXPLAIN (FORMAT JSON)`.
 
 use serde_json::Value;
 
 use super::{execution::duration, wire::RawResult};
 use crate::text;
 
-/// A misestimate is marked from this factor on.
+/// Factor from which an estimate is marked as wrong.
 const MARKED_FACTOR: f64 = 10.0;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
-    /// The nodes in the order of the tree.
+    /// The nodes, each before its children.
     pub(super) nodes: Vec<Node>,
     /// Whether the statement ran, so that times are known.
     pub(super) is_measured: bool,
     pub(super) execution_ms: Option<f64>,
     pub(super) planning_ms: Option<f64>,
     pub(super) settings: Vec<(String, String)>,
-    /// The node that took the most time, or has the highest cost of its own.
+    /// Index of the node with the most time of its own, or the highest cost of its own.
     pub(super) slowest: usize,
     pub(super) advice: Option<Advice>,
 }
@@ -25,42 +25,48 @@ pub(super) struct Plan {
 /// One node of the tree.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Node {
-    /// Lines that connect the node with its parent.
+    /// The characters that connect the node with its parent, such as `│  └ `.
     pub(super) branch: String,
     pub(super) depth: usize,
-    /// `Seq Scan`, for example.
+    /// The kind of node, for example `Seq Scan`.
     pub(super) kind: String,
-    /// What it works on: a table, keys, a condition.
+    /// Table, index, keys and conditions of the node.
     pub(super) what: String,
     pub(super) table: Option<String>,
     pub(super) schema: Option<String>,
     pub(super) condition: Option<String>,
+    /// Returned rows per loop, on average. `None` without `ANALYZE`.
     pub(super) rows: Option<f64>,
+    /// Estimated rows per loop.
     pub(super) estimated: f64,
+    /// Rows that the filter removed, in all loops.
     pub(super) removed: f64,
+    /// Time without the nodes below, in all loops.
     pub(super) own_ms: Option<f64>,
+    /// Time with the nodes below, in all loops.
     pub(super) total_ms: Option<f64>,
     pub(super) cost: f64,
     pub(super) own_cost: f64,
     pub(super) loops: f64,
+    /// Shared blocks: hits and reads.
     pub(super) buffers: Option<(u64, u64)>,
-    /// Part of the whole time or cost, 0 to 1.
+    /// Share of the total time or cost, 0 to 1.
     pub(super) share: f64,
 }
 
-/// What would make the plan faster.
+/// A suggestion that would make the plan faster.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Advice {
     pub(super) title: String,
     pub(super) text: String,
-    /// The table that is read whole, and the condition on its rows.
+    /// Name of the table that is read completely.
     pub(super) table: String,
     pub(super) schema: Option<String>,
     pub(super) condition: String,
 }
 
 impl Node {
-    /// Returns by how much the estimate is wrong, if that is worth a mark.
+    /// Returns the factor by which the estimate is wrong, if it is at least [`MARKED_FACTOR`].
     pub(super) fn misestimate(&self) -> Option<f64> {
         let rows = self.rows?.max(1.0);
         let estimated = self.estimated.max(1.0);
@@ -166,7 +172,7 @@ impl Plan {
     }
 }
 
-/// Returns a duration with two digits after the point, as fits for plans.
+/// Returns a duration in milliseconds with two decimal places.
 pub(super) fn exact_duration(milliseconds: f64) -> String {
     if milliseconds < 1000.0 { format!("{milliseconds:.2} ms") } else { duration(milliseconds) }
 }
@@ -184,7 +190,7 @@ fn walk(value: &Value, depth: usize, lines: &str, branch: &str, nodes: &mut Vec<
         let number = |name: &str| node.get(name).and_then(Value::as_f64);
         Some(number("Actual Total Time")? * number("Actual Loops").unwrap_or(1.0))
     };
-    // Workers run beside each other, so the time of a node below `Gather` is that of one of them.
+    // Workers run in parallel, so the time of a node below `Gather` is that of one worker.
     let total_ms = total_of(value);
     let below: f64 = children.iter().filter_map(|child| total_of(child)).sum();
     let cost = number("Total Cost").unwrap_or_default();
@@ -272,14 +278,14 @@ fn advice(node: &Node) -> Option<Advice> {
         return None;
     }
     let title = format!(
-        "{table} is read whole to find {} of {} rows.",
+        "{table} is read completely to find {} of {} rows.",
         text::number(found as i64),
         text::number((found + node.removed) as i64)
     );
     let mut text = format!("An index on the columns of {condition} would help.");
     if let Some(factor) = node.misestimate() {
         let direction = if node.estimated < rows { "low" } else { "high" };
-        text.push_str(&format!(" The estimate is {factor:.0} times too {direction}: ANALYZE renews the statistics."));
+        text.push_str(&format!(" The estimate is {factor:.0} times too {direction}. ANALYZE updates the statistics."));
     }
     Some(Advice { title, text, table: table.clone(), schema: node.schema.clone(), condition: condition.clone() })
 }
@@ -309,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn own_times_leave_out_the_nodes_below() {
+    fn own_time_excludes_child_nodes() {
         let plan = example();
         let own: Vec<f64> = plan.nodes.iter().map(|node| (node.own_ms.unwrap() * 100.0).round() / 100.0).collect();
         assert_eq!(own, [0.7, 10.3, 1.0]);
@@ -319,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_that_are_ten_times_off_are_marked() {
+    fn estimate_off_by_ten_times_is_marked() {
         let plan = example();
         let marks: Vec<Option<i64>> =
             plan.nodes.iter().map(|node| node.misestimate().map(|factor| factor as i64)).collect();
@@ -327,9 +333,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_read_whole_for_few_rows_get_advice() {
+    fn full_scan_for_few_rows_gets_advice() {
         let advice = example().advice.unwrap();
-        assert_eq!(advice.title, "loans is read whole to find 318 of 18\u{202f}402 rows.");
+        assert_eq!(advice.title, "loans is read completely to find 318 of 18\u{202f}402 rows.");
         assert!(advice.text.contains("13 times too low"), "{}", advice.text);
     }
 }

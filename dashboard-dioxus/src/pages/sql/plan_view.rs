@@ -131,7 +131,7 @@ fn PlanRow(node: Node, is_measured: bool, is_slowest: bool) -> Element {
     }
 }
 
-/// Returns the table's columns that a condition names.
+/// Returns the table's columns that occur in a condition, comma-separated.
 fn columns_in(workspace: Workspace, table: &str, condition: &str) -> String {
     let words: Vec<&str> =
         condition.split(|character: char| !(character.is_alphanumeric() || character == '_')).collect();

@@ -1,4 +1,4 @@
-//! A result on a phone: one record after the other.
+//! A result on a phone: a list of records.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use dioxus::prelude::*;
 use super::{execution::ResultSet, value::one_line};
 use crate::text;
 
-/// How many more records each step shows.
+/// Number of records that "Show more" adds.
 const STEP: usize = 50;
 
 #[component]

@@ -80,7 +80,7 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
     }
 }
 
-/// A tab: what it shows, its name, and the facts behind it.
+/// A tab: what it shows, its name, and the details behind the name.
 type TabLabel = (Shown, String, String);
 
 fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
@@ -374,7 +374,7 @@ fn BackgroundPanel(workspace: Workspace, execution: Execution) -> Element {
                 pre { class: "sql-value mono", tabindex: "0", "{result}" }
             }
             p { class: "label muted",
-                "It goes on if you leave this page. Run "
+                "It continues if you leave this page. Run "
                 span { class: "mono", "{run.id}" }
                 CopyButton { name: "Copy run id", text: run.id.clone() }
             }

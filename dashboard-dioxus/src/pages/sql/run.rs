@@ -1,4 +1,5 @@
-//! Runs SQL: asks the grammar, asks the owner before something is destroyed, sends it, and keeps the result.
+//! Runs SQL: parses the text on the server, asks the owner before data is destroyed, sends the statements, and stores
+//! the result.
 
 use std::{ops::Range, rc::Rc};
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::remote::Failure;
 
-/// What to do with SQL.
+/// What to do with the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Run,
@@ -27,28 +28,28 @@ pub(super) enum Act {
     Analyze,
 }
 
-/// A run that waits for the owner, because it destroys something.
+/// An execution that waits for the owner's confirmation, because it destroys data.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pending {
     pub(super) destroyed: Vec<Destroyed>,
     plan: RunPlan,
 }
 
-/// What is sent.
+/// The statements to send, and what to do with them.
 #[derive(Debug, Clone, PartialEq)]
 struct RunPlan {
     tab: String,
     act: Act,
-    /// Bytes of the query that are sent.
+    /// Range of bytes of the query that is sent.
     range: Range<usize>,
     text: Rc<str>,
-    /// Number of the first statement, and how many there are.
+    /// Number of statements in the range.
     count: usize,
     is_script: bool,
     transaction: bool,
 }
 
-/// Begins an act on the open query.
+/// Starts an action on the open query.
 pub(super) fn start(workspace: Workspace, act: Act) {
     editor::pull(workspace);
     let Some(tab) = workspace.active_tab() else { return };
@@ -65,7 +66,7 @@ pub(super) fn start(workspace: Workspace, act: Act) {
     dioxus::core::spawn_forever(prepare(workspace, tab.id, tab.text, range, act));
 }
 
-/// Continues a run that waited for the owner.
+/// Continues an execution after the owner's confirmation.
 pub(super) fn confirm(mut workspace: Workspace) {
     let Some(pending) = workspace.pending.write().take() else { return };
     dioxus::core::spawn_forever(execute(workspace, pending.plan));
@@ -83,7 +84,7 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
         match query_id {
             Ok(run) => drop(wire::cancel_run(&run).await),
             Err(query_id) => {
-                // The server may not know the run yet.
+                // The server knows the query only once its request has arrived.
                 for _ in 0..20 {
                     match wire::cancel(&workspace.project(), &query_id).await {
                         Ok(answer) if answer.cancelled => break,
@@ -104,7 +105,7 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
     });
 }
 
-/// Asks the grammar which statements the text has.
+/// Parses the text on the server, then runs it or asks the owner.
 async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Range<usize>, act: Act) {
     let piece: Rc<str> = text.get(range.clone()).unwrap_or_default().into();
     begin(workspace, &tab);
@@ -143,7 +144,7 @@ async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Ra
     }
 }
 
-/// Returns why the grammar does not let the text run.
+/// Returns the failure if the text has a syntax error.
 fn refusal(parsed: &Parsed, text: &str, base: usize) -> Option<RunFailure> {
     if let Some((range, message)) = parsed.problems().next() {
         let number =
@@ -266,7 +267,7 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
             .collect();
         execution.shown = match &failure {
             Some(_) => Shown::Failure,
-            // The last statement that returned rows is what the owner wants to see.
+            // Shows the last statement that returned rows.
             None => Shown::Result(
                 execution.results.iter().rposition(|result| !result.columns.is_empty()).unwrap_or_default(),
             ),
@@ -305,7 +306,7 @@ async fn run_in_background(mut workspace: Workspace, plan: &RunPlan, mut request
     workspace.refresh_history();
 }
 
-/// Shows that something runs. Returns the id of the run.
+/// Starts an execution in a tab. Returns its query id.
 fn begin(mut workspace: Workspace, tab: &str) -> String {
     let query_id = drafts::new_id();
     let execution = Execution {
@@ -347,7 +348,7 @@ fn finish_with(workspace: Workspace, tab: &str, mut failure: RunFailure, note: O
     show_problem(workspace, tab);
 }
 
-/// Underlines the place of the failure in the editor.
+/// Underlines the position of the failure in the editor.
 fn show_problem(workspace: Workspace, tab: &str) {
     let failure = workspace.executions.peek().get(tab).and_then(|execution| execution.failure.clone());
     if let Some(failure) = failure
@@ -358,7 +359,7 @@ fn show_problem(workspace: Workspace, tab: &str) {
     }
 }
 
-/// Reads a failure of a request. `base` is the byte of the query at which the sent text starts.
+/// Converts the failure of a request. `base` is the byte offset of the sent text in the query.
 fn failed(failure: &Failure, text: &str, base: usize, number: usize) -> RunFailure {
     let message = match failure {
         Failure::Refused { message, .. } => message.clone(),
@@ -402,7 +403,7 @@ fn read_details(details: Option<&Value>, text: &str, base: usize) -> RunFailure 
     }
 }
 
-/// Returns whether a command may have changed what the schema and completion show.
+/// Returns whether a command may have changed names in the schema.
 fn changes_names(command: &str) -> bool {
     ["CREATE", "ALTER", "DROP", "COMMENT", "IMPORT", "SELECT INTO"].iter().any(|verb| command.starts_with(verb))
 }

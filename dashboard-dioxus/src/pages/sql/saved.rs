@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// Height of an entry, in pixels.
-const ROW: f64 = 28.0;
+const ROW_HEIGHT: f64 = 28.0;
 
-/// The dialog of the list.
+/// The open dialog of the list.
 #[derive(Debug, Clone, PartialEq)]
 enum Open {
     Nothing,
@@ -37,10 +37,10 @@ pub(super) fn save(workspace: Workspace) {
                 messages::show("Query saved");
                 workspace.refresh_saved();
             }
-            // Deleted or changed elsewhere: what is in this tab becomes a query of its own.
+            // The saved query was deleted or changed elsewhere, so this text becomes a new query.
             Err(failure) if matches!(failure.code(), Some("not_found" | "precondition_failed" | "conflict")) => {
                 messages::show_failure(
-                    "The saved query was changed or deleted elsewhere. Save this text under a name of its own.",
+                    "The saved query was changed or deleted elsewhere. Save this text under another name.",
                 );
                 workspace.change(&tab.id, |tab| tab.saved = None);
                 *NAMING.write() = Some(tab.id);
@@ -88,7 +88,7 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
         spawn(async move {
             let chosen = name.peek().trim().to_owned();
             if chosen.is_empty() {
-                return error.set(Some("Give the query a name.".to_owned()));
+                return error.set(Some("Enter a name.".to_owned()));
             }
             busy.set(true);
             match wire::create_query(&workspace.project(), &chosen, &text).await {
@@ -126,7 +126,7 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
     }
 }
 
-/// The list. Only the entries in view are part of the page, so that hundreds of them don't slow it down.
+/// The list. Only the entries in view are rendered, so that hundreds of queries don't slow down the page.
 #[component]
 pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
     let mut open_dialog = use_signal(|| Open::Nothing);
@@ -155,13 +155,13 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
             class: if is_long { "rows sql-list sql-list-long" } else { "rows sql-list" },
             "aria-label": "Saved queries",
             onscroll: move |event| {
-                let start = ((event.scroll_top() / ROW) as usize).saturating_sub(10) / 5 * 5;
+                let start = ((event.scroll_top() / ROW_HEIGHT) as usize).saturating_sub(10) / 5 * 5;
                 if *first.peek() != start {
                     first.set(start);
                 }
             },
             if skipped > 0 {
-                li { role: "presentation", style: "block-size: {skipped as f64 * ROW}px" }
+                li { role: "presentation", style: "block-size: {skipped as f64 * ROW_HEIGHT}px" }
             }
             for (index, query) in shown.iter().enumerate().skip(skipped).take(count) {
                 li {
@@ -202,7 +202,7 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
                 }
             }
             if after > 0 {
-                li { role: "presentation", style: "block-size: {after as f64 * ROW}px" }
+                li { role: "presentation", style: "block-size: {after as f64 * ROW_HEIGHT}px" }
             }
         }
         if let Open::Delete(query) = open_dialog() {

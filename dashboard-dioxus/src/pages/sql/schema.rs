@@ -1,11 +1,11 @@
-//! The project's schema for completion, and for the tree.
+//! Names of the project's schema, for completion and the tree.
 
 use api_types::{DatabaseSchema, SchemaObjects, SchemaTable, TableKind};
 use serde_json::{Value, json};
 
 use super::value::{identifier, short_type};
 
-/// Returns the names for `web/sql/completion.js`, as JSON.
+/// Returns the names that completion suggests, as JSON for `web/sql/completion.js`.
 pub(super) fn for_completion(schema: &DatabaseSchema) -> String {
     let tables: Vec<Value> =
         schema.schemas.iter().flat_map(|each| each.tables.iter().map(|table| completion_of(each, table))).collect();
@@ -46,7 +46,7 @@ pub(super) fn kind_name(kind: TableKind) -> &'static str {
     }
 }
 
-/// Returns the name of an object for use in SQL. Postgres finds those in `public` without their schema.
+/// Returns the name of an object for use in SQL. Objects in `public` need no schema.
 pub(super) fn qualified(schema: &str, name: &str) -> String {
     if schema == "public" { identifier(name) } else { format!("{}.{}", identifier(schema), identifier(name)) }
 }

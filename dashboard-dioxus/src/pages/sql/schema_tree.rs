@@ -21,10 +21,10 @@ use crate::{
 const ROW_HEIGHT: f64 = 24.0;
 const OVERSCAN: usize = 20;
 
-/// A line of the tree.
+/// An item of the tree.
 #[derive(Debug, Clone, PartialEq)]
 struct Item {
-    /// Names the item among all, for what is open.
+    /// Unique path of the item in the tree.
     path: String,
     level: usize,
     icon: Option<IconName>,
@@ -33,7 +33,7 @@ struct Item {
     note: String,
     /// Text of the tooltip.
     title: String,
-    /// What Enter inserts. Groups have nothing to insert.
+    /// What Enter inserts. `None` for groups.
     insert: Option<String>,
     is_open: Option<bool>,
 }
@@ -79,7 +79,7 @@ pub(super) fn SchemaTree(workspace: Workspace) -> Element {
 
 #[component]
 fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
-    // `public` is open at first; everything else is opened by the owner.
+    // Only `public` is open at first.
     let mut open = use_signal(|| HashSet::from(["s:public".to_owned()]));
     let mut current = use_signal(String::new);
     let mut first = use_signal(|| 0_usize);
@@ -91,7 +91,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
     let all = items.read();
     if all.is_empty() {
         let text = if filter.read().trim().is_empty() {
-            "Nothing here yet. What you create appears at once."
+            "The schema is empty. What you create appears here at once."
         } else {
             "No name matches."
         };
@@ -224,7 +224,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
     }
 }
 
-/// Returns the lines of the tree. With a filter, the tables whose name or a column of which matches.
+/// Returns the visible items. With a filter: the tables that match by their name or a column's name.
 fn items_of(schema: &DatabaseSchema, open: &HashSet<String>, filter: &str) -> Vec<Item> {
     let wanted = filter.to_lowercase();
     let matches = |name: &str| name.to_lowercase().contains(&wanted);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn tree_shows_what_is_open_or_found() {
+    fn tree_has_open_and_matching_items() {
         assert_eq!(labels(&[], ""), ["public"]);
         assert_eq!(labels(&["s:public"], ""), ["public", "authors", "books"]);
         assert_eq!(labels(&["s:public", "t:public.authors"], ""), ["public", "authors", "id", "books"]);

@@ -1,4 +1,4 @@
-//! What the owner chose on the page. Kept in this browser.
+//! The owner's choices on the page, stored in this browser.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ const KEY: &str = "atlashub.sql";
 pub(super) const TIME_LIMITS: [(&str, &str, u64); 3] =
     [("5", "5 s", 5_000), ("30", "30 s", 30_000), ("60", "60 s", 60_000)];
 
-/// The value of "Time limit" that runs the text as a run.
+/// The value of "Time limit" that runs the text in the background.
 pub(super) const IN_BACKGROUND: &str = "background";
 
 /// The choices of "Rows".
@@ -27,7 +27,7 @@ pub(super) struct Settings {
     pub(super) is_side_hidden: bool,
     /// The open tab of each project.
     active: HashMap<String, String>,
-    /// Not kept: a reload must not leave the page in a mode that the owner forgot.
+    /// Not stored, so that a reload switches the mode off.
     #[serde(skip)]
     pub(super) read_only: bool,
 }

@@ -14,8 +14,8 @@ enum Part {
     History,
 }
 
-/// How many entries of the history "Saved" shows under the saved queries.
-const RECENT: usize = 20;
+/// Number of history entries under the saved queries.
+const RECENT_ENTRIES: usize = 20;
 
 #[component]
 pub(super) fn Side(workspace: Workspace) -> Element {
@@ -62,7 +62,7 @@ pub(super) fn Side(workspace: Workspace) -> Element {
                         }
                         SavedQueries { workspace, filter: filter() }
                         h2 { class: "sql-side-title", "History" }
-                        History { workspace, limit: RECENT }
+                        History { workspace, limit: RECENT_ENTRIES }
                     }
                 },
                 Part::History => rsx! {

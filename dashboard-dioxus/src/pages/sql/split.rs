@@ -1,10 +1,10 @@
-//! Finds where statements start and end without the server, so that the page answers while the owner types.
+//! Finds where statements start and end without the server, so that the page can mark them while the owner types.
 //!
 //! Strings, quoted names, dollar quotes and comments are skipped. The server's grammar decides before anything runs.
 
 use std::ops::Range;
 
-/// Returns the bytes of each statement, without the semicolon and without blanks and comments before it.
+/// Returns the byte range of each statement, without its semicolon and without blanks and comments before it.
 pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -48,11 +48,12 @@ pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     if let Some(start) = start {
         found.push(start..end);
     }
-    // Every boundary is at an ASCII byte or at the end of the text, and so at a character's boundary.
+    // A statement starts after and ends before an ASCII byte, or at an end of the text, so its ends are character
+    // boundaries.
     found.into_iter().filter(|range| text.is_char_boundary(range.start) && text.is_char_boundary(range.end)).collect()
 }
 
-/// Returns the number of the statement that the cursor is in, or that ends before it.
+/// Returns the index of the statement that the cursor is in, or of the last one before it.
 pub(super) fn at_cursor(statements: &[Range<usize>], cursor: usize) -> Option<usize> {
     if let Some(inside) = statements.iter().position(|range| range.start <= cursor && cursor <= range.end) {
         return Some(inside);
@@ -65,7 +66,7 @@ fn until(bytes: &[u8], found: impl Fn(&[u8]) -> bool) -> usize {
     (0..bytes.len()).find(|index| bytes.get(*index..).is_some_and(&found)).unwrap_or(bytes.len())
 }
 
-/// Comments nest.
+/// Returns the length of a block comment. Comments may be nested.
 fn comment_length(bytes: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut position = 0;
@@ -92,7 +93,7 @@ fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
         if byte == b'\\' && is_escaped {
             position += 2;
         } else if byte == quote {
-            // Two quotes stand for one, which ends and begins a string here: the same bytes are skipped.
+            // A doubled quote is read as the end of one string and the start of another, which skips the same bytes.
             return position + 1;
         } else {
             position += 1;
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn semicolons_in_quotes_and_comments_end_no_statement() {
+    fn semicolon_in_quotes_or_comments_does_not_end_the_statement() {
         for (text, expected) in [
             ("", vec![]),
             ("  -- nothing\n/* a ; /* b ; */ c */ ;;", vec![]),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn cursor_between_statements_belongs_to_the_one_before() {
+    fn cursor_between_statements_selects_the_previous_one() {
         let found = statements("select 1;\n\nselect 2;\n");
         for (cursor, expected) in [(0, 0), (8, 0), (9, 0), (10, 0), (11, 1), (20, 1), (21, 1)] {
             assert_eq!(at_cursor(&found, cursor), Some(expected), "{cursor}");

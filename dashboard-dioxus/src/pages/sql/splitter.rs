@@ -1,12 +1,13 @@
-//! The line between editor and results, which moves.
+//! The movable line between editor and results.
 
 use dioxus::{prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 
 use super::workspace::Workspace;
 
-const LEAST: f64 = 80.0;
-const MOST: f64 = 900.0;
+/// Limits of the editor's height, and the step of the arrow keys, in pixels.
+const MIN_HEIGHT: f64 = 80.0;
+const MAX_HEIGHT: f64 = 900.0;
 const STEP: f64 = 20.0;
 
 #[component]
@@ -14,7 +15,7 @@ pub(super) fn Splitter(workspace: Workspace) -> Element {
     let mut grabbed = use_signal(|| None::<(f64, f64)>);
     let mut settings = workspace.settings;
     let height = settings.read().editor_height;
-    let mut resize = move |height: f64| settings.write().editor_height = height.clamp(LEAST, MOST);
+    let mut resize = move |height: f64| settings.write().editor_height = height.clamp(MIN_HEIGHT, MAX_HEIGHT);
     rsx! {
         div {
             class: "splitter",
@@ -22,16 +23,16 @@ pub(super) fn Splitter(workspace: Workspace) -> Element {
             "aria-label": "Resize results",
             "aria-orientation": "horizontal",
             "aria-valuenow": "{height:.0}",
-            "aria-valuemin": "{LEAST}",
-            "aria-valuemax": "{MOST}",
+            "aria-valuemin": "{MIN_HEIGHT}",
+            "aria-valuemax": "{MAX_HEIGHT}",
             tabindex: "0",
             onkeydown: move |event| {
                 let height = settings.peek().editor_height;
                 match event.key() {
                     Key::ArrowUp => resize(height - STEP),
                     Key::ArrowDown => resize(height + STEP),
-                    Key::Home => resize(LEAST),
-                    Key::End => resize(MOST),
+                    Key::Home => resize(MIN_HEIGHT),
+                    Key::End => resize(MAX_HEIGHT),
                     _ => return,
                 }
                 event.prevent_default();

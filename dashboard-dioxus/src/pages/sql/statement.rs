@@ -1,4 +1,4 @@
-//! Which statement the owner means: the selection, or the one under the cursor.
+//! Finds what "Run" runs: the selection, or the statement under the cursor.
 
 use std::{ops::Range, rc::Rc};
 
@@ -6,7 +6,7 @@ use api_types::{ParsedSql, ParsedStatement};
 
 use super::{offsets, split, workspace::Place};
 
-/// What the server's grammar says about a text.
+/// A text, parsed by the server.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parsed {
     pub(super) text: Rc<str>,
@@ -32,12 +32,12 @@ impl Parsed {
         Self { text, statements }
     }
 
-    /// Returns the statement that Postgres can't run in a transaction with others.
+    /// Returns the first statement that Postgres can't run in a transaction block.
     pub(super) fn outside_transactions(&self) -> Option<&Statement> {
         self.statements.iter().find(|statement| !statement.parsed.in_transaction && statement.parsed.error.is_none())
     }
 
-    /// Returns the syntax errors: where, and the message.
+    /// Returns the byte ranges and messages of the syntax errors.
     pub(super) fn problems(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
         self.statements.iter().filter_map(|statement| {
             let error = statement.parsed.error.as_ref()?;
@@ -50,7 +50,7 @@ impl Parsed {
     }
 }
 
-/// Returns the word that begins at a byte, or the one before it at the end of the text.
+/// Returns the range of the word that starts at a byte offset, or of the last word at the end of the text.
 pub(super) fn word_at(text: &str, byte: usize) -> Range<usize> {
     let is_word = |character: &char| character.is_alphanumeric() || *character == '_';
     let rest = text.get(byte..).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Target {
         if text.get(selection.clone()).is_some_and(|selected| !selected.trim().is_empty()) {
             return Self::Selection(selection);
         }
-        // The server's answer, if it is about this text.
+        // The result of the server, if it is of this text.
         let ranges = match parsed.filter(|parsed| *parsed.text == *text) {
             Some(parsed) => parsed.statements.iter().map(|statement| statement.range.clone()).collect(),
             None => split::statements(text),
@@ -102,7 +102,7 @@ impl Target {
         }
     }
 
-    /// Returns what the button "Run" says behind that word.
+    /// Returns what the button says after "Run".
     pub(super) fn label(&self) -> String {
         match self {
             Self::Selection(_) => " selection".to_owned(),
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selection_wins_over_the_cursor() {
+    fn selection_takes_precedence_over_the_cursor() {
         let text = "select 1; select 2;";
         for (place, expected) in [
             (Place { cursor: 3, start: 3, end: 3 }, " statement 1 of 2"),

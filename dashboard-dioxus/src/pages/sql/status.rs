@@ -1,4 +1,4 @@
-//! The line under the editor, and the note about a text that another window changed.
+//! The status line under the editor, and the bar shown after another window changed the text.
 
 use dioxus::prelude::*;
 

@@ -7,7 +7,7 @@ use web_sys::HtmlElement;
 use super::{drafts, workspace::Workspace};
 use crate::ui::{Icon, IconName};
 
-/// What a tab shows.
+/// The label of a tab.
 #[derive(Debug, Clone, PartialEq)]
 struct Label {
     id: String,
@@ -19,7 +19,7 @@ struct Label {
 
 #[component]
 pub(super) fn QueryTabs(workspace: Workspace) -> Element {
-    // Not each key changes a title.
+    // Memoized, because most key presses don't change a title.
     let labels = use_memo(move || {
         let executions = workspace.executions.read();
         let tabs = workspace.tabs.read();
@@ -87,7 +87,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                             onauxclick: {
                                 let id = label.id.clone();
                                 move |event: Event<PointerData>| {
-                                    // The middle button closes, as browsers do.
+                                    // The middle button closes a tab, as in browsers.
                                     if event.trigger_button() == Some(dioxus::html::input_data::MouseButton::Auxiliary) {
                                         workspace.close(&id);
                                     }
@@ -229,7 +229,7 @@ fn RecentlyClosed(workspace: Workspace) -> Element {
     }
 }
 
-/// Moves the focus among the tabs of a list with the arrow keys, and activates the one that gets it.
+/// Moves the focus between the tabs of a list with the arrow keys, and activates the focused one.
 pub(super) fn focus_next_tab(event: &KeyboardEvent) {
     let Some(raw) = event.data().try_as_web_event() else { return };
     let Some(list) = raw.current_target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return };

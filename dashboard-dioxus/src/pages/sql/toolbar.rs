@@ -1,4 +1,4 @@
-//! The acts on the open query, and how they run.
+//! The toolbar: the actions on the open query, and their options.
 
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -34,7 +34,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 disabled: is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Run),
                 Icon { name: IconName::Play }
-                // The rest is hidden from the name, which stays the same whatever would run.
+                // Hidden from the accessible name, which is always "Run".
                 span {
                     "Run"
                     span { "aria-hidden": "true", "{target.read().label()}" }
@@ -116,7 +116,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
     }
 }
 
-/// Whether a script runs in one transaction. Shown for texts of several statements.
+/// The switch "In one transaction". Shown for texts of several statements.
 #[component]
 pub(super) fn TransactionSwitch(workspace: Workspace) -> Element {
     let parsed = workspace.parsed.read().clone();
@@ -146,7 +146,7 @@ pub(super) fn TransactionSwitch(workspace: Workspace) -> Element {
     }
 }
 
-/// A native select with its name inside.
+/// A native select with its label inside.
 #[component]
 fn Choice(name: String, value: String, choices: Vec<(String, String)>, onchoose: EventHandler<String>) -> Element {
     rsx! {
@@ -162,7 +162,7 @@ fn Choice(name: String, value: String, choices: Vec<(String, String)>, onchoose:
     }
 }
 
-/// Stops the run, and counts its time.
+/// The button that cancels the execution and shows its duration so far.
 #[component]
 pub(super) fn CancelButton(workspace: Workspace) -> Element {
     let mut now = use_signal(js_sys::Date::now);
@@ -192,7 +192,7 @@ pub(super) fn CancelButton(workspace: Workspace) -> Element {
     }
 }
 
-/// Keeps what the server's grammar says about the open query up to date, while the owner types.
+/// Parses the open query on the server while the owner types.
 pub(super) fn use_parsed(workspace: Workspace) {
     let mut workspace = workspace;
     let text = use_memo(move || workspace.active_tab().map(|tab| tab.text));
@@ -203,7 +203,7 @@ pub(super) fn use_parsed(workspace: Workspace) {
             let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
                 return workspace.parsed.set(None);
             };
-            // Without an answer, the page finds the statements itself.
+            // Without a response, the page splits the text itself.
             let Ok(answer) = super::wire::parse(&workspace.project(), &text).await else { return };
             let parsed = Parsed::new(text, answer);
             super::editor::show_problems(workspace, &parsed.problems().collect::<Vec<_>>());

@@ -4,19 +4,19 @@ use std::rc::Rc;
 
 use serde_json::value::RawValue;
 
-/// Characters of a value that a cell shows.
+/// Characters after which a cell's text is cut.
 const SHOWN_CHARACTERS: usize = 200;
 
 /// A value of a result. `None` is `NULL`.
 pub(super) type Cell = Option<Rc<str>>;
 
-/// Reads a value from the JSON of an answer, without losing a digit.
+/// Reads a value from the JSON of a response, without losing a digit.
 pub(super) fn cell(json: &RawValue, data_type: &str) -> Cell {
     let json = json.get();
     if json == "null" {
         return None;
     }
-    // A JSON document that is a string stays JSON, so that it differs from a number of the same digits.
+    // A JSON document that is a string keeps its quotes, so that `"12"` differs from `12`.
     let is_document = matches!(data_type, "json" | "jsonb");
     if !is_document && let Ok(text) = serde_json::from_str::<String>(json) {
         return Some(text.into());
@@ -24,7 +24,7 @@ pub(super) fn cell(json: &RawValue, data_type: &str) -> Cell {
     Some(json.into())
 }
 
-/// Returns the line that a cell shows, and whether it is only a part of the value.
+/// Returns the text as the one line that a cell shows, and whether it was cut.
 pub(super) fn one_line(text: &str) -> (String, bool) {
     let mut line = String::with_capacity(text.len().min(SHOWN_CHARACTERS * 4));
     for (count, character) in text.chars().enumerate() {
@@ -42,7 +42,7 @@ pub(super) fn one_line(text: &str) -> (String, bool) {
     (line, false)
 }
 
-/// Returns whether values of a type are aligned to the right.
+/// Returns whether values of a type are numbers, which are aligned to the right.
 pub(super) fn is_number(data_type: &str) -> bool {
     let base = data_type.split('(').next().unwrap_or(data_type).trim();
     matches!(
@@ -96,7 +96,7 @@ pub(super) fn identifier(name: &str) -> String {
     if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
-/// Words that Postgres does not accept as the name of a table or column without quotes.
+/// Words that Postgres accepts as the name of a table or column only in quotes.
 #[rustfmt::skip]
 const RESERVED: [&str; 77] = [
     "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",

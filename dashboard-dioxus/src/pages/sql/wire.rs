@@ -12,10 +12,10 @@ use crate::{
     remote::{self, Failure, Method},
 };
 
-/// How many entries of the history the page shows.
+/// Number of history entries that the page reads.
 const HISTORY_ENTRIES: u32 = 200;
 
-/// The result of a statement, as `api_types::SqlResult`. The values keep the digits that were sent.
+/// The result of a statement, like `api_types::SqlResult`, with values as raw JSON so that no digit is lost.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawResult {
@@ -30,7 +30,7 @@ pub(super) struct RawResult {
     pub(super) rolled_back: bool,
 }
 
-/// The result of a script, as `api_types::ScriptResult`.
+/// The result of a script, like `api_types::ScriptResult`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawScript {
@@ -53,7 +53,7 @@ pub(super) async fn run_script(project: &str, request: &RunSql) -> Result<RawScr
     remote::send(Method::Post, &format!("/projects/{project}/sql"), request).await
 }
 
-/// Starts SQL that runs longer than a request may.
+/// Starts SQL in the background, which may run longer than a request.
 pub(super) async fn run_in_background(project: &str, request: &RunSql) -> Result<RunStarted, Failure> {
     let body = serde_json::json!({
         "sql": request.sql, "readOnly": request.read_only, "transaction": request.transaction.unwrap_or(true),
@@ -97,7 +97,7 @@ pub(super) async fn create_query(project: &str, name: &str, sql: &str) -> Result
     remote::send(Method::Post, &format!("/projects/{project}/queries"), &body).await
 }
 
-/// Changes a saved query, unless it has another version than the one that was read.
+/// Changes a saved query. Fails if its version is not `version`.
 pub(super) async fn update_query(
     project: &str,
     id: &str,
@@ -124,7 +124,7 @@ pub(super) async fn table_summaries(project: &str, name: &str) -> Result<Vec<Tab
     remote::get::<Page<TableSummary>>(&path).await.map(|page| page.items)
 }
 
-/// Returns the project's last backup that exists and has not failed its verification.
+/// Returns the project's newest backup that exists and did not fail its verification.
 pub(super) async fn last_good_backup(project: &str) -> Result<Option<Backup>, Failure> {
     let target = format!("project:{project}");
     let path = address::with_parameters("/backups", &[("limit", Some("200"))]);
@@ -140,7 +140,7 @@ pub(super) async fn back_up(project: &str) -> Result<RunStarted, Failure> {
     remote::send(Method::Post, "/backups", &CreateBackup { target: format!("project:{project}") }).await
 }
 
-/// A request for SQL, with the defaults of the page.
+/// Returns a request that runs SQL, with the page's defaults.
 pub(super) fn request(sql: String, query_id: String) -> RunSql {
     RunSql {
         sql,

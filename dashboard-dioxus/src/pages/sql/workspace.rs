@@ -1,4 +1,5 @@
-//! What the owner has open on the page, per project. It lives above the router, so that other pages don't end it.
+//! The open queries of a project and their results. They live outside of the router, so that opening other pages keeps
+//! them.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::remote::Failure;
 
-/// How long the page waits after the last key before it stores a text.
+/// Time between the last key press and storing the text.
 const STORE_DELAY_MS: u32 = 500;
 
 /// A query that is open in a tab.
@@ -29,10 +30,10 @@ pub(super) struct Tab {
     pub(super) text: Rc<str>,
     /// The saved query that it belongs to, and the version of it that was read last.
     pub(super) saved: Option<(String, i64)>,
-    /// The last stored revision that this window has seen. Empty before the first.
+    /// The last stored revision that this window has seen. Empty if there is none.
     pub(super) revision: String,
     pub(super) stored_at: Option<f64>,
-    /// What another window stored meanwhile.
+    /// The draft that another window stored meanwhile.
     pub(super) other: Option<Box<Draft>>,
     /// Whether the browser refused to store the text.
     pub(super) is_refused: bool,
@@ -72,7 +73,7 @@ impl From<Draft> for Tab {
     }
 }
 
-/// Something that is read from the server once and again when it has changed.
+/// Data from the server. `None` until it was read.
 pub(super) type Loaded<T> = Option<Result<Rc<T>, Failure>>;
 
 /// The cursor and the selection, in bytes.
@@ -83,7 +84,7 @@ pub(super) struct Place {
     pub(super) end: usize,
 }
 
-/// The page's state of one project.
+/// The state of the page for one project.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Workspace {
     pub(super) project: Signal<String>,
@@ -91,19 +92,19 @@ pub(super) struct Workspace {
     pub(super) active: Signal<String>,
     pub(super) closed: Signal<Vec<Draft>>,
     pub(super) is_loaded: Signal<bool>,
-    /// Results, by the tab's id.
+    /// Executions by tab id.
     pub(super) executions: Signal<HashMap<String, Execution>>,
-    /// A run that waits for the owner's answer.
+    /// The execution that waits for the owner's confirmation.
     pub(super) pending: Signal<Option<Pending>>,
     pub(super) settings: Signal<Settings>,
-    /// The editor, once it is loaded.
+    /// Monaco, once it is loaded.
     pub(super) monaco: Signal<Option<Monaco>>,
     pub(super) place: Signal<Place>,
     pub(super) parsed: Signal<Option<Rc<Parsed>>>,
     pub(super) schema: Signal<Loaded<DatabaseSchema>>,
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
-    /// The entry of the history that the keys for older and newer have reached.
+    /// Index of the history entry that the keys for older and newer texts have reached.
     pub(super) history_place: Signal<Option<usize>>,
     changes: Signal<u32>,
 }
@@ -117,7 +118,7 @@ fn signal<T: 'static>(value: T) -> Signal<T> {
 }
 
 impl Workspace {
-    /// Returns the project's workspace, and loads it at the first call.
+    /// Returns the project's workspace. The first call loads it.
     pub(super) fn of(project: &str) -> Self {
         if let Some(known) = WORKSPACES.with(|all| all.borrow().get(project).copied()) {
             return known;
@@ -154,14 +155,14 @@ impl Workspace {
         let mut stored = drafts::load(&project).await;
         let mut conflicts = Vec::new();
         for pending in drafts::pending(&project) {
-            // A text that a reload interrupted replaces the stored one that it was based on.
+            // A text that was not stored before a reload replaces the draft that it was based on.
             match stored.iter_mut().find(|draft| draft.id == pending.id) {
                 Some(draft) if draft.revision == pending.revision => *draft = pending,
-                // The reload came between two writes of this window.
+                // The page was reloaded between two writes of this window.
                 Some(draft) if draft.window == pending.window && draft.stored_at <= pending.stored_at => {
                     *draft = Draft { revision: draft.revision.clone(), ..pending };
                 }
-                // Another window wrote meanwhile. The owner chooses.
+                // Another window wrote meanwhile. The owner chooses which text to keep.
                 Some(draft) if draft.text != pending.text => {
                     let revision = draft.revision.clone();
                     conflicts.push(std::mem::replace(draft, Draft { revision, ..pending }));
@@ -179,7 +180,7 @@ impl Workspace {
                 tab.other = Some(Box::new(other));
             }
         }
-        // What other pages handed over before the drafts were read is already there.
+        // Other pages may have opened tabs before the drafts were read.
         tabs.append(&mut self.tabs.write());
         if tabs.is_empty() {
             tabs.push(Tab::new(""));
@@ -221,7 +222,7 @@ impl Workspace {
         }
     }
 
-    /// Returns the open tab. Subscribes to changes of the tabs.
+    /// Returns the active tab, and subscribes the component to changes of the tabs.
     pub(super) fn active_tab(self) -> Option<Tab> {
         let active = self.active.read();
         self.tabs.read().iter().find(|tab| tab.id == *active).cloned()
@@ -252,7 +253,7 @@ impl Workspace {
         self.settings.write().remember_active(&project, id);
     }
 
-    /// Notes a text that was typed into the open tab.
+    /// Sets the text of the active tab to what was typed.
     pub(super) fn typed(mut self, text: &str) {
         let id = self.active.peek().clone();
         let is_same = self.peek_tab(&id).is_none_or(|tab| *tab.text == *text);
@@ -290,7 +291,7 @@ impl Workspace {
         });
     }
 
-    /// Returns what is stored of a tab, with the revision that it is based on.
+    /// Returns the draft to store for a tab, with the revision that it is based on.
     fn draft(self, id: &str) -> Option<Draft> {
         let tabs = self.tabs.peek();
         let position = tabs.iter().position(|tab| tab.id == id)?;
@@ -314,7 +315,7 @@ impl Workspace {
         let Some(mut draft) = self.draft(id).filter(|_| !has_conflict) else { return };
         let mut seen = std::mem::replace(&mut draft.revision, drafts::new_id());
         let mut stored = drafts::store(&draft, &seen).await;
-        // An earlier write of this window may have ended meanwhile.
+        // The conflict may be with an earlier write of this window.
         while let (Stored::Conflict(other), Some(tab)) = (&stored, self.peek_tab(id)) {
             if other.revision != tab.revision || other.revision == seen {
                 break;
@@ -339,7 +340,7 @@ impl Workspace {
         }
     }
 
-    /// Takes the text of the other window, or keeps this one's.
+    /// Resolves a conflict with another window: takes its text, or keeps the text of this one.
     pub(super) fn resolve_conflict(mut self, id: &str, take_other: bool) {
         let mut text = None;
         if let Some(tab) = self.tabs.write().iter_mut().find(|tab| tab.id == id)
@@ -388,7 +389,7 @@ impl Workspace {
         });
     }
 
-    /// Opens a closed query again.
+    /// Reopens a closed query.
     pub(super) fn reopen(mut self, id: &str) {
         let draft = self.closed.peek().iter().find(|draft| draft.id == id).cloned();
         let Some(draft) = draft else { return };
@@ -398,7 +399,7 @@ impl Workspace {
         self.changed(id);
     }
 
-    /// Moves a tab to the place of another one.
+    /// Moves a tab to the index `to`.
     pub(super) fn move_tab(mut self, id: &str, to: usize) {
         {
             let mut tabs = self.tabs.write();
@@ -417,7 +418,7 @@ impl Workspace {
     pub(super) fn refresh_schema(mut self) {
         dioxus::core::spawn_forever(async move {
             let answer = wire::schema(&self.project()).await.map(Rc::new);
-            // An older schema is better than none.
+            // If reading fails, an older schema stays.
             let is_worse = answer.is_err() && matches!(&*self.schema.peek(), Some(Ok(_)));
             if !is_worse {
                 self.schema.set(Some(answer));

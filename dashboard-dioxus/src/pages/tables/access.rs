@@ -1,4 +1,4 @@
-//! The tab "Access": who can reach the table's rows, as one true sentence, and how to change it.
+//! The tab "Access": who can reach the table's rows, in one sentence, and a form that changes it.
 
 use api_types::{AdminTable, ApiCaller, CallerAccess, RowAccess, TableAccess, UpdateTableExposure};
 use dioxus::prelude::*;
@@ -26,12 +26,12 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                 if is_wide {
                     div { class: "banner t-warning mt-2", role: "note",
                         Mark { shape: Shape::Attention }
-                        p { "Row-level security is off: whoever may read reads every row." }
+                        p { "Row-level security is off: everyone who may read can read every row." }
                         SqlButton { project: id.clone(), sql: "alter table {table} enable row level security;\n", "Switch on…" }
                     }
                 }
             }
-            // A form for each state of the server: what was saved elsewhere replaces it.
+            // The key resets the form when the access was changed elsewhere.
             ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail: detail.clone() }
             if !detail.policies.is_empty() {
                 Policies { policies: detail.policies.clone() }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn access_is_said_in_words() {
+    fn access_is_described_for_each_caller() {
         let access = |caller, select, write, policies: &[&str]| CallerAccess {
             caller,
             select,

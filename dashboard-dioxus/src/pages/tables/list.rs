@@ -1,5 +1,5 @@
-//! The list of tables beside the page. With thousands of tables, only those in view are part of the page, and the
-//! server searches.
+//! The list of tables beside the page. Only the tables in view are rendered, and the server searches, so that thousands
+//! of tables don't slow it down.
 
 use api_types::{Page as ApiPage, TableAccess, TableKind, TableSummary};
 use dioxus::{prelude::*, web::WebEventExt as _};
@@ -12,8 +12,8 @@ use crate::{
 };
 
 const ROW_HEIGHT: usize = 28;
-/// Above this number, only the entries in view are drawn.
-const MANY: usize = 200;
+/// Number of entries above which only those in view are rendered.
+const MANY_TABLES: usize = 200;
 
 #[component]
 pub(super) fn TableList(
@@ -87,7 +87,7 @@ pub(super) fn TableList(
 fn Entries(project: ReadSignal<String>, tables: ReadSignal<Vec<TableSummary>>, open: Option<String>) -> Element {
     let mut from = use_signal(|| 0_usize);
     let tables = tables.read();
-    let (first, last) = if tables.len() > MANY { (from().min(tables.len()), (from() + 80).min(tables.len())) } else { (0, tables.len()) };
+    let (first, last) = if tables.len() > MANY_TABLES { (from().min(tables.len()), (from() + 80).min(tables.len())) } else { (0, tables.len()) };
     let shown = tables.get(first..last).unwrap_or_default().to_vec();
     rsx! {
         div {
@@ -146,7 +146,7 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
     }
 }
 
-/// Returns an estimate in few characters: `412`, `18 402`, `~1.2 M`.
+/// Returns an estimated number of rows in a few characters: `412`, `18 402`, `~1.2 M`.
 pub(super) fn estimate(rows: i64) -> String {
     match rows {
         0..100_000 => text::number(rows),

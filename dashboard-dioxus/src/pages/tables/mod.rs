@@ -1,7 +1,7 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`];
-//! [`new_table`] makes one. Everything that is chosen is in the address: [`rows::query`] has its part for rows.
+//! [`new_table`] creates one. The address has all choices; [`rows::query`] reads those for rows.
 
 mod access;
 mod list;
@@ -77,7 +77,7 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
                 }
             },
             RemoteState::Ready(_) => rsx! {
-                div { class: "section only-wide", p { class: "muted", "Choose a table, or make one." } }
+                div { class: "section only-wide", p { class: "muted", "Choose a table, or create one." } }
             },
         }
     }

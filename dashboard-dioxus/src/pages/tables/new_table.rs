@@ -1,4 +1,4 @@
-//! The sheet "New table": columns as a form, and the SQL that it stands for.
+//! The sheet "New table": a form for the columns, and the SQL that it produces.
 
 use api_types::TableSummary;
 use dioxus::prelude::*;
@@ -11,7 +11,7 @@ use crate::{
     value::quoted,
 };
 
-/// The types that are offered. Any other can be typed.
+/// The suggested types. Any other type can be typed.
 const TYPES: [&str; 15] = [
     "bigint", "integer", "numeric", "double precision", "text", "varchar(255)", "boolean", "uuid", "date", "timestamptz",
     "time", "jsonb", "bytea", "text[]", "inet",
@@ -25,7 +25,7 @@ struct NewColumn {
     nullable: bool,
     default: String,
     primary_key: bool,
-    /// `table(column)`, or a table alone.
+    /// The referenced `table(column)`, or only the table.
     references: String,
 }
 

@@ -1,13 +1,13 @@
-//! Statements that this page writes and the SQL page runs.
+//! Buttons that open the SQL page with a prepared statement.
 
 use dioxus::prelude::*;
 
 use crate::address;
 
-/// Key of the statement for the SQL page's next new query, in the tab's storage.
+/// Key in `sessionStorage` of the statement that the SQL page opens in a new query.
 const HANDOVER: &str = "atlashub.sql.open";
 
-/// Opens the SQL page with a statement in a new query. Nothing runs until the owner says so.
+/// Opens the SQL page with a statement in a new query. The owner runs it there.
 pub(super) fn open_sql(project: &str, sql: &str) {
     if let Some(storage) = web_sys::window().and_then(|window| window.session_storage().ok().flatten()) {
         let _ = storage.set_item(HANDOVER, sql);
@@ -15,7 +15,7 @@ pub(super) fn open_sql(project: &str, sql: &str) {
     address::go(&format!("/projects/{project}/sql"));
 }
 
-/// A button that writes a statement into a new query.
+/// A button that opens the SQL page with a statement.
 #[component]
 pub(super) fn SqlButton(project: String, sql: String, children: Element) -> Element {
     rsx! {

@@ -1,4 +1,5 @@
-//! The tab "Structure": what the table consists of. Changes are written as SQL, which the owner runs.
+//! The tab "Structure": columns, indexes, constraints, triggers and policies. Buttons write SQL for changes, which the
+//! owner runs.
 
 use api_types::{ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference};
 use dioxus::prelude::*;
@@ -64,7 +65,7 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
     }
 }
 
-/// A table of the structure, with its heading.
+/// One list of the tab, with its heading.
 #[component]
 fn Part(name: String, count: usize, children: Element) -> Element {
     rsx! {
@@ -84,7 +85,7 @@ fn Part(name: String, count: usize, children: Element) -> Element {
 fn Columns(detail: Shared) -> Element {
     rsx! {
         Part { name: "Columns", count: detail.columns.len(),
-            thead { tr { th { "Name" } th { "Type" } th { "Nullable" } th { "Default" } th { "Made by" } th { "Comment" } } }
+            thead { tr { th { "Name" } th { "Type" } th { "Nullable" } th { "Default" } th { "Generated" } th { "Comment" } } }
             tbody {
                 for column in detail.columns.clone() {
                     tr { key: "{column.name}",

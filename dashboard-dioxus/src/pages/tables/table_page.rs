@@ -13,7 +13,7 @@ use crate::{
     ui::{Empty, ErrorBox, Link, LoadingTable},
 };
 
-/// A table's details, shared by all that show a part of them.
+/// The details of a table, shared between components.
 #[derive(Debug, Clone)]
 pub(super) struct Shared(pub(super) Rc<TableDetail>);
 
@@ -31,12 +31,12 @@ impl std::ops::Deref for Shared {
     }
 }
 
-/// Returns the path of a table's details.
+/// Returns the path of a table's details in the admin API.
 pub(super) fn detail_path(project: &str, table: &str) -> String {
     address::with_parameters(&format!("/projects/{project}/table"), &[("name", Some(table))])
 }
 
-/// Returns the path below which a table's rows are.
+/// Returns the path of a table in the admin API.
 pub(super) fn table_path(project: &str, table: &str) -> String {
     format!("/projects/{project}/tables/{}", String::from(js_sys::encode_uri_component(table)))
 }
@@ -54,7 +54,7 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     let facts = known.as_ref().map(|detail| facts(detail)).unwrap_or_default();
     let content = match (detail.state(), known) {
         (RemoteState::Failed(failure), _) if failure.is_not_found() => rsx! {
-            Empty { title: "This table is gone", text: "It was dropped or renamed.",
+            Empty { title: "This table does not exist", text: "It was dropped or renamed.",
                 Link { to: "/projects/{project}/tables", class: "btn", "All tables" }
             }
         },

@@ -73,7 +73,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/notifications/{}/test", "notification.test"),
 ];
 
-/// Method and path of requests that change nothing, although their method says that they may. They are not recorded.
+/// Method and path of requests that change nothing, although their method is not `GET`. They are not recorded.
 const READS: &[(&str, &str)] = &[("POST", "/admin/v1/cron/preview"), ("POST", "/admin/v1/projects/{}/sql/parse")];
 
 /// Actions that do not come through the admin API.

@@ -1,6 +1,6 @@
 //! The audit log: records every change made through the admin API, and lists the records.
 //!
-//! `middleware` writes the entries (`request_entry`), `actions` names them and the requests that are not recorded,
+//! `middleware` writes the entries (`request_entry`), `actions` has their names and the requests that are not recorded,
 //! `routes` lists them. Handlers add details to their entry with `http::AuditDetails` and `http::AuditTarget`. Not
 //! here: inserting an entry (`db::audit`), which other slices use for changes that do not come through the admin API.
 

@@ -38,7 +38,7 @@ pub(crate) struct AuditQuery {
 
 /// List audit entries
 ///
-/// Newest first. Changes that this node is making are listed when they have ended.
+/// Newest first. Changes that are in progress on this node are listed when they have ended.
 #[utoipa::path(get, path = "/admin/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = Page<AuditEntry>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_audit_entries(

@@ -1,7 +1,7 @@
 //! Host names of the admin surface, and origins that may write.
 //!
 //! A foreign page in the owner's browser can send requests with the owner's cookie or Access session (CSRF): `Origin`
-//! reveals it. It can also point a host name of its own at this machine (DNS rebinding): `Host` reveals that.
+//! reveals it. It can also point its own host name at this machine (DNS rebinding): `Host` reveals that.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! The rules of what needs attention. Each function looks at one part of the installation.
+//! The rules for what needs attention. Each function checks one part of the installation.
 
 use std::collections::HashMap;
 
@@ -15,12 +15,12 @@ use crate::{
     projects::{ProjectRef, Survey},
 };
 
-/// A project that is being created or deleted for longer is stuck.
+/// Time after which a project that is being created or deleted counts as stuck.
 const MAX_TRANSITION: TimeDelta = TimeDelta::minutes(5);
-/// Share of the budget of connections, in percent, above which it needs attention.
+/// Share of the connection budget, in percent, above which it needs attention.
 const MAX_CONNECTIONS_PERCENT: i64 = 80;
 
-/// Returns an item without the parts that only some have.
+/// Returns an item with the fields that every item has.
 fn item(kind: AttentionKind, severity: Severity, target: Option<&str>, message: String) -> Attention {
     let id = match target {
         Some(target) => format!("{kind}:{target}"),
@@ -60,7 +60,7 @@ pub(super) fn of_services(facts: &OverviewFacts) -> Vec<Attention> {
     }
     if let Some(disk) = facts.disk.as_ref().filter(|disk| disk.low) {
         let message = format!(
-            "Only {:.1} % of the disk of {} are free. When it is full, databases and uploads stop working.",
+            "Only {:.1} % of the disk with {} is free. When it is full, databases and uploads stop working.",
             disk.free_percent, disk.path
         );
         let low = item(AttentionKind::DiskLow, Severity::Critical, None, message);
@@ -255,7 +255,7 @@ pub(super) fn of_projects(projects: &[ProjectRef], now: DateTime<Utc>) -> Vec<At
     items
 }
 
-/// Returns the text with one full stop at its end.
+/// Returns the text with exactly one full stop at its end.
 fn sentence(text: &str) -> String {
     format!("{}.", text.trim_end_matches(['.', ' ', '\n']))
 }

@@ -1,8 +1,8 @@
 //! The overview: the state of the whole installation, and what needs the owner's attention.
 //!
-//! This is the only place that decides what needs attention. `attention` has the rules, in the order of the list;
-//! `queries` is the SQL, `routes` returns everything. A part that can't be determined is left out and named: the others
-//! are still of use.
+//! Only this module decides what needs attention. `attention` has the rules, in the order of the list; `queries` has
+//! the SQL, `routes` the endpoint. If a part can't be determined, the overview has the other parts, and `problems`
+//! names the missing one.
 
 mod attention;
 mod queries;
@@ -19,12 +19,12 @@ use crate::{
     projects::ProjectsState,
 };
 
-/// Maximum age of what is known about the databases of projects.
+/// Maximum age of cached sizes and findings of projects' databases.
 const MAX_SURVEY_AGE: Duration = Duration::from_secs(60);
-/// Plugins that are still being loaded, right after a start, are left out.
+/// Time to wait for the list of plugins, which is not complete right after a start. Then the overview has no plugins.
 const PLUGINS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// State of the overview: the slices that it looks at.
+/// State of the overview: the slices that it reads.
 #[derive(Clone)]
 pub struct OverviewState {
     pub admin: AdminState,
@@ -35,11 +35,11 @@ pub struct OverviewState {
 }
 
 impl OverviewState {
-    /// Looks at everything.
+    /// Computes the overview.
     ///
     /// # Errors
     /// Fails if the platform database can't be read.
-    pub async fn look(&self, now: DateTime<Utc>) -> ApiResult<Overview> {
+    pub async fn compute(&self, now: DateTime<Utc>) -> ApiResult<Overview> {
         let platform = &self.admin.platform;
         let projects = self.projects.all().await?;
         let (postgres, store, disk) = tokio::join!(
@@ -103,7 +103,7 @@ fn oldest_backup(protection: &[Protection]) -> Option<OldestBackup> {
     Some(OldestBackup { target: target.target.clone(), title: target.title.clone(), backup })
 }
 
-/// What could not be determined, in words.
+/// Messages about the parts that could not be determined.
 #[derive(Default)]
 struct Unknown(Vec<String>);
 

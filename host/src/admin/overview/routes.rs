@@ -15,5 +15,5 @@ use crate::{
 #[utoipa::path(get, path = "/admin/v1/overview", tag = "overview",
     responses((status = 200, body = Overview), (status = 503, body = ErrorBody)))]
 pub(crate) async fn get_overview(State(state): State<OverviewState>, _: NoQuery) -> ApiResult<ApiJson<Overview>> {
-    state.look(Utc::now()).await.map(ApiJson)
+    state.compute(Utc::now()).await.map(ApiJson)
 }

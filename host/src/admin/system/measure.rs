@@ -1,4 +1,4 @@
-//! Asks the services and the disk of this process.
+//! Measures the services and the disks that this process uses.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ use crate::{
     object_store::ObjectStore,
 };
 
-/// A service that needs longer does not count as reachable.
+/// Time after which a service that has not responded counts as unreachable.
 const MAX_LATENCY: Duration = Duration::from_secs(2);
 const DATA: &str = "data";
 
-/// Asks Postgres. Also returns its version.
+/// Measures the latency of Postgres. Also returns its version.
 pub(in crate::admin) async fn postgres(platform: &PgPool) -> (Reachability, Option<String>) {
     let version = async { sqlx::query_scalar("SHOW server_version").fetch_one(platform).await.map_err(Into::into) };
     let (reachability, version) = measure("Postgres", version).await;
     (reachability, version)
 }
 
-/// Asks the object store.
+/// Measures the latency of the object store.
 pub(in crate::admin) async fn store(store: &ObjectStore) -> Reachability {
     measure("The object store", async { store.ping().await.map_err(Into::into) }).await.0
 }
@@ -44,7 +44,7 @@ async fn measure<T>(name: &str, request: impl Future<Output = anyhow::Result<T>>
     }
 }
 
-/// Returns the space of the disk of the data folder.
+/// Returns the space of the disk with the data folder.
 pub(in crate::admin) async fn data_disk(facts: &SystemFacts) -> anyhow::Result<DiskSpace> {
     let folder = facts.data_dir.clone();
     let measured = tokio::task::spawn_blocking(move || space_of(&folder));

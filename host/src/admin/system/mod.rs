@@ -1,6 +1,6 @@
 //! System information: version, configuration, services, disks, nodes and migrations.
 //!
-//! `measure` asks services and disks, `nodes` keeps the list of running processes, `routes` returns everything.
+//! `measure` checks services and disks, `nodes` keeps the list of running processes, `routes` has the endpoints.
 
 pub(super) mod measure;
 mod nodes;
@@ -27,7 +27,7 @@ pub struct SystemFacts {
     pub node_id: Uuid,
     pub data_dir: PathBuf,
     pub plugin_dir: PathBuf,
-    /// Free space in percent below which a disk counts as low; 0 for never.
+    /// Free space, in percent, below which a disk counts as low. 0 disables this.
     pub disk_low_percent: u8,
     pub configuration: Vec<ConfigurationVariable>,
 }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::SystemFacts;
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
-/// A process without a report for this many seconds does not count as alive.
+/// Seconds without a report after which a process no longer counts as alive.
 const ALIVE_SECONDS: f64 = 30.0;
 
-/// Reports this process for as long as it runs.
+/// Reports this process regularly. Never returns.
 pub async fn report_regularly(platform: PgPool, facts: std::sync::Arc<SystemFacts>) {
     let mut ticks = tokio::time::interval(REPORT_INTERVAL);
     loop {
@@ -31,7 +31,7 @@ pub async fn leave(platform: &PgPool, facts: &SystemFacts) {
     }
 }
 
-/// Reports this process, and removes those without a report for a day.
+/// Reports this process, and removes processes that have not reported for a day.
 async fn report(platform: &PgPool, facts: &SystemFacts) -> Result<(), sqlx::Error> {
     sqlx::query(
         "WITH removed AS (DELETE FROM nodes WHERE last_seen_at < now() - interval '1 day' AND id <> $1)

@@ -4,8 +4,8 @@ use crate::data::{request::Count, schema::SqlType};
 
 use super::model::{Cast, Output, Predicate, ReadPlan, SqlOperator, Test};
 
-/// Returns whether a read does nothing but look up a row by the values of a unique key, and Postgres accepts each
-/// value. Then it can share a statement with others, since none of them can fail because of its values.
+/// Returns whether a read only looks up one row by the values of a unique key, and Postgres accepts each value. Such
+/// reads can share a statement, because none can fail because of its values.
 pub(super) fn is_lookup(plan: &ReadPlan<'_>) -> bool {
     plan.single
         && plan.count != Count::Estimated
@@ -26,7 +26,8 @@ fn compares_with_valid_value(predicate: &Predicate<'_>) -> bool {
     }
 }
 
-/// Returns whether the type's input function certainly accepts a text. False for types that are not known here.
+/// Returns whether the type's input function accepts a text for certain. False for types that this function does not
+/// know.
 fn is_valid(sql_type: &SqlType, text: &str) -> bool {
     match sql_type.as_str() {
         "pg_catalog.int2" => text.parse::<i16>().is_ok(),

@@ -13,11 +13,11 @@ use super::{
     writer::{Alias, Origin, SqlWriter, StatementKind},
 };
 
-/// Renders one statement for several lookups of the shape of `plan`. A key holds the parameters that
-/// [`render_read`](super::render_read) makes for its lookup.
+/// Renders one statement for several lookups with the shape of `plan`. A key has the parameters that
+/// [`render_read`](super::render_read) returns for its lookup.
 ///
-/// The result has a row for each lookup that finds one. Its columns are those of the lookup's own statement, and the
-/// position of the key, counted from 1.
+/// The result has a row for each lookup that finds one: the columns of a single lookup, then the position of the key,
+/// counted from 1.
 pub fn render_lookups(plan: &ReadPlan<'_>, keys: &[LookupKey]) -> Statement {
     let mut sql = SqlWriter::new();
     sql.push("SELECT ");
@@ -58,7 +58,7 @@ fn key_columns<'a, 'p>(plan: &'a ReadPlan<'p>) -> impl Iterator<Item = (ColumnRe
     })
 }
 
-/// Returns the values at one position of the keys, as an array literal.
+/// Returns one parameter of all keys, as an array literal.
 fn values(keys: &[LookupKey], position: usize) -> Arc<str> {
     let value = |key: &'_ LookupKey| key.get(position).cloned().flatten().unwrap_or_else(|| "".into());
     let values: Vec<Arc<str>> = keys.iter().map(value).collect();

@@ -2,9 +2,9 @@ use super::SharedResults;
 use crate::db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement};
 
 impl ProjectPools {
-    /// As [`Self::fetch_into`] without claims, for a statement that reads at most one row by a unique key. If lookups
-    /// of the same shape wait at the same moment, they share a statement, which `shared` makes for their keys. The
-    /// last column of its rows is the position of the key, counted from 1.
+    /// Like [`Self::fetch_into`] without claims, for a statement that reads at most one row by a unique key. Lookups of
+    /// the same shape that wait at the same moment share a statement, which `shared` renders for their keys. The last
+    /// column of its rows is the position of the key, counted from 1.
     ///
     /// # Errors
     /// Returns the error that the statement has when it is sent alone.

@@ -4,14 +4,14 @@
 //! three single ones, so lookups of the same shape are sent together when there is a queue anyway:
 //!
 //! - While fewer than [`MAX_FLIGHTS`] statements of a shape are in flight, a lookup is sent at once, alone. It never
-//!   waits for company.
-//! - Later lookups wait. When a statement of the shape ends, the first that waits becomes the *leader*: it sends the
-//!   keys of all that wait, up to [`MAX_BATCH`], in one statement, and hands out the rows.
-//! - If a shared statement fails, or takes long, each lookup is sent again, alone. So an error or a timeout is always
-//!   that of the lookup itself. For a moment, lookups of the shape then share no statement.
+//!   waits for others.
+//! - Further lookups wait. When a statement of the shape ends, the first waiting lookup becomes the *leader*: it sends
+//!   the keys of all that wait, up to [`MAX_BATCH`], in one statement, and distributes the rows.
+//! - If a shared statement fails or takes too long, each lookup is sent again, alone. So an error or a timeout is
+//!   always that of the lookup itself. Lookups of this shape then share no statement for a while.
 //!
-//! Deliberately absent: which lookups may share a statement (`data::plan` decides), and the text of the shared
-//! statement (`data::render`). The path of a lookup that is sent alone is the same as without this module.
+//! Not here: which lookups may share a statement (`data::plan`), and the text of the shared statement (`data::render`).
+//! A lookup that is sent alone is handled as without this module.
 
 mod fetch;
 mod results;
@@ -30,24 +30,24 @@ use metrics::Counter;
 use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
 
-/// Statements of one shape in flight, from which on further lookups wait. Two keep both of Postgres's and the gateway's
-/// processors busy; more would only make the batches smaller.
+/// Number of statements of one shape in flight at which further lookups wait. Two keep the processors of Postgres and
+/// of the gateway busy; more would only make the batches smaller.
 const MAX_FLIGHTS: usize = 2;
 
 /// Maximum number of lookups in one statement.
 const MAX_BATCH: usize = 64;
 
-/// How many shapes can pause at a time. If more fail, the one that has paused longest shares statements again.
+/// Maximum number of paused shapes. If more fail, the one that has paused longest shares statements again.
 const MAX_PAUSED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// How long lookups wait for one another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
-    /// A lookup that has waited this long for a statement to join is sent alone: the statements in flight are stuck.
+    /// A lookup that has waited this long is sent alone, because the statements in flight are stuck.
     join: Duration,
     /// A lookup whose shared statement takes longer than this is sent again, alone.
     shared: Duration,
-    /// For how long lookups of a shape share no statement after one has failed.
+    /// How long lookups of a shape share no statement after a shared one has failed.
     pause: Duration,
 }
 
@@ -71,7 +71,7 @@ struct State<K, R> {
     paused: LruCache<Arc<str>, Instant>,
 }
 
-/// How many lookups were answered alone and by shared statements, and how many statements were shared.
+/// Metrics: lookups that were sent alone, lookups in shared statements, and shared statements.
 struct Counters {
     alone: Counter,
     shared: Counter,
@@ -88,10 +88,10 @@ impl Counters {
     }
 }
 
-/// The state of lookups that differ only in their keys, so their statement has the same text.
+/// The state of the lookups with the same statement text, which differ only in their keys.
 struct Shape<K, R> {
     flights: usize,
-    /// When a statement was last sent or answered.
+    /// When a statement was last sent or ended.
     progress_at: Instant,
     waiting: VecDeque<Waiting<K, R>>,
     next_id: u64,
@@ -105,9 +105,9 @@ struct Waiting<K, R> {
 
 /// The next step of a lookup that waited.
 enum Turn<K, R> {
-    /// Send a statement for itself and for the others.
+    /// Send a statement for this lookup and for the others.
     Lead(Batch<K, R>),
-    /// Return the result that the shared statement had.
+    /// Return this result of the shared statement.
     Done(R),
 }
 
@@ -117,18 +117,18 @@ struct Batch<K, R> {
     flight: Flight<K, R>,
 }
 
-/// A statement in flight. When dropped, it lets the next lookups go.
+/// A statement in flight. Dropping it lets the next lookups be sent.
 struct Flight<K, R> {
     lookups: Arc<Lookups<K, R>>,
     shape: Arc<str>,
-    /// False if another `Flight` stands for the statement.
+    /// False if another `Flight` represents the statement.
     armed: bool,
 }
 
 enum Entry<K, R> {
     /// Send a statement now, alone.
     Go(Flight<K, R>),
-    /// Send a statement now, alone, without counting it: the others are stuck.
+    /// Send a statement now, alone, without counting it as in flight, because the others are stuck.
     GoUncounted,
     Wait {
         id: u64,
@@ -229,13 +229,13 @@ impl<K: Clone, R> Lookups<K, R> {
         shape.waiting.remove(position);
         true
     }
-    /// Lets lookups of a shape share no statement for a while.
+    /// Stops lookups of a shape from sharing statements for a while.
     fn pause(&self, shape: &Arc<str>) {
         let until = Instant::now() + self.timeouts.pause;
         self.state.lock().paused.put(shape.clone(), until);
     }
 
-    /// Sends the shared statement and hands out its results. Returns the leader's, or `None` if the statement failed.
+    /// Sends the shared statement and distributes its results. Returns the leader's, or `None` if the statement failed.
     async fn lead<E, T>(&self, batch: Batch<K, R>, key: K, together: impl FnOnce(Vec<K>) -> T) -> Option<R>
     where
         T: Future<Output = Result<Vec<R>, E>>,
@@ -249,13 +249,13 @@ impl<K: Clone, R> Lookups<K, R> {
         let count = keys.len();
         let results = together(keys).await;
         drop(flight);
-        // Without results, dropping `turns` sends the followers alone.
+        // If there are no results, dropping `turns` lets the followers be sent alone.
         let mut results = results.ok().filter(|results| results.len() == count)?.into_iter();
         self.counters.statements.increment(1);
         self.counters.shared.increment(count as u64);
         let own = results.next();
         for (turn, result) in turns.into_iter().zip(results) {
-            // An error means that the caller is gone.
+            // An error means that the caller no longer waits.
             let _ = turn.send(Turn::Done(result));
         }
         own
@@ -267,11 +267,11 @@ impl<K, R> Lookups<K, R> {
         Flight { lookups: self.clone(), shape: shape.clone(), armed: true }
     }
 
-    /// Takes the lookups that the next statement is for. If there are none, the flight ends.
+    /// Takes the lookups for the next statement. If there are none, the flight ends.
     fn next_group(&self, shape_text: &str) -> VecDeque<Waiting<K, R>> {
         let mut state = self.state.lock();
         let Some(shape) = state.shapes.get_mut(shape_text) else { return VecDeque::new() };
-        // A lookup whose caller is gone needs no statement.
+        // Lookups whose caller no longer waits need no statement.
         shape.waiting.retain(|waiting| !waiting.turn.is_closed());
         let taken = shape.waiting.len().min(MAX_BATCH);
         let group: VecDeque<_> = shape.waiting.drain(..taken).collect();
@@ -296,7 +296,7 @@ impl<K, R> Drop for Flight<K, R> {
             if group.is_empty() {
                 return;
             }
-            // The caller of a leader may go at any moment. Then the next one leads.
+            // The caller of a leader may stop waiting at any moment. Then the next lookup leads.
             while let Some(leader) = group.pop_front() {
                 let batch = Batch { followers: group, flight: self.lookups.flight(&self.shape) };
                 match leader.turn.send(Turn::Lead(batch)) {

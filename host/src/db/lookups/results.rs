@@ -2,10 +2,11 @@ use tokio_postgres::Row;
 
 use crate::db::{DbError, RowSink};
 
-/// Maximum size of the rows that a shared statement returns. Larger ones are dropped, and each lookup is sent alone.
+/// Maximum size of all rows of a shared statement, in bytes. If they are larger, they are dropped and each lookup is
+/// sent alone.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Collects the rows of a shared statement. The last column of each is the position of its lookup, counted from 1.
+/// Collects the rows of a shared statement. The last column of a row is the position of its lookup, counted from 1.
 pub(super) struct SharedResults {
     rows: Vec<Option<Row>>,
     bytes: usize,
@@ -16,7 +17,7 @@ impl SharedResults {
         Self { rows: std::iter::repeat_with(|| None).take(count).collect(), bytes: 0 }
     }
 
-    /// Returns the row of each lookup. Returns nothing if the rows were too large.
+    /// Returns the row of each lookup, or an empty list if the rows were too large.
     pub(super) fn into_rows(self) -> Vec<Option<Row>> {
         if self.bytes > MAX_BYTES { Vec::new() } else { self.rows }
     }

@@ -52,7 +52,7 @@ fn look_up(
     })
 }
 
-/// Starts lookups with the keys 0 to `count`, one after the other. Returns once those that don't wait are sent.
+/// Starts lookups with the keys 0 to `count` in this order. Returns when the first ones are sent.
 async fn start(
     lookups: &Arc<Lookups<u32, u32>>,
     database: &Arc<Database>,
@@ -161,7 +161,7 @@ async fn lookups_continue_when_the_caller_of_the_leader_is_gone() {
     let (database, mut statements) = Database::new(false);
     let lookups = Lookups::new(PATIENT);
     let mut tasks = start(&lookups, &database, &mut statements, 5).await;
-    // One caller goes while it waits, the leader goes while its statement is in flight.
+    // One caller stops waiting in the queue, the leader's caller stops while its statement is in flight.
     tasks.remove(3).abort();
     database.finish(1);
     assert_eq!(statements.recv().await.unwrap(), [2, 4]);

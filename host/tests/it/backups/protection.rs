@@ -1,4 +1,4 @@
-//! Single backups with their manifests, and what protects each database.
+//! Single backups with their manifests, and the protection of each database.
 
 use atlashub::backups::backup_id;
 use reqwest::StatusCode;

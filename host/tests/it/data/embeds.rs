@@ -60,7 +60,7 @@ async fn embedded_lists_take_limit_order_offset_and_filters() {
     check("gt.kid.n=1&eq.id=1&limit=1", &[&[2, 3]], Value::Null).await;
     check("eq.id=1&kid.limit=1", &[&[1]], json!(["kid"])).await;
     check("count=exact&limit=1&kid.limit=1", &[&[1]], json!(["kid"])).await;
-    // Rows that are not on the page do not count.
+    // Rows that are not on the page are not reported.
     check("limit=1&offset=1&kid.limit=2", &[&[6, 7]], Value::Null).await;
     check("limit=1&offset=2&kid.limit=0", &[&[]], Value::Null).await;
     // A column of the table whose name is that of the embedded table.
@@ -125,7 +125,7 @@ async fn list_cut_at_the_maximum_is_reported() {
 }
 
 #[tokio::test]
-async fn invalid_parameters_of_embedded_tables_name_what_exists() {
+async fn invalid_parameters_of_embedded_tables_list_valid_names() {
     let app = TestApp::start().await;
     let project = project(&app, "embedded errors").await;
     let secret = project.secret();

@@ -96,8 +96,7 @@ async fn shares(project: &TestProject, connection: &mut sqlx::PgConnection) -> b
 
 /// Sends the requests together. Returns their results, and whether a shared statement was seen meanwhile.
 ///
-/// A connection shows only its last statement, so it is looked at again and again until the last request has its
-/// response.
+/// A connection shows only its last statement, so it is read repeatedly until all requests have their response.
 async fn together<T>(
     project: &TestProject,
     connection: &mut sqlx::PgConnection,
@@ -164,7 +163,7 @@ async fn each_of_many_lookups_at_once_returns_its_own_row() {
     let (_app, _plain, project) = servers().await;
     let client = project.secret();
     let mut connection = project.connect().await;
-    // A busy machine may answer so many lookups too slowly for a shared statement, but not all of the smaller numbers.
+    // On a busy machine, a shared statement for many lookups may time out, so smaller numbers are tried too.
     let mut numbers = [200, 100, 50, 25].into_iter().cycle();
     eventually("lookups share a statement", async || {
         let ids: Vec<i64> = (0..numbers.next().unwrap()).map(|number| number * 7 % 70).collect();

@@ -1,4 +1,4 @@
-//! Columns whose types are in another schema than `public`, as extensions and migration tools place them.
+//! Columns whose types are in a schema other than `public`, where extensions and migration tools put them.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! SQL in the background: a script as a run.
+//! SQL in the background: scripts that are executed as runs.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn script_runs_in_the_background() {
 }
 
 #[tokio::test]
-async fn failed_and_late_scripts_say_what_was_kept() {
+async fn failed_or_timed_out_script_reports_committed_statements() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE made (); SELECT 1/0";

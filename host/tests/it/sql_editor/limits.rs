@@ -41,7 +41,7 @@ async fn statement_is_stopped_after_five_seconds() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({"sql": "CREATE TABLE t (id bigint)"})).await;
-    // The first batch of the cursor lifts Postgres's time limit for the following ones.
+    // The first batch of the cursor removes Postgres's time limit for the next ones.
     let lifted = "SELECT CASE WHEN g < 500 THEN set_config('statement_timeout', '0', false)::bigint \
                   ELSE (SELECT count(*) FROM (SELECT generate_series(1, 100000000000 + g)) AS s) END \
                   FROM generate_series(1, 1000) AS g /* lifted */";
@@ -205,7 +205,7 @@ async fn rows_larger_than_a_response_are_dropped_and_changes_kept() {
     let answer = run(&app, &project, json!({ "sql": sql })).await;
     assert_eq!((&answer["rows"], &answer["rowCount"], &answer["truncated"]), (&json!([]), &json!(3), &json!(true)));
     assert_eq!(run(&app, &project, json!({"sql": "SELECT count(*) FROM t"})).await["rows"], json!([[3]]));
-    // Texts of errors and notices are cut, too.
+    // Long messages of errors and notices are also cut.
     let raise = "CREATE FUNCTION raise() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
         RAISE NOTICE '%', repeat('n', 20000000); RAISE NOTICE 'short'; RETURN 1; END $$";
     run(&app, &project, json!({ "sql": raise })).await;
@@ -219,7 +219,7 @@ async fn rows_larger_than_a_response_are_dropped_and_changes_kept() {
 }
 
 #[tokio::test]
-async fn time_limit_is_chosen_up_to_a_minute() {
+async fn time_limit_can_be_up_to_a_minute() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let (status, answer) = send(&app, &project, json!({ "sql": ENDLESS, "timeoutMs": 200 })).await;
@@ -248,7 +248,7 @@ async fn run_is_cancelled_by_its_id() {
     assert_eq!(cancelled, StatusCode::OK);
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::CONFLICT, &json!("cancelled")), "{answer}");
     wait_for_statements(&app, &project.id, 0).await;
-    // The id is free again, and names no run.
+    // The id can be used again, and no run has it.
     let (status, _) = app.admin().post(&project.path("/sql/tab-1_a/cancel"), json!({})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let (status, _) = send(&app, &project, json!({ "sql": "SELECT 1", "queryId": "tab-1_a" })).await;
@@ -280,7 +280,7 @@ async fn another_node_cancels_a_run() {
 }
 
 #[tokio::test]
-async fn analyze_measures_and_undoes() {
+async fn analyze_measures_and_rolls_back() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     run(&app, &project, json!({ "sql": "CREATE TABLE t (id int)" })).await;

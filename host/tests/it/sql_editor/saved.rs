@@ -24,7 +24,7 @@ async fn queries_are_saved_changed_and_deleted() {
     let (status, updated) = admin.patch(&path, json!({ "sql": "SELECT 2" })).await;
     assert_eq!((status, &updated["version"], &updated["name"]), (StatusCode::OK, &json!(2), &json!("Count")));
     assert_eq!(admin.get(&path).await.1, updated);
-    // Other projects have none of it.
+    // The query is not visible in other projects.
     let elsewhere = other.path(&format!("/queries/{}", created["id"].as_str().unwrap()));
     assert_eq!(admin.get(&elsewhere).await.0, StatusCode::NOT_FOUND);
     assert_eq!(admin.delete(&elsewhere).await.0, StatusCode::NOT_FOUND);
@@ -59,7 +59,7 @@ async fn change_of_another_window_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn history_has_what_ran_with_its_outcome() {
+async fn history_has_executed_texts_with_their_outcome() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let path = project.path("/queries/history");

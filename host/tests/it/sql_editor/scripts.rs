@@ -1,4 +1,4 @@
-//! Scripts: several statements, in one transaction or each on its own.
+//! Scripts: several statements, in one transaction or each in its own.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn failure_in_one_transaction_changes_nothing() {
 }
 
 #[tokio::test]
-async fn failure_without_transaction_keeps_what_ran_before() {
+async fn failure_without_transaction_keeps_earlier_statements() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE items (id int); INSERT INTO items VALUES (1); VACUUM items; SELECT 1/0; DROP TABLE items";
@@ -75,7 +75,7 @@ async fn failure_without_transaction_keeps_what_ran_before() {
 }
 
 #[tokio::test]
-async fn commit_that_fails_blames_no_statement() {
+async fn failed_commit_names_no_statement() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE links (id int PRIMARY KEY, next int REFERENCES links DEFERRABLE INITIALLY DEFERRED);
@@ -157,7 +157,7 @@ async fn rows_of_all_results_share_the_maximum_size() {
 }
 
 #[tokio::test]
-async fn script_is_stopped_at_its_time_limit_and_says_what_was_committed() {
+async fn script_at_its_time_limit_reports_committed_statements() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let endless = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";

@@ -115,7 +115,7 @@ async fn values_are_returned_as_typed_json() {
         assert_eq!(status, StatusCode::OK, "{expression}: {answer}");
         assert_eq!(answer["rows"], json!([[expected]]), "{expression}");
         assert_eq!(answer["columns"][0]["name"], "value");
-        // `B'101'` is an unconstrained bit string to some versions.
+        // In some versions, `B'101'` is an unconstrained bit string.
         if !expression.starts_with("B'") {
             assert_eq!(answer["columns"][0]["type"], data_type, "{expression}");
         }

@@ -1,4 +1,4 @@
-//! Findings about access that is open too wide.
+//! Findings about tables with too much access.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

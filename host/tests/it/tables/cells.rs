@@ -1,4 +1,4 @@
-//! Long values: cut in lists, whole one at a time.
+//! Long values: cut in lists of rows, and complete values one at a time.
 
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ async fn long_values_are_cut_and_listed() {
     assert_eq!(row["tags"], json!(format!("[\"{}", "y".repeat(18))));
     assert_eq!(row["big"], json!("9".repeat(20)));
     assert_eq!(row["name"], json!("z".repeat(20)));
-    // What fits is as without the limit.
+    // Values within the limit are the same as without it.
     let large = rows(&app, &project, "/tables/docs/rows?order=id&maxCellBytes=1000").await;
     assert_eq!((&large["rows"], &large["page"]["cut"]), (&whole["rows"], &json!([])));
     for (query, total) in [("count=exact", 4), ("count=estimated&limit=10", 4), ("count=exact&eq.id=2", 1)] {
@@ -137,7 +137,7 @@ async fn cell(app: &TestApp, project: &TestProject, query: &str) -> Cell {
 }
 
 #[tokio::test]
-async fn one_value_is_returned_whole() {
+async fn single_value_is_returned_completely() {
     let app = TestApp::start().await;
     let project = app.create_project("Cells").await;
     project.sql(DOCS).await;
@@ -157,7 +157,7 @@ async fn one_value_is_returned_whole() {
     assert_eq!(cell(&app, &project, "column=body&eq.id=3").await.status, StatusCode::NO_CONTENT);
     let empty = cell(&app, &project, "column=body&eq.id=4").await;
     assert_eq!((empty.status, empty.body.len()), (StatusCode::OK, 0));
-    // Larger than a response with rows may be.
+    // A value larger than the limit of responses with rows.
     let large = cell(&app, &project, "column=body&eq.id=5&download=true").await;
     assert_eq!((large.status, large.length, large.body.len()), (StatusCode::OK, Some(20_000_000), 20_000_000));
     assert!(large.body.chunks(2).all(|character| character == "é".as_bytes()));

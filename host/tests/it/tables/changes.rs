@@ -1,4 +1,4 @@
-//! Changes of rows that are made together.
+//! Several changes to rows in one transaction.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ async fn failed_change_undoes_all_and_is_named() {
 }
 
 #[tokio::test]
-async fn row_changed_by_another_is_reported_with_both_values() {
+async fn row_changed_elsewhere_is_reported_with_both_values() {
     let (app, project) = shop().await;
     project.sql("UPDATE items SET price = 11 WHERE id = 1").await;
     let stale = json!([{ "op": "update", "key": { "id": 1 }, "set": { "name": "x" },

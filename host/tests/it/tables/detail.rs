@@ -1,4 +1,4 @@
-//! One table in full.
+//! The details of one table.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
@@ -35,7 +35,7 @@ const SHOP: &str = "
     CREATE POLICY own ON items AS RESTRICTIVE FOR UPDATE TO CURRENT_USER USING (true) WITH CHECK (price > 1);";
 
 #[tokio::test]
-async fn table_is_described_in_full() {
+async fn table_has_all_details() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql(SHOP).await;
@@ -100,7 +100,7 @@ async fn table_is_described_in_full() {
 }
 
 #[tokio::test]
-async fn definition_makes_the_same_table_again() {
+async fn definition_recreates_the_table() {
     let app = TestApp::start().await;
     let (project, copy) = (app.create_project("Shop").await, app.create_project("Copy").await);
     project.sql(SHOP).await;
@@ -131,7 +131,7 @@ async fn definition_makes_the_same_table_again() {
 }
 
 #[tokio::test]
-async fn views_say_what_they_support_and_whose_privileges_they_use() {
+async fn views_report_supported_writes_and_invoker_privileges() {
     let app = TestApp::start().await;
     let project = app.create_project("Views").await;
     project

@@ -1,4 +1,4 @@
-//! Lists of tables: full and short, by part of a name, in pages.
+//! Lists of tables: with all fields or as summaries, by part of a name, in pages.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn names(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn summaries_have_numbers_instead_of_columns() {
+async fn summaries_have_a_column_count_instead_of_columns() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project

@@ -1,5 +1,5 @@
-//! The owner's view of tables: lists, one table in full, who can reach its rows, long values, changes made together,
-//! all names of a database.
+//! The owner's view of tables: lists, the details of one table, who can reach its rows, long values, several changes in
+//! one transaction, the schema of a database.
 
 pub mod access;
 pub mod cells;

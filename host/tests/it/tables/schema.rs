@@ -1,4 +1,4 @@
-//! All names in a project's database.
+//! The schema of a project's database: all names, for completion.
 
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};

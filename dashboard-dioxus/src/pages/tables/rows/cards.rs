@@ -1,12 +1,12 @@
-//! Rows on a phone: the key and the first columns, and the form of a row for the rest.
+//! Rows on a phone: cards with the key and the first columns. The row sheet has the others.
 
 use dioxus::prelude::*;
 
 use super::{PageRef, View, data::RowKey, query};
 use crate::{address, ui::Link, value::one_line};
 
-/// Columns beside the key that a card shows.
-const SHOWN: usize = 3;
+/// Columns of a card besides the key.
+const SHOWN_COLUMNS: usize = 3;
 
 #[component]
 pub(super) fn Cards(view: View, page: PageRef) -> Element {
@@ -22,7 +22,7 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
                         .iter()
                         .zip(row.0.iter())
                         .filter(|(column, _)| !key_columns.contains(&column.name))
-                        .take(SHOWN)
+                        .take(SHOWN_COLUMNS)
                         .map(|(column, cell)| {
                             (column.name.clone(), cell.text.as_deref().map_or_else(|| "NULL".to_owned(), |text| one_line(text).0))
                         })

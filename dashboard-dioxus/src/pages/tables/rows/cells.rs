@@ -1,4 +1,4 @@
-//! Rows and headers of the grid. A row is a component of its own, so that a key press redraws one row and not all.
+//! Rows and headers of the grid. Each row is a component, so that a key press renders one row again and not all.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,19 +17,19 @@ use crate::{
     value::{is_number, one_line, short_type},
 };
 
-/// What of the grid's state concerns one row.
+/// The part of the grid's state that concerns one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RowState {
     pub(super) changed: BTreeMap<String, StagedCell>,
     /// Columns whose new value was refused.
     pub(super) wrong: Vec<String>,
-    /// The column of the tab stop, if it is in this row.
+    /// Index of the column with the tab stop, if it is in this row.
     pub(super) focused: Option<usize>,
     /// The first and last column of the selected cells.
     pub(super) cells: Option<(usize, usize)>,
     pub(super) edit: Option<Edit>,
     pub(super) is_selected: bool,
-    /// Key of the row in words.
+    /// Key of the row as text, such as `id 7`.
     pub(super) name: Option<String>,
 }
 
@@ -48,9 +48,9 @@ pub(super) fn GridRow(
     row: Row,
     state: RowState,
     detail: Shared,
-    /// Positions in the table of the shown columns.
+    /// Indexes in the table of the shown columns.
     columns: Rc<[usize]>,
-    /// The shown columns that are drawn.
+    /// Indexes in `columns` of those that are rendered.
     drawn: Rc<[usize]>,
     has_before: bool,
     has_after: bool,
@@ -201,7 +201,7 @@ fn shown(column: usize, index: usize, row: &Row, state: &RowState, detail: &Shar
     Some(Shown { column, text: line.map(|(line, _)| line), title, class, is_in_selection })
 }
 
-/// The field in the cell that is being edited.
+/// The input field of the cell that is being edited.
 #[component]
 fn Editor(column: Option<ColumnDetail>, editing: Edit, edit: Signal<Option<Edit>>) -> Element {
     let mut edit = edit;

@@ -1,4 +1,4 @@
-//! A page of rows.
+//! Reads pages of rows.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -21,7 +21,7 @@ impl PartialEq for Row {
     }
 }
 
-/// Rows, and what comes before and after them.
+/// A page of rows, with the positions of the next page.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RowPage {
     pub(super) rows: Vec<Row>,
@@ -87,7 +87,7 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
 pub(super) struct RowKey(pub(super) Vec<(String, String)>);
 
 impl RowKey {
-    /// Returns the key of a row. `None` if a part of it is cut.
+    /// Returns the key of a row. `None` if one of its values is cut.
     pub(super) fn of(row: &Row, detail: &TableDetail, columns: &[String]) -> Option<Self> {
         let part = |name: &String| {
             let at = detail.columns.iter().position(|column| column.name == *name)?;
@@ -97,7 +97,7 @@ impl RowKey {
         columns.iter().map(part).collect::<Option<Vec<_>>>().map(Self)
     }
 
-    /// Returns what people read: `id 7`.
+    /// Returns the key as text for the owner: `id 7`.
     pub(super) fn words(&self) -> String {
         let part = |(name, json): &(String, String)| format!("{name} {}", plain(json));
         self.0.iter().map(part).collect::<Vec<_>>().join(", ")
@@ -127,7 +127,7 @@ impl RowKey {
     }
 }
 
-/// Returns the text of a JSON string, and other JSON as it is.
+/// Returns the text of a JSON string, and other JSON unchanged.
 fn plain(json: &str) -> String {
     serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())
 }

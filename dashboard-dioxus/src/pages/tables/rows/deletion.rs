@@ -1,4 +1,4 @@
-//! The dialog that deletes rows. It counts first what else goes.
+//! The dialog that deletes rows. It first counts what else is deleted or changed.
 
 use api_types::{ChangedRows, ReferenceAction};
 use dioxus::prelude::*;
@@ -16,8 +16,8 @@ use crate::{
     ui::{Confirm, messages},
 };
 
-/// Keys that the dialog names.
-const NAMED: usize = 5;
+/// Maximum number of keys that the dialog lists.
+const MAX_LISTED_KEYS: usize = 5;
 
 #[component]
 pub(super) fn DeleteRows(view: View) -> Element {
@@ -83,14 +83,14 @@ pub(super) fn DeleteRows(view: View) -> Element {
 }
 
 fn named(keys: &[RowKey]) -> String {
-    let names: Vec<String> = keys.iter().take(NAMED).map(RowKey::words).collect();
-    match keys.len().checked_sub(NAMED) {
+    let names: Vec<String> = keys.iter().take(MAX_LISTED_KEYS).map(RowKey::words).collect();
+    match keys.len().checked_sub(MAX_LISTED_KEYS) {
         Some(more) if more > 0 => format!("{} and {} more.", names.join("; "), text::number(more as i64)),
         _ => format!("{}.", names.join("; ")),
     }
 }
 
-/// Returns a line for each other table.
+/// Returns a line for each other table that changes.
 fn consequences(counted: &ChangedRows, table: &str) -> Vec<String> {
     let others = counted.effects.iter().filter(|effect| effect.table != table);
     let mut lines: Vec<String> = others

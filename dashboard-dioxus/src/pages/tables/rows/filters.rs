@@ -1,4 +1,4 @@
-//! The dialog "Filter": conditions on columns, and those that were used before.
+//! The dialog "Filter": conditions on columns, and recent filters.
 
 use api_types::ColumnDetail;
 use dioxus::prelude::*;
@@ -12,13 +12,13 @@ use crate::{
     ui::{Dialog, Icon, IconName},
 };
 
-/// Number of filters that are remembered for each table.
-const RECENT: usize = 8;
+/// Number of recent filters per table.
+const MAX_RECENT_FILTERS: usize = 8;
 
 #[component]
 pub(super) fn FilterDialog(
     view: View,
-    /// The condition to begin with; a new one if there is none.
+    /// Index of the condition to edit. A new one is added if it does not exist.
     index: usize,
     on_close: EventHandler<()>,
 ) -> Element {
@@ -203,7 +203,7 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
     }
 }
 
-/// Returns the values that a condition can have, if they are few.
+/// Returns the values to choose from, for booleans, enums and `is`.
 fn choices(operator: &str, column: Option<&ColumnDetail>) -> Option<Vec<String>> {
     let column = column?;
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
@@ -217,7 +217,7 @@ fn choices(operator: &str, column: Option<&ColumnDetail>) -> Option<Vec<String>>
 }
 
 impl Filter {
-    /// Returns the value for the dialog's field.
+    /// Returns the value that the dialog's field shows.
     fn shown_or_plain(&self) -> String {
         if self.operator == "ilike" { self.shown_value() } else { self.value.clone() }
     }
@@ -239,7 +239,7 @@ fn remember(table: &str, filters: &[String]) {
     let mut all = recent(table);
     all.retain(|other| other != filters);
     all.insert(0, filters.to_vec());
-    all.truncate(RECENT);
+    all.truncate(MAX_RECENT_FILTERS);
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(&all)) {
         let _ = storage.set_item(&format!("atlashub.filters.{table}"), &text);
     }

@@ -1,4 +1,4 @@
-//! Following a foreign key from a row.
+//! Addresses of the rows that foreign keys refer to.
 
 use api_types::TableDetail;
 

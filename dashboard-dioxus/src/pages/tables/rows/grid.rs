@@ -1,5 +1,5 @@
-//! The grid of rows, after the grid pattern of the ARIA authoring practices: one tab stop, the arrow keys move, Enter
-//! edits. Only the rows and columns in view are part of the page.
+//! The grid of rows. It follows the grid pattern of the ARIA authoring practices: one tab stop, the arrow keys move,
+//! Enter edits. Only the rows and columns in view are rendered.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -25,15 +25,15 @@ use crate::{
 const ROW_HEIGHT: f64 = 30.0;
 const HEADER_HEIGHT: f64 = 32.0;
 const PICK_WIDTH: f64 = 40.0;
-/// Rows above and below the view that are ready for scrolling.
+/// Rows above and below the view that are also rendered.
 const OVERSCAN: usize = 10;
-/// The window moves by this many rows, so that most scroll events draw nothing.
+/// Number of rows by which the rendered window moves, so that most scroll events render nothing.
 const STEP: usize = 5;
-/// With more columns than this, only those in view are drawn.
+/// Number of columns above which only those in view are rendered.
 const MANY_COLUMNS: usize = 40;
 const PAGE: usize = 15;
 
-/// The cell with the focus, and the one where the selection of cells began.
+/// The focused cell, and the cell where the selection began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
     row: usize,
@@ -56,7 +56,7 @@ impl Place {
     }
 }
 
-/// The part of the grid that is drawn.
+/// The part of the grid that is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Window {
     first_row: usize,
@@ -65,7 +65,7 @@ struct Window {
     last_column: usize,
 }
 
-/// The cell that is being edited, and its text so far.
+/// The cell that is being edited, and its current text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Edit {
     pub(super) row: usize,
@@ -77,7 +77,7 @@ pub(super) struct Edit {
 pub(super) fn Grid(view: View, page: PageRef) -> Element {
     let detail = view.detail.read().0.clone();
     let chosen = address::use_parameters("columns");
-    // The columns that are shown, as positions in the table.
+    // The indexes of the shown columns in the table.
     let columns: Rc<[usize]> = (0..detail.columns.len())
         .filter(|index| {
             chosen.is_empty() || detail.columns.get(*index).is_some_and(|column| chosen.contains(&column.name))
@@ -179,7 +179,7 @@ pub(super) fn Grid(view: View, page: PageRef) -> Element {
             let is_cut = rows.get(row).and_then(|row| row.0.get(*index)).is_some_and(|cell| cell.whole_bytes.is_some());
             let is_generated = detail.columns.get(*index).is_some_and(|column| column.generated.is_some());
             let current = cell_text(row, column).unwrap_or_default();
-            // One line can't show what has several, or is only a part of the value.
+            // A one-line field can't edit a value of several lines or one that is cut.
             if !can_edit || is_generated || is_cut || current.contains('\n') {
                 return open_row(row);
             }
@@ -191,7 +191,7 @@ pub(super) fn Grid(view: View, page: PageRef) -> Element {
         move || {
             let mut edit = edit;
             let Some(done) = edit.take() else { return };
-            // An empty text in a cell that was NULL and was not touched stays NULL.
+            // A cell that was NULL stays NULL if nothing was typed.
             let before = cell_text(done.row, done.column);
             if before.is_some() || !done.text.is_empty() {
                 set_cell(done.row, done.column, Some(done.text));
@@ -204,7 +204,7 @@ pub(super) fn Grid(view: View, page: PageRef) -> Element {
             let at = *place.peek();
             let lines: Vec<Vec<Option<String>>> =
                 at.rows().map(|row| at.columns().map(|column| cell_text(row, column)).collect()).collect();
-            // One cell is copied as it is; several as a table for spreadsheets.
+            // A single cell is copied as it is, several cells as tab-separated text for spreadsheets.
             let text = match lines.as_slice() {
                 [line] if line.len() == 1 => line.first().cloned().flatten().unwrap_or_default(),
                 lines => lines.iter().map(|line| tsv_line(line)).collect::<Vec<_>>().join("\n"),
@@ -355,7 +355,7 @@ pub(super) fn Grid(view: View, page: PageRef) -> Element {
     let first_row = shown.first_row.min(row_count.saturating_sub(1));
     let last_row = (first_row + shown.rows).min(row_count);
     let is_wide = column_count > MANY_COLUMNS;
-    // The first column is always drawn, because it stays in view.
+    // The first column is always rendered, because it is sticky.
     let (first, last) = if is_wide {
         (shown.first_column.clamp(1, column_count), shown.last_column.min(column_count))
     } else {
@@ -528,7 +528,7 @@ pub(super) fn Grid(view: View, page: PageRef) -> Element {
     }
 }
 
-/// Adds a filter by the value of a cell.
+/// Adds a filter for the value of a cell.
 fn filter_by(detail: &api_types::TableDetail, columns: &[usize], column: usize, text: Option<String>) {
     let Some(about) = columns.get(column).and_then(|index| detail.columns.get(*index)) else { return };
     let filter = match text {
@@ -576,7 +576,7 @@ fn update_window(element: Signal<Option<Node>>, mut window: Signal<Window>, widt
     }
 }
 
-/// Returns what is in view, in steps.
+/// Returns the rows and columns in view, rounded to [`STEP`] rows.
 fn window_of(grid: &Node, widths: &[f64]) -> Window {
     let first = (f64::from(grid.scroll_top()) / ROW_HEIGHT) as usize;
     let first_row = first.saturating_sub(OVERSCAN) / STEP * STEP;

@@ -1,9 +1,9 @@
 //! The tab "Rows": a grid of one page of rows, with staged edits.
 //!
-//! In reading order: [`query`] (what the address selects), [`data`] (a page of rows), [`staged`] (edits that are not
-//! saved), [`save`] (sending them), [`grid`] and [`cells`] (the grid), [`toolbar`] with [`filters`] and [`orders`],
-//! [`unsaved`] (the bar of staged edits), [`paging`], [`deletion`], [`row_sheet`] (one row as a form), [`cards`] (rows
-//! on a phone).
+//! In reading order: [`query`] (filters and order in the address), [`data`] (a page of rows), [`staged`] (edits that
+//! are not saved), [`save`] (sending them), [`grid`] and [`cells`] (the grid), [`toolbar`] with [`filters`] and
+//! [`orders`], [`unsaved`] (the bar of staged edits), [`paging`], [`deletion`], [`row_sheet`] (one row as a form),
+//! [`cards`] (rows on a phone).
 
 mod cards;
 mod cells;
@@ -47,21 +47,21 @@ use row_sheet::{RowSheet, Sheet};
 use toolbar::Toolbar;
 use unsaved::Unsaved;
 
-/// What the parts of the tab share.
+/// The state that the parts of the tab share.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     pub(super) project: ReadSignal<String>,
     pub(super) table: ReadSignal<String>,
-    /// Names the table in the store of staged edits.
+    /// Key of the table in the store of staged edits.
     pub(super) staged: Memo<String>,
     pub(super) detail: ReadSignal<Shared>,
     pub(super) page: Signal<Option<Rc<RowPage>>>,
     pub(super) failure: Signal<Option<Failure>>,
     pub(super) loading: Signal<bool>,
     pub(super) updated_at: Signal<f64>,
-    /// Changes to read the rows again.
+    /// Counter that is increased to read the rows again.
     pub(super) generation: Signal<u32>,
-    /// Whether rows are to be counted exactly.
+    /// Whether rows are counted exactly instead of estimated.
     pub(super) exact: Signal<bool>,
     /// Keys of the selected rows.
     pub(super) selected: Signal<BTreeSet<String>>,
@@ -78,12 +78,12 @@ impl View {
         *self.generation.write() += 1;
     }
 
-    /// Returns the path below which the rows are.
+    /// Returns the path of the table in the admin API.
     pub(super) fn path(self) -> String {
         table_path(&self.project.peek(), &self.table.peek())
     }
 
-    /// Returns the columns of the key, if rows can be changed.
+    /// Returns the columns of the key, if rows can be edited.
     pub(super) fn key(self) -> Option<Vec<String>> {
         key_columns(&self.detail.read()).filter(|_| self.detail.read().supports.update)
     }
@@ -141,7 +141,7 @@ impl PartialEq for View {
     }
 }
 
-/// A page of rows, compared by its place in memory.
+/// A page of rows, compared by identity.
 #[derive(Clone)]
 pub(super) struct PageRef(pub(super) Rc<RowPage>);
 
@@ -174,12 +174,12 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
     if *query.peek() != current {
         query.set(current);
     }
-    // The shape of the table decides how its rows are read.
+    // The rows are read again only if columns or key of the table change.
     let shape = use_memo(move || {
         let detail = detail.read();
         (detail.0.columns.clone(), key_columns(&detail))
     });
-    // Dropping the resource's future ignores an answer that comes too late.
+    // A new read drops the future of the previous one, so that a late response is ignored.
     use_resource(move || {
         let _ = (view.generation.read(), shape.read());
         let query = query.read().clone();
@@ -203,14 +203,14 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
     view
 }
 
-/// What stands where the rows would be.
+/// What is shown instead of the rows if there are none.
 #[component]
 fn NoRows(view: View, has_filters: bool) -> Element {
     let mut inserting = view.inserting;
     let can_insert = view.detail.read().supports.insert;
     if has_filters {
         return rsx! {
-            Empty { title: "No row matches", text: "No row fulfils all conditions.",
+            Empty { title: "No row matches", text: "No row meets all conditions.",
                 button {
                     class: "btn",
                     r#type: "button",
@@ -235,7 +235,7 @@ fn NoRows(view: View, has_filters: bool) -> Element {
     }
 }
 
-/// Why rows can't be edited, and what would change that.
+/// The note that says why rows can't be edited, and how to change that.
 #[component]
 fn ReadOnlyNote(view: View) -> Element {
     let detail = view.detail.read();

@@ -1,4 +1,4 @@
-//! The dialog "Sort": by which columns rows are ordered.
+//! The dialog "Sort": the columns that rows are ordered by.
 
 use dioxus::prelude::*;
 

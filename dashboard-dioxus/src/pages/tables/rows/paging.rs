@@ -1,4 +1,4 @@
-//! The line under the rows: which they are, how many there are, when they were read.
+//! The line under the rows: their positions, the total, and when they were read.
 
 use dioxus::prelude::*;
 
@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn Paging(view: View) -> Element {
     let _: crate::app::Route = use_route();
     let query = RowQuery::current();
-    // The pages before this one: what `after` and `offset` were, since a cursor leads only forward.
+    // `after` and `offset` of the pages before this one, because a cursor only leads to the next page.
     let mut before = use_signal(Vec::<(Option<String>, Option<String>)>::new);
     let mut exact = view.exact;
     let Some(page) = view.page.read().clone() else { return rsx! {} };

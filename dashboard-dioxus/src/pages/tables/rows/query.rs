@@ -1,4 +1,4 @@
-//! What of the address selects rows, and the request that it stands for.
+//! Filters, order and page of rows in the address, and the request that reads them.
 
 use api_types::TableDetail;
 
@@ -10,9 +10,9 @@ pub(super) const PAGE_SIZES: [u32; 4] = [50, 100, 500, 1000];
 /// The selection of rows in the address.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct RowQuery {
-    /// Filters, as the API writes them: `gte.price=10`.
+    /// Filters in the syntax of the API: `gte.price=10`.
     pub(super) filters: Vec<String>,
-    /// As the API writes it: `price.desc,id`.
+    /// Order in the syntax of the API: `price.desc,id`.
     pub(super) order: Option<String>,
     pub(super) limit: u32,
     pub(super) after: Option<String>,
@@ -51,7 +51,7 @@ impl RowQuery {
         address::with_parameters(&format!("{table}/rows"), &parameters)
     }
 
-    /// Returns the order of a column: `Some(true)` for descending.
+    /// Returns the direction of a column: `Some(true)` for descending, `None` if rows are not ordered by it.
     pub(super) fn order_of(&self, column: &str) -> Option<bool> {
         self.orders().into_iter().find(|(name, _)| name == column).map(|(_, descending)| descending)
     }
@@ -63,7 +63,7 @@ impl RowQuery {
     }
 }
 
-/// Writes an order as the API does.
+/// Writes an order in the syntax of the API.
 pub(super) fn write_order(orders: &[(String, bool)]) -> String {
     let parts: Vec<String> = orders
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn write_order(orders: &[(String, bool)]) -> String {
     parts.join(",")
 }
 
-/// Returns the order of rows if the owner chose none: that of the key, which also lets pages follow one another fast.
+/// Returns the default order: by the key, so that pages are read by cursor, which is faster than by offset.
 fn default_order(detail: &TableDetail) -> Option<String> {
     let key = key_columns(detail)?;
     Some(write_order(&key.iter().map(|column| (column.clone(), false)).collect::<Vec<_>>()))
@@ -102,7 +102,7 @@ fn parse_order(part: &str) -> (String, bool) {
     (column, suffix.split('.').any(|word| word == "desc"))
 }
 
-/// Splits at a character outside of double quotes.
+/// Splits at a separator outside of double quotes.
 fn split_quoted(text: &str, separator: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut is_quoted = false;
@@ -133,7 +133,7 @@ pub(super) struct Filter {
     pub(super) value: String,
 }
 
-/// Operators: the API's name, the sign on a chip, and the words in the dialog.
+/// Operators: the API's name, the text on a chip, and the text in the dialog.
 pub(super) const OPERATORS: [(&str, &str, &str); 14] = [
     ("eq", "=", "is"),
     ("neq", "≠", "is not"),
@@ -170,7 +170,7 @@ pub(super) fn operators_for(data_type: &str) -> Vec<&'static str> {
 }
 
 impl Filter {
-    /// Reads `operator.column=value`. `None` for groups and what this page can't write.
+    /// Parses `operator.column=value`. Returns `None` for groups and other filters that the dialog can't edit.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (name, value) = text.split_once('=')?;
         let (negation, rest) = match name.strip_prefix("not.") {
@@ -194,7 +194,7 @@ impl Filter {
         format!("{}.{}={value}", self.operator, self.column)
     }
 
-    /// Returns what a chip says: `price ≥ 10`.
+    /// Returns the text of a chip: `price ≥ 10`.
     pub(super) fn words(&self) -> String {
         format!("{} {} {}", self.column, self.sign(), self.shown_value())
     }

@@ -70,7 +70,7 @@ fn ExistingRow(view: View, row_key: RowKey, on_close: EventHandler<()>) -> Eleme
             }
         },
         Some(Ok(None)) => rsx! {
-            SheetFrame { title, on_close, p { role: "alert", "This row is gone: it was deleted, or its key was changed." } }
+            SheetFrame { title, on_close, p { role: "alert", "This row does not exist: it was deleted, or its key was changed." } }
         },
         Some(Ok(Some(row))) => rsx! {
             RowForm { view, row_key: row_key.clone(), row: row.clone(), title, on_close, on_saved: move |()| *generation.write() += 1 }
@@ -89,7 +89,7 @@ fn RowForm(
 ) -> Element {
     let detail = view.detail.read().0.clone();
     let can_edit = view.key().is_some();
-    // What is staged in the grid is shown here too, and saved from here.
+    // Edits that are staged in the grid are also shown and saved here.
     let draft = use_signal(|| Draft::of_row(&detail, &row, &staged::peek(&view.staged.peek()), &row_key));
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<Failure>);
@@ -332,7 +332,7 @@ fn copy(text: String) {
     });
 }
 
-/// Returns the values for a copy of the row: without those that the database makes.
+/// Returns the values for a copy of the row, without those that the database generates.
 fn copied(detail: &TableDetail, texts: &[(String, Option<String>)]) -> BTreeMap<String, Option<String>> {
     let is_made = |column: &ColumnDetail| {
         column.generated.is_some() || column.identity.is_some() || (column.primary_key && column.has_default)

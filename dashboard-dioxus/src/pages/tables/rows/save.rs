@@ -1,4 +1,4 @@
-//! Sends staged changes: all or none, each with the values that were read as a condition.
+//! Sends staged changes in one transaction. Each has the values that were read before as a condition.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 
 type Values = BTreeMap<String, Box<RawValue>>;
 
-/// A change of a row, as `POST …/changes` takes it. JSON texts are kept as they are, so that no digit is lost.
+/// A change of a row, as sent to `POST …/changes`. Values are raw JSON, so that no digit is lost.
 #[derive(Serialize)]
 pub(super) struct Change {
     op: &'static str,
@@ -34,7 +34,7 @@ struct Changes<'a> {
     dry_run: bool,
 }
 
-/// A text that can't be stored in its column.
+/// A cell whose text can't be converted to JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct WrongCell {
     pub(super) key: RowKey,
@@ -72,13 +72,13 @@ pub(super) fn changes(staged: &Staged, detail: &TableDetail) -> Result<Vec<Chang
     staged.rows.iter().map(change).collect()
 }
 
-/// Makes the changes.
+/// Sends the changes. With `dry_run`, the server rolls them back and returns only their effects.
 pub(super) async fn send(table_path: &str, changes: &[Change], dry_run: bool) -> Result<api_types::ChangedRows, Failure> {
     let path = format!("{table_path}/changes");
     remote::send(Method::Post, &path, &Changes { changes, dry_run }).await
 }
 
-/// Returns the number of the change that failed.
+/// Returns the index of the change that failed.
 pub(super) fn failed_change(failure: &Failure) -> Option<usize> {
     failure.details()?.get("change")?.as_u64().and_then(|index| usize::try_from(index).ok())
 }

@@ -1,5 +1,5 @@
-//! Changes of cells that are not saved yet. They survive navigation, reloading and the end of a session: each change is
-//! also written to the tab's storage.
+//! Changes of cells that are not saved yet. Each change is also written to `sessionStorage`, so that it survives
+//! navigation, a reload and the end of the session.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +13,7 @@ use super::data::RowKey;
 pub(super) struct Staged {
     /// Changed rows, in the order of their first change.
     pub(super) rows: Vec<StagedRow>,
-    /// What to restore, the last change at the end.
+    /// Steps for [`undo`], the latest last.
     #[serde(default)]
     history: Vec<Undo>,
 }
@@ -28,11 +28,11 @@ pub(super) struct StagedRow {
 /// A changed cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct StagedCell {
-    /// The JSON that was read.
+    /// The value that was read, as JSON.
     pub(super) was: String,
-    /// The text that was read. `None` is `NULL`.
+    /// The value that was read, as text. `None` is `NULL`.
     pub(super) was_text: Option<String>,
-    /// The new text. `None` is `NULL`.
+    /// The new value, as text. `None` is `NULL`.
     pub(super) now: Option<String>,
 }
 
@@ -51,13 +51,13 @@ pub(super) fn of(table: &str) -> Staged {
     STAGED.read().get(table).cloned().unwrap_or_default()
 }
 
-/// Returns the changes of a table.
+/// Returns the changes of a table, without subscribing.
 pub(super) fn peek(table: &str) -> Staged {
     load(table);
     STAGED.peek().get(table).cloned().unwrap_or_default()
 }
 
-/// Stages the value of a cell. The value that was read unstages it.
+/// Stages the value of a cell. Setting the value that was read removes the change.
 pub(super) fn set(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
     change(table, |staged| {
         let before = staged.cell(key, column).cloned();
@@ -82,7 +82,7 @@ pub(super) fn undo(table: &str) -> bool {
     undone
 }
 
-/// Forgets the changes of a row.
+/// Discards the changes of a row.
 pub(super) fn discard_row(table: &str, key: &RowKey) {
     change(table, |staged| {
         staged.rows.retain(|row| row.key != *key);
@@ -90,12 +90,12 @@ pub(super) fn discard_row(table: &str, key: &RowKey) {
     });
 }
 
-/// Forgets all changes of a table.
+/// Discards all changes of a table.
 pub(super) fn discard(table: &str) {
     change(table, |staged| *staged = Staged::default());
 }
 
-/// Takes other values as those that were read, so that saving replaces them.
+/// Replaces the values that were read with the current ones, so that saving overwrites them.
 pub(super) fn rebase(table: &str, key: &RowKey, now: &serde_json::Map<String, serde_json::Value>) {
     change(table, |staged| {
         let row = staged.rows.iter_mut().find(|row| row.key == *key);
@@ -162,7 +162,7 @@ fn change(table: &str, act: impl FnOnce(&mut Staged)) {
     }
 }
 
-/// Reads the changes from the tab's storage, once.
+/// Reads the changes from `sessionStorage`, once per table.
 fn load(table: &str) {
     if STAGED.peek().contains_key(table) {
         return;

@@ -1,4 +1,4 @@
-//! The toolbar over the rows: filters as chips, order, columns, insert.
+//! The toolbar above the rows: filters as chips, order, columns, insert.
 
 use dioxus::prelude::*;
 
@@ -123,7 +123,7 @@ fn Chip(text: String, index: usize, onedit: EventHandler<()>) -> Element {
     }
 }
 
-/// Which columns are shown. All, if the address names none.
+/// The choice of shown columns. All are shown if the address has none.
 #[component]
 fn ColumnChoice(view: View) -> Element {
     let shown = address::use_parameters("columns");

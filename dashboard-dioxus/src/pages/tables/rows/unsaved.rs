@@ -1,4 +1,4 @@
-//! The bar of edits that are not saved yet, and what happens when they are saved.
+//! The bar of staged edits: saves, reviews and discards them, and shows why saving failed.
 
 use dioxus::prelude::*;
 
@@ -17,9 +17,9 @@ use crate::{
 /// Why saving failed.
 #[derive(Debug, Clone, PartialEq)]
 enum Problem {
-    /// A row was changed by somebody else since it was read.
+    /// The row was changed elsewhere since it was read.
     Changed { key: RowKey, now: serde_json::Map<String, serde_json::Value> },
-    /// A row was deleted since it was read.
+    /// The row was deleted since it was read.
     Gone { key: RowKey },
     Refused { row: Option<RowKey>, message: String },
 }
@@ -95,7 +95,7 @@ async fn save_all(view: View) -> Option<Problem> {
     match save::send(&view.path(), &changes, false).await {
         Ok(_) => {
             let (cells, rows) = staged.counts();
-            // What was staged while the request was under way stays.
+            // Changes that were staged during the request stay.
             for row in &staged.rows {
                 if staged::peek(&table).row(&row.key) == Some(row) {
                     staged::discard_row(&table, &row.key);
@@ -116,7 +116,7 @@ async fn save_all(view: View) -> Option<Problem> {
     }
 }
 
-/// Returns the columns that the server refused, or all changed ones of the row if it does not say.
+/// Returns the columns that the server refused, or all changed columns of the row if the error names none.
 fn refused_columns(failure: &Failure, row: &staged::StagedRow) -> Vec<String> {
     let named = failure.details().and_then(|details| details.get("column")).and_then(|column| column.as_str());
     match named.filter(|column| row.cells.contains_key(*column)) {
