@@ -84,6 +84,7 @@ impl Platform {
             ("PLATFORM_MASTER_KEY", read("secrets/master-key")?),
             ("DEV_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
             ("ATLASHUB_RATE_LIMIT_SECRET", "0".to_owned()),
+            ("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "0".to_owned()),
             ("ATLASHUB_POOL_SIZE", "10".to_owned()),
             ("ATLASHUB_PLUGIN_DIR", folder.path().join("plugins").display().to_string()),
         ];

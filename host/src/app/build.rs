@@ -140,14 +140,14 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
     };
     Ok(App(Arc::new(Inner {
         started_at,
-        gate: PublicGate {
+        gate: Arc::new(PublicGate {
             keys: keys.clone(),
             limits: RateLimits::new(&config.limits),
             tokens: UserTokens::new(platform.clone(), &config.public_url),
             refusals: WrongKeyLimit::default(),
             availability: availability.clone(),
             timeout: config.limits.request_timeout,
-        },
+        }),
         storage,
         tables: TablesState { pools: pools.clone() },
         data,

@@ -71,7 +71,7 @@ struct Inner {
     config: Config,
     started_at: DateTime<Utc>,
     projects: ProjectsState,
-    gate: PublicGate,
+    gate: Arc<PublicGate>,
     responses: ResponseMemory,
     storage: StorageState,
     tables: TablesState,
@@ -157,7 +157,7 @@ impl App {
         &self.0.responses
     }
 
-    pub fn gate(&self) -> &PublicGate {
+    pub fn gate(&self) -> &Arc<PublicGate> {
         &self.0.gate
     }
 

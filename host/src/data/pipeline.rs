@@ -31,33 +31,36 @@ use super::{
 
 /// Reads and writes rows on behalf of an [`Identity`].
 #[derive(Clone)]
-pub struct DataService {
+pub struct DataService(Arc<Parts>);
+
+/// The parts of the service, which each request would otherwise clone one by one.
+struct Parts {
     pools: ProjectPools,
-    schemas: Arc<SchemaCache>,
+    schemas: SchemaCache,
     limits: DataLimits,
     memory: ResponseMemory,
 }
 
 impl DataService {
     pub fn new(pools: ProjectPools, limits: DataLimits, memory: ResponseMemory) -> Self {
-        Self { schemas: Arc::new(SchemaCache::new(pools.clone())), pools, limits, memory }
+        Self(Arc::new(Parts { schemas: SchemaCache::new(pools.clone()), pools, limits, memory }))
     }
 
     /// Returns the schema cache. Its entry for a project must be dropped when the project is deleted or its database
     /// replaced.
     pub fn schemas(&self) -> &SchemaCache {
-        &self.schemas
+        &self.0.schemas
     }
 
     /// Describes the tables that the role can access.
     pub async fn tables(&self, identity: Identity<'_>) -> ApiResult<api_types::Tables> {
-        Ok(self.schemas.get(identity.project, identity.role).await?.describe())
+        Ok(self.0.schemas.get(identity.project, identity.role).await?.describe())
     }
 
     /// Handles a `GET` of the tables.
     pub async fn list_tables(&self, identity: Identity<'_>) -> ApiResult<RowsResponse> {
         let tables = serde_json::to_vec(&self.tables(identity).await?).map_err(ApiError::internal)?;
-        let mut body = self.memory.response(identity.recipient, tables.len());
+        let mut body = self.0.memory.response(identity.recipient, tables.len());
         body.push(&tables)?;
         Ok(RowsResponse { status: StatusCode::OK, body })
     }
@@ -65,16 +68,16 @@ impl DataService {
     /// Handles a `GET` of all names in the database. Returns `None` if they are still those of the entity tag `seen`.
     pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<Option<(String, RowsResponse)>> {
         // Read before the names, so that they are at least as new as their tag.
-        let entity_tag = format!("\"{}\"", schema::names_version(&self.pools, project).await?);
+        let entity_tag = format!("\"{}\"", schema::names_version(&self.0.pools, project).await?);
         if seen.is_some_and(|seen| has_entity_tag(seen, &entity_tag)) {
             return Ok(None);
         }
-        let rows = schema::names(&self.pools, project).await?;
+        let rows = schema::names(&self.0.pools, project).await?;
         let json: &str = match rows.first() {
             Some(row) => row.try_get(0).map_err(ApiError::internal)?,
             None => "{\"schemas\":[]}",
         };
-        let mut body = self.memory.response(Recipient::Owner, json.len());
+        let mut body = self.0.memory.response(Recipient::Owner, json.len());
         body.push(json.as_bytes())?;
         Ok(Some((entity_tag, RowsResponse { status: StatusCode::OK, body })))
     }
@@ -85,21 +88,22 @@ impl DataService {
             Recipient::Owner => ReadRequest::parse_for_owner(query)?,
             Recipient::Project(_) => ReadRequest::parse(query)?,
         };
-        let attempt = |schema| async move { read(&self.attempt(identity, table, schema), request, &self.limits).await };
+        let attempt =
+            |schema| async move { read(&self.attempt(identity, table, schema), request, &self.0.limits).await };
         self.run_with_schema_retry(identity, attempt).await
     }
 
     /// Handles a `GET` of one value.
     pub async fn get_cell(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<Response> {
         let request = CellRequest::parse(query)?;
-        let schema = self.schemas.get(identity.project, identity.role).await?;
-        let failure = match cell::get_cell(&self.pools, identity, &schema, table, &request).await {
+        let schema = self.0.schemas.get(identity.project, identity.role).await?;
+        let failure = match cell::get_cell(&self.0.pools, identity, &schema, table, &request).await {
             Ok(response) => return Ok(response),
             Err(error) => Failure::from(error),
         };
         let Some(reason) = failure.refresh else { return Err(failure.error) };
-        match self.schemas.newer(identity.project, identity.role, &schema, reason).await? {
-            Some(newer) => cell::get_cell(&self.pools, identity, &newer, table, &request).await,
+        match self.0.schemas.newer(identity.project, identity.role, &schema, reason).await? {
+            Some(newer) => cell::get_cell(&self.0.pools, identity, &newer, table, &request).await,
             None => Err(failure.error),
         }
     }
@@ -113,14 +117,14 @@ impl DataService {
     ) -> ApiResult<(serde_json::Value, RowsResponse)> {
         let request = ChangesRequest::parse(body)?;
         let details = serde_json::json!({ "changes": request.changes.len(), "dryRun": request.dry_run });
-        let schema = self.schemas.get(identity.project, identity.role).await?;
-        let service = changes::Service { pools: &self.pools, limits: &self.limits, memory: &self.memory };
+        let schema = self.0.schemas.get(identity.project, identity.role).await?;
+        let service = changes::Service { pools: &self.0.pools, limits: &self.0.limits, memory: &self.0.memory };
         let failure = match changes::change_rows(service, identity, &schema, table, &request).await {
             Ok(response) => return Ok((details, response)),
             Err(error) => Failure::from(error),
         };
         let Some(reason) = failure.refresh else { return Err(failure.error) };
-        match self.schemas.newer(identity.project, identity.role, &schema, reason).await? {
+        match self.0.schemas.newer(identity.project, identity.role, &schema, reason).await? {
             Some(newer) => Ok((details, changes::change_rows(service, identity, &newer, table, &request).await?)),
             None => Err(failure.error),
         }
@@ -134,7 +138,7 @@ impl DataService {
         query: &str,
         body: &[u8],
     ) -> ApiResult<RowsResponse> {
-        let request = &InsertRequest::parse(query, body, self.limits.max_insert_rows)?;
+        let request = &InsertRequest::parse(query, body, self.0.limits.max_insert_rows)?;
         let attempt = |schema| async move { insert(&self.attempt(identity, table, schema), request).await };
         self.run_with_schema_retry(identity, attempt).await
     }
@@ -160,7 +164,7 @@ impl DataService {
     }
 
     fn attempt<'a>(&'a self, identity: Identity<'a>, table: &'a str, schema: Arc<Schema>) -> Attempt<'a> {
-        Attempt { executor: Executor { pools: &self.pools, identity }, memory: &self.memory, table, schema }
+        Attempt { executor: Executor { pools: &self.0.pools, identity }, memory: &self.0.memory, table, schema }
     }
 
     /// Runs an attempt with the cached schema. If it fails in a way that a newer schema might fix, and a newer
@@ -173,13 +177,13 @@ impl DataService {
     where
         F: Future<Output = Result<RowsResponse, Failure>>,
     {
-        let schema = self.schemas.get(identity.project, identity.role).await?;
+        let schema = self.0.schemas.get(identity.project, identity.role).await?;
         let failure = match attempt(schema.clone()).await {
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
         let Some(reason) = failure.refresh else { return Err(failure.error) };
-        match self.schemas.newer(identity.project, identity.role, &schema, reason).await? {
+        match self.0.schemas.newer(identity.project, identity.role, &schema, reason).await? {
             Some(newer) => attempt(newer).await.map_err(|failure| failure.error),
             None => Err(failure.error),
         }

@@ -1,14 +1,11 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
 };
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, Request, State},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::request::Parts,
-    middleware::Next,
-    response::Response,
 };
 
 use crate::config::ProxyTrust;
@@ -17,14 +14,14 @@ use crate::config::ProxyTrust;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Middleware: adds the [`ClientAddress`] to the request.
-pub async fn add_client_address(State(trust): State<Arc<ProxyTrust>>, mut request: Request, next: Next) -> Response {
+/// Returns the request with its [`ClientAddress`].
+pub fn add_client_address(trust: &ProxyTrust, mut request: Request) -> Request {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     if let Some(peer) = peer {
         let address = ClientAddress(trust.client_address(peer, request.headers()));
         request.extensions_mut().insert(address);
     }
-    next.run(request).await
+    request
 }
 
 /// Extracts the address that [`add_client_address`] added. Falls back to loopback for a router without a listener.

@@ -17,6 +17,7 @@ use axum::{
     middleware,
     response::{IntoResponse as _, Response},
 };
+use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -145,8 +146,12 @@ pub fn public_router(app: &App) -> Router {
     let gated = Router::from(public_routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(middleware::from_fn_with_state(limits, limit_requests::<projects::Caller>))
-        .layer(middleware::from_fn_with_state(app.gate().clone(), projects::authenticate));
+        // One layer for both, because each layer of a router is boxed and cloned for every request.
+        .layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn_with_state(app.gate().clone(), projects::authenticate))
+                .layer(middleware::from_fn_with_state(limits, limit_requests::<projects::Caller>)),
+        );
     add_layers(app, gated)
 }
 
@@ -172,13 +177,17 @@ fn request_limits(app: &App, connections: usize, timeout: std::time::Duration) -
 }
 
 fn add_layers(app: &App, gated: Router<App>) -> Router {
+    let trust = Arc::new(app.config().trusted_proxies.clone());
     let router = gated
-        // `limit_requests` checks the size before.
-        .layer(DefaultBodyLimit::disable())
         .merge(Router::from(health_routes()))
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(middleware::from_fn_with_state(Arc::new(app.config().trusted_proxies.clone()), add_client_address))
-        .layer(middleware::from_fn(finish_response))
+        .layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn(finish_response))
+                .layer(MapRequestLayer::new(move |request| add_client_address(&trust, request)))
+                .layer(CatchPanicLayer::custom(|_| panicked()))
+                // `limit_requests` has checked the size.
+                .layer(DefaultBodyLimit::disable()),
+        )
         .with_state(app.clone());
     with_normal_paths(router)
 }

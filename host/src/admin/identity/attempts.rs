@@ -8,10 +8,7 @@ use std::{
 };
 
 use dashmap::DashMap;
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 /// Failures per minute after which an address must wait.
 const MAX_FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -58,7 +55,7 @@ impl Attempts {
     pub(super) fn count_failure(&self, address: IpAddr, kind: &'static str) -> Option<u32> {
         let address = network(address);
         if let Err(denied) = self.limiter.check_key(&address) {
-            let wait = denied.wait_time_from(DefaultClock::default().now());
+            let wait = denied.wait_time_from(self.limiter.clock().now());
             self.blocked_until.insert(address, Instant::now() + wait);
         }
         self.remove_idle();

@@ -16,7 +16,6 @@ use crate::{
 };
 
 /// State of the gate.
-#[derive(Clone)]
 pub struct PublicGate {
     pub keys: KeyCache,
     pub limits: RateLimits,
@@ -29,7 +28,7 @@ pub struct PublicGate {
 
 /// Middleware: responds to preflights, checks key, origin, rate and user token, and adds the [`Caller`] to the request.
 pub async fn authenticate(
-    State(gate): State<PublicGate>,
+    State(gate): State<Arc<PublicGate>>,
     address: ClientAddress,
     mut request: Request,
     next: Next,
