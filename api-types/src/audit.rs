@@ -20,6 +20,8 @@ pub struct AuditEntry {
     pub action: String,
     /// The project that was changed. Null for changes to the platform.
     pub project_id: Option<String>,
+    /// Name of the project. Null for changes to the platform, and if the project no longer exists.
+    pub project_name: Option<String>,
     /// The resource that was changed, for example the id of a key. Null if the action has no single target.
     pub target: Option<String>,
     /// IP address of the caller. Null for changes that were not requested over HTTP.

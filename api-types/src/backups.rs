@@ -42,6 +42,8 @@ pub struct Backup {
     pub created_at: DateTime<Utc>,
     /// Size of the dump, in bytes.
     pub size_bytes: i64,
+    /// Number of rows of all tables. Null if unknown.
+    pub row_count: Option<i64>,
     /// SHA-256 of the dump, as 64 hexadecimal digits.
     pub sha256: String,
     /// State of the backup.
@@ -58,6 +60,74 @@ pub struct Backup {
     pub failed_at: Option<DateTime<Utc>>,
     /// Why the last verification failed. Null if it succeeded, or if there was none.
     pub error_text: Option<String>,
+    /// Why the backup is kept. Empty if the dump is missing, and if no rule keeps the backup any more: then the next
+    /// run of a job that applies a retention policy removes it.
+    pub kept_by: Vec<KeptBy>,
+    /// When the backup is expected to be removed, if the scheduled backups succeed. Null if it stays, at least for the
+    /// next 400 runs of these jobs.
+    pub goes_at: Option<DateTime<Utc>>,
+    /// Whether it is the only backup of its database whose dump exists and whose last verification did not fail.
+    pub only_good: bool,
+}
+
+/// A rule that keeps a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum KeptBy {
+    /// No job applies a retention policy to the database.
+    NoPolicy,
+    /// Its last verification failed. Retention policies neither count nor remove it.
+    Failed,
+    /// One of the newest backups.
+    Last,
+    /// The newest backup of its day.
+    Daily,
+    /// The newest backup of its week.
+    Weekly,
+    /// The newest backup of its month.
+    Monthly,
+}
+
+text_enum!(KeptBy {
+    NoPolicy => "noPolicy",
+    Failed => "failed",
+    Last => "last",
+    Daily => "daily",
+    Weekly => "weekly",
+    Monthly => "monthly",
+});
+
+/// How many backups of a database are kept. A backup is kept if any rule keeps it. The newest one is always kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupRetention {
+    /// Number of newest backups.
+    #[serde(default)]
+    pub keep_last: u32,
+    /// Number of days of which the newest backup is kept.
+    #[serde(default)]
+    pub daily: u32,
+    /// Number of weeks of which the newest backup is kept.
+    #[serde(default)]
+    pub weekly: u32,
+    /// Number of months of which the newest backup is kept.
+    #[serde(default)]
+    pub monthly: u32,
+}
+
+/// Backups that a retention policy will remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WillGo {
+    /// When they are removed.
+    pub at: DateTime<Utc>,
+    /// Number of backups.
+    pub count: i64,
+    /// Size of these backups, in bytes.
+    pub bytes: i64,
 }
 
 /// A backup with the content of its manifest.
@@ -129,6 +199,10 @@ pub struct Protection {
     pub kept_bytes: i64,
     /// When the oldest of these backups was made. Null if there is none.
     pub oldest_at: Option<DateTime<Utc>>,
+    /// The retention policy of the job. Null if there is no job, or if it removes nothing.
+    pub retention: Option<BackupRetention>,
+    /// The backups that are removed next, if the scheduled backups succeed. Null if none is.
+    pub will_go: Option<WillGo>,
     /// Whether the database needs attention; `problem` says why.
     pub overdue: bool,
     /// What is wrong. Null if there is no problem.

@@ -174,6 +174,80 @@ pub struct UpdateNotificationChannel {
     pub settings: ChannelSettings,
 }
 
+/// Settings of a channel to test before they are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TestNotificationSettings {
+    /// Name of the channel, for the text of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How the channel delivers notifications.
+    pub kind: ChannelKind,
+    /// Id of a stored channel of this kind. Settings that are absent, and secrets in the form that responses show, are
+    /// taken from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<String>,
+    /// Settings of the channel.
+    #[serde(flatten)]
+    pub settings: ChannelSettings,
+}
+
+/// The state of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum DeliveryState {
+    /// Waits for its first or next attempt.
+    Pending,
+    /// Delivered.
+    Sent,
+    /// Given up.
+    Failed,
+}
+
+text_enum!(DeliveryState {
+    Pending => "pending",
+    Sent => "sent",
+    Failed => "failed",
+});
+
+/// One message to one channel. Deliveries are kept for 7 days after they ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NotificationDelivery {
+    /// Id of the delivery.
+    pub id: String,
+    /// The event.
+    pub event: NotificationEvent,
+    /// The project that the event concerns. Null if it concerns none.
+    pub project_id: Option<String>,
+    /// Name of the project. Null if it concerns none, and if the project no longer exists.
+    pub project_name: Option<String>,
+    /// Title of the message.
+    pub title: String,
+    /// State of the delivery.
+    pub state: DeliveryState,
+    /// Number of equal events that the message stands for.
+    pub occurrences: i32,
+    /// When the first of them happened.
+    pub first_at: DateTime<Utc>,
+    /// When the last of them happened.
+    pub last_at: DateTime<Utc>,
+    /// Number of attempts so far.
+    pub attempts: i32,
+    /// When the next attempt is due. Null if the delivery has ended.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// When the delivery ended. Null if it is pending.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why the last attempt failed. Null if it did not fail.
+    pub error: Option<String>,
+    /// The only address that the message is sent to, because the other addresses of the channel have it already. Null
+    /// for all addresses.
+    pub recipient: Option<String>,
+}
+
 /// The result of a test notification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -183,4 +257,6 @@ pub struct NotificationTest {
     pub delivered: bool,
     /// Why it was not delivered. Null if it was.
     pub error: Option<String>,
+    /// Time that the attempt took, in milliseconds.
+    pub duration_ms: i64,
 }

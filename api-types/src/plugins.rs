@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::text_enum::text_enum;
+use crate::{projects::RunCount, text_enum::text_enum};
 
 /// The state of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +125,10 @@ pub struct Plugin {
     pub sha256: String,
     /// Id of the key that signed the file. Null if there is no valid signature.
     pub key_id: Option<String>,
+    /// Name of that key. Null if the key is unknown.
+    pub key_name: Option<String>,
+    /// Path of the plugin's file. Null if the plugin is part of AtlasHub's binary, or if its file is missing.
+    pub file: Option<String>,
     /// Whether the plugin is part of AtlasHub's binary.
     pub first_party: bool,
     /// State of the plugin.
@@ -137,8 +141,12 @@ pub struct Plugin {
     pub requested: Vec<RequestedCapability>,
     /// Capabilities that the owner granted.
     pub granted: Vec<GrantedCapability>,
-    /// Limits of the plugin's runs. Null if the manifest cannot be read.
+    /// The owner's approval. Null if there is none.
+    pub approval: Option<PluginApproval>,
+    /// Limits that the plugin requests for its runs. Null if the manifest cannot be read.
     pub limits: Option<PluginLimits>,
+    /// Limits in force: for each, the lower of the request and the host's limit. Null if the manifest cannot be read.
+    pub effective_limits: Option<PluginLimits>,
     /// Jobs of the plugin.
     pub jobs: Vec<PluginJob>,
     /// Names of the secrets that the owner stored for the plugin. The values are write-only.
@@ -147,6 +155,77 @@ pub struct Plugin {
     pub config: BTreeMap<String, String>,
     /// When the plugin was loaded. Null if it is not loaded.
     pub loaded_at: Option<DateTime<Utc>>,
+    /// Jobs that use the plugin, by name: at most 200.
+    pub used_by: Vec<PluginUse>,
+    /// Number of all jobs that use the plugin.
+    pub used_by_count: i64,
+    /// The plugin's runs of the last 24 hours.
+    #[serde(rename = "runs24h")]
+    pub runs_24h: RunCount,
+    /// Number of the plugin's runs that are in progress. Revoking the plugin ends them.
+    pub active_run_count: i64,
+}
+
+/// The owner's approval of a plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginApproval {
+    /// When the plugin was approved.
+    pub approved_at: DateTime<Utc>,
+    /// Who approved it, for example `owner`. `system` for a plugin that comes with AtlasHub.
+    pub approved_by: String,
+    /// Id of the key that had signed the plugin then.
+    pub key_id: String,
+    /// Capabilities that the owner granted.
+    pub granted: Vec<GrantedCapability>,
+    /// Capabilities that the plugin requested then, without their reasons. What `requested` has beyond them is new.
+    pub requested: Vec<GrantedCapability>,
+    /// When the approval was revoked. Null if it was not.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// A job that uses a plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginUse {
+    /// Id of the job.
+    pub job_id: String,
+    /// Name of the job.
+    pub job_name: String,
+    /// The plugin's job that it runs.
+    pub plugin_job: String,
+    /// The project that the job belongs to. Null for jobs of the platform.
+    pub project_id: Option<String>,
+    /// Name of the project. Null for jobs of the platform.
+    pub project_name: Option<String>,
+    /// Whether the job runs on its schedule.
+    pub enabled: bool,
+}
+
+/// One page of the list of plugins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginPage {
+    /// Plugins of the page.
+    pub items: Vec<Plugin>,
+    /// Cursor of the next page. Null on the last page.
+    pub next_cursor: Option<String>,
+    /// The folder with plugins of the process that responds.
+    pub folder: PluginFolderInfo,
+}
+
+/// The folder with plugins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginFolderInfo {
+    /// Path of the folder.
+    pub path: String,
+    /// Why the folder cannot be read. Null if it can.
+    pub problem: Option<String>,
 }
 
 /// An approval of a plugin. It is bound to the plugin's name, its key and the capabilities that it requests.

@@ -96,6 +96,8 @@ pub struct Run {
     pub trigger: RunTrigger,
     /// Number of the attempt, starting at 1.
     pub attempt: i32,
+    /// Number of attempts that are made if each of them fails.
+    pub max_attempts: i32,
     /// Id of the previous attempt, which may be removed already. Null for first attempts.
     pub retry_of: Option<String>,
     /// The scheduled time. Null if the run was started manually.
@@ -121,7 +123,74 @@ pub struct Run {
     pub log_object_key: Option<String>,
 }
 
-/// A recent run of a job.
+/// A run with its other attempts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunDetail {
+    /// The run.
+    #[serde(flatten)]
+    pub run: Run,
+    /// The attempts of the same work in order, including this one. Attempts that were removed already are missing.
+    pub attempts: Vec<RunAttempt>,
+    /// What a queued run waits for. Null if the run is not queued.
+    pub waiting: Option<RunWaiting>,
+}
+
+/// One attempt of the same work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunAttempt {
+    /// Id of the run.
+    pub id: String,
+    /// Number of the attempt, starting at 1.
+    pub attempt: i32,
+    /// Status of the run.
+    pub status: RunStatus,
+    /// When the run was queued.
+    pub created_at: DateTime<Utc>,
+    /// When the run started. Null if it has not started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Duration, in milliseconds. Null if the run has not finished.
+    pub duration_ms: Option<i64>,
+    /// Why the run failed. Null if it did not fail.
+    pub error_text: Option<String>,
+}
+
+/// What a queued run waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunWaiting {
+    /// The reason.
+    pub reason: WaitReason,
+    /// When the run may start. Null unless `reason` is `time`.
+    pub until: Option<DateTime<Utc>>,
+    /// The job's run that must end before. Null unless `reason` is `overlap`.
+    pub run_id: Option<String>,
+}
+
+/// Why a queued run has not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum WaitReason {
+    /// It is a retry, and its delay has not passed.
+    Time,
+    /// Another run of the job has not ended, and they may not overlap.
+    Overlap,
+    /// No scheduler is free.
+    Turn,
+}
+
+text_enum!(WaitReason {
+    Time => "time",
+    Overlap => "overlap",
+    Turn => "turn",
+});
+
+/// A run in the strip of a job's recent runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -305,6 +305,8 @@ pub struct ListObjects {
     pub bucket: Option<String>,
     /// Returns only paths that start with this text.
     pub prefix: Option<String>,
+    /// `/` returns the folders under the prefix as `prefixes`, and only objects that are in none of them.
+    pub delimiter: Option<String>,
     /// Objects per page, 1 to 1000 (default 100).
     pub limit: Option<u32>,
     /// `nextCursor` of the previous page. Without it, the first page is returned.

@@ -224,4 +224,59 @@ pub struct Session {
     pub actor: String,
     /// When the session expires. Null if it does not expire.
     pub expires_at: Option<DateTime<Utc>>,
+    /// How the caller is authenticated.
+    pub method: SignInMethod,
+    /// Where browsers sign out, for example `/cdn-cgi/access/logout`. Null if `DELETE session` signs out.
+    pub sign_out_url: Option<String>,
+    /// Id of the session in `GET sessions`. Null if the caller has none.
+    pub id: Option<String>,
+}
+
+/// How a caller of the admin surface is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum SignInMethod {
+    /// Cloudflare Access.
+    Access,
+    /// The header with the admin token.
+    DevToken,
+    /// The cookie of a session.
+    Session,
+}
+
+text_enum!(SignInMethod {
+    Access => "access",
+    DevToken => "devToken",
+    Session => "session",
+});
+
+/// A session of a browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AdminSession {
+    /// Id of the session.
+    pub id: String,
+    /// Whether it is the caller's session.
+    pub current: bool,
+    /// When the owner signed in.
+    pub created_at: DateTime<Utc>,
+    /// When the session was last used, to the nearest minute. Null for sessions of older versions.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When the session expires. Use extends it.
+    pub expires_at: DateTime<Utc>,
+    /// IP address that signed in. Null for sessions of older versions.
+    pub address: Option<String>,
+    /// The browser that signed in: the header `User-Agent`. Null if there was none.
+    pub user_agent: Option<String>,
+}
+
+/// The result of ending sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EndedSessions {
+    /// Number of sessions that were ended.
+    pub ended: i64,
 }

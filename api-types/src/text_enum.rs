@@ -100,8 +100,9 @@ mod tests {
 
     use crate::{
         ApiCaller, AttentionKind, AuditResult, BackupState, BucketAccess, CatchUp, ChannelKind, ConfigurationSource,
-        JobState, JobType, KeyType, LogLevel, MigrationState, NotificationEvent, Overlap, PluginState, ProjectState,
-        RunStatus, RunTrigger, Severity, SmtpTls, SummaryPeriod, TableAccess, TableKind,
+        DeliveryState, EventKind, JobState, JobType, KeptBy, KeyType, LogLevel, MigrationState, NotificationEvent,
+        Overlap, PluginState, ProjectState, RunStatus, RunTrigger, Severity, SignInMethod, SmtpTls, SummaryPeriod,
+        SystemState, TableAccess, TableKind, WaitReason,
     };
 
     fn check<E>(variants: &[E], as_str: fn(E) -> &'static str)
@@ -126,9 +127,13 @@ mod tests {
         check(ApiCaller::ALL, ApiCaller::as_str);
         check(AuditResult::ALL, AuditResult::as_str);
         check(BackupState::ALL, BackupState::as_str);
+        check(DeliveryState::ALL, DeliveryState::as_str);
+        check(KeptBy::ALL, KeptBy::as_str);
+        check(SignInMethod::ALL, SignInMethod::as_str);
         check(BucketAccess::ALL, BucketAccess::as_str);
         check(CatchUp::ALL, CatchUp::as_str);
         check(ChannelKind::ALL, ChannelKind::as_str);
+        check(EventKind::ALL, EventKind::as_str);
         check(JobType::ALL, JobType::as_str);
         check(KeyType::ALL, KeyType::as_str);
         check(LogLevel::ALL, LogLevel::as_str);
@@ -140,7 +145,9 @@ mod tests {
         check(RunStatus::ALL, RunStatus::as_str);
         check(RunTrigger::ALL, RunTrigger::as_str);
         check(SmtpTls::ALL, SmtpTls::as_str);
+        check(SystemState::ALL, SystemState::as_str);
         check(TableAccess::ALL, TableAccess::as_str);
         check(TableKind::ALL, TableKind::as_str);
+        check(WaitReason::ALL, WaitReason::as_str);
     }
 }

@@ -21,6 +21,7 @@ pub mod notifications;
 pub mod sql_editor;
 pub mod sql_runs;
 pub mod storage;
+pub mod storage_runs;
 pub mod tables;
 
 pub mod plugins;
@@ -28,6 +29,7 @@ pub mod plugins;
 pub mod backups;
 
 pub mod admin;
+pub mod events;
 
 pub mod app;
 mod dashboard;

@@ -5,6 +5,7 @@ use crate::{
     admin,
     backups::{self, BackupsState},
     error::describe_cause,
+    events,
     jobs::{RunEnded, RunObserver, Scheduler},
     notifications, observability,
     projects::{self, ProjectsState},
@@ -45,6 +46,7 @@ impl App {
         tokio::spawn(self.0.projects.keys.clone().listen());
         tokio::spawn(self.0.projects.keys.clone().store_usage_regularly());
         tokio::spawn(self.0.plugins.clone().watch());
+        tokio::spawn(events::watch(self.0.events.clone()));
         tokio::spawn(admin::report_node(self.platform().clone(), self.0.admin.system.clone()));
         notifications::start(&self.0.notifications, self.0.config.data_dir.clone(), self.0.config.disk_low_percent);
         let app = self.clone();
@@ -78,6 +80,7 @@ impl App {
     /// other nodes.
     pub async fn stop_jobs(&self) {
         self.0.jobs.runs().close_log_streams();
+        self.0.events.close_streams();
         let scheduler = self.0.scheduler.lock().await.take();
         if let Some(scheduler) = scheduler {
             scheduler.stop(RUN_STOP_TIMEOUT).await;

@@ -13,6 +13,7 @@ use crate::{
     data::{DataLimits, DataService},
     db::{self, Availability, PoolLimits, ProjectPools, ServerAddress, dump::Dumper, restore::Restorer},
     egress::Egress,
+    events::EventsState,
     health::Readiness,
     http::{ResponseLimits, ResponseMemory},
     jobs::{Jobs, Runs},
@@ -30,6 +31,7 @@ use crate::{
     sql_editor::{RunningQueries, SqlEditorState},
     sql_runs::{SqlRunner, SqlRunsState},
     storage::{StorageState, UploadQuotas},
+    storage_runs::{StorageRunner, StorageRunsState},
     tables::TablesState,
 };
 
@@ -118,6 +120,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         allow_create_extension: config.sql_create_extension,
     };
     let runner = Arc::new(SqlRunner::new(sql_editor.clone(), runner));
+    let runner = Arc::new(StorageRunner::new(storage.clone(), projects.clone(), runner));
     let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
     let backups =
         BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
@@ -148,6 +151,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             availability: availability.clone(),
             timeout: config.limits.request_timeout,
         }),
+        storage_runs: StorageRunsState { storage: storage.clone(), jobs: jobs.clone() },
         storage,
         tables: TablesState { pools: pools.clone() },
         data,
@@ -158,6 +162,7 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         responses,
         backups,
         capabilities,
+        events: EventsState::new(platform.clone(), plugins.clone(), jobs.runs().clone()),
         plugins,
         jobs,
         scheduler: tokio::sync::Mutex::new(None),

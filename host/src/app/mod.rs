@@ -23,6 +23,7 @@ use crate::{
     dashboard::DashboardState,
     data::DataService,
     egress::Egress,
+    events::EventsState,
     health::Readiness,
     http::ResponseMemory,
     jobs::{JobRunner, Jobs, Runs, Scheduler},
@@ -34,6 +35,7 @@ use crate::{
     sql_editor::SqlEditorState,
     sql_runs::SqlRunsState,
     storage::StorageState,
+    storage_runs::StorageRunsState,
     tables::TablesState,
 };
 
@@ -74,6 +76,7 @@ struct Inner {
     gate: Arc<PublicGate>,
     responses: ResponseMemory,
     storage: StorageState,
+    storage_runs: StorageRunsState,
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
@@ -82,6 +85,7 @@ struct Inner {
     capabilities: Arc<guest::Services>,
     plugins: Plugins,
     jobs: Jobs,
+    events: EventsState,
     scheduler: tokio::sync::Mutex<Option<Scheduler>>,
     egress: Egress,
     notifications: NotificationState,
@@ -202,12 +206,14 @@ parts! {
     ProjectsState = projects;
     Projects = projects.projects;
     StorageState = storage;
+    StorageRunsState = storage_runs;
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
     SqlRunsState = sql_runs;
     BackupsState = backups;
     Jobs = jobs;
+    EventsState = events;
     NotificationState = notifications;
     Egress = egress;
     Plugins = plugins;

@@ -50,11 +50,15 @@ impl Catalogue {
         if !recovered.is_empty() {
             queries::mark_found(&self.platform, &recovered).await.map_err(database_error)?;
         }
-        let known: HashSet<&str> = rows.iter().map(|row| row.manifest_key.as_str()).collect();
+        // Entries of older versions have no number of rows.
+        let complete = rows.iter().filter(|row| row.has_row_count);
+        let known: HashSet<&str> = complete.map(|row| row.manifest_key.as_str()).collect();
+        let listed: HashSet<&str> = rows.iter().map(|row| row.manifest_key.as_str()).collect();
         let unknown = stored::complete_manifests(&objects);
         let unknown = unknown.into_iter().filter(|key| !known.contains(key.as_str())).collect();
         for backup in stored::read_manifests(&self.store, unknown).await.map_err(storage_error)? {
             let manifest = backup.manifest;
+            let row_count = Some(manifest.row_count());
             let row = BackupRow {
                 id: backup_id(&backup.object_key),
                 target: manifest.target,
@@ -70,9 +74,12 @@ impl Catalogue {
                 verified_at: None,
                 failed_at: None,
                 failure: None,
+                row_count,
             };
             queries::insert(&self.platform, &row).await.map_err(database_error)?;
-            tracing::info!(key = row.object_key, "added a backup to the catalogue from its manifest");
+            if !listed.contains(row.manifest_key.as_str()) {
+                tracing::info!(key = row.object_key, "added a backup to the catalogue from its manifest");
+            }
         }
         Ok(())
     }

@@ -51,6 +51,12 @@ pub struct ManifestTable {
 }
 
 impl BackupManifest {
+    /// Returns the number of rows of all tables.
+    pub(super) fn row_count(&self) -> i64 {
+        let sum = self.tables.iter().fold(0_u64, |sum, table| sum.saturating_add(table.rows));
+        i64::try_from(sum).unwrap_or(i64::MAX)
+    }
+
     /// Checks the manifest and returns the database of the backup.
     ///
     /// # Errors

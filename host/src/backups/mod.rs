@@ -10,7 +10,7 @@
 //! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes table and bucket),
 //! `incomplete` (removes unfinished backups), `create` (starts a run of the plugin), `verify` (restores and compares a
 //! backup), `plugin_access` (the operations for plugins), `final_backup` (before a project is deleted), `protection`
-//! (what protects each database), `routes`.
+//! (what protects each database), `retention` (why a backup is kept, and until when), `routes`.
 
 mod catalogue;
 mod create;
@@ -20,6 +20,7 @@ mod manifest;
 mod plugin_access;
 mod protection;
 mod queries;
+mod retention;
 mod routes;
 mod stored;
 mod verify;

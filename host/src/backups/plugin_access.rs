@@ -10,6 +10,7 @@ use super::{
     catalogue::{database_error, storage_error},
     manifest::{backup_id, belong_together, is_sha256},
     queries::{self, BackupRow},
+    stored,
     verify::verify_for_run,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 impl BackupCatalogue for Catalogue {
     async fn record(&self, backup: NewBackup, run: RunLease) -> Result<Uuid, CatalogueError> {
         check(&self.store, &backup).await?;
+        let stored = stored::read_manifest(&self.store, backup.manifest_key.clone()).await.map_err(storage_error)?;
         let row = BackupRow {
             id: backup_id(&backup.object_key),
             title: title(&self.platform, &backup.target).await?,
@@ -38,6 +40,7 @@ impl BackupCatalogue for Catalogue {
             verified_at: None,
             failed_at: None,
             failure: None,
+            row_count: stored.map(|stored| stored.manifest.row_count()),
         };
         let mut transaction = self.platform.begin().await.map_err(database_error)?;
         if !Runs::lock_lease(&mut transaction, run.run_id, run.lease).await.map_err(database_error)? {

@@ -4,23 +4,20 @@ use std::collections::HashMap;
 
 use api_types::{BackupManifestInfo, BackupTable, GoodBackup, Job, Protection, ProtectionJob};
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::{
     BackupsState, create,
-    queries::{self, ProtectedRow, TargetRow},
+    queries::{self, BackupRow, ProtectedRow, TargetRow},
+    retention::{self, ALL_TARGETS, Fate, PRUNE_JOB},
     stored,
 };
-use crate::{
-    db::DatabaseName,
-    error::{ApiResult, describe_cause},
-};
+use crate::error::{ApiResult, describe_cause};
 
 /// Time without a successful verification after which a database needs attention.
 const MAX_UNVERIFIED: TimeDelta = TimeDelta::days(30);
 /// Multiple of its job's interval after which a backup is overdue.
 const OVERDUE_INTERVALS: i32 = 2;
-/// The parameter of a backup job that stands for every database.
-const ALL_TARGETS: &str = "all";
 
 impl BackupsState {
     /// Synchronizes the catalogue with the object store. If that fails, the catalogue stays as it was, because an
@@ -39,30 +36,42 @@ impl BackupsState {
         let (databases, targets) =
             tokio::try_join!(queries::protected_databases(&self.platform), queries::targets(&self.platform))?;
         let jobs = self.jobs.enabled_jobs_of(create::PLUGIN, create::JOB).await?;
+        let (backups, fates) = self.fates(now).await?;
         let mut targets: HashMap<String, TargetRow> =
             targets.into_iter().map(|row| (row.target.clone(), row)).collect();
         let protection = databases.into_iter().map(|database| {
-            let target = match &database.project_id {
-                Some(id) => DatabaseName::Project(id.clone()).to_string(),
-                None => DatabaseName::Platform.to_string(),
-            };
+            let target = database.target();
             let row = targets.remove(&target);
-            assess(target, database, row.as_ref(), &jobs, now)
+            let of_target = backups.iter().filter(|backup| backup.target == target);
+            let will_go = retention::next_to_go(of_target.filter_map(|backup| Some((backup, fates.get(&backup.id)?))));
+            Protection { will_go, ..assess(target.clone(), database, row.as_ref(), &jobs, now) }
         });
         Ok(protection.collect())
     }
 
-    /// Reads a manifest, or returns why it can't be read.
+    /// Returns the backups that are not missing, and what happens to each.
+    pub(super) async fn fates(&self, now: DateTime<Utc>) -> ApiResult<(Vec<BackupRow>, HashMap<Uuid, Fate>)> {
+        let (backups, databases) = tokio::try_join!(
+            queries::present_backups(&self.platform, None),
+            queries::protected_databases(&self.platform)
+        )?;
+        let mut jobs = self.jobs.enabled_jobs_of(create::PLUGIN, create::JOB).await?;
+        jobs.extend(self.jobs.enabled_jobs_of(create::PLUGIN, PRUNE_JOB).await?);
+        let fates = retention::fates(&backups, &jobs, &databases, now);
+        Ok((backups, fates))
+    }
+
+    /// Reads a manifest, or returns why that is not possible.
     pub(super) async fn read_manifest(&self, manifest_key: &str) -> Result<BackupManifestInfo, String> {
         match stored::read_manifest(&self.catalogue.store, manifest_key.to_owned()).await {
             Err(error) => Err(format!("The object store can't be read: {error}.")),
             Ok(None) => Err("The manifest is missing in the object store, or it is not valid.".to_owned()),
             Ok(Some(stored::StoredBackup { manifest, .. })) => Ok(BackupManifestInfo {
+                row_count: manifest.row_count().unsigned_abs(),
                 server_version: manifest.server_version,
                 dump_version: manifest.dump_version,
                 atlashub_version: manifest.atlashub_version,
                 master_key_id: manifest.master_key_id,
-                row_count: manifest.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows)),
                 tables: manifest
                     .tables
                     .into_iter()
@@ -114,6 +123,8 @@ fn assess(
         kept_count: row.as_ref().map_or(0, |row| row.kept_count),
         kept_bytes: row.as_ref().map_or(0, |row| row.kept_bytes),
         oldest_at,
+        retention: job.and_then(|(job, _)| retention::policy_of(job)),
+        will_go: None,
         overdue: problem.is_some(),
         problem,
         problem_since,

@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
+use super::retention::Fate;
+
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -23,6 +25,8 @@ pub(super) struct BackupRow {
     /// When and why the last verification failed.
     pub failed_at: Option<DateTime<Utc>>,
     pub failure: Option<String>,
+    /// Rows of all tables. `None` until the manifest was read.
+    pub row_count: Option<i64>,
 }
 
 /// The columns of an entry that are compared with the bucket.
@@ -32,16 +36,18 @@ pub(super) struct CatalogueKeys {
     pub object_key: String,
     pub manifest_key: String,
     pub state: BackupState,
+    pub has_row_count: bool,
 }
 
 impl BackupRow {
-    pub(super) fn to_wire(&self) -> Backup {
+    pub(super) fn to_wire(&self, fate: &Fate) -> Backup {
         Backup {
             id: self.id.to_string(),
             target: self.target.clone(),
             title: self.title.clone(),
             created_at: self.created_at,
             size_bytes: self.size_bytes,
+            row_count: self.row_count,
             sha256: self.sha256.clone(),
             state: self.state,
             object_key: self.object_key.clone(),
@@ -50,6 +56,9 @@ impl BackupRow {
             verified_at: self.verified_at,
             failed_at: self.failed_at,
             error_text: self.failure.clone(),
+            kept_by: fate.kept_by.clone(),
+            goes_at: fate.goes_at,
+            only_good: fate.only_good,
         }
     }
 }
@@ -64,7 +73,7 @@ pub(super) async fn backups(
     let (at, id) = before.unzip();
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure,
+             failed_at, failure, row_count,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups
          WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) AND ($4::text IS NULL OR target = $4)
@@ -134,7 +143,7 @@ pub(super) async fn protected_databases(pool: &PgPool) -> Result<Vec<ProtectedRo
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure,
+             failed_at, failure, row_count,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE state <> 'missing' AND ($1::text IS NULL OR (target = $1 AND failed_at IS NULL))
          ORDER BY created_at DESC, id DESC",
@@ -147,7 +156,7 @@ pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Resu
 pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,
-             failed_at, failure,
+             failed_at, failure, row_count,
              CASE WHEN failed_at IS NOT NULL AND state <> 'missing' THEN 'failed' ELSE state END AS state
          FROM backups WHERE id = $1",
     )
@@ -157,16 +166,20 @@ pub(super) async fn backup(pool: &PgPool, id: Uuid) -> Result<Option<BackupRow>>
 }
 
 pub(super) async fn catalogue_keys(pool: &PgPool) -> Result<Vec<CatalogueKeys>> {
-    sqlx::query_as("SELECT id, object_key, manifest_key, state FROM backups").fetch_all(pool).await
+    sqlx::query_as("SELECT id, object_key, manifest_key, state, row_count IS NOT NULL AS has_row_count FROM backups")
+        .fetch_all(pool)
+        .await
 }
 
-/// Inserts an entry. If it already exists, only sets its run and title where they are missing.
+/// Inserts an entry. If it already exists, only sets its run, title and number of rows where they are missing.
 pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<()> {
     sqlx::query(
-        "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO backups (id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id,
+                              row_count)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (id) DO UPDATE SET run_id = coalesce(backups.run_id, excluded.run_id),
-                                        title = coalesce(backups.title, excluded.title)",
+                                        title = coalesce(backups.title, excluded.title),
+                                        row_count = coalesce(backups.row_count, excluded.row_count)",
     )
     .bind(row.id)
     .bind(&row.target)
@@ -177,6 +190,7 @@ pub(super) async fn insert(db: impl PgExecutor<'_>, row: &BackupRow) -> Result<(
     .bind(&row.object_key)
     .bind(&row.manifest_key)
     .bind(row.run_id)
+    .bind(row.row_count)
     .execute(db)
     .await
     .map(drop)

@@ -13,6 +13,7 @@ use super::{
     BackupsState,
     manifest::file_name,
     queries::{self, BackupRow},
+    retention::Fate,
 };
 use crate::{
     db::DatabaseName,
@@ -60,7 +61,9 @@ pub(crate) async fn list_backups(
     }
     let rows = queries::backups(&state.platform, query.target.as_deref(), request.fetch(), request.after).await?;
     let page = request.page(rows, |row| (row.created_at, row.id));
-    Ok(ApiJson(Page { items: page.items.iter().map(|row| row.to_wire()).collect(), next_cursor: page.next_cursor }))
+    let (_, fates) = state.fates(Utc::now()).await?;
+    let items = page.items.iter().map(|row| row.to_wire(fates.get(&row.id).unwrap_or(&Fate::default()))).collect();
+    Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
 }
 
 /// Lists the databases with what protects them.
@@ -91,7 +94,9 @@ pub(crate) async fn get_backup(
         Ok(manifest) => (Some(manifest), None),
         Err(problem) => (None, Some(problem)),
     };
-    Ok(ApiJson(BackupDetail { backup: backup.to_wire(), manifest, manifest_problem }))
+    let (_, fates) = state.fates(Utc::now()).await?;
+    let backup = backup.to_wire(fates.get(&id).unwrap_or(&Fate::default()));
+    Ok(ApiJson(BackupDetail { backup, manifest, manifest_problem }))
 }
 
 /// Creates a backup.

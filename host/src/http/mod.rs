@@ -7,6 +7,7 @@
 //! - `client_address`: the address of the client.
 //! - `limits`: concurrency, time and size limits of requests, in shares.
 //! - `body`: extractors whose rejections are `ApiError`s, with `decode`; `paging`: pages with a cursor.
+//! - `event_stream`: responses of server-sent events.
 //! - `audit_extensions`: what a handler adds to its audit entry.
 
 mod audit_extensions;
@@ -14,6 +15,7 @@ mod body;
 mod client_address;
 mod connections;
 mod decode;
+mod event_stream;
 mod limits;
 mod paging;
 mod path;
@@ -26,6 +28,7 @@ pub use body::{ApiJson, ApiPath, ApiQuery, JsonBody, NoQuery};
 pub use client_address::{ClientAddress, add_client_address};
 pub use connections::{HeldUntilWritten, ListenerLimits, raise_open_file_limit, serve_connections};
 pub use decode::syntax as json_syntax_error;
+pub use event_stream::{HEARTBEAT, HEARTBEAT_INTERVAL, event_stream, write_event};
 pub use limits::{Holder, RequestLimits, ShareHolder, limit_requests};
 pub use paging::PageRequest;
 pub use path::with_normal_paths;

@@ -28,7 +28,7 @@ pub use crate::object_store::PLATFORM_BUCKET;
 pub use catalogue::{JobConcern, JobConcernKind, NewRun, SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub use redact::Redactor;
 pub use runner::{JobRunner, LineLevel, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
-pub use runs::{RetentionReport, SummaryFilter};
+pub use runs::{LogFilter, LogFollower, LogNews, RetentionReport, SummaryFilter};
 pub use schedule::{Schedule, ScheduleError};
 pub use scheduler::{RunEnded, RunObserver, Scheduler};
 pub use state::{Jobs, Runs};

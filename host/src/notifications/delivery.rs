@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use api_types::{ChannelKind, ChannelSettings};
+use api_types::{ChannelKind, ChannelSettings, DeliveryState};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{
     NotificationState,
     channels::{self, ChannelError, Retry, Sent},
     notification::Message,
-    queries::{self, Attempt, AttemptResult, DeliveryState},
+    queries::{self, Attempt, AttemptResult},
     recipients::RecipientResult,
     settings,
 };

@@ -1,6 +1,6 @@
 //! The SQL of channels and of the outbox.
 
-use api_types::{ChannelKind, NotificationEvent};
+use api_types::{ChannelKind, DeliveryState, NotificationEvent};
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
@@ -253,24 +253,6 @@ pub(super) async fn start_attempt(pool: &PgPool, channel: Uuid, claim: Uuid) -> 
     .bind(claim)
     .fetch_optional(pool)
     .await
-}
-
-/// State of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DeliveryState {
-    Pending,
-    Sent,
-    Failed,
-}
-
-impl DeliveryState {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// Result of an attempt.

@@ -1,13 +1,17 @@
+use std::time::Instant;
+
 use api_types::{
-    ChannelKind, ChannelSettings, CreateNotificationChannel, ErrorBody, NotificationChannel, NotificationEvent,
-    NotificationTest, Page, PageQuery, UpdateNotificationChannel,
+    ChannelKind, ChannelSettings, CreateNotificationChannel, ErrorBody, NotificationChannel, NotificationDelivery,
+    NotificationEvent, NotificationTest, Page, PageQuery, TestNotificationSettings, UpdateNotificationChannel,
 };
 use axum::{Extension, extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     NotificationState, delivery,
+    history::{self, DeliveryRow},
     notification::Message,
     queries::{self, ChannelForm, ChannelRow},
     settings,
@@ -118,20 +122,92 @@ pub(crate) async fn test_channel(
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<NotificationTest>)> {
     let row = find(&state, &id).await?;
-    let error = match settings::open(&state.sealer, row.id, &row.sealed) {
-        Ok(stored) => {
-            let message = Message::test(&row.name);
-            match delivery::send_message(&state, row.kind, stored, &message, None).await {
-                Ok(sent) => sent.error(),
-                Err(error) => Some(error.text),
-            }
-        }
-        Err(_) => Some(delivery::UNREADABLE_SETTINGS.to_owned()),
+    let result = match settings::open(&state.sealer, row.id, &row.sealed) {
+        Ok(stored) => send_test(&state, &row.name, row.kind, stored).await,
+        Err(_) => failed_test(delivery::UNREADABLE_SETTINGS.to_owned()),
     };
-    queries::record_test(&state.platform, row.id, error.as_deref()).await?;
+    queries::record_test(&state.platform, row.id, result.error.as_deref()).await?;
     let Extension(AuditDetails(mut details)) = audit_details(&row.name, row.kind);
-    details["delivered"] = error.is_none().into();
-    Ok((Extension(AuditDetails(details)), ApiJson(NotificationTest { delivered: error.is_none(), error })))
+    details["delivered"] = result.delivered.into();
+    Ok((Extension(AuditDetails(details)), ApiJson(result)))
+}
+
+/// Sends a test message with settings that are not stored, and returns the result.
+///
+/// With `channelId`, settings that are absent, and secrets in the form that responses show, are those of that channel.
+/// Nothing is stored.
+#[utoipa::path(post, path = "/admin/v1/notifications/test", tag = "notifications",
+    request_body = TestNotificationSettings,
+    responses((status = 200, body = NotificationTest), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody)))]
+pub(crate) async fn test_settings(
+    State(state): State<NotificationState>,
+    ApiJson(request): ApiJson<TestNotificationSettings>,
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<NotificationTest>)> {
+    let stored = match &request.channel_id {
+        Some(id) => Some(find(&state, id).await?),
+        None => None,
+    };
+    let previous = match &stored {
+        Some(row) if row.kind != request.kind => {
+            return Err(ApiError::invalid(format!(
+                "The channel `{}` is not of the kind `{}`.",
+                row.name, request.kind
+            ))
+            .with_hint("Omit `channelId` to test settings of another kind."));
+        }
+        Some(row) => settings::open(&state.sealer, row.id, &row.sealed).map_err(ApiError::internal)?,
+        None => ChannelSettings::default(),
+    };
+    let form = settings::merge(request.settings, previous);
+    let (_, complete) = settings::check(request.kind, form, &state.egress)?;
+    let name = match &request.name {
+        Some(name) if !name.trim().is_empty() => check_name(name)?,
+        _ => stored.as_ref().map_or("without a name", |row| row.name.as_str()),
+    };
+    let result = send_test(&state, name, request.kind, complete).await;
+    let Extension(AuditDetails(mut details)) = audit_details(name, request.kind);
+    details["delivered"] = result.delivered.into();
+    Ok((Extension(AuditDetails(details)), ApiJson(result)))
+}
+
+/// Lists the deliveries of a channel, newest first. They are kept for 7 days after they ended. Tests are not listed.
+#[utoipa::path(get, path = "/admin/v1/notifications/{channel}/deliveries", tag = "notifications",
+    params(("channel" = String, Path), PageQuery),
+    responses((status = 200, body = Page<NotificationDelivery>), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody)))]
+pub(crate) async fn list_deliveries(
+    State(state): State<NotificationState>,
+    ApiPath(id): ApiPath<String>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> ApiResult<ApiJson<Page<NotificationDelivery>>> {
+    let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&query)?;
+    let channel = find(&state, &id).await?;
+    let rows = history::deliveries(&state.platform, channel.id, request.after, request.fetch()).await?;
+    let page = request.page(rows, |row| (row.first_at, row.id));
+    let items = page.items.into_iter().map(DeliveryRow::into_wire).collect();
+    Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// Sends a test message once.
+async fn send_test(
+    state: &NotificationState,
+    name: &str,
+    kind: ChannelKind,
+    settings: ChannelSettings,
+) -> NotificationTest {
+    let started = Instant::now();
+    let sent = delivery::send_message(state, kind, settings, &Message::test(name), None).await;
+    let error = match sent {
+        Ok(sent) => sent.error(),
+        Err(error) => Some(error.text),
+    };
+    let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    NotificationTest { delivered: error.is_none(), error, duration_ms }
+}
+
+fn failed_test(error: String) -> NotificationTest {
+    NotificationTest { delivered: false, error: Some(error), duration_ms: 0 }
 }
 
 async fn find(state: &NotificationState, id: &str) -> ApiResult<ChannelRow> {

@@ -36,6 +36,8 @@ pub struct ListedObject {
 #[derive(Debug, Clone, Default)]
 pub struct ObjectPage {
     pub objects: Vec<ListedObject>,
+    /// Common prefixes, if the keys were grouped by a delimiter.
+    pub prefixes: Vec<String>,
     /// The store's continuation token; `None` on the last page.
     pub next: Option<String>,
 }
@@ -54,6 +56,16 @@ impl ObjectStore {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Copies an object within a bucket, with its metadata, and replaces an object at `to`. `source_etag` must be the
+    /// ETag of the object that is copied.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` if the source has another ETag, `NotFound` if there is no source, `Refused` if the store
+    /// does not copy objects of this size in one request.
+    pub async fn copy_replacing(&self, bucket: &str, from: &str, to: &str, source_etag: &str) -> StoreResult<()> {
+        self.copy(bucket, from, to, source_etag, IfExists::Replace).await
     }
 
     /// Copies an object within a bucket, with its metadata, unless `to` exists. `source_etag` must be the ETag of the
@@ -134,11 +146,25 @@ impl ObjectStore {
         limit: i32,
         token: Option<&str>,
     ) -> StoreResult<ObjectPage> {
+        self.list_grouped(bucket, prefix, None, limit, token).await
+    }
+
+    /// Like [`Self::list_page`]. With a delimiter, keys that contain it after `prefix` are not listed; they are grouped
+    /// into the page's prefixes, each of which counts toward `limit`.
+    pub async fn list_grouped(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        delimiter: Option<&str>,
+        limit: i32,
+        token: Option<&str>,
+    ) -> StoreResult<ObjectPage> {
         let response = self
             .client()
             .list_objects_v2()
             .bucket(bucket)
             .prefix(prefix)
+            .set_delimiter(delimiter.map(str::to_owned))
             .max_keys(limit)
             .set_continuation_token(token.map(str::to_owned))
             .send()
@@ -158,7 +184,9 @@ impl ObjectStore {
                 })
             })
             .collect();
-        Ok(ObjectPage { objects, next })
+        let prefixes = response.common_prefixes.unwrap_or_default();
+        let prefixes = prefixes.into_iter().filter_map(|common| common.prefix).collect();
+        Ok(ObjectPage { objects, prefixes, next })
     }
 
     /// Writes an object from memory.
@@ -201,7 +229,8 @@ impl ObjectStore {
         Ok(body.freeze())
     }
 
-    async fn delete_batch(&self, bucket: &str, keys: &[String]) -> StoreResult<()> {
+    /// Removes up to 1000 objects. Objects that do not exist are no error.
+    pub async fn delete_batch(&self, bucket: &str, keys: &[String]) -> StoreResult<()> {
         const OPERATION: &str = "DeleteObjects";
         if keys.is_empty() {
             return Ok(());

@@ -1,25 +1,35 @@
 use std::sync::Arc;
 
 use api_types::{
-    CapabilityScope, GrantedCapability, Plugin, PluginJob, PluginLimits, PluginState, RequestedCapability,
+    CapabilityScope, GrantedCapability, Plugin, PluginApproval, PluginJob, PluginLimits, PluginState,
+    RequestedCapability, RunCount,
 };
 use plugin_manifest::{Limits, Scope};
 
 use super::{
     LoadedPlugin,
     loading::Slot,
-    package::{Origin, Refusal, is_reserved},
-    trust::{Approval, TrustView},
+    package::{Origin, Refusal, folder::PluginFolder, is_reserved},
+    trust::{Approval, CapabilityScopes, TrustView},
 };
 
-/// Converts a plugin to its representation in the API. Shows the manifest only if its signature is valid.
-pub(super) fn to_wire(slot: &Slot, trust: &TrustView, loaded: Option<&Arc<LoadedPlugin>>) -> Plugin {
+/// Converts a plugin to its representation in the API. Shows the manifest only if its signature is valid. The limits in
+/// force and the use of the plugin are added by the caller.
+pub(super) fn to_wire(
+    slot: &Slot,
+    trust: &TrustView,
+    folder: &PluginFolder,
+    loaded: Option<&Arc<LoadedPlugin>>,
+) -> Plugin {
     let mut wire = missing_to_wire(&slot.candidate.name, trust);
     wire.state = slot.state();
     wire.reason = slot.refusal().map(Refusal::text);
     wire.sha256 = slot.inspection.sha256.map(hex::encode).unwrap_or_default();
     wire.key_id.clone_from(&slot.inspection.key_id);
+    wire.key_name = wire.key_id.as_ref().and_then(|id| trust.key_names.get(id).cloned());
     wire.first_party = slot.candidate.origin == Origin::BuiltIn;
+    wire.file = (slot.candidate.origin == Origin::Folder)
+        .then(|| folder.component_path(&slot.candidate.file).display().to_string());
     wire.loaded_at = loaded.map(|loaded| loaded.loaded_at);
     let Some(plugin) = &slot.inspection.plugin else { return wire };
     let manifest = &plugin.facts().manifest;
@@ -62,23 +72,42 @@ pub(super) fn missing_to_wire(name: &str, trust: &TrustView) -> Plugin {
         description: None,
         sha256: String::new(),
         key_id: None,
+        key_name: None,
+        file: None,
         first_party: is_reserved(name),
         state: if revoked { PluginState::Revoked } else { PluginState::Rejected },
         reason: Some("its files are missing".to_owned()),
         imports: Vec::new(),
         requested: Vec::new(),
-        granted: approval.map(granted).unwrap_or_default(),
+        granted: approval.map(|approval| capabilities(&approval.granted)).unwrap_or_default(),
+        approval: approval.map(approval_to_wire),
         limits: None,
+        effective_limits: None,
         jobs: Vec::new(),
         secrets: approval.map(|approval| approval.secrets.keys().cloned().collect()).unwrap_or_default(),
         config: approval.map(|approval| approval.config.clone()).unwrap_or_default(),
         loaded_at: None,
+        used_by: Vec::new(),
+        used_by_count: 0,
+        runs_24h: RunCount { total: 0, failed: 0 },
+        active_run_count: 0,
     }
 }
 
-fn granted(approval: &Approval) -> Vec<GrantedCapability> {
-    let granted = approval.granted.iter();
-    granted
+fn approval_to_wire(approval: &Approval) -> PluginApproval {
+    PluginApproval {
+        approved_at: approval.approved_at,
+        approved_by: approval.approved_by.clone(),
+        key_id: approval.key_id.clone(),
+        granted: capabilities(&approval.granted),
+        requested: capabilities(&approval.requested),
+        revoked_at: approval.revoked_at,
+    }
+}
+
+fn capabilities(scopes: &CapabilityScopes) -> Vec<GrantedCapability> {
+    scopes
+        .iter()
         .map(|(capability, granted)| GrantedCapability { capability: capability.to_string(), scope: scope(granted) })
         .collect()
 }
@@ -92,7 +121,7 @@ fn scope(scope: &Scope) -> CapabilityScope {
     }
 }
 
-fn limits(limits: &Limits) -> PluginLimits {
+pub(super) fn limits(limits: &Limits) -> PluginLimits {
     PluginLimits {
         memory_mib: limits.memory_mib,
         wall_seconds: limits.wall_seconds,

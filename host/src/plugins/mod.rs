@@ -12,7 +12,7 @@
 //! contains the [`RunnablePlugin`](runtime::RunnablePlugin). The owner sees its `Slot` (`loading/slots.rs`).
 //!
 //! At the root: [`service`] (all plugins of this process), [`runner`] (runs jobs), [`routes`] and [`key_routes`] (admin
-//! API) with [`listing`], [`tooling`] (command line), [`errors`].
+//! API) with [`listing`] and [`usage`] (which jobs use a plugin), [`tooling`] (command line), [`errors`].
 //!
 //! Deliberately absent: trust in manifests. A manifest requests, the owner's grant decides, and the linker contains
 //! only what was granted. Also absent: a shell, WASI, compiled code read from disk, and uploads: a plugin is two files
@@ -32,6 +32,7 @@ mod routes;
 mod runner;
 mod service;
 mod tooling;
+mod usage;
 
 pub(crate) use key_routes::*;
 pub(crate) use routes::*;

@@ -1,4 +1,4 @@
-use api_types::{ApprovePlugin, ErrorBody, Page, PageQuery, Plugin};
+use api_types::{ApprovePlugin, ErrorBody, PageQuery, Plugin, PluginPage};
 use axum::{Extension, extract::State, http::StatusCode};
 use serde_json::json;
 
@@ -13,19 +13,22 @@ const APPROVED_BY: &str = "owner";
 
 /// List plugins
 ///
-/// Returns the plugins of this node by name, with their state and the reason if they do not run.
+/// Returns the plugins of this node by name, with their state and the reason if they do not run, the jobs that use
+/// them, and the folder that they are loaded from.
 #[utoipa::path(get, path = "/admin/v1/plugins", tag = "plugins", params(PageQuery),
-    responses((status = 200, body = Page<Plugin>), (status = 400, body = ErrorBody)))]
+    responses((status = 200, body = PluginPage), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_plugins(
-    State(plugins): State<Plugins>,
+    State(state): State<Plugins>,
     ApiQuery(query): ApiQuery<PageQuery>,
-) -> ApiResult<ApiJson<Page<Plugin>>> {
+) -> ApiResult<ApiJson<PluginPage>> {
     let request = PageRequest::<String>::parse(&query)?;
-    let all = plugins.list().await;
+    let all = state.list().await;
     let after = request.after.clone();
     let plugins = all.into_iter().filter(|plugin| after.as_ref().is_none_or(|after| plugin.name > *after));
     let plugins = plugins.take(usize::try_from(request.fetch()).unwrap_or_default()).collect();
-    Ok(ApiJson(request.page(plugins, |plugin: &Plugin| plugin.name.clone())))
+    let mut page = request.page(plugins, |plugin: &Plugin| plugin.name.clone());
+    state.add_use(&mut page.items).await?;
+    Ok(ApiJson(PluginPage { items: page.items, next_cursor: page.next_cursor, folder: state.folder().await }))
 }
 
 /// Get a plugin
@@ -35,7 +38,7 @@ pub(crate) async fn get_plugin(
     State(plugins): State<Plugins>,
     ApiPath(name): ApiPath<String>,
 ) -> ApiResult<ApiJson<Plugin>> {
-    Ok(ApiJson(plugins.get(&name).await?))
+    Ok(ApiJson(with_use(&plugins, plugins.get(&name).await?).await?))
 }
 
 /// Approve a plugin
@@ -52,7 +55,7 @@ pub(crate) async fn approve_plugin(
     ApiPath(name): ApiPath<String>,
     ApiJson(request): ApiJson<ApprovePlugin>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<Plugin>)> {
-    let plugin = plugins.approve(&name, &request, APPROVED_BY).await?;
+    let plugin = with_use(&plugins, plugins.approve(&name, &request, APPROVED_BY).await?).await?;
     let details = json!({
         "keyId": plugin.key_id,
         "sha256": plugin.sha256,
@@ -73,7 +76,7 @@ pub(crate) async fn revoke_plugin(
     State(plugins): State<Plugins>,
     ApiPath(name): ApiPath<String>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<Plugin>)> {
-    let plugin = plugins.revoke(&name).await?;
+    let plugin = with_use(&plugins, plugins.revoke(&name).await?).await?;
     let details = json!({ "keyId": plugin.key_id, "sha256": plugin.sha256, "serial": plugin.serial });
     Ok((Extension(AuditDetails(details)), ApiJson(plugin)))
 }
@@ -90,4 +93,9 @@ pub(crate) async fn forget_plugin(
 ) -> ApiResult<StatusCode> {
     plugins.forget(&name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn with_use(plugins: &Plugins, mut plugin: Plugin) -> ApiResult<Plugin> {
+    plugins.add_use(std::slice::from_mut(&mut plugin)).await?;
+    Ok(plugin)
 }

@@ -1,16 +1,18 @@
 use std::{sync::Arc, time::Duration};
 
-use api_types::{ApprovePlugin, Plugin, TrustedKey};
+use api_types::{ApprovePlugin, Plugin, PluginFolderInfo, TrustedKey};
 
 use super::{
     LoadedPlugin, PluginError, PluginsParts, listing,
-    loading::{LoaderState, apply_trust_changes, refresh, watch},
+    loading::{LoaderState, Slot, apply_trust_changes, refresh, watch},
     package::{Refusal, folder::read_proposed_keys},
     runtime::Runtime,
     trust::{
+        TrustView,
         approvals::{self, ApprovalRequest, check_approvable},
         trusted_keys,
     },
+    usage,
 };
 
 /// How long a request waits for a pass of the loader, which may be compiling a plugin.
@@ -69,7 +71,28 @@ impl Plugins {
         let slots = self.0.slots.lock().await;
         let loaded = self.0.registry.all();
         let plugins = slots.by_name.iter();
-        plugins.map(|(name, slot)| listing::to_wire(slot, &slots.trust, loaded.get(name))).collect()
+        plugins.map(|(name, slot)| self.to_wire(slot, &slots.trust, loaded.get(name))).collect()
+    }
+
+    fn to_wire(&self, slot: &Slot, trust: &TrustView, loaded: Option<&Arc<LoadedPlugin>>) -> Plugin {
+        let mut plugin = listing::to_wire(slot, trust, &self.0.parts.folder, loaded);
+        let manifest = slot.inspection.plugin.as_ref().map(|plugin| &plugin.facts().manifest);
+        plugin.effective_limits = manifest.map(|manifest| listing::limits(&self.runtime().limits(manifest)));
+        plugin
+    }
+
+    /// Adds the jobs that use the plugins, and the numbers of their runs.
+    pub async fn add_use(&self, plugins: &mut [Plugin]) -> Result<(), PluginError> {
+        Ok(usage::add_use(&self.0.parts.platform, plugins).await?)
+    }
+
+    /// Returns the plugin folder, and why it can't be read, if it can't.
+    pub async fn folder(&self) -> PluginFolderInfo {
+        let folder = self.0.parts.folder.clone();
+        let path = folder.path().display().to_string();
+        let listing = tokio::task::spawn_blocking(move || folder.list().map(drop)).await;
+        let problem = listing.map_err(std::io::Error::other).and_then(|listing| listing).err();
+        PluginFolderInfo { path, problem: problem.map(|problem| format!("The folder can't be read: {problem}.")) }
     }
 
     pub async fn get(&self, name: &str) -> Result<Plugin, PluginError> {
@@ -112,7 +135,7 @@ impl Plugins {
         apply_trust_changes(&self.0).await?;
         let slots = self.0.slots.lock().await;
         Ok(match slots.by_name.get(name) {
-            Some(slot) => listing::to_wire(slot, &slots.trust, None),
+            Some(slot) => self.to_wire(slot, &slots.trust, None),
             None => listing::missing_to_wire(name, &slots.trust),
         })
     }

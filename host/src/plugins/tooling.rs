@@ -26,7 +26,7 @@ impl PluginTools {
     /// can be compiled.
     pub async fn list(&self) -> Result<Vec<Plugin>, PluginError> {
         let slots = self.inspect_all().await?;
-        Ok(slots.by_name.values().map(|slot| listing::to_wire(slot, &slots.trust, None)).collect())
+        Ok(slots.by_name.values().map(|slot| listing::to_wire(slot, &slots.trust, &self.folder, None)).collect())
     }
 
     /// Approves the plugin's current file.
@@ -41,7 +41,7 @@ impl PluginTools {
         approvals::approve(&self.platform, &self.sealer, approval).await?;
         let slots = self.inspect_all().await?;
         let slot = slots.by_name.get(name).ok_or_else(unknown)?;
-        Ok(listing::to_wire(slot, &slots.trust, None))
+        Ok(listing::to_wire(slot, &slots.trust, &self.folder, None))
     }
 
     /// Revokes a plugin and its current file. Revoking again has no effect.

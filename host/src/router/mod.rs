@@ -28,11 +28,11 @@ use crate::{
     dashboard::{self, DashboardState},
     data,
     error::{ApiError, Code},
-    health,
+    events, health,
     http::{RequestLimits, add_client_address, finish_response, limit_requests, limit_responses, with_normal_paths},
     jobs, notifications, observability, plugins, projects, sql_editor, sql_runs,
-    storage::{admin_routes as storage_admin, routes as storage_public},
-    tables,
+    storage::{admin_routes as storage_admin, object_routes as storage_objects, routes as storage_public},
+    storage_runs, tables,
 };
 
 pub use openapi::openapi;
@@ -59,11 +59,16 @@ fn public_routes() -> OpenApiRouter<App> {
 fn admin_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(admin::sign_in, admin::get_session, admin::sign_out))
+        .routes(routes!(admin::list_sessions, admin::end_other_sessions))
+        .routes(routes!(admin::end_session))
         .routes(routes!(admin::list_audit_entries))
         .routes(routes!(admin::list_audit_actions))
+        .routes(routes!(admin::export_audit_entries))
         .routes(routes!(admin::get_overview))
         .routes(routes!(admin::get_system))
+        .routes(routes!(events::stream_changes))
         .routes(routes!(admin::list_migrations))
+        .routes(routes!(admin::apply_migrations))
         .routes(routes!(projects::list_projects, projects::create_project))
         .routes(routes!(projects::get_project, projects::update_project, projects::delete_project))
         .routes(routes!(projects::list_keys, projects::create_key))
@@ -89,7 +94,13 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(sql_editor::get_query, sql_editor::update_query, sql_editor::delete_query))
         .routes(routes!(storage_admin::list_buckets, storage_admin::create_bucket))
         .routes(routes!(storage_admin::get_bucket, storage_admin::update_bucket, storage_admin::delete_bucket))
-        .routes(routes!(storage_admin::list_objects, storage_admin::delete_object))
+        .routes(routes!(storage_objects::list_objects, storage_objects::delete_object))
+        .routes(routes!(storage_objects::get_object))
+        .routes(routes!(storage_objects::count_objects))
+        .routes(routes!(storage_runs::delete_objects))
+        .routes(routes!(storage_objects::move_object))
+        .routes(routes!(storage_objects::copy_object))
+        .routes(routes!(storage_objects::list_multipart_uploads))
         .routes(routes!(storage_admin::sign_upload))
         .routes(routes!(storage_admin::sign_parts))
         .routes(routes!(storage_admin::complete_upload))
@@ -102,6 +113,7 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(backups::verify_backup))
         .routes(routes!(jobs::list_jobs, jobs::create_job))
         .routes(routes!(jobs::get_job, jobs::update_job, jobs::delete_job))
+        .routes(routes!(jobs::check_job))
         .routes(routes!(jobs::run_job))
         .routes(routes!(jobs::preview_cron))
         .routes(routes!(jobs::list_runs_of_job))
@@ -110,9 +122,12 @@ fn admin_routes() -> OpenApiRouter<App> {
         .routes(routes!(jobs::get_run))
         .routes(routes!(jobs::get_run_log))
         .routes(routes!(jobs::cancel_run))
+        .routes(routes!(jobs::run_again))
         .routes(routes!(notifications::list_channels, notifications::create_channel))
         .routes(routes!(notifications::get_channel, notifications::update_channel, notifications::delete_channel))
         .routes(routes!(notifications::test_channel))
+        .routes(routes!(notifications::test_settings))
+        .routes(routes!(notifications::list_deliveries))
         .routes(routes!(plugins::list_plugins))
         .routes(routes!(plugins::get_plugin, plugins::forget_plugin))
         .routes(routes!(plugins::approve_plugin))

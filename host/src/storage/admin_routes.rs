@@ -1,12 +1,11 @@
 use api_types::{
-    AbortUpload, Bucket, CompleteUpload, CreateBucket, DeleteBucket, DeletedObject, ErrorBody, ListObjects, ObjectRef,
-    Page, PageQuery, SignDownload, SignParts, SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject,
-    UpdateBucket,
+    AbortUpload, Bucket, CompleteUpload, CreateBucket, DeleteBucket, ErrorBody, Page, PageQuery, SignDownload,
+    SignParts, SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject, UpdateBucket,
 };
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::Deserialize;
 
-use super::{access::StorageAccess, buckets, download, objects, state::StorageState, upload};
+use super::{access::StorageAccess, buckets, download, state::StorageState, upload};
 use crate::{
     error::ApiResult,
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery},
@@ -16,7 +15,7 @@ use crate::{
 /// The segment `{bucket}` of the path; [`AdminProject`] reads `{project}`.
 #[derive(Deserialize)]
 pub(crate) struct BucketSegment {
-    bucket: String,
+    pub(super) bucket: String,
 }
 
 /// List a project's buckets
@@ -125,47 +124,6 @@ pub(crate) async fn delete_bucket(
 ) -> ApiResult<StatusCode> {
     buckets::delete_bucket(&state, &project, &segment.bucket, request).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// List a bucket's objects
-#[utoipa::path(
-    get,
-    path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
-    operation_id = "list_bucket_objects",
-    tag = "buckets",
-    params(("project" = String, Path), ("bucket" = String, Path), ListObjects),
-    responses(
-        (status = 200, body = Page<StoredObject>),
-        (status = 400, body = ErrorBody),
-        (status = 404, body = ErrorBody),
-    ),
-)]
-pub(crate) async fn list_objects(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
-    ApiQuery(request): ApiQuery<ListObjects>,
-) -> ApiResult<ApiJson<Page<StoredObject>>> {
-    objects::list_objects(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
-}
-
-/// Delete an object
-#[utoipa::path(
-    delete,
-    path = "/admin/v1/projects/{project}/buckets/{bucket}/objects",
-    operation_id = "delete_bucket_object",
-    tag = "buckets",
-    params(("project" = String, Path), ("bucket" = String, Path), ObjectRef),
-    responses((status = 200, body = DeletedObject), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
-)]
-pub(crate) async fn delete_object(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
-    ApiQuery(request): ApiQuery<ObjectRef>,
-) -> ApiResult<(Extension<AuditDetails>, ApiJson<DeletedObject>)> {
-    let deleted = objects::delete_object(&StorageAccess::admin(state, project, segment.bucket), request).await?;
-    Ok((audit_details(&deleted.object_key), ApiJson(deleted)))
 }
 
 /// Sign an upload
@@ -296,6 +254,6 @@ pub(crate) async fn sign_download(
 }
 
 /// Names the object in the audit log.
-fn audit_details(object_key: &str) -> Extension<AuditDetails> {
+pub(super) fn audit_details(object_key: &str) -> Extension<AuditDetails> {
     Extension(AuditDetails(serde_json::json!({ "objectKey": object_key })))
 }

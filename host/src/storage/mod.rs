@@ -16,13 +16,17 @@
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
 //! - `plugin_objects`: the records of objects that plugins store.
 //! - `sweep`: removal of expired data, in the background and for plugins.
-//! - `routes`, `admin_routes`: the handlers of the public and of the admin surface.
+//! - `routes`, `admin_routes`: the handlers of the public and of the admin surface. `object_routes`: those of the admin
+//!   surface for objects and open uploads.
+//!
+//! Deleting many objects is a run: [`BulkDeletion`] does it in steps, for `storage_runs`.
 
 mod access;
 pub(crate) mod admin_routes;
 mod buckets;
 mod download;
 mod errors;
+pub(crate) mod object_routes;
 mod objects;
 mod open_uploads;
 mod path;
@@ -33,6 +37,7 @@ mod state;
 mod sweep;
 mod upload;
 
+pub use objects::{BulkDeletion, DeletionStep};
 pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};
 pub use plugin_objects::PluginObject;

@@ -1,5 +1,5 @@
 use api_types::{
-    AbortUpload, CompleteUpload, DeletedObject, ErrorBody, ListObjects, ObjectRef, Page, SignDownload, SignParts,
+    AbortUpload, CompleteUpload, DeletedObject, ErrorBody, ListObjects, ObjectPage, ObjectRef, SignDownload, SignParts,
     SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject,
 };
 use axum::{extract::State, http::StatusCode};
@@ -163,7 +163,7 @@ pub(crate) async fn sign_download(
     tag = "storage",
     params(ListObjects),
     responses(
-        (status = 200, body = Page<StoredObject>),
+        (status = 200, body = ObjectPage),
         (status = 400, body = ErrorBody, description = "`invalid_path`, `invalid_cursor`, `invalid_request`"),
         (status = 403, body = ErrorBody, description = "The request was not made with the secret key"),
         (status = 404, body = ErrorBody, description = "The bucket does not exist"),
@@ -173,7 +173,7 @@ pub(crate) async fn list_objects(
     State(state): State<StorageState>,
     SecretCaller(caller): SecretCaller,
     ApiQuery(request): ApiQuery<ListObjects>,
-) -> ApiResult<ApiJson<Page<StoredObject>>> {
+) -> ApiResult<ApiJson<ObjectPage>> {
     objects::list_objects(&StorageAccess::public(state, &caller), request).await.map(ApiJson)
 }
 

@@ -14,9 +14,9 @@ const FLOORS: &[(u8, &[&str])] = &[
     (2, &["db", "disk", "egress", "http", "object_store", "secrets"]),
     (3, &["embedded", "projects"]),
     (4, &["auth", "data", "jobs", "notifications", "sql_editor", "storage", "tables"]),
-    (5, &["plugins", "sql_runs"]),
+    (5, &["plugins", "sql_runs", "storage_runs"]),
     (6, &["backups", "transfers"]),
-    (7, &["admin"]),
+    (7, &["admin", "events"]),
     (8, &["app", "dashboard", "health", "observability", "router"]),
     (9, &["cli", "lib", "main"]),
 ];

@@ -316,6 +316,6 @@ async fn proxy_variables_of_the_environment_are_ignored() {
     assert_eq!(status, StatusCode::CREATED, "{channel}");
     let path = format!("/admin/v1/notifications/{}/test", channel["id"].as_str().unwrap());
     let (_, tested) = admin.post(&path, json!({})).await;
-    assert_eq!(tested, json!({ "delivered": true, "error": null }));
+    assert_eq!((&tested["delivered"], &tested["error"]), (&json!(true), &serde_json::Value::Null));
     assert_eq!((server.count(), proxy.count()), (1, 0));
 }

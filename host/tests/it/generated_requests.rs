@@ -35,7 +35,8 @@ async fn generated_requests_never_return_a_server_error() {
 fn openapi_of(prefix: &str, project: &str) -> String {
     let mut document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     let paths = document["paths"].as_object_mut().unwrap();
-    paths.retain(|path, _| path.starts_with(prefix));
+    // The response of `events` has no end.
+    paths.retain(|path, _| path.starts_with(prefix) && path != "/admin/v1/events");
     for (_, item) in paths.iter_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
             for parameter in operation.get_mut("parameters").and_then(|list| list.as_array_mut()).into_iter().flatten()

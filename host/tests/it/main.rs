@@ -17,6 +17,7 @@ mod docs;
 mod egress;
 mod egress_bodies;
 mod embedded;
+mod events;
 mod generated_requests;
 mod http;
 mod jobs;

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/session", "admin.sign_in"),
     ("DELETE", "/admin/v1/session", "admin.sign_out"),
+    ("DELETE", "/admin/v1/sessions", "admin.end_sessions"),
+    ("DELETE", "/admin/v1/sessions/{}", "admin.end_session"),
     ("POST", "/admin/v1/projects", "project.create"),
     ("PATCH", "/admin/v1/projects/{}", "project.update"),
     ("DELETE", "/admin/v1/projects/{}", "project.delete"),
@@ -29,7 +31,9 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("PUT", "/admin/v1/projects/{}/buckets/{}/exposure", "bucket.expose"),
     ("DELETE", "/admin/v1/projects/{}/buckets/{}", "bucket.delete"),
     ("DELETE", "/admin/v1/projects/{}/buckets/{}/objects", "object.delete"),
-    ("DELETE", "/admin/v1/projects/{}/buckets/{}/object", "object.delete"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/objects/delete", "object.delete_many"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/objects/move", "object.move"),
+    ("POST", "/admin/v1/projects/{}/buckets/{}/objects/copy", "object.copy"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/signed-upload", "object.sign_upload"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/signed-download", "object.sign_download"),
     ("POST", "/admin/v1/projects/{}/buckets/{}/multipart/parts", "object.sign_upload"),
@@ -48,6 +52,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/jobs/{}", "job.delete"),
     ("POST", "/admin/v1/jobs/{}/run", "job.run"),
     ("POST", "/admin/v1/runs/{}/cancel", "run.cancel"),
+    ("POST", "/admin/v1/runs/{}/again", "run.again"),
+    ("POST", "/admin/v1/migrations/apply", "migration.apply"),
     ("POST", "/admin/v1/backups", "backup.create"),
     ("DELETE", "/admin/v1/backups/{}", "backup.delete"),
     ("POST", "/admin/v1/backups/{}/download", "backup.download"),
@@ -71,10 +77,15 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("PATCH", "/admin/v1/notifications/{}", "notification.update"),
     ("DELETE", "/admin/v1/notifications/{}", "notification.delete"),
     ("POST", "/admin/v1/notifications/{}/test", "notification.test"),
+    ("POST", "/admin/v1/notifications/test", "notification.test"),
 ];
 
-/// Method and path of requests that change nothing, although their method is not `GET`. They are not recorded.
-const READS: &[(&str, &str)] = &[("POST", "/admin/v1/cron/preview"), ("POST", "/admin/v1/projects/{}/sql/parse")];
+/// Method and path of requests that change nothing, although their method says that they may. They are not recorded.
+const READS: &[(&str, &str)] = &[
+    ("POST", "/admin/v1/cron/preview"),
+    ("POST", "/admin/v1/jobs/check"),
+    ("POST", "/admin/v1/projects/{}/sql/parse"),
+];
 
 /// Actions that do not come through the admin API.
 const OTHER_ACTIONS: &[&str] = &["keys.rotate_master", "plugin.denied", "plugin.reject"];

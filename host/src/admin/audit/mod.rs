@@ -1,14 +1,16 @@
 //! The audit log: records every change made through the admin API, and lists the records.
 //!
-//! `middleware` writes the entries (`request_entry`), `actions` has their names and the requests that are not recorded,
-//! `routes` lists them. Handlers add details to their entry with `http::AuditDetails` and `http::AuditTarget`. Not
-//! here: inserting an entry (`db::audit`), which other slices use for changes that do not come through the admin API.
+//! `middleware` writes the entries (`request_entry`), `actions` names them and the requests that are not recorded,
+//! `routes` lists them, `export` makes a file of them. Handlers add details to their entry with `http::AuditDetails`
+//! and `http::AuditTarget`. Not here: inserting an entry (`db::audit`), which other slices use for changes that do not
+//! come through the admin API.
 
 mod actions;
 
 mod middleware;
 mod request_entry;
 
+mod export;
 mod queries;
 pub(super) mod routes;
 

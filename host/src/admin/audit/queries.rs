@@ -16,6 +16,9 @@ pub(super) struct AuditFilter {
     pub(super) result: Option<AuditResult>,
     pub(super) from: Option<DateTime<Utc>>,
     pub(super) to: Option<DateTime<Utc>>,
+    pub(super) target: Option<String>,
+    /// A text that the entry contains.
+    pub(super) text: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -25,6 +28,7 @@ pub(super) struct AuditRow {
     actor: String,
     action: String,
     project_id: Option<String>,
+    project_name: Option<String>,
     target: Option<String>,
     address: Option<String>,
     result: AuditResult,
@@ -42,18 +46,24 @@ pub(super) async fn entries(
 ) -> Result<Vec<AuditRow>, sqlx::Error> {
     let (after_at, after_id) = after.unzip();
     sqlx::query_as(
-        "SELECT id, at, actor, action, project_id, target, address, shown_result AS result, status, request_id, details
-         FROM audit_logs, LATERAL (SELECT CASE WHEN pending THEN 'unknown' ELSE result END) AS shown (shown_result)
-         WHERE ($1::text IS NULL OR project_id = $1)
-           AND ($2::text IS NULL OR action = $2
-                OR (right($2, 1) = '*' AND starts_with(action, left($2, -1))))
-           AND ($3::text IS NULL OR actor = $3)
+        "SELECT a.id, a.at, a.actor, a.action, a.project_id, p.name AS project_name, a.target, a.address,
+                shown_result AS result, a.status, a.request_id, a.details
+         FROM audit_logs a
+         CROSS JOIN LATERAL (SELECT CASE WHEN a.pending THEN 'unknown' ELSE a.result END) AS shown (shown_result)
+         LEFT JOIN projects p ON p.id = a.project_id
+         WHERE ($1::text IS NULL OR a.project_id = $1)
+           AND ($2::text IS NULL OR a.action = $2
+                OR (right($2, 1) = '*' AND starts_with(a.action, left($2, -1))))
+           AND ($3::text IS NULL OR a.actor = $3)
            AND ($4::text IS NULL OR shown_result = $4)
-           AND ($5::timestamptz IS NULL OR at >= $5)
-           AND ($6::timestamptz IS NULL OR at < $6)
-           AND ($7::timestamptz IS NULL OR (at, id) < ($7, $8))
-           AND NOT (pending AND id = ANY($10))
-         ORDER BY at DESC, id DESC
+           AND ($5::timestamptz IS NULL OR a.at >= $5)
+           AND ($6::timestamptz IS NULL OR a.at < $6)
+           AND ($7::timestamptz IS NULL OR (a.at, a.id) < ($7, $8))
+           AND NOT (a.pending AND a.id = ANY($10))
+           AND ($11::text IS NULL OR a.target = $11)
+           AND ($12::text IS NULL OR strpos(lower(concat_ws(E'\\n', a.actor, a.action, p.name, a.project_id, a.target,
+                                                            a.address, a.request_id, a.details::text)), lower($12)) > 0)
+         ORDER BY a.at DESC, a.id DESC
          LIMIT $9",
     )
     .bind(&filter.project_id)
@@ -66,6 +76,8 @@ pub(super) async fn entries(
     .bind(after_id)
     .bind(limit)
     .bind(audit::in_progress())
+    .bind(&filter.target)
+    .bind(&filter.text)
     .fetch_all(pool)
     .await
 }
@@ -83,6 +95,7 @@ impl AuditRow {
             actor: self.actor,
             action: self.action,
             project_id: self.project_id,
+            project_name: self.project_name,
             target: self.target,
             address: self.address,
             result: self.result,

@@ -1,18 +1,18 @@
 use std::collections::BTreeSet;
 
 use api_types::{AuditEntry, AuditResult, ErrorBody, Page, PageQuery};
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    actions,
+    actions, export,
     queries::{self, AuditFilter, AuditRow},
 };
 use crate::{
     admin::AdminState,
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     http::{ApiJson, ApiQuery, NoQuery, PageRequest},
 };
 
@@ -34,6 +34,31 @@ pub(crate) struct AuditQuery {
     from: Option<DateTime<Utc>>,
     /// Only entries before this time.
     to: Option<DateTime<Utc>>,
+    /// Only entries about this resource, for example the id of a key.
+    target: Option<String>,
+    /// Only entries that contain this text, in upper or lower case: in their actor, action, project, target, address,
+    /// request id or details.
+    q: Option<String>,
+}
+
+/// Filters of an export.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditExportQuery {
+    project_id: Option<String>,
+    /// An action such as `project.create`, or a prefix such as `project.*`.
+    action: Option<String>,
+    actor: Option<String>,
+    result: Option<AuditResult>,
+    /// Only entries at or after this time.
+    from: Option<DateTime<Utc>>,
+    /// Only entries before this time.
+    to: Option<DateTime<Utc>>,
+    /// Only entries about this resource, for example the id of a key.
+    target: Option<String>,
+    /// Only entries that contain this text, as in the list.
+    q: Option<String>,
 }
 
 /// List audit entries
@@ -54,11 +79,38 @@ pub(crate) async fn list_audit_entries(
         result: query.result,
         from: query.from,
         to: query.to,
+        target: query.target,
+        text: query.q.filter(|text| !text.is_empty()),
     };
+    check_texts(&filter)?;
     let rows = queries::entries(&state.platform, &filter, request.after, request.fetch()).await?;
     let page = request.page(rows, |row| (row.at, row.id));
     let items = page.items.into_iter().map(AuditRow::into_wire).collect();
     Ok(ApiJson(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// Export audit entries
+///
+/// Returns all entries that match, newest first, as a file of JSON lines (`application/x-ndjson`). Each line is an
+/// `AuditEntry`.
+#[utoipa::path(get, path = "/admin/v1/audit/export", tag = "audit", params(AuditExportQuery),
+    responses((status = 200, body = String, content_type = "application/x-ndjson"), (status = 400, body = ErrorBody)))]
+pub(crate) async fn export_audit_entries(
+    State(state): State<AdminState>,
+    ApiQuery(query): ApiQuery<AuditExportQuery>,
+) -> ApiResult<Response> {
+    let filter = AuditFilter {
+        project_id: query.project_id,
+        action: query.action,
+        actor: query.actor,
+        result: query.result,
+        from: query.from,
+        to: query.to,
+        target: query.target,
+        text: query.q.filter(|text| !text.is_empty()),
+    };
+    check_texts(&filter)?;
+    export::response(state.platform, filter).await
 }
 
 /// List audit actions
@@ -74,4 +126,13 @@ pub(crate) async fn list_audit_actions(
     let recorded = queries::actions(&state.platform).await?;
     let actions: BTreeSet<String> = actions::known_actions().into_iter().map(str::to_owned).chain(recorded).collect();
     Ok(ApiJson(Page { items: actions.into_iter().collect(), next_cursor: None }))
+}
+
+/// Rejects filters with a NUL character, which Postgres can't compare.
+fn check_texts(filter: &AuditFilter) -> ApiResult<()> {
+    let texts = [&filter.project_id, &filter.action, &filter.actor, &filter.target, &filter.text];
+    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+        return Err(ApiError::invalid("A filter contains a NUL character."));
+    }
+    Ok(())
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{
     AdminCaller, AdminIdentity, SignInMethod,
     access_token::{self, AssertionError},
-    not_signed_in, sessions,
+    not_signed_in,
+    sessions::{self, Browser},
 };
 use crate::{
     db::audit::{NewAuditEntry, record_or_log},
@@ -88,11 +89,16 @@ impl AdminIdentity {
     }
 
     /// Opens a session for a one-time code, which is used up. Returns the caller and the cookie's value.
-    pub(super) async fn open_by_code(&self, code: &str, address: IpAddr) -> ApiResult<(AdminCaller, String)> {
+    pub(super) async fn open_by_code(
+        &self,
+        code: &str,
+        address: IpAddr,
+        browser: &Browser,
+    ) -> ApiResult<(AdminCaller, String)> {
         if !sessions::consume_code(&self.platform, code).await? {
             return Err(self.refuse_code(address).await);
         }
-        self.open_session().await
+        self.open_session(browser).await
     }
 
     async fn refuse_code(&self, address: IpAddr) -> ApiError {
@@ -102,9 +108,9 @@ impl AdminIdentity {
     }
 
     /// Opens a session for a caller who sent the development token. Returns the caller and the cookie's value.
-    pub(super) async fn open_session(&self) -> ApiResult<(AdminCaller, String)> {
+    pub(super) async fn open_session(&self, browser: &Browser) -> ApiResult<(AdminCaller, String)> {
         let Some(dev_token) = &self.dev_token else { return Err(sessions_disabled()) };
-        let (value, hash, expires_at) = sessions::open(&self.platform, dev_token).await?;
+        let (value, hash, expires_at) = sessions::open(&self.platform, dev_token, browser).await?;
         Ok((session_caller(hash, expires_at), value))
     }
 

@@ -3,7 +3,7 @@
 //!
 //! - `host_and_origin`: rejects foreign host names, and writes from foreign pages.
 //! - `access_token`, `key_set`: Cloudflare Access's assertions, and the keys that sign them.
-//! - `sessions`: the dashboard's cookie and one-time codes.
+//! - `sessions`: the dashboard's cookie and one-time codes. `session_list`: the sessions that the owner sees and ends.
 //! - `attempts`: limits and records failed sign-ins.
 //! - `authenticate`: finds the caller of a request with these; `middleware` applies it; `routes` signs in and out.
 //!
@@ -15,6 +15,7 @@ mod host_and_origin;
 mod access_token;
 mod key_set;
 
+mod session_list;
 mod sessions;
 
 mod attempts;
@@ -36,19 +37,9 @@ use crate::{
     http::{Holder, ShareHolder},
 };
 
+pub use api_types::SignInMethod;
 pub use middleware::{require_admin, require_database, require_known_host, require_metrics_reader};
 pub use sessions::create_sign_in_code;
-
-/// How a caller authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignInMethod {
-    /// An assertion of Cloudflare Access.
-    Access,
-    /// The header `x-dev-admin-token`.
-    DevToken,
-    /// The cookie of the dashboard.
-    Session,
-}
 
 /// The authenticated owner. As an extractor it responds with 401 if nobody is signed in.
 #[derive(Debug, Clone)]

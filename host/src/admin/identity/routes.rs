@@ -1,18 +1,27 @@
-use api_types::{CreateSession, ErrorBody, Session};
+use api_types::{AdminSession, CreateSession, EndedSessions, ErrorBody, Page, PageQuery, Session};
 use axum::{
     Extension,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{AdminCaller, SignInMethod, authenticate::SESSION_ACTOR, sessions};
+use super::{
+    AdminCaller, SignInMethod,
+    authenticate::SESSION_ACTOR,
+    session_list::{self, session_id},
+    sessions::{self, Browser},
+};
 use crate::{
     admin::{AdminState, audit::RequestEntry},
     error::{ApiError, ApiResult},
-    http::{ApiJson, AuditDetails, ClientAddress},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, ClientAddress, NoQuery, PageRequest},
 };
+
+/// Where Cloudflare Access signs out.
+const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
 
 /// Sign in
 ///
@@ -38,25 +47,26 @@ pub(crate) async fn sign_in(
         entry.set_actor(SESSION_ACTOR);
         entry.begin().await?;
     }
+    let browser = Browser::of(&headers, address);
     let (caller, value) = match &request.code {
-        Some(code) => state.identity.open_by_code(code, address).await?,
-        None => state.identity.open_session().await?,
+        Some(code) => state.identity.open_by_code(code, address, &browser).await?,
+        None => state.identity.open_session(&browser).await?,
     };
     Ok((
         StatusCode::CREATED,
         cookie_header(sessions::set_cookie(&value, &headers)),
         Extension(AuditDetails(json!({ "by": by }))),
-        ApiJson(Session { actor: caller.actor, expires_at: caller.expires_at }),
+        ApiJson(session_of(caller)),
     ))
 }
 
 /// Get the session
 ///
-/// Returns who is signed in.
+/// Returns who is signed in and how. Behind Cloudflare Access, `signOutUrl` is where browsers sign out.
 #[utoipa::path(get, path = "/admin/v1/session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = ErrorBody)))]
 pub(crate) async fn get_session(caller: AdminCaller) -> ApiJson<Session> {
-    ApiJson(Session { actor: caller.actor, expires_at: caller.expires_at })
+    ApiJson(session_of(caller))
 }
 
 /// Sign out
@@ -72,6 +82,66 @@ pub(crate) async fn sign_out(
     state.identity.close_session(&caller).await?;
     let cookie = (caller.method == SignInMethod::Session).then(|| sessions::clear_cookie(&headers)).flatten();
     Ok((StatusCode::NO_CONTENT, cookie_header(cookie)))
+}
+
+/// List sessions
+///
+/// Newest first: the browsers that signed in with a code or the admin token, and did not sign out. Sessions of an
+/// earlier admin token are listed until they expire, although they no longer work. Cloudflare Access has sessions of
+/// its own, which are not listed.
+#[utoipa::path(get, path = "/admin/v1/sessions", tag = "session", params(PageQuery),
+    responses((status = 200, body = Page<AdminSession>), (status = 400, body = ErrorBody)))]
+pub(crate) async fn list_sessions(
+    State(state): State<AdminState>,
+    caller: AdminCaller,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> ApiResult<ApiJson<Page<AdminSession>>> {
+    let request = PageRequest::<(DateTime<Utc>, String)>::parse(&query)?;
+    let current = caller.session.as_ref().map(session_id);
+    let (after, limit) = (request.after.clone(), request.fetch());
+    let sessions = session_list::sessions(&state.platform, current.as_deref(), after, limit).await?;
+    Ok(ApiJson(request.page(sessions, |session: &AdminSession| (session.created_at, session.id.clone()))))
+}
+
+/// End a session
+///
+/// Signs a browser out. Its next request is refused.
+#[utoipa::path(delete, path = "/admin/v1/sessions/{session}", tag = "session", params(("session" = String, Path)),
+    responses((status = 204), (status = 404, body = ErrorBody)))]
+pub(crate) async fn end_session(
+    State(state): State<AdminState>,
+    ApiPath(id): ApiPath<String>,
+) -> ApiResult<StatusCode> {
+    if session_list::end(&state.platform, &id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::not_found("session"))
+    }
+}
+
+/// End all other sessions
+///
+/// Signs out every browser except the caller's. A caller without a session, such as a program with the admin token,
+/// signs out all of them.
+#[utoipa::path(delete, path = "/admin/v1/sessions", tag = "session",
+    responses((status = 200, body = EndedSessions)))]
+pub(crate) async fn end_other_sessions(
+    State(state): State<AdminState>,
+    _query: NoQuery,
+    caller: AdminCaller,
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<EndedSessions>)> {
+    let ended = session_list::end_others(&state.platform, caller.session.as_ref()).await?;
+    Ok((Extension(AuditDetails(json!({ "ended": ended }))), ApiJson(EndedSessions { ended })))
+}
+
+fn session_of(caller: AdminCaller) -> Session {
+    Session {
+        sign_out_url: (caller.method == SignInMethod::Access).then(|| ACCESS_SIGN_OUT.to_owned()),
+        id: caller.session.as_ref().map(session_id),
+        actor: caller.actor,
+        expires_at: caller.expires_at,
+        method: caller.method,
+    }
 }
 
 fn cookie_header(cookie: Option<HeaderValue>) -> AppendHeaders<Option<(header::HeaderName, HeaderValue)>> {

@@ -1,5 +1,7 @@
 //! One-time codes and sessions of the dashboard. Only their hashes are stored.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -10,6 +12,9 @@ use crate::{
 };
 
 const COOKIE: &str = "atlashub_session";
+/// The use of a session is recorded at most this often, so that not every request writes.
+const RECORD_USE_AFTER_SECONDS: i64 = 60;
+const MAX_USER_AGENT_LENGTH: usize = 300;
 const SESSION_SECONDS: i64 = 30 * 24 * 3600;
 const CODE_SECONDS: i64 = 3600;
 /// A session is extended at most once a day, so that not every request writes.
@@ -58,20 +63,36 @@ pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx
     Ok(consumed.rows_affected() == 1)
 }
 
+/// What the owner recognises a session by.
+pub(super) struct Browser {
+    address: IpAddr,
+    user_agent: Option<String>,
+}
+
+impl Browser {
+    pub(super) fn of(headers: &HeaderMap, address: IpAddr) -> Self {
+        let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Self { address, user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT_LENGTH).collect()) }
+    }
+}
+
 /// Opens a session and removes expired ones. Returns the cookie's value, its hash and the session's end.
 pub(super) async fn open(
     pool: &PgPool,
     dev_token: &Secret,
+    browser: &Browser,
 ) -> Result<(String, SessionHash, DateTime<Utc>), sqlx::Error> {
     let value = random_token("");
     let hash = session_hash(dev_token, &value);
     sqlx::query("DELETE FROM admin_sessions WHERE expires_at < now()").execute(pool).await?;
     let expires_at = sqlx::query_scalar(
-        "INSERT INTO admin_sessions (hash, kind, expires_at)
-         VALUES ($1, 'session', now() + make_interval(secs => $2)) RETURNING expires_at",
+        "INSERT INTO admin_sessions (hash, kind, expires_at, last_used_at, address, user_agent)
+         VALUES ($1, 'session', now() + make_interval(secs => $2), now(), $3, $4) RETURNING expires_at",
     )
     .bind(hash.as_slice())
     .bind(SESSION_SECONDS as f64)
+    .bind(browser.address.to_string())
+    .bind(&browser.user_agent)
     .fetch_one(pool)
     .await?;
     Ok((value, hash, expires_at))
@@ -80,13 +101,21 @@ pub(super) async fn open(
 /// Returns the session of a cookie, and extends it if it was not extended for a day.
 pub(super) async fn find(pool: &PgPool, dev_token: &Secret, value: &str) -> Result<Option<FoundSession>, sqlx::Error> {
     let hash = session_hash(dev_token, value);
-    let found: Option<DateTime<Utc>> = sqlx::query_scalar(
-        "SELECT expires_at FROM admin_sessions WHERE hash = $1 AND kind = 'session' AND expires_at > now()",
+    let found: Option<(DateTime<Utc>, bool)> = sqlx::query_as(
+        "SELECT expires_at, coalesce(last_used_at < now() - make_interval(secs => $2), true)
+         FROM admin_sessions WHERE hash = $1 AND kind = 'session' AND expires_at > now()",
     )
     .bind(hash.as_slice())
+    .bind(RECORD_USE_AFTER_SECONDS as f64)
     .fetch_optional(pool)
     .await?;
-    let Some(expires_at) = found else { return Ok(None) };
+    let Some((expires_at, record_use)) = found else { return Ok(None) };
+    if record_use {
+        sqlx::query("UPDATE admin_sessions SET last_used_at = now() WHERE hash = $1")
+            .bind(hash.as_slice())
+            .execute(pool)
+            .await?;
+    }
     if (expires_at - Utc::now()).num_seconds() > SESSION_SECONDS - EXTEND_AFTER_SECONDS {
         return Ok(Some(FoundSession { hash, expires_at, extended: false }));
     }

@@ -1,8 +1,21 @@
-use api_types::{Migration, Page, SystemInfo};
-use axum::extract::State;
+use std::time::Duration;
+
+use api_types::{ErrorBody, Migration, Page, RunStarted, SystemInfo};
+use axum::{Extension, extract::State, http::StatusCode};
+use serde_json::json;
 
 use super::{measure, nodes};
-use crate::{admin::AdminState, error::ApiResult, http::ApiJson};
+use crate::{
+    admin::AdminState,
+    error::ApiResult,
+    http::{ApiJson, AuditDetails, NoQuery},
+    jobs::{Jobs, NewRun},
+};
+
+/// The first-party plugin that applies migrations, and its job.
+const MIGRATIONS_PLUGIN: &str = "migrations";
+const APPLY_JOB: &str = "apply";
+const APPLY_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Get system information
 ///
@@ -48,4 +61,25 @@ pub(crate) async fn get_system(State(state): State<AdminState>) -> ApiResult<Api
 pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResult<ApiJson<Page<Migration>>> {
     let items = crate::db::migrations::status(&mut *state.platform.acquire().await?).await?;
     Ok(ApiJson(Page { items, next_cursor: None }))
+}
+
+/// Apply pending migrations
+///
+/// Starts a run that applies the migrations of this version that are pending, in order and under a lock. A server that
+/// starts does so by itself, so migrations are pending only while servers of different versions run.
+#[utoipa::path(post, path = "/admin/v1/migrations/apply", tag = "system",
+    responses((status = 202, body = RunStarted), (status = 422, body = ErrorBody)))]
+pub(crate) async fn apply_migrations(
+    State(jobs): State<Jobs>,
+    _query: NoQuery,
+) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+    let run = NewRun {
+        plugin: MIGRATIONS_PLUGIN.to_owned(),
+        plugin_job: APPLY_JOB.to_owned(),
+        params: json!({}),
+        project_id: None,
+        timeout: APPLY_TIMEOUT,
+    };
+    let run_id = jobs.start_run(&run).await?.to_string();
+    Ok((StatusCode::ACCEPTED, Extension(AuditDetails(json!({ "runId": run_id }))), ApiJson(RunStarted { run_id })))
 }

@@ -72,7 +72,7 @@ pub(super) async fn create_job(jobs: &Jobs, new: CreateJob) -> ApiResult<Job> {
     };
     check_work(jobs, &mut row, body.as_ref(), &headers).await?;
     if new.timeout_ms.is_some() {
-        check_timeout(jobs, &row).await?;
+        check_timeout(jobs, plugin_of(&row), row.timeout_ms).await?;
     }
     queries::insert_job(jobs.platform(), &row).await?;
     Ok(listing::to_wire(jobs, &row, JobNumbers::default()))
@@ -131,7 +131,7 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
         check_work(jobs, &mut row, body.as_ref(), &headers?).await?;
     }
     if change.timeout_ms.is_some() {
-        check_timeout(jobs, &row).await?;
+        check_timeout(jobs, plugin_of(&row), row.timeout_ms).await?;
     }
     let update =
         JobUpdate { read_at, schedule: schedule_changed, headers: change.http_headers.is_some(), body: body.is_some() };
@@ -195,11 +195,15 @@ pub(super) async fn check_work(
     }
 }
 
+/// Returns the plugin that executes the job.
+fn plugin_of(row: &JobRow) -> &str {
+    row.plugin.as_deref().filter(|_| row.job_type == JobType::Platform).unwrap_or(HTTP_PLUGIN)
+}
+
 /// Checks that runs of the job's plugin may take as long as the job's time limit.
-async fn check_timeout(jobs: &Jobs, row: &JobRow) -> ApiResult<()> {
-    let plugin = row.plugin.as_deref().filter(|_| row.job_type == JobType::Platform).unwrap_or(HTTP_PLUGIN);
+pub(super) async fn check_timeout(jobs: &Jobs, plugin: &str, timeout_ms: i32) -> ApiResult<()> {
     match jobs.runner.max_duration(plugin).await {
-        Some(max) if u128::from(row.timeout_ms.unsigned_abs()) > max.as_millis() => Err(ApiError::invalid(format!(
+        Some(max) if u128::from(timeout_ms.unsigned_abs()) > max.as_millis() => Err(ApiError::invalid(format!(
             "`timeoutMs` must be at most {}: runs of plugin `{plugin}` are stopped after that time.",
             max.as_millis()
         ))),
@@ -212,7 +216,7 @@ pub(super) async fn check_plugin_job(jobs: &Jobs, plugin: &str, job: &str, param
     jobs.runner.check(plugin, job, params).await.map_err(to_api_error)
 }
 
-fn to_api_error(refusal: RunRefusal) -> ApiError {
+pub(super) fn to_api_error(refusal: RunRefusal) -> ApiError {
     let message = to_sentence(&refusal.to_string());
     match refusal {
         RunRefusal::UnknownPlugin { .. } => ApiError::new(Code::Unprocessable, message)
@@ -233,7 +237,7 @@ fn to_api_error(refusal: RunRefusal) -> ApiError {
 }
 
 /// Returns the new set of headers. A null value keeps the stored value of that name, compared without case.
-fn merge_headers(
+pub(super) fn merge_headers(
     stored: &Result<Headers, UnreadableHeaders>,
     changed: &BTreeMap<String, Option<String>>,
 ) -> ApiResult<Headers> {

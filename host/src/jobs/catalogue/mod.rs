@@ -1,9 +1,10 @@
 //! Jobs as the owner defines them.
 //!
 //! Reading order: `validation` (rules for a definition), `sealed` (header values and bodies), `queries`, `definitions`
-//! (create, change and delete), `history` and `listing` (jobs with what their history says), `concerns` (what needs
-//! attention), `start` (manual runs), `routes`.
+//! (create, change and delete), `check` (every problem of a definition at once), `history` and `listing` (jobs with
+//! what their history says), `concerns` (what needs attention), `start` (manual runs), `routes`.
 
+mod check;
 mod concerns;
 mod definitions;
 mod history;

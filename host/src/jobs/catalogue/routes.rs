@@ -1,5 +1,6 @@
 use api_types::{
-    CreateJob, CronPreview, CronPreviewRequest, ErrorBody, Job, JobState, Page, PageQuery, RunStarted, UpdateJob,
+    CheckJob, CreateJob, CronPreview, CronPreviewRequest, ErrorBody, Job, JobCheck, JobState, Page, PageQuery,
+    RunStarted, UpdateJob,
 };
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::Utc;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    definitions,
+    check, definitions,
     listing::{self, JobList, JobOrder},
     queries::JobFilter,
     start, validation,
@@ -17,7 +18,7 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget},
     jobs::{
         Jobs,
-        runs::routes::{parse_job_id, reject_nul},
+        runs::routes::{parse_job_id, parse_run_id, reject_nul},
     },
 };
 
@@ -136,6 +137,33 @@ pub(crate) async fn run_job(
     let run_id = run_id.to_string();
     let details = AuditDetails(json!({ "runId": run_id, "name": name }));
     Ok((StatusCode::ACCEPTED, Extension(details), ApiJson(RunStarted { run_id })))
+}
+
+/// Starts a run that does the same work as an ended one: a run of a job runs the job as it is defined now, any other
+/// run has the same plugin and parameters.
+#[utoipa::path(post, path = "/admin/v1/runs/{run}/again", tag = "jobs", params(("run" = String, Path)),
+    responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody),
+        (status = 409, description = "The run has not ended, or its project was deleted", body = ErrorBody),
+        (status = 422, body = ErrorBody)))]
+pub(crate) async fn run_again(
+    State(jobs): State<Jobs>,
+    ApiPath(run): ApiPath<String>,
+) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+    let (run_id, name) = start::run_again(&jobs, parse_run_id(&run)?).await?;
+    let run_id = run_id.to_string();
+    let details = AuditDetails(json!({ "runId": run_id, "name": name }));
+    Ok((StatusCode::ACCEPTED, Extension(details), ApiJson(RunStarted { run_id })))
+}
+
+/// Checks a job's definition without saving it, also while it is incomplete. Reports every problem with its field,
+/// whether requests to the host are allowed, and the next fire times.
+#[utoipa::path(post, path = "/admin/v1/jobs/check", tag = "jobs", request_body = CheckJob,
+    responses((status = 200, body = JobCheck), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(crate) async fn check_job(
+    State(jobs): State<Jobs>,
+    ApiJson(request): ApiJson<CheckJob>,
+) -> ApiResult<ApiJson<JobCheck>> {
+    Ok(ApiJson(check::check_job(&jobs, &request).await?))
 }
 
 /// Returns the next fire times of a schedule, and its description in words.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api_types::RunStatus;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use super::{
     sealed,
 };
 use crate::{
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, Code},
     jobs::{
         Jobs,
         runs::queries::{self, NewRunRow},
@@ -46,6 +47,36 @@ impl Jobs {
         queries::insert_run(self.platform(), &row).await?;
         Ok(row.id)
     }
+}
+
+/// Queues a run that repeats an ended one. Returns the run's id and the name of the job or plugin.
+///
+/// A run of a job executes the job as it is defined now. A run without a job has the plugin, the parameters and the
+/// time limit of the ended one.
+pub(super) async fn run_again(jobs: &Jobs, run: Uuid) -> ApiResult<(Uuid, String)> {
+    let work = queries::get_run_work(jobs.platform(), run).await?.ok_or_else(|| ApiError::not_found("run"))?;
+    if matches!(work.status, RunStatus::Queued | RunStatus::Running) {
+        return Err(
+            ApiError::new(Code::Conflict, "The run has not ended.").with_hint("Wait for its end, or cancel it.")
+        );
+    }
+    if let Some(job) = work.job_id {
+        return run_job(jobs, job).await;
+    }
+    if let Some(project) = &work.project_id {
+        jobs.projects.get(project).await.map_err(|error| match error.code() {
+            Code::NotFound => ApiError::new(Code::Conflict, "The run's project does not exist any more."),
+            _ => error,
+        })?;
+    }
+    let new = NewRun {
+        plugin: work.plugin,
+        plugin_job: work.plugin_job,
+        params: work.params,
+        project_id: work.project_id,
+        timeout: Duration::from_millis(u64::from(work.timeout_ms.unsigned_abs())),
+    };
+    Ok((jobs.start_run(&new).await?, new.plugin))
 }
 
 /// Queues a run of a job. Returns the run's id and the job's name. Also works if the job is disabled.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_types::{CreateJob, JobType, UpdateJob};
+use api_types::{CheckJob, CreateJob, JobType, UpdateJob};
 
 use crate::error::{ApiError, ApiResult};
 use crate::jobs::{Schedule, ScheduleError};
@@ -30,39 +30,69 @@ const RESERVED_HEADERS: &[&str] = &[
     "trailer",
 ];
 
-/// Fields that belong to only one type of job.
-struct TypeFields<'a> {
+/// Fields that belong to only one type of job, and whether they are given.
+pub(super) struct TypeFields {
     http: [(&'static str, bool); 4],
     platform: [(&'static str, bool); 2],
-    headers: Option<&'a BTreeMap<String, Option<String>>>,
+}
+
+/// Returns the [`TypeFields`] of a definition.
+macro_rules! type_fields {
+    ($job:expr) => {
+        TypeFields {
+            http: [
+                ("httpUrl", $job.http_url.is_some()),
+                ("httpMethod", $job.http_method.is_some()),
+                ("httpHeaders", $job.http_headers.is_some()),
+                ("httpBody", $job.http_body.is_some()),
+            ],
+            platform: [("plugin", $job.plugin.is_some()), ("pluginJob", $job.plugin_job.is_some())],
+        }
+    };
+}
+
+/// A number of a definition and its range.
+pub(super) struct NumberField {
+    pub(super) name: &'static str,
+    min: i32,
+    max: i32,
+}
+
+pub(super) const TIMEOUT_MS: NumberField = NumberField { name: "timeoutMs", min: 100, max: 86_400_000 };
+pub(super) const RETRIES: NumberField = NumberField { name: "retries", min: 0, max: 100 };
+pub(super) const RETRY_BACKOFF_MS: NumberField = NumberField { name: "retryBackoffMs", min: 0, max: 3_600_000 };
+
+impl NumberField {
+    pub(super) fn check(&self, value: Option<i32>) -> ApiResult<()> {
+        let Self { name, min, max } = self;
+        match value {
+            Some(value) if !(*min..=*max).contains(&value) => {
+                Err(ApiError::invalid(format!("`{name}` must be from {min} to {max}.")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 pub(super) fn parse_schedule(expression: &str, timezone: &str) -> ApiResult<Schedule> {
     Schedule::parse(expression, timezone).map_err(|error| {
-        let field = if matches!(error, ScheduleError::UnknownZone(_)) { "timezone" } else { "scheduleCron" };
-        ApiError::invalid(format!("`{field}`: {error}."))
+        ApiError::invalid(format!("`{}`: {error}.", field_of(&error)))
             .with_hint("`POST /admin/v1/cron/preview` shows the fire times of a schedule.")
     })
+}
+
+/// Returns the field that causes the error.
+pub(super) fn field_of(error: &ScheduleError) -> &'static str {
+    if matches!(error, ScheduleError::UnknownZone(_)) { "timezone" } else { "scheduleCron" }
 }
 
 /// Checks a new job as far as that is possible without its plugin.
 pub(super) fn check_new(job: &CreateJob) -> ApiResult<()> {
     check_name(&job.name)?;
     check_numbers(job.timeout_ms, job.retries, job.retry_backoff_ms)?;
-    let fields = TypeFields {
-        http: [
-            ("httpUrl", job.http_url.is_some()),
-            ("httpMethod", job.http_method.is_some()),
-            ("httpHeaders", job.http_headers.is_some()),
-            ("httpBody", job.http_body.is_some()),
-        ],
-        platform: [("plugin", job.plugin.is_some()), ("pluginJob", job.plugin_job.is_some())],
-        headers: job.http_headers.as_ref(),
-    };
-    check_type_fields(job.r#type, &fields)?;
-    if let Some(name) = job.http_headers.iter().flatten().find(|(_, value)| value.is_none()).map(|(name, _)| name) {
-        return Err(ApiError::invalid(format!("`httpHeaders`: `{name}` needs a value.")));
-    }
+    check_type_fields(job.r#type, &type_fields!(job))?;
+    check_headers(job.http_headers.as_ref())?;
+    check_new_headers(job.http_headers.as_ref())?;
     check_params(job.r#type, job.params.as_ref())
 }
 
@@ -72,22 +102,24 @@ pub(super) fn check_change(job_type: JobType, change: &UpdateJob) -> ApiResult<(
         check_name(name)?;
     }
     check_numbers(change.timeout_ms, change.retries, change.retry_backoff_ms)?;
-    let fields = TypeFields {
-        http: [
-            ("httpUrl", change.http_url.is_some()),
-            ("httpMethod", change.http_method.is_some()),
-            ("httpHeaders", change.http_headers.is_some()),
-            ("httpBody", change.http_body.is_some()),
-        ],
-        platform: [("plugin", change.plugin.is_some()), ("pluginJob", change.plugin_job.is_some())],
-        headers: change.http_headers.as_ref(),
-    };
-    check_type_fields(job_type, &fields)?;
+    check_type_fields(job_type, &type_fields!(change))?;
+    check_headers(change.http_headers.as_ref())?;
     check_params(job_type, change.params.as_ref())
+}
+
+/// Returns the fields of a definition that its type of job does not have.
+pub(super) fn foreign_fields(job_type: JobType, job: &CheckJob) -> Vec<&'static str> {
+    type_fields!(job).foreign(job_type).collect()
 }
 
 /// Checks the complete request of an HTTP job.
 pub(super) fn check_request(url: &str, method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
+    check_url(url)?;
+    check_method(method)?;
+    check_body(method, body, has_body)
+}
+
+pub(super) fn check_url(url: &str) -> ApiResult<url::Url> {
     let invalid_url = |problem: &str| ApiError::invalid(format!("`httpUrl` {problem}."));
     if url.len() > MAX_URL_BYTES {
         return Err(invalid_url("is longer than 2048 bytes"));
@@ -103,9 +135,18 @@ pub(super) fn check_request(url: &str, method: &str, body: Option<&str>, has_bod
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(invalid_url("must not contain a user or password; send them in the header `authorization`"));
     }
-    if !METHODS.contains(&method) {
-        return Err(ApiError::invalid(format!("`httpMethod` must be one of {}.", METHODS.join(", "))));
+    Ok(parsed)
+}
+
+pub(super) fn check_method(method: &str) -> ApiResult<()> {
+    if METHODS.contains(&method) {
+        return Ok(());
     }
+    Err(ApiError::invalid(format!("`httpMethod` must be one of {}.", METHODS.join(", "))))
+}
+
+/// `body` is a new body, `has_body` whether the request has one.
+pub(super) fn check_body(method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
     if has_body && matches!(method, "GET" | "HEAD") {
         return Err(ApiError::invalid(format!("A {method} request has no body: leave `httpBody` out.")));
     }
@@ -115,7 +156,7 @@ pub(super) fn check_request(url: &str, method: &str, body: Option<&str>, has_bod
     Ok(())
 }
 
-fn check_name(name: &str) -> ApiResult<()> {
+pub(super) fn check_name(name: &str) -> ApiResult<()> {
     let length = name.trim().chars().count();
     if !(1..=120).contains(&length) || name.chars().any(char::is_control) {
         return Err(ApiError::invalid("`name` must have 1 to 120 characters, none of them a control character."));
@@ -124,26 +165,43 @@ fn check_name(name: &str) -> ApiResult<()> {
 }
 
 fn check_numbers(timeout_ms: Option<i32>, retries: Option<i32>, retry_backoff_ms: Option<i32>) -> ApiResult<()> {
-    let check = |field: &str, value: Option<i32>, min: i32, max: i32| match value {
-        Some(value) if !(min..=max).contains(&value) => {
-            Err(ApiError::invalid(format!("`{field}` must be from {min} to {max}.")))
-        }
-        _ => Ok(()),
-    };
-    check("timeoutMs", timeout_ms, 100, 86_400_000)?;
-    check("retries", retries, 0, 100)?;
-    check("retryBackoffMs", retry_backoff_ms, 0, 3_600_000)
+    TIMEOUT_MS.check(timeout_ms)?;
+    RETRIES.check(retries)?;
+    RETRY_BACKOFF_MS.check(retry_backoff_ms)
 }
 
-fn check_type_fields(job_type: JobType, fields: &TypeFields<'_>) -> ApiResult<()> {
-    let foreign: &[_] = match job_type {
-        JobType::Http => &fields.platform,
-        JobType::Platform => &fields.http,
-    };
-    if let Some((field, _)) = foreign.iter().find(|(_, given)| *given) {
-        return Err(ApiError::invalid(format!("A job of type `{job_type}` has no `{field}`.")));
+impl TypeFields {
+    /// Returns the given fields that the type does not have.
+    fn foreign(&self, job_type: JobType) -> impl Iterator<Item = &'static str> {
+        let foreign: &[_] = match job_type {
+            JobType::Http => &self.platform,
+            JobType::Platform => &self.http,
+        };
+        foreign.iter().filter(|(_, given)| *given).map(|(field, _)| *field)
     }
-    let Some(headers) = fields.headers else { return Ok(()) };
+}
+
+fn check_type_fields(job_type: JobType, fields: &TypeFields) -> ApiResult<()> {
+    match fields.foreign(job_type).next() {
+        Some(field) => Err(foreign_field(job_type, field)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn foreign_field(job_type: JobType, field: &str) -> ApiError {
+    ApiError::invalid(format!("A job of type `{job_type}` has no `{field}`."))
+}
+
+/// Checks that a new job has a value for each of its headers.
+pub(super) fn check_new_headers(headers: Option<&BTreeMap<String, Option<String>>>) -> ApiResult<()> {
+    match headers.into_iter().flatten().find(|(_, value)| value.is_none()) {
+        Some((name, _)) => Err(ApiError::invalid(format!("`httpHeaders`: `{name}` needs a value."))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_headers(headers: Option<&BTreeMap<String, Option<String>>>) -> ApiResult<()> {
+    let Some(headers) = headers else { return Ok(()) };
     let invalid = |problem: String| Err(ApiError::invalid(format!("`httpHeaders`: {problem}.")));
     if headers.len() > MAX_HEADERS {
         return invalid(format!("more than {MAX_HEADERS} headers"));
@@ -172,7 +230,7 @@ fn check_type_fields(job_type: JobType, fields: &TypeFields<'_>) -> ApiResult<()
     Ok(())
 }
 
-fn check_params(job_type: JobType, params: Option<&serde_json::Value>) -> ApiResult<()> {
+pub(super) fn check_params(job_type: JobType, params: Option<&serde_json::Value>) -> ApiResult<()> {
     let Some(params) = params else { return Ok(()) };
     let Some(object) = params.as_object() else { return Err(ApiError::invalid("`params` must be a JSON object.")) };
     if job_type == JobType::Http && !object.is_empty() {

@@ -1,10 +1,15 @@
 //! Reads the logs of runs, and puts long logs into the object store.
 
-use api_types::{LogLine, Page, RunStatus};
+use std::fmt::Write as _;
+
+use api_types::{LogLevel, LogLine, Page, RunStatus};
 use bytes::Bytes;
+use chrono::SecondsFormat;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
+    follow::last,
     output::{MAX_LOG_BYTES, RunLog},
     queries,
 };
@@ -54,18 +59,78 @@ pub(super) async fn read_log(runs: &Runs, run: Uuid, offset: usize) -> ApiResult
     Ok(Some(LogPart { lines, end: offset.max(whole.len()), status }))
 }
 
-/// Returns the whole log of a run.
-pub(super) async fn read_all_lines(runs: &Runs, run: Uuid) -> ApiResult<Vec<LogLine>> {
-    let part = read_log(runs, run, 0).await?.ok_or_else(|| ApiError::not_found("run"))?;
-    Ok(part.lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+/// Which lines of a log are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogFilter {
+    /// Only lines of this level and of more important ones.
+    pub level: Option<LogLevel>,
+    /// Only this number of last lines.
+    pub tail: Option<u32>,
 }
 
-/// Returns a page of a run's log. The cursor is the offset of a line's end.
-pub(super) async fn read_page(runs: &Runs, run: Uuid, request: &PageRequest<u32>) -> ApiResult<Page<LogLine>> {
+impl LogFilter {
+    /// Returns whether the level of a line, written as JSON, is important enough.
+    pub(super) fn includes(self, line: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Level {
+            level: LogLevel,
+        }
+        let Some(least) = self.level else { return true };
+        serde_json::from_str::<Level>(line).is_ok_and(|line| importance(line.level) >= importance(least))
+    }
+}
+
+fn importance(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Debug => 0,
+        LogLevel::Info => 1,
+        LogLevel::Warn => 2,
+        LogLevel::Error => 3,
+    }
+}
+
+/// Returns the lines of a run's log that the filter selects.
+pub(super) async fn read_lines(runs: &Runs, run: Uuid, filter: LogFilter) -> ApiResult<Vec<LogLine>> {
+    let part = read_log(runs, run, 0).await?.ok_or_else(|| ApiError::not_found("run"))?;
+    let lines = part.lines.iter().filter(|line| filter.includes(line));
+    let lines: Vec<&String> = match filter.tail {
+        Some(tail) => last(lines, tail as usize),
+        None => lines.collect(),
+    };
+    Ok(lines.into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+/// Returns lines as text for people: time, level, message, and the fields as JSON.
+pub(super) fn to_text(lines: &[LogLine]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let at = line.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let level = line.level.as_str().to_ascii_uppercase();
+        // Writing to a `String` can't fail.
+        let _ = write!(text, "{at} {level:<5} {}", line.message);
+        if line.fields.as_object().is_some_and(|fields| !fields.is_empty()) {
+            let _ = write!(text, " {}", line.fields);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns a page of the lines of a run's log whose level is important enough. The cursor is the offset of a line's
+/// end.
+pub(super) async fn read_page(
+    runs: &Runs,
+    run: Uuid,
+    filter: LogFilter,
+    request: &PageRequest<u32>,
+) -> ApiResult<Page<LogLine>> {
     let mut end = request.after.unwrap_or(0) as usize;
     let part = read_log(runs, run, end).await?.ok_or_else(|| ApiError::not_found("run"))?;
     let lines = part.lines.iter().filter_map(|line| {
         end += line.len() + 1;
+        if !filter.includes(line) {
+            return None;
+        }
         Some((u32::try_from(end).ok()?, serde_json::from_str::<LogLine>(line).ok()?))
     });
     let page = request.page(lines.take(request.limit as usize + 1).collect(), |(end, _)| *end);
@@ -92,5 +157,32 @@ async fn put_log(runs: &Runs, key: &str, whole: Bytes) -> StoreResult<()> {
             runs.store.put_small(PLATFORM_BUCKET, key, CONTENT_TYPE, whole).await
         }
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn text_has_time_level_message_and_fields() {
+        let line = |level, message: &str, fields| LogLine {
+            at: "2026-02-03T02:00:00.1234Z".parse().unwrap(),
+            level,
+            message: message.to_owned(),
+            fields,
+        };
+        let lines = [line(LogLevel::Info, "first", json!({})), line(LogLevel::Error, "second", json!({ "n": 1 }))];
+        let expected = "2026-02-03T02:00:00.123Z INFO  first\n2026-02-03T02:00:00.123Z ERROR second {\"n\":1}\n";
+        assert_eq!(to_text(&lines), expected);
+    }
+
+    #[test]
+    fn level_includes_more_important_lines() {
+        let filter = LogFilter { level: Some(LogLevel::Warn), tail: None };
+        let included = |level: &str| filter.includes(&format!(r#"{{"at":"","level":"{level}","message":"error"}}"#));
+        assert_eq!(["debug", "info", "warn", "error"].map(included), [false, false, true, true]);
     }
 }

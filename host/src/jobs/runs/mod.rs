@@ -1,11 +1,13 @@
 //! The history of runs.
 //!
-//! Reading order: `queries`, `access` (reads and cancels a run), `output` (log and progress of a running run, in
-//! memory), `log` (reads stored logs and puts long ones into the object store), `log_stream` (follows a log),
-//! `lease_fence` (rejects writes of a run that lost its lease), `retention`, `summary` (counts runs over time),
-//! `routes`.
+//! Reading order: `queries`, `access` (reads and cancels a run), `detail` (a run with its other attempts), `output`
+//! (log and progress of a running run, in memory), `log` (reads stored logs and puts long ones into the object store),
+//! `follow` (reads a log while it grows), `log_stream` (a followed log as events), `lease_fence` (rejects writes of a
+//! run that lost its lease), `retention`, `summary` (counts runs over time), `routes`.
 
 mod access;
+mod detail;
+mod follow;
 mod lease_fence;
 pub(super) mod log;
 mod log_stream;
@@ -15,5 +17,7 @@ pub(super) mod retention;
 pub(super) mod routes;
 pub(super) mod summary;
 
+pub use follow::{LogFollower, LogNews};
+pub use log::LogFilter;
 pub use retention::RetentionReport;
 pub use summary::SummaryFilter;

@@ -8,8 +8,9 @@ use crate::{db::ids, jobs::signals};
 
 macro_rules! run_columns {
     () => {
-        "id, job_id, project_id, plugin, plugin_job, status, trigger, attempt, retry_of, scheduled_for, created_at, \
-         started_at, finished_at, duration_ms, http_status, error_text, progress, result, log_object_key, \
+        "id, job_id, project_id, plugin, plugin_job, status, trigger, attempt, \
+         attempt + retries_left AS max_attempts, retry_of, scheduled_for, created_at, started_at, finished_at, \
+         duration_ms, http_status, error_text, progress, result, log_object_key, \
          (SELECT j.name FROM cron_jobs j WHERE j.id = job_id) AS job_name, \
          (SELECT p.name FROM projects p WHERE p.id = project_id) AS project_name"
     };
@@ -26,8 +27,9 @@ pub(in crate::jobs) struct RunRow {
     status: RunStatus,
     trigger: RunTrigger,
     attempt: i32,
+    max_attempts: i32,
     retry_of: Option<Uuid>,
-    scheduled_for: Option<DateTime<Utc>>,
+    pub scheduled_for: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
@@ -54,6 +56,7 @@ impl RunRow {
             status: self.status,
             trigger: self.trigger,
             attempt: self.attempt,
+            max_attempts: self.max_attempts,
             retry_of: self.retry_of.map(|id| id.to_string()),
             scheduled_for: self.scheduled_for,
             created_at: self.created_at,
@@ -213,6 +216,27 @@ pub(in crate::jobs) async fn insert_run(pool: &PgPool, run: &NewRunRow<'_>) -> R
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// What a run executes, so that it can be executed again.
+#[derive(Debug, sqlx::FromRow)]
+pub(in crate::jobs) struct RunWork {
+    pub status: RunStatus,
+    pub job_id: Option<Uuid>,
+    pub project_id: Option<String>,
+    pub plugin: String,
+    pub plugin_job: String,
+    pub params: Value,
+    pub timeout_ms: i32,
+}
+
+pub(in crate::jobs) async fn get_run_work(pool: &PgPool, id: Uuid) -> Result<Option<RunWork>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT status, job_id, project_id, plugin, plugin_job, params, timeout_ms FROM cron_job_runs WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
 }
 
 /// Cancels a queued run, or asks the scheduler of a running one to cancel it. Returns false if the run has ended or

@@ -1,10 +1,12 @@
 use std::{fmt::Display, str::FromStr};
 
-use api_types::{ErrorBody, LogLine, Page, PageQuery, Run, RunStatus, RunSummary, RunTrigger, SummaryPeriod};
+use api_types::{
+    ErrorBody, LogLevel, LogLine, Page, PageQuery, Run, RunDetail, RunStatus, RunSummary, RunTrigger, SummaryPeriod,
+};
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -12,7 +14,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    log, log_stream,
+    follow::LogFollower,
+    log::{self, LogFilter},
+    log_stream,
     queries::{self, RunFilter, RunRow},
     summary::SummaryFilter,
 };
@@ -32,6 +36,8 @@ pub(crate) struct RunsQuery {
     /// `nextCursor` of the previous page.
     cursor: Option<String>,
     project_id: Option<String>,
+    /// Only runs of this job.
+    job_id: Option<String>,
     plugin: Option<String>,
     /// Statuses, separated by commas, for example `fail,timeout`. Only runs with one of them.
     status: Option<String>,
@@ -57,6 +63,14 @@ pub(crate) struct LogQuery {
     limit: Option<u32>,
     /// `nextCursor` of the previous page. It stays valid while the run continues.
     cursor: Option<String>,
+    /// Only lines of this level and of more important ones: `debug`, `info`, `warn` or `error`.
+    #[param(inline)]
+    level: Option<LogLevel>,
+    /// Only this number of last lines. With `follow`, the stream begins with them. Not in pages.
+    tail: Option<u32>,
+    /// Returns the log as a text file.
+    #[serde(default)]
+    download: bool,
 }
 
 /// Lists the runs of all jobs, and those without a job, newest first.
@@ -66,7 +80,8 @@ pub(crate) async fn list_runs(
     State(runs): State<Runs>,
     ApiQuery(query): ApiQuery<RunsQuery>,
 ) -> ApiResult<ApiJson<Page<Run>>> {
-    list_filtered(&runs, None, query).await.map(ApiJson)
+    let job = parse_job_filter(query.job_id.as_deref())?;
+    list_filtered(&runs, job, query).await.map(ApiJson)
 }
 
 /// Lists the runs of a job, newest first.
@@ -78,6 +93,9 @@ pub(crate) async fn list_runs_of_job(
     ApiQuery(query): ApiQuery<RunsQuery>,
 ) -> ApiResult<ApiJson<Page<Run>>> {
     let job = parse_job_id(&job)?;
+    if parse_job_filter(query.job_id.as_deref())?.is_some_and(|id| id != job) {
+        return Err(ApiError::invalid("`jobId` is not the job of the path; leave it out."));
+    }
     if !queries::job_exists(&runs.platform, job).await? {
         return Err(ApiError::not_found("job"));
     }
@@ -128,27 +146,24 @@ pub(crate) async fn summarize_runs(
     let filter = SummaryFilter {
         project_id: reject_nul("projectId", query.project_id)?,
         plugin: reject_nul("plugin", query.plugin)?,
-        job_id: query
-            .job_id
-            .map(|id| id.parse::<Uuid>())
-            .transpose()
-            .map_err(|_| ApiError::invalid("`jobId` must be a UUID."))?,
+        job_id: parse_job_filter(query.job_id.as_deref())?,
     };
     let by = query.by.unwrap_or(SummaryPeriod::Hour);
     Ok(ApiJson(runs.summarize(by, query.from, query.to, &filter).await?))
 }
 
-/// Returns a run.
+/// Returns a run with its other attempts and, while it is queued, what it waits for.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
-    responses((status = 200, body = Run), (status = 404, body = ErrorBody)))]
-pub(crate) async fn get_run(State(runs): State<Runs>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<Run>> {
-    runs.get_run(parse_run_id(&run)?).await.map(ApiJson)
+    responses((status = 200, body = RunDetail), (status = 404, body = ErrorBody)))]
+pub(crate) async fn get_run(State(runs): State<Runs>, ApiPath(run): ApiPath<String>) -> ApiResult<ApiJson<RunDetail>> {
+    runs.get_run_detail(parse_run_id(&run)?).await.map(ApiJson)
 }
 
 /// Returns a run's log, whole or in pages. With `follow=true` the response is a stream of server-sent events, which
-/// `Last-Event-ID` resumes.
+/// `Last-Event-ID` resumes. With `download=true` it is a text file, with a line for each line of the log.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}/log", tag = "jobs", params(("run" = String, Path), LogQuery),
-    responses((status = 200, body = Page<LogLine>), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+    responses((status = 200, content((Page<LogLine> = "application/json"), (String = "text/plain"),
+            (String = "text/event-stream"))), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 503, body = ErrorBody)))]
 pub(crate) async fn get_run_log(
     State(runs): State<Runs>,
@@ -162,18 +177,37 @@ pub(crate) async fn get_run_log(
         return Err(ApiError::invalid("`limit` and `cursor` can't be combined with `follow`.")
             .with_hint("To resume a followed log, send the header `last-event-id`."));
     }
+    if query.tail.is_some() && is_paged {
+        return Err(ApiError::invalid("`tail` can't be combined with `limit` and `cursor`."));
+    }
+    if query.tail == Some(0) {
+        return Err(ApiError::invalid("`tail` must be at least 1."));
+    }
+    if query.download && (query.follow || is_paged) {
+        return Err(ApiError::invalid("`download` can't be combined with `follow`, `limit` and `cursor`."));
+    }
+    let filter = LogFilter { level: query.level, tail: query.tail };
     if query.follow {
         let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let offset = last_id.and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
-        return log_stream::follow_log(&runs, run, offset as usize).await;
+        let log = LogFollower::open(&runs, run, offset as usize, filter).await?;
+        return Ok(log_stream::stream_log(runs, log));
     }
-    let page = if is_paged {
+    if is_paged {
         let request = PageRequest::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-        log::read_page(&runs, run, &request).await?
-    } else {
-        Page { items: log::read_all_lines(&runs, run).await?, next_cursor: None }
-    };
-    Ok(ApiJson(page).into_response())
+        return Ok(ApiJson(log::read_page(&runs, run, filter, &request).await?).into_response());
+    }
+    let lines = log::read_lines(&runs, run, filter).await?;
+    if query.download {
+        let disposition = format!("attachment; filename=\"run-{run}.log\"");
+        let headers = [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+            (header::CONTENT_DISPOSITION, disposition.as_str()),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        return Ok((headers, log::to_text(&lines)).into_response());
+    }
+    Ok(ApiJson(Page { items: lines, next_cursor: None }).into_response())
 }
 
 /// Cancels a queued or running run. A running one ends shortly afterwards.
@@ -203,7 +237,11 @@ fn parse_list<T: FromStr + Display>(name: &str, text: Option<&str>, known: &[T])
     values.map(parse).collect()
 }
 
-fn parse_run_id(id: &str) -> ApiResult<Uuid> {
+fn parse_job_filter(id: Option<&str>) -> ApiResult<Option<Uuid>> {
+    id.map(str::parse).transpose().map_err(|_| ApiError::invalid("`jobId` must be a UUID."))
+}
+
+pub(in crate::jobs) fn parse_run_id(id: &str) -> ApiResult<Uuid> {
     id.parse().map_err(|_| ApiError::not_found("run"))
 }
 

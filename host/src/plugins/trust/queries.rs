@@ -25,6 +25,7 @@ pub(super) struct ApprovalRow {
     pub requested: Value,
     pub config: Value,
     pub approved_by: String,
+    pub approved_at: DateTime<Utc>,
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
@@ -66,7 +67,8 @@ pub(super) async fn read_trust(pool: &PgPool) -> Result<TrustRows, sqlx::Error> 
             .fetch_all(&mut *transaction)
             .await?,
         approvals: sqlx::query_as(
-            "SELECT name, key_id, granted, requested, config, approved_by, revoked_at FROM plugin_approvals",
+            "SELECT name, key_id, granted, requested, config, approved_by, approved_at, revoked_at
+             FROM plugin_approvals",
         )
         .fetch_all(&mut *transaction)
         .await?,

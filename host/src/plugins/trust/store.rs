@@ -48,6 +48,7 @@ pub(in crate::plugins) async fn record_serial(
 fn to_view(rows: TrustRows, first_party: &FirstParty) -> TrustView {
     let mut view = TrustView { version: rows.version, ..TrustView::default() };
     for row in rows.keys {
+        view.key_names.insert(row.id.clone(), row.name);
         if row.revoked_at.is_some() {
             view.revoked_keys.insert(row.id);
         } else if !row.first_party {
@@ -86,6 +87,9 @@ fn to_approval(row: ApprovalRow) -> Approval {
         secrets: BTreeMap::new(),
         by_default: row.approved_by == APPROVED_BY_DEFAULT,
         revoked: row.revoked_at.is_some(),
+        approved_by: row.approved_by,
+        approved_at: row.approved_at,
+        revoked_at: row.revoked_at,
         key_id: row.key_id,
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::CapabilityScopes;
 use crate::plugins::package::PluginKey;
 
@@ -11,6 +13,8 @@ pub struct TrustView {
     /// Trusted keys by id, without the revoked ones.
     pub keys: BTreeMap<String, PluginKey>,
     pub revoked_keys: BTreeSet<String>,
+    /// Names of trusted and revoked keys, by id.
+    pub key_names: BTreeMap<String, String>,
     /// SHA-256 of revoked files.
     pub revoked_files: BTreeSet<[u8; 32]>,
     /// By plugin name.
@@ -39,4 +43,8 @@ pub struct Approval {
     /// Created by the host for a first-party plugin and not changed by the owner since.
     pub by_default: bool,
     pub revoked: bool,
+    /// Who approved, as in the column.
+    pub approved_by: String,
+    pub approved_at: DateTime<Utc>,
+    pub revoked_at: Option<DateTime<Utc>>,
 }

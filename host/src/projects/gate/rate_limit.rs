@@ -96,8 +96,8 @@ fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> DefaultKeyedRateLimi
     RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst))
 }
 
-/// Takes the limiter's clock: a new one asks for the processor's features, which takes longer than the rest of a request
-/// in a virtual machine.
+/// Takes the limiter's clock: a new one asks for the processor's features, which takes longer than the rest of a
+/// request in a virtual machine.
 fn too_many_requests(not_until: &NotUntil<QuantaInstant>, clock: &DefaultClock) -> ApiError {
     ApiError::new(Code::RateLimited, "Too many requests.")
         .with_hint("Wait for the number of seconds in `Retry-After`, then try again.")

@@ -1,4 +1,4 @@
-use api_types::{ListObjects, Page, StoredObject};
+use api_types::{ListObjects, ObjectPage, StoredObject};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 
 use super::super::{
@@ -14,13 +14,14 @@ use crate::{
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
+const DELIMITER: &str = "/";
 
 /// Returns a page of the store's listing, in the order of the keys' bytes. Content types come from the records,
-/// because stores don't list them.
+/// because stores don't list them. Records of uploads that have arrived since are updated.
 ///
 /// # Errors
-/// 400 for an invalid prefix, limit or cursor, 404 if the bucket does not exist.
-pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -> ApiResult<Page<StoredObject>> {
+/// 400 for an invalid prefix, delimiter, limit or cursor, 404 if the bucket does not exist.
+pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -> ApiResult<ObjectPage> {
     let bucket = access
         .resolve_bucket(request.bucket.as_deref())?
         .ok_or_else(|| ApiError::invalid("The parameter `bucket` is missing."))?;
@@ -30,12 +31,18 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(ApiError::invalid(format!("`limit` must be from 1 to {MAX_LIMIT}.")));
     }
+    let delimiter = request.delimiter.as_deref();
+    if delimiter.is_some_and(|delimiter| delimiter != DELIMITER) {
+        return Err(ApiError::invalid("`delimiter` must be `/`.").with_hint("Omit it to list every object."));
+    }
     let token = request.cursor.as_deref().map(decode_cursor).transpose()?;
     access.require_bucket(bucket.as_str()).await?;
     let state = &access.state;
     let path_prefix = request.prefix.as_deref().unwrap_or_default();
     open_uploads::settle_bucket(state, &access.project.id, bucket.as_str(), path_prefix).await?;
-    let page = match state.store.list_page(&access.store_bucket(), &prefix, limit as i32, token.as_deref()).await {
+    let store_bucket = access.store_bucket();
+    let listed = state.store.list_grouped(&store_bucket, &prefix, delimiter, limit as i32, token.as_deref()).await;
+    let page = match listed {
         Err(StoreError::Refused { .. } | StoreError::NotFound { .. }) if token.is_some() => {
             return Err(invalid_cursor());
         }
@@ -44,8 +51,10 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     let path_start = bucket.as_str().len() + 1;
     let paths: Vec<String> =
         page.objects.iter().filter_map(|object| object.key.get(path_start..).map(str::to_owned)).collect();
+    records::record_listed(&state.platform, &access.project.id, bucket.as_str(), &paths, &page.objects).await?;
     let mut content_types =
         records::content_types(&state.platform, &access.project.id, bucket.as_str(), &paths).await?;
+    let prefixes = page.prefixes.iter().filter_map(|prefix| prefix.get(path_start..).map(str::to_owned)).collect();
     let items = page
         .objects
         .into_iter()
@@ -59,7 +68,7 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
             last_modified: object.last_modified,
         })
         .collect();
-    Ok(Page { items, next_cursor: page.next.map(|token| BASE64.encode(token)) })
+    Ok(ObjectPage { items, prefixes, next_cursor: page.next.map(|token| BASE64.encode(token)) })
 }
 
 /// Decodes a cursor: the store's continuation token in base64, so that it is safe in a URL.

@@ -29,8 +29,8 @@ mod staged_key;
 
 pub(super) use open::{open_multipart, open_staged};
 pub(super) use queries::{
-    delete_upload, end_multipart, ends_of_uploads, find_multipart, has_staged, oldest_running_job, remove_expired,
-    set_upload_id,
+    delete_upload, end_multipart, ends_of_uploads, find_multipart, has_staged, list_multipart, oldest_running_job,
+    remove_expired, set_upload_id,
 };
 pub(super) use record::{NewOpenUpload, OpenUpload, UploadEnd, UploadState};
 pub(super) use settle::{SettleLocks, SettleReport, discard_arrived, settle_bucket, settle_path, settle_project};

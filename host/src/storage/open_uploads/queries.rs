@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     super::{path::ObjectPath, records::UPLOAD_GRACE},
-    record::{NewOpenUpload, OpenUpload, UploadEnd, UploadKind},
+    record::{ListedUpload, NewOpenUpload, OpenUpload, UploadEnd, UploadKind},
 };
 use crate::object_store::ObjectMeta;
 
@@ -126,6 +126,32 @@ pub(in super::super) async fn find_multipart(
     .bind(path.path())
     .bind(upload_id)
     .fetch_optional(platform)
+    .await
+}
+
+/// Returns the multipart uploads of a bucket that were neither completed nor aborted, newest first. `before` is time
+/// and id of the last upload of the previous page.
+pub(in super::super) async fn list_multipart(
+    platform: &PgPool,
+    project_id: &str,
+    bucket: &str,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<ListedUpload>> {
+    let (at, id) = before.unzip();
+    sqlx::query_as(
+        "SELECT id, path, upload_id, content_type, object_size, part_size, uploaded_by, created_at, expires_at
+         FROM open_uploads
+         WHERE project_id = $1 AND bucket = $2 AND kind = 'multipart' AND state = 'open' AND upload_id IS NOT NULL
+           AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+         ORDER BY created_at DESC, id DESC LIMIT $5",
+    )
+    .bind(project_id)
+    .bind(bucket)
+    .bind(at)
+    .bind(id)
+    .bind(limit)
+    .fetch_all(platform)
     .await
 }
 

@@ -60,6 +60,20 @@ pub(in super::super) struct OpenUpload {
     pub expires_at: DateTime<Utc>,
 }
 
+/// An open multipart upload in a list.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(in super::super) struct ListedUpload {
+    pub id: Uuid,
+    pub path: String,
+    pub upload_id: String,
+    pub content_type: String,
+    pub object_size: Option<i64>,
+    pub part_size: Option<i64>,
+    pub uploaded_by: String,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
 /// Facts that decide whether a multipart upload is abandoned.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(in super::super) struct UploadEnd {

@@ -11,7 +11,7 @@ mod record;
 
 pub(super) use inspect::{InspectedObject, ObjectContext, UPLOAD_GRACE, inspect_object, reconcile_object};
 pub(super) use queries::{
-    NewUpload, clear_upload_id, content_types, delete_record, delete_unchanged_record, find_record, mark_checked,
-    record_stored, record_upload,
+    NewUpload, clear_upload_id, content_types, delete_record, delete_records, delete_unchanged_record, find_origin,
+    find_record, mark_checked, raise_limit, record_copy, record_listed, record_stored, record_upload,
 };
 pub(super) use record::{FileRecord, FileState};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{super::path::ObjectPath, record::FileRecord};
-use crate::object_store::ObjectMeta;
+use crate::object_store::{ListedObject, ObjectMeta};
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -176,4 +176,120 @@ pub(crate) async fn content_types(
     .fetch_all(platform)
     .await?;
     Ok(rows.into_iter().collect())
+}
+
+/// Records the size and ETag of listed objects that have arrived since their upload was signed, so that they count at
+/// once. `paths` are the paths of `objects`.
+///
+/// Leaves objects above their limit to `inspect`, which removes them, and multipart uploads to their completion, which
+/// recognises by the record whether an object was there before.
+pub(crate) async fn record_listed(
+    platform: &PgPool,
+    project_id: &str,
+    bucket: &str,
+    paths: &[String],
+    objects: &[ListedObject],
+) -> Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let sizes: Vec<i64> = objects.iter().map(|object| object.size).collect();
+    let etags: Vec<Option<&str>> = objects.iter().map(|object| object.etag.as_deref()).collect();
+    sqlx::query(
+        "UPDATE file_metadata f SET state = 'stored', size = seen.size, etag = seen.etag, updated_at = now()
+         FROM unnest($3::text[], $4::bigint[], $5::text[]) AS seen (path, size, etag)
+         WHERE f.project_id = $1 AND f.bucket = $2 AND f.path = seen.path
+           AND f.upload_id IS NULL AND seen.size <= f.max_size
+           AND (f.size, f.etag) IS DISTINCT FROM (seen.size, seen.etag)",
+    )
+    .bind(project_id)
+    .bind(bucket)
+    .bind(paths)
+    .bind(sizes)
+    .bind(etags)
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
+/// Returns who signed the upload of a path, and when an upload was first signed or the object was first seen.
+pub(crate) async fn find_origin(
+    platform: &PgPool,
+    project_id: &str,
+    path: &ObjectPath,
+) -> Result<Option<(String, DateTime<Utc>)>> {
+    sqlx::query_as(
+        "SELECT uploaded_by, created_at FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = $3",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .fetch_optional(platform)
+    .await
+}
+
+/// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Otherwise, the copy would be
+/// removed as larger than an earlier upload to this path was signed for.
+pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &ObjectPath, size: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE file_metadata SET max_size = greatest(max_size, $4)
+         WHERE project_id = $1 AND bucket = $2 AND path = $3",
+    )
+    .bind(project_id)
+    .bind(path.bucket())
+    .bind(path.path())
+    .bind(size)
+    .execute(platform)
+    .await
+    .map(drop)
+}
+
+/// Records the copy of an object, with what is recorded about the upload of its source. Returns false if the bucket of
+/// the copy does not exist.
+pub(crate) async fn record_copy(
+    platform: &PgPool,
+    project_id: &str,
+    from: &ObjectPath,
+    to: &ObjectPath,
+    copy: &ObjectMeta,
+) -> Result<bool> {
+    sqlx::query(
+        "INSERT INTO file_metadata AS f (project_id, bucket, path, state, content_type, max_size, size, etag,
+                                         uploaded_by, expires_at)
+         SELECT b.project_id, b.name, $5, 'stored', coalesce($6, s.content_type, 'application/octet-stream'),
+                9223372036854775807, $7, $8, coalesce(s.uploaded_by, 'store'), now()
+         FROM buckets b
+         LEFT JOIN file_metadata s ON s.project_id = $1 AND s.bucket = $2 AND s.path = $3
+         WHERE b.project_id = $1 AND b.name = $4 FOR KEY SHARE OF b
+         ON CONFLICT (project_id, bucket, path) DO UPDATE SET
+             state = 'stored',
+             content_type = excluded.content_type,
+             size = excluded.size,
+             etag = excluded.etag,
+             upload_id = NULL,
+             uploaded_by = excluded.uploaded_by,
+             updated_at = now()",
+    )
+    .bind(project_id)
+    .bind(from.bucket())
+    .bind(from.path())
+    .bind(to.bucket())
+    .bind(to.path())
+    .bind(copy.content_type.as_deref())
+    .bind(copy.size)
+    .bind(copy.etag.as_deref())
+    .execute(platform)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Deletes the records of `paths`.
+pub(crate) async fn delete_records(platform: &PgPool, project_id: &str, bucket: &str, paths: &[&str]) -> Result<()> {
+    sqlx::query("DELETE FROM file_metadata WHERE project_id = $1 AND bucket = $2 AND path = ANY($3)")
+        .bind(project_id)
+        .bind(bucket)
+        .bind(paths)
+        .execute(platform)
+        .await
+        .map(drop)
 }

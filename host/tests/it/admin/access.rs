@@ -173,6 +173,7 @@ async fn only_valid_assertion_of_the_owner_is_accepted() {
     let (status, body) = session(&app, &rsa.token("rsa", &team.claims())).await;
     assert_eq!((status, body["actor"].as_str()), (StatusCode::OK, Some(OWNER)), "{body}");
     assert!(body["expiresAt"].is_string(), "{body}");
+    assert_eq!((&body["method"], &body["signOutUrl"]), (&json!("access"), &json!("/cdn-cgi/access/logout")));
 
     let ok = StatusCode::OK;
     let unauthorized = StatusCode::UNAUTHORIZED;

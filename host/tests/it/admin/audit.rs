@@ -214,3 +214,19 @@ async fn actions_of_the_log_are_listed() {
     assert!(actions.contains(&"key.revoke") && actions.contains(&"old.act"), "{actions:?}");
     assert!(actions.is_sorted_by(|a, b| a < b), "{actions:?}");
 }
+
+#[tokio::test]
+async fn pending_migrations_are_applied_by_a_run() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let (status, started) = app.admin().post("/admin/v1/migrations/apply", json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{started}");
+    let path = format!("/admin/v1/runs/{}", started["runId"].as_str().unwrap());
+    let ended = eventually("the run ends", async || {
+        let (_, run) = app.admin().get(&path).await;
+        run["finishedAt"].is_string().then_some(run)
+    })
+    .await;
+    assert_eq!((&ended["status"], &ended["plugin"]), (&json!("success"), &json!("migrations")), "{ended}");
+    let audited = &entries(&app, "?action=migration.apply").await[0];
+    assert_eq!((&audited["details"], &audited["result"]), (&started, &json!("success")));
+}

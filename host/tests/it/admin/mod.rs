@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod audit;
+pub mod audit_export;
 pub mod audit_intents;
 pub mod overview;
+pub mod sessions;
 pub mod sign_in;

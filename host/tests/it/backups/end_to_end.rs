@@ -40,7 +40,7 @@ async fn backup_requested_over_http_succeeds() {
     let backups = listed(&app, &project).await;
     assert_eq!(backups.len(), 1);
     assert_eq!(backups[0]["runId"], run["id"]);
-    assert_eq!(backups[0]["state"], "ready");
+    assert_eq!((&backups[0]["state"], &backups[0]["rowCount"]), (&json!("ready"), &json!(1000)));
 }
 
 #[tokio::test]

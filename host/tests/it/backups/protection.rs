@@ -95,3 +95,47 @@ async fn backup_is_returned_with_its_manifest() {
     let (status, _) = app.admin().get(&format!("/admin/v1/backups/{}", uuid::Uuid::nil())).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn retention_shows_why_backups_are_kept_and_when_they_go() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Kept").await;
+    let target = target(&project);
+    let newest = backup_id(&store_backup(&app, &project, 1).await.object_key);
+    let (_, single) = app.admin().get(&format!("/admin/v1/backups?target={target}")).await;
+    assert_eq!(single["items"][0]["onlyGood"], true, "{single}");
+    let oldest = backup_id(&store_backup(&app, &project, 2).await.object_key);
+    let list = async || -> Vec<Value> {
+        let (status, page) = app.admin().get(&format!("/admin/v1/backups?target={target}")).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        page["items"].as_array().unwrap().clone()
+    };
+    let unlimited = list().await;
+    assert_eq!((&unlimited[0]["keptBy"], &unlimited[0]["goesAt"]), (&json!(["noPolicy"]), &Value::Null));
+    assert_eq!((&unlimited[0]["rowCount"], &unlimited[0]["onlyGood"]), (&json!(3), &json!(false)));
+    insert_job(&app, "Nightly", "0 3 * * *", &target).await;
+    sqlx::query("UPDATE cron_jobs SET params = params || '{\"retention\": {\"keepLast\": 2}}'")
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let found = protection(&app, &target).await;
+    assert_eq!(found["retention"], json!({ "keepLast": 2, "daily": 0, "weekly": 0, "monthly": 0 }), "{found}");
+    let next = &found["job"]["nextRunAt"];
+    assert_eq!((&found["willGo"]["at"], &found["willGo"]["count"]), (next, &json!(1)), "{found}");
+    let limited = list().await;
+    assert_eq!((&limited[0]["id"], &limited[0]["keptBy"]), (&json!(newest), &json!(["last"])), "{limited:?}");
+    assert_eq!((&limited[1]["id"], &limited[1]["goesAt"]), (&json!(oldest), next));
+    let (_, detail) = app.admin().get(&format!("/admin/v1/backups/{oldest}")).await;
+    assert_eq!((&detail["goesAt"], &detail["rowCount"]), (next, &json!(3)), "{detail}");
+}
+
+#[tokio::test]
+async fn row_count_of_older_entries_is_read_from_the_manifest() {
+    let app = TestApp::start().await;
+    let project = app.create_project("Older").await;
+    store_backup(&app, &project, 0).await;
+    let path = format!("/admin/v1/backups?target={}", target(&project));
+    app.admin().get(&path).await;
+    sqlx::query("UPDATE backups SET row_count = NULL").execute(app.app.platform()).await.unwrap();
+    assert_eq!(app.admin().get(&path).await.1["items"][0]["rowCount"], 3);
+}

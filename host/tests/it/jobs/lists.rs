@@ -49,6 +49,9 @@ async fn runs_are_filtered_by_status_trigger_and_time() {
     assert_eq!(ids("active=true").await, [waiting.as_str()]);
     assert_eq!(ids("active=false").await.len(), 2);
     assert_eq!(ids("trigger=manual").await.len(), 2);
+    assert_eq!(ids(&format!("jobId={hanging}")).await, [waiting.as_str()]);
+    let (status, _) = app.admin().get(&format!("/admin/v1/jobs/{job}/runs?jobId={hanging}")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
     let retry = &items(&app, "runs?trigger=retry").await[0];
     assert_eq!((&retry["retryOf"], &retry["attempt"]), (&json!(first), &json!(2)));
     assert_eq!((&retry["jobName"], &retry["projectName"]), (&json!("Import"), &json!("Shop")));
@@ -56,7 +59,7 @@ async fn runs_are_filtered_by_status_trigger_and_time() {
     assert_eq!(ids(&format!("from={at}")).await, [waiting.as_str()]);
     assert_eq!(ids(&format!("to={at}")).await.len(), 2);
     assert!(ids("to=2001-01-01T00:00:00Z").await.is_empty());
-    for query in ["status=broken", "trigger=me", "active=maybe", "from=yesterday"] {
+    for query in ["status=broken", "trigger=me", "active=maybe", "from=yesterday", "jobId=x"] {
         let (status, error) = app.admin().get(&format!("/admin/v1/runs?{query}")).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{query}");
     }

@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use atlashub::{config::Role, jobs::PLATFORM_BUCKET};
-use futures_util::StreamExt as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{JobsNode, TestApp, TestRunner, eventually};
+use crate::support::{EventTail, JobsNode, TestApp, TestRunner, code, eventually};
 
 async fn start(runner: &Arc<TestRunner>) -> TestApp {
     TestApp::builder().runner(runner.node("a")).start().await
@@ -19,54 +18,9 @@ async fn log(app: &TestApp, run: &str) -> Vec<Value> {
     body["items"].as_array().unwrap().clone()
 }
 
-/// The event stream of a followed log.
-struct Tail {
-    body: std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
-    text: String,
-}
-
-#[derive(Debug, PartialEq)]
-struct Event {
-    name: String,
-    id: String,
-    data: Value,
-}
-
-impl Tail {
-    async fn open(app: &TestApp, run: &str, after: Option<&str>) -> Self {
-        let mut request = app.admin().request(Method::GET, &format!("/admin/v1/runs/{run}/log?follow=true"));
-        if let Some(after) = after {
-            request = request.header("last-event-id", after);
-        }
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
-        Self { body: Box::pin(response.bytes_stream()), text: String::new() }
-    }
-
-    /// Waits for the next event. Returns `None` at the end of the response.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| {
-                    let prefix = format!("{name}: ");
-                    event.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
-                };
-                let found = (!event.starts_with(':')).then(|| Event {
-                    name: field("event"),
-                    id: field("id"),
-                    data: serde_json::from_str(&field("data")).unwrap(),
-                });
-                self.text = rest.to_owned();
-                match found {
-                    Some(event) => return Some(event),
-                    None => continue,
-                }
-            }
-            let chunk = tokio::time::timeout(Duration::from_secs(60), self.body.next()).await.expect("an event");
-            self.text.push_str(std::str::from_utf8(&chunk?.unwrap()).unwrap());
-        }
-    }
+/// Follows a log.
+async fn follow(app: &TestApp, run: &str, after: Option<&str>) -> EventTail {
+    EventTail::open(&app.admin(), &format!("/admin/v1/runs/{run}/log?follow=true"), after).await
 }
 
 #[tokio::test]
@@ -105,7 +59,7 @@ async fn long_log_is_stored_whole_in_the_object_store() {
     let lines = log(&app, &run).await;
     assert_eq!(lines.len(), 1000);
     assert!(lines[999]["message"].as_str().unwrap().starts_with("line 999 "));
-    let mut tail = Tail::open(&app, &run, None).await;
+    let mut tail = follow(&app, &run, None).await;
     let mut count = 0;
     while let Some(event) = tail.next().await {
         if event.name == "end" {
@@ -145,6 +99,79 @@ async fn log_is_paged() {
         let (status, _) = app.admin().get(&format!("/admin/v1/runs/{run}/log?limit=3&follow=true")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
     }
+}
+
+#[tokio::test]
+async fn log_is_filtered_by_level_and_last_lines() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "params": { "log": ["a", "b", "c"] } })).await;
+    let run = app.run_job(&job).await;
+    app.until_run(&run, "success").await;
+    let lines = ["debug", "info", "warn", "error", "info"].iter().enumerate().map(|(number, level)| {
+        json!({ "at": "2026-02-03T02:00:00Z", "level": level, "message": number.to_string(), "fields": {} })
+    });
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    sqlx::query("UPDATE cron_job_runs SET log_text = $1, log_bytes = octet_length($1)")
+        .bind(&text)
+        .execute(app.app.platform())
+        .await
+        .unwrap();
+    let path = format!("/admin/v1/runs/{run}/log");
+    let messages = async |query: &str| -> String {
+        let (status, page) = app.admin().get(&format!("{path}?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {page}");
+        page["items"].as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap()).collect()
+    };
+    assert_eq!(messages("level=debug").await, "01234");
+    assert_eq!(messages("level=info").await, "1234");
+    assert_eq!(messages("level=warn").await, "23");
+    assert_eq!(messages("level=error").await, "3");
+    assert_eq!(messages("tail=2").await, "34");
+    assert_eq!(messages("tail=9").await, "01234");
+    assert_eq!(messages("tail=1&level=warn").await, "3");
+    assert_eq!(messages("limit=1&level=warn").await, "2");
+    for (query, expected) in [("level=warn", "23"), ("tail=2", "34"), ("tail=2&level=info", "34"), ("", "01234")] {
+        let mut tail = EventTail::open(&app.admin(), &format!("{path}?follow=true&{query}"), None).await;
+        let mut followed = String::new();
+        loop {
+            let event = tail.next().await.unwrap();
+            if event.name == "end" {
+                break;
+            }
+            followed.push_str(event.data["message"].as_str().unwrap());
+        }
+        assert_eq!(followed, expected, "{query}");
+    }
+    for query in
+        ["level=loud", "tail=0", "tail=x", "tail=1&limit=1", "download=true&limit=1", "download=true&follow=true"]
+    {
+        let (status, error) = app.admin().get(&format!("{path}?{query}")).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn log_is_downloaded_as_text() {
+    let runner = TestRunner::new();
+    let app = start(&runner).await;
+    let job = app.create_job(json!({ "params": { "log": ["first", "zweite ü"] } })).await;
+    let run = app.run_job(&job).await;
+    app.until_run(&run, "success").await;
+    let download = async |query: &str| {
+        let path = format!("/admin/v1/runs/{run}/log?download=true{query}");
+        app.admin().request(Method::GET, &path).send().await.unwrap()
+    };
+    let response = download("").await;
+    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(response.headers()["content-disposition"], format!("attachment; filename=\"run-{run}.log\""));
+    let text = response.text().await.unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].ends_with("Z INFO  first {\"attempt\":1}"), "{text}");
+    assert!(lines[1].contains(" INFO  zweite ü "), "{text}");
+    assert!(download("&tail=1").await.text().await.unwrap().starts_with(lines[1]));
+    assert_eq!(download("&level=error").await.text().await.unwrap(), "");
 }
 
 #[tokio::test]
@@ -195,13 +222,13 @@ async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     let node = JobsNode::start(&app, &runner, "scheduler", Duration::from_secs(30)).await;
     let job = app.create_job(json!({ "params": { "log": ["one", "two"], "wait": true } })).await;
     let run = app.run_job(&job).await;
-    let mut tail = Tail::open(&app, &run, None).await;
+    let mut tail = follow(&app, &run, None).await;
     let one = tail.next().await.unwrap();
     assert_eq!((one.name.as_str(), &one.data["message"]), ("", &json!("one")));
     assert_eq!(tail.next().await.unwrap().data["message"], "two");
     assert_eq!(app.run(&run).await["status"], "running", "the lines arrived during the run");
     // A second client resumes at the first one's position.
-    let mut later = Tail::open(&app, &run, Some(&one.id)).await;
+    let mut later = follow(&app, &run, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["message"], "two");
     runner.open_gate();
     for tail in [&mut tail, &mut later] {
@@ -218,7 +245,7 @@ async fn log_streams_end_at_shutdown() {
     let app = start(&runner).await;
     let job = app.create_job(json!({ "params": { "log": ["one"], "wait": true } })).await;
     let run = app.run_job(&job).await;
-    let mut tail = Tail::open(&app, &run, None).await;
+    let mut tail = follow(&app, &run, None).await;
     tail.next().await.unwrap();
     app.app.jobs().runs().close_log_streams();
     assert_eq!(tail.next().await, None);

@@ -1,6 +1,8 @@
 //! Jobs: schedule, queue, leases, runs, logs, retention.
 
+pub mod attempts;
 pub mod catalogue;
+pub mod check;
 pub mod clock;
 pub mod end_to_end;
 pub mod http;

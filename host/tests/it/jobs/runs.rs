@@ -22,7 +22,7 @@ async fn manual_run_is_in_the_history() {
     let job =
         app.create_job(json!({ "enabled": false, "params": { "result": { "answer": 42 }, "progress": 7 } })).await;
     let run = app.run_job(&job).await;
-    let run = app.until_run(&run, "success").await;
+    let mut run = app.until_run(&run, "success").await;
     assert_eq!((&run["jobId"], &run["plugin"], &run["pluginJob"]), (&json!(job), &json!("test"), &json!("work")));
     assert_eq!((&run["trigger"], &run["attempt"], &run["scheduledFor"]), (&json!("manual"), &json!(1), &Value::Null));
     assert_eq!(run["result"], json!({ "answer": 42 }));
@@ -30,6 +30,9 @@ async fn manual_run_is_in_the_history() {
     assert!(run["startedAt"].is_string() && run["finishedAt"].is_string() && run["durationMs"].is_i64(), "{run}");
     let (_, shown) = app.admin().get(&format!("/admin/v1/jobs/{job}")).await;
     assert_eq!(shown["lastRun"]["id"], run["id"]);
+    let detail = run.as_object_mut().unwrap();
+    assert_eq!(detail.remove("attempts").unwrap().as_array().unwrap().len(), 1);
+    assert_eq!(detail.remove("waiting"), Some(Value::Null));
     assert_eq!(app.runs_of(&job).await, [run]);
     let (_, metrics) = (0, app.admin().request(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await);
     assert!(metrics.unwrap().contains("atlashub_jobs_runs_total{status=\"success\"}"));

@@ -141,7 +141,12 @@ async fn channel_test_returns_the_result() {
     let mut well = webhook(&server.url("/well"));
     well["enabled"] = false.into();
     let (tested, shown) = test(&create_channel(&app, well).await).await;
-    assert_eq!(tested, json!({ "delivered": true, "error": null }), "also if the channel is disabled");
+    assert_eq!(
+        (&tested["delivered"], &tested["error"]),
+        (&json!(true), &Value::Null),
+        "also if the channel is disabled"
+    );
+    assert!(tested["durationMs"].as_i64() >= Some(0), "{tested}");
     assert!(shown["lastSentAt"].is_string() && shown["lastError"].is_null(), "{shown}");
     let received = server.next().await;
     assert_eq!((received.header("x-atlashub-event"), &received.json()["event"]), (Some("test"), &json!("test")));
@@ -149,7 +154,10 @@ async fn channel_test_returns_the_result() {
 
     let discord = json!({ "name": "D", "kind": "discord", "events": ["plugin"], "url": server.url("/gone") });
     let (tested, shown) = test(&create_channel(&app, discord).await).await;
-    assert_eq!(tested, json!({ "delivered": false, "error": "The receiver returned 404: Unknown Webhook." }));
+    assert_eq!(
+        (&tested["delivered"], &tested["error"]),
+        (&json!(false), &json!("The receiver returned 404: Unknown Webhook."))
+    );
     assert_eq!(shown["lastError"], tested["error"]);
     let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
     assert_eq!(tested["error"], "The receiver returned 302, a redirect. Redirects are not followed.");

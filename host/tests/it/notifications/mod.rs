@@ -2,5 +2,7 @@
 
 pub mod channels;
 pub mod delivery;
+pub mod history;
 pub mod recipients;
 pub mod retries;
+pub mod unsaved;

@@ -13,3 +13,4 @@ pub mod routes;
 pub mod starvation;
 pub mod transfers;
 pub mod trust;
+pub mod usage;

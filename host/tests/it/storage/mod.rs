@@ -2,8 +2,10 @@
 
 pub mod access;
 pub mod buckets;
+pub mod bulk_deletion;
 pub mod downloads;
 pub mod multipart;
+pub mod objects;
 pub mod outage;
 pub mod paths;
 pub mod post;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Postgres, Store};
+use super::{Client, Postgres, Store, eventually};
 
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
 
@@ -172,7 +172,12 @@ impl TestApp {
     }
 
     pub async fn create_project(&self, name: &str) -> TestProject {
-        let (status, body) = self.admin().post("/admin/v1/projects", json!({ "name": name })).await;
+        // On a busy machine, the pools of many servers can be slow to connect.
+        let (status, body) = eventually("the platform database can be reached", async || {
+            let created = self.admin().post("/admin/v1/projects", json!({ "name": name })).await;
+            (created.0 != StatusCode::SERVICE_UNAVAILABLE).then_some(created)
+        })
+        .await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         TestProject {

@@ -4,6 +4,7 @@
 mod app;
 mod authority;
 mod client;
+mod event_tail;
 mod eventually;
 mod fault_proxy;
 mod garage;
@@ -22,6 +23,7 @@ mod web_server;
 pub use app::{ADMIN_TOKEN, TestApp, TestProject};
 pub use authority::Authority;
 pub use client::{Client, until_status};
+pub use event_tail::EventTail;
 pub use eventually::{eventually, eventually_blocking};
 pub use fault_proxy::FaultProxy;
 pub use mail_server::{MailServer, MailTls};

@@ -43,7 +43,7 @@ impl PluginFolder {
         &self.path
     }
 
-    pub(super) fn component_path(&self, name: &str) -> PathBuf {
+    pub(in crate::plugins) fn component_path(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}{COMPONENT_SUFFIX}"))
     }
 

@@ -1,0 +1,107 @@
+//! Events about changes, for pages that stay up to date.
+//!
+//! `GET /admin/v1/events` streams them as server-sent events (WHATWG HTML, section 9.2). The name of an event is an
+//! [`EventKind`] with an [`Event`] as data, or, for the logs that the request names in `log`, `log` with a [`LogEvent`]
+//! or `logEnd` with a [`LogEndEvent`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    runs::{LogLine, Run},
+    text_enum::text_enum,
+};
+
+/// What an event is about. Also the name of the event in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum EventKind {
+    /// A run was queued, changed its status, or reported progress. `state` is the run's status.
+    Run,
+    /// A job was created, changed or deleted. `state` is `enabled`, `disabled` or `deleted`.
+    Job,
+    /// A project was created, changed or deleted. `state` is the project's state, or `deleted`.
+    Project,
+    /// A backup was made, verified, lost or deleted. `state` is the backup's state, or `deleted`.
+    Backup,
+    /// The approval of a plugin or the files in the plugin folder changed. `state` is the plugin's state, or `deleted`.
+    Plugin,
+    /// A notification channel was created, changed or deleted, or it sent something. `state` is `enabled`, `failing`,
+    /// `disabled` or `deleted`.
+    Channel,
+    /// Something concerns the stream or the whole installation. `state` is a `SystemState`.
+    System,
+}
+
+text_enum!(EventKind {
+    Run => "run",
+    Job => "job",
+    Project => "project",
+    Backup => "backup",
+    Plugin => "plugin",
+    Channel => "channel",
+    System => "system",
+});
+
+/// The data of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Event {
+    /// Id of what changed: a plugin's name, the id of anything else. Null for events of kind `system` that concern no
+    /// node.
+    pub id: Option<String>,
+    /// The project that it belongs to. Null for the platform.
+    pub project_id: Option<String>,
+    /// The state after the change. States in between may be left out.
+    pub state: String,
+}
+
+/// The states of events of kind `system`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum SystemState {
+    /// The stream begins. It contains what changes from now on, so read everything that is shown again. Also sent if
+    /// events after `Last-Event-ID` are not known any more, and if there were too many changes to list.
+    Started,
+    /// The stream continues after `Last-Event-ID`; nothing was missed.
+    Resumed,
+    /// A node started. `id` is the node.
+    Joined,
+    /// A node stopped. `id` is the node.
+    Left,
+    /// The node that serves the stream stops. The stream ends; connect again.
+    Stopping,
+}
+
+text_enum!(SystemState {
+    Started => "started",
+    Resumed => "resumed",
+    Joined => "joined",
+    Left => "left",
+    Stopping => "stopping",
+});
+
+/// The data of the event `log`: a line of a log that the request names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogEvent {
+    /// Id of the run.
+    pub run_id: String,
+    /// The line.
+    #[serde(flatten)]
+    pub line: LogLine,
+}
+
+/// The data of the event `logEnd`, which follows the last line of a log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogEndEvent {
+    /// Id of the run.
+    pub run_id: String,
+    /// The ended run. Null if it was deleted.
+    pub run: Option<Run>,
+}

@@ -1,0 +1,130 @@
+//! The owner's view of objects: folders, counts, deletion in the background, moves and unfinished uploads.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::storage::StoredObject;
+
+/// One page of a list of objects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ObjectPage {
+    /// Objects of the page, in the order of the bytes of their keys.
+    pub items: Vec<StoredObject>,
+    /// Folders of the page: the paths of objects up to and including the first `/` after the prefix, each once. Empty
+    /// without `delimiter`. A folder counts toward `limit` like an object.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Cursor of the next page. Null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// An object with what is recorded about its upload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ObjectDetail {
+    /// The object, with the content type that the object store has.
+    #[serde(flatten)]
+    pub object: StoredObject,
+    /// Who signed the upload: `secret`, `publishable`, `admin`, `store` for an object that was not uploaded through
+    /// AtlasHub, or the id of a signed-in user. Null if unknown.
+    pub uploaded_by: Option<String>,
+    /// When an upload to this path was first signed, or the object was first seen. Null if unknown.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// Which objects to count.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
+pub struct CountObjects {
+    /// Counts only paths that start with this text. Without it, all objects of the bucket.
+    pub prefix: Option<String>,
+}
+
+/// Number and size of the objects whose paths start with a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ObjectCount {
+    /// The prefix.
+    pub prefix: String,
+    /// Number of objects.
+    pub object_count: i64,
+    /// Size of all these objects, in bytes.
+    pub object_bytes: i64,
+    /// Whether all objects were counted. False if counting took too long: then there are more.
+    pub complete: bool,
+}
+
+/// Objects to delete. Exactly one field must be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeleteObjects {
+    /// Keys of the objects, `<bucket>/<path>` or the path alone: 1 to 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
+    /// Deletes every object whose path starts with this text, for example `notes/`. An empty text deletes every object
+    /// of the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+/// The result of a run that deletes objects, in the run's `result`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeletedObjects {
+    /// Number of objects that were deleted.
+    pub deleted: u64,
+    /// Size of these objects, in bytes.
+    pub deleted_bytes: u64,
+    /// Number of given keys without an object.
+    pub missing: u64,
+}
+
+/// An object to move or copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MoveObject {
+    /// Key of the object, `<bucket>/<path>` or the path alone.
+    pub object_key: String,
+    /// The new path.
+    pub to: String,
+    /// Bucket of the new path. Without it, the same bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_bucket: Option<String>,
+    /// Whether to replace an object at the new path (default false).
+    #[serde(default)]
+    pub replace: bool,
+}
+
+/// A multipart upload that was neither completed nor aborted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OpenMultipartUpload {
+    /// Key of the object that it will become, `<bucket>/<path>`.
+    pub object_key: String,
+    /// Path inside the bucket.
+    pub path: String,
+    /// Id of the upload. Send it with `objectKey` to `multipart/abort` to end the upload.
+    pub upload_id: String,
+    /// Content type that was signed for.
+    pub content_type: String,
+    /// Size of the object, in bytes. Null if unknown.
+    pub size: Option<i64>,
+    /// Size of every part except the last, in bytes. Null if unknown.
+    pub part_size: Option<i64>,
+    /// Who signed the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user.
+    pub uploaded_by: String,
+    /// When the upload was signed.
+    pub created_at: DateTime<Utc>,
+    /// When the last URL of a part expires. The upload is aborted some time later.
+    pub expires_at: DateTime<Utc>,
+}

@@ -1,0 +1,48 @@
+//! Events about changes, for pages that stay up to date: `GET /admin/v1/events`.
+//!
+//! While at least one stream is open, one task reads the state of runs, jobs, projects, backups, plugins, channels and
+//! nodes every half second, compares it with the previous one, and appends the differences to a bounded history. Every
+//! stream of the node reads that history. So changes by any node and by any program are found, nothing is written for
+//! it, and a node without an open dashboard does no work. Streams hold no connection to Postgres.
+//!
+//! Deliberately absent: contents. An event says what changed, and the client reads it again.
+//!
+//! Reading order: `queries` (the state as rows), `observer` (what changed since the last time), `history` (events that
+//! streams can still read), `watch` (the task), `stream` (one stream), `routes`.
+
+mod history;
+mod observer;
+mod queries;
+mod routes;
+mod stream;
+mod watch;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use crate::{jobs::Runs, plugins::Plugins};
+
+use history::History;
+pub(crate) use routes::*;
+pub use watch::watch;
+
+/// The state of the slice. Cheap to clone.
+#[derive(Clone)]
+pub struct EventsState {
+    platform: PgPool,
+    plugins: Plugins,
+    runs: Runs,
+    history: Arc<History>,
+}
+
+impl EventsState {
+    pub fn new(platform: PgPool, plugins: Plugins, runs: Runs) -> Self {
+        Self { platform, plugins, runs, history: Arc::new(History::new()) }
+    }
+
+    /// Ends all streams. Called when the process shuts down, because a stream would otherwise keep it alive.
+    pub fn close_streams(&self) {
+        self.history.close();
+    }
+}

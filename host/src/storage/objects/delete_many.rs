@@ -1,0 +1,198 @@
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::super::{
+    access::StorageAccess,
+    open_uploads,
+    path::{self, BucketName, ObjectPath},
+    records::{self, ObjectContext, inspect_object},
+    state::StorageState,
+};
+use crate::{
+    error::{ApiError, ApiResult},
+    projects::ProjectRef,
+};
+
+/// Objects that one step deletes by prefix.
+const PAGE_SIZE: i32 = 1000;
+/// Maximum number of keys of one deletion.
+const MAX_KEYS: usize = 1000;
+/// Keys that one step deletes.
+const KEYS_PER_STEP: usize = 100;
+/// Objects that are looked up at the same time.
+const MAX_CONCURRENT: usize = 8;
+
+/// Which objects of a bucket to delete.
+#[derive(Debug, Clone)]
+enum DeletionScope {
+    Keys(Vec<ObjectPath>),
+    /// Every object whose path starts with this text.
+    Prefix(String),
+}
+
+/// Many objects of one bucket to delete, step by step. Repeating an interrupted deletion resumes it.
+pub struct BulkDeletion {
+    state: StorageState,
+    project_id: String,
+    store_bucket: String,
+    bucket: BucketName,
+    scope: DeletionScope,
+    /// Keys done, or the store's position after the last page.
+    keys_done: usize,
+    token: Option<String>,
+    is_done: bool,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeletionStep {
+    pub deleted: u64,
+    pub deleted_bytes: u64,
+    /// Keys without an object.
+    pub missing: u64,
+}
+
+impl BulkDeletion {
+    /// Parses and checks what to delete. Deletes nothing.
+    ///
+    /// # Errors
+    /// `invalid_request` unless exactly one of `keys` and `prefix` is given, `invalid_path` for an invalid key or
+    /// prefix, 404 if the bucket does not exist.
+    pub async fn parse(
+        state: &StorageState,
+        project: Arc<ProjectRef>,
+        bucket: &str,
+        keys: Option<&[String]>,
+        prefix: Option<&str>,
+    ) -> ApiResult<Self> {
+        let access = StorageAccess::admin(state.clone(), project, bucket.to_owned());
+        let name = BucketName::parse(bucket).map_err(|_| ApiError::not_found("bucket"))?;
+        access.require_bucket(bucket).await?;
+        let scope = match (keys, prefix) {
+            (Some(keys), None) => {
+                if !(1..=MAX_KEYS).contains(&keys.len()) {
+                    return Err(ApiError::invalid(format!("`keys` must have 1 to {MAX_KEYS} keys.")));
+                }
+                let mut paths = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let path = access.object_path(None, key).await?;
+                    // The same object can be named with and without its bucket.
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
+                }
+                DeletionScope::Keys(paths)
+            }
+            (None, Some(prefix)) => {
+                path::list_prefix(&name, prefix)?;
+                DeletionScope::Prefix(prefix.to_owned())
+            }
+            _ => return Err(ApiError::invalid("Send either `keys` or `prefix`.")),
+        };
+        Ok(Self {
+            state: state.clone(),
+            project_id: access.project.id.clone(),
+            store_bucket: access.store_bucket(),
+            bucket: name,
+            scope,
+            keys_done: 0,
+            token: None,
+            is_done: false,
+        })
+    }
+
+    /// Moves objects that arrived without the secret key to their paths, so that they are deleted too, and counts what
+    /// there is to delete.
+    pub async fn prepare(&self) -> ApiResult<u64> {
+        loop {
+            let report = open_uploads::settle_project(&self.state, &self.project_id).await?;
+            if !report.has_more || report.deleted == 0 {
+                break;
+            }
+        }
+        match &self.scope {
+            DeletionScope::Keys(keys) => Ok(keys.len() as u64),
+            DeletionScope::Prefix(prefix) => {
+                let prefix = path::list_prefix(&self.bucket, prefix)?;
+                let (mut count, mut token) = (0, None);
+                loop {
+                    let store = &self.state.store;
+                    let page = store.list_page(&self.store_bucket, &prefix, PAGE_SIZE, token.as_deref()).await?;
+                    count += page.objects.len() as u64;
+                    token = page.next;
+                    if token.is_none() {
+                        return Ok(count);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Deletes the next objects. Returns `None` if all are done.
+    pub async fn step(&mut self) -> ApiResult<Option<DeletionStep>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        match self.scope.clone() {
+            DeletionScope::Keys(keys) => self.delete_keys(&keys).await.map(Some),
+            DeletionScope::Prefix(prefix) => self.delete_page(&prefix).await.map(Some),
+        }
+    }
+
+    async fn delete_keys(&mut self, keys: &[ObjectPath]) -> ApiResult<DeletionStep> {
+        let rest = keys.get(self.keys_done..).unwrap_or_default();
+        let batch = rest.get(..KEYS_PER_STEP).unwrap_or(rest);
+        let (state, project_id, store_bucket) = (&self.state, &self.project_id, &self.store_bucket);
+        let sizes: Vec<(ObjectPath, Option<i64>)> = stream::iter(batch.to_vec())
+            .map(|path| async move {
+                let context = ObjectContext { state, project_id, store_bucket, path: &path };
+                let object = inspect_object(context).await?.into_object();
+                if object.is_some() {
+                    open_uploads::discard_arrived(state, project_id, &path).await?;
+                }
+                Ok::<_, ApiError>((path, object.map(|object| object.size)))
+            })
+            .buffer_unordered(MAX_CONCURRENT)
+            .try_collect()
+            .await?;
+        let present: Vec<(ObjectPath, i64)> =
+            sizes.iter().filter_map(|(path, size)| Some((path.clone(), (*size)?))).collect();
+        self.delete_present(&present).await?;
+        self.keys_done += batch.len();
+        self.is_done = self.keys_done >= keys.len();
+        Ok(DeletionStep { missing: (batch.len() - present.len()) as u64, ..step_of(&present) })
+    }
+
+    async fn delete_page(&mut self, prefix: &str) -> ApiResult<DeletionStep> {
+        let prefix = path::list_prefix(&self.bucket, prefix)?;
+        let store = &self.state.store;
+        let page = store.list_page(&self.store_bucket, &prefix, PAGE_SIZE, self.token.as_deref()).await?;
+        // Keys that AtlasHub would not accept can only come from other programs. They are deleted like the others.
+        let keys: Vec<String> = page.objects.iter().map(|object| object.key.clone()).collect();
+        store.delete_batch(&self.store_bucket, &keys).await?;
+        let path_start = self.bucket.as_str().len() + 1;
+        let paths: Vec<&str> = keys.iter().filter_map(|key| key.get(path_start..)).collect();
+        records::delete_records(&self.state.platform, &self.project_id, self.bucket.as_str(), &paths).await?;
+        self.is_done = page.next.is_none();
+        self.token = page.next;
+        let deleted_bytes = page.objects.iter().map(|object| object.size.unsigned_abs()).sum();
+        Ok(DeletionStep { deleted: keys.len() as u64, deleted_bytes, missing: 0 })
+    }
+
+    async fn delete_present(&self, present: &[(ObjectPath, i64)]) -> ApiResult<()> {
+        let keys: Vec<String> = present.iter().map(|(path, _)| path.key().to_owned()).collect();
+        self.state.store.delete_batch(&self.store_bucket, &keys).await?;
+        let paths: Vec<&str> = present.iter().map(|(path, _)| path.path()).collect();
+        records::delete_records(&self.state.platform, &self.project_id, self.bucket.as_str(), &paths).await?;
+        Ok(())
+    }
+}
+
+fn step_of(present: &[(ObjectPath, i64)]) -> DeletionStep {
+    DeletionStep {
+        deleted: present.len() as u64,
+        deleted_bytes: present.iter().map(|(_, size)| size.unsigned_abs()).sum(),
+        missing: 0,
+    }
+}

@@ -1,0 +1,144 @@
+use api_types::{MoveObject, StoredObject};
+
+use super::{
+    super::{
+        access::{Action, StorageAccess},
+        errors::object_not_found,
+        open_uploads,
+        path::{BucketName, ObjectPath},
+        records::{self, inspect_object},
+    },
+    detail::to_wire,
+};
+use crate::{
+    error::{ApiError, ApiResult, Code},
+    object_store::{ObjectMeta, StoreError},
+};
+
+/// Whether the object stays at its old path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Transfer {
+    Copy,
+    Move,
+}
+
+/// Copies or moves an object to another path of its project. Runs to its end if the caller is cancelled: a store may
+/// take minutes to copy a large object.
+///
+/// A move copies the object, records the copy, and then deletes the object if nobody has replaced it meanwhile. If it
+/// is interrupted, both exist.
+///
+/// # Errors
+/// 400 for an invalid path, 404 if a bucket or the object does not exist, 409 if the new path is taken or the object
+/// was replaced meanwhile, 413 if it is larger than the new bucket allows.
+pub(in super::super) async fn transfer_object(
+    access: StorageAccess,
+    request: MoveObject,
+    transfer: Transfer,
+) -> ApiResult<StoredObject> {
+    let transferring = tokio::spawn(async move { transfer_to_end(&access, request, transfer).await });
+    transferring.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+}
+
+async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: Transfer) -> ApiResult<StoredObject> {
+    let from = access.object_path(None, &request.object_key).await?;
+    let to_bucket = request.to_bucket.as_deref().unwrap_or_else(|| from.bucket());
+    let to = ObjectPath::new(&BucketName::parse(to_bucket)?, &request.to)?;
+    if from == to {
+        return Err(ApiError::invalid("`to` is the path that the object has already."));
+    }
+    access.require_bucket(from.bucket()).await?;
+    let settings = access.authorize(to.bucket(), Action::Upload).await?;
+    let store_bucket = access.store_bucket();
+    let source = inspect_object(access.object_context(&store_bucket, &from)).await?;
+    let source = source.into_object().ok_or_else(object_not_found)?;
+    if source.size > settings.max_object_bytes {
+        let (size, max) = (source.size, settings.max_object_bytes);
+        let message = format!("The object has {size} bytes. The bucket `{}` allows {max}.", to.bucket());
+        return Err(ApiError::new(Code::ObjectTooLarge, message).with_hint("Raise the bucket's maximum object size."));
+    }
+    let existing = inspect_object(access.object_context(&store_bucket, &to)).await?.into_object();
+    if existing.is_some() && !request.replace {
+        return Err(path_taken(&to));
+    }
+    let copy = copy(access, &from, &to, &source, request.replace).await?;
+    if transfer == Transfer::Move {
+        remove_source(access, &from, &to, &source).await?;
+    }
+    tracing::info!(
+        project = access.project.id,
+        object_key = from.key(),
+        new_object_key = to.key(),
+        size_bytes = copy.size,
+        kept = transfer == Transfer::Copy,
+        "copied an object"
+    );
+    Ok(to_wire(&to, copy))
+}
+
+async fn copy(
+    access: &StorageAccess,
+    from: &ObjectPath,
+    to: &ObjectPath,
+    source: &ObjectMeta,
+    replace: bool,
+) -> ApiResult<ObjectMeta> {
+    let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
+    records::raise_limit(&state.platform, project, to, source.size).await?;
+    let etag = source.etag.as_deref().unwrap_or_default();
+    let copied = if replace {
+        state.store.copy_replacing(&store_bucket, from.key(), to.key(), etag).await
+    } else {
+        state.store.copy_if_absent(&store_bucket, from.key(), to.key(), etag).await
+    };
+    match copied {
+        Ok(()) => {}
+        Err(StoreError::NotFound { .. }) => return Err(object_not_found()),
+        Err(StoreError::PreconditionFailed { .. }) => {
+            let is_taken = !replace && state.store.head(&store_bucket, to.key()).await?.is_some();
+            return Err(if is_taken { path_taken(to) } else { replaced_meanwhile(from) });
+        }
+        Err(StoreError::Refused { status: 400, message, .. }) => {
+            return Err(ApiError::invalid(format!("The object store refused to copy the object: {message}"))
+                .with_hint("Many stores copy at most 5 GiB. Download the object and upload it to the new path."));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let copy = state.store.head(&store_bucket, to.key()).await?.ok_or_else(object_not_found)?;
+    if !records::record_copy(&state.platform, project, from, to, &copy).await? {
+        return Err(ApiError::not_found("bucket"));
+    }
+    Ok(copy)
+}
+
+/// Deletes the object of a move at its old path, unless somebody replaced it since it was copied.
+async fn remove_source(
+    access: &StorageAccess,
+    from: &ObjectPath,
+    to: &ObjectPath,
+    source: &ObjectMeta,
+) -> ApiResult<()> {
+    let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
+    let current = state.store.head(&store_bucket, from.key()).await?;
+    if current.is_some_and(|current| current.etag != source.etag) {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!("The object was replaced while it was copied to `{}`.", to.key()),
+        )
+        .with_hint("Both objects exist now. Delete the one that you do not need."));
+    }
+    open_uploads::discard_arrived(state, project, from).await?;
+    state.store.delete(&store_bucket, from.key()).await?;
+    records::delete_record(&state.platform, project, from).await?;
+    Ok(())
+}
+
+fn path_taken(path: &ObjectPath) -> ApiError {
+    ApiError::new(Code::ObjectExists, format!("The object `{}` already exists.", path.key()))
+        .with_hint("Choose another path, or send `\"replace\": true` to replace it.")
+}
+
+fn replaced_meanwhile(path: &ObjectPath) -> ApiError {
+    ApiError::new(Code::Conflict, format!("The object `{}` was replaced at the same time.", path.key()))
+        .with_hint("Nothing was copied. Try again.")
+}

@@ -1,0 +1,214 @@
+//! Folders, details, counts, moves and copies of objects on the admin surface.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Client, TestApp, TestProject, Uploads, code};
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn bucket(project: &TestProject) -> String {
+    project.path("/buckets/uploads")
+}
+
+fn paths(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap()).collect()
+}
+
+async fn detail(admin: &Client, project: &TestProject, path: &str) -> (StatusCode, Value) {
+    admin.get(&format!("{}/object?objectKey={}", bucket(project), encoded(path))).await
+}
+
+#[tokio::test]
+async fn delimiter_lists_one_level_with_folders() {
+    let app = TestApp::start().await;
+    let project = app.create_project("folders").await;
+    for path in ["a.txt", "notes/1.txt", "notes/2024/x.txt", "notes/2025/y.txt", "z/deep/er/w.txt"] {
+        project.secret().upload(path, "x").await;
+    }
+    let (admin, objects) = (app.admin(), format!("{}/objects", bucket(&project)));
+    let (status, top) = admin.get(&format!("{objects}?delimiter=/")).await;
+    assert_eq!((status, paths(&top)), (StatusCode::OK, vec!["a.txt"]), "{top}");
+    assert_eq!(top["prefixes"], json!(["notes/", "z/"]));
+    let (_, notes) = admin.get(&format!("{objects}?delimiter=/&prefix=notes/")).await;
+    assert_eq!((paths(&notes), &notes["prefixes"]), (vec!["notes/1.txt"], &json!(["notes/2024/", "notes/2025/"])));
+    let (_, flat) = admin.get(&format!("{objects}?prefix=notes/")).await;
+    assert_eq!((paths(&flat).len(), &flat["prefixes"]), (3, &json!([])));
+    // The secret key lists in the same way.
+    let (_, public) = project.secret().get("/v1/storage/list?bucket=uploads&delimiter=/").await;
+    assert_eq!(public["prefixes"], json!(["notes/", "z/"]));
+    let (status, error) = admin.get(&format!("{objects}?delimiter=-")).await;
+    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"));
+
+    // Folders and objects share the pages.
+    let (mut items, mut prefixes, mut cursor) = (Vec::new(), Vec::new(), None::<String>);
+    loop {
+        let cursor_query = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let (status, page) = admin.get(&format!("{objects}?delimiter=/&prefix=notes/&limit=1{cursor_query}")).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        items.extend(paths(&page).into_iter().map(str::to_owned));
+        prefixes.extend(page["prefixes"].as_array().unwrap().clone());
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!((items, prefixes), (vec!["notes/1.txt".to_owned()], vec![json!("notes/2024/"), json!("notes/2025/")]));
+}
+
+#[tokio::test]
+async fn listed_uploads_count_in_their_bucket_at_once() {
+    let app = TestApp::start().await;
+    let project = app.create_project("counts").await;
+    project.secret().upload("a.txt", "12345").await;
+    project.secret().sign("pending.txt", json!({})).await;
+    let (_, page) = app.admin().get(&format!("{}/objects", bucket(&project))).await;
+    assert_eq!(paths(&page), ["a.txt"]);
+    let (_, bucket) = app.admin().get(&bucket(&project)).await;
+    assert_eq!((&bucket["objectCount"], &bucket["objectBytes"]), (&json!(1), &json!(5)), "{bucket}");
+}
+
+#[tokio::test]
+async fn object_has_type_size_dates_and_uploader() {
+    let app = TestApp::start().await;
+    let project = app.create_project("details").await;
+    let admin = app.admin();
+    for path in ["plain.txt", "50%.txt", "what#is?this&.txt", "notes/🦀 crab.txt", &format!("{}.txt", "n".repeat(890))]
+    {
+        project.secret().upload(path, "bytes").await;
+        let (status, object) = detail(&admin, &project, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {object}");
+        assert_eq!((&object["path"], &object["size"]), (&json!(path), &json!(5)));
+        assert_eq!((&object["contentType"], &object["uploadedBy"]), (&json!("text/plain"), &json!("secret")));
+        assert!(object["etag"].is_string() && object["lastModified"].is_string() && object["createdAt"].is_string());
+    }
+    let (status, error) = detail(&admin, &project, "missing.txt").await;
+    assert_eq!((status, code(&error)), (StatusCode::NOT_FOUND, "object_not_found"));
+    assert_eq!(detail(&admin, &project, "../x").await.0, StatusCode::BAD_REQUEST);
+    let other = project.path("/buckets/nowhere/object?objectKey=a.txt");
+    assert_eq!(admin.get(&other).await.0, StatusCode::NOT_FOUND);
+    let head = |path: &str| {
+        let path = format!("{}/object?objectKey={path}", bucket(&project));
+        let request = admin.request(reqwest::Method::HEAD, &path);
+        async move { request.send().await.unwrap().status() }
+    };
+    assert_eq!((head("plain.txt").await, head("missing.txt").await), (StatusCode::OK, StatusCode::NOT_FOUND));
+}
+
+#[tokio::test]
+async fn prefix_is_counted_in_the_store() {
+    let app = TestApp::start().await;
+    let project = app.create_project("counting").await;
+    for (path, bytes) in [("notes/a.txt", "1"), ("notes/b/c.txt", "22"), ("notes2.txt", "333")] {
+        project.secret().upload(path, bytes).await;
+    }
+    let count = format!("{}/objects/count", bucket(&project));
+    for (query, objects, bytes) in [("", 3, 6), ("?prefix=notes/", 2, 3), ("?prefix=notes", 3, 6), ("?prefix=x", 0, 0)]
+    {
+        let (status, answer) = app.admin().get(&format!("{count}{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!((&answer["objectCount"], &answer["objectBytes"]), (&json!(objects), &json!(bytes)), "{query}");
+        assert_eq!(answer["complete"], true);
+    }
+    assert_eq!(app.admin().get(&format!("{count}?prefix=../")).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(app.admin().get(&project.path("/buckets/nowhere/objects/count")).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn object_moves_with_its_bytes_type_and_uploader() {
+    let app = TestApp::start().await;
+    let project = app.create_project("moves").await;
+    let admin = app.admin();
+    project.secret().upload("a.txt", "bytes").await;
+    let to = json!({ "objectKey": "uploads/a.txt", "to": "notes/50% 🦀.txt" });
+    let (status, moved) = admin.post(&format!("{}/objects/move", bucket(&project)), to).await;
+    assert_eq!((status, &moved["objectKey"]), (StatusCode::OK, &json!("uploads/notes/50% 🦀.txt")), "{moved}");
+    assert_eq!(project.secret().download("notes/50% 🦀.txt").await, b"bytes");
+    let (_, object) = detail(&admin, &project, "notes/50% 🦀.txt").await;
+    assert_eq!((&object["contentType"], &object["uploadedBy"]), (&json!("text/plain"), &json!("secret")), "{object}");
+    assert_eq!(detail(&admin, &project, "a.txt").await.0, StatusCode::NOT_FOUND);
+    let (_, bucket) = admin.get(&bucket(&project)).await;
+    assert_eq!((&bucket["objectCount"], &bucket["objectBytes"]), (&json!(1), &json!(5)));
+}
+
+#[tokio::test]
+async fn move_to_a_taken_path_needs_replace() {
+    let app = TestApp::start().await;
+    let project = app.create_project("taken").await;
+    let admin = app.admin();
+    project.secret().upload("a.txt", "a").await;
+    project.secret().upload("b.txt", "b").await;
+    let path = format!("{}/objects/move", bucket(&project));
+    let (status, error) = admin.post(&path, json!({ "objectKey": "a.txt", "to": "b.txt" })).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "object_exists"), "{error}");
+    assert_eq!(
+        (project.secret().download("a.txt").await, project.secret().download("b.txt").await),
+        (b"a".to_vec(), b"b".to_vec())
+    );
+    let replace = json!({ "objectKey": "a.txt", "to": "b.txt", "replace": true });
+    assert_eq!(admin.post(&path, replace).await.0, StatusCode::OK);
+    assert_eq!(project.secret().download("b.txt").await, b"a");
+    assert_eq!(project.secret().sign_download("a.txt").await.0, StatusCode::NOT_FOUND);
+    for (body, status) in [
+        (json!({ "objectKey": "b.txt", "to": "b.txt" }), StatusCode::BAD_REQUEST),
+        (json!({ "objectKey": "b.txt", "to": "../b.txt" }), StatusCode::BAD_REQUEST),
+        (json!({ "objectKey": "b.txt", "to": "x.txt", "toBucket": "nowhere" }), StatusCode::NOT_FOUND),
+        (json!({ "objectKey": "missing.txt", "to": "x.txt" }), StatusCode::NOT_FOUND),
+    ] {
+        let (actual, error) = admin.post(&path, body.clone()).await;
+        assert_eq!(actual, status, "{body}: {error}");
+    }
+    assert_eq!(project.secret().download("b.txt").await, b"a", "a refused move keeps the object");
+}
+
+#[tokio::test]
+async fn copy_stays_within_the_limit_of_its_bucket() {
+    let app = TestApp::start().await;
+    let project = app.create_project("copies").await;
+    let admin = app.admin();
+    let small = json!({ "name": "small", "maxObjectBytes": 3 });
+    assert_eq!(admin.post(&project.path("/buckets"), small).await.0, StatusCode::CREATED);
+    project.secret().upload("a.txt", "12345").await;
+    let path = format!("{}/objects/copy", bucket(&project));
+    let (status, error) = admin.post(&path, json!({ "objectKey": "a.txt", "to": "a.txt", "toBucket": "small" })).await;
+    assert_eq!((status, code(&error)), (StatusCode::PAYLOAD_TOO_LARGE, "object_too_large"), "{error}");
+    // An upload that was signed for less does not limit the copy.
+    let signed = json!({ "maxSize": 2 });
+    project.secret().sign("b.txt", signed).await;
+    let (status, copy) = admin.post(&path, json!({ "objectKey": "a.txt", "to": "b.txt" })).await;
+    assert_eq!((status, &copy["size"]), (StatusCode::OK, &json!(5)), "{copy}");
+    for path in ["a.txt", "b.txt"] {
+        assert_eq!(project.secret().download(path).await, b"12345");
+    }
+    let (status, copy) = admin.post(&path, json!({ "objectKey": "a.txt", "to": "a.txt", "toBucket": "private" })).await;
+    assert_eq!((status, &copy["objectKey"]), (StatusCode::OK, &json!("private/a.txt")));
+}
+
+#[tokio::test]
+async fn open_multipart_uploads_are_listed_until_they_end() {
+    let app = TestApp::start().await;
+    let project = app.create_project("open").await;
+    let admin = app.admin();
+    let request = json!({ "mode": "multipart", "size": 12 << 20, "partSize": 5 << 20 });
+    let first = project.secret().sign("first.bin", request.clone()).await;
+    let second = project.secret().sign("second.bin", request).await;
+    let list = format!("{}/multipart", bucket(&project));
+    let (status, page) = admin.get(&list).await;
+    assert_eq!((status, paths(&page)), (StatusCode::OK, vec!["second.bin", "first.bin"]), "{page}");
+    let listed = &page["items"][0];
+    assert_eq!((&listed["uploadId"], &listed["size"]), (&second["multipart"]["uploadId"], &json!(12 << 20)));
+    assert_eq!((&listed["contentType"], &listed["uploadedBy"]), (&json!("text/plain"), &json!("secret")));
+    let (_, page) = admin.get(&format!("{list}?limit=1")).await;
+    let (_, next) = admin.get(&format!("{list}?limit=1&cursor={}", page["nextCursor"].as_str().unwrap())).await;
+    assert_eq!((paths(&page), paths(&next)), (vec!["second.bin"], vec!["first.bin"]));
+    for signed in [&first, &second] {
+        let abort = json!({ "objectKey": signed["objectKey"], "uploadId": signed["multipart"]["uploadId"] });
+        assert_eq!(admin.post(&format!("{list}/abort"), abort).await.0, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(admin.get(&list).await.1["items"], json!([]));
+    let left = app.app.store().list_uploads(&format!("proj-{}", project.id), None).await.unwrap();
+    assert!(left.uploads.is_empty(), "{:?}", left.uploads);
+    assert_eq!(admin.get(&project.path("/buckets/nowhere/multipart")).await.0, StatusCode::NOT_FOUND);
+}
