@@ -10,6 +10,9 @@
 //! values in queries. Both are for the host; clients leave them out.
 #![warn(missing_docs)]
 
+/// The version of AtlasHub that these types belong to. The server sends its own in the header `x-atlashub-version`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub mod access;
 pub mod audit;
 pub mod backups;

@@ -102,14 +102,12 @@ pub fn replace_parameter(name: &str, value: Option<&str>) {
 /// Changes several parameters of the current address at once, without a new entry in the history. An empty list removes
 /// the parameter.
 pub fn replace_parameters(changes: &[(&str, Vec<String>)]) {
-    let Some(query) = current_query() else { return };
-    for (name, values) in changes {
-        query.delete(name);
-        for value in values {
-            query.append(name, value);
-        }
-    }
-    navigator().replace(target(&address_of(&query)));
+    navigator().replace(target(&changed(changes)));
+}
+
+/// Changes several parameters of the current address at once, as a new entry of the history.
+pub fn push_parameters(changes: &[(&str, Vec<String>)]) {
+    go(&changed(changes));
 }
 
 /// Returns whether the current page was opened by a link or an action, not by Back or Forward.
@@ -139,10 +137,17 @@ fn current_query() -> Option<UrlSearchParams> {
 }
 
 fn changed_address(name: &str, value: Option<&str>) -> String {
+    changed(&[(name, value.map(str::to_owned).into_iter().collect())])
+}
+
+/// Returns the current address with other values of some parameters.
+fn changed(changes: &[(&str, Vec<String>)]) -> String {
     let Some(query) = current_query() else { return path() };
-    match value {
-        Some(value) => query.set(name, value),
-        None => query.delete(name),
+    for (name, values) in changes {
+        query.delete(name);
+        for value in values {
+            query.append(name, value);
+        }
     }
     address_of(&query)
 }

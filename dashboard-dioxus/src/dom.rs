@@ -31,7 +31,13 @@ pub fn active_element() -> Option<Element> {
     document()?.active_element()
 }
 
-/// Scrolls as little as needed to show an element.
+/// Returns whether the window is narrower than a number of CSS pixels.
+pub fn is_narrower_than(pixels: f64) -> bool {
+    let width = web_sys::window().and_then(|window| window.inner_width().ok()?.as_f64());
+    width.is_some_and(|width| width < pixels)
+}
+
+/// Scrolls the least that shows an element.
 pub fn scroll_into_view(id: &str) {
     let Some(element) = document().and_then(|document| document.get_element_by_id(id)) else { return };
     let options = web_sys::ScrollIntoViewOptions::new();
@@ -44,6 +50,30 @@ pub fn scroll_into_view(id: &str) {
 pub fn open_tab(address: &str) {
     if let Some(window) = web_sys::window() {
         let _ = window.open_with_url_and_target(address, "_blank");
+    }
+}
+
+/// Saves what an address of the server returns as a file of the browser's downloads.
+pub fn download(address: &str) {
+    let Some(link) = document().and_then(|document| document.create_element("a").ok()) else { return };
+    let _ = link.set_attribute("href", address);
+    let _ = link.set_attribute("download", "");
+    if let Ok(link) = link.dyn_into::<HtmlElement>() {
+        link.click();
+    }
+}
+
+/// Sets the title of the document.
+pub fn set_title(title: &str) {
+    if let Some(document) = document() {
+        document.set_title(title);
+    }
+}
+
+/// Leaves the app for an address of another program on the same origin.
+pub fn open_here(address: &str) {
+    if let Some(window) = web_sys::window() {
+        let _ = window.location().assign(address);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`startup`] starts the app and shows panics; [`app`] has the routes; [`frame`] is what surrounds
 //! every page; [`pages`] has a folder or file for each page; [`ui`] has the components that pages are built from;
-//! [`remote`] talks to the server; [`address`] reads and writes the query of the address.
+//! [`remote`] talks to the server; [`draft`] keeps what is typed into forms; [`address`] reads and writes the query of the
+//! address.
 //!
 //! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, which the
 //! content security policy forbids; query parameters in the router, which decodes them wrongly ([`address`] does).
@@ -11,6 +12,7 @@ pub mod address;
 pub mod app;
 pub mod clipboard;
 pub mod dom;
+pub mod draft;
 pub mod frame;
 pub mod pages;
 pub mod remote;

@@ -25,7 +25,24 @@ pub fn start() {
     LaunchBuilder::web().with_context_provider(|| Box::new(quiet_document())).launch(App);
 }
 
-/// Removes the placeholder of the page's HTML. Dioxus would add the app below it.
+/// Panics if the address asks for it, so that in development one can see what a panic looks like.
+pub fn panic_if_asked(environment: &str) {
+    assert!(
+        environment != "development" || address::parameter("panic").is_none(),
+        "The address asks for a panic, with `?panic=1`."
+    );
+}
+
+/// Reloads the page, but not into the same panic.
+fn reload() {
+    if address::parameter("panic").is_some() {
+        dom::open_here(&address::path());
+    } else {
+        dom::reload();
+    }
+}
+
+/// Removes what the page's HTML shows until now: Dioxus adds to it.
 fn remove_skeleton() {
     if let Some(main) = dom::find("#main") {
         main.set_text_content(None);
@@ -41,7 +58,7 @@ fn quiet_document() -> Rc<dyn Document> {
 /// Covers the page with the message of a panic. Does not use Dioxus, whose state may be locked.
 fn show_panic(message: &str) {
     web_sys::console::error_1(&message.into());
-    let details = format!("AtlasHub {}\n{message}", env!("CARGO_PKG_VERSION"));
+    let details = format!("AtlasHub {}\n{message}", api_types::VERSION);
     let Some(document) = dom::document() else { return };
     let (Ok(cover), Some(body)) = (document.create_element("div"), document.body()) else { return };
     cover.set_class_name("startup-failure");
@@ -53,7 +70,7 @@ fn show_panic(message: &str) {
     add(&cover, "pre", "mono muted", &details);
     let buttons = add(&cover, "div", "row", "");
     let row = buttons.as_ref().unwrap_or(&cover);
-    let reload = add_button(row, "btn btn-primary", "Reload", dom::reload);
+    let reload = add_button(row, "btn btn-primary", "Reload", reload);
     add_button(row, "btn", "Copy details", move || {
         if let Some(window) = web_sys::window() {
             let _ = window.navigator().clipboard().write_text(&details);

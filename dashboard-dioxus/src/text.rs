@@ -1,6 +1,9 @@
 //! Numbers, sizes and times as text.
 
 use chrono::{DateTime, Utc};
+use wasm_bindgen::JsCast as _;
+
+use crate::theme;
 
 /// Returns a number with thin spaces between groups of three digits: `12 345`.
 pub fn number(value: i64) -> String {
@@ -38,6 +41,21 @@ pub fn count(value: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
+/// Returns for example `Failed 3 times since 02:00:00`.
+pub fn failed_times(count: i64, since: DateTime<Utc>) -> String {
+    let since = moment(since, now());
+    if count == 1 { format!("Failed at {since}") } else { format!("Failed {} times since {since}", number(count)) }
+}
+
+/// Returns names as a list in words: `a, b and c`.
+pub fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => name.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// Returns how long ago a time was: `just now`, `3 min ago`, `2 h ago`, `5 days ago`.
 pub fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - time).num_seconds().max(0);
@@ -60,19 +78,19 @@ pub fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns a date in the browser's language and zone: `14 Mar 2025`.
+/// Returns a date in the chosen zone: `14 Mar 2025`.
 pub fn date(time: DateTime<Utc>) -> String {
-    let date = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
-    let options = js_sys::Object::new();
-    for (name, value) in [("day", "numeric"), ("month", "short"), ("year", "numeric")] {
-        let _ = js_sys::Reflect::set(&options, &name.into(), &value.into());
-    }
-    String::from(date.to_locale_date_string("en-GB", &options))
+    let options = options(&[("day", "numeric"), ("month", "short"), ("year", "numeric")]);
+    String::from(js_date(time).to_locale_date_string("en-GB", &options))
 }
 
-/// Returns the time of day of a moment in milliseconds since 1970, in the browser's zone: `14:32:06`.
+/// Returns the time of day of a moment in milliseconds since 1970, in the chosen zone: `14:32:06`.
 pub fn clock(milliseconds: f64) -> String {
-    String::from(js_sys::Date::new(&milliseconds.into()).to_locale_time_string("en-GB"))
+    local_clock(&js_sys::Date::new(&milliseconds.into()))
+}
+
+fn local_clock(date: &js_sys::Date) -> String {
+    String::from(date.to_locale_time_string_with_options("en-GB", &options(&[])))
 }
 
 /// Returns date and time in full, for tooltips: local time, then UTC.
@@ -103,32 +121,116 @@ pub fn duration_in_words(duration: chrono::Duration) -> String {
     }
 }
 
-/// Returns the local time of day within the last 24 hours, and the date before that: `14:30:00`, `3 Feb`.
+/// Returns the time of a moment of the last 24 hours, and otherwise its date: `14:30:00`, `3 Feb`.
 pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let date = js_date(time);
     if (now - time).num_hours() < 24 {
-        return String::from(date.to_locale_time_string("en-GB"));
+        return local_clock(&date);
     }
     String::from(date.to_locale_date_string("en-GB", &options(&[("day", "numeric"), ("month", "short")])))
 }
 
-/// Returns day and time of a moment in the browser's zone: `Tuesday 3 February, 14:32`.
+/// Returns day and time of a moment in the chosen zone: `Tuesday 3 February, 14:32`.
 pub fn day_and_time(time: DateTime<Utc>) -> String {
     let date = js_date(time);
     let day = options(&[("weekday", "long"), ("day", "numeric"), ("month", "long")]);
     let day = String::from(date.to_locale_date_string("en-GB", &day)).replace(',', "");
-    let time: String = String::from(date.to_locale_time_string("en-GB")).chars().take(5).collect();
+    let time: String = local_clock(&date).chars().take(5).collect();
     format!("{day}, {time}")
+}
+
+/// Returns how far away a later time is, or its day: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`, `1 Mar 06:00`.
+pub fn upcoming(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let minutes = (time - now).num_minutes().max(0);
+    match minutes {
+        0 => "in under a minute".to_owned(),
+        1..60 => format!("in {minutes} min"),
+        60..720 => format!("in {} h", (minutes + 30) / 60),
+        _ => {
+            let day = |time| part(time, None, &[("day", "numeric"), ("month", "short")]);
+            let clock = part(time, None, &[("hour", "2-digit"), ("minute", "2-digit")]);
+            if day(time) == day(now) {
+                format!("today {clock}")
+            } else if day(time) == day(now + chrono::Duration::days(1)) {
+                format!("tomorrow {clock}")
+            } else if minutes < 6 * 1_440 {
+                format!("{} {clock}", part(time, None, &[("weekday", "short")]))
+            } else {
+                format!("{} {clock}", day(time))
+            }
+        }
+    }
+}
+
+/// Returns day and time in a time zone, or the browser's: `Mon 9 Feb, 03:00`.
+pub fn date_and_time(time: DateTime<Utc>, zone: Option<&str>) -> String {
+    format!("{}, {}", weekday_and_date(time, zone), time_of_day(time, zone))
+}
+
+/// Returns a day in a time zone, or the browser's: `Mon 9 Feb`.
+pub fn weekday_and_date(time: DateTime<Utc>, zone: Option<&str>) -> String {
+    part(time, zone, &[("weekday", "short"), ("day", "numeric"), ("month", "short")]).replace(',', "")
+}
+
+/// Returns a time of day in a time zone, or the browser's: `03:00`.
+pub fn time_of_day(time: DateTime<Utc>, zone: Option<&str>) -> String {
+    part(time, zone, &[("hour", "2-digit"), ("minute", "2-digit")])
+}
+
+/// Returns day and time in the browser's zone, without the weekday: `3 Feb, 02:00`.
+pub fn short_date_and_time(time: DateTime<Utc>) -> String {
+    part(time, None, &[("day", "numeric"), ("month", "short"), ("hour", "2-digit"), ("minute", "2-digit")])
+}
+
+/// Returns a day in a time zone: `8 March`.
+pub fn day_and_month(time: DateTime<Utc>, zone: &str) -> String {
+    part(time, Some(zone), &[("day", "numeric"), ("month", "long")])
+}
+
+/// Returns a day in the browser's zone; the year only if it is another one: `2 Feb`, `14 Sep 2025`.
+pub fn day(time: DateTime<Utc>) -> String {
+    let year = |time| part(time, None, &[("year", "numeric")]);
+    if year(time) == year(now()) { part(time, None, &[("day", "numeric"), ("month", "short")]) } else { date(time) }
+}
+
+/// Returns the distance of a time zone to UTC at a time, as the browser writes it: `GMT+02:00`.
+pub fn utc_offset(time: DateTime<Utc>, zone: &str) -> String {
+    let text = part(time, Some(zone), &[("day", "2-digit"), ("timeZoneName", "longOffset")]);
+    text.rsplit([' ', ',']).next().unwrap_or_default().to_owned()
+}
+
+/// Returns parts of a time in a time zone, or the browser's. Zones that the browser does not know are shown in UTC.
+fn part(time: DateTime<Utc>, zone: Option<&str>, parts: &[(&str, &str)]) -> String {
+    let options = options(parts);
+    if let Some(zone) = zone {
+        let _ = js_sys::Reflect::set(&options, &"timeZone".into(), &zone.into());
+    }
+    let date = js_date(time);
+    let write = |options: &js_sys::Object| {
+        let function =
+            js_sys::Reflect::get(&date, &"toLocaleString".into()).ok()?.dyn_into::<js_sys::Function>().ok()?;
+        function.call2(&date, &"en-GB".into(), options).ok()?.as_string()
+    };
+    write(&options).unwrap_or_else(|| time.format("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+/// Returns the browser's time zone, for example `Europe/Berlin`.
+pub fn browser_timezone() -> String {
+    let format = js_sys::Intl::DateTimeFormat::new(&js_sys::Array::new(), &js_sys::Object::new());
+    let zone = js_sys::Reflect::get(&format.resolved_options(), &"timeZone".into()).ok();
+    zone.and_then(|zone| zone.as_string()).unwrap_or_else(|| "UTC".to_owned())
 }
 
 fn js_date(time: DateTime<Utc>) -> js_sys::Date {
     js_sys::Date::new(&(time.timestamp_millis() as f64).into())
 }
 
+/// Returns options for a date's words, with the chosen zone.
 fn options(values: &[(&str, &str)]) -> js_sys::Object {
     let options = js_sys::Object::new();
-    for (name, value) in values {
-        let _ = js_sys::Reflect::set(&options, &(*name).into(), &(*value).into());
+    let zone = (theme::times() == theme::Times::Utc).then_some(("timeZone", "UTC"));
+    for (name, value) in values.iter().copied().chain(zone) {
+        let _ = js_sys::Reflect::set(&options, &name.into(), &value.into());
     }
     options
 }
@@ -144,14 +246,18 @@ mod tests {
 
     #[test]
     fn numbers_have_groups() {
-        for (value, expected) in [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (-1_234_567, "\u{2212}1\u{202f}234\u{202f}567")] {
+        for (value, expected) in
+            [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (-1_234_567, "\u{2212}1\u{202f}234\u{202f}567")]
+        {
             assert_eq!(number(value), expected);
         }
     }
 
     #[test]
     fn sizes_use_the_largest_fitting_unit() {
-        for (value, expected) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (812_000_000, "812 MB"), (3_400_000_000, "3.4 GB")] {
+        for (value, expected) in
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (812_000_000, "812 MB"), (3_400_000_000, "3.4 GB")]
+        {
             assert_eq!(bytes(value), expected);
         }
     }
@@ -170,9 +276,14 @@ mod tests {
     #[test]
     fn ages_use_one_unit() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
-        for (seconds, expected) in
-            [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7_200, "2 h ago"), (90_000, "1 day ago"), (200_000, "2 days ago")]
-        {
+        for (seconds, expected) in [
+            (-5, "just now"),
+            (59, "just now"),
+            (60, "1 min ago"),
+            (7_200, "2 h ago"),
+            (90_000, "1 day ago"),
+            (200_000, "2 days ago"),
+        ] {
             assert_eq!(age(now - chrono::Duration::seconds(seconds), now), expected);
         }
     }

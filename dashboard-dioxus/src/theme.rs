@@ -1,5 +1,7 @@
 //! Theme and density. `web/theme.js` applies them before the first paint; this module changes them.
 
+use std::cell::Cell;
+
 /// The theme that the owner chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
@@ -47,7 +49,85 @@ pub fn choose(theme: Theme) {
     }
 }
 
-/// Returns whether the owner collapsed the sidebar.
+/// How high the rows of tables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Density {
+    Compact,
+    Comfortable,
+}
+
+impl Density {
+    pub const ALL: [Self; 2] = [Self::Compact, Self::Comfortable];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Compact => "Compact",
+            Self::Comfortable => "Comfortable",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Compact => "compact",
+            Self::Comfortable => "comfortable",
+        }
+    }
+}
+
+pub fn density() -> Density {
+    let stored = stored("density");
+    Density::ALL.into_iter().find(|density| Some(density.name()) == stored.as_deref()).unwrap_or(Density::Compact)
+}
+
+/// Applies and stores a density.
+pub fn choose_density(density: Density) {
+    store("density", density.name());
+    let document = web_sys::window().and_then(|window| window.document());
+    if let Some(root) = document.and_then(|document| document.document_element()) {
+        let _ = root.set_attribute("data-density", density.name());
+    }
+}
+
+/// The zone in which times of the platform are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    Local,
+    Utc,
+}
+
+thread_local! {
+    /// The chosen zone, which every shown time asks for.
+    static TIMES: Cell<Option<Times>> = const { Cell::new(None) };
+}
+
+impl Times {
+    pub const ALL: [Self; 2] = [Self::Local, Self::Utc];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Local => "Local",
+            Self::Utc => "UTC",
+        }
+    }
+}
+
+/// Returns the chosen zone. The default is the browser's own.
+pub fn times() -> Times {
+    if let Some(times) = TIMES.get() {
+        return times;
+    }
+    let times = if stored("times").as_deref() == Some("utc") { Times::Utc } else { Times::Local };
+    TIMES.set(Some(times));
+    times
+}
+
+/// Stores the zone. Pages that are opened from now on use it.
+pub fn choose_times(times: Times) {
+    store("times", if times == Times::Utc { "utc" } else { "local" });
+    TIMES.set(Some(times));
+}
+
+/// Returns whether the owner made the sidebar narrow.
 pub fn is_sidebar_collapsed() -> bool {
     stored("sidebar").as_deref() == Some("collapsed")
 }

@@ -1,4 +1,4 @@
-//! Database values, exactly as the server sends them: no digit is lost.
+//! Values of a database as Postgres prints them, without losing a digit, and names for use in SQL.
 
 use std::rc::Rc;
 
@@ -7,14 +7,17 @@ use serde_json::value::RawValue;
 /// Characters after which a line is cut.
 const SHOWN_CHARACTERS: usize = 200;
 
-/// A value as JSON, and as text. `None` is `NULL`.
+/// The text of a value. `None` is `NULL`.
+pub type Text = Option<Rc<str>>;
+
+/// A value as JSON, and as text.
 #[derive(Debug, Clone)]
 pub struct Cell {
     /// The JSON that the server sent.
     pub json: Rc<str>,
     /// The text to show, copy and edit.
-    pub text: Option<Rc<str>>,
-    /// Size of the whole value in bytes, if this is only its beginning.
+    pub text: Text,
+    /// Size of the whole value, if this is only its beginning.
     pub whole_bytes: Option<u64>,
 }
 
@@ -27,16 +30,9 @@ impl PartialEq for Cell {
 impl Cell {
     /// Reads a value of a column of this type.
     pub fn new(json: &RawValue, data_type: &str, whole_bytes: Option<u64>) -> Self {
-        let json = json.get();
-        let text = if json == "null" {
-            None
-        } else if whole_bytes.is_none() && is_document(data_type) {
-            // A JSON document that is a string keeps its quotes, so that `"12"` differs from `12`.
-            Some(json.into())
-        } else {
-            Some(serde_json::from_str::<String>(json).map_or_else(|_| json.into(), Into::into))
-        };
-        Self { json: json.into(), text, whole_bytes }
+        // The beginning of a document is no JSON, so it is sent as a string.
+        let text = if whole_bytes.is_some() { text_of(json, "text") } else { text_of(json, data_type) };
+        Self { json: json.get().into(), text, whole_bytes }
     }
 
     pub fn null() -> Self {
@@ -46,6 +42,19 @@ impl Cell {
     pub fn is_null(&self) -> bool {
         self.text.is_none()
     }
+}
+
+/// Returns the text of a value of this type.
+pub fn text_of(json: &RawValue, data_type: &str) -> Text {
+    let json = json.get();
+    if json == "null" {
+        return None;
+    }
+    // A document that is a string stays JSON, so that it differs from a number of the same digits.
+    if is_document(data_type) {
+        return Some(json.into());
+    }
+    Some(serde_json::from_str::<String>(json).map_or_else(|_| json.into(), Into::into))
 }
 
 /// Returns the JSON that stores a text in a column of this type. Postgres converts strings, so that no digit is lost;
@@ -96,6 +105,13 @@ pub fn is_number(data_type: &str) -> bool {
         && !data_type.ends_with("[]")
 }
 
+/// Returns the values as lines of cells with tabs between them, as spreadsheets read them from the clipboard. `NULL` is
+/// empty.
+pub fn tab_separated(rows: impl Iterator<Item = Vec<Text>>) -> String {
+    let cell = |text: &Text| text.as_deref().unwrap_or_default().replace(['\t', '\n', '\r'], " ");
+    rows.map(|row| row.iter().map(cell).collect::<Vec<_>>().join("\t")).collect::<Vec<_>>().join("\n")
+}
+
 /// Returns whether values of a type are text of any length.
 pub fn is_text(data_type: &str) -> bool {
     let base = data_type.split('(').next().unwrap_or(data_type).trim();
@@ -131,6 +147,27 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Returns a name for use in SQL, quoted if it has to be.
+pub fn identifier(name: &str) -> String {
+    let mut characters = name.chars();
+    let is_plain = characters.next().is_some_and(|first| first.is_ascii_lowercase() || first == '_')
+        && characters.all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || other == '_')
+        && !RESERVED.contains(&name);
+    if is_plain { name.to_owned() } else { quoted(name) }
+}
+
+/// Words that Postgres does not accept as the name of a table or column without quotes.
+#[rustfmt::skip]
+const RESERVED: [&str; 77] = [
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
+    "collate", "column", "constraint", "create", "current_catalog", "current_date", "current_role", "current_time",
+    "current_timestamp", "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except",
+    "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
+    "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or", "order",
+    "placing", "primary", "references", "returning", "select", "session_user", "some", "symmetric", "system_user",
+    "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where", "window",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +180,9 @@ mod tests {
             (r#""NULL""#, "text", Some("NULL")),
             ("9007199254740993", "bigint", Some("9007199254740993")),
             ("9.990", "numeric", Some("9.990")),
+            (r#""123456789012345678901234567890""#, "numeric", Some("123456789012345678901234567890")),
             ("false", "boolean", Some("false")),
+            (r#""a\nb""#, "text", Some("a\nb")),
             (r#""a\nb""#, "text", Some("a\nb")),
             (r#"{"a": 1.0}"#, "jsonb", Some(r#"{"a": 1.0}"#)),
             (r#""12""#, "jsonb", Some(r#""12""#)),
@@ -165,7 +204,11 @@ mod tests {
             (Some(r#"["a"]"#), "text[]", Some(r#"["a"]"#)),
             (Some("{a,b}"), "text[]", Some(r#""{a,b}""#)),
         ] {
-            assert_eq!(to_json(text, data_type).ok().map(|json| json.get().to_owned()).as_deref(), expected, "{text:?}");
+            assert_eq!(
+                to_json(text, data_type).ok().map(|json| json.get().to_owned()).as_deref(),
+                expected,
+                "{text:?}"
+            );
         }
     }
 
@@ -174,5 +217,20 @@ mod tests {
         assert_eq!(one_line("a\nb"), ("a↵b".to_owned(), false));
         let (line, is_cut) = one_line(&"x".repeat(300));
         assert!(is_cut && line.ends_with('…') && line.chars().count() == 201);
+    }
+
+    #[test]
+    fn identifiers_are_quoted_only_if_they_must_be() {
+        for (name, expected) in
+            [("books", "books"), ("select", "\"select\""), ("Books", "\"Books\""), ("a\"b", "\"a\"\"b\"")]
+        {
+            assert_eq!(identifier(name), expected);
+        }
+    }
+
+    #[test]
+    fn copied_cells_stay_in_their_columns() {
+        let rows = [vec![Some("a\tb".into()), None], vec![Some("".into()), Some("2\n3".into())]];
+        assert_eq!(tab_separated(rows.into_iter()), "a b\t\n\t2 3");
     }
 }

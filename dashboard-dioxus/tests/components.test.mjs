@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { lowContrast } from "./contrast.mjs";
+import { button, createProject, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 test("every component is accessible in both themes and widths", async (t) => {
   for (const narrow of [false, true]) {
@@ -11,46 +12,36 @@ test("every component is accessible in both themes and widths", async (t) => {
   }
 });
 
-test("shapes and borders of controls have a contrast of at least 3", async (t) => {
+test("every kind of component has a sample", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await shown(heading(page, "Components"));
-  for (const theme of ["dark", "light"]) {
-    const low = await page.evaluate((theme) => {
-      document.documentElement.dataset.theme = theme;
-      const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-      const channels = (color) => {
-        canvas.clearRect(0, 0, 1, 1);
-        canvas.fillStyle = color;
-        canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-      };
-      const luminance = (color) => {
-        const linear = channels(color).map((value) => {
-          const part = value / 255;
-          return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-      };
-      const contrast = (a, b) => {
-        const [high, low] = [luminance(a), luminance(b)].sort((x, y) => y - x);
-        return (high + 0.05) / (low + 0.05);
-      };
-      const found = [];
-      for (const swatch of document.querySelectorAll(".swatch")) {
-        const ground = getComputedStyle(swatch).backgroundColor;
-        for (const element of swatch.children) {
-          const style = getComputedStyle(element);
-          const color = element.dataset.edge ? style.borderTopColor : style.color;
-          const wanted = element.tagName === "SPAN" && !element.dataset.edge ? 4.5 : 3;
-          const ratio = contrast(color, ground);
-          if (ratio < wanted) found.push(`${swatch.dataset.ground} ${element.className} ${ratio.toFixed(2)}`);
-        }
-      }
-      return found;
-    }, theme);
-    assert.deepEqual(low, [], theme);
+  const names = await page.getByRole("heading", { level: 2 }).allInnerTexts();
+  for (const kind of ["Button", "Input", "Select", "combobox", "Checkbox", "radio", "switch", "Tabs", "Dialog", "sheet", "Menu", "popover",
+    "tooltip", "Toast", "badges", "Cards", "Data grid", "List", "Code block", "skeleton", "Progress", "Empty", "error", "Command palette"]) {
+    assert.ok(names.some((name) => name.includes(kind)), kind);
   }
+});
+
+test("texts, shapes and controls have enough contrast as used", async (t) => {
+  const { id } = await createProject("contrast", ["create table books (id bigint primary key, title text)", "insert into books values (1, null)"]);
+  const page = await openPage(t);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  for (const path of ["/ui", "/", "/projects", `/projects/${id}`, `/projects/${id}/tables?table=books`, `/projects/${id}/keys`,
+    `/projects/${id}/settings`, "/runs"]) {
+    await page.goto(url + path);
+    await shown(page.getByRole("heading", { level: 1 }));
+    await page.waitForLoadState("networkidle");
+    for (const theme of ["dark", "light"]) assert.deepEqual(await lowContrast(page, theme), [], `${theme} ${path}`);
+  }
+});
+
+test("a contrast that is too low is found", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await shown(heading(page, "Components"));
+  await page.evaluate(() => document.documentElement.style.setProperty("--faint", "#444a55"));
+  assert.ok((await lowContrast(page, "dark")).length > 0);
 });
 
 test("a dialog holds the focus and returns it", async (t) => {
@@ -61,4 +52,55 @@ test("a dialog holds the focus and returns it", async (t) => {
   await page.keyboard.press("Escape");
   await hidden(page.getByRole("dialog", { name: "Sample dialog" }));
   await page.waitForFunction(() => document.activeElement?.textContent === "Open dialog");
+});
+
+test("a dialog with something shown once stays until it is done", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await button(page, "Open dialog that stays").click();
+  const dialog = page.getByRole("dialog", { name: "Sample shown once" });
+  await shown(dialog);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.mouse.click(5, 400);
+  await shown(dialog);
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await hidden(dialog);
+});
+
+test("a confirmation needs the typed name and has the focus on Cancel", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await button(page, "Open confirmation").click();
+  const dialog = page.getByRole("dialog", { name: "Delete sample" });
+  await page.waitForFunction(() => document.activeElement?.textContent === "Cancel");
+  const act = dialog.getByRole("button", { name: "Delete sample" });
+  assert.ok(await act.isDisabled());
+  await dialog.getByRole("textbox", { name: "Type sample to confirm" }).fill("sample");
+  assert.ok(await act.isEnabled());
+  await expectAccessible(page);
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
+  await page.waitForFunction(() => document.activeElement?.textContent === "Open confirmation");
+});
+
+test("a sheet closes with Esc, wherever the focus is", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await button(page, "Open sheet").click();
+  const sheet = page.getByRole("dialog", { name: "Sample sheet" });
+  await shown(sheet);
+  await page.locator("#main-content").focus();
+  await page.keyboard.press("Escape");
+  await hidden(sheet);
+});
+
+test("messages are dismissed", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await button(page, "Show failure").click();
+  const message = page.getByRole("region", { name: "Messages" }).getByRole("status");
+  await shown(message);
+  await message.getByRole("button", { name: "Dismiss" }).click();
+  await hidden(message);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 test("landmarks and navigation have their names", async (t) => {
   const { id, name } = await createProject("landmarks");
@@ -80,49 +80,6 @@ test("the theme is dark at first and survives a reload", async (t) => {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
 });
 
-test("an ended session asks to sign in and keeps the page", async (t) => {
-  const { id } = await createProject("ended");
-  for (const answer of [
-    { status: 302, headers: { location: "https://access.example.com/" } },
-    { status: 401, json: { error: { code: "unauthorized", message: "Sign in.", requestId: "1" } } },
-    { status: 200, contentType: "text/html", body: "<html>Sign in</html>" },
-  ]) {
-    const page = await openPage(t);
-    await page.goto(`${url}/projects/${id}/settings`);
-    await shown(heading(page, "Project settings"));
-    await page.route("**/admin/v1/**", (route) => route.fulfill(answer));
-    await page.getByRole("textbox", { name: "Name" }).fill("renamed");
-    await button(page, "Save settings").click();
-    const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
-    await shown(dialog.getByRole("button", { name: "Sign in again" }));
-    assert.equal(await page.getByRole("textbox", { name: "Name", includeHidden: true }).inputValue(), "renamed");
-  }
-});
-
-test("a lost and a restored connection are shown", async (t) => {
-  const page = await openPage(t);
-  await page.goto(`${url}/projects`);
-  await shown(heading(page, "Projects"));
-  await page.route("**/healthz", (route) => route.abort());
-  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
-  await shown(bar);
-  await page.unroute("**/healthz");
-  await button(page, "Try again").click();
-  await hidden(bar);
-});
-
-test("an upgraded server offers a reload", async (t) => {
-  const page = await openPage(t);
-  let version = "1.0.0";
-  await page.route("**/healthz", (route) => route.fulfill({ json: { status: "ok" }, headers: { "x-atlashub-version": version } }));
-  await page.goto(`${url}/projects`);
-  await shown(heading(page, "Projects"));
-  await page.waitForResponse("**/healthz");
-  version = "1.0.1";
-  await shown(page.getByRole("status").filter({ hasText: "AtlasHub was upgraded" }));
-  await shown(button(page, "Reload"));
-});
-
 test("a phone has a menu with both navigations", async (t) => {
   const { id, name } = await createProject("menu");
   const page = await openPage(t, { narrow: true });
@@ -137,20 +94,200 @@ test("a phone has a menu with both navigations", async (t) => {
   await hidden(menu);
 });
 
-test("a module that does not load shows an error page", async (t) => {
-  const page = await openPage(t);
-  await page.route("**/*.wasm", (route) => route.abort());
-  await page.goto(`${url}/projects`);
-  await shown(page.getByRole("heading", { name: "The dashboard could not start" }));
-  await shown(page.getByRole("link", { name: "The API" }));
-  page.problems.length = 0;
-});
-
-test("signing out opens the sign-in page", async (t) => {
+test("signing out leads to the sign-in", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/projects`);
   await button(page, "Account").click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await shown(heading(page, "Sign in"));
   await eventually(async () => new URL(page.url()).pathname === "/sign-in");
+});
+
+test("every address opened cold has its heading and title", async (t) => {
+  const { id, name } = await createProject("addresses");
+  const page = await openPage(t);
+  for (const [path, title, project] of [
+    ["/", "Overview"],
+    ["/projects", "Projects"],
+    ["/projects/new", "New project"],
+    [`/projects/${id}`, name],
+    [`/projects/${id}/tables`, "Tables", name],
+    [`/projects/${id}/sql`, "SQL", name],
+    [`/projects/${id}/keys`, "API keys", name],
+    [`/projects/${id}/settings`, "Project settings", name],
+    ["/runs", "Runs"],
+    ["/ui", "Components"],
+    ["/no/such/page", "Nothing here"],
+  ]) {
+    await page.goto(url + path);
+    await shown(heading(page, title));
+    const parts = project ? [title, project] : [title];
+    await eventually(async () => (await page.title()) === [...parts, "AtlasHub"].join(" · "), `the title of ${path}`);
+    const last = page.getByRole("navigation", { name: "Breadcrumb" }).getByRole("listitem").last();
+    await eventually(async () => title.includes(await last.innerText()) || (await last.innerText()) === "Settings", `the breadcrumb of ${path}`);
+  }
+});
+
+test("the breadcrumb leads back", async (t) => {
+  const { id, name } = await createProject("crumbs", ["create table books (id bigint primary key)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=books`);
+  await shown(heading(page, "books"));
+  const crumbs = page.getByRole("navigation", { name: "Breadcrumb" });
+  await eventually(async () => (await crumbs.getByRole("listitem").allInnerTexts()).join(">") === `Projects>${name}>Tables>books`);
+  await crumbs.getByRole("link", { name: "Tables" }).click();
+  await shown(heading(page, "Tables"));
+  await crumbs.getByRole("link", { name, exact: true }).click();
+  await shown(heading(page, name));
+});
+
+test("the skip link moves the focus to the page", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Projects"));
+  await page.keyboard.press("Tab");
+  await page.waitForFunction(() => document.activeElement?.textContent === "Skip to content");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.id === "main-content");
+  assert.equal(new URL(page.url()).hash, "");
+});
+
+test("overlays close with Esc and return the focus", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Projects"));
+  for (const [opener, name] of [["Project: none", "Switch project"], ["Search or run a command", "Command palette"]]) {
+    await button(page, opener).click();
+    await shown(page.getByRole("dialog", { name }));
+    await page.keyboard.press("Escape");
+    await hidden(page.getByRole("dialog", { name }));
+    await page.waitForFunction((opener) => document.activeElement?.getAttribute("aria-label") === opener, opener);
+  }
+  await button(page, "Theme").click();
+  await shown(page.getByRole("menu", { name: "Theme" }));
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction(() => document.activeElement?.textContent === "Light");
+  await page.keyboard.press("Escape");
+  await hidden(page.getByRole("menu", { name: "Theme" }));
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Theme");
+});
+
+test("running work can be seen and cancelled", async (t) => {
+  const page = await openPage(t);
+  const run = {
+    id: "0199c1de-0000-7000-8000-000000000001", jobName: "Nightly backup", plugin: "backup", pluginJob: "backup", status: "running",
+    trigger: "schedule", attempt: 1, createdAt: new Date().toISOString(), startedAt: new Date().toISOString(),
+    progress: { done: 64, total: 100, message: "Copying rows" },
+  };
+  const runs = await admin("GET", "/runs?limit=1");
+  let cancelled = false;
+  await page.route("**/admin/v1/runs?*status=running*", (route) => route.fulfill({ json: { ...runs, items: cancelled ? [] : [run] } }));
+  await page.route("**/admin/v1/runs/*/cancel", (route) => {
+    cancelled = true;
+    return route.fulfill({ status: 202, json: run });
+  });
+  await page.goto(`${url}/projects`);
+  await button(page, "Running work: 1").click();
+  const dialog = page.getByRole("dialog", { name: "Running work" });
+  const list = dialog.getByRole("list", { name: "Running work" });
+  assert.equal(await list.getByRole("progressbar", { name: "Nightly backup" }).getAttribute("aria-valuenow"), "64");
+  assert.equal(await list.getByRole("link", { name: "Nightly backup" }).getAttribute("href"), `/runs/${run.id}`);
+  await expectAccessible(page);
+  await list.getByRole("button", { name: "Cancel Nightly backup" }).click();
+  await shown(dialog.getByText("Nothing is running."));
+});
+
+test("lists are used by keys", async (t) => {
+  const { name } = await createProject("list keys");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(page.getByRole("row").filter({ hasText: name }));
+  await page.keyboard.press("/");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Filter projects");
+  await page.keyboard.insertText(name);
+  await eventually(async () => (await page.getByRole("row").count()) === 2, "the filtered list");
+  await page.getByRole("searchbox", { name: "Filter projects" }).blur();
+  await page.keyboard.press("j");
+  await page.waitForFunction((name) => document.activeElement?.textContent === name, name);
+  await page.keyboard.press("Enter");
+  await shown(heading(page, name));
+});
+
+test("single keys can be switched off", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Projects"));
+  await page.keyboard.press("?");
+  const dialog = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await dialog.getByRole("switch", { name: "Single-key shortcuts" }).uncheck();
+  await page.keyboard.press("Escape");
+  await hidden(dialog);
+  await page.keyboard.press("c");
+  await page.keyboard.press("Control+k");
+  await shown(page.getByRole("dialog", { name: "Command palette" }));
+  assert.equal(new URL(page.url()).pathname, "/projects");
+});
+
+test("Back returns to where the page was scrolled", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  await shown(heading(page, "Components"));
+  const top = () => page.evaluate(() => document.getElementById("main-content")?.scrollTop);
+  await page.evaluate(() => (document.getElementById("main-content").scrollTop = 400));
+  await eventually(async () => (await top()) === 400);
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Projects" }).click();
+  await shown(heading(page, "Projects"));
+  await page.goBack();
+  await shown(heading(page, "Components"));
+  await eventually(async () => (await top()) === 400, "the position");
+});
+
+test("a narrow window keeps the names of links", async (t) => {
+  const page = await openPage(t);
+  await page.setViewportSize({ width: 900, height: 700 });
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Projects"));
+  const link = page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Overview" });
+  await shown(link);
+  await expectAccessible(page);
+});
+
+test("a phone has controls of 40 pixels and never scrolls sideways", async (t) => {
+  const { id, name } = await createProject("phone");
+  const page = await openPage(t, { narrow: true });
+  for (const path of ["/", "/projects", `/projects/${id}`, `/projects/${id}/keys`, `/projects/${id}/settings`, "/runs", "/ui", "/nothing"]) {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(url + path);
+    await shown(page.getByRole("heading", { level: 1 }));
+    await shown(button(page, "Open menu"));
+    const small = await page.evaluate(() => {
+      const controls = [...document.querySelectorAll("button, .btn, .nav a, select, input:not([type=checkbox], [type=radio])")];
+      const boxes = controls.filter((control) => control.checkVisibility({ visibilityProperty: true })).map((control) => {
+        const box = (control.closest(".input") ?? control).getBoundingClientRect();
+        return { text: control.outerHTML.slice(0, 120), width: box.width, height: box.height };
+      });
+      return boxes.filter(({ width, height }) => width > 1 && height > 1 && height < 39.5);
+    });
+    assert.deepEqual(small, [], path);
+    await page.setViewportSize({ width: 320, height: 700 });
+    const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(excess <= 0, `${path} is ${excess} px too wide`);
+    const main = await page.evaluate(() => {
+      const main = document.getElementById("main-content");
+      return main.scrollWidth - main.clientWidth;
+    });
+    assert.ok(main <= 0, `the content of ${path} is ${main} px too wide`);
+  }
+  assert.ok(name);
+});
+
+test("a phone signs out from its menu", async (t) => {
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/projects`);
+  await button(page, "Open menu").click();
+  const menu = page.getByRole("dialog", { name: "Menu" });
+  await menu.getByRole("radio", { name: "Light" }).check();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "light");
+  await menu.getByRole("button", { name: "Sign out" }).click();
+  await shown(heading(page, "Sign in"));
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 test("a key is created, shown once, and revoked", async (t) => {
   const { id } = await createProject("keys");
@@ -32,6 +32,97 @@ test("a key is created, shown once, and revoked", async (t) => {
   await shown(row.getByText("Revoked"));
 });
 
+// Sends a request with a key to the public surface, as an app does.
+async function use(project, key) {
+  const { publicUrl } = await admin("GET", "/system");
+  const response = await fetch(`${publicUrl}/v1/db/tables`, { headers: { "x-api-key": key } });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+test("a key that is in use is revoked by its name, and stops at once", async (t) => {
+  const project = await createProject("in use");
+  const { key } = await admin("POST", `/projects/${project.id}/keys`, { type: "secret", name: "server" });
+  assert.equal(await use(project, key), 200);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}/keys`);
+  const row = page.getByRole("table", { name: "API keys" }).getByRole("row").filter({ hasText: "server" });
+  await eventually(async () => {
+    const { items } = await admin("GET", `/projects/${project.id}/keys`);
+    return items.some((item) => item.name === "server" && item.lastUsedAt);
+  }, "the last use");
+  await page.reload();
+  await shown(row.getByText(/just now|min ago/));
+  await button(page, "Actions for server").click();
+  await page.getByRole("menuitem", { name: "Revoke key" }).click();
+  const revoke = page.getByRole("dialog", { name: "Revoke key" });
+  await shown(revoke.getByText(/Last used .* Requests with it fail within a second\. This can't be undone\./));
+  assert.ok(await revoke.getByRole("button", { name: "Revoke key" }).isDisabled());
+  await revoke.getByRole("textbox", { name: "Type server to confirm" }).fill("server");
+  await revoke.getByRole("button", { name: "Revoke key" }).click();
+  await hidden(revoke);
+  await eventually(async () => (await use(project, key)) === 401, "the refusal");
+});
+
+test("a rotated key and its new one are a pair", async (t) => {
+  const project = await createProject("rotation");
+  await admin("POST", `/projects/${project.id}/keys`, { type: "secret", name: "worker" });
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}/keys`);
+  await button(page, "Actions for worker").click();
+  await page.getByRole("menuitem", { name: "Rotate key" }).click();
+  const rotate = page.getByRole("dialog", { name: "Rotate key" });
+  await shown(rotate.getByText("It has never been used."));
+  const overlap = rotate.getByRole("combobox", { name: "Old key keeps working for" });
+  assert.deepEqual(await overlap.locator("option").allTextContents(), ["Not at all", "1 hour", "1 day", "7 days", "30 days"]);
+  await overlap.selectOption("1 hour");
+  await rotate.getByRole("button", { name: "Rotate key" }).click();
+  const store = page.getByRole("dialog", { name: "Store your key" });
+  await shown(store);
+  await page.keyboard.press("Escape");
+  await shown(store);
+  await store.getByRole("checkbox", { name: "I have stored it" }).check();
+  await store.getByRole("button", { name: "Done" }).click();
+  await page.goto(`${url}/projects/${project.id}/keys`);
+  await shown(page.getByText(/Rotating, old ends in/).first());
+  await shown(page.getByText("Nobody used the old key for 24 h: revoke it now").first());
+});
+
+test("a new key's form checks its fields and keeps them", async (t) => {
+  const { id } = await createProject("form");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/keys`);
+  await button(page, "New key").click();
+  const form = page.getByRole("dialog", { name: "New key" });
+  const name = form.getByRole("textbox", { name: "Name" });
+  await form.getByRole("button", { name: "Create key" }).click();
+  await shown(form.getByText("Enter a name."));
+  assert.equal(await name.getAttribute("aria-invalid"), "true");
+  await name.fill("kept");
+  await form.getByRole("radio", { name: "Secret", exact: true }).check();
+  await form.getByRole("combobox", { name: "Expires" }).selectOption({ label: "On a date" });
+  await form.getByLabel("Expires on").fill("2020-01-01");
+  await form.getByRole("button", { name: "Create key" }).click();
+  await shown(form.getByText("Choose a day that is not over yet."));
+  await page.reload();
+  await button(page, "New key").click();
+  assert.equal(await name.inputValue(), "kept");
+  assert.ok(await form.getByRole("radio", { name: "Secret", exact: true }).isChecked());
+  await form.getByRole("button", { name: "Cancel" }).click();
+  await button(page, "New key").click();
+  assert.equal(await name.inputValue(), "");
+});
+
+test("a filter without hits says so", async (t) => {
+  const { id } = await createProject("filter");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/keys`);
+  await page.getByRole("searchbox", { name: "Filter API keys" }).fill("nothing like this");
+  await shown(page.getByRole("heading", { name: "No key matches" }));
+  await button(page, "Clear filters").click();
+  await shown(page.getByRole("table", { name: "API keys" }));
+});
+
 test("menus work with the keyboard and return the focus", async (t) => {
   const { id } = await createProject("keyboard");
   const page = await openPage(t);
@@ -39,9 +130,9 @@ test("menus work with the keyboard and return the focus", async (t) => {
   const actions = page.getByRole("button", { name: "Actions for default" }).first();
   await actions.focus();
   await page.keyboard.press("Enter");
-  await eventually(() => page.evaluate(() => document.activeElement?.textContent === "Rotate key"));
+  await eventually(() => page.evaluate(() => document.activeElement?.textContent === "Edit key"));
   await page.keyboard.press("ArrowDown");
-  await eventually(() => page.evaluate(() => document.activeElement?.textContent === "Revoke key"));
+  await eventually(() => page.evaluate(() => document.activeElement?.textContent === "Rotate key"));
   await page.keyboard.press("Escape");
   await eventually(() => actions.evaluate((element) => element === document.activeElement));
 });

@@ -31,7 +31,108 @@ test("a new project shows its keys once", async (t) => {
   await admin("DELETE", `/projects/${id}`, { confirm: name });
 });
 
-test("HTML in a project name is shown as text", async (t) => {
+test("keys stay shown until they are stored, whatever the server reports", async (t) => {
+  const page = await openPage(t);
+  const empty = await admin("GET", "/overview");
+  let made = 0;
+  await page.route("**/admin/v1/overview", async (route) => {
+    const response = await route.fetch();
+    const overview = await response.json();
+    overview.facts.projectCount = made;
+    await route.fulfill({ response, json: overview });
+  });
+  assert.ok(empty.facts);
+  await page.goto(`${url}/`);
+  await shown(heading(page, "Create your first project"));
+  const name = `first ${Date.now()}`;
+  await page.getByRole("textbox", { name: "Name" }).fill(name);
+  await button(page, "Create project").click();
+  const dialog = page.getByRole("dialog", { name: "Store your keys" });
+  await shown(dialog);
+  made = 1;
+  await page.waitForResponse((response) => response.url().endsWith("/admin/v1/overview"));
+  await eventually(() => page.evaluate(() => !document.body.textContent.includes("Create your first project")));
+  await shown(dialog);
+  await dialog.getByRole("checkbox", { name: "I have stored it" }).check();
+  await button(page, "Done").click();
+  await shown(heading(page, name));
+  const id = new URL(page.url()).pathname.split("/")[2];
+  await admin("DELETE", `/projects/${id}`, { confirm: name });
+});
+
+test("a name that is taken is refused on leaving the field, and what is typed stays", async (t) => {
+  const { name } = await createProject("taken");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/new`);
+  const field = page.getByRole("textbox", { name: "Name" });
+  await field.fill(name);
+  await page.keyboard.press("Tab");
+  await shown(page.getByText("A project with this name already exists. Choose another name."));
+  assert.equal(await field.getAttribute("aria-invalid"), "true");
+  await field.fill("half a name");
+  await page.reload();
+  await eventually(async () => (await field.inputValue()) === "half a name");
+  await page.goto(`${url}/projects`);
+  await page.goto(`${url}/projects/new`);
+  await eventually(async () => (await field.inputValue()) === "half a name");
+});
+
+test("a project has what an app needs", async (t) => {
+  const { id } = await createProject("connect", ["create table notes (id int primary key)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}`);
+  const connect = page.getByRole("region", { name: "Connect" });
+  for (const [tab, text] of [[".env", "ATLASHUB_API_URL=http"], ["curl", "/v1/db/notes"], ["Next.js", "ATLASHUB_SECRET_KEY"]]) {
+    await connect.getByRole("tab", { name: tab, exact: true }).click();
+    await shown(connect.getByText(text));
+  }
+  const steps = page.getByRole("region", { name: "Next steps" });
+  await shown(steps.getByText("Put the keys into your app"));
+  await page.getByRole("region", { name: "Holds" }).getByRole("button", { name: "Copy project id" }).click();
+  await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())) === id);
+});
+
+test("settings are checked, kept and saved", async (t) => {
+  const { id, name } = await createProject("settings");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/settings`);
+  const origins = page.getByRole("textbox", { name: "Allowed origins" });
+  await origins.fill("app.example.com/path");
+  await shown(page.getByText("is not an origin"));
+  assert.ok(await button(page, "Save settings").isDisabled());
+  await origins.fill("*");
+  await shown(page.getByText("Every site may call the API from a browser."));
+  await origins.fill("https://app.example.com");
+  await page.getByRole("switch", { name: "Protect from deletion", exact: true }).check();
+  await page.reload();
+  await shown(page.getByRole("status").filter({ hasText: "Not saved" }));
+  assert.equal(await origins.inputValue(), "https://app.example.com");
+  await button(page, "Save settings").click();
+  await eventually(async () => (await admin("GET", `/projects/${id}`)).corsOrigins?.[0] === "https://app.example.com");
+  await eventually(() => button(page, "Delete project").isDisabled());
+  await page.getByRole("switch", { name: "Protect from deletion", exact: true }).uncheck();
+  await button(page, "Save settings").click();
+  await eventually(() => button(page, "Delete project").isEnabled());
+  assert.ok(name);
+});
+
+test("a project that waits for its last backup can be kept", async (t) => {
+  const { id, name } = await createProject("kept");
+  const page = await openPage(t);
+  await page.route("**/admin/v1/projects?*", async (route) => {
+    const response = await route.fetch();
+    const list = await response.json();
+    for (const item of list.items) if ((item.project ?? item).id === id) (item.project ?? item).deleteAfterRun = "00000000-0000-7000-8000-000000000000";
+    await route.fulfill({ response, json: list });
+  });
+  await page.goto(`${url}/projects`);
+  const row = page.getByRole("row").filter({ hasText: name });
+  await shown(row.getByText("Deleted when its backup is done"));
+  await shown(row.getByRole("button", { name: "Cancel deletion" }));
+  await shown(row.getByRole("link", { name: "Open run" }));
+});
+
+test("hostile names are text", async (t) => {
   const { id, name } = await createProject("<img src=x onerror=alert(1)>");
   const page = await openPage(t);
   page.on("dialog", () => assert.fail("a script ran"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, eventually, expectAccessible, heading, openPage, shown, token, url } from "./support.mjs";
+import { button, eventually, expectAccessible, heading, openPage, refusal, shown, token, url } from "./support.mjs";
 
 test("an address without a session opens the sign-in page, then the address", async (t) => {
   const page = await openPage(t, { signedIn: false });
@@ -48,4 +48,38 @@ test("the page is accessible", async (t) => {
     await shown(heading(page, "Sign in"));
     await expectAccessible(page);
   }
+});
+
+test("the token can be shown", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  await page.goto(`${url}/sign-in`);
+  const field = page.getByRole("textbox", { name: "Admin token" }).or(page.getByLabel("Admin token"));
+  assert.equal(await field.first().getAttribute("type"), "password");
+  await button(page, "Show token").click();
+  assert.equal(await field.first().getAttribute("type"), "text");
+  assert.equal(await page.title(), "Sign in · AtlasHub");
+});
+
+test("too many attempts count down until the next", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  await page.goto(`${url}/sign-in`);
+  await page.route("**/admin/v1/session", (route) =>
+    route.request().method() === "POST" ? route.fulfill(refusal(429, "Too many attempts.", { "retry-after": "2" })) : route.continue());
+  await page.getByLabel("Admin token").fill("some-token-that-is-wrong");
+  await button(page, "Sign in").click();
+  await shown(page.getByRole("alert").filter({ hasText: "Too many attempts. Wait 2 s, then try again." }));
+  await shown(page.getByRole("button", { name: /^Sign in in [12] s$/ }));
+  await eventually(() => button(page, "Sign in").isEnabled(), "the next attempt");
+});
+
+test("behind Cloudflare Access there is no token field", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  const hint = "Open the dashboard through Cloudflare Access. Programs send an Access service token.";
+  await page.route("**/admin/v1/session", (route) =>
+    route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "You are not signed in.", hint, requestId: "1" } } }));
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Sign in"));
+  await shown(page.getByText("This server accepts only sign-ins through Cloudflare Access"));
+  assert.equal(await page.getByLabel("Admin token").count(), 0);
+  await expectAccessible(page);
 });

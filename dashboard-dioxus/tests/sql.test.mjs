@@ -1,254 +1,291 @@
+// Running SQL: what runs, what is shown of it, and what is asked before. See sql-grid and sql-texts for the rest.
+
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, openPage, shown, url } from "./support.mjs";
+import { act, cell, copied, download, grid, openMonaco, openSql, placeCursor, resultTab, run, runSql, text, toolbar, value } from "./sql-support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, hidden, shown } from "./support.mjs";
 
 let project;
 
 before(async () => {
   project = (await createProject("sql")).id;
+  await runSql(project, "create table books (id int8 primary key, title text, price numeric)");
+  await runSql(project, "insert into books select n, 'book ' || n, n / 10.0 from generate_series(1, 5) n");
 });
 
-const address = (query = "") => `${url}/projects/${project}/sql${query}`;
-
-// Opens the page with an empty query, in the plain text field.
-async function openSql(t, options) {
-  const page = await openPage(t, options);
-  await page.goto(address("?editor=plain"));
-  await shown(text(page));
-  return page;
-}
-
-const text = (page) => page.getByRole("textbox", { name: "SQL text" });
-const resultTab = (page, name) => page.getByRole("tablist", { name: "Results" }).getByRole("tab", { name });
-const cell = (page, value) => page.getByRole("grid", { name: "Result" }).getByRole("gridcell", { name: value, exact: true });
-
-// Places the cursor in the plain text field.
-async function placeCursor(page, offset) {
-  await text(page).evaluate((field, offset) => {
-    field.focus();
-    field.setSelectionRange(offset, offset);
-    field.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true }));
-  }, offset);
-}
+const alert = (page) => page.getByRole("alert");
+const results = (page) => page.getByRole("region", { name: "Results" });
+const schemaHas = async (name) => JSON.stringify(await admin("GET", `/projects/${project}/schema`)).includes(`"${name}"`);
 
 test("statement under the cursor runs alone", async (t) => {
-  const page = await openSql(t);
+  const page = await openSql(t, project);
   await text(page).fill("select 11 as a;\nselect 22 as b;");
   await placeCursor(page, 20);
   await shown(page.getByText("Run statement 2 of 2"));
   await text(page).press("Control+Enter");
-  await shown(resultTab(page, /^1 · SELECT/));
+  await shown(resultTab(page, /^1 · SELECT · 1 row · [\d.]+ ms$/));
   await shown(cell(page, "22"));
   assert.equal(await cell(page, "11").count(), 0);
 });
 
-test("selection runs instead of the statement under the cursor", async (t) => {
-  const page = await openSql(t);
+test("selection runs before the statement under the cursor", async (t) => {
+  const page = await openSql(t, project);
   await text(page).fill("select 1; select 2;");
   await text(page).evaluate((field) => {
     field.setSelectionRange(0, 8);
     field.dispatchEvent(new Event("select", { bubbles: true }));
   });
   await shown(page.getByText("Run selection"));
-  await button(page, "Run").click();
+  await act(page, "Run").click();
   await shown(cell(page, "1"));
 });
 
 test("run all shows a tab for each statement", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("select 11;\nselect 22;");
-  await button(page, "Run all").click();
-  await shown(resultTab(page, /^2 · SELECT/));
+  const page = await openSql(t, project);
+  await text(page).fill("select 11;\nupdate books set title = title where id < 4;\nselect 22;");
+  await text(page).press("Control+Shift+Enter");
+  await shown(resultTab(page, /^3 · SELECT · 1 row/));
+  await shown(resultTab(page, /^2 · UPDATE · 3 rows/));
   await shown(cell(page, "22"));
   await resultTab(page, /^1 · SELECT/).click();
   await shown(cell(page, "11"));
+  await page.keyboard.press("ArrowRight");
+  await shown(results(page).getByText("3 rows changed", { exact: false }));
 });
 
-test("failing script changes nothing", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("create table half (id int);\ninsert into half values (1);\nselect * from nowhere;");
-  await button(page, "Run all").click();
-  const alert = page.getByRole("alert");
-  await shown(alert.getByText("nowhere"));
-  await shown(alert.getByText("Nothing was changed."));
+test("failing script changes nothing in one transaction, and says what it committed otherwise", async (t) => {
+  const page = await openSql(t, project);
+  const script = (name) => `create table ${name} (id int);\ninsert into ${name} values (1);\nselect * from nowhere;`;
+  await run(page, script("half"), "Run all");
+  await shown(alert(page).getByText("nowhere"));
+  await shown(alert(page).getByText("Nothing was changed."));
   await shown(resultTab(page, "3 · error"));
-  const schema = await admin("GET", `/projects/${project}/schema`);
-  assert.ok(!JSON.stringify(schema).includes('"half"'));
+  assert.ok(!(await schemaHas("half")));
+  await text(page).fill(script("kept"));
+  await page.getByRole("switch", { name: "In one transaction" }).uncheck();
+  await act(page, "Run all").click();
+  await shown(alert(page).getByText("Statements 1–2 were committed."));
+  assert.equal(await value(project, "select count(*) from kept"), 1);
+  await text(page).fill("vacuum books;\nselect 1;");
+  const transaction = page.getByRole("switch", { name: "In one transaction" });
+  await eventually(() => transaction.isDisabled(), "the switch is off");
+  assert.match(await page.locator("label", { has: transaction }).getAttribute("title"), /^VACUUM can't run in a transaction/);
+  await act(page, "Run all").click();
+  await shown(resultTab(page, /^2 · SELECT/));
 });
 
-test("syntax error names its line", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("select 1 frm t");
-  await button(page, "Run").click();
-  await shown(page.getByRole("alert").getByText("Line 1", { exact: false }));
+test("error names its line and the owner can go there", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "select 1 frm t");
+  await shown(alert(page).getByText("Line 1", { exact: false }));
   await button(page, "Go to error").click();
-  const selected = await text(page).evaluate((field) => field.value.slice(field.selectionStart, field.selectionEnd));
-  assert.equal(selected, "t");
+  const selected = () => text(page).evaluate((field) => field.value.slice(field.selectionStart, field.selectionEnd));
+  assert.equal(await selected(), "t");
+  await run(page, "select 'é😀';\nselect titel from books");
+  await placeCursor(page, 20);
+  await act(page, "Run").click();
+  await shown(alert(page).getByText("Line 2, column 8", { exact: false }));
+  await shown(alert(page).getByText(/Perhaps you meant/));
+  await button(page, "Go to error").click();
+  assert.equal(await selected(), "titel");
 });
 
-test("text survives a reload", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("select 'kept'");
-  await page.reload();
-  await text(page).waitFor();
-  assert.equal(await text(page).inputValue(), "select 'kept'");
+test("error is marked in the editor", async (t) => {
+  const page = await openMonaco(t, project);
+  await button(page, "New query").click();
+  await text(page).focus();
+  await page.keyboard.insertText("select 1;\nselect titel from books");
+  await page.keyboard.press("Control+Enter");
+  await shown(alert(page).getByText("titel", { exact: false }));
+  await page.locator(".monaco-editor .squiggly-error").first().waitFor({ state: "attached" });
+  await page.locator(".monaco-editor .sql-at-bar").first().waitFor({ state: "attached" });
 });
 
-test("closed query opens again", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("-- a closed query\nselect 5");
-  await button(page, "Close a closed query").click();
-  assert.equal(await page.getByRole("tab", { name: "a closed query" }).count(), 0);
-  await page.getByText("Recently closed").click();
-  await page.getByRole("menuitem", { name: /a closed query/ }).click();
-  assert.match(await text(page).inputValue(), /a closed query/);
-});
-
-test("cancelled statement ends in postgres", async (t) => {
-  const page = await openSql(t);
+test("cancelled statement leaves postgres", async (t) => {
+  const page = await openSql(t, project);
   await page.getByRole("combobox", { name: "Time limit" }).selectOption({ label: "60 s" });
-  await text(page).fill("select count(*) from generate_series(1, 3000000000)");
-  await button(page, "Run").click();
-  await button(page, "Cancel").click();
-  await shown(page.getByRole("alert").getByText(/^Cancelled after/));
-  await shown(page.getByRole("alert").getByText("Nothing was changed."));
+  await run(page, "select count(*) from generate_series(1, 3000000000)");
+  await shown(toolbar(page).getByText(/^\d+\.\d s$/));
+  await text(page).press("Control+.");
+  await shown(alert(page).getByText(/^Cancelled after \d/));
+  await shown(alert(page).getByText("Nothing was changed."));
   const running = "select count(*) from pg_stat_activity where query like '%generate_series(1, 3000000000)%' and pid <> pg_backend_pid()";
-  const isGone = async () => (await admin("POST", `/projects/${project}/sql`, { sql: running })).rows[0][0] === 0;
-  await eventually(isGone, "the statement ended");
+  await eventually(async () => (await value(project, running)) === 0, "the statement ended");
 });
 
-test("statement that destroys asks first", async (t) => {
-  const page = await openSql(t);
-  await admin("POST", `/projects/${project}/sql`, { sql: "create table if not exists doomed (id int)" });
-  await text(page).fill("-- drop table doomed\nselect 'drop table doomed' as words");
-  await button(page, "Run").click();
+test("timed out statement says its limit and offers more time", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "select count(*) from generate_series(1, 3000000001)");
+  await shown(alert(page).getByText(/5 s/));
+  await shown(alert(page).getByRole("button", { name: "Run in background" }));
+  await shown(alert(page).getByRole("button", { name: /Explain/ }));
+  await alert(page).getByRole("button", { name: "Run with 60 s" }).click();
+  assert.equal(await page.getByRole("combobox", { name: "Time limit" }).inputValue(), "60");
+  await act(page, "Cancel").click();
+  await shown(alert(page).getByText(/^Cancelled after \d/));
+});
+
+test("background run shows its result", async (t) => {
+  const page = await openSql(t, project);
+  const limit = page.getByRole("combobox", { name: "Time limit" });
+  assert.deepEqual(await limit.locator("option").allTextContents(), ["5 s", "30 s", "60 s", "In background"]);
+  await limit.selectOption({ label: "In background" });
+  await run(page, "create index books_title on books (title)");
+  await shown(resultTab(page, "In background"));
+  await shown(results(page).getByText("Succeeded"));
+  assert.equal(await value(project, "select count(*) from pg_indexes where indexname = 'books_title'"), 1);
+});
+
+test("read only refuses changes", async (t) => {
+  const page = await openSql(t, project);
+  await page.getByRole("switch", { name: "Read only" }).check();
+  await run(page, "insert into books values (99)");
+  await shown(alert(page).getByText(/read-only/));
+  assert.equal(await value(project, "select count(*) from books where id = 99"), 0);
+});
+
+test("limit of rows is said, and all rows of the page are exported", async (t) => {
+  const page = await openSql(t, project);
+  const rows = page.getByRole("combobox", { name: "Rows" });
+  assert.equal(await rows.locator("option").count(), 3);
+  await rows.selectOption("100");
+  await run(page, "select n, 'a,\"b\"' as text, null as nothing from generate_series(1, 1200) n");
+  await shown(page.getByText("Showing 100 rows, there are more"));
+  await button(page, "Export all").click();
+  const dialog = page.getByRole("dialog", { name: "Export all" });
+  await shown(dialog.getByText("The page has the first 100 rows.", { exact: false }));
+  const csv = await download(page, () => dialog.getByRole("button", { name: "Export 100 rows as CSV" }).click());
+  assert.equal(csv.name, "result.csv");
+  assert.equal(csv.content.split("\r\n")[1], '1,"a,""b""",');
+  await shown(page.getByText("Exported the first 100 rows. The statement has more."));
+  await button(page, "Export all").click();
+  await dialog.getByRole("button", { name: /^Run again with/ }).click();
+  await shown(page.getByText(/^Showing 1.000 rows, there are more$/));
+  assert.equal(await rows.inputValue(), "1000");
+});
+
+test("result leaves the page in four forms", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "select id, title from books where id < 3 order by id");
+  await shown(cell(page, "book 1"));
+  const csv = await download(page, () => button(page, "Export CSV").click());
+  assert.equal(csv.content, "id,title\r\n1,book 1\r\n2,book 2\r\n");
+  const json = await download(page, () => button(page, "Export JSON").click());
+  assert.deepEqual(JSON.parse(json.content), [{ id: 1, title: "book 1" }, { id: 2, title: "book 2" }]);
+  await button(page, "Copy as Markdown").click();
+  await copied(page, "| id | title |\n| --: | --- |\n| 1 | book 1 |\n| 2 | book 2 |");
+  await button(page, "Copy as INSERT").click();
+  await copied(page, "insert into books (id, title) values\n  (1, 'book 1'),\n  (2, 'book 2');");
+});
+
+test("messages of postgres are shown", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "do $$ begin raise notice 'it is %', 42; end $$");
+  await resultTab(page, /^Messages/).click();
+  await shown(results(page).getByText("it is 42"));
+  await shown(results(page).getByText("NOTICE"));
+});
+
+test("statement that destroys asks first, with what is lost", async (t) => {
+  const page = await openSql(t, project);
+  await runSql(project, "create table doomed as select generate_series(1, 50) id");
+  await runSql(project, "analyze doomed");
+  await run(page, "-- drop table doomed\nselect 'drop table doomed' as words");
   await shown(cell(page, "drop table doomed"));
-  await text(page).fill("drop table doomed");
-  await button(page, "Run").click();
   const dialog = page.getByRole("dialog", { name: "Run a statement that destroys data" });
-  await shown(dialog.getByText("Drops the table doomed."));
-  await shown(dialog.getByText(/backup/).first());
-  await dialog.getByRole("button", { name: "Cancel" }).click();
-  assert.ok(JSON.stringify(await admin("GET", `/projects/${project}/schema`)).includes('"doomed"'));
-  await button(page, "Run").click();
+  for (const [sql, sentence] of [
+    ["drop table doomed", "Drops the table doomed."],
+    ["truncate doomed", "Removes all rows of doomed."],
+    ["alter table doomed drop column id", "Drops the column id of doomed."],
+    ["update doomed set id = 1", "Changes all rows of doomed: it has no WHERE."],
+    ["delete from doomed", "Deletes all rows of doomed: it has no WHERE."],
+  ]) {
+    await run(page, sql);
+    await shown(dialog.getByText(sentence));
+    await shown(dialog.getByText(/About 50 rows, \d/));
+    await shown(dialog.getByText(/backup/).first());
+    await shown(dialog.getByRole("button", { name: "Back up first and run" }));
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await hidden(dialog);
+  }
+  assert.equal(await value(project, "select count(*) from doomed"), 50);
+  await run(page, "create table brief (id int);\ndrop table brief;", "Run all");
+  await shown(resultTab(page, /^2 · DROP TABLE/));
+  await run(page, "drop table doomed");
   await dialog.getByRole("button", { name: "Run", exact: true }).click();
   await shown(resultTab(page, /^1 · DROP TABLE/));
+  assert.ok(!(await schemaHas("doomed")));
 });
 
-test("created table appears in the tree at once", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("create table fresh (id int8, label text)");
-  await button(page, "Run").click();
-  const tree = page.getByRole("tree", { name: "Schema" });
-  const item = tree.getByRole("treeitem", { name: "fresh" });
-  await shown(item);
-  await item.click();
-  await shown(tree.getByRole("treeitem", { name: "label" }));
+test("back up first and run makes a backup before it runs", async (t) => {
+  const page = await openSql(t, project);
+  await runSql(project, "create table old_books (id int)");
+  await run(page, "drop table old_books");
+  const dialog = page.getByRole("dialog", { name: "Run a statement that destroys data" });
+  await dialog.getByRole("button", { name: "Back up first and run" }).click();
+  await shown(resultTab(page, /^1 · DROP TABLE/));
+  const { items } = await admin("GET", "/backups?limit=200");
+  assert.ok(items.some((backup) => backup.target === `project:${project}` && ["ready", "verified"].includes(backup.state)));
 });
 
-test("values are shown and copied as postgres prints them", async (t) => {
-  const page = await openSql(t);
-  const values = "select 9007199254740993::int8 as big, null as nothing, '' as empty, false as no, 0 as zero, '<img src=x onerror=alert(1)>' as html";
-  await text(page).fill(values);
-  await button(page, "Run").click();
-  await shown(cell(page, "9007199254740993"));
-  await shown(cell(page, "NULL"));
-  await shown(cell(page, "<img src=x onerror=alert(1)>"));
-  for (const value of ["9007199254740993", "false", "0"]) {
-    await cell(page, value).click();
-    await page.keyboard.press("Control+c");
-    await page.waitForFunction(async (value) => (await navigator.clipboard.readText()) === value, value);
-  }
-});
-
-test("plan is a tree with times", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("select count(*) from generate_series(1, 1000)");
-  await button(page, "Analyze").click();
+test("plan is a tree with times, and analyze undoes changes", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "select count(*) from generate_series(1, 1000)", "Analyze");
   const plan = page.getByRole("table", { name: "Plan" });
   await shown(plan.getByText("Aggregate"));
   await shown(plan.getByRole("columnheader", { name: "Own time" }));
-  await button(page, "Explain").click();
+  await act(page, "Explain").click();
   await shown(plan.getByRole("columnheader", { name: "Own cost" }));
+  await button(page, "Copy plan").click();
+  await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes("Aggregate"));
+  await run(page, "update books set price = 0 where id = 1", "Analyze");
+  await shown(results(page).getByText("The statement ran, and its changes were undone."));
+  assert.notEqual(await value(project, "select price from books where id = 1"), 0);
 });
 
-test("saved query keeps a long text", async (t) => {
-  const page = await openSql(t);
-  const long = `select 1 -- ${"x".repeat(20_000)}`;
-  await text(page).fill(long);
-  await text(page).press("Control+s");
-  const dialog = page.getByRole("dialog", { name: "Save query" });
-  await dialog.getByRole("textbox", { name: "Name" }).fill("Long one");
-  await dialog.getByRole("button", { name: "Save query" }).click();
-  await page.getByRole("tab", { name: "Saved" }).click();
-  await shown(page.getByRole("list", { name: "Saved queries" }).getByRole("button", { name: "Long one", exact: true }));
-  const stored = await admin("GET", `/projects/${project}/queries`);
-  assert.equal(stored.items.find((query) => query.name === "Long one").sql, long);
+test("wrong estimate is marked in the plan", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "select * from generate_series(1, 5000) n where n % 2 = n % 2", "Analyze");
+  await shown(page.getByRole("table", { name: "Plan" }).getByText(/× off$/));
 });
 
-test("history lists executed statements", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("select 'remembered'");
-  await button(page, "Run").click();
-  await shown(cell(page, "remembered"));
-  await page.getByRole("tab", { name: "History" }).click();
-  await shown(page.getByRole("list", { name: "History" }).getByText("select 'remembered'"));
+test("server that does not answer leaves text and doubt", async (t) => {
+  const page = await openSql(t, project);
+  await page.route("**/admin/v1/projects/*/sql", (route) => route.abort());
+  await run(page, "select 'still here'");
+  await shown(alert(page).getByText("It is not known whether the server ran it.", { exact: false }));
+  assert.equal(await text(page).inputValue(), "select 'still here'");
 });
 
-test("text of another window is not overwritten", async (t) => {
-  const page = await openSql(t);
-  await text(page).fill("select 'first window'");
-  await shown(page.getByText(/Saved here at/));
-  await page.waitForTimeout(800);
-  const other = await page.context().newPage();
-  await other.goto(page.url());
-  await text(other).waitFor();
-  await text(other).fill("select 'second window'");
-  await shown(page.getByText("Changed in another window"));
-  assert.equal(await text(page).inputValue(), "select 'first window'");
-  await button(page, "Load that text").click();
-  assert.equal(await text(page).inputValue(), "select 'second window'");
+test("ended session keeps the text", async (t) => {
+  const page = await openSql(t, project);
+  await text(page).fill("select 'kept over the end'");
+  await page.route("**/admin/v1/**", (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "No.", requestId: "r" } } }));
+  await act(page, "Run").click();
+  const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
+  await shown(dialog);
+  await page.unroute("**/admin/v1/**");
+  await dialog.getByRole("button", { name: "Sign in again" }).click();
+  await shown(text(page));
+  assert.equal(await text(page).inputValue(), "select 'kept over the end'");
 });
 
-test("monaco takes typed text and runs it", async (t) => {
-  const page = await openPage(t);
-  await page.goto(address());
-  await page.locator(".sql-monaco .monaco-editor").waitFor();
-  assert.equal(await text(page).count(), 1);
-  await button(page, "New query").click();
-  await text(page).focus();
-  await page.keyboard.insertText("select 4711 as answer");
-  await page.keyboard.press("Control+Enter");
-  await shown(cell(page, "4711"));
-});
-
-test("grid of 30000 cells scrolls without long tasks", async (t) => {
-  const page = await openSql(t);
-  const columns = Array.from({ length: 30 }, (_, index) => `i * ${index} as c${index}`).join(", ");
-  await text(page).fill(`select ${columns} from generate_series(1, 1000) as i`);
-  await button(page, "Run").click();
-  await shown(page.getByRole("grid", { name: "Result" }));
-  const longest = await page.evaluate(async () => {
-    let longest = 0;
-    const observer = new PerformanceObserver((list) => list.getEntries().forEach((entry) => (longest = Math.max(longest, entry.duration))));
-    observer.observe({ entryTypes: ["longtask"] });
-    const grid = document.querySelector(".sql-grid");
-    for (let frame = 0; frame < 180; frame += 1) {
-      grid.scrollTop += 120;
-      await new Promise(requestAnimationFrame);
-    }
-    observer.disconnect();
-    return longest;
-  });
-  t.diagnostic(`longest task ${longest} ms`);
+test("phone has a plain field and records", async (t) => {
+  const page = await openSql(t, project, { narrow: true });
+  await run(page, "select id, title from books where id = 1");
+  const record = page.getByRole("list", { name: "Result" }).getByRole("listitem");
+  await shown(record.getByText("book 1"));
+  assert.equal(await grid(page).count(), 0);
 });
 
 for (const narrow of [false, true]) {
   test(`the page is accessible at ${narrow ? 390 : 1440} pixels`, async (t) => {
-    const page = await openSql(t, { narrow });
-    await text(page).fill("select 1 as id, null as nothing");
-    await button(page, "Run").click();
+    const page = await openSql(t, project, { narrow });
+    await run(page, "select 1 as id, null as nothing");
     await shown(page.getByText("1 row", { exact: true }));
+    await expectAccessible(page);
+    await run(page, "select 1 frm t");
+    await shown(alert(page));
     await expectAccessible(page);
   });
 }

@@ -1,10 +1,24 @@
-// Sets the theme and density before the first paint, so that the page never flashes in another theme.
+// Runs before the first paint: sets the theme and density, so that the page never flashes in another theme. Also says so
+// if the app does not start, because no other script may have loaded.
 try {
   const read = (name) => localStorage.getItem(`atlashub.${name}`);
   const theme = read("theme") ?? "dark";
   const light = theme === "light" || (theme === "system" && matchMedia("(prefers-color-scheme: light)").matches);
   document.documentElement.dataset.theme = light ? "light" : "dark";
   document.documentElement.dataset.density = read("density") ?? "compact";
+  if (light) document.querySelector("meta[name=color-scheme]").content = "light";
 } catch {
   // Without access to storage, the page keeps its default theme.
 }
+
+globalThis.showStartFailure = (reason) => {
+  const message = document.getElementById("not-started");
+  if (!message || document.getElementById("main")?.dataset.started) return;
+  message.hidden = false;
+  document.title = "The dashboard could not start · AtlasHub";
+  document.getElementById("not-started-reason").textContent = String(reason);
+};
+setTimeout(() => showStartFailure("It did not load within 10 seconds."), 10_000);
+addEventListener("error", (event) => {
+  if (event.target instanceof HTMLScriptElement) showStartFailure(`${event.target.src} could not be loaded.`);
+}, true);

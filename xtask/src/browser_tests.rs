@@ -3,9 +3,12 @@
 use std::{
     ffi::OsString,
     fs::{self, File},
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
     time::Duration,
 };
 
@@ -15,6 +18,12 @@ use crate::{dashboard, process, setup};
 
 /// Time within which the server must accept connections.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Files that run at the same time. Each uses projects of its own, and waits more than it computes.
+const CONCURRENT_FILES: &str = "3";
+
+/// The line that the server prints once it accepts connections ends with this.
+const READY: &str = "is ready.";
 
 const TOKEN: &str = "admin-token-of-the-browser-tests";
 
@@ -28,7 +37,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
     process::run(process::cargo().args(["build", "--package", "atlashub"]))?;
     let server = Server::start()?;
     let mut node = Command::new("node");
-    node.current_dir(dashboard::folder()).args(["--test", "--test-concurrency=1"]).args(tests);
+    node.current_dir(dashboard::folder()).args(["--test", "--test-concurrency", CONCURRENT_FILES]).args(tests);
     node.env("ATLASHUB_URL", format!("http://127.0.0.1:{}", server.admin_port)).env("ATLASHUB_ADMIN_TOKEN", TOKEN);
     process::run(node.env("ATLASHUB_TEST_CHROMIUM", chromium))
 }
@@ -62,7 +71,12 @@ impl Server {
         let [public_port, admin_port, store_port] = free_ports()?;
         let binary = process::target_folder().join("debug").join(format!("atlashub{}", std::env::consts::EXE_SUFFIX));
         let mut command = Command::new(binary);
-        command.arg("serve").current_dir(&folder).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command
+            .arg("serve")
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(output.try_clone()?);
         for (name, port) in [
             ("ATLASHUB_PUBLIC_LISTEN", public_port),
             ("ATLASHUB_ADMIN_LISTEN", admin_port),
@@ -70,28 +84,32 @@ impl Server {
         ] {
             command.env(name, format!("127.0.0.1:{port}"));
         }
+        // For jobs that call a server of the tests.
+        command.env("ATLASHUB_HTTP_ALLOWED_HOSTS", "localhost+private");
         command.env("DEV_ADMIN_TOKEN", TOKEN).env("ATLASHUB_DATA_DIR", folder.join("data"));
-        let child = command.spawn().context("could not start the server")?;
-        let mut server = Self { child, admin_port, folder };
-        server.wait_until_ready(&log)?;
-        Ok(server)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the server is another process, which can't notify this one")]
-    fn wait_until_ready(&mut self, log: &Path) -> Result<()> {
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < START_TIMEOUT {
-            if process::succeeds(Command::new("curl").args(["--silent", "--fail", "--max-time", "2", &url])) {
-                return Ok(());
-            }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("The server stopped ({status}). Its log is {}.", log.display());
-            }
-            std::thread::sleep(Duration::from_millis(200));
+        let mut child = command.spawn().context("could not start the server")?;
+        let stdout = child.stdout.take().context("the server has no output")?;
+        let server = Self { child, admin_port, folder };
+        match lines_until_ready(stdout, output).recv_timeout(START_TIMEOUT) {
+            Ok(()) => Ok(server),
+            Err(RecvTimeoutError::Timeout) => bail!("The server did not become ready. Its log is {}.", log.display()),
+            Err(RecvTimeoutError::Disconnected) => bail!("The server stopped. Its log is {}.", log.display()),
         }
-        bail!("The server did not become ready. Its log is {}.", log.display())
     }
+}
+
+/// Copies what the server prints to its log. Sends a message once it is ready.
+fn lines_until_ready(stdout: ChildStdout, mut log: File) -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if line.ends_with(READY) {
+                let _ = sender.send(());
+            }
+            let _ = writeln!(log, "{line}");
+        }
+    });
+    receiver
 }
 
 impl Drop for Server {

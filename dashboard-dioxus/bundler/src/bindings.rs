@@ -7,6 +7,10 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{Profile, npm};
 
+/// Features that the compiler uses for this target by default.
+const FEATURES: [&str; 6] =
+    ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+
 /// Writes `dashboard.js` and its snippets to `work`, and returns the module.
 pub(crate) fn generate(dashboard: &Path, module: &Path, work: &Path, profile: Profile) -> Result<Vec<u8>> {
     let mut bindgen = Bindgen::new();
@@ -15,13 +19,15 @@ pub(crate) fn generate(dashboard: &Path, module: &Path, work: &Path, profile: Pr
     bindgen.generate(work).context("wasm-bindgen could not process the module")?;
     let wasm = work.join("dashboard_bg.wasm");
     if profile == Profile::Release {
-        let mut optimizer = Command::new("node");
-        optimizer.arg(npm::package_file(dashboard, "binaryen/bin/wasm-opt"));
-        // The features that rustc enables for this target by default.
-        for feature in ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"] {
-            optimizer.arg(format!("--enable-{feature}"));
-        }
-        npm::run(optimizer.arg("-Oz").arg(&wasm).arg("-o").arg(&wasm))?;
+        optimize(dashboard, &wasm)?;
     }
     fs::read(&wasm).with_context(|| format!("could not read {}", wasm.display()))
+}
+
+/// Makes a module smaller.
+fn optimize(dashboard: &Path, wasm: &Path) -> Result<()> {
+    let mut optimizer = Command::new("node");
+    optimizer.arg(npm::package_file(dashboard, "binaryen/bin/wasm-opt"));
+    optimizer.args(FEATURES.map(|feature| format!("--enable-{feature}")));
+    npm::run(optimizer.args(["-Oz", "--converge"]).arg(wasm).arg("-o").arg(wasm))
 }

@@ -7,7 +7,12 @@ use anyhow::{Context, Result};
 use crate::{Profile, files::Files, npm};
 
 /// Adds the editor's files. Returns the placeholders of `index.html` and the URLs that replace them.
-pub(crate) fn add(dashboard: &Path, work: &Path, files: &mut Files, profile: Profile) -> Result<[(&'static str, String); 3]> {
+pub(crate) fn add(
+    dashboard: &Path,
+    work: &Path,
+    files: &mut Files,
+    profile: Profile,
+) -> Result<[(&'static str, String); 3]> {
     let (script, style) = bundle(dashboard, work, "editor", profile)?;
     let (worker, _) = bundle(dashboard, work, "worker", profile)?;
     let icons = npm::package_file(dashboard, "monaco-editor/esm/vs/base/browser/ui/codicons/codicon/codicon.ttf");

@@ -1,6 +1,7 @@
 //! The output folder. The names of assets contain a hash of their content, so browsers may cache them forever.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -16,6 +17,8 @@ pub(crate) struct Files {
     output: PathBuf,
     next: PathBuf,
     profile: Profile,
+    /// Bytes that a browser receives, by URL.
+    sizes: BTreeMap<String, u64>,
 }
 
 impl Files {
@@ -26,7 +29,7 @@ impl Files {
             fs::remove_dir_all(&next).with_context(|| format!("could not remove {}", next.display()))?;
         }
         fs::create_dir_all(next.join("assets")).with_context(|| format!("could not create {}", next.display()))?;
-        Ok(Self { output: output.to_path_buf(), next, profile })
+        Ok(Self { output: output.to_path_buf(), next, profile, sizes: BTreeMap::new() })
     }
 
     /// Adds a file under a name with a hash of its content. Returns its URL.
@@ -43,7 +46,12 @@ impl Files {
         self.write(name, content)
     }
 
-    /// Replaces the previous files with the new ones.
+    /// Returns the number of bytes that a browser receives for each of these URLs.
+    pub(crate) fn sizes(&self, urls: &[&str]) -> Vec<(String, u64)> {
+        urls.iter().map(|url| ((*url).to_owned(), self.sizes.get(*url).copied().unwrap_or_default())).collect()
+    }
+
+    /// Replaces the previous files.
     pub(crate) fn publish(self) -> Result<()> {
         let files = self.output.join("files");
         if files.exists() {
@@ -52,11 +60,13 @@ impl Files {
         fs::rename(&self.next, &files).with_context(|| format!("could not create {}", files.display()))
     }
 
-    /// Writes a file and its compressed versions, unless its format is already compressed.
-    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+    /// Writes a file, and its compressed forms unless its format is compressed already.
+    fn write(&mut self, name: &str, content: &[u8]) -> Result<()> {
         let path = self.next.join(name);
         fs::write(&path, content).with_context(|| format!("could not write {}", path.display()))?;
+        let url = format!("/{name}");
         if name.ends_with(".woff2") {
+            self.sizes.insert(url, content.len() as u64);
             return Ok(());
         }
         let (brotli_quality, gzip_level) = match self.profile {
@@ -67,6 +77,7 @@ impl Files {
         let parameters = brotli::enc::BrotliEncoderParams { quality: brotli_quality, ..Default::default() };
         brotli::BrotliCompress(&mut &*content, &mut compressed, &parameters)?;
         fs::write(format!("{}.br", path.display()), &compressed)?;
+        self.sizes.insert(url, compressed.len() as u64);
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), gzip_level);
         encoder.write_all(content)?;
         fs::write(format!("{}.gz", path.display()), encoder.finish()?)?;

@@ -2,9 +2,10 @@
 //!
 //! Usage: `atlashub-dashboard-bundler <dashboard folder> <module.wasm> <output folder> <dev|release>`
 //!
-//! 1. [`bindings`] generates the module's JavaScript bindings. For a release it also optimizes the module.
-//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind; [`editor`] bundles the SQL editor.
-//! 3. [`files`] adds a content hash to file names, compresses files, and writes the folder that `host/build.rs` embeds.
+//! 1. [`bindings`] makes the JavaScript glue of the module, and makes the module smaller in a release.
+//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind; [`editor`] bundles what only the SQL page loads.
+//! 3. [`size`] reports what the first page of a release loads.
+//! 4. [`files`] names each file by its content, compresses it, and writes the folder that `host/build.rs` embeds.
 //!
 //! Not here: compiling the module, and installing npm packages. `cargo xtask` does both first.
 
@@ -12,6 +13,7 @@ mod bindings;
 mod editor;
 mod files;
 mod npm;
+mod size;
 
 use std::{
     fs,
@@ -49,8 +51,8 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
     }
     fs::create_dir_all(&work).with_context(|| format!("could not create {}", work.display()))?;
 
-    let wasm = bindings::generate(dashboard, module, &work, profile)?;
     let mut files = Files::new(output, profile)?;
+    let wasm = bindings::generate(dashboard, module, &work, profile)?;
     let wasm_url = files.add_asset("dashboard.wasm", &wasm)?;
     let inter = files.add_asset("inter.woff2", &npm::font(dashboard, "inter")?)?;
     let mono = files.add_asset("jetbrains-mono.woff2", &npm::font(dashboard, "jetbrains-mono")?)?;
@@ -59,12 +61,14 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
     let style = style.replace("fonts/inter.woff2", &inter).replace("fonts/jetbrains-mono.woff2", &mono);
     let style = files.add_asset("dashboard.css", style.as_bytes())?;
 
-    let theme = files.add_asset("theme.js", npm::script(dashboard, &dashboard.join("web/theme.js"), &work)?.as_bytes())?;
+    let theme =
+        files.add_asset("theme.js", npm::script(dashboard, &dashboard.join("web/theme.js"), &work)?.as_bytes())?;
     let start = npm::start_script(dashboard, &work, &wasm_url)?;
     let start = files.add_asset("start.js", start.as_bytes())?;
 
     let editor = editor::add(dashboard, &work, &mut files, profile)?;
 
+    let first: Vec<String> = [&theme, &style, &start, &wasm_url, &inter].into_iter().cloned().collect();
     let page = dashboard.join("web/index.html");
     let mut page = fs::read_to_string(&page).with_context(|| format!("could not read {}", page.display()))?;
     for (placeholder, url) in [
@@ -83,5 +87,9 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
         bail!("index.html has an unknown placeholder: {}", page.get(position..).unwrap_or_default());
     }
     files.add_page("index.html", page.as_bytes())?;
+    if profile == Profile::Release {
+        let first: Vec<&str> = first.iter().map(String::as_str).chain(["/index.html"]).collect();
+        size::report(&files.sizes(&first));
+    }
     files.publish()
 }

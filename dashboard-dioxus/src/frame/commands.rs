@@ -1,13 +1,14 @@
-//! The entries of the command palette, and which of them match a query.
+//! What the palette offers, and what of it matches.
 
-use api_types::{AdminTable, Project, ProjectState};
+use api_types::ProjectState;
 
 use super::{
     overlay::Overlay,
-    places::{self, PLATFORM, ROOMS},
+    places::{self, PLATFORM, ROOMS, UNLISTED},
 };
 use crate::{
     address,
+    remote::{ProjectBrief, TableBrief},
     theme::Theme,
     ui::{IconName, finder},
 };
@@ -33,12 +34,17 @@ pub(super) enum Act {
 }
 
 /// Returns the entries that match a query, the best first within each group.
-pub(super) fn find(project: Option<&str>, projects: &[Project], tables: &[AdminTable], query: &str) -> Vec<Command> {
+pub(super) fn find(
+    project: Option<&str>,
+    projects: &[ProjectBrief],
+    tables: &[TableBrief],
+    query: &str,
+) -> Vec<Command> {
     let name = projects.iter().find(|known| Some(known.id.as_str()) == project).map(|known| known.name.as_str());
     let mut commands = acts(project);
     commands.extend(pages(project, name.unwrap_or_default()));
     if let Some(project) = project {
-        commands.extend(tables.iter().map(|table| open_table(project, &table.table.name)));
+        commands.extend(tables.iter().map(|table| open_table(project, &table.name)));
     }
     commands.extend(projects.iter().filter(|known| known.state == ProjectState::Ready).map(open_project));
     let mut found: Vec<(usize, Command)> = commands
@@ -53,7 +59,7 @@ pub(super) fn find(project: Option<&str>, projects: &[Project], tables: &[AdminT
 
 const GROUPS: [&str; 4] = ["Do", "Go to", "Tables", "Projects"];
 
-/// Returns how well a text matches a query, 0 for the best: at its start, at the start of a word, elsewhere.
+/// The start of the text is the best match, then the start of a word.
 fn rank(text: &str, query: &str) -> usize {
     let (text, query) = (text.to_lowercase(), query.trim().to_lowercase());
     if text.starts_with(&query) {
@@ -101,8 +107,11 @@ fn pages(project: Option<&str>, name: &str) -> Vec<Command> {
     let rooms = ROOMS.iter().filter_map(|room| {
         project.map(|id| go_to(room.icon, room.label, name, places::room_address(id, room), keys(room.key)))
     });
-    let platform =
-        PLATFORM.iter().map(|place| go_to(place.icon, place.label, "", place.path.to_owned(), keys(place.key)));
+    let unlisted = UNLISTED.iter().map(|(place, _)| place).filter(|place| place.key.is_some());
+    let platform = PLATFORM
+        .iter()
+        .chain(unlisted)
+        .map(|place| go_to(place.icon, place.label, "", place.path.to_owned(), keys(place.key)));
     rooms.chain(platform).collect()
 }
 
@@ -117,7 +126,7 @@ fn open_table(project: &str, table: &str) -> Command {
     }
 }
 
-fn open_project(project: &Project) -> Command {
+fn open_project(project: &ProjectBrief) -> Command {
     Command {
         group: "Projects",
         icon: IconName::Project,

@@ -1,8 +1,22 @@
 //! What is shown when no page can be used: while starting, without a server, and without a session.
 
 use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
 
-use crate::{address, dom, remote::session, ui::Dialog};
+use crate::{
+    address, dom,
+    remote::{self, SystemBrief, session},
+    ui::{Dialog, messages, use_countdown},
+};
+
+/// Where Cloudflare Access ends its session.
+const ACCESS_SIGN_OUT: &str = "/cdn-cgi/access/logout";
+
+/// Name in the tab's storage of the time at which the owner wanted to sign in again.
+const SIGN_IN_AT: &str = "atlashub.sign-in-at";
+
+/// Seconds between tries to reach a server that did not answer when the dashboard opened.
+const RETRY_SECONDS: u32 = 5;
 
 /// The placeholder that the page's HTML also shows, before the app runs.
 pub(super) fn skeleton() -> Element {
@@ -23,14 +37,38 @@ pub(super) fn to_sign_in() -> Element {
     skeleton()
 }
 
-/// Shown if the server does not respond when the dashboard opens.
+/// Signs out, and leads to the sign-in. Cloudflare Access has a page of its own for that.
+pub(super) fn sign_out() {
+    // What was clicked may be gone before the server answers.
+    dioxus::core::spawn_forever(async {
+        let system = remote::get::<SystemBrief>("/system").await;
+        let by_access = system.is_ok_and(|system| system.environment != "development");
+        match session::sign_out().await {
+            Ok(()) if by_access => dom::open_here(ACCESS_SIGN_OUT),
+            Ok(()) => {}
+            Err(failure) => messages::show_failure(failure.message()),
+        }
+    });
+}
+
+/// Shown if the server does not answer when the dashboard opens.
 #[component]
 pub(super) fn ServerGone() -> Element {
+    use_hook(|| dom::set_title("AtlasHub does not answer · AtlasHub"));
+    let mut countdown = use_countdown();
+    // The server may be starting.
+    use_future(move || async move {
+        loop {
+            countdown.start(RETRY_SECONDS);
+            TimeoutFuture::new(RETRY_SECONDS * 1_000).await;
+            session::check().await;
+        }
+    });
     rsx! {
         main { class: "solo", "aria-labelledby": "h1",
-            div { class: "solo-card",
-                h1 { id: "h1", "AtlasHub does not respond" }
-                p { class: "muted", "Check that the server runs and that this device can reach it." }
+            div { class: "solo-card", role: "alert",
+                h1 { id: "h1", "AtlasHub does not answer" }
+                p { class: "muted", "Check that the server runs and that this device can reach it. The next try is in {countdown.left()} s." }
                 button { class: "btn btn-primary btn-l", onclick: move |_| session::check(), "Try again" }
             }
         }
@@ -40,21 +78,47 @@ pub(super) fn ServerGone() -> Element {
 /// Shown if the session ends while the dashboard is in use. The page stays as it is under the dialog.
 #[component]
 pub(super) fn SessionEnded() -> Element {
+    let description = if use_hook(signed_in_just_now) {
+        "Signing in again did not help. Check in another tab that you can sign in, then try once more. What you typed is kept."
+    } else {
+        "Sign in again to continue. What you typed is kept."
+    };
     rsx! {
         Dialog {
             title: "Your sign-in has ended",
-            description: "Sign in again to continue. What you typed is kept.",
+            description,
             closable: false,
             on_close: |()| {},
             footer: rsx! {
                 button {
                     class: "btn btn-primary btn-l",
                     r#type: "button",
-                    // A full navigation, so that Cloudflare Access can show its sign-in page.
-                    onclick: |_| dom::reload(),
+                    autofocus: true,
+                    // A real navigation, so that Cloudflare Access can ask.
+                    onclick: |_| {
+                        note_sign_in();
+                        dom::reload();
+                    },
                     "Sign in again"
                 }
             },
         }
     }
+}
+
+/// Returns whether the page was reloaded to sign in less than 10 seconds ago. Nothing signs in by itself, so a sign-in
+/// that never succeeds does not loop.
+fn signed_in_just_now() -> bool {
+    let at = session_storage().and_then(|storage| storage.get_item(SIGN_IN_AT).ok().flatten());
+    at.and_then(|at| at.parse::<f64>().ok()).is_some_and(|at| js_sys::Date::now() - at < 10_000.0)
+}
+
+fn note_sign_in() {
+    if let Some(storage) = session_storage() {
+        let _ = storage.set_item(SIGN_IN_AT, &js_sys::Date::now().to_string());
+    }
+}
+
+fn session_storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.session_storage().ok().flatten()
 }

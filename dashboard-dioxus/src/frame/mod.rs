@@ -1,13 +1,15 @@
-//! The frame around every page: sidebar, top bar, messages, and the states of the whole app.
+//! What surrounds every page: sidebar, top bar, messages, and the states of the whole app.
 //!
 //! [`gate`] decides whether a page is shown at all. [`navigation`] has the links of the sidebar and of the phone's
-//! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it.
-//! [`overlay`] opens dialogs over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
+//! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it;
+//! [`offline`] disables acts while the server is gone. [`places`] lists the pages.
+//! [`overlay`] opens what lies over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
 
 mod commands;
 mod gate;
 mod navigation;
 mod notices;
+mod offline;
 pub mod overlay;
 pub mod page;
 mod palette;
@@ -22,10 +24,13 @@ use dioxus::prelude::*;
 use crate::{
     address,
     app::Route,
+    dom,
     remote::{
-        connection,
+        SystemBrief, connection, events,
         session::{self, SessionState},
+        use_remote,
     },
+    startup,
     ui::messages::Messages,
 };
 use gate::{ServerGone, SessionEnded};
@@ -38,7 +43,7 @@ use shortcuts::Shortcuts;
 use switcher::Switcher;
 use top_bar::TopBar;
 
-/// The layout of all pages except the sign-in page.
+/// The layout of all pages but the sign-in.
 #[component]
 pub fn Frame() -> Element {
     address::use_first();
@@ -59,11 +64,25 @@ pub fn Frame() -> Element {
 #[component]
 fn SignedInFrame() -> Element {
     use_hook(|| spawn(connection::watch()));
+    use_hook(|| spawn(events::watch()));
     use_hook(shortcuts::listen);
     let route: Route = use_route();
     let project = places::project_of(&route);
+    let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
+    if let Some(system) = system.value() {
+        startup::panic_if_asked(&system.environment);
+    }
     rsx! {
-        a { class: "skip", href: "#main-content", "Skip to content" }
+        a {
+            class: "skip",
+            href: "#main-content",
+            // The address stays: the router would take the fragment for another page.
+            onclick: |event| {
+                event.prevent_default();
+                dom::focus("#main-content");
+            },
+            "Skip to content"
+        }
         div { class: "app",
             Sidebar { project: project.clone() }
             TopBar { project: project.clone() }

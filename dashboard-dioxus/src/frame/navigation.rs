@@ -1,28 +1,33 @@
 //! The sidebar, and the phone's menu with the same links.
 
-use api_types::{Project, SystemInfo};
 use dioxus::prelude::*;
 
 use super::{
+    gate,
     overlay::{self, Overlay},
     places::{self, PLATFORM, ROOMS},
 };
 use crate::{
     app::Route,
-    remote::{session, use_remote},
+    dom,
+    remote::{ProjectBrief, SystemBrief, use_remote},
     theme::{self, Theme},
-    ui::{Icon, IconName, ModalDialog, NavLink, messages},
+    ui::{Icon, IconName, ModalDialog, NavLink},
 };
+
+/// Width in CSS pixels from which the sidebar has room for texts.
+const EXPANDED_FROM: f64 = 1280.0;
 
 #[component]
 pub(super) fn Sidebar(project: Option<String>) -> Element {
     let mut collapsed = use_signal(theme::is_sidebar_collapsed);
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
+    let is_narrow = dom::is_narrower_than(EXPANDED_FROM);
     let label = if collapsed() { "Expand sidebar" } else { "Collapse sidebar" };
     rsx! {
         aside { class: if collapsed() { "sidebar is-collapsed" } else { "sidebar" },
             SwitcherButton { project: project.clone() }
-            Navigation { project }
+            Navigation { project, icons_only: collapsed() || is_narrow }
             div { class: "sidebar-foot",
                 if let Some(system) = system.value() {
                     span { class: "lbl", "AtlasHub {system.version}" }
@@ -45,7 +50,7 @@ pub(super) fn Sidebar(project: Option<String>) -> Element {
 
 /// Both navigations.
 #[component]
-fn Navigation(project: Option<String>) -> Element {
+fn Navigation(project: Option<String>, #[props(default)] icons_only: bool) -> Element {
     let route: Route = use_route();
     let (room, page) = (places::room_of(&route), places::platform_page_of(&route));
     rsx! {
@@ -58,6 +63,7 @@ fn Navigation(project: Option<String>) -> Element {
                         to: places::room_address(&project, place),
                         icon: place.icon,
                         current: room == Some(place),
+                        title: icons_only.then(|| place.label.to_owned()),
                         "{place.label}"
                     }
                 }
@@ -66,7 +72,14 @@ fn Navigation(project: Option<String>) -> Element {
         nav { class: "nav", "aria-label": "Platform",
             div { class: "nav-title", "aria-hidden": "true", "Platform" }
             for place in PLATFORM {
-                NavLink { key: "{place.path}", to: place.path, icon: place.icon, current: page == Some(place), "{place.label}" }
+                NavLink {
+                    key: "{place.path}",
+                    to: place.path,
+                    icon: place.icon,
+                    current: page == Some(place),
+                    title: icons_only.then(|| place.label.to_owned()),
+                    "{place.label}"
+                }
             }
         }
     }
@@ -74,10 +87,8 @@ fn Navigation(project: Option<String>) -> Element {
 
 #[component]
 fn SwitcherButton(project: Option<String>) -> Element {
-    let path = use_memo(use_reactive!(|project| {
-        project.map(|id| format!("/projects/{id}")).unwrap_or_default()
-    }));
-    let known = use_remote::<Project>(path.into());
+    let path = use_memo(use_reactive!(|project| { project.map(|id| format!("/projects/{id}")).unwrap_or_default() }));
+    let known = use_remote::<ProjectBrief>(path.into());
     let name = project.as_ref().map(|_| known.value().map(|project| project.name).unwrap_or_default());
     let label = name.as_ref().map_or_else(|| "Project: none".to_owned(), |name| format!("Project: {name}"));
     let initial = name.as_ref().and_then(|name| name.chars().next()).map(|letter| letter.to_uppercase().to_string());
@@ -132,15 +143,17 @@ pub(super) fn Drawer(project: Option<String>) -> Element {
                 footer {
                     div { class: "seg grow", role: "radiogroup", "aria-label": "Theme",
                         for theme in Theme::ALL {
-                            button {
-                                key: "{theme.label()}",
-                                r#type: "button",
-                                role: "radio",
-                                "aria-checked": (chosen() == theme).to_string(),
-                                onclick: move |_| {
-                                    theme::choose(theme);
-                                    chosen.set(theme);
-                                },
+                            label { key: "{theme.label()}",
+                                input {
+                                    class: "sr",
+                                    r#type: "radio",
+                                    name: "menu-theme",
+                                    checked: chosen() == theme,
+                                    onchange: move |_| {
+                                        theme::choose(theme);
+                                        chosen.set(theme);
+                                    },
+                                }
                                 "{theme.label()}"
                             }
                         }
@@ -150,11 +163,7 @@ pub(super) fn Drawer(project: Option<String>) -> Element {
                         r#type: "button",
                         onclick: |_| {
                             overlay::close();
-                            spawn(async {
-                                if let Err(failure) = session::sign_out().await {
-                                    messages::show_failure(failure.message());
-                                }
-                            });
+                            gate::sign_out();
                         },
                         "Sign out"
                     }

@@ -2,6 +2,7 @@
 
 use dioxus::prelude::*;
 
+use super::offline::use_disabled_acts;
 use crate::{
     dom,
     remote::connection::{self, Connection},
@@ -11,6 +12,7 @@ use crate::{
 
 #[component]
 pub(super) fn Notices() -> Element {
+    use_disabled_acts();
     rsx! {
         if let Connection::Lost { last_answer } = connection::state() {
             div { class: "notbar", role: "status",

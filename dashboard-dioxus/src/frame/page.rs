@@ -2,19 +2,32 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use api_types::Project;
 use dioxus::{prelude::*, web::WebEventExt as _};
 use gloo_timers::future::TimeoutFuture;
 
 use super::places;
-use crate::{address, app::Route, dom, remote::use_remote};
+use crate::{
+    address,
+    app::Route,
+    dom,
+    remote::{ProjectBrief, use_remote},
+};
+
+/// Path and title of the shown page, for the breadcrumb.
+static SHOWN: GlobalSignal<(String, String)> = Signal::global(Default::default);
 
 thread_local! {
     /// Scroll positions of pages in pixels, by address. The window itself never scrolls.
     static SCROLLED: RefCell<HashMap<String, i32>> = RefCell::default();
 }
 
-/// A page. It also sets the document's title.
+/// Returns the title of the shown page if it is at this path, and subscribes the component to it.
+pub(super) fn title_at(path: &str) -> Option<String> {
+    let shown = SHOWN.read();
+    (shown.0 == path).then(|| shown.1.clone())
+}
+
+/// A page. The document's title follows the page's.
 #[component]
 pub fn Page(
     title: String,
@@ -61,20 +74,20 @@ pub fn Page(
 fn use_document_title(page: &str) {
     let route: Route = use_route();
     let project = places::project_of(&route);
-    let path = use_memo(use_reactive!(|project| {
-        project.map(|id| format!("/projects/{id}")).unwrap_or_default()
-    }));
-    let project = use_remote::<Project>(path.into()).value().map(|project| project.name);
+    let path = use_memo(use_reactive!(|project| { project.map(|id| format!("/projects/{id}")).unwrap_or_default() }));
+    let project = use_remote::<ProjectBrief>(path.into()).value().map(|project| project.name);
     let page = page.to_owned();
+    let shown = (route.to_string(), page.clone());
+    use_effect(use_reactive!(|shown| {
+        if *SHOWN.peek() != shown {
+            *SHOWN.write() = shown;
+        }
+    }));
     let title = match project.filter(|project| *project != page) {
         Some(project) => format!("{page} · {project} · AtlasHub"),
         None => format!("{page} · AtlasHub"),
     };
-    use_effect(use_reactive!(|title| {
-        if let Some(document) = dom::document() {
-            document.set_title(&title);
-        }
-    }));
+    use_effect(use_reactive!(|title| dom::set_title(&title)));
 }
 
 fn remember_scroll() {
@@ -91,9 +104,15 @@ fn restore_scroll(main: web_sys::Element) {
     }
     let Some(top) = SCROLLED.with_borrow(|scrolled| scrolled.get(&address::path_and_query()).copied()) else { return };
     spawn(async move {
-        for _ in 0..20 {
+        let mut last = 0;
+        for _ in 0..80 {
+            // The owner scrolls meanwhile.
+            if main.scroll_top() < last {
+                return;
+            }
             main.set_scroll_top(top);
-            if main.scroll_top() == top {
+            last = main.scroll_top();
+            if last == top {
                 return;
             }
             TimeoutFuture::new(25).await;

@@ -1,17 +1,16 @@
 //! The command palette: finds pages, actions, projects and tables by a few letters.
 
-use api_types::{AdminTable, Page as ApiPage, Project};
 use dioxus::prelude::*;
 
 use super::{
     commands::{self, Act, Command},
-    overlay,
+    gate, overlay,
 };
 use crate::{
     address, dom,
-    remote::{session, use_remote},
+    remote::{PageBrief, ProjectBrief, TableBrief, use_remote},
     theme,
-    ui::{Finder, FinderOption, ModalDialog, messages},
+    ui::{Finder, FinderOption, ModalDialog},
 };
 
 /// Maximum number of entries in the list.
@@ -20,11 +19,11 @@ const MAX_SHOWN: usize = 50;
 #[component]
 pub(super) fn Palette(project: Option<String>) -> Element {
     let query = use_signal(String::new);
-    let projects = use_remote::<ApiPage<Project>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let tables_path = use_memo(use_reactive!(|project| {
         project.map(|id| format!("/projects/{id}/tables?limit=200")).unwrap_or_default()
     }));
-    let tables = use_remote::<ApiPage<AdminTable>>(tables_path.into());
+    let tables = use_remote::<PageBrief<TableBrief>>(tables_path.into());
     let projects = projects.value().map(|page| page.items).unwrap_or_default();
     let tables = tables.value().map(|page| page.items).unwrap_or_default();
     let mut found = commands::find(project.as_deref(), &projects, &tables, &query.read());
@@ -72,12 +71,6 @@ fn run(command: &Command, new_tab: bool) {
         Act::Open(to) => address::go(to),
         Act::Theme(theme) => theme::choose(*theme),
         Act::Show(next) => overlay::open(*next),
-        Act::SignOut => {
-            spawn(async {
-                if let Err(failure) = session::sign_out().await {
-                    messages::show_failure(failure.message());
-                }
-            });
-        }
+        Act::SignOut => gate::sign_out(),
     }
 }

@@ -1,24 +1,28 @@
-//! The pages that navigation, palette and shortcuts open, in one list.
+//! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::app`] and a line
+//! here.
 
 use crate::{app::Route, ui::IconName};
 
-/// A page of the platform or of a project.
+/// A page of the platform, or a room of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) label: &'static str,
     pub(super) icon: IconName,
-    /// Address. For a page of a project: the part after the project's address.
+    /// Address; below the project's for a room.
     pub(super) path: &'static str,
     /// The key that opens it after `g`.
     pub(super) key: Option<&'static str>,
 }
 
-/// The pages of a project, in the order of the navigation.
+/// The rooms of a project, in the order of the navigation.
 pub(super) const ROOMS: &[Place] = &[
     Place { label: "Overview", icon: IconName::Overview, path: "", key: None },
     Place { label: "Tables", icon: IconName::Table, path: "/tables", key: Some("t") },
     Place { label: "SQL", icon: IconName::Sql, path: "/sql", key: Some("s") },
+    Place { label: "Storage", icon: IconName::Bucket, path: "/storage", key: Some("f") },
     Place { label: "API keys", icon: IconName::Key, path: "/keys", key: Some("k") },
+    Place { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: None },
+    Place { label: "Database tools", icon: IconName::Archive, path: "/database", key: None },
     Place { label: "Settings", icon: IconName::Settings, path: "/settings", key: None },
 ];
 
@@ -26,42 +30,114 @@ pub(super) const ROOMS: &[Place] = &[
 pub(super) const PLATFORM: &[Place] = &[
     Place { label: "Overview", icon: IconName::Overview, path: "/", key: Some("o") },
     Place { label: "Projects", icon: IconName::Project, path: "/projects", key: Some("p") },
+    Place { label: "Jobs", icon: IconName::Clock, path: "/jobs", key: Some("j") },
+    Place { label: "Backups", icon: IconName::Archive, path: "/backups", key: Some("b") },
+    Place { label: "Plugins", icon: IconName::Plug, path: "/plugins", key: Some("l") },
+    Place { label: "Notifications", icon: IconName::Bell, path: "/notifications", key: None },
+    Place { label: "Audit log", icon: IconName::Audit, path: "/audit", key: Some("a") },
+    Place { label: "Settings", icon: IconName::Settings, path: "/settings", key: Some(",") },
+];
+
+/// Pages without a link in the navigation, and the path of the page of the platform that they belong to.
+pub(super) const UNLISTED: &[(Place, &str)] = &[
+    (Place { label: "Runs", icon: IconName::List, path: "/runs", key: Some("r") }, "/jobs"),
+    (Place { label: "Components", icon: IconName::View, path: "/ui", key: None }, ""),
 ];
 
 /// Returns the id of the project that a page belongs to.
 pub(super) fn project_of(route: &Route) -> Option<String> {
-    match route {
-        Route::Project { id } | Route::Tables { id } | Route::Sql { id } | Route::Keys { id } | Route::ProjectSettings { id } => {
-            Some(id.clone())
-        }
-        _ => None,
+    project_and_rest(&route.to_string()).map(|(id, _)| id.to_owned())
+}
+
+/// Returns the room that a page is, or is part of.
+pub(super) fn room_of(route: &Route) -> Option<&'static Place> {
+    let path = route.to_string();
+    let (_, rest) = project_and_rest(&path)?;
+    ROOMS.iter().find(|room| room.path.trim_start_matches('/') == first_segment(rest))
+}
+
+/// Returns the page of the platform that a page is, or is part of.
+pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
+    let path = route.to_string();
+    if project_and_rest(&path).is_some() {
+        return None;
+    }
+    let path = format!("/{}", first_segment(&path));
+    let parent = UNLISTED.iter().find(|(place, _)| place.path == path).map(|(_, parent)| *parent);
+    PLATFORM.iter().find(|place| place.path == parent.unwrap_or(path.as_str()))
+}
+
+/// Returns the page without a link that a page is, or is part of.
+pub(super) fn unlisted_page_of(route: &Route) -> Option<&'static Place> {
+    let path = format!("/{}", first_segment(&route.to_string()));
+    UNLISTED.iter().map(|(place, _)| place).find(|place| place.path == path)
+}
+
+/// Returns the address of a room.
+pub(super) fn room_address(project: &str, room: &Place) -> String {
+    format!("/projects/{project}{}", room.path)
+}
+
+/// Returns whether an address is that of a place, and not of something below it.
+pub(super) fn is_place(route: &Route) -> bool {
+    let path = route.to_string();
+    let depth = path.split('/').filter(|segment| !segment.is_empty()).count();
+    match project_and_rest(&path) {
+        Some(_) => depth <= 3,
+        None => depth <= 1,
     }
 }
 
-/// Returns the project's page in the navigation that a route belongs to.
-pub(super) fn room_of(route: &Route) -> Option<&'static Place> {
-    let path = match route {
-        Route::Project { .. } => "",
-        Route::Tables { .. } => "/tables",
-        Route::Sql { .. } => "/sql",
-        Route::Keys { .. } => "/keys",
-        Route::ProjectSettings { .. } => "/settings",
-        _ => return None,
-    };
-    ROOMS.iter().find(|room| room.path == path)
+/// Splits `/projects/<id>/rest`.
+fn project_and_rest(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix("/projects/")?;
+    let (id, rest) = path.split_once('/').unwrap_or((path, ""));
+    (!id.is_empty() && id != "new").then_some((id, rest))
 }
 
-/// Returns the platform's page in the navigation that a route belongs to.
-pub(super) fn platform_page_of(route: &Route) -> Option<&'static Place> {
-    let path = match route {
-        Route::Overview {} => "/",
-        Route::Projects {} | Route::NewProject {} => "/projects",
-        _ => return None,
-    };
-    PLATFORM.iter().find(|place| place.path == path)
+fn first_segment(path: &str) -> &str {
+    let path = path.trim_start_matches('/');
+    path.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// Returns the address of a page of a project.
-pub(super) fn room_address(project: &str, room: &Place) -> String {
-    format!("/projects/{project}{}", room.path)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str) -> Route {
+        path.parse().unwrap_or(Route::NotFound { path: Vec::new() })
+    }
+
+    #[test]
+    fn pages_below_a_room_belong_to_it() {
+        for (path, room) in [
+            ("/projects/abc", Some("Overview")),
+            ("/projects/abc/tables", Some("Tables")),
+            ("/projects/abc/keys", Some("API keys")),
+            ("/projects/abc/nothing", None),
+            ("/projects/new", None),
+            ("/runs", None),
+        ] {
+            assert_eq!(room_of(&route(path)).map(|room| room.label), room, "{path}");
+        }
+    }
+
+    #[test]
+    fn pages_of_the_platform_are_found_by_their_first_segment() {
+        for (path, page) in [
+            ("/", Some("Overview")),
+            ("/projects", Some("Projects")),
+            ("/projects/new", Some("Projects")),
+            ("/projects/abc", None),
+            ("/ui", None),
+        ] {
+            assert_eq!(platform_page_of(&route(path)).map(|place| place.label), page, "{path}");
+        }
+    }
+
+    #[test]
+    fn new_project_is_not_a_project() {
+        assert_eq!(project_of(&route("/projects/new")), None);
+        assert_eq!(project_of(&route("/projects/abc/sql")).as_deref(), Some("abc"));
+    }
 }

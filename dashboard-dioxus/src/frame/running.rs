@@ -12,16 +12,18 @@ use crate::{
 
 const PATH: &str = "/runs?status=running&limit=50";
 
+/// How often the runs are read.
+const INTERVAL_MS: u32 = 2_000;
+
 /// Reads the runs in progress, often enough to show their progress.
 pub(super) fn use_running() -> Remote<ApiPage<Run>> {
-    use_remote_every(use_signal(|| PATH.to_owned()).into(), 5_000)
+    use_remote_every(use_signal(|| PATH.to_owned()).into(), INTERVAL_MS)
 }
 
 /// The dialog "Running work".
 #[component]
 pub(super) fn RunningWork() -> Element {
-    let running = use_remote_every::<ApiPage<Run>>(use_signal(|| PATH.to_owned()).into(), 2_000);
-    let runs = running.value().map(|page| page.items).unwrap_or_default();
+    let runs = use_running().value().map(|page| page.items).unwrap_or_default();
     rsx! {
         ModalDialog { name: "Running work", class: "dock-dialog", on_close: |()| overlay::close(),
             div { class: "dock dock-top",
@@ -68,6 +70,7 @@ fn RunningRun(run: Run) -> Element {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
                 "aria-label": "Cancel {name}",
+                "data-act": "true",
                 disabled: busy(),
                 onclick: move |_| {
                     let id = id.clone();

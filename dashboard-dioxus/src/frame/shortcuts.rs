@@ -8,7 +8,7 @@ use web_sys::{HtmlElement, KeyboardEvent};
 
 use super::{
     overlay::{self, Overlay},
-    places::{self, PLATFORM, ROOMS},
+    places::{self, PLATFORM, ROOMS, UNLISTED},
 };
 use crate::{
     address,
@@ -17,7 +17,7 @@ use crate::{
     ui::{Dialog, Icon, IconName},
 };
 
-/// Milliseconds within which the second key must follow `g`.
+/// Time in which the second key must follow `g`.
 const SEQUENCE_MS: f64 = 1_500.0;
 
 thread_local! {
@@ -53,20 +53,32 @@ fn handle(event: &KeyboardEvent, prefix_at: &mut f64) {
         overlay::open(Overlay::Palette);
         return;
     }
-    let is_plain = !command && !event.alt_key();
-    if !is_plain || !theme::has_single_key_shortcuts() || is_field(event) || has_dialog() {
+    if command || event.alt_key() || has_dialog() {
         return;
     }
+    // Keys that are no characters work even while single-key shortcuts are off.
+    let is_done = match key.as_str() {
+        "Escape" => click(".sheet > header [aria-label=Close]"),
+        "Enter" if event.shift_key() => open_page(),
+        _ => theme::has_single_key_shortcuts() && !is_field(event) && handle_character(event, &key, prefix_at),
+    };
+    if is_done {
+        event.prevent_default();
+    }
+}
+
+/// Does what a key without a modifier is for. Returns whether it is for anything.
+fn handle_character(event: &KeyboardEvent, key: &str, prefix_at: &mut f64) -> bool {
     let now = js_sys::Date::now();
     if now - *prefix_at < SEQUENCE_MS {
         *prefix_at = 0.0;
-        if let Some(to) = place_of(&key) {
-            event.prevent_default();
-            address::go(&to);
+        let to = place_of(key);
+        if let Some(to) = &to {
+            address::go(to);
         }
-        return;
+        return to.is_some();
     }
-    let is_done = match key.as_str() {
+    match key {
         "g" => {
             *prefix_at = now;
             true
@@ -76,22 +88,24 @@ fn handle(event: &KeyboardEvent, prefix_at: &mut f64) {
             true
         }
         "/" => dom::focus("main input[type=search]"),
-        "c" => click("main [data-create]"),
-        "r" => click("main [aria-label=Refresh]"),
-        "[" => click("main [aria-label='Previous page']"),
-        "]" => click("main [aria-label='Next page']"),
-        "j" | "ArrowDown" => move_in_list(1, &key),
-        "k" | "ArrowUp" => move_in_list(-1, &key),
-        "." => row_menu(),
+        "c" => click("main [data-create]") || click("main .head .acts .btn-primary"),
+        "r" => click_named(&["Refresh"]),
+        "[" => click_named(&["Previous page", "First page"]),
+        "]" => click_named(&["Next page"]),
+        "j" => move_in_list(1, true),
+        "k" => move_in_list(-1, true),
+        // Arrows scroll unless the list has the focus.
+        "ArrowDown" if !moves_by_arrows(event) => move_in_list(1, false),
+        "ArrowUp" if !moves_by_arrows(event) => move_in_list(-1, false),
+        "x" => in_row("input[type=checkbox]"),
+        "." => in_row("[aria-haspopup=menu]"),
         _ => false,
-    };
-    if is_done {
-        event.prevent_default();
     }
 }
 
 fn place_of(key: &str) -> Option<String> {
-    if let Some(place) = PLATFORM.iter().find(|place| place.key == Some(key)) {
+    let unlisted = UNLISTED.iter().map(|(place, _)| place);
+    if let Some(place) = PLATFORM.iter().chain(unlisted).find(|place| place.key == Some(key)) {
         return Some(place.path.to_owned());
     }
     let project = places::project_of(&router().current::<Route>())?;
@@ -99,98 +113,157 @@ fn place_of(key: &str) -> Option<String> {
     Some(places::room_address(&project, room))
 }
 
-/// Returns whether the key goes to an element that handles keys itself.
+/// Returns whether the key is typed into something that uses characters itself.
 fn is_field(event: &KeyboardEvent) -> bool {
-    let Some(target) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return false };
-    const HANDLES_KEYS: &str = "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], [role=grid], \
-        [role=menu], [role=tablist], [role=tree], .monaco-editor";
-    target.closest(HANDLES_KEYS).ok().flatten().is_some()
+    is_in(
+        event,
+        "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], [role=grid], [role=menu], \
+         .monaco-editor",
+    )
+}
+
+fn moves_by_arrows(event: &KeyboardEvent) -> bool {
+    is_in(event, "[role=tablist], [role=tree], [role=radiogroup], [role=log], input")
+}
+
+fn is_in(event: &KeyboardEvent, selector: &str) -> bool {
+    let Some(target) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else {
+        return false;
+    };
+    target.closest(selector).ok().flatten().is_some()
 }
 
 fn has_dialog() -> bool {
-    dom::find("dialog[open]").is_some()
+    dom::find("dialog[open], :popover-open").is_some()
 }
 
 fn click(selector: &str) -> bool {
-    match dom::find(selector) {
-        Some(element) if !element.has_attribute("disabled") => {
-            element.click();
-            true
-        }
-        _ => false,
+    dom::find(selector).is_some_and(press)
+}
+
+/// Clicks the first visible button of the page with one of these names.
+fn click_named(names: &[&str]) -> bool {
+    let named = dom::find_all("main button").into_iter().find(|button| {
+        let label = button.get_attribute("aria-label").or_else(|| button.text_content()).unwrap_or_default();
+        button.offset_height() > 0 && names.contains(&label.trim())
+    });
+    named.is_some_and(press)
+}
+
+fn press(element: HtmlElement) -> bool {
+    let is_enabled = !element.has_attribute("disabled");
+    if is_enabled {
+        element.click();
     }
+    is_enabled
 }
 
 /// Moves the focus to the link or button that opens the next row of the page's list.
-fn move_in_list(step: isize, key: &str) -> bool {
+fn move_in_list(step: isize, begins: bool) -> bool {
     let rows = dom::find_all("main .table:not(.box-table) tbody tr, main .cards > li");
-    let rows: Vec<HtmlElement> = rows.into_iter().filter(|row| row.offset_height() > 0).collect();
+    let is_of_page = |row: &HtmlElement| row.offset_height() > 0 && row.closest(".sheet").ok().flatten().is_none();
+    let rows: Vec<HtmlElement> = rows.into_iter().filter(is_of_page).collect();
     let active = dom::active_element();
     let at = rows.iter().position(|row| row.contains(active.as_deref()));
     let next = match at {
         Some(at) => at.checked_add_signed(step),
-        // Arrows scroll unless the list has the focus.
-        None if key.starts_with("Arrow") => None,
-        None => Some(0),
+        None => begins.then_some(0),
     };
     let Some(row) = next.and_then(|next| rows.get(next)) else { return false };
-    let target = row.query_selector("a, button, input").ok().flatten();
-    target.and_then(|target| target.dyn_into::<HtmlElement>().ok()).is_some_and(|target| target.focus().is_ok())
+    // What opens the row comes before its checkbox and its menu.
+    let target = ["a", "button:not([aria-haspopup])", "button, input"]
+        .into_iter()
+        .find_map(|selector| row.query_selector(selector).ok().flatten()?.dyn_into::<HtmlElement>().ok());
+    target.is_some_and(|target| target.focus().is_ok())
 }
 
-/// Opens the menu of the row that has the focus.
-fn row_menu() -> bool {
-    let row = dom::active_element().and_then(|active| active.closest("tr, li").ok().flatten());
-    let button = row.and_then(|row| row.query_selector("[aria-haspopup=menu]").ok().flatten());
-    let Some(button) = button.and_then(|button| button.dyn_into::<HtmlElement>().ok()) else { return false };
-    button.click();
-    true
+/// Returns the row of the list that has the focus.
+fn row() -> Option<web_sys::Element> {
+    dom::active_element()?.closest("main tr, main li").ok().flatten()
 }
 
-/// The shortcuts of the dialog, by section.
-const KEYS: &[(&str, &[(&str, &str)])] = &[
-    (
-        "Everywhere",
-        &[
-            ("Ctrl K", "Search or run a command"),
-            ("g o", "Overview"),
-            ("g p", "Projects"),
-            ("g t", "Tables of the project"),
-            ("g s", "SQL of the project"),
-            ("g k", "API keys of the project"),
-            ("/", "Filter the list"),
-            ("c", "Create an entry of the list"),
-            ("?", "Show this list"),
-            ("Esc", "Close the topmost dialog or menu"),
-        ],
-    ),
-    (
-        "Lists",
-        &[
-            ("j k", "Next and previous entry"),
-            ("Enter", "Open"),
-            (".", "Actions for the entry"),
-            ("r", "Refresh"),
-            ("[ ]", "Previous and next page"),
-        ],
-    ),
-    (
-        "Rows of a table",
-        &[
-            ("Enter F2", "Edit the cell"),
-            ("Tab", "Keep the value and move right"),
-            ("Esc", "Restore the cell"),
-            ("Ctrl S", "Save the changes"),
-            ("Ctrl Z", "Undo the last change"),
-            ("Ctrl C", "Copy the cells"),
-            ("Ctrl V", "Paste into cells"),
-            ("Ctrl ⌫", "Set to NULL"),
-            ("Space", "Select the row"),
-            ("Alt Enter", "Open the row"),
-            ("f", "Filter by this value"),
-            ("Alt →", "Follow the foreign key"),
-        ],
-    ),
+/// Clicks an element of the row that has the focus.
+fn in_row(selector: &str) -> bool {
+    let element = row().and_then(|row| row.query_selector(selector).ok().flatten());
+    element.and_then(|element| element.dyn_into::<HtmlElement>().ok()).is_some_and(press)
+}
+
+/// Opens the page of the row that has the focus, where Enter opens its sheet.
+fn open_page() -> bool {
+    let link = row().and_then(|row| {
+        let of_page = row.query_selector("a[data-page]").ok().flatten();
+        of_page.or_else(|| row.query_selector("a").ok().flatten())
+    });
+    let address = link.and_then(|link| {
+        link.get_attribute("data-page").filter(|to| !to.is_empty()).or_else(|| link.get_attribute("href"))
+    });
+    match address.filter(|to| to.starts_with('/')) {
+        Some(to) => {
+            address::go(&to);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The keys by subject.
+fn keys() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
+    let fixed = |keys: &[(&str, &'static str)]| -> Vec<(String, &'static str)> {
+        keys.iter().map(|(keys, meaning)| ((*keys).to_owned(), *meaning)).collect()
+    };
+    let unlisted = UNLISTED.iter().map(|(place, _)| place);
+    let pages = PLATFORM.iter().chain(unlisted).chain(ROOMS);
+    let pages = pages.filter_map(|place| Some((format!("g {}", place.key?), place.label))).collect();
+    vec![
+        ("Everywhere", fixed(EVERYWHERE)),
+        ("Go to", pages),
+        ("Lists", fixed(LISTS)),
+        ("Rows of a table", fixed(ROWS)),
+        ("SQL", fixed(SQL)),
+    ]
+}
+
+const EVERYWHERE: &[(&str, &str)] = &[
+    ("Ctrl K", "Search or run a command"),
+    ("/", "Filter the list"),
+    ("c", "Create what the page lists"),
+    ("?", "This list"),
+    ("Esc", "Close what is on top"),
+];
+
+const LISTS: &[(&str, &str)] = &[
+    ("j k", "Next and previous entry"),
+    ("Enter", "Open"),
+    ("⇧ Enter", "Open the whole page"),
+    ("x", "Select"),
+    (".", "Actions for the entry"),
+    ("r", "Refresh"),
+    ("[ ]", "Previous and next page"),
+];
+
+const ROWS: &[(&str, &str)] = &[
+    ("Enter F2", "Edit the cell"),
+    ("Tab", "Keep the value and move right"),
+    ("Esc", "Restore the cell"),
+    ("Ctrl S", "Save the changes"),
+    ("Ctrl Z", "Undo the last change"),
+    ("Ctrl C", "Copy the cells"),
+    ("Ctrl V", "Paste into cells"),
+    ("Ctrl ⌫", "Set to NULL"),
+    ("Space", "Select the row"),
+    ("Alt Enter", "Open the row"),
+    ("f", "Filter by this value"),
+    ("Alt →", "Follow the foreign key"),
+];
+
+const SQL: &[(&str, &str)] = &[
+    ("Ctrl Enter", "Run the selection or the statement"),
+    ("Ctrl ⇧ Enter", "Run everything"),
+    ("Ctrl .", "Cancel"),
+    ("Ctrl S", "Save the query"),
+    ("Alt ↑", "Older query of the history"),
+    ("Alt ↓", "Newer query of the history"),
+    ("Ctrl M", "Let Tab leave the editor"),
 ];
 
 /// The dialog that lists the keys.
@@ -221,11 +294,11 @@ pub(super) fn Shortcuts() -> Element {
                     "Close"
                 }
             },
-            for (subject, keys) in KEYS.iter().copied() {
+            for (subject, keys) in keys() {
                 section { key: "{subject}", "aria-label": "{subject}",
                     h3 { class: "mb-2", "{subject}" }
                     dl { class: "shortcuts",
-                        for (key, meaning) in keys.iter().copied() {
+                        for (key, meaning) in keys {
                             div { key: "{meaning}",
                                 dt { "{meaning}" }
                                 dd {

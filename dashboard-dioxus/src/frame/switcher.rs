@@ -1,6 +1,6 @@
 //! The dialog that switches to another project, and stays on the same page.
 
-use api_types::{Page as ApiPage, Project, ProjectState};
+use api_types::ProjectState;
 use dioxus::prelude::*;
 
 use super::{overlay, places};
@@ -8,7 +8,7 @@ use crate::{
     address,
     app::Route,
     dom,
-    remote::{RemoteState, use_remote},
+    remote::{PageBrief, ProjectBrief, RemoteState, use_remote},
     ui::{Finder, FinderOption, IconName, Link, ModalDialog, finder},
 };
 
@@ -16,9 +16,9 @@ use crate::{
 pub(super) fn Switcher(project: Option<String>) -> Element {
     let route: Route = use_route();
     let query = use_signal(String::new);
-    let projects = use_remote::<ApiPage<Project>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let room = places::room_of(&route).map_or("", |room| room.path);
-    let shown: Vec<Project> = projects
+    let shown: Vec<ProjectBrief> = projects
         .value()
         .map(|page| page.items)
         .unwrap_or_default()

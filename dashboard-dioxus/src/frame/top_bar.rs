@@ -1,24 +1,24 @@
 //! The bar above every page.
 
-use api_types::{Project, SystemInfo};
 use dioxus::prelude::*;
 
 use super::{
+    gate,
     overlay::{self, Overlay},
-    places,
+    page,
+    places::{self, Place},
     running::use_running,
 };
 use crate::{
-    address,
     app::Route,
-    remote::{session, use_remote},
+    remote::{ProjectBrief, SystemBrief, use_remote},
     theme::{self, Theme},
-    ui::{Icon, IconName, Link, Menu, MenuItem, messages},
+    ui::{Icon, IconName, Link, Menu, MenuItem},
 };
 
 #[component]
 pub(super) fn TopBar(project: Option<String>) -> Element {
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
     let mut chosen = use_signal(theme::current);
     let open_palette = |_| overlay::open(Overlay::Palette);
     rsx! {
@@ -69,13 +69,7 @@ pub(super) fn TopBar(project: Option<String>) -> Element {
                     MenuItem { icon: Some(IconName::Keyboard), onselect: |()| overlay::open(Overlay::Shortcuts), "Keyboard shortcuts" }
                     MenuItem {
                         icon: Some(IconName::Account),
-                        onselect: |()| {
-                            spawn(async {
-                                if let Err(failure) = session::sign_out().await {
-                                    messages::show_failure(failure.message());
-                                }
-                            });
-                        },
+                        onselect: |()| gate::sign_out(),
                         "Sign out"
                     }
                 }
@@ -111,33 +105,55 @@ struct Part {
     to: Option<String>,
 }
 
-fn part(text: &str, to: Option<&str>) -> Part {
-    Part { text: text.to_owned(), to: to.map(str::to_owned) }
+fn part(text: &str, to: impl Into<String>) -> Part {
+    Part { text: text.to_owned(), to: Some(to.into()) }
+}
+
+/// Removes the address of the last part, which is the page that is shown.
+fn finished(mut parts: Vec<Part>) -> Vec<Part> {
+    if let Some(last) = parts.last_mut() {
+        last.to = None;
+    }
+    parts
+}
+
+/// Returns the title of the page, if the page is below the place: a table, a run.
+fn title_below(route: &Route, place: Option<&Place>) -> Option<Part> {
+    let path = route.to_string();
+    let label = place.map(|place| place.label.to_lowercase()).unwrap_or_default();
+    let title = page::title_at(&path);
+    let title = match place {
+        Some(_) if places::is_place(route) => title.filter(|title| !title.to_lowercase().contains(&label)),
+        _ => title,
+    };
+    title.map(|title| part(&title, path))
 }
 
 fn platform_parts(route: &Route) -> Vec<Part> {
-    match route {
-        Route::NewProject {} => vec![part("Projects", Some("/projects")), part("New project", None)],
-        route => vec![part(places::platform_page_of(route).map_or("Nothing here", |place| place.label), None)],
+    let (page, unlisted) = (places::platform_page_of(route), places::unlisted_page_of(route));
+    let mut parts: Vec<Part> = page.into_iter().chain(unlisted).map(|place| part(place.label, place.path)).collect();
+    // The first page of the platform may have another title, but it is the start of all others.
+    if !matches!(route, Route::Overview {}) {
+        parts.extend(title_below(route, unlisted.or(page)));
     }
+    finished(parts)
 }
 
 #[component]
 fn ProjectBreadcrumb(id: ReadSignal<String>) -> Element {
     let route: Route = use_route();
-    let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
+    let project = use_remote::<ProjectBrief>(use_memo(move || format!("/projects/{id}")).into());
     let name = project.value().map(|project| project.name).unwrap_or_default();
-    let home = format!("/projects/{id}");
-    let room = places::room_of(&route).filter(|room| !room.path.is_empty());
-    let table = address::use_parameter("table");
-    let mut parts = vec![part("Projects", Some("/projects")), part(&name, room.map(|_| home.as_str()))];
-    if let Some(room) = room {
-        let table = table.filter(|_| room.path == "/tables");
-        let list = places::room_address(&id.read(), room);
-        parts.push(part(room.label, table.as_ref().map(|_| list.as_str())));
-        parts.extend(table.map(|table| part(&table, None)));
+    let mut parts = vec![part("Projects", "/projects"), part(&name, format!("/projects/{id}"))];
+    match places::room_of(&route) {
+        Some(room) if room.path.is_empty() => {}
+        Some(room) => {
+            parts.push(part(room.label, places::room_address(&id.read(), room)));
+            parts.extend(title_below(&route, Some(room)));
+        }
+        None => parts.extend(title_below(&route, None)),
     }
-    rsx! { Breadcrumb { parts } }
+    rsx! { Breadcrumb { parts: finished(parts) } }
 }
 
 #[component]

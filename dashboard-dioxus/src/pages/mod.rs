@@ -1,18 +1,27 @@
 //! The pages, one module each, named after their address.
 
 mod attention;
+pub mod audit;
+pub mod backups;
 pub mod components;
+mod cursor_paging;
+pub mod jobs;
 pub mod keys;
 pub mod new_project;
 pub mod not_found;
+pub mod notifications;
 pub mod overview;
+pub mod plugins;
 pub mod project;
 pub mod project_settings;
 pub mod projects;
 mod recent_runs;
-pub mod run;
 pub mod runs;
+pub mod settings;
 pub mod sign_in;
 pub mod sql;
-pub mod tables;
+pub mod storage;
 mod store_keys;
+pub mod tables;
+
+pub use store_keys::NewKeysDialog;

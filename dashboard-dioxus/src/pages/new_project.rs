@@ -1,14 +1,14 @@
 //! `/projects/new`: creates a project and shows its keys once.
 
-use api_types::{CreateProject, CreatedProject, SystemInfo};
+use api_types::{CreateProject, CreatedProject, Page as ApiPage, Project};
 use dioxus::prelude::*;
 
-use super::store_keys::{NewKeys, StoreKeys};
+use super::store_keys::show_keys_of_project;
 use crate::{
-    address,
+    address, draft,
     frame::page::Page,
-    remote::{self, Method, use_remote},
-    ui::Field,
+    remote::{self, Method},
+    ui::{Field, Mark, Shape},
 };
 
 #[component]
@@ -20,31 +20,57 @@ pub fn NewProject() -> Element {
     }
 }
 
+/// Names the form among all forms.
+const DRAFT: &str = "new-project";
+
 /// The form that creates a project, and the dialog with its keys.
 #[component]
 pub(super) fn CreateForm() -> Element {
-    let name = use_signal(String::new);
+    let name = draft::use_draft(DRAFT, String::new());
     let mut error = use_signal(|| None::<String>);
+    let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
-    let mut created = use_signal(|| None::<CreatedProject>);
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
-    let check = move || {
-        let length = name.peek().trim().chars().count();
-        error.set((length == 0 || length > 64).then(|| "Enter a name with 1 to 64 characters.".to_owned()));
+    // Asks whether the name is free while the owner does something else.
+    let check = move |()| {
+        if name.peek().trim().is_empty() {
+            return;
+        }
+        error.set(length_problem(&name.peek()));
+        if error.peek().is_some() {
+            return;
+        }
+        spawn(async move {
+            let asked = name.peek().trim().to_owned();
+            let is_taken = is_taken(&asked).await;
+            if is_taken && name.peek().trim() == asked {
+                error.set(Some(TAKEN.to_owned()));
+            }
+        });
     };
     let submit = move |event: FormEvent| {
         event.prevent_default();
-        let mut check = check;
-        check();
-        if error.peek().is_some() || busy() {
+        if busy() {
+            return;
+        }
+        failure.set(None);
+        error.set(length_problem(&name.peek()));
+        if error.peek().is_some() {
             return;
         }
         spawn(async move {
             busy.set(true);
             let request = CreateProject { name: name.peek().trim().to_owned() };
             match remote::send::<_, CreatedProject>(Method::Post, "/projects", &request).await {
-                Ok(project) => created.set(Some(project)),
-                Err(failure) => error.set(Some(failure.message())),
+                Ok(project) => {
+                    draft::forget(DRAFT);
+                    show_keys_of_project(project);
+                }
+                Err(refused) if refused.code() == Some("conflict") => error.set(Some(refused.message())),
+                Err(refused) if refused.is_outcome_unknown() => {
+                    remote::forget("/projects");
+                    failure.set(Some(NO_ANSWER.to_owned()));
+                }
+                Err(refused) => failure.set(Some(refused.message())),
             }
             busy.set(false);
         });
@@ -58,30 +84,37 @@ pub(super) fn CreateForm() -> Element {
                 autofocus: true,
                 help: "1–64 characters. You can change it later.",
                 error: error(),
-                onleave: move |()| {
-                    let mut check = check;
-                    if !name.peek().is_empty() {
-                        check();
-                    }
-                },
+                onleave: check,
+            }
+            if let Some(failure) = failure() {
+                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
             }
             div { class: "row",
                 button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), "Create project" }
                 if busy() {
-                    span { class: "muted", role: "status", "Making the database, its roles, the bucket and the keys…" }
+                    span { class: "row muted", role: "status",
+                        span { class: "spin", "aria-hidden": "true" }
+                        "Making the database, its roles, the bucket and the keys…"
+                    }
                 }
             }
         }
-        if let Some(project) = created() {
-            StoreKeys {
-                keys: NewKeys { secret: Some(project.secret_key.clone()), publishable: Some(project.publishable_key.clone()) },
-                api_url: system.value().map(|system| system.public_url).unwrap_or_default(),
-                on_done: move |()| {
-                    let id = project.project.id.clone();
-                    created.set(None);
-                    address::go(&format!("/projects/{id}"));
-                },
-            }
-        }
     }
+}
+
+const NO_ANSWER: &str = "The server did not answer. If the project is in the list, it was created, but nobody has seen its \
+                         keys: make new ones on its page “API keys”.";
+
+const TAKEN: &str = "A project with this name already exists. Choose another name.";
+
+fn length_problem(name: &str) -> Option<String> {
+    let length = name.trim().chars().count();
+    (length == 0 || length > 64).then(|| "Enter a name with 1 to 64 characters.".to_owned())
+}
+
+/// Returns whether a project has this name.
+async fn is_taken(name: &str) -> bool {
+    let path = address::with_parameters("/projects", &[("limit", Some("200")), ("q", Some(name))]);
+    let known = remote::get::<ApiPage<Project>>(&path).await;
+    known.is_ok_and(|page| page.items.iter().any(|project| project.name == name))
 }

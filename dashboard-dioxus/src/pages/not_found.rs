@@ -2,14 +2,14 @@
 
 use dioxus::prelude::*;
 
-use crate::{address, frame::page::Page};
+use crate::{frame::page::Page, ui::Link};
 
 #[component]
 pub fn NotFound(path: Vec<String>) -> Element {
     rsx! {
         Page { title: "Nothing here", subtitle: "There is no page at /{path.join(\"/\")}.",
             div { class: "section",
-                button { class: "btn", r#type: "button", onclick: |_| address::go("/"), "Open the overview" }
+                Link { to: "/", class: "btn", "Open the overview" }
             }
         }
     }

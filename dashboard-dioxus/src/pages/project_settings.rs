@@ -4,7 +4,7 @@ use api_types::{ApiKey, DeleteProject, Page as ApiPage, Project, ProjectDetail, 
 use dioxus::prelude::*;
 
 use crate::{
-    address,
+    address, draft,
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     text,
@@ -31,10 +31,13 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
 #[component]
 fn SettingsForm(project: Project) -> Element {
     let saved_origins = project.cors_origins.join("\n");
-    let name = use_signal(|| project.name.clone());
-    let mut origins = use_signal(|| saved_origins.clone());
-    let mut note = use_signal(|| project.note.clone());
-    let mut protected = use_signal(|| project.protected);
+    let drafts =
+        use_hook(|| ["name", "origins", "note", "protected"].map(|part| format!("settings.{}.{part}", project.id)));
+    let [name_draft, origins_draft, note_draft, protected_draft] = &drafts;
+    let name = draft::use_draft(name_draft, project.name.clone());
+    let mut origins = draft::use_draft(origins_draft, saved_origins.clone());
+    let mut note = draft::use_draft(note_draft, project.note.clone());
+    let mut protected = draft::use_draft(protected_draft, project.protected);
     let mut error = use_signal(|| None::<(bool, String)>);
     let mut busy = use_signal(|| false);
     let is_dirty = *name.read() != project.name
@@ -49,7 +52,8 @@ fn SettingsForm(project: Project) -> Element {
         let path = path.clone();
         spawn(async move {
             busy.set(true);
-            let lines = origins.peek().lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            let lines =
+                origins.peek().lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
             let change = UpdateProject {
                 name: Some(name.peek().trim().to_owned()),
                 cors_origins: Some(lines),
@@ -64,13 +68,19 @@ fn SettingsForm(project: Project) -> Element {
                     let mut name = name;
                     name.set(saved.name);
                     origins.set(saved.cors_origins.join("\n"));
-                    messages::show("Saved");
+                    note.set(saved.note);
+                    messages::show("Settings saved");
                     remote::forget("/projects");
                 }
+                Err(failure) if failure.is_outcome_unknown() => {
+                    remote::forget("/projects");
+                    let message =
+                        "The server did not answer, so it is not known whether the settings were saved. Save again.";
+                    error.set(Some((false, message.to_owned())));
+                }
                 Err(failure) => {
-                    let message = failure.message();
-                    let is_about_name = message.contains("name");
-                    error.set(Some((is_about_name, message)));
+                    let is_name_taken = failure.code() == Some("conflict");
+                    error.set(Some((is_name_taken, failure.message())));
                 }
             }
             busy.set(false);
@@ -135,6 +145,24 @@ fn SettingsForm(project: Project) -> Element {
                         r#type: "submit",
                         disabled: busy() || !is_dirty || wrong_origin.is_some(),
                         "Save settings"
+                    }
+                    if is_dirty {
+                        button {
+                            class: "btn btn-ghost btn-l",
+                            r#type: "button",
+                            onclick: {
+                                let (saved, saved_origins) = (project.clone(), saved_origins.clone());
+                                move |_| {
+                                    let mut name = name;
+                                    name.set(saved.name.clone());
+                                    origins.set(saved_origins.clone());
+                                    note.set(saved.note.clone());
+                                    protected.set(saved.protected);
+                                    error.set(None);
+                                }
+                            },
+                            "Cancel"
+                        }
                     }
                     span { class: "muted", role: "status", if is_dirty { "Not saved" } }
                 }

@@ -18,7 +18,8 @@ const OLD_BACKUP_HOURS: i64 = 48;
 
 #[component]
 pub fn Projects() -> Element {
-    let mut projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200&include=totals".to_owned()).into());
+    let mut projects =
+        use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200&include=totals".to_owned()).into());
     let filter = use_signal(|| address::parameter("q").unwrap_or_default());
     use_effect(move || {
         let filter = filter.read().clone();
@@ -56,7 +57,7 @@ fn sizes_in_words(projects: &[ListedProject]) -> String {
 #[component]
 fn NewProjectLink() -> Element {
     rsx! {
-        Link { to: "/projects/new", class: "btn btn-primary",
+        Link { to: "/projects/new", class: "btn btn-primary", creates: true,
             Icon { name: IconName::Plus }
             "New project"
         }
@@ -77,16 +78,8 @@ enum Column {
 }
 
 impl Column {
-    const ALL: [Self; 8] = [
-        Self::Name,
-        Self::Database,
-        Self::Tables,
-        Self::Storage,
-        Self::Keys,
-        Self::Backup,
-        Self::Runs,
-        Self::Created,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Name, Self::Database, Self::Tables, Self::Storage, Self::Keys, Self::Backup, Self::Runs, Self::Created];
 
     const fn label(self) -> &'static str {
         match self {

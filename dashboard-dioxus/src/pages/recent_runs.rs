@@ -148,7 +148,7 @@ pub(super) fn run_name(run: &Run) -> String {
     }
 }
 
-fn project_name(run: &Run) -> String {
+pub(super) fn project_name(run: &Run) -> String {
     match (&run.project_name, &run.project_id) {
         (Some(name), _) => name.clone(),
         (None, Some(_)) => "deleted project".to_owned(),
@@ -156,11 +156,11 @@ fn project_name(run: &Run) -> String {
     }
 }
 
-fn started(run: &Run) -> String {
+pub(super) fn started(run: &Run) -> String {
     text::moment(run.started_at.unwrap_or(run.created_at), text::now())
 }
 
-fn took(run: &Run) -> String {
+pub(super) fn took(run: &Run) -> String {
     match (run.duration_ms, run.started_at) {
         (Some(duration), _) => text::duration(duration),
         (None, Some(started)) if run.finished_at.is_none() => {
@@ -170,8 +170,8 @@ fn took(run: &Run) -> String {
     }
 }
 
-/// Returns a run's error, its progress, or its result.
-fn result_in_words(run: &Run) -> String {
+/// Returns why a run failed, what it is doing, or what came out of it.
+pub(super) fn result_in_words(run: &Run) -> String {
     if let Some(error) = &run.error_text {
         return error.clone();
     }

@@ -5,8 +5,11 @@ use dioxus::prelude::*;
 
 use crate::{
     address, dom,
-    remote::{Failure, session::{self, SessionState}},
-    ui::{Icon, IconName, Link, Mark, Shape},
+    remote::{
+        Failure,
+        session::{self, SessionState},
+    },
+    ui::{Icon, IconName, Link, Mark, Shape, use_countdown},
 };
 
 #[component]
@@ -16,7 +19,9 @@ pub fn SignIn() -> Element {
     let mut shown = use_signal(|| false);
     let mut busy = use_signal(|| false);
     let mut error = use_signal(|| None::<String>);
+    let mut countdown = use_countdown();
     use_hook(|| {
+        dom::set_title("Sign in · AtlasHub");
         spawn(async {
             session::start().await;
             if matches!(session::state(), SessionState::SignedIn { .. }) {
@@ -27,12 +32,16 @@ pub fn SignIn() -> Element {
     let by_access = matches!(session::state(), SessionState::SignedOut { by_access: true });
     let submit = move |event: FormEvent| {
         event.prevent_default();
+        if busy() || countdown.left() > 0 {
+            return;
+        }
         spawn(async move {
             busy.set(true);
             let credentials = CreateSession { code: None, token: Some(token.peek().trim().to_owned()) };
             match session::sign_in(&credentials).await {
                 Ok(()) => open_next(),
                 Err(failure) => {
+                    countdown.start(failure.retry_after().unwrap_or_default());
                     error.set(Some(describe(&failure)));
                     focus_token();
                 }
@@ -79,7 +88,9 @@ pub fn SignIn() -> Element {
                             p { class: "error", id: "token-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
                         }
                     }
-                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), "Sign in" }
+                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || countdown.left() > 0,
+                        if countdown.left() > 0 { "Sign in in {countdown.left()} s" } else { "Sign in" }
+                    }
                 }
                 hr { class: "rule" }
                 div { class: "stack stack-2 label muted",
@@ -115,7 +126,7 @@ fn describe(failure: &Failure) -> String {
     match failure {
         Failure::Refused { status: 401, .. } => "That token isn't valid.".to_owned(),
         Failure::Refused { status: 429, retry_after: Some(seconds), .. } => {
-            format!("Too many attempts. Try again in {seconds} s.")
+            format!("Too many attempts. Wait {seconds} s, then try again.")
         }
         other => other.message(),
     }

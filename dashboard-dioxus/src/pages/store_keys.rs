@@ -1,17 +1,55 @@
+//! The dialog that shows new keys once. It belongs to no page, so that neither Back nor what the server reports can
+//! close it before the owner has stored the keys.
+
+use api_types::{CreatedApiKey, CreatedProject, KeyType, SystemInfo};
 use dioxus::prelude::*;
 
-use crate::ui::{CopyButton, Dialog};
+use crate::{
+    address,
+    remote::use_remote,
+    ui::{CopyButton, Dialog},
+};
 
 /// New keys, which are shown only once.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct NewKeys {
-    pub(super) secret: Option<String>,
-    pub(super) publishable: Option<String>,
+struct NewKeys {
+    secret: Option<String>,
+    publishable: Option<String>,
+    /// The page that opens afterwards, if it is another one.
+    next: Option<String>,
 }
 
-/// Shows new keys until the owner confirms that they are stored.
+static SHOWN: GlobalSignal<Option<NewKeys>> = Signal::global(|| None);
+
+/// Shows the keys of a new project, and then the project.
+pub(super) fn show_keys_of_project(created: CreatedProject) {
+    *SHOWN.write() = Some(NewKeys {
+        secret: Some(created.secret_key),
+        publishable: Some(created.publishable_key),
+        next: Some(format!("/projects/{}", created.project.id)),
+    });
+}
+
+/// Shows a new key.
+pub(super) fn show_key(created: CreatedApiKey) {
+    let (secret, publishable) = match created.api_key.key_type {
+        KeyType::Secret => (Some(created.key), None),
+        KeyType::Publishable => (None, Some(created.key)),
+    };
+    *SHOWN.write() = Some(NewKeys { secret, publishable, next: None });
+}
+
+/// The dialog, while there are new keys.
 #[component]
-pub(super) fn StoreKeys(keys: NewKeys, api_url: String, on_done: EventHandler<()>) -> Element {
+pub fn NewKeysDialog() -> Element {
+    let Some(keys) = SHOWN.read().clone() else { return rsx! {} };
+    rsx! { StoreKeys { keys } }
+}
+
+#[component]
+fn StoreKeys(keys: NewKeys) -> Element {
+    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
     let mut stored = use_signal(|| false);
     let title = if keys.secret.is_some() && keys.publishable.is_some() { "Store your keys" } else { "Store your key" };
     let description = if title == "Store your keys" {
@@ -47,7 +85,15 @@ pub(super) fn StoreKeys(keys: NewKeys, api_url: String, on_done: EventHandler<()
                     class: "btn btn-primary btn-l",
                     r#type: "button",
                     disabled: !stored(),
-                    onclick: move |_| on_done.call(()),
+                    onclick: {
+                        let next = keys.next.clone();
+                        move |_| {
+                            *SHOWN.write() = None;
+                            if let Some(next) = &next {
+                                address::go(next);
+                            }
+                        }
+                    },
                     "Done"
                 }
             },

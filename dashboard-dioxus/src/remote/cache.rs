@@ -8,109 +8,109 @@ use futures_util::{
 
 use super::{Failure, Method, client};
 
-/// Number of responses in the cache above which it is emptied.
-const MAX_RESPONSES: usize = 200;
+/// Number of answers that are remembered.
+const MAX_ANSWERS: usize = 200;
 
-/// Bytes above which a response is not cached.
+/// Bytes above which an answer is not remembered.
 const MAX_BYTES: usize = 4 << 20;
 
-/// A response in the cache.
+/// An answer of the server.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct CachedResponse {
+pub(super) struct Known {
     pub(super) text: Rc<str>,
     /// Milliseconds since 1970.
     pub(super) read_at: f64,
 }
 
-type Pending = Shared<LocalBoxFuture<'static, Result<CachedResponse, Failure>>>;
+type Pending = Shared<LocalBoxFuture<'static, Result<Known, Failure>>>;
 
 #[derive(Default)]
-struct Cache {
-    cached: HashMap<String, CachedResponse>,
+struct Answers {
+    known: HashMap<String, Known>,
     pending: HashMap<String, (u64, Pending)>,
     next_request: u64,
 }
 
 thread_local! {
-    static CACHE: RefCell<Cache> = RefCell::default();
+    static ANSWERS: RefCell<Answers> = RefCell::default();
 }
 
 static GENERATION: GlobalSignal<u64> = Signal::global(|| 0);
 
-/// Subscribes the component to [`forget`].
+/// Subscribes the caller to [`forget`].
 pub(super) fn subscribe() {
     let _ = GENERATION.read();
 }
 
-/// Returns the cached response of a path, however old.
-pub(super) fn cached(path: &str) -> Option<CachedResponse> {
-    CACHE.with_borrow(|cache| cache.cached.get(path).cloned())
+/// Returns the last answer.
+pub(super) fn known(path: &str) -> Option<Known> {
+    ANSWERS.with_borrow(|answers| answers.known.get(path).cloned())
 }
 
-/// Returns a response that is at most `max_age_ms` old. Simultaneous reads of one path share a request.
-pub(super) async fn read(path: &str, max_age_ms: f64) -> Result<CachedResponse, Failure> {
-    if let Some(cached) = cached(path)
-        && js_sys::Date::now() - cached.read_at < max_age_ms
+/// Returns an answer that is at most `max_age_ms` old. Requests for the same path at the same time are one request.
+pub(super) async fn read(path: &str, max_age_ms: f64) -> Result<Known, Failure> {
+    if let Some(known) = known(path)
+        && js_sys::Date::now() - known.read_at < max_age_ms
     {
-        return Ok(cached);
+        return Ok(known);
     }
-    let pending = CACHE.with_borrow_mut(|cache| {
-        if let Some((_, pending)) = cache.pending.get(path) {
+    let pending = ANSWERS.with_borrow_mut(|answers| {
+        if let Some((_, pending)) = answers.pending.get(path) {
             return pending.clone();
         }
-        cache.next_request += 1;
-        let (id, owned) = (cache.next_request, path.to_owned());
+        answers.next_request += 1;
+        let (id, owned) = (answers.next_request, path.to_owned());
         let pending = async move { request(owned, id).await }.boxed_local().shared();
-        cache.pending.insert(path.to_owned(), (id, pending.clone()));
+        answers.pending.insert(path.to_owned(), (id, pending.clone()));
         pending
     });
     pending.await
 }
 
-async fn request(path: String, id: u64) -> Result<CachedResponse, Failure> {
-    let result = client::fetch_text(Method::Get, &path, None).await;
-    let result = result.map(|text| CachedResponse { text: text.into(), read_at: js_sys::Date::now() });
-    CACHE.with_borrow_mut(|cache| {
-        // The response of a request that began before a change may be older than the change.
-        if cache.pending.get(&path).is_none_or(|(pending, _)| *pending != id) {
+async fn request(path: String, id: u64) -> Result<Known, Failure> {
+    let answer = client::fetch_text(Method::Get, &path, None).await;
+    let answer = answer.map(|text| Known { text: text.into(), read_at: js_sys::Date::now() });
+    ANSWERS.with_borrow_mut(|answers| {
+        // A request that began before a change must not hide the change.
+        if answers.pending.get(&path).is_none_or(|(pending, _)| *pending != id) {
             return;
         }
-        cache.pending.remove(&path);
-        if let Ok(cached) = &result {
-            if cache.cached.len() >= MAX_RESPONSES {
-                cache.cached.clear();
+        answers.pending.remove(&path);
+        if let Ok(known) = &answer {
+            if answers.known.len() >= MAX_ANSWERS {
+                answers.known.clear();
             }
-            if cached.text.len() <= MAX_BYTES {
-                cache.cached.insert(path, cached.clone());
+            if known.text.len() <= MAX_BYTES {
+                answers.known.insert(path, known.clone());
             }
         }
     });
-    result
+    answer
 }
 
-/// Drops the cached responses of a path and of all paths below it, after a change. Components that show them read
-/// again, and show the old response until then.
+/// Forgets the answers of a path and of all below it, since they have changed. Components that show them ask again, and
+/// show the old answer until then.
 pub fn forget(path: &str) {
     let path = path.split('?').next().unwrap_or_default();
     let is_below = |candidate: &str| {
         candidate.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     };
-    CACHE.with_borrow_mut(|cache| {
+    ANSWERS.with_borrow_mut(|answers| {
         let gone: Vec<String> =
-            cache.cached.keys().chain(cache.pending.keys()).filter(|cached| is_below(cached)).cloned().collect();
+            answers.known.keys().chain(answers.pending.keys()).filter(|known| is_below(known)).cloned().collect();
         for path in gone {
-            cache.cached.remove(&path);
-            cache.pending.remove(&path);
+            answers.known.remove(&path);
+            answers.pending.remove(&path);
         }
     });
     *GENERATION.write() += 1;
 }
 
-/// Drops all cached responses, after another sign-in or an interrupted connection.
+/// Forgets everything: another owner signed in, or the server was away.
 pub fn forget_all() {
-    CACHE.with_borrow_mut(|cache| {
-        cache.cached.clear();
-        cache.pending.clear();
+    ANSWERS.with_borrow_mut(|answers| {
+        answers.known.clear();
+        answers.pending.clear();
     });
     *GENERATION.write() += 1;
 }

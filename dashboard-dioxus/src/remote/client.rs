@@ -2,9 +2,15 @@ use api_types::ErrorBody;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseType};
+use web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response, ResponseType};
 
-use super::{Failure, session};
+use super::{Failure, connection, session};
+
+/// Time in which a read must be answered.
+const READ_TIMEOUT_MS: u32 = 30_000;
+
+/// Time in which the server must say that it is there.
+const HEALTH_TIMEOUT_MS: u32 = 3_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -37,15 +43,20 @@ pub async fn get_text(path: &str) -> Result<String, Failure> {
     fetch_text(Method::Get, path, None).await
 }
 
-/// Checks whether the server responds. Returns `None` if it does not, otherwise the version in its response.
-pub(super) async fn server_version() -> Option<Option<String>> {
-    let response = JsFuture::from(web_sys::window()?.fetch_with_str("/healthz")).await.ok()?;
-    let response: Response = response.dyn_into().ok()?;
-    // A proxy sends these for a server that it can't reach.
-    if matches!(response.status(), 502 | 504) {
-        return None;
+/// Returns whether the server is there.
+pub(super) async fn is_reachable() -> bool {
+    let options = RequestInit::new();
+    options.set_signal(Some(&AbortSignal::timeout_with_u32(HEALTH_TIMEOUT_MS)));
+    let Ok(request) = Request::new_with_str_and_init("/healthz", &options) else { return false };
+    match response_of(&request).await {
+        Some(response) => !is_from_proxy(response.status()),
+        None => false,
     }
-    Some(response.headers().get("x-atlashub-version").ok().flatten())
+}
+
+/// Proxies answer with these for a server that is gone.
+fn is_from_proxy(status: u16) -> bool {
+    matches!(status, 502 | 504)
 }
 
 /// Sends a body as JSON and returns the parsed response.
@@ -82,13 +93,22 @@ pub(super) async fn fetch_text(method: Method, path: &str, body: Option<&str>) -
 }
 
 async fn fetch_text_with(method: Method, path: &str, body: Option<&str>, tag: Option<&str>) -> Result<String, Failure> {
-    let response = fetch(method, path, body, tag).await.ok_or(Failure::Unreachable)?;
-    // Cloudflare Access redirects to its sign-in page, on another origin, when its session has ended.
-    if response.type_() == ResponseType::Opaqueredirect {
+    let Some(response) = fetch(method, path, body, tag).await else {
+        connection::check_soon();
+        return Err(Failure::Unreachable);
+    };
+    let status = response.status();
+    let is_html = header(&response, "content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    // Cloudflare Access redirects to its sign-in page, on another origin, when its session has ended. Other proxies
+    // answer with the sign-in page itself.
+    if response.type_() == ResponseType::Opaqueredirect || (is_html && response.ok()) {
         session::end();
         return Err(Failure::SignedOut);
     }
-    let status = response.status();
+    if is_html && is_from_proxy(status) {
+        connection::check_soon();
+        return Err(Failure::Unreachable);
+    }
     let text = match response.text() {
         Ok(text) => JsFuture::from(text).await.ok().and_then(|text| text.as_string()),
         Err(_) => None,
@@ -97,7 +117,7 @@ async fn fetch_text_with(method: Method, path: &str, body: Option<&str>, tag: Op
     if response.ok() {
         return Ok(text);
     }
-    let retry_after = response.headers().get("retry-after").ok().flatten().and_then(|seconds| seconds.parse().ok());
+    let retry_after = header(&response, "retry-after").and_then(|seconds| seconds.parse().ok());
     let failure = match serde_json::from_str::<ErrorBody>(&text) {
         Ok(body) => Failure::refused(status, body.error, retry_after),
         Err(_) => unexpected(status, "The response is not from AtlasHub."),
@@ -123,10 +143,25 @@ async fn fetch(method: Method, path: &str, body: Option<&str>, tag: Option<&str>
         headers.set("content-type", "application/json").ok()?;
         options.set_body(&body.into());
     }
+    if method == Method::Get {
+        options.set_signal(Some(&AbortSignal::timeout_with_u32(READ_TIMEOUT_MS)));
+    }
     options.set_headers(&headers);
     let request = Request::new_with_str_and_init(&format!("/admin/v1{path}"), &options).ok()?;
-    let response = JsFuture::from(web_sys::window()?.fetch_with_request(&request)).await.ok()?;
-    response.dyn_into().ok()
+    response_of(&request).await
+}
+
+async fn response_of(request: &Request) -> Option<Response> {
+    let response = JsFuture::from(web_sys::window()?.fetch_with_request(request)).await.ok()?;
+    let response: Response = response.dyn_into().ok()?;
+    if let Some(version) = header(&response, "x-atlashub-version") {
+        connection::note_version(&version);
+    }
+    Some(response)
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).ok().flatten()
 }
 
 fn unexpected(status: u16, reason: &str) -> Failure {

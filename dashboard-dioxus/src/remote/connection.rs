@@ -5,13 +5,16 @@ use gloo_timers::future::TimeoutFuture;
 
 use super::{cache, client, resource::is_visible};
 
-/// Time between checks while the server responds.
-const CHECK_MS: u32 = 3_000;
+/// Time between checks while everything is well.
+const CHECK_MS: u32 = 2_500;
 
 /// Time before the next check after each failed one; the last value repeats.
 const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
 
-/// The state of the connection to the server.
+/// The version of this page. The server has the same unless it was upgraded since.
+const PAGE_VERSION: &str = api_types::VERSION;
+
+/// What is known of the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Connection {
     Up,
@@ -23,7 +26,7 @@ pub enum Connection {
 
 static STATE: GlobalSignal<Connection> = Signal::global(|| Connection::Up);
 static UPGRADED: GlobalSignal<bool> = Signal::global(|| false);
-static RETRY: GlobalSignal<u32> = Signal::global(|| 0);
+static ASKED: GlobalSignal<u32> = Signal::global(|| 0);
 
 /// Returns the state, and subscribes the component to changes.
 pub fn state() -> Connection {
@@ -37,41 +40,46 @@ pub fn is_upgraded() -> bool {
 
 /// Checks at once.
 pub fn retry() {
-    *RETRY.write() += 1;
+    *ASKED.write() += 1;
+}
+
+/// Checks at once unless the server is known to be gone: then the waits stay.
+pub(super) fn check_soon() {
+    if *STATE.peek() == Connection::Up {
+        retry();
+    }
+}
+
+/// Notes the version that an answer came from.
+pub(super) fn note_version(version: &str) {
+    if version != PAGE_VERSION && !*UPGRADED.peek() {
+        *UPGRADED.write() = true;
+    }
 }
 
 /// Checks while the page is visible. Two failures in a row count as a lost connection.
 pub async fn watch() {
     let mut failures = 0_usize;
     let mut last_answer = js_sys::Date::now();
-    let mut version: Option<String> = None;
     loop {
-        match client::server_version().await {
-            Some(current) => {
-                last_answer = js_sys::Date::now();
-                failures = 0;
-                if *STATE.peek() != Connection::Up {
-                    *STATE.write() = Connection::Up;
-                    cache::forget_all();
-                }
-                match (&version, current) {
-                    (Some(known), Some(current)) if *known != current => *UPGRADED.write() = true,
-                    (None, current) => version = current,
-                    _ => {}
-                }
+        if client::is_reachable().await {
+            last_answer = js_sys::Date::now();
+            failures = 0;
+            if *STATE.peek() != Connection::Up {
+                *STATE.write() = Connection::Up;
+                cache::forget_all();
             }
-            None => {
-                failures += 1;
-                if failures == 2 {
-                    *STATE.write() = Connection::Lost { last_answer };
-                }
+        } else {
+            failures += 1;
+            if failures == 2 {
+                *STATE.write() = Connection::Lost { last_answer };
             }
         }
-        let wait = match failures.checked_sub(1) {
+        wait_for(match failures.checked_sub(1) {
             None => CHECK_MS,
             Some(failed) => RETRY_MS.get(failed).copied().unwrap_or(10_000),
-        };
-        wait_for(wait).await;
+        })
+        .await;
         while !is_visible() {
             TimeoutFuture::new(500).await;
         }
@@ -80,9 +88,9 @@ pub async fn watch() {
 
 /// Waits for a time, or until [`retry`].
 async fn wait_for(milliseconds: u32) {
-    let asked = *RETRY.peek();
+    let asked = *ASKED.peek();
     let mut waited = 0;
-    while waited < milliseconds && *RETRY.peek() == asked {
+    while waited < milliseconds && *ASKED.peek() == asked {
         TimeoutFuture::new(100).await;
         waited += 100;
     }

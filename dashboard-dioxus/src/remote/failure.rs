@@ -14,8 +14,8 @@ pub enum Failure {
         message: String,
         hint: Option<String>,
         request_id: Option<String>,
-        details: Option<serde_json::Value>,
-        /// Seconds of the `Retry-After` header.
+        details: Option<Box<serde_json::Value>>,
+        /// Seconds after which the server wants the request to be tried again.
         retry_after: Option<u32>,
     },
 }
@@ -28,7 +28,7 @@ impl Failure {
             message: error.message,
             hint: error.hint,
             request_id: Some(error.request_id),
-            details: error.details,
+            details: error.details.map(Box::new),
             retry_after,
         }
     }
@@ -64,12 +64,28 @@ impl Failure {
         }
     }
 
-    /// Returns whether the requested resource does not exist.
+    /// Returns whether the server may have done what was asked, although there is no proper answer.
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::SignedOut => false,
+            Self::Unreachable => true,
+            Self::Refused { code, .. } => {
+                matches!(code.as_str(), "unexpected_answer" | "internal" | "unavailable")
+            }
+        }
+    }
+
+    /// Returns whether what was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
-    /// Returns the seconds of the `Retry-After` header.
+    /// Returns whether the owner may not do this. Trying again does not help.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, .. })
+    }
+
+    /// Returns after how many seconds the server wants the request to be tried again.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -80,7 +96,7 @@ impl Failure {
     /// Returns the `details` object of the error.
     pub fn details(&self) -> Option<&serde_json::Value> {
         match self {
-            Self::Refused { details, .. } => details.as_ref(),
+            Self::Refused { details, .. } => details.as_deref(),
             _ => None,
         }
     }

@@ -1,28 +1,27 @@
+use std::rc::Rc;
+
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 use serde::de::DeserializeOwned;
 
 use super::{Failure, cache, client};
 
-/// How often a visible page reads again.
+/// How often a visible page asks again.
 const POLL_INTERVAL_MS: u32 = 15_000;
 
-/// What a page shows of a response.
+/// What a page shows of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RemoteState<T> {
     Loading,
     Ready(T),
-    /// The request failed, and there is no earlier response.
+    /// No answer yet, and the request failed.
     Failed(Failure),
 }
 
-/// A response that is kept up to date.
+/// An answer that is kept up to date.
 pub struct Remote<T: 'static> {
-    path: ReadSignal<String>,
-    state: Signal<RemoteState<T>>,
-    /// The failure of the last request, while an older response is shown.
-    stale: Signal<Option<Failure>>,
-    updated_at: Signal<f64>,
+    answer: Answer,
+    state: Memo<RemoteState<T>>,
 }
 
 impl<T> Clone for Remote<T> {
@@ -33,19 +32,18 @@ impl<T> Clone for Remote<T> {
 
 impl<T> Copy for Remote<T> {}
 
-impl<T> PartialEq for Remote<T> {
+impl<T: PartialEq> PartialEq for Remote<T> {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
     }
 }
 
-impl<T: Clone + 'static> Remote<T> {
-    /// Returns the state, and subscribes the component to changes.
+impl<T: Clone + PartialEq + 'static> Remote<T> {
     pub fn state(&self) -> RemoteState<T> {
         self.state.read().clone()
     }
 
-    /// Returns the response, if there is one.
+    /// Returns the answer, if there is one.
     pub fn value(&self) -> Option<T> {
         match &*self.state.read() {
             RemoteState::Ready(value) => Some(value.clone()),
@@ -53,24 +51,24 @@ impl<T: Clone + 'static> Remote<T> {
         }
     }
 
-    /// Returns why the shown response could not be updated.
+    /// Returns why the shown answer could not be renewed.
     pub fn stale(&self) -> Option<Failure> {
-        self.stale.read().clone()
+        self.answer.stale.read().clone()
     }
 
-    /// Returns when the response was read, in milliseconds since 1970.
+    /// Returns when the answer was read, in milliseconds since 1970.
     pub fn updated_at(&self) -> f64 {
-        *self.updated_at.read()
+        *self.answer.updated_at.read()
     }
 
-    /// Reads again.
+    /// Asks again.
     pub fn refresh(&mut self) {
-        cache::forget(&self.path.peek());
+        cache::forget(&self.answer.path.peek());
     }
 }
 
-/// Reads `path` now, every 15 seconds while the page is visible, and after [`forget`](super::forget). Components that
-/// read the same path share requests. When `path` changes, the response of the previous path is never shown. Nothing is
+/// Reads `path` now, every 15 seconds while the page is visible, and after a change of what it shows. Components that
+/// read the same path share requests. When `path` changes, the answer of the previous path is never shown. Nothing is
 /// read while `path` is empty.
 pub fn use_remote<T>(path: ReadSignal<String>) -> Remote<T>
 where
@@ -84,7 +82,30 @@ pub fn use_remote_every<T>(path: ReadSignal<String>, interval_ms: u32) -> Remote
 where
     T: DeserializeOwned + Clone + PartialEq + 'static,
 {
-    let mut state = use_signal(|| RemoteState::Loading);
+    let answer = use_answer(path, interval_ms);
+    let state = use_memo(move || match &*answer.text.read() {
+        RemoteState::Loading => RemoteState::Loading,
+        RemoteState::Failed(failure) => RemoteState::Failed(failure.clone()),
+        RemoteState::Ready(text) => match client::parse(text) {
+            Ok(value) => RemoteState::Ready(value),
+            Err(failure) => RemoteState::Failed(failure),
+        },
+    });
+    Remote { answer, state }
+}
+
+/// The text of an answer. What does not depend on the type of the answer is here, so that it is compiled once.
+#[derive(Clone, Copy)]
+struct Answer {
+    path: ReadSignal<String>,
+    text: Signal<RemoteState<Rc<str>>>,
+    /// The failure of the last request, while an older answer is shown.
+    stale: Signal<Option<Failure>>,
+    updated_at: Signal<f64>,
+}
+
+fn use_answer(path: ReadSignal<String>, interval_ms: u32) -> Answer {
+    let mut text = use_signal(|| RemoteState::Loading);
     let mut stale = use_signal(|| None);
     let mut updated_at = use_signal(|| 0.0);
     let mut shown_path = use_signal(String::new);
@@ -92,51 +113,48 @@ where
         let path = path.read().clone();
         cache::subscribe();
         async move {
-            if let Some(known) = cache::cached(&path) {
-                set_if_changed(&mut state, shown(&known.text));
+            if let Some(known) = cache::known(&path) {
+                set_if_changed(&mut text, RemoteState::Ready(known.text));
             } else if *shown_path.peek() != path {
-                set_if_changed(&mut state, RemoteState::Loading);
+                set_if_changed(&mut text, RemoteState::Loading);
             }
             shown_path.set(path.clone());
             if path.is_empty() {
                 return;
             }
             loop {
+                let mut wait = interval_ms;
                 match cache::read(&path, f64::from(interval_ms) - 500.0).await {
                     Ok(known) => {
-                        set_if_changed(&mut state, shown(&known.text));
+                        set_if_changed(&mut text, RemoteState::Ready(known.text));
                         updated_at.set(known.read_at);
                         stale.set(None);
                     }
                     Err(failure) => {
-                        let is_shown = matches!(*state.peek(), RemoteState::Ready(_));
+                        if let Some(seconds) = failure.retry_after() {
+                            wait = seconds.saturating_mul(1_000).max(1_000);
+                        }
+                        let is_shown = matches!(*text.peek(), RemoteState::Ready(_));
                         if is_shown && failure.is_temporary() {
                             stale.set(Some(failure));
                         } else {
-                            state.set(RemoteState::Failed(failure));
+                            text.set(RemoteState::Failed(failure));
                         }
                     }
                 }
-                TimeoutFuture::new(interval_ms).await;
+                TimeoutFuture::new(wait).await;
                 while !is_visible() {
                     TimeoutFuture::new(1_000).await;
                 }
             }
         }
     });
-    Remote { path, state, stale, updated_at }
+    Answer { path, text, stale, updated_at }
 }
 
-fn shown<T: DeserializeOwned>(text: &str) -> RemoteState<T> {
-    match client::parse(text) {
-        Ok(value) => RemoteState::Ready(value),
-        Err(failure) => RemoteState::Failed(failure),
-    }
-}
-
-fn set_if_changed<T: PartialEq + 'static>(state: &mut Signal<RemoteState<T>>, next: RemoteState<T>) {
-    if *state.peek() != next {
-        state.set(next);
+fn set_if_changed(text: &mut Signal<RemoteState<Rc<str>>>, next: RemoteState<Rc<str>>) {
+    if *text.peek() != next {
+        text.set(next);
     }
 }
 

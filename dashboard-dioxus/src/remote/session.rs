@@ -10,7 +10,9 @@ use super::{Failure, Method, cache, client};
 pub enum SessionState {
     /// The server was not asked yet.
     Unknown,
-    SignedIn { actor: String },
+    SignedIn {
+        actor: String,
+    },
     /// Nobody is signed in. `by_access`: whether the server accepts only Cloudflare Access.
     SignedOut {
         by_access: bool,
@@ -26,6 +28,11 @@ static STATE: GlobalSignal<SessionState> = Signal::global(|| SessionState::Unkno
 /// Returns the state, and subscribes the component to changes.
 pub fn state() -> SessionState {
     STATE.read().clone()
+}
+
+/// Returns the state without subscribing.
+pub(super) fn peek() -> SessionState {
+    STATE.peek().clone()
 }
 
 /// Signs in with the code in the address, if there is one, and asks the server who is signed in.
@@ -51,6 +58,8 @@ pub async fn check() {
     let state = match client::get::<Session>("/session").await {
         Ok(session) => SessionState::SignedIn { actor: session.actor },
         Err(Failure::Unreachable) => SessionState::Unreachable,
+        // A redirect to the sign-in of Cloudflare Access.
+        Err(Failure::SignedOut) => SessionState::Ended,
         Err(failure) => SessionState::SignedOut { by_access: failure.message().contains("Cloudflare Access") },
     };
     *STATE.write() = state;

@@ -14,7 +14,11 @@ pub fn CopyButton(
     label: String,
     #[props(default)] class: String,
 ) -> Element {
-    let class = if label.is_empty() { format!("btn btn-ghost btn-s btn-icon {class}") } else { format!("btn btn-ghost btn-s {class}") };
+    let class = if label.is_empty() {
+        format!("btn btn-ghost btn-s btn-icon {class}")
+    } else {
+        format!("btn btn-ghost btn-s {class}")
+    };
     rsx! {
         button {
             class,

@@ -1,5 +1,5 @@
-use dioxus::{events::MountedEvent, prelude::*};
 use dioxus::web::WebEventExt as _;
+use dioxus::{events::MountedEvent, prelude::*};
 use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlDialogElement, HtmlElement};
@@ -102,6 +102,9 @@ pub fn Dialog(
 #[component]
 pub fn Confirm(
     act: String,
+    /// The heading, if it says more than the button.
+    #[props(default)]
+    title: Option<String>,
     description: String,
     /// Text that must be typed before the button works.
     #[props(default)]
@@ -131,7 +134,7 @@ pub fn Confirm(
     });
     rsx! {
         Dialog {
-            title: act.clone(),
+            title: title.unwrap_or_else(|| act.clone()),
             description,
             on_close: move |()| on_close.call(()),
             footer: rsx! {

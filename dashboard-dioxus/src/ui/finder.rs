@@ -1,7 +1,11 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use dioxus::prelude::*;
 
 use super::{Icon, IconName};
 use crate::dom;
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 /// An entry of a [`Finder`].
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +31,9 @@ pub fn Finder(
     /// Called with the index of the entry, and whether Ctrl or Cmd was held.
     on_choose: EventHandler<(usize, bool)>,
     #[props(default)] empty: String,
+    #[props(default = true)] autofocus: bool,
 ) -> Element {
+    let id = use_hook(|| format!("finder-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
     let mut query = query;
     let mut chosen = use_signal(|| 0_usize);
     let count = options.len();
@@ -39,6 +45,7 @@ pub fn Finder(
             _ => groups.push((option.group, vec![(index, option)])),
         }
     }
+    let list_id = id.clone();
     let onkeydown = move |event: KeyboardEvent| {
         let held = event.modifiers().ctrl() || event.modifiers().meta();
         let next = match event.key() {
@@ -57,7 +64,7 @@ pub fn Finder(
         };
         event.prevent_default();
         chosen.set(next);
-        dom::scroll_into_view(&format!("finder-{next}"));
+        dom::scroll_into_view(&format!("{list_id}-{next}"));
     };
     rsx! {
         div { class: "q",
@@ -66,12 +73,12 @@ pub fn Finder(
                 role: "combobox",
                 "aria-label": "{name}",
                 "aria-expanded": "true",
-                "aria-controls": "finder-list",
-                "aria-activedescendant": (count > 0).then(|| format!("finder-{at}")),
+                "aria-controls": "{id}",
+                "aria-activedescendant": (count > 0).then(|| format!("{id}-{at}")),
                 "aria-autocomplete": "list",
                 autocomplete: "off",
                 spellcheck: "false",
-                autofocus: true,
+                autofocus,
                 placeholder: "{name}",
                 value: "{query}",
                 oninput: move |event| {
@@ -82,7 +89,7 @@ pub fn Finder(
             }
             kbd { "Esc" }
         }
-        div { class: "finder-list", id: "finder-list", role: "listbox", "aria-label": "{list_name}",
+        div { class: "finder-list", id: "{id}", role: "listbox", "aria-label": "{list_name}",
             for (group, entries) in groups {
                 div { key: "{group}", class: "group", role: "group", "aria-label": "{group}",
                     if !group.is_empty() {
@@ -91,7 +98,7 @@ pub fn Finder(
                     for (index, option) in entries {
                         div {
                             key: "{index}-{option.text}",
-                            id: "finder-{index}",
+                            id: "{id}-{index}",
                             class: if index == at { "option is-on" } else { "option" },
                             role: "option",
                             "aria-selected": (index == at).to_string(),

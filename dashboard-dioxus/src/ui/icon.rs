@@ -4,20 +4,30 @@ use dioxus::prelude::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IconName {
     Account,
+    Archive,
     ArrowDown,
     ArrowUp,
+    Audit,
+    Bell,
+    Bucket,
     ChevronDown,
     ChevronLeft,
     ChevronRight,
+    ChevronUp,
     ChevronsUpDown,
+    Clock,
     Close,
     Columns,
     Copy,
     Dots,
+    Download,
     Eye,
+    File,
     Filter,
+    Folder,
     ForeignKey,
     Function,
+    Image,
     Key,
     Keyboard,
     List,
@@ -25,6 +35,7 @@ pub enum IconName {
     Menu,
     Overview,
     Play,
+    Plug,
     Plus,
     Project,
     Refresh,
@@ -35,10 +46,12 @@ pub enum IconName {
     Snooze,
     Sort,
     Sql,
+    Stop,
     Table,
     Theme,
     Trash,
     Unlocked,
+    Upload,
     View,
 }
 
@@ -52,21 +65,50 @@ impl IconName {
             Self::Account => {
                 r#"<circle cx="8" cy="8" r="6"/><circle cx="8" cy="6.5" r="2"/><path d="M4.3 12.5C5 10.9 6.3 10.2 8 10.2s3 .7 3.7 2.3"/>"#
             }
+            Self::Archive => r#"<path d="M2 3h12v3H2zM3 6v7h10V6M6.500 8.500h3"/>"#,
+            Self::ChevronUp => r#"<path d="m4.500 9.500 3.500-3.500 3.500 3.500"/>"#,
+            Self::Clock => r#"<circle cx="8" cy="8" r="5.800"/><path d="M8 4.800V8l2.200 1.400"/>"#,
+            Self::Download => r#"<path d="M8 2.500v7.500M5 7.200l3 3 3-3M2.500 13.500h11"/>"#,
+            Self::Plug => r#"<path d="M6 2v3M10 2v3M4 5h8v2.500a4 4 0 0 1-8 0zM8 11.500V14"/>"#,
+            Self::Stop => r#"<rect x="4" y="4" width="8" height="8" rx="1"/>"#,
             Self::ArrowDown => r#"<path d="M8 3v10M4 9l4 4 4-4"/>"#,
             Self::ArrowUp => r#"<path d="M8 13V3M4 7l4-4 4 4"/>"#,
+            Self::Audit => r#"<path d="M3.5 2.5h9v11h-9zM6 5.5h4M6 8h4M6 10.5h2"/>"#,
+            Self::Bell => {
+                r#"<path d="M3.5 11.5c.8-.9 1-2 1-4.3a3.5 3.5 0 0 1 7 0c0 2.3.2 3.4 1 4.3zM6.7 13.8a1.6 1.6 0 0 0 2.6 0"/>"#
+            }
+            Self::Bucket => {
+                r#"<path d="M2.5 5.5h11l-1 7.1a1 1 0 0 1-1 .9h-7a1 1 0 0 1-1-.9z"/><path d="M2 5.5c0-1.9 2.7-3 6-3s6 1.1 6 3"/>"#
+            }
+            Self::File => r#"<path d="M4 2.5h5L12.5 6v7.5H4zM9 2.5V6h3.5"/>"#,
+            Self::Folder => {
+                r#"<path d="M1.5 4.5a1 1 0 0 1 1-1h3.3l1.7 2h6a1 1 0 0 1 1 1v5.5a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1z"/>"#
+            }
+            Self::Image => {
+                r#"<rect x="2.5" y="2.5" width="11" height="11" rx="1.5"/><circle cx="6" cy="6" r="1.2"/><path d="m3 12 3.5-3.2L9 11l2-1.8 2.5 2.3"/>"#
+            }
+            Self::Upload => r#"<path d="M8 10.5V3M4.8 6 8 2.8 11.2 6M2.5 13.5h11"/>"#,
             Self::ChevronDown => r#"<path d="m4.5 6.5 3.5 3.5 3.5-3.5"/>"#,
             Self::ChevronLeft => r#"<path d="M9.5 4.5 6 8l3.5 3.5"/>"#,
             Self::ChevronRight => r#"<path d="M6.5 4.5 10 8l-3.5 3.5"/>"#,
             Self::Columns => r#"<rect x="2" y="3" width="12" height="10" rx="1"/><path d="M6 3v10M10 3v10"/>"#,
             Self::Filter => r#"<path d="M2.5 4h11M4.5 8h7M6.5 12h3"/>"#,
-            Self::ForeignKey => r#"<path d="M6.5 4H4a1.5 1.5 0 0 0-1.5 1.5v6.500A1.5 1.500 0 0 0 4 13.500h6.500A1.500 1.500 0 0 0 12 12V9.500M9 2.500h4.500V7M13.500 2.500 7 9"/>"#,
-            Self::Keyboard => r#"<rect x="1.5" y="4" width="13" height="8" rx="1.500"/><path d="M4 6.500h.01M6.700 6.500h.01M9.300 6.500h.01M12 6.500h.01M5.500 9.500h5"/>"#,
+            Self::ForeignKey => {
+                r#"<path d="M6.5 4H4a1.5 1.5 0 0 0-1.5 1.5v6.500A1.5 1.500 0 0 0 4 13.500h6.500A1.500 1.500 0 0 0 12 12V9.500M9 2.500h4.500V7M13.500 2.500 7 9"/>"#
+            }
+            Self::Keyboard => {
+                r#"<rect x="1.5" y="4" width="13" height="8" rx="1.500"/><path d="M4 6.500h.01M6.700 6.500h.01M9.300 6.500h.01M12 6.500h.01M5.500 9.500h5"/>"#
+            }
             Self::Lock => r#"<rect x="3" y="7" width="10" height="6.500" rx="1"/><path d="M5 7V5a3 3 0 0 1 6 0v2"/>"#,
             Self::Sort => r#"<path d="M5 3v10M2.500 10.500 5 13l2.500-2.500M11 13V3M8.500 5.500 11 3l2.500 2.500"/>"#,
             Self::Sql => r#"<path d="m5.500 5-3 3 3 3M10.500 5l3 3-3 3"/>"#,
             Self::Table => r#"<rect x="2" y="3" width="12" height="10" rx="1"/><path d="M2 6.500h12M6 6.500V13"/>"#,
-            Self::Unlocked => r#"<rect x="3" y="7" width="10" height="6.500" rx="1"/><path d="M5 7V5a3 3 0 0 1 5.800-1"/>"#,
-            Self::View => r#"<path d="M1.500 8C3 5.200 5.200 3.800 8 3.800S13 5.200 14.500 8C13 10.800 10.800 12.200 8 12.200S3 10.800 1.500 8z"/><circle cx="8" cy="8" r="2"/>"#,
+            Self::Unlocked => {
+                r#"<rect x="3" y="7" width="10" height="6.500" rx="1"/><path d="M5 7V5a3 3 0 0 1 5.800-1"/>"#
+            }
+            Self::View => {
+                r#"<path d="M1.500 8C3 5.200 5.200 3.800 8 3.800S13 5.200 14.500 8C13 10.800 10.800 12.200 8 12.200S3 10.800 1.500 8z"/><circle cx="8" cy="8" r="2"/>"#
+            }
             Self::ChevronsUpDown => r#"<path d="m5 6 3-3 3 3M5 10l3 3 3-3"/>"#,
             Self::Close => r#"<path d="m4 4 8 8M12 4l-8 8"/>"#,
             Self::Copy => {
@@ -95,9 +137,7 @@ impl IconName {
             Self::Theme => {
                 r#"<circle cx="8" cy="8" r="5.5"/><path d="M8 2.5v11a5.5 5.5 0 0 0 0-11z" fill="currentColor" stroke="none"/>"#
             }
-            Self::Trash => {
-                r#"<path d="M2.5 4h11M6 4V2.5h4V4M4 4l.6 8.6a1 1 0 0 0 1 .9h4.8a1 1 0 0 0 1-.9L12 4"/>"#
-            }
+            Self::Trash => r#"<path d="M2.5 4h11M6 4V2.5h4V4M4 4l.6 8.6a1 1 0 0 0 1 .9h4.8a1 1 0 0 0 1-.9L12 4"/>"#,
         }
     }
 }

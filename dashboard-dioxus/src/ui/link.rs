@@ -10,7 +10,10 @@ pub fn Link(
     #[props(default)] name: Option<String>,
     #[props(default)] current: bool,
     #[props(default)] title: Option<String>,
-    /// Called when the link opens the page.
+    /// Whether the shortcut that creates what a page lists follows this link.
+    #[props(default)]
+    creates: bool,
+    /// What to do besides opening the page.
     #[props(default)]
     onfollow: EventHandler<()>,
     children: Element,
@@ -22,6 +25,7 @@ pub fn Link(
             "aria-label": name,
             "aria-current": if current { "page" },
             title,
+            "data-create": if creates { "true" },
             onclick: {
                 let to = to.clone();
                 move |event: MouseEvent| {

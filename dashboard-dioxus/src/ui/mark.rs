@@ -36,7 +36,9 @@ impl Shape {
             Self::TimedOut => {
                 r#"<circle cx="6" cy="6" r="4.6" stroke-width="1.5"/><path d="M6 6V1.4A4.6 4.6 0 0 1 10.6 6z" fill="currentColor" stroke="none"/>"#
             }
-            Self::Cancelled => r#"<circle cx="6" cy="6" r="4.6" stroke-width="1.5"/><path d="m3 9 6-6" stroke-width="1.5"/>"#,
+            Self::Cancelled => {
+                r#"<circle cx="6" cy="6" r="4.6" stroke-width="1.5"/><path d="m3 9 6-6" stroke-width="1.5"/>"#
+            }
             Self::Skipped => r#"<path d="M2.5 6h7"/>"#,
             Self::Attention => r#"<path d="M6 1.5 11 10.5H1zM6 5v2.3M6 9v.05" stroke-width="1.4"/>"#,
         }

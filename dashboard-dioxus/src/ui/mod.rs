@@ -4,9 +4,11 @@
 //! elsewhere, form elements have their roles and keys. Components take their accessible name as a property.
 
 mod copy;
+mod countdown;
 mod dialog;
 mod field;
 pub mod finder;
+pub mod grid;
 mod icon;
 mod link;
 mod mark;
@@ -19,6 +21,7 @@ mod sheet;
 mod states;
 
 pub use copy::CopyButton;
+pub use countdown::use_countdown;
 pub use dialog::{Confirm, Dialog, ModalDialog};
 pub use field::{Field, SearchBox};
 pub use finder::{Finder, FinderOption};

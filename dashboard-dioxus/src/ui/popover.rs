@@ -9,7 +9,13 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 /// A button that opens a small panel under itself. It closes with Esc and with a click elsewhere.
 #[component]
-pub fn Popover(name: String, icon: IconName, label: String, #[props(default)] count: usize, children: Element) -> Element {
+pub fn Popover(
+    name: String,
+    icon: IconName,
+    label: String,
+    #[props(default)] count: usize,
+    children: Element,
+) -> Element {
     let id = use_hook(|| format!("popover-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
     let mut expanded = use_signal(|| false);
     rsx! {

@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-use super::{CopyButton, Mark, Shape};
+use super::{CopyButton, Mark, Shape, use_countdown};
 use crate::remote::Failure;
 
 /// An error message with what to do, and a button that tries again.
@@ -11,13 +11,20 @@ pub fn ErrorBox(
     failure: Failure,
     on_retry: EventHandler<()>,
 ) -> Element {
+    let mut countdown = use_countdown();
+    use_effect(use_reactive!(|failure| countdown.start(failure.retry_after().unwrap_or_default())));
+    let left = countdown.left();
     rsx! {
         div { class: "section",
             div { class: "failed-box", role: "alert",
                 div { class: "row", Mark { shape: Shape::Failed } strong { "{what}" } }
                 p { class: "label", "{failure.message()}" }
-                div { class: "row",
-                    button { class: "btn btn-s", r#type: "button", onclick: move |_| on_retry.call(()), "Try again" }
+                div { class: "row wrap",
+                    if !failure.is_forbidden() {
+                        button { class: "btn btn-s", r#type: "button", disabled: left > 0, onclick: move |_| on_retry.call(()),
+                            if left > 0 { "Try again in {left} s" } else { "Try again" }
+                        }
+                    }
                     if let Some(id) = failure.request_id() {
                         CopyButton { name: "Copy request id", label: "Copy request id", text: id }
                         span { class: "mono muted", "{id}" }

@@ -127,9 +127,7 @@ fn ActButton(act: Act, title: String) -> Element {
 async fn start(act: &Act, title: &str) {
     let started: Result<RunStarted, _> = match act {
         Act::RunAgain(job) => remote::send(Method::Post, &format!("/jobs/{job}/run"), &serde_json::json!({})).await,
-        Act::BackUp(target) => {
-            remote::send(Method::Post, "/backups", &serde_json::json!({ "target": target })).await
-        }
+        Act::BackUp(target) => remote::send(Method::Post, "/backups", &serde_json::json!({ "target": target })).await,
         Act::Open { .. } => return,
     };
     match started {

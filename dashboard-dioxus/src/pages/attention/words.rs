@@ -45,7 +45,9 @@ pub(super) fn acts(item: &Attention) -> Vec<Act> {
             });
             [open("Open access", tables), None]
         }
-        AttentionKind::DeleteProblem => [open("Open project", project.map(|project| format!("{project}/settings"))), None],
+        AttentionKind::DeleteProblem => {
+            [open("Open project", project.map(|project| format!("{project}/settings"))), None]
+        }
         _ => [None, None],
     };
     acts.into_iter().flatten().collect()
@@ -126,7 +128,10 @@ mod tests {
             (item(AttentionKind::JobFailing, 1, Some("full")), "Nightly failed"),
             (item(AttentionKind::JobFailing, 3, Some("full")), "Nightly failed 3 times"),
             (item(AttentionKind::BackupOverdue, 1, Some("No enabled job backs it up.")), "No job backs up Nightly"),
-            (item(AttentionKind::BackupOverdue, 1, Some("Its last good backup is old.")), "Backup of Nightly is overdue"),
+            (
+                item(AttentionKind::BackupOverdue, 1, Some("Its last good backup is old.")),
+                "Backup of Nightly is overdue",
+            ),
         ] {
             assert_eq!(headline(&item, now), expected);
         }

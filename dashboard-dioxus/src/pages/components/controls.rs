@@ -1,11 +1,15 @@
-use dioxus::prelude::*;
+use dioxus::web::WebEventExt as _;
+use dioxus::{events::MountedEvent, prelude::*};
+use wasm_bindgen::JsCast as _;
+use web_sys::HtmlInputElement;
 
 use super::Tile;
 use crate::ui::{CopyButton, Field, Icon, IconName, SearchBox};
 
 #[component]
 pub(super) fn Buttons() -> Element {
-    let kinds = [("Primary", "btn btn-primary"), ("Default", "btn"), ("Ghost", "btn btn-ghost"), ("Danger", "btn btn-danger")];
+    let kinds =
+        [("Primary", "btn btn-primary"), ("Default", "btn"), ("Ghost", "btn btn-ghost"), ("Danger", "btn btn-danger")];
     rsx! {
         Tile { name: "Button",
             for (label, class) in kinds {
@@ -41,17 +45,16 @@ pub(super) fn Fields() -> Element {
             Field { id: "ui-filled", label: "Filled", value: filled }
             Field { id: "ui-wrong", label: "With an error", value: wrong, error: Some("Another project has this name.".to_owned()) }
             div { class: "field",
+                label { r#for: "ui-focused", "Focused" }
+                input { id: "ui-focused", class: "input is-focus", placeholder: "Text of an empty field" }
+            }
+            div { class: "field",
+                label { r#for: "ui-readonly", "Read-only" }
+                input { id: "ui-readonly", class: "input mono", readonly: true, aria_readonly: "true", value: "abcdefgh" }
+            }
+            div { class: "field",
                 label { r#for: "ui-disabled", "Disabled" }
                 input { id: "ui-disabled", class: "input", disabled: true, value: "cannot be changed" }
-            }
-            div { class: "field",
-                label { r#for: "ui-select", "Select" }
-                select { id: "ui-select", class: "input", option { "Never" } option { "30 days" } }
-            }
-            div { class: "field",
-                label { r#for: "ui-combo", "Combobox" }
-                input { id: "ui-combo", class: "input mono", role: "combobox", "aria-expanded": "false", list: "ui-types", value: "text" }
-                datalist { id: "ui-types", option { value: "text" } option { value: "bigint" } }
             }
             div { class: "field",
                 label { r#for: "ui-lines", "Several lines" }
@@ -63,13 +66,40 @@ pub(super) fn Fields() -> Element {
 }
 
 #[component]
+pub(super) fn Selects() -> Element {
+    rsx! {
+        Tile { name: "Select, combobox",
+            div { class: "field",
+                label { r#for: "ui-select", "Select" }
+                select { id: "ui-select", class: "input", option { "Never" } option { "30 days" } }
+            }
+            div { class: "field",
+                label { r#for: "ui-select-wrong", "Select with an error" }
+                select { id: "ui-select-wrong", class: "input", aria_invalid: "true", aria_describedby: "ui-select-error", option { "Choose" } }
+                p { class: "error", id: "ui-select-error", "Choose a time zone." }
+            }
+            div { class: "field",
+                label { r#for: "ui-select-off", "Disabled select" }
+                select { id: "ui-select-off", class: "input", disabled: true, option { "Never" } }
+            }
+            div { class: "field",
+                label { r#for: "ui-combo", "Combobox" }
+                input { id: "ui-combo", class: "input mono", role: "combobox", "aria-expanded": "false", list: "ui-types", value: "text" }
+                datalist { id: "ui-types", option { value: "text" } option { value: "bigint" } }
+            }
+        }
+    }
+}
+
+#[component]
 pub(super) fn Choices() -> Element {
     rsx! {
         Tile { name: "Checkbox, radio, switch",
             div { class: "row row-4 wrap",
                 label { class: "check", input { class: "box", r#type: "checkbox" } "Off" }
                 label { class: "check", input { class: "box", r#type: "checkbox", initial_checked: true } "On" }
-                label { class: "check", input { class: "box is-mixed", r#type: "checkbox" } "Some" }
+                label { class: "check", input { class: "box is-mixed", r#type: "checkbox", onmounted: mix } "Some" }
+                label { class: "check", input { class: "box is-focus", r#type: "checkbox" } "Focused" }
                 label { class: "check", input { class: "box", r#type: "checkbox", disabled: true } "Disabled" }
             }
             div { class: "row row-4 wrap", role: "radiogroup", "aria-label": "Sample",
@@ -80,28 +110,47 @@ pub(super) fn Choices() -> Element {
             div { class: "row row-4 wrap",
                 label { class: "check", input { class: "switch", r#type: "checkbox", role: "switch" } "Off" }
                 label { class: "check", input { class: "switch", r#type: "checkbox", role: "switch", initial_checked: true } "On" }
+                label { class: "check", input { class: "switch is-focus", r#type: "checkbox", role: "switch" } "Focused" }
                 label { class: "check", input { class: "switch", r#type: "checkbox", role: "switch", disabled: true } "Disabled" }
             }
+            div { class: "seg", role: "radiogroup", "aria-label": "Sample segments",
+                label { input { class: "sr", r#type: "radio", name: "ui-seg", initial_checked: true } "Compact" }
+                label { input { class: "sr", r#type: "radio", name: "ui-seg" } "Comfortable" }
+            }
         }
+    }
+}
+
+/// Makes a checkbox neither on nor off, which only a property can.
+fn mix(event: MountedEvent) {
+    let input = event.data().try_as_web_event().and_then(|element| element.dyn_into::<HtmlInputElement>().ok());
+    if let Some(input) = input {
+        input.set_indeterminate(true);
     }
 }
 
 #[component]
 pub(super) fn Tabs() -> Element {
     let mut chosen = use_signal(|| 0_usize);
+    let labels = ["Rows", "Structure", "Access"];
     rsx! {
         Tile { name: "Tabs, chips, badges",
             div { class: "tabs tabs-in", role: "tablist", "aria-label": "Sample tabs",
-                for (index, label) in ["Rows", "Structure", "Access"].into_iter().enumerate() {
+                for (index, label) in labels.into_iter().enumerate() {
                     button {
                         key: "{label}",
+                        id: "ui-tab-{index}",
                         r#type: "button",
                         role: "tab",
                         "aria-selected": (chosen() == index).to_string(),
+                        "aria-controls": "ui-tabpanel",
                         onclick: move |_| chosen.set(index),
                         "{label}"
                     }
                 }
+            }
+            div { id: "ui-tabpanel", role: "tabpanel", "aria-labelledby": "ui-tab-{chosen}", class: "muted",
+                "The content of the tab “{labels.get(chosen()).copied().unwrap_or_default()}”."
             }
             div { class: "row wrap",
                 span { class: "chip chip-x",

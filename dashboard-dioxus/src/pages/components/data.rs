@@ -6,12 +6,13 @@ use crate::{
     ui::{CopyButton, Empty, ErrorBox, LoadingTable, Mark, Shape},
 };
 
-const STATES: [(Shape, &str); 7] = [
+const STATES: [(Shape, &str); 8] = [
     (Shape::Queued, "Queued"),
     (Shape::Running, "Running"),
     (Shape::Succeeded, "Succeeded"),
     (Shape::Failed, "Failed"),
     (Shape::TimedOut, "Timed out"),
+    (Shape::Cancelled, "Cancelled"),
     (Shape::Skipped, "Skipped"),
     (Shape::Attention, "Needs attention"),
 ];
@@ -25,6 +26,26 @@ pub(super) fn Marks() -> Element {
                     span { key: "{words}", class: "badge", Mark { shape } "{words}" }
                 }
             }
+        }
+    }
+}
+
+#[component]
+pub(super) fn Facts() -> Element {
+    rsx! {
+        Tile { name: "Facts, attention",
+            div { class: "facts facts-fit",
+                div { span { class: "k", "Databases" } span { class: "v", "3.4 GB" } span { class: "d", "4 projects" } }
+                div { span { class: "k", "Runs in 24 h" } span { class: "v", "128" } span { class: "d", Mark { shape: Shape::Failed } "2 failed" } }
+            }
+            ul { class: "items", "aria-label": "Sample items",
+                li { class: "item",
+                    Mark { shape: Shape::Failed }
+                    div { h3 { "Nightly backup failed 3 times since 02:00:00" } p { "notebook · The store is full." } }
+                    div { class: "acts", button { class: "btn btn-s", r#type: "button", "Open sample run" } }
+                }
+            }
+            div { class: "well", role: "status", Mark { shape: Shape::Succeeded } span { strong { "All is well." } " 4 projects." } }
         }
     }
 }
@@ -102,7 +123,21 @@ pub(super) fn States() -> Element {
                 button { class: "btn btn-primary", r#type: "button", "New key" }
             }
             ErrorBox { what: "Samples could not be listed.", failure: Failure::Unreachable, on_retry: |()| {} }
+            ErrorBox { what: "Samples could not be saved.", failure: refused(503, "The server is busy.", Some(3_600)), on_retry: |()| {} }
+            ErrorBox { what: "Samples could not be opened.", failure: refused(403, "You may not read samples.", None), on_retry: |()| {} }
         }
+    }
+}
+
+fn refused(status: u16, message: &str, retry_after: Option<u32>) -> Failure {
+    Failure::Refused {
+        status,
+        code: "sample".to_owned(),
+        message: message.to_owned(),
+        hint: None,
+        request_id: Some("0199c1de-sample".to_owned()),
+        details: None,
+        retry_after,
     }
 }
 

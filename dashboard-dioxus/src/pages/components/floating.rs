@@ -1,7 +1,10 @@
 use dioxus::prelude::*;
 
 use super::Tile;
-use crate::ui::{Confirm, Dialog, Icon, IconName, Menu, MenuItem, Popover, Sheet, messages};
+use crate::ui::{
+    Confirm, Dialog, Finder, FinderOption, Icon, IconName, Mark, Menu, MenuItem, Popover, Shape, Sheet, finder,
+    messages,
+};
 
 /// The open overlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +12,8 @@ enum Open {
     Nothing,
     Dialog,
     Confirm,
+    /// A dialog with something that is shown once: it can't be left by Esc.
+    Once,
     Sheet,
 }
 
@@ -21,6 +26,7 @@ pub(super) fn Dialogs() -> Element {
             div { class: "row wrap",
                 button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Dialog), "Open dialog" }
                 button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Confirm), "Open confirmation" }
+                button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Once), "Open dialog that stays" }
                 button { class: "btn", r#type: "button", onclick: move |_| open.set(Open::Sheet), "Open sheet" }
             }
             match open() {
@@ -42,6 +48,15 @@ pub(super) fn Dialogs() -> Element {
                         busy: false,
                         on_confirm: close,
                         on_close: close,
+                    }
+                },
+                Open::Once => rsx! {
+                    Dialog {
+                        title: "Sample shown once",
+                        closable: false,
+                        on_close: |()| {},
+                        footer: rsx! { button { class: "btn btn-primary btn-l", r#type: "button", onclick: move |_| close(()), "Done" } },
+                        p { "Esc and a click outside don't close it." }
                     }
                 },
                 Open::Sheet => rsx! {
@@ -67,7 +82,43 @@ pub(super) fn Menus() -> Element {
                 Popover { name: "Sample columns", icon: IconName::Columns, label: "Popover",
                     label { class: "check", input { class: "box", r#type: "checkbox" } "title" }
                 }
-                span { class: "tip", role: "tooltip", "28 Nov 2026, 10:24:49 UTC" }
+                span { class: "tip", role: "tooltip", "3 Feb 2026, 10:24:49 UTC" }
+            }
+        }
+    }
+}
+
+#[component]
+pub(super) fn PaletteSample() -> Element {
+    let query = use_signal(String::new);
+    let entries = [
+        ("Do", IconName::Plus, "New project", ""),
+        ("Go to", IconName::Table, "Tables", "notebook"),
+        ("Go to", IconName::Sql, "SQL", "notebook"),
+    ];
+    let options = entries
+        .into_iter()
+        .filter(|(_, _, text, _)| finder::matches(text, &query.read()))
+        .map(|(group, icon, text, detail)| FinderOption {
+            group,
+            icon,
+            text: text.to_owned(),
+            detail: detail.to_owned(),
+            keys: if text == "SQL" { vec!["g", "s"] } else { Vec::new() },
+        })
+        .collect();
+    rsx! {
+        Tile { name: "Command palette",
+            div { class: "palette still",
+                Finder {
+                    name: "Search samples",
+                    list_name: "Sample commands",
+                    options,
+                    query,
+                    empty: "Nothing matches.",
+                    autofocus: false,
+                    on_choose: |_| messages::show("Chosen"),
+                }
             }
         }
     }
@@ -80,6 +131,12 @@ pub(super) fn Toasts() -> Element {
             div { class: "row wrap",
                 button { class: "btn", r#type: "button", onclick: |_| messages::show("Saved"), "Show success" }
                 button { class: "btn", r#type: "button", onclick: |_| messages::show_failure("The server did not respond."), "Show failure" }
+            }
+            div { class: "toast still", role: "status", Mark { shape: Shape::Succeeded } span { class: "grow", "Saved" }
+                button { class: "btn btn-ghost btn-s btn-icon", r#type: "button", "aria-label": "Dismiss the sample", Icon { name: IconName::Close } }
+            }
+            div { class: "notbar", role: "status", Mark { shape: Shape::Attention } span { class: "grow", "Not connected." }
+                button { class: "btn btn-s", r#type: "button", "Try the sample again" }
             }
             for (class, text) in [
                 ("banner", "Neutral"),

@@ -23,12 +23,15 @@ pub fn Components() -> Element {
                 div { class: "tiles",
                     controls::Buttons {}
                     controls::Fields {}
+                    controls::Selects {}
                     controls::Choices {}
                     controls::Tabs {}
                     floating::Dialogs {}
                     floating::Menus {}
                     floating::Toasts {}
+                    floating::PaletteSample {}
                     data::Marks {}
+                    data::Facts {}
                     data::List {}
                     data::Cards {}
                     data::GridSample {}

@@ -1,25 +1,30 @@
 //! `/projects/<id>/keys`: the project's API keys.
 //!
-//! [`state`] describes whether a key still works; [`dialogs`] create, edit, rotate and revoke keys.
+//! [`list`] shows the keys, and [`state`] says in words what a key can still do. The dialogs are [`create`], [`edit`],
+//! [`rotate`] and [`revoke`]; [`expiry`] is the field that two of them share.
 
-mod dialogs;
+mod create;
+mod edit;
+mod expiry;
+mod list;
+mod revoke;
+mod rotate;
 mod state;
 
-use api_types::{ApiKey, KeyType, Page as ApiPage, SystemInfo, UpdateApiKey};
+use api_types::{ApiKey, CreatedApiKey, Page as ApiPage};
 use dioxus::prelude::*;
 
-use super::store_keys::{NewKeys, StoreKeys};
+use super::store_keys::show_key;
 use crate::{
     frame::page::Page,
-    remote::{self, Method, RemoteState, use_remote},
-    text,
-    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, Mark, Menu, MenuItem, SearchBox, Shape, messages},
+    remote::{RemoteState, use_remote},
+    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable},
 };
-use dialogs::{CreateKey, EditKey, RevokeKey, RotateKey};
-use state::{Listed, key_state, old_key_use, pair};
-
-/// Days by which the button extends the old key of a rotation.
-const EXTENSION_DAYS: i64 = 7;
+use create::CreateKey;
+use edit::EditKey;
+use list::KeyTable;
+use revoke::RevokeKey;
+use rotate::RotateKey;
 
 /// The dialog that is open.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,17 +34,16 @@ enum Open {
     Edit(ApiKey),
     Rotate(ApiKey),
     Revoke(ApiKey),
-    Store(NewKeys),
 }
 
 #[component]
 pub fn Keys(id: ReadSignal<String>) -> Element {
     let mut keys = use_remote::<ApiPage<ApiKey>>(use_memo(move || format!("/projects/{id}/keys?limit=200")).into());
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
     let mut open = use_signal(|| Open::Nothing);
     let close = move |()| open.set(Open::Nothing);
-    let store = move |new_keys: NewKeys| {
-        open.set(Open::Store(new_keys));
+    let store = move |created: CreatedApiKey| {
+        open.set(Open::Nothing);
+        show_key(created);
         keys.refresh();
     };
     let content = match keys.state() {
@@ -52,7 +56,9 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
                 button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::Create), "New key" }
             }
         },
-        RemoteState::Ready(page) => rsx! { KeyTable { project: id(), keys: page.items, open } },
+        RemoteState::Ready(page) => rsx! {
+            KeyTable { key: "{id}", project: id(), keys: page.items, has_more: page.next_cursor.is_some(), open }
+        },
     };
     let dialog = match open() {
         Open::Nothing => rsx! {},
@@ -80,20 +86,17 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
                 on_close: close,
             }
         },
-        Open::Store(new_keys) => rsx! {
-            StoreKeys {
-                keys: new_keys,
-                api_url: system.value().map(|system| system.public_url).unwrap_or_default(),
-                on_done: close,
-            }
-        },
     };
     rsx! {
         Page {
             title: "API keys",
             subtitle: "Requests carry a key. A secret key may do everything; a publishable key only what you open.",
             acts: rsx! {
-                button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::Create),
+                button {
+                    class: "btn btn-primary",
+                    r#type: "button",
+                    "data-create": "true",
+                    onclick: move |_| open.set(Open::Create),
                     Icon { name: IconName::Plus }
                     "New key"
                 }
@@ -102,226 +105,4 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
             {dialog}
         }
     }
-}
-
-#[component]
-fn KeyTable(project: String, keys: Vec<ApiKey>, open: Signal<Open>) -> Element {
-    let filter = use_signal(String::new);
-    let mut show_ended = use_signal(|| false);
-    let now = text::now();
-    let wanted = filter.read().to_lowercase();
-    let shown: Vec<ApiKey> = keys
-        .into_iter()
-        .filter(|key| show_ended() || !key_state(key, now).ended)
-        .filter(|key| key.name.to_lowercase().contains(&wanted))
-        .collect();
-    let total = shown.len() as i64;
-    let hidden = filter.read().is_empty() && total == 0;
-    let listed = pair(shown, now);
-    rsx! {
-        div { class: "toolbar",
-            SearchBox { name: "Filter API keys", value: filter }
-            label { class: "check push",
-                input {
-                    class: "switch",
-                    r#type: "checkbox",
-                    role: "switch",
-                    checked: show_ended(),
-                    onchange: move |event| show_ended.set(event.checked()),
-                }
-                "Show ended keys"
-            }
-        }
-        table { class: "table only-wide", "aria-label": "API keys",
-            thead {
-                tr {
-                    th { "Name" }
-                    th { "Type" }
-                    th { "Prefix" }
-                    th { "State" }
-                    th { class: "num hide-800", "Requests 24 h" }
-                    th { class: "num", "Last used" }
-                    th { class: "num", "Created" }
-                    th { span { class: "sr", "Actions" } }
-                }
-            }
-            tbody {
-                for item in listed.clone() {
-                    match item {
-                        Listed::Single(key) => rsx! { KeyRow { key: "{key.id}", api_key: key, open } },
-                        Listed::Pair { new, old } => rsx! {
-                            KeyRow { key: "{new.id}", api_key: new, open, in_pair: true }
-                            KeyRow { api_key: old.clone(), open, in_pair: true, is_old: true }
-                            tr { class: "pair",
-                                td { colspan: 8, class: "wrapped", OldKeyUse { project: project.clone(), old, open } }
-                            }
-                        },
-                    }
-                }
-            }
-        }
-        ul { class: "cards only-narrow", "aria-label": "API keys",
-            for item in listed {
-                match item {
-                    Listed::Single(key) => rsx! { KeyCard { key: "{key.id}", api_key: key, open } },
-                    Listed::Pair { new, old } => rsx! {
-                        KeyCard { key: "{new.id}", api_key: new, open }
-                        KeyCard { api_key: old.clone(), open, is_old: true,
-                            OldKeyUse { project: project.clone(), old, open }
-                        }
-                    },
-                }
-            }
-        }
-        if hidden {
-            p { class: "section muted", "All keys have ended. Switch on “Show ended keys” to see them." }
-        }
-        div { class: "foot", span { "{text::count(total, \"key\", \"keys\")}" } }
-    }
-}
-
-#[component]
-fn KeyRow(
-    api_key: ApiKey,
-    open: Signal<Open>,
-    #[props(default)] in_pair: bool,
-    #[props(default)] is_old: bool,
-) -> Element {
-    let ended = key_state(&api_key, text::now()).ended;
-    let class = match (ended, in_pair) {
-        (true, _) => "is-off",
-        (false, true) => "pair",
-        (false, false) => "",
-    };
-    rsx! {
-        tr { class,
-            td { class: "name",
-                if is_old {
-                    span { class: "row",
-                        span { class: "faint", "aria-hidden": "true", "└" }
-                        "{api_key.name}"
-                        span { class: "tag", "old" }
-                    }
-                } else {
-                    "{api_key.name}"
-                }
-            }
-            td { "{type_label(api_key.key_type)}" }
-            td { class: "mono", "{api_key.prefix}" }
-            td { KeyBadge { api_key: api_key.clone() } }
-            td { class: "num hide-800", "{text::number(api_key.requests_24h)}" }
-            td { class: "num", title: api_key.last_used_at.map(text::exact), "{last_used(&api_key)}" }
-            td { class: "num muted", title: text::exact(api_key.created_at), "{text::date(api_key.created_at)}" }
-            td { class: "acts", KeyMenu { api_key: api_key.clone(), open, is_old } }
-        }
-    }
-}
-
-#[component]
-fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, children: Element) -> Element {
-    rsx! {
-        li { class: "card",
-            h3 {
-                span { class: "grow", "{api_key.name}" }
-                if is_old {
-                    span { class: "tag", "old" }
-                }
-                span { class: "tag", "{type_label(api_key.key_type)}" }
-                KeyMenu { api_key: api_key.clone(), open, is_old }
-            }
-            p { class: "mono", "{api_key.prefix}" }
-            p { KeyBadge { api_key: api_key.clone() } " · used {last_used(&api_key)}" }
-            {children}
-        }
-    }
-}
-
-/// Whether the old key of a rotation is still used, with buttons to extend or revoke it.
-#[component]
-fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
-    let mut open = open;
-    let mut busy = use_signal(|| false);
-    let (words, is_silent) = old_key_use(&old, text::now());
-    let path = format!("/projects/{project}/keys/{}", old.id);
-    rsx! {
-        div { class: "row",
-            Mark { shape: if is_silent { Shape::Succeeded } else { Shape::Attention } }
-            span { class: "grow", "{words}" }
-            button {
-                class: "btn btn-ghost btn-s",
-                r#type: "button",
-                disabled: busy(),
-                onclick: move |_| {
-                    let path = path.clone();
-                    spawn(async move {
-                        busy.set(true);
-                        let until = text::now() + chrono::Duration::days(EXTENSION_DAYS);
-                        let change = UpdateApiKey { expires_at: Some(Some(until)), ..UpdateApiKey::default() };
-                        match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
-                            Ok(_) => messages::show("The old key works for 7 more days"),
-                            Err(failure) => messages::show_failure(failure.message()),
-                        }
-                        remote::forget(&path);
-                        remote::forget(path.rsplit_once('/').map_or("", |(keys, _)| keys));
-                        busy.set(false);
-                    });
-                },
-                "Let it work longer"
-            }
-            button {
-                class: "btn btn-s",
-                r#type: "button",
-                onclick: move |_| open.set(Open::Revoke(old.clone())),
-                "Revoke old key"
-            }
-        }
-    }
-}
-
-#[component]
-fn KeyBadge(api_key: ApiKey) -> Element {
-    let state = key_state(&api_key, text::now());
-    rsx! {
-        span { class: "badge", Mark { shape: state.shape } "{state.words}" }
-    }
-}
-
-#[component]
-fn KeyMenu(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool) -> Element {
-    if key_state(&api_key, text::now()).ended {
-        return rsx! {};
-    }
-    let (to_edit, to_rotate, to_revoke) = (api_key.clone(), api_key.clone(), api_key.clone());
-    let name = if is_old { format!("Actions for {} (old)", api_key.name) } else { format!("Actions for {}", api_key.name) };
-    rsx! {
-        Menu { name, icon: IconName::Dots, class: "btn-s",
-            MenuItem {
-                onselect: move |()| open.clone().set(Open::Edit(to_edit.clone())),
-                "Edit key"
-            }
-            MenuItem {
-                icon: Some(IconName::Refresh),
-                onselect: move |()| open.clone().set(Open::Rotate(to_rotate.clone())),
-                "Rotate key"
-            }
-            hr {}
-            MenuItem {
-                icon: Some(IconName::Trash),
-                danger: true,
-                onselect: move |()| open.clone().set(Open::Revoke(to_revoke.clone())),
-                "Revoke key"
-            }
-        }
-    }
-}
-
-fn type_label(key_type: KeyType) -> &'static str {
-    match key_type {
-        KeyType::Publishable => "Publishable",
-        KeyType::Secret => "Secret",
-    }
-}
-
-fn last_used(key: &ApiKey) -> String {
-    key.last_used_at.map_or_else(|| "never".to_owned(), |time| text::age(time, text::now()))
 }

@@ -24,7 +24,9 @@ pub(super) fn key_state(key: &ApiKey, now: DateTime<Utc>) -> KeyState {
         (None, Some(expires)) if expires - now < Duration::days(14) => {
             state(Shape::Attention, format!("Expires in {}", text::until(expires, now)), false)
         }
-        (None, Some(expires)) => state(Shape::Succeeded, format!("Active, expires in {}", text::until(expires, now)), false),
+        (None, Some(expires)) => {
+            state(Shape::Succeeded, format!("Active, expires in {}", text::until(expires, now)), false)
+        }
         (None, None) => state(Shape::Succeeded, "Active".to_owned(), false),
     }
 }
@@ -34,13 +36,17 @@ pub(super) fn key_state(key: &ApiKey, now: DateTime<Utc>) -> KeyState {
 pub(super) enum Listed {
     Single(ApiKey),
     /// A key and the key that it replaces. Both work.
-    Pair { new: ApiKey, old: ApiKey },
+    Pair {
+        new: ApiKey,
+        old: ApiKey,
+    },
 }
 
 /// Combines the two keys of each rotation into one entry.
 pub(super) fn pair(keys: Vec<ApiKey>, now: DateTime<Utc>) -> Vec<Listed> {
     let is_old = |key: &ApiKey| {
-        !key_state(key, now).ended && keys.iter().any(|new| Some(&new.id) == key.replaced_by.as_ref() && !key_state(new, now).ended)
+        !key_state(key, now).ended
+            && keys.iter().any(|new| Some(&new.id) == key.replaced_by.as_ref() && !key_state(new, now).ended)
     };
     let old: Vec<ApiKey> = keys.iter().filter(|key| is_old(key)).cloned().collect();
     keys.iter()
@@ -107,7 +113,8 @@ mod tests {
 
     #[test]
     fn keys_of_a_rotation_are_a_pair_while_both_work() {
-        let old = ApiKey { replaced_by: Some("2".to_owned()), expires_at: Some(now() + Duration::hours(1)), ..key("1") };
+        let old =
+            ApiKey { replaced_by: Some("2".to_owned()), expires_at: Some(now() + Duration::hours(1)), ..key("1") };
         let new = ApiKey { replaces: Some("1".to_owned()), ..key("2") };
         let paired = pair(vec![old.clone(), key("3"), new.clone()], now());
         assert_eq!(paired, [Listed::Single(key("3")), Listed::Pair { new: new.clone(), old: old.clone() }]);

@@ -56,7 +56,12 @@ impl Fact {
 fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
     let fact = |label, value: String, detail: String, to| Fact { label, value, detail, shape: None, to };
     let failed = facts.runs_24h.failed;
-    let runs = fact("Runs in 24 h", text::number(facts.runs_24h.total), failed_in_words(failed), if failed > 0 { "/runs?status=fail%2Ctimeout" } else { "/runs" });
+    let runs = fact(
+        "Runs in 24 h",
+        text::number(facts.runs_24h.total),
+        failed_in_words(failed),
+        if failed > 0 { "/runs?status=fail%2Ctimeout" } else { "/runs" },
+    );
     let backup = match &facts.oldest_backup {
         Some(oldest) => fact(
             "Oldest last good backup",
@@ -91,7 +96,12 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
         ),
         Fact { shape: Some(if failed > 0 { Shape::Failed } else { Shape::Succeeded }), ..runs },
         Fact { shape: (facts.without_backup_count > 0).then_some(Shape::TimedOut), ..backup },
-        fact("Connections", text::number(facts.connections.open), format!("of {}", facts.connections.budget), "/projects"),
+        fact(
+            "Connections",
+            text::number(facts.connections.open),
+            format!("of {}", facts.connections.budget),
+            "/projects",
+        ),
         Fact { shape: facts.disk.as_ref().is_some_and(|disk| disk.low).then_some(Shape::Failed), ..disk },
     ]
 }
@@ -173,6 +183,9 @@ mod tests {
     fn all_is_well_is_one_sentence() {
         let now = DateTime::from_timestamp(10_000_000, 0).unwrap_or_default();
         let facts = OverviewFacts { runs_24h: RunCount { total: 128, failed: 0 }, ..facts(now) };
-        assert_eq!(all_is_well(&facts, now), "4 projects, oldest backup 3 hours old, 128 runs in 24 hours, none failed.");
+        assert_eq!(
+            all_is_well(&facts, now),
+            "4 projects, oldest backup 3 hours old, 128 runs in 24 hours, none failed."
+        );
     }
 }

@@ -36,9 +36,9 @@ impl Snippet {
             None => "/v1/db/tables".to_owned(),
         };
         match self {
-            Self::Env => format!(
-                "ATLASHUB_API_URL={api_url}\nATLASHUB_PUBLISHABLE_KEY=ah_pub_…\nATLASHUB_SECRET_KEY=ah_sec_…"
-            ),
+            Self::Env => {
+                format!("ATLASHUB_API_URL={api_url}\nATLASHUB_PUBLISHABLE_KEY=ah_pub_…\nATLASHUB_SECRET_KEY=ah_sec_…")
+            }
             Self::Curl => format!("curl \"{api_url}{path}\" \\\n  -H \"x-api-key: $ATLASHUB_SECRET_KEY\""),
             Self::NextJs => format!(
                 "// On the server. The secret key never reaches the browser.\nimport \"server-only\";\n\n\

@@ -1,13 +1,12 @@
 //! The dialog that shows one value of a result in full.
 
-use std::rc::Rc;
-
 use dioxus::prelude::*;
 
 use super::execution::Column;
 use crate::{
     text,
-    ui::{CopyButton, Dialog},
+    ui::{CopyButton, Dialog, Link},
+    value::Text,
 };
 
 /// Bytes of a value that are shown. Copying still copies all of it.
@@ -17,7 +16,9 @@ const SHOWN_BYTES: usize = 200_000;
 pub(super) fn CellDialog(
     column: Option<Column>,
     row: usize,
-    value: Option<Rc<str>>,
+    value: Text,
+    /// Address of the row's form, if the row is that of a table.
+    table_row: Option<String>,
     on_close: EventHandler<()>,
 ) -> Element {
     let Some(column) = column else { return rsx! {} };
@@ -37,10 +38,16 @@ pub(super) fn CellDialog(
     rsx! {
         Dialog {
             title: "{column.name}, row {row}",
-            description: if value.is_some() { format!("{} · {size}", column.data_type) } else { column.data_type.clone() },
+            description: match &value {
+                Some(_) => format!("{} · {size}", column.data_type),
+                None => column.data_type.clone(),
+            },
             wide: true,
             on_close: move |()| on_close.call(()),
             footer: rsx! {
+                if let Some(to) = table_row {
+                    Link { to, class: "btn btn-l", "Open row in table" }
+                }
                 if document.is_some() {
                     button {
                         class: "btn btn-l",
@@ -53,12 +60,21 @@ pub(super) fn CellDialog(
                 if value.is_some() {
                     CopyButton { name: "Copy value", label: "Copy value", text: whole.to_string(), class: "btn-l" }
                 }
-                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| on_close.call(()), "Close" }
+                button {
+                    class: "btn btn-l",
+                    r#type: "button",
+                    autofocus: true,
+                    onclick: move |_| on_close.call(()),
+                    "Close"
+                }
             },
             if value.is_some() {
                 pre { class: "sql-value mono", tabindex: "0", "{shown}" }
                 if is_cut {
-                    p { class: "label muted", "Only the first {text::bytes(end as i64)} are shown. Copy value copies everything." }
+                    p {
+                        class: "label muted",
+                        "Only the first {text::bytes(end as i64)} are shown. Copy value copies everything."
+                    }
                 }
             } else {
                 p { class: "muted", "NULL" }

@@ -41,7 +41,7 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
     let last = match &*backup.read() {
         None => "Looking for the last backup…".to_owned(),
         Some(Ok(Some(backup))) => {
-            format!("The last good backup is {} old.", text::until(text::now(), backup.created_at))
+            format!("The last good backup is {} old.", text::duration_in_words(text::now() - backup.created_at))
         }
         Some(Ok(None)) => "There is no backup of this project.".to_owned(),
         Some(Err(failure)) => format!("The backups could not be listed. {}", failure.message()),
@@ -63,9 +63,27 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
             wide: true,
             on_close: move |()| workspace.pending.set(None),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| workspace.pending.set(None), "Cancel" }
-                button { class: "btn btn-l", r#type: "button", disabled: is_busy, onclick: back_up, "Back up first and run" }
-                button { class: "btn btn-danger btn-l", r#type: "button", disabled: is_busy, onclick: move |_| run::confirm(workspace), "Run" }
+                button {
+                    class: "btn btn-l",
+                    r#type: "button",
+                    autofocus: true,
+                    onclick: move |_| workspace.pending.set(None),
+                    "Cancel"
+                }
+                button {
+                    class: "btn btn-l",
+                    r#type: "button",
+                    disabled: is_busy,
+                    onclick: back_up,
+                    "Back up first and run"
+                }
+                button {
+                    class: "btn btn-danger btn-l",
+                    r#type: "button",
+                    disabled: is_busy,
+                    onclick: move |_| run::confirm(workspace),
+                    "Run"
+                }
             },
             ul { class: "sql-destroyed",
                 for (index, each) in destroyed.iter().enumerate() {

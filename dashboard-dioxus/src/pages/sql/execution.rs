@@ -1,15 +1,15 @@
 //! The execution of a query, and its results.
 
-use std::{ops::Range, rc::Rc};
+use std::rc::Rc;
 
-use api_types::{Run, SqlNotice};
+use api_types::{Run, SqlColumn, SqlNotice};
+use serde_json::value::RawValue;
 
-use super::{
-    plan::Plan,
-    value::{self, Cell},
-    wire::RawResult,
+use super::{failure::RunFailure, plan::Plan, wire::RawResult};
+use crate::{
+    text,
+    value::{self, Text},
 };
-use crate::text;
 
 /// One execution of a query, with its results.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,9 +48,10 @@ pub(super) enum Shown {
 pub(super) struct ResultSet {
     /// Number of the statement, from 1.
     pub(super) number: usize,
+    pub(super) sql: Rc<str>,
     pub(super) command: String,
     pub(super) columns: Rc<[Column]>,
-    pub(super) rows: Vec<Rc<[Cell]>>,
+    pub(super) rows: Vec<Rc<[Text]>>,
     pub(super) row_count: u64,
     pub(super) is_truncated: bool,
     pub(super) duration_ms: f64,
@@ -59,28 +60,8 @@ pub(super) struct ResultSet {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Column {
     pub(super) name: String,
+    /// The type, as Postgres prints it.
     pub(super) data_type: String,
-    pub(super) is_number: bool,
-    /// Initial width in pixels, estimated from the values.
-    pub(super) width: f64,
-}
-
-/// Why an execution has no result.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct RunFailure {
-    /// Number of the statement that failed, from 1.
-    pub(super) number: usize,
-    /// Whether the owner stopped it.
-    pub(super) is_cancelled: bool,
-    pub(super) is_timeout: bool,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-    pub(super) detail: Option<String>,
-    pub(super) sqlstate: Option<String>,
-    /// The bytes of the query that the message is about.
-    pub(super) range: Option<Range<usize>>,
-    pub(super) line_and_column: Option<(usize, usize)>,
-    pub(super) request_id: Option<String>,
 }
 
 /// Compares by identity: results never change, and comparing all values would take longer than drawing them.
@@ -91,32 +72,18 @@ impl PartialEq for ResultSet {
 }
 
 impl ResultSet {
-    pub(super) fn new(number: usize, raw: RawResult) -> Self {
-        let types: Vec<&str> = raw.columns.iter().map(|column| column.data_type.as_str()).collect();
-        let rows: Vec<Rc<[Cell]>> = raw
-            .rows
-            .iter()
-            .map(|row| row.iter().zip(&types).map(|(json, data_type)| value::cell(json, data_type)).collect())
-            .collect();
-        let columns = raw
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| {
-                let data_type = value::short_type(&column.data_type);
-                Column {
-                    width: width(&column.name, &data_type, rows.iter().filter_map(|row| row.get(index)?.as_deref())),
-                    is_number: value::is_number(&column.data_type),
-                    name: column.name.clone(),
-                    data_type,
-                }
-            })
-            .collect();
+    /// `sql` is the statement.
+    pub(super) fn new(number: usize, sql: &str, raw: RawResult) -> Self {
+        let cell = |(json, column): (&Box<RawValue>, &SqlColumn)| value::text_of(json, &column.data_type);
+        let rows = raw.rows.iter().map(|row| row.iter().zip(&raw.columns).map(cell).collect()).collect();
+        let columns =
+            raw.columns.iter().map(|column| Column { name: column.name.clone(), data_type: column.data_type.clone() });
         Self {
             number,
-            command: raw.command,
-            columns,
+            sql: sql.into(),
+            columns: columns.collect(),
             rows,
+            command: raw.command,
             row_count: raw.row_count,
             is_truncated: raw.truncated,
             duration_ms: raw.duration_ms,
@@ -149,14 +116,6 @@ pub(super) fn duration(milliseconds: f64) -> String {
     } else {
         format!("{} min {} s", (milliseconds / 60_000.0) as u64, (milliseconds / 1000.0) as u64 % 60)
     }
-}
-
-/// Estimates the width of a column in pixels from its name and its first values.
-fn width<'a>(name: &str, data_type: &str, values: impl Iterator<Item = &'a str>) -> f64 {
-    const CHARACTER: f64 = 7.4;
-    let header = (name.chars().count() + data_type.chars().count()) as f64 * 7.0 + 34.0;
-    let longest = values.take(100).map(|value| value.chars().take(60).count()).max().unwrap_or_default();
-    header.max(longest as f64 * CHARACTER + 22.0).clamp(64.0, 360.0).round()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Writes results in formats for other programs.
 
 use super::{
-    execution::ResultSet,
-    value::{Cell, identifier},
+    execution::{Column, ResultSet},
+    origin,
 };
+use crate::value::{Text, identifier, is_document, is_number};
 
 /// A format for downloads and the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +28,7 @@ pub(super) fn write(form: Form, result: &ResultSet) -> String {
     }
 }
 
-/// Returns rows with tabs between the values, as spreadsheets read them from the clipboard. `NULL` is empty.
-pub(super) fn tsv<'a>(rows: impl Iterator<Item = &'a [Cell]>) -> String {
-    let clean = |value: Option<&str>| value.unwrap_or_default().replace(['\t', '\n', '\r'], " ");
-    rows.map(|row| texts(row).map(clean).collect::<Vec<_>>().join("\t")).collect::<Vec<_>>().join("\n")
-}
-
-fn texts(row: &[Cell]) -> impl Iterator<Item = Option<&str>> {
+fn texts(row: &[Text]) -> impl Iterator<Item = Option<&str>> {
     row.iter().map(Option::as_deref)
 }
 
@@ -54,19 +49,13 @@ fn csv_line<'a>(values: impl Iterator<Item = Option<&'a str>>) -> String {
 }
 
 fn json(result: &ResultSet) -> String {
-    let value = |cell: &Cell, data_type: &str| match cell.as_deref() {
+    let value = |cell: &Text, data_type: &str| match cell.as_deref() {
         None => "null".to_owned(),
-        Some(text) => {
-            // Numbers, booleans and JSON documents are written as they are, so that no digit is lost.
-            let is_literal = match data_type {
-                "bool" | "json" | "jsonb" => true,
-                "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" => {
-                    !matches!(text, "NaN" | "Infinity" | "-Infinity")
-                }
-                _ => false,
-            };
-            if is_literal { text.to_owned() } else { quoted(text) }
+        // Numbers keep all digits, and JSON documents stay documents.
+        Some(text) if is_document(data_type) || data_type == "boolean" || is_json_number(text, data_type) => {
+            text.to_owned()
         }
+        Some(text) => quoted(text),
     };
     let rows: Vec<String> = result
         .rows
@@ -82,6 +71,11 @@ fn json(result: &ResultSet) -> String {
     if rows.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", rows.join(",\n")) }
 }
 
+/// Returns whether a value is a number in JSON. Amounts of money and `NaN` are not.
+fn is_json_number(text: &str, data_type: &str) -> bool {
+    is_number(data_type) && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
@@ -91,7 +85,13 @@ fn markdown(result: &ResultSet) -> String {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let mut text = vec![
         line(result.columns.iter().map(|column| escape(&column.name)).collect()),
-        line(result.columns.iter().map(|column| if column.is_number { "--:" } else { "---" }.to_owned()).collect()),
+        line(
+            result
+                .columns
+                .iter()
+                .map(|column| if is_number(&column.data_type) { "--:" } else { "---" }.to_owned())
+                .collect(),
+        ),
     ];
     for row in &result.rows {
         text.push(line(texts(row).map(|value| value.map_or_else(|| "NULL".to_owned(), escape)).collect()));
@@ -99,23 +99,22 @@ fn markdown(result: &ResultSet) -> String {
     text.join("\n")
 }
 
-/// Writes an `INSERT` statement for a table `table_name`, since a result does not know its table.
+/// The table may not be known. Then `table_name` stands for it.
 fn insert(result: &ResultSet) -> String {
+    let table = origin::table_with(&result.sql, &result.columns)
+        .map_or_else(|| "table_name".to_owned(), |table| identifier(&table));
     let columns: Vec<String> = result.columns.iter().map(|column| identifier(&column.name)).collect();
-    let literal = |(cell, is_number): (&Cell, bool)| match cell.as_deref() {
+    let literal = |(cell, column): (&Text, &Column)| match cell.as_deref() {
         None => "NULL".to_owned(),
-        Some(text) if is_number && text.parse::<f64>().is_ok_and(f64::is_finite) => text.to_owned(),
+        Some(text) if is_json_number(text, &column.data_type) => text.to_owned(),
         Some(text) => format!("'{}'", text.replace('\'', "''")),
     };
     let rows: Vec<String> = result
         .rows
         .iter()
-        .map(|row| {
-            let values = row.iter().zip(result.columns.iter().map(|column| column.is_number));
-            format!("  ({})", values.map(literal).collect::<Vec<_>>().join(", "))
-        })
+        .map(|row| format!("  ({})", row.iter().zip(result.columns.iter()).map(literal).collect::<Vec<_>>().join(", ")))
         .collect();
-    format!("insert into table_name ({}) values\n{};", columns.join(", "), rows.join(",\n"))
+    format!("insert into {table} ({}) values\n{};", columns.join(", "), rows.join(",\n"))
 }
 
 #[cfg(test)]
@@ -123,20 +122,15 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::pages::sql::execution::Column;
 
     fn example() -> ResultSet {
-        let column = |name: &str, data_type: &str, is_number| Column {
-            name: name.to_owned(),
-            data_type: data_type.to_owned(),
-            is_number,
-            width: 100.0,
-        };
-        let row = |id: &str, title: Option<&str>| -> Rc<[Cell]> { [Some(id.into()), title.map(Into::into)].into() };
+        let column = |name: &str, data_type: &str| Column { name: name.to_owned(), data_type: data_type.to_owned() };
+        let row = |id: &str, title: Option<&str>| -> Rc<[Text]> { [Some(id.into()), title.map(Into::into)].into() };
         ResultSet {
             number: 1,
+            sql: "".into(),
             command: "SELECT".to_owned(),
-            columns: [column("id", "int8", true), column("Title", "text", false)].into(),
+            columns: [column("id", "bigint"), column("Title", "text")].into(),
             rows: vec![row("9007199254740993", Some("a, \"b\" | 'c'")), row("2", None), row("3", Some(""))],
             row_count: 3,
             is_truncated: false,

@@ -62,7 +62,11 @@ pub(super) fn History(workspace: Workspace, limit: usize) -> Element {
                             Mark { shape: if entry.error.is_some() { Shape::Failed } else { Shape::Succeeded } }
                             span { class: "grow",
                                 span { class: "cut mono sql-entry-text", "{drafts::title_of(&entry.sql)}" }
-                                span { class: "cut tiny faint sql-entry-text", title: text::exact(entry.at), "{facts(&entry)}" }
+                                span {
+                                    class: "cut tiny faint sql-entry-text",
+                                    title: text::exact(entry.at),
+                                    "{facts(&entry)}"
+                                }
                             }
                         }
                     }

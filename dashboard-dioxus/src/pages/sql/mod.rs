@@ -1,16 +1,21 @@
 //! `/projects/<id>/sql`: the SQL editor.
 //!
-//! State: [`workspace`] has the open queries and everything else that outlives the page; [`drafts`] stores texts in the
-//! browser; [`settings`] has the options. [`run`] runs a query and creates an [`execution`].
+//! State: [`workspace`] has the open queries, each a [`tab`], and everything else that outlives the page. [`storing`]
+//! keeps the texts in the browser, with [`drafts`]; [`refresh`] reads what the page shows of the server; [`settings`]
+//! keeps how to run.
 //!
-//! Text: [`editor`] is Monaco or a plain text field; [`statement`] finds what "Run" would run, with the server's
-//! grammar or with [`split`]; [`offsets`] converts positions in a text.
+//! Running: [`run`] asks the grammar and sends a query, or has [`background`] send it. [`progress`] notes it in the
+//! workspace as an [`execution`], with a [`failure`] if there is no result.
 //!
-//! Views: [`tabs`], [`toolbar`], [`results`] with [`grid`], [`records`] and [`plan_view`], and [`side`] with
-//! [`schema_tree`], [`saved`] and [`history`]. [`destroy`] asks before data is destroyed.
+//! Text: [`editor`] is Monaco or a plain field; [`statement`] finds what "Run" would run, with the server's grammar or
+//! with [`split`]; [`offsets`] converts places in a text; [`origin`] finds the table of a result.
+//!
+//! Views: [`tabs`], [`toolbar`], [`results`] with [`result_panel`], [`grid`], [`records`] and [`plan_view`], and
+//! [`side`] with [`schema_tree`], [`saved`] and [`history`]. [`destroy`] asks before data is destroyed.
 //!
 //! Not here: the setup of Monaco, which is in `web/sql/`.
 
+mod background;
 mod bindings;
 mod cell_dialog;
 mod destroy;
@@ -18,16 +23,23 @@ mod drafts;
 mod editor;
 mod execution;
 mod export;
+mod export_all;
+mod failure;
 mod grid;
 mod history;
 mod offsets;
+mod origin;
 mod plan;
 mod plan_view;
+mod progress;
 mod records;
+mod refresh;
+mod result_panel;
 mod results;
 mod run;
 mod saved;
 mod schema;
+mod schema_items;
 mod schema_tree;
 mod settings;
 mod side;
@@ -35,9 +47,10 @@ mod split;
 mod splitter;
 mod statement;
 mod status;
+mod storing;
+mod tab;
 mod tabs;
 mod toolbar;
-mod value;
 mod wire;
 mod workspace;
 

@@ -7,12 +7,12 @@ use dioxus::prelude::*;
 use super::{
     plan::{Node, Plan, exact_duration},
     schema::qualified,
-    value::identifier,
     workspace::Workspace,
 };
 use crate::{
     text,
     ui::{Mark, Shape},
+    value::identifier,
 };
 
 #[component]

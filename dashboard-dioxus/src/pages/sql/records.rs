@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use dioxus::prelude::*;
 
-use super::{execution::ResultSet, value::one_line};
-use crate::text;
+use super::execution::ResultSet;
+use crate::{text, value::one_line};
 
 /// Number of records that "Show more" adds.
 const STEP: usize = 50;
@@ -36,7 +36,12 @@ pub(super) fn Records(result: Rc<ResultSet>) -> Element {
             }
         }
         if more > 0 {
-            button { class: "btn sql-more", r#type: "button", onclick: move |_| shown += STEP, "Show more ({text::number(more as i64)})" }
+            button {
+                class: "btn sql-more",
+                r#type: "button",
+                onclick: move |_| shown += STEP,
+                "Show more ({text::number(more as i64)})"
+            }
         }
     }
 }

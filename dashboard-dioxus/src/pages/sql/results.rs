@@ -1,26 +1,20 @@
 //! The region below the editor: a tab for each statement, messages, and the plan.
 
-use std::rc::Rc;
-
 use api_types::{RunStatus, SqlNotice};
 use dioxus::prelude::*;
 
 use super::{
-    bindings, drafts, editor,
-    execution::{Execution, ResultSet, RunFailure, Shown},
-    export::{self, Form},
-    grid::ResultGrid,
+    editor,
+    execution::{Execution, Shown},
+    failure::RunFailure,
     plan_view::PlanView,
-    records::Records,
+    result_panel::ResultPanel,
     run::{self, Act},
     settings::IN_BACKGROUND,
     tabs::focus_next_tab,
     workspace::Workspace,
 };
-use crate::{
-    clipboard, text,
-    ui::{CopyButton, IconName, Mark, Menu, MenuItem, Shape, messages},
-};
+use crate::ui::{CopyButton, Mark, Shape};
 
 #[component]
 pub(super) fn Results(workspace: Workspace, narrow: bool) -> Element {
@@ -58,7 +52,14 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
     let panel = match shown {
         Shown::Result(index) => match execution.results.get(index).cloned() {
             Some(result) => rsx! {
-                ResultPanel { key: "{key}-{index}", workspace, result, note: execution.note.clone(), finished_at: execution.finished_at, narrow }
+                ResultPanel {
+                    key: "{key}-{index}",
+                    workspace,
+                    result,
+                    note: execution.note.clone(),
+                    finished_at: execution.finished_at,
+                    narrow
+                }
             },
             None => rsx! {},
         },
@@ -120,14 +121,22 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
     let plan_text = execution.plan.as_ref().filter(|_| shown == Shown::Plan).map(|plan| plan.to_text());
     rsx! {
         div { class: "sql-result-tabs",
-            div { class: "tabs sql-tabs-in", role: "tablist", "aria-label": "Results", onkeydown: |event| focus_next_tab(&event),
+            div {
+                class: "tabs sql-tabs-in",
+                role: "tablist",
+                "aria-label": "Results",
+                onkeydown: |event| focus_next_tab(&event),
                 for (index, (choice, name, facts)) in tab_labels(&execution).into_iter().enumerate() {
                     button {
                         key: "{index}",
                         r#type: "button",
                         role: "tab",
                         class: "tab-nums",
-                        "aria-label": if facts.is_empty() { name.clone() } else if choice == Shown::Messages { format!("{name} {facts}") } else { format!("{name} · {facts}") },
+                        "aria-label": match choice {
+                            _ if facts.is_empty() => name.clone(),
+                            Shown::Messages => format!("{name} {facts}"),
+                            _ => format!("{name} · {facts}"),
+                        },
                         "aria-selected": "{choice == shown}",
                         tabindex: if choice == shown { "0" } else { "-1" },
                         onclick: move |_| {
@@ -149,109 +158,6 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
             }
             if let Some(text) = plan_text {
                 CopyButton { name: "Copy plan", label: "Copy plan", text, class: "push" }
-            }
-        }
-    }
-}
-
-#[component]
-fn ResultPanel(
-    workspace: Workspace,
-    result: Rc<ResultSet>,
-    note: Option<String>,
-    finished_at: f64,
-    narrow: bool,
-) -> Element {
-    let has_rows = !result.columns.is_empty();
-    let summary = if result.is_truncated {
-        format!("Showing {}, there are more", text::count(result.rows.len() as i64, "row", "rows"))
-    } else {
-        result.rows_in_words()
-    };
-    rsx! {
-        if has_rows {
-            if narrow {
-                Records { result: result.clone() }
-            } else if result.rows.is_empty() {
-                div { class: "empty", h2 { "No rows" } p { "The statement returned {text::count(result.columns.len() as i64, \"column\", \"columns\")} and no row." } }
-            } else {
-                ResultGrid { result: result.clone() }
-            }
-        } else {
-            div { class: "empty",
-                h2 { class: "row", Mark { shape: Shape::Succeeded } "{result.command}" }
-                p { if summary.is_empty() { "Done in {super::execution::duration(result.duration_ms)}." } else { "{summary} changed in {super::execution::duration(result.duration_ms)}." } }
-            }
-        }
-        div { class: "foot sql-foot",
-            if has_rows {
-                span { role: "status", "{summary}" }
-            }
-            if let Some(note) = note {
-                span { "{note}" }
-            }
-            span { class: "only-wide", "Ran at {drafts::time_of_day(finished_at)}" }
-            if has_rows && !result.rows.is_empty() {
-                ExportButtons { result, narrow }
-            }
-        }
-    }
-}
-
-#[component]
-fn ExportButtons(result: Rc<ResultSet>, narrow: bool) -> Element {
-    let act = move |form: Form| {
-        let text = export::write(form, &result);
-        match form {
-            Form::Csv => bindings::download("result.csv", "text/csv;charset=utf-8", &text),
-            Form::Json => bindings::download("result.json", "application/json", &text),
-            Form::Markdown | Form::Insert => {
-                spawn(async move {
-                    if clipboard::copy(&text).await {
-                        messages::show("Copied");
-                    } else {
-                        messages::show_failure("The browser did not allow copying.");
-                    }
-                });
-            }
-        }
-    };
-    let forms = [
-        (Form::Markdown, "Copy as Markdown"),
-        (Form::Insert, "Copy as INSERT"),
-        (Form::Csv, "Export CSV"),
-        (Form::Json, "Export JSON"),
-    ];
-    rsx! {
-        if narrow {
-            span { class: "push",
-                Menu { name: "Actions for the result", icon: IconName::Dots,
-                    for (form, label) in forms {
-                        MenuItem {
-                            key: "{label}",
-                            onselect: {
-                                let act = act.clone();
-                                move |()| act(form)
-                            },
-                            "{label}"
-                        }
-                    }
-                }
-            }
-        } else {
-            span { class: "push row sql-close-row",
-                for (form, label) in forms {
-                    button {
-                        key: "{label}",
-                        class: "btn btn-ghost btn-s",
-                        r#type: "button",
-                        onclick: {
-                            let act = act.clone();
-                            move |_| act(form)
-                        },
-                        "{label}"
-                    }
-                }
             }
         }
     }
@@ -292,7 +198,12 @@ fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>)
                 }
                 div { class: "row wrap",
                     if let Some(range) = failure.range.clone() {
-                        button { class: "btn btn-s", r#type: "button", onclick: move |_| editor::select(workspace, &range), "Go to error" }
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| editor::select(workspace, &range),
+                            "Go to error"
+                        }
                     }
                     if failure.is_timeout {
                         if limit != "60" {
@@ -314,6 +225,12 @@ fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>)
                                 run::start(workspace, Act::Run);
                             },
                             "Run in background"
+                        }
+                        button {
+                            class: "btn btn-s",
+                            r#type: "button",
+                            onclick: move |_| run::start(workspace, Act::Explain),
+                            "Explain instead"
                         }
                     }
                     if let Some(id) = &failure.request_id {

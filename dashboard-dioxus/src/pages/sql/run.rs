@@ -3,21 +3,22 @@
 
 use std::{ops::Range, rc::Rc};
 
-use api_types::{Destroyed, Explain, RunSql, RunStatus, ScriptFailure};
+use api_types::{Destroyed, Explain, RunSql};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
-use serde_json::Value;
 
 use super::{
-    drafts, editor,
-    execution::{Execution, ResultSet, RunFailure, Shown},
-    offsets,
+    background::run_in_background,
+    editor,
+    execution::{ResultSet, Shown, duration},
+    failure::{RunFailure, failed, refusal, script_failure},
     plan::Plan,
-    statement::{Parsed, Target, word_at},
+    progress::{begin, finish, finish_with, forget, show_problem},
+    statement::{Parsed, Target},
     wire::{self, RawResult},
     workspace::Workspace,
 };
-use crate::remote::Failure;
+use crate::{remote::Failure, ui::messages};
 
 /// What to do with the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,16 +38,24 @@ pub(super) struct Pending {
 
 /// The statements to send, and what to do with them.
 #[derive(Debug, Clone, PartialEq)]
-struct RunPlan {
-    tab: String,
+pub(super) struct RunPlan {
+    pub(super) tab: String,
     act: Act,
-    /// Range of bytes of the query that is sent.
-    range: Range<usize>,
-    text: Rc<str>,
-    /// Number of statements in the range.
+    /// Bytes of the query that are sent.
+    pub(super) range: Range<usize>,
+    pub(super) text: Rc<str>,
+    /// Number of statements.
     count: usize,
     is_script: bool,
-    transaction: bool,
+    pub(super) transaction: bool,
+    read_only: bool,
+}
+
+impl RunPlan {
+    /// Returns the text that is sent.
+    fn sql(&self) -> &str {
+        self.text.get(self.range.clone()).unwrap_or_default()
+    }
 }
 
 /// Starts an action on the open query.
@@ -66,7 +75,29 @@ pub(super) fn start(workspace: Workspace, act: Act) {
     dioxus::core::spawn_forever(prepare(workspace, tab.id, tab.text, range, act));
 }
 
-/// Continues an execution after the owner's confirmation.
+/// Reads a statement of the open query again, with another limit of rows. It must not change anything twice.
+pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
+    editor::pull(workspace);
+    let Some(tab) = workspace.active_tab() else { return };
+    let Some(start) = tab.text.find(sql) else {
+        return messages::show_failure("The statement is no longer part of the query. Run it from the editor.");
+    };
+    workspace.settings.write().rows = rows;
+    workspace.settings.peek().store();
+    let plan = RunPlan {
+        tab: tab.id,
+        act: Act::Run,
+        range: start..start + sql.len(),
+        text: tab.text,
+        count: 1,
+        is_script: false,
+        transaction: true,
+        read_only: true,
+    };
+    dioxus::core::spawn_forever(execute(workspace, plan));
+}
+
+/// Continues a run that waited for the owner.
 pub(super) fn confirm(mut workspace: Workspace) {
     let Some(pending) = workspace.pending.write().take() else { return };
     dioxus::core::spawn_forever(execute(workspace, pending.plan));
@@ -132,6 +163,7 @@ async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Ra
         count: parsed.statements.len(),
         is_script,
         transaction: settings.in_transaction && parsed.outside_transactions().is_none(),
+        read_only: settings.read_only,
     };
     let destroyed: Vec<Destroyed> =
         parsed.statements.iter().flat_map(|statement| statement.parsed.destroys.clone()).collect();
@@ -144,40 +176,11 @@ async fn prepare(mut workspace: Workspace, tab: String, text: Rc<str>, range: Ra
     }
 }
 
-/// Returns the failure if the text has a syntax error.
-fn refusal(parsed: &Parsed, text: &str, base: usize) -> Option<RunFailure> {
-    if let Some((range, message)) = parsed.problems().next() {
-        let number =
-            parsed.statements.iter().position(|statement| statement.parsed.error.is_some()).unwrap_or_default() + 1;
-        let range = base + range.start..base + range.end;
-        return Some(RunFailure {
-            number,
-            message: message.to_owned(),
-            line_and_column: Some(offsets::line_and_column(text, range.start)),
-            range: Some(range),
-            ..RunFailure::default()
-        });
-    }
-    let (index, statement) =
-        parsed.statements.iter().enumerate().find(|(_, statement)| statement.parsed.refused.is_some())?;
-    let refused = statement.parsed.refused.as_ref()?;
-    let range = base + statement.range.start..base + statement.range.end;
-    Some(RunFailure {
-        number: index + 1,
-        message: refused.message.clone(),
-        hint: Some(refused.hint.clone()),
-        line_and_column: Some(offsets::line_and_column(text, range.start)),
-        range: Some(range),
-        ..RunFailure::default()
-    })
-}
-
 async fn execute(mut workspace: Workspace, plan: RunPlan) {
     let query_id = begin(workspace, &plan.tab);
     let settings = workspace.settings.peek().clone();
-    let sql = plan.text.get(plan.range.clone()).unwrap_or_default().to_owned();
-    let mut request = wire::request(sql, query_id);
-    request.read_only = settings.read_only;
+    let mut request = wire::request(plan.sql().to_owned(), query_id);
+    request.read_only = plan.read_only;
     request.max_rows = Some(settings.rows);
     let in_background = settings.timeout_ms().is_none() && matches!(plan.act, Act::Run | Act::RunAll);
     request.timeout_ms = if in_background { None } else { Some(settings.timeout_ms().unwrap_or(60_000)) };
@@ -204,21 +207,29 @@ async fn execute(mut workspace: Workspace, plan: RunPlan) {
     } else {
         match wire::run_statement(&workspace.project(), &request).await {
             Ok(raw) => show_statement(workspace, &plan, raw),
-            Err(failure) => {
-                let failure = failed(&failure, &plan.text, plan.range.start, 1);
-                let note = (failure.is_cancelled || failure.is_timeout).then(|| "Nothing was changed.".to_owned());
-                finish_with(workspace, &plan.tab, failure, note);
-            }
+            Err(failure) => fail(workspace, &plan, &failure),
         }
     }
     workspace.refresh_history();
     workspace.history_place.set(None);
 }
 
+/// Shows why a request has no result, and what became of the data.
+fn fail(workspace: Workspace, plan: &RunPlan, failure: &Failure) {
+    let is_unknown = matches!(failure, Failure::Unreachable) || failure.code() == Some("unexpected_answer");
+    let read = failed(failure, &plan.text, plan.range.start, 1);
+    let note = if is_unknown {
+        Some("It is not known whether the server ran it. Check the data before you run it again.")
+    } else {
+        (plan.is_script || read.is_cancelled || read.is_timeout).then_some("Nothing was changed.")
+    };
+    finish_with(workspace, &plan.tab, read, note.map(str::to_owned));
+}
+
 fn show_statement(workspace: Workspace, plan: &RunPlan, raw: RawResult) {
     let is_plan = matches!(plan.act, Act::Explain | Act::Analyze);
     let explained = if is_plan { Plan::read(&raw) } else { None };
-    let changes_names = changes_names(&raw.command);
+    let (has_columns, changes_names) = (!raw.columns.is_empty(), changes_names(&raw.command));
     let rolled_back = raw.rolled_back;
     finish(workspace, &plan.tab, |execution| {
         execution.notices = raw.notices.clone();
@@ -227,22 +238,19 @@ fn show_statement(workspace: Workspace, plan: &RunPlan, raw: RawResult) {
             execution.plan = Some(Rc::new(explained));
             execution.shown = Shown::Plan;
         } else {
-            execution.results = vec![Rc::new(ResultSet::new(1, raw))];
+            execution.results = vec![Rc::new(ResultSet::new(1, plan.sql(), raw))];
             execution.shown = Shown::Result(0);
         }
     });
-    if changes_names && !is_plan {
-        workspace.refresh_schema();
+    if !is_plan && (changes_names || !has_columns) {
+        workspace.refresh_after_run(changes_names);
     }
 }
 
 async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
     let answer = match wire::run_script(&workspace.project(), request).await {
         Ok(answer) => answer,
-        Err(failure) => {
-            let failure = failed(&failure, &plan.text, plan.range.start, 1);
-            return finish_with(workspace, &plan.tab, failure, Some("Nothing was changed.".to_owned()));
-        }
+        Err(failure) => return fail(workspace, plan, &failure),
     };
     let failure = answer
         .failure
@@ -254,8 +262,9 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
         1 => "Statement 1 was committed.".to_owned(),
         count => format!("Statements 1–{count} were committed."),
     });
-    let changes = answer.committed && answer.results.iter().any(|result| changes_names(&result.command));
-    let done = format!("{} statements in {}.", plan.count, super::execution::duration(answer.duration_ms));
+    let changes_names = answer.results.iter().any(|result| changes_names(&result.command));
+    let committed = answer.committed;
+    let done = format!("{} statements in {}.", plan.count, duration(answer.duration_ms));
     finish(workspace, &plan.tab, |execution| {
         execution.notices = answer.results.iter().flat_map(|result| result.notices.clone()).collect();
         execution.note = note.or(Some(done));
@@ -263,7 +272,7 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
             .results
             .into_iter()
             .enumerate()
-            .map(|(index, raw)| Rc::new(ResultSet::new(index + 1, raw)))
+            .map(|(index, raw)| Rc::new(ResultSet::new(index + 1, raw.text_in(plan.sql()), raw)))
             .collect();
         execution.shown = match &failure {
             Some(_) => Shown::Failure,
@@ -275,131 +284,8 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
         execution.failure = failure;
     });
     show_problem(workspace, &plan.tab);
-    if changes {
-        workspace.refresh_schema();
-    }
-}
-
-async fn run_in_background(mut workspace: Workspace, plan: &RunPlan, mut request: RunSql) {
-    request.transaction = Some(plan.transaction);
-    let started = match wire::run_in_background(&workspace.project(), &request).await {
-        Ok(started) => started,
-        Err(failure) => {
-            return finish_with(workspace, &plan.tab, failed(&failure, &plan.text, plan.range.start, 1), None);
-        }
-    };
-    loop {
-        if let Ok(run) = wire::run_state(&started.run_id).await {
-            let is_over = !matches!(run.status, RunStatus::Queued | RunStatus::Running);
-            let mut executions = workspace.executions.write();
-            let Some(execution) = executions.get_mut(&plan.tab) else { return };
-            execution.background = Some(run);
-            execution.shown = Shown::Background;
-            if is_over {
-                break;
-            }
-        }
-        TimeoutFuture::new(1_000).await;
-    }
-    finish(workspace, &plan.tab, |_| {});
-    workspace.refresh_schema();
-    workspace.refresh_history();
-}
-
-/// Starts an execution in a tab. Returns its query id.
-fn begin(mut workspace: Workspace, tab: &str) -> String {
-    let query_id = drafts::new_id();
-    let execution = Execution {
-        query_id: query_id.clone(),
-        started_at: js_sys::Date::now(),
-        is_running: true,
-        ..Execution::default()
-    };
-    workspace.executions.write().insert(tab.to_owned(), execution);
-    query_id
-}
-
-fn forget(mut workspace: Workspace, tab: &str) {
-    workspace.executions.write().remove(tab);
-}
-
-fn finish(mut workspace: Workspace, tab: &str, show: impl FnOnce(&mut Execution)) {
-    let mut executions = workspace.executions.write();
-    // The tab may have been closed meanwhile.
-    let Some(execution) = executions.get_mut(tab) else { return };
-    execution.is_running = false;
-    execution.finished_at = js_sys::Date::now();
-    show(execution);
-}
-
-fn finish_with(workspace: Workspace, tab: &str, mut failure: RunFailure, note: Option<String>) {
-    finish(workspace, tab, |execution| {
-        failure.is_cancelled |= execution.is_cancelling;
-        if failure.is_cancelled {
-            let seconds = (execution.finished_at - execution.started_at) / 1000.0;
-            failure.message = format!("Cancelled after {seconds:.1} s.");
-            failure.hint = None;
-        }
-        execution.note =
-            if failure.is_cancelled { Some(note.unwrap_or_else(|| "Nothing was changed.".to_owned())) } else { note };
-        execution.failure = Some(failure);
-        execution.shown = Shown::Failure;
-    });
-    show_problem(workspace, tab);
-}
-
-/// Underlines the position of the failure in the editor.
-fn show_problem(workspace: Workspace, tab: &str) {
-    let failure = workspace.executions.peek().get(tab).and_then(|execution| execution.failure.clone());
-    if let Some(failure) = failure
-        && let Some(range) = &failure.range
-        && *workspace.active.peek() == tab
-    {
-        editor::show_problems(workspace, &[(range.clone(), failure.message.as_str())]);
-    }
-}
-
-/// Converts the failure of a request. `base` is the byte offset of the sent text in the query.
-fn failed(failure: &Failure, text: &str, base: usize, number: usize) -> RunFailure {
-    let message = match failure {
-        Failure::Refused { message, .. } => message.clone(),
-        other => other.message(),
-    };
-    let hint = match failure {
-        Failure::Refused { hint, .. } => hint.clone(),
-        _ => None,
-    };
-    let mut read = read_details(failure.details(), text, base);
-    read.number = number;
-    read.is_cancelled = failure.code() == Some("cancelled");
-    read.is_timeout = failure.code() == Some("timeout");
-    read.message = message;
-    read.hint = hint;
-    read.request_id = failure.request_id().map(ToOwned::to_owned);
-    read
-}
-
-fn script_failure(failure: &ScriptFailure, text: &str, base: usize, carried_out: usize) -> RunFailure {
-    let mut read = read_details(failure.details.as_ref(), text, base);
-    read.number = failure.statement.map_or(carried_out, |index| index as usize + 1);
-    read.is_cancelled = failure.code == "cancelled";
-    read.is_timeout = failure.code == "timeout";
-    read.message = failure.message.clone();
-    read.hint = failure.hint.clone();
-    read
-}
-
-fn read_details(details: Option<&Value>, text: &str, base: usize) -> RunFailure {
-    let read = |name: &str| details.and_then(|details| details.get(name));
-    let sent = text.get(base..).unwrap_or_default();
-    let position = read("position").and_then(Value::as_u64);
-    let range = position.map(|position| word_at(text, base + offsets::from_characters(sent, position as usize - 1)));
-    RunFailure {
-        detail: read("detail").and_then(Value::as_str).map(ToOwned::to_owned),
-        sqlstate: read("sqlstate").and_then(Value::as_str).map(ToOwned::to_owned),
-        line_and_column: range.as_ref().map(|range| offsets::line_and_column(text, range.start)),
-        range,
-        ..RunFailure::default()
+    if committed {
+        workspace.refresh_after_run(changes_names);
     }
 }
 

@@ -3,7 +3,7 @@
 use api_types::{SavedQuery, UpdateSavedQuery};
 use dioxus::prelude::*;
 
-use super::{drafts, editor, wire, workspace::Workspace};
+use super::{editor, wire, workspace::Workspace};
 use crate::{
     text,
     ui::{Confirm, Dialog, Field, IconName, Menu, MenuItem, messages},
@@ -112,7 +112,13 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
             on_close: move |()| close(),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| close(), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "save-query", disabled: busy(), "Save query" }
+                button {
+                    class: "btn btn-primary btn-l",
+                    r#type: "submit",
+                    form: "save-query",
+                    disabled: busy(),
+                    "Save query"
+                }
             },
             form {
                 id: "save-query",
@@ -135,7 +141,9 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
     let queries = match answer {
         None => return rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
         Some(Err(failure)) => {
-            return rsx! { p { class: "sql-side-note", role: "alert", "Saved queries could not be read. {failure.message()}" } };
+            return rsx! {
+                p { class: "sql-side-note", role: "alert", "Saved queries could not be read. {failure.message()}" }
+            };
         }
         Some(Ok(queries)) => queries,
     };
@@ -216,10 +224,11 @@ fn DeleteQuery(workspace: Workspace, query: SavedQuery, on_close: EventHandler<(
     let mut busy = use_signal(|| false);
     let mut error = use_signal(|| None::<String>);
     let id = query.id.clone();
+    let age = text::age(query.updated_at, text::now());
     rsx! {
         Confirm {
             act: "Delete query",
-            description: "{query.name}, last changed {drafts::age(query.updated_at.timestamp_millis() as f64)}. If it is open in a tab, its text stays there.",
+            description: "{query.name}, last changed {age}. If it is open in a tab, its text stays there.",
             busy: busy(),
             failure: error(),
             on_confirm: move |()| {

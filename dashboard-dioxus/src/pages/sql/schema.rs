@@ -3,7 +3,7 @@
 use api_types::{DatabaseSchema, SchemaObjects, SchemaTable, TableKind};
 use serde_json::{Value, json};
 
-use super::value::{identifier, short_type};
+use crate::value::{identifier, short_type};
 
 /// Returns the names that completion suggests, as JSON for `web/sql/completion.js`.
 pub(super) fn for_completion(schema: &DatabaseSchema) -> String {
@@ -29,7 +29,10 @@ fn completion_of(schema: &SchemaObjects, table: &SchemaTable) -> Value {
     let columns: Vec<Value> = table
         .columns
         .iter()
-        .map(|column| json!({ "name": column.name, "insert": identifier(&column.name), "type": short_type(&column.data_type) }))
+        .map(|column| {
+            let insert = identifier(&column.name);
+            json!({ "name": column.name, "insert": insert, "type": short_type(&column.data_type) })
+        })
         .collect();
     json!({
         "schema": schema.name, "name": table.name, "insert": qualified(&schema.name, &table.name),

@@ -2,41 +2,20 @@
 
 use std::collections::HashSet;
 
-use api_types::{DatabaseSchema, SchemaObjects, TableKind};
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
 use super::{
-    editor, schema,
-    value::{identifier, short_type},
+    editor,
+    schema_items::{Facts, items_of},
     workspace::Workspace,
 };
-use crate::{
-    text,
-    ui::{Icon, IconName},
-};
+use crate::ui::{Icon, IconName};
 
 const ROW_HEIGHT: f64 = 24.0;
 const OVERSCAN: usize = 20;
-
-/// An item of the tree.
-#[derive(Debug, Clone, PartialEq)]
-struct Item {
-    /// Unique path of the item in the tree.
-    path: String,
-    level: usize,
-    icon: Option<IconName>,
-    label: String,
-    /// Type or count, on the right.
-    note: String,
-    /// Text of the tooltip.
-    title: String,
-    /// What Enter inserts. `None` for groups.
-    insert: Option<String>,
-    is_open: Option<bool>,
-}
 
 #[component]
 pub(super) fn SchemaTree(workspace: Workspace) -> Element {
@@ -47,7 +26,12 @@ pub(super) fn SchemaTree(workspace: Workspace) -> Element {
         Some(Err(failure)) => rsx! {
             div { class: "sql-side-note", role: "alert",
                 p { "The schema could not be read. {failure.message()}" }
-                button { class: "btn btn-s", r#type: "button", onclick: move |_| workspace.refresh_schema(), "Try again" }
+                button {
+                    class: "btn btn-s",
+                    r#type: "button",
+                    onclick: move |_| workspace.refresh_schema(),
+                    "Try again"
+                }
             }
         },
         Some(Ok(_)) => rsx! { Tree { workspace, filter: filter() } },
@@ -85,8 +69,18 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
     let mut first = use_signal(|| 0_usize);
     let mut element = use_signal(|| None::<HtmlElement>);
     let items = use_memo(move || match &*workspace.schema.read() {
-        Some(Ok(schema)) => items_of(schema, &open.read(), filter.read().trim()),
+        Some(Ok(schema)) => {
+            let facts =
+                Facts { estimates: workspace.estimates.read().clone(), details: workspace.details.read().clone() };
+            items_of(schema, &facts, &open.read(), filter.read().trim())
+        }
         _ => Vec::new(),
+    });
+    // Keys are read when a table is opened.
+    use_effect(move || {
+        for table in open.read().iter().filter_map(|path| path.strip_prefix("t:public.")) {
+            workspace.need_detail(table);
+        }
     });
     let all = items.read();
     if all.is_empty() {
@@ -210,10 +204,14 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
                         Some(false) => rsx! { Icon { name: IconName::ChevronRight, small: true } },
                         None => rsx! { span { class: "sql-no-chevron" } },
                     }
-                    if let Some(icon) = item.icon {
+                    if let Some(icon) = item.icon.filter(|_| !item.is_column) {
                         Icon { name: icon, small: true }
                     }
-                    span { class: if item.icon.is_none() && item.level > 2 { "cut mono" } else { "cut" }, "{item.label}" }
+                    span { class: if item.is_column { "cut mono" } else { "cut" }, "{item.label}" }
+                    // The sign of a key is behind the name, so that names stand below each other.
+                    if let Some(icon) = item.icon.filter(|_| item.is_column) {
+                        Icon { name: icon, small: true }
+                    }
                     span { class: "n", "{item.note}" }
                 }
             }
@@ -221,165 +219,5 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
                 li { role: "none", style: "block-size: {(all.len() - end) as f64 * ROW_HEIGHT}px" }
             }
         }
-    }
-}
-
-/// Returns the visible items. With a filter: the tables that match by their name or a column's name.
-fn items_of(schema: &DatabaseSchema, open: &HashSet<String>, filter: &str) -> Vec<Item> {
-    let wanted = filter.to_lowercase();
-    let matches = |name: &str| name.to_lowercase().contains(&wanted);
-    let mut items = Vec::new();
-    for each in &schema.schemas {
-        let path = format!("s:{}", each.name);
-        let is_open = !filter.is_empty() || open.contains(&path);
-        let inside = items_of_schema(each, open, filter, &matches);
-        if !filter.is_empty() && inside.is_empty() {
-            continue;
-        }
-        items.push(Item {
-            path,
-            level: 1,
-            icon: None,
-            label: each.name.clone(),
-            note: text::number(each.tables.len() as i64),
-            title: format!("Schema {}", each.name),
-            insert: Some(identifier(&each.name)),
-            is_open: Some(is_open),
-        });
-        if is_open {
-            items.extend(inside);
-        }
-    }
-    items
-}
-
-fn items_of_schema(
-    each: &SchemaObjects,
-    open: &HashSet<String>,
-    filter: &str,
-    matches: &impl Fn(&str) -> bool,
-) -> Vec<Item> {
-    let mut items = Vec::new();
-    for table in &each.tables {
-        let has_column = !filter.is_empty() && table.columns.iter().any(|column| matches(&column.name));
-        if !matches(&table.name) && !has_column {
-            continue;
-        }
-        let path = format!("t:{}.{}", each.name, table.name);
-        let is_open = open.contains(&path) || (has_column && !matches(&table.name));
-        let is_view = matches!(table.kind, TableKind::View | TableKind::MaterializedView);
-        items.push(Item {
-            path: path.clone(),
-            level: 2,
-            icon: Some(if is_view { IconName::View } else { IconName::Table }),
-            label: table.name.clone(),
-            note: if table.kind == TableKind::Table { String::new() } else { schema::kind_name(table.kind).to_owned() },
-            title: format!("{} {}", schema::kind_name(table.kind), table.name),
-            insert: Some(schema::qualified(&each.name, &table.name)),
-            is_open: Some(is_open),
-        });
-        if is_open {
-            items.extend(table.columns.iter().map(|column| Item {
-                path: format!("{path}.{}", column.name),
-                level: 3,
-                icon: None,
-                label: column.name.clone(),
-                note: short_type(&column.data_type),
-                title: format!("{} {}", column.name, column.data_type),
-                insert: Some(identifier(&column.name)),
-                is_open: None,
-            }));
-        }
-    }
-    let functions = each.functions.iter().filter(|function| matches(&function.name)).map(|function| Item {
-        path: format!("f:{}.{}({})", each.name, function.name, function.arguments),
-        level: 3,
-        icon: None,
-        label: function.name.clone(),
-        note: function.returns.clone().unwrap_or_default(),
-        title: format!("{}({})", function.name, function.arguments),
-        insert: Some(schema::qualified(&each.name, &function.name)),
-        is_open: None,
-    });
-    let enums = each.enums.iter().filter(|kind| matches(&kind.name)).map(|kind| Item {
-        path: format!("e:{}.{}", each.name, kind.name),
-        level: 3,
-        icon: None,
-        label: kind.name.clone(),
-        note: text::count(kind.values.len() as i64, "value", "values"),
-        title: kind.values.join(", "),
-        insert: Some(schema::qualified(&each.name, &kind.name)),
-        is_open: None,
-    });
-    add_group(&mut items, each, "Functions", IconName::Function, functions.collect(), open, filter);
-    add_group(&mut items, each, "Enums", IconName::List, enums.collect(), open, filter);
-    items
-}
-
-fn add_group(
-    items: &mut Vec<Item>,
-    each: &SchemaObjects,
-    name: &str,
-    icon: IconName,
-    inside: Vec<Item>,
-    open: &HashSet<String>,
-    filter: &str,
-) {
-    if inside.is_empty() {
-        return;
-    }
-    let path = format!("g:{}.{name}", each.name);
-    let is_open = !filter.is_empty() || open.contains(&path);
-    items.push(Item {
-        path,
-        level: 2,
-        icon: Some(icon),
-        label: name.to_owned(),
-        note: text::number(inside.len() as i64),
-        title: name.to_owned(),
-        insert: None,
-        is_open: Some(is_open),
-    });
-    if is_open {
-        items.extend(inside);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use api_types::{SchemaColumn, SchemaTable};
-
-    use super::*;
-
-    fn example() -> DatabaseSchema {
-        let column = |name: &str| SchemaColumn { name: name.to_owned(), data_type: "bigint".to_owned() };
-        let table = |name: &str, columns: &[&str]| SchemaTable {
-            name: name.to_owned(),
-            kind: TableKind::Table,
-            columns: columns.iter().map(|name| column(name)).collect(),
-        };
-        DatabaseSchema {
-            schemas: vec![SchemaObjects {
-                name: "public".to_owned(),
-                tables: vec![table("authors", &["id"]), table("books", &["id", "author_id"])],
-                functions: Vec::new(),
-                enums: Vec::new(),
-            }],
-        }
-    }
-
-    fn labels(open: &[&str], filter: &str) -> Vec<String> {
-        let open = open.iter().map(|path| (*path).to_owned()).collect();
-        items_of(&example(), &open, filter).into_iter().map(|item| item.label).collect()
-    }
-
-    #[test]
-    fn tree_has_open_and_matching_items() {
-        assert_eq!(labels(&[], ""), ["public"]);
-        assert_eq!(labels(&["s:public"], ""), ["public", "authors", "books"]);
-        assert_eq!(labels(&["s:public", "t:public.authors"], ""), ["public", "authors", "id", "books"]);
-        assert_eq!(labels(&[], "BOOK"), ["public", "books"]);
-        assert_eq!(labels(&[], "author_"), ["public", "books", "id", "author_id"]);
-        assert_eq!(labels(&[], "nothing"), Vec::<String>::new());
     }
 }

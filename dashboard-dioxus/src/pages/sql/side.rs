@@ -25,10 +25,19 @@ pub(super) fn Side(workspace: Workspace) -> Element {
         Some(Ok(queries)) if !queries.is_empty() => queries.len().to_string(),
         _ => String::new(),
     };
+    let parts = [
+        (Part::Schema, "Schema", String::new()),
+        (Part::Saved, "Saved", count),
+        (Part::History, "History", String::new()),
+    ];
     rsx! {
         aside { class: "side sql-side", "aria-label": "Schema and queries",
-            div { class: "tabs sql-side-tabs", role: "tablist", "aria-label": "Sidebar", onkeydown: |event| focus_next_tab(&event),
-                for (choice, label, note) in [(Part::Schema, "Schema", String::new()), (Part::Saved, "Saved", count), (Part::History, "History", String::new())] {
+            div {
+                class: "tabs sql-side-tabs",
+                role: "tablist",
+                "aria-label": "Sidebar",
+                onkeydown: |event| focus_next_tab(&event),
+                for (choice, label, note) in parts {
                     button {
                         key: "{label}",
                         r#type: "button",

@@ -66,8 +66,8 @@ fn until(bytes: &[u8], found: impl Fn(&[u8]) -> bool) -> usize {
     (0..bytes.len()).find(|index| bytes.get(*index..).is_some_and(&found)).unwrap_or(bytes.len())
 }
 
-/// Returns the length of a block comment. Comments may be nested.
-fn comment_length(bytes: &[u8]) -> usize {
+/// Comments nest.
+pub(super) fn comment_length(bytes: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut position = 0;
     while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
@@ -87,7 +87,7 @@ fn comment_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
+pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
     let mut position = 1;
     while let Some(&byte) = bytes.get(position) {
         if byte == b'\\' && is_escaped {
@@ -102,7 +102,7 @@ fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize {
     bytes.len()
 }
 
-fn dollar_quoted_length(bytes: &[u8], before: Option<&u8>) -> usize {
+pub(super) fn dollar_quoted_length(bytes: &[u8], before: Option<&u8>) -> usize {
     // In `a$1` and `$1`, the dollar starts no quote.
     let is_name =
         before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii());

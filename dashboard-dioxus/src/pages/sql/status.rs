@@ -52,9 +52,23 @@ pub(super) fn Conflict(workspace: Workspace) -> Element {
     rsx! {
         div { class: "notbar", role: "status",
             Mark { shape: Shape::Attention }
-            span { class: "grow", strong { "Changed in another window" } ", {age}. This window keeps its text until you choose." }
-            button { class: "btn btn-s", r#type: "button", onclick: move |_| workspace.resolve_conflict(&take, true), "Load that text" }
-            button { class: "btn btn-s", r#type: "button", onclick: move |_| workspace.resolve_conflict(&keep, false), "Keep this text" }
+            span {
+                class: "grow",
+                strong { "Changed in another window" }
+                ", {age}. This window keeps its text until you choose."
+            }
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| workspace.resolve_conflict(&take, true),
+                "Load that text"
+            }
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| workspace.resolve_conflict(&keep, false),
+                "Keep this text"
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The tabs of the open queries.
 
-use dioxus::{prelude::*, web::WebEventExt as _};
+use dioxus::{html::input_data::MouseButton, prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
@@ -23,7 +23,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
     let labels = use_memo(move || {
         let executions = workspace.executions.read();
         let tabs = workspace.tabs.read();
-        let label = |tab: &super::workspace::Tab| Label {
+        let label = |tab: &super::tab::Tab| Label {
             id: tab.id.clone(),
             title: tab.title(),
             is_named: tab.name.is_some(),
@@ -49,7 +49,8 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                         move |event: KeyboardEvent| {
                             let modifiers = event.modifiers();
                             if modifiers.ctrl() && modifiers.shift() {
-                                let place = workspace.tabs.peek().iter().position(|tab| tab.id == active).unwrap_or_default();
+                                let place = workspace.tabs.peek().iter().position(|tab| tab.id == active);
+                                let place = place.unwrap_or_default();
                                 match event.key() {
                                     Key::ArrowLeft => workspace.move_tab(&active, place.saturating_sub(1)),
                                     Key::ArrowRight => workspace.move_tab(&active, place + 1),
@@ -87,8 +88,8 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                             onauxclick: {
                                 let id = label.id.clone();
                                 move |event: Event<PointerData>| {
-                                    // The middle button closes a tab, as in browsers.
-                                    if event.trigger_button() == Some(dioxus::html::input_data::MouseButton::Auxiliary) {
+                                    // The middle button closes, as browsers do.
+                                    if event.trigger_button() == Some(MouseButton::Auxiliary) {
                                         workspace.close(&id);
                                     }
                                 }
@@ -127,7 +128,8 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                     } else {
                         button {
                             key: "close-{label.id}",
-                            class: if label.id == active { "btn btn-ghost btn-s btn-icon sql-close is-current" } else { "btn btn-ghost btn-s btn-icon sql-close" },
+                            class: "btn btn-ghost btn-s btn-icon sql-close",
+                            class: if label.id == active { "is-current" },
                             style: "grid-column: {index + 1}",
                             r#type: "button",
                             "aria-label": "Close {label.title}",
@@ -176,7 +178,8 @@ fn Rename(workspace: Workspace, id: String, title: String, column: usize, on_don
             "aria-label": "Name of the query",
             value: "{name}",
             onmounted: move |event| {
-                if let Some(field) = event.data().try_as_web_event().and_then(|field| field.dyn_into::<web_sys::HtmlInputElement>().ok()) {
+                let element = event.data().try_as_web_event();
+                if let Some(field) = element.and_then(|field| field.dyn_into::<web_sys::HtmlInputElement>().ok()) {
                     let _ = field.focus();
                     field.select();
                 }
@@ -207,7 +210,12 @@ fn RecentlyClosed(workspace: Workspace) -> Element {
                 "popovertarget": "recently-closed",
                 "Recently closed"
             }
-            div { id: "recently-closed", class: "menu sql-closed-menu", role: "menu", "aria-label": "Recently closed", "popover": "auto",
+            div {
+                id: "recently-closed",
+                class: "menu sql-closed-menu",
+                role: "menu",
+                "aria-label": "Recently closed",
+                "popover": "auto",
                 for draft in closed.iter().take(50).cloned() {
                     button {
                         key: "{draft.id}",

@@ -24,6 +24,8 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
     let is_running = execution_is_running();
     let has_target = *target.read() != Target::Nothing;
     let is_empty = use_memo(move || workspace.active_tab().is_none_or(|tab| tab.text.trim().is_empty()));
+    let row_limits: Vec<(String, String)> =
+        ROW_LIMITS.iter().map(|rows| (rows.to_string(), text::number(i64::from(*rows)))).collect();
     rsx! {
         div { class: "toolbar sql-toolbar", role: "toolbar", "aria-label": "Query",
             button {
@@ -96,7 +98,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 Choice {
                     name: "Rows",
                     value: workspace.settings.read().rows.to_string(),
-                    choices: ROW_LIMITS.iter().map(|rows| (rows.to_string(), text::number(i64::from(*rows)))).collect::<Vec<_>>(),
+                    choices: row_limits,
                     onchoose: move |value: String| {
                         let mut settings = workspace.settings;
                         settings.write().rows = value.parse().unwrap_or(1000);
@@ -126,7 +128,9 @@ pub(super) fn TransactionSwitch(workspace: Workspace) -> Element {
         label {
             class: "check label sql-switch",
             title: match &outside {
-                Some(command) => format!("{command} can't run in a transaction, so each statement is committed before the next one runs."),
+                Some(command) => format!(
+                    "{command} can't run in a transaction, so each statement is committed before the next one runs."
+                ),
                 None => "\u{201c}Run all\u{201d} changes everything, or nothing if a statement fails.".to_owned(),
             },
             input {

@@ -2,11 +2,13 @@
 
 use api_types::{
     Backup, CreateBackup, CreateSavedQuery, DatabaseSchema, Explain, Page, ParseSql, ParsedSql, Run, RunSql,
-    RunStarted, SavedQuery, SqlCancelled, SqlColumn, SqlHistoryEntry, SqlNotice, TableSummary, UpdateSavedQuery,
+    RunStarted, SavedQuery, SqlCancelled, SqlColumn, SqlHistoryEntry, SqlNotice, TableDetail, TableSummary,
+    UpdateSavedQuery,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::offsets;
 use crate::{
     address,
     remote::{self, Failure, Method},
@@ -28,6 +30,19 @@ pub(super) struct RawResult {
     pub(super) command: String,
     #[serde(default)]
     pub(super) rolled_back: bool,
+    /// Where the statement is in its script, in characters. Absent without a script.
+    #[serde(default)]
+    start: Option<u32>,
+    #[serde(default)]
+    end: Option<u32>,
+}
+
+impl RawResult {
+    /// Returns the statement's part of the script.
+    pub(super) fn text_in<'t>(&self, script: &'t str) -> &'t str {
+        let at = |characters: Option<u32>| offsets::from_characters(script, characters.unwrap_or_default() as usize);
+        script.get(at(self.start)..at(self.end)).unwrap_or_default()
+    }
 }
 
 /// The result of a script, like `api_types::ScriptResult`.
@@ -117,6 +132,7 @@ pub(super) async fn history(project: &str) -> Result<Vec<SqlHistoryEntry>, Failu
     remote::get::<Page<SqlHistoryEntry>>(&path).await.map(|page| page.items)
 }
 
+/// Reads the sizes of the tables whose name contains a text.
 pub(super) async fn table_summaries(project: &str, name: &str) -> Result<Vec<TableSummary>, Failure> {
     let path = format!("/projects/{project}/tables");
     let path =
@@ -124,7 +140,13 @@ pub(super) async fn table_summaries(project: &str, name: &str) -> Result<Vec<Tab
     remote::get::<Page<TableSummary>>(&path).await.map(|page| page.items)
 }
 
-/// Returns the project's newest backup that exists and did not fail its verification.
+/// Reads the columns and keys of a table of `public`.
+pub(super) async fn table_detail(project: &str, name: &str) -> Result<TableDetail, Failure> {
+    let path = format!("/projects/{project}/table");
+    remote::get(&address::with_parameters(&path, &[("name", Some(name))])).await
+}
+
+/// Returns the project's last backup that exists and has not failed its verification.
 pub(super) async fn last_good_backup(project: &str) -> Result<Option<Backup>, Failure> {
     let target = format!("project:{project}");
     let path = address::with_parameters("/backups", &[("limit", Some("200"))]);

@@ -3,77 +3,22 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use api_types::{DatabaseSchema, SavedQuery, SqlHistoryEntry};
+use api_types::{DatabaseSchema, SavedQuery, SqlHistoryEntry, TableDetail};
 use dioxus::prelude::*;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use gloo_timers::future::TimeoutFuture;
 
 use super::{
     bindings::Monaco,
-    drafts::{self, Draft, Stored},
+    drafts::{self, Draft},
     execution::Execution,
     run::Pending,
     settings::Settings,
     statement::Parsed,
-    wire,
+    tab::Tab,
 };
 use crate::remote::Failure;
 
-/// Time between the last key press and storing the text.
-const STORE_DELAY_MS: u32 = 500;
-
-/// A query that is open in a tab.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tab {
-    pub(super) id: String,
-    pub(super) name: Option<String>,
-    pub(super) text: Rc<str>,
-    /// The saved query that it belongs to, and the version of it that was read last.
-    pub(super) saved: Option<(String, i64)>,
-    /// The last stored revision that this window has seen. Empty if there is none.
-    pub(super) revision: String,
-    pub(super) stored_at: Option<f64>,
-    /// The draft that another window stored meanwhile.
-    pub(super) other: Option<Box<Draft>>,
-    /// Whether the browser refused to store the text.
-    pub(super) is_refused: bool,
-}
-
-impl Tab {
-    fn new(text: &str) -> Self {
-        Self {
-            id: drafts::new_id(),
-            name: None,
-            text: text.into(),
-            saved: None,
-            revision: String::new(),
-            stored_at: None,
-            other: None,
-            is_refused: false,
-        }
-    }
-
-    pub(super) fn title(&self) -> String {
-        self.name.clone().unwrap_or_else(|| drafts::title_of(&self.text))
-    }
-}
-
-impl From<Draft> for Tab {
-    fn from(draft: Draft) -> Self {
-        Self {
-            id: draft.id,
-            name: draft.name,
-            text: draft.text.into(),
-            saved: draft.saved,
-            revision: draft.revision,
-            stored_at: Some(draft.stored_at),
-            other: None,
-            is_refused: false,
-        }
-    }
-}
-
-/// Data from the server. `None` until it was read.
+/// Something that is read from the server once and again when it has changed.
 pub(super) type Loaded<T> = Option<Result<Rc<T>, Failure>>;
 
 /// The cursor and the selection, in bytes.
@@ -102,11 +47,16 @@ pub(super) struct Workspace {
     pub(super) place: Signal<Place>,
     pub(super) parsed: Signal<Option<Rc<Parsed>>>,
     pub(super) schema: Signal<Loaded<DatabaseSchema>>,
+    /// Estimated numbers of rows of the tables of `public`.
+    pub(super) estimates: Signal<HashMap<String, i64>>,
+    /// Columns and keys of the tables of `public` that were looked at. `None` until they are read.
+    pub(super) details: Signal<HashMap<String, Option<Rc<TableDetail>>>>,
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
     /// Index of the history entry that the keys for older and newer texts have reached.
     pub(super) history_place: Signal<Option<usize>>,
-    changes: Signal<u32>,
+    /// Counts what was typed, so that only the last change is stored.
+    pub(super) changes: Signal<u32>,
 }
 
 thread_local! {
@@ -136,6 +86,8 @@ impl Workspace {
             place: signal(Place::default()),
             parsed: signal(None),
             schema: signal(None),
+            estimates: signal(HashMap::new()),
+            details: signal(HashMap::new()),
             saved: signal(None),
             history: signal(None),
             history_place: signal(None),
@@ -150,79 +102,7 @@ impl Workspace {
         self.project.peek().clone()
     }
 
-    async fn load(mut self) {
-        let project = self.project();
-        let mut stored = drafts::load(&project).await;
-        let mut conflicts = Vec::new();
-        for pending in drafts::pending(&project) {
-            // A text that was not stored before a reload replaces the draft that it was based on.
-            match stored.iter_mut().find(|draft| draft.id == pending.id) {
-                Some(draft) if draft.revision == pending.revision => *draft = pending,
-                // The page was reloaded between two writes of this window.
-                Some(draft) if draft.window == pending.window && draft.stored_at <= pending.stored_at => {
-                    *draft = Draft { revision: draft.revision.clone(), ..pending };
-                }
-                // Another window wrote meanwhile. The owner chooses which text to keep.
-                Some(draft) if draft.text != pending.text => {
-                    let revision = draft.revision.clone();
-                    conflicts.push(std::mem::replace(draft, Draft { revision, ..pending }));
-                }
-                Some(_) => {}
-                None => stored.push(pending),
-            }
-        }
-        let (mut closed, mut open): (Vec<_>, Vec<_>) = stored.into_iter().partition(|draft| draft.closed_at.is_some());
-        open.sort_by(|a, b| a.position.total_cmp(&b.position));
-        closed.sort_by(|a, b| b.closed_at.unwrap_or_default().total_cmp(&a.closed_at.unwrap_or_default()));
-        let mut tabs: Vec<Tab> = open.into_iter().map(Tab::from).collect();
-        for other in conflicts {
-            if let Some(tab) = tabs.iter_mut().find(|tab| tab.id == other.id) {
-                tab.other = Some(Box::new(other));
-            }
-        }
-        // Other pages may have opened tabs before the drafts were read.
-        tabs.append(&mut self.tabs.write());
-        if tabs.is_empty() {
-            tabs.push(Tab::new(""));
-        }
-        let last = self.active.peek().clone();
-        let last = if last.is_empty() { self.settings.peek().active(&project) } else { Some(last) };
-        let active = tabs.iter().find(|tab| Some(&tab.id) == last.as_ref()).or(tabs.last()).map(|tab| tab.id.clone());
-        self.tabs.set(tabs);
-        self.closed.set(closed);
-        self.active.set(active.unwrap_or_default());
-        self.is_loaded.set(true);
-        for pending in drafts::pending(&project) {
-            let has_conflict = self.peek_tab(&pending.id).is_some_and(|tab| tab.other.is_some());
-            if !has_conflict {
-                self.store(&pending.id).await;
-            }
-        }
-        self.follow_other_windows().await;
-    }
-
-    async fn follow_other_windows(mut self) {
-        let (sender, mut receiver) = futures_channel::mpsc::unbounded::<Draft>();
-        drafts::watch(move |draft| {
-            let _ = sender.unbounded_send(draft);
-        });
-        while let Some(draft) = receiver.next().await {
-            if draft.project != *self.project.peek() || draft.closed_at.is_some() {
-                continue;
-            }
-            let mut tabs = self.tabs.write();
-            if let Some(tab) = tabs.iter_mut().find(|tab| tab.id == draft.id) {
-                if *tab.text == *draft.text {
-                    tab.revision = draft.revision;
-                    tab.other = None;
-                } else {
-                    tab.other = Some(Box::new(draft));
-                }
-            }
-        }
-    }
-
-    /// Returns the active tab, and subscribes the component to changes of the tabs.
+    /// Returns the open tab. Subscribes to changes of the tabs.
     pub(super) fn active_tab(self) -> Option<Tab> {
         let active = self.active.read();
         self.tabs.read().iter().find(|tab| tab.id == *active).cloned()
@@ -270,91 +150,6 @@ impl Workspace {
     pub(super) fn change(mut self, id: &str, change: impl FnOnce(&mut Tab)) {
         if let Some(tab) = self.tabs.write().iter_mut().find(|tab| tab.id == id) {
             change(tab);
-        }
-        self.changed(id);
-    }
-
-    fn changed(mut self, id: &str) {
-        if let Some(draft) = self.draft(id) {
-            drafts::keep_pending(&draft);
-        }
-        let change = *self.changes.peek() + 1;
-        self.changes.set(change);
-        let id = id.to_owned();
-        dioxus::core::spawn_forever(async move {
-            TimeoutFuture::new(STORE_DELAY_MS).await;
-            let is_last = *self.changes.peek() == change;
-            let is_active = *self.active.peek() == id;
-            if is_last || !is_active {
-                self.store(&id).await;
-            }
-        });
-    }
-
-    /// Returns the draft to store for a tab, with the revision that it is based on.
-    fn draft(self, id: &str) -> Option<Draft> {
-        let tabs = self.tabs.peek();
-        let position = tabs.iter().position(|tab| tab.id == id)?;
-        let tab = tabs.get(position)?;
-        Some(Draft {
-            project: self.project(),
-            id: tab.id.clone(),
-            revision: tab.revision.clone(),
-            name: tab.name.clone(),
-            text: tab.text.to_string(),
-            saved: tab.saved.clone(),
-            position: position as f64,
-            stored_at: js_sys::Date::now(),
-            closed_at: None,
-            window: drafts::window_name(),
-        })
-    }
-
-    async fn store(mut self, id: &str) {
-        let has_conflict = self.peek_tab(id).is_some_and(|tab| tab.other.is_some());
-        let Some(mut draft) = self.draft(id).filter(|_| !has_conflict) else { return };
-        let mut seen = std::mem::replace(&mut draft.revision, drafts::new_id());
-        let mut stored = drafts::store(&draft, &seen).await;
-        // The conflict may be with an earlier write of this window.
-        while let (Stored::Conflict(other), Some(tab)) = (&stored, self.peek_tab(id)) {
-            if other.revision != tab.revision || other.revision == seen {
-                break;
-            }
-            seen = tab.revision;
-            stored = drafts::store(&draft, &seen).await;
-        }
-        let mut tabs = self.tabs.write();
-        let Some(tab) = tabs.iter_mut().find(|tab| tab.id == id) else { return };
-        match stored {
-            Stored::Done => {
-                tab.revision = draft.revision;
-                tab.stored_at = Some(draft.stored_at);
-                tab.is_refused = false;
-                if *tab.text == *draft.text {
-                    drafts::forget_pending(&draft.project, id);
-                }
-            }
-            Stored::Conflict(other) if *other.text == *tab.text => tab.revision = other.revision,
-            Stored::Conflict(other) => tab.other = Some(other),
-            Stored::Refused => tab.is_refused = true,
-        }
-    }
-
-    /// Resolves a conflict with another window: takes its text, or keeps the text of this one.
-    pub(super) fn resolve_conflict(mut self, id: &str, take_other: bool) {
-        let mut text = None;
-        if let Some(tab) = self.tabs.write().iter_mut().find(|tab| tab.id == id)
-            && let Some(other) = tab.other.take()
-        {
-            tab.revision = other.revision;
-            if take_other {
-                tab.text = other.text.as_str().into();
-                tab.name = other.name;
-                text = Some(other.text);
-            }
-        }
-        if let (Some(text), Some(monaco)) = (text, self.monaco.peek().as_ref()) {
-            monaco.open(id, &text);
         }
         self.changed(id);
     }
@@ -412,31 +207,6 @@ impl Workspace {
         dioxus::core::spawn_forever(async move {
             let all: FuturesUnordered<_> = ids.iter().map(|id| self.store(id)).collect();
             all.collect::<()>().await;
-        });
-    }
-
-    pub(super) fn refresh_schema(mut self) {
-        dioxus::core::spawn_forever(async move {
-            let answer = wire::schema(&self.project()).await.map(Rc::new);
-            // If reading fails, an older schema stays.
-            let is_worse = answer.is_err() && matches!(&*self.schema.peek(), Some(Ok(_)));
-            if !is_worse {
-                self.schema.set(Some(answer));
-            }
-        });
-    }
-
-    pub(super) fn refresh_saved(mut self) {
-        dioxus::core::spawn_forever(async move {
-            let answer = wire::saved_queries(&self.project()).await.map(Rc::new);
-            self.saved.set(Some(answer));
-        });
-    }
-
-    pub(super) fn refresh_history(mut self) {
-        dioxus::core::spawn_forever(async move {
-            let answer = wire::history(&self.project()).await.map(Rc::new);
-            self.history.set(Some(answer));
         });
     }
 }

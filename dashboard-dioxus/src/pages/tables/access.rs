@@ -1,6 +1,6 @@
 //! The tab "Access": who can reach the table's rows, in one sentence, and a form that changes it.
 
-use api_types::{AdminTable, ApiCaller, CallerAccess, RowAccess, TableAccess, UpdateTableExposure};
+use api_types::{AdminTable, ApiCaller, CallerAccess, RowAccess, TableAccess, TableKind, UpdateTableExposure};
 use dioxus::prelude::*;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     remote::{self, Method},
-    ui::{Confirm, Mark, Shape, messages},
+    ui::{Confirm, Icon, IconName, Mark, Shape, messages},
     value::quoted,
 };
 
@@ -18,18 +18,11 @@ use crate::{
 pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
     let id = project.read().clone();
     let table = quoted(&detail.name);
-    let is_wide = !detail.row_level_security && detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && access.select != RowAccess::None);
     rsx! {
         div { class: "structure",
             section { class: "section pt-3", "aria-label": "Who can reach the rows",
                 p { class: "access-sentence", {sentence(&detail.access)} }
-                if is_wide {
-                    div { class: "banner t-warning mt-2", role: "note",
-                        Mark { shape: Shape::Attention }
-                        p { "Row-level security is off: everyone who may read can read every row." }
-                        SqlButton { project: id.clone(), sql: "alter table {table} enable row level security;\n", "Switch on…" }
-                    }
-                }
+                SecurityNote { project: id.clone(), detail: detail.clone() }
             }
             // The key resets the form when the access was changed elsewhere.
             ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail: detail.clone() }
@@ -38,6 +31,7 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
             }
             section { class: "section", "aria-label": "Policy templates",
                 div { class: "section-head", h2 { "Write a policy" } }
+                p { class: "muted mb-2", "A template opens in SQL, where you adapt and run it." }
                 div { class: "row wrap",
                     for (label, body) in TEMPLATES {
                         SqlButton { key: "{label}", project: id.clone(), sql: body.replace("{table}", &table), "{label}" }
@@ -46,6 +40,46 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
             }
         }
     }
+}
+
+/// Says that row-level security does not limit who reaches which rows. A warning only if somebody reaches them.
+#[component]
+fn SecurityNote(project: String, detail: Shared) -> Element {
+    let is_reachable =
+        detail.access.iter().any(|access| access.caller != ApiCaller::SecretKey && may_do_something(access));
+    let table = quoted(&detail.name);
+    let (text, sql, act) = match detail.kind {
+        TableKind::View if is_reachable && detail.security_invoker != Some(true) => (
+            "The view runs with its owner's privileges: policies of its tables do not apply to whoever reads it.",
+            format!("alter view {table} set (security_invoker = true);\n"),
+            "Apply policies…",
+        ),
+        TableKind::Table if !detail.row_level_security => (
+            if is_reachable {
+                "Row-level security is off: whoever may read reads every row."
+            } else {
+                "Row-level security is off. It matters once you open the table: policies limit who reaches which rows."
+            },
+            format!("alter table {table} enable row level security;\n"),
+            "Switch on…",
+        ),
+        _ => return rsx! {},
+    };
+    rsx! {
+        div { class: if is_reachable { "banner t-warning mt-2" } else { "banner mt-2" }, role: "note",
+            if is_reachable {
+                Mark { shape: Shape::Attention }
+            } else {
+                Icon { name: IconName::Unlocked }
+            }
+            p { "{text}" }
+            SqlButton { project, sql, "{act}" }
+        }
+    }
+}
+
+fn may_do_something(access: &CallerAccess) -> bool {
+    [access.select, access.insert, access.update, access.delete].iter().any(|rows| *rows != RowAccess::None)
 }
 
 const TEMPLATES: [(&str, &str); 3] = [
@@ -58,7 +92,10 @@ const TEMPLATES: [(&str, &str); 3] = [
         "Everyone reads",
         "alter table {table} enable row level security;\ncreate policy everyone_reads on {table}\n  for select using (true);\n",
     ),
-    ("Nobody", "-- Without a policy, only servers with the secret key reach the rows.\nalter table {table} enable row level security;\n"),
+    (
+        "Nobody",
+        "-- Without a policy, only servers with the secret key reach the rows.\nalter table {table} enable row level security;\n",
+    ),
 ];
 
 #[component]
@@ -71,13 +108,23 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
     let mut failure = use_signal(|| None::<String>);
     let is_dirty = publishable() != saved.publishable || signed_in() != saved.signed_in;
     let opens_for_writing = publishable() == TableAccess::Write && saved.publishable != TableAccess::Write;
-    let is_risky = !detail.row_level_security && (opens_for_writing || (signed_in() != TableAccess::None && signed_in() != saved.signed_in));
-    let path = format!("{}/exposure", table_path(&project, &detail.name));
+    let opens_signed_in = signed_in() != TableAccess::None && signed_in() != saved.signed_in;
+    // A materialized view has the rows of other tables, whatever their policies say.
+    let opens_copy = detail.kind == TableKind::MaterializedView
+        && publishable() == TableAccess::Read
+        && saved.publishable == TableAccess::None;
+    let is_limited = detail.row_level_security || detail.kind == TableKind::View;
+    let is_risky = !is_limited && (opens_for_writing || opens_signed_in || opens_copy);
+    let path = table_path(&project, &detail.name, "exposure", &[]);
     let save = move |confirm: bool| {
         let (path, project) = (path.clone(), project.clone());
         spawn(async move {
             busy.set(true);
-            let change = UpdateTableExposure { publishable: Some(publishable()), signed_in: Some(signed_in()), confirm };
+            let change = UpdateTableExposure {
+                publishable: Some(publishable()).filter(|access| *access != saved.publishable),
+                signed_in: Some(signed_in()).filter(|access| *access != saved.signed_in),
+                confirm,
+            };
             match remote::send::<_, AdminTable>(Method::Put, &path, &change).await {
                 Ok(_) => {
                     asking.set(false);
@@ -91,14 +138,27 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
         });
     };
     let confirm = save.clone();
-    let (act, description, typed) = if opens_for_writing {
+    let (title, act, description, typed) = if opens_for_writing {
         (
+            format!("Open {} for writing", detail.name),
             "Open for writing",
             "Anybody who has your site's publishable key can insert, change and delete every row.",
             Some(detail.name.clone()),
         )
+    } else if opens_copy && !opens_signed_in {
+        (
+            format!("Open {} for reading", detail.name),
+            "Open for reading",
+            "Anybody who has your site's publishable key can read every row: policies don't apply to materialized views.",
+            None,
+        )
     } else {
-        ("Open for signed-in users", "Every signed-in user can reach every row, because row-level security is off.", None)
+        (
+            format!("Open {} for signed-in users", detail.name),
+            "Open for signed-in users",
+            "Every signed-in user can reach every row, because row-level security is off.",
+            None,
+        )
     };
     rsx! {
         form {
@@ -126,6 +186,7 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
         }
         if asking() {
             Confirm {
+                title,
                 act: act.to_owned(),
                 description: description.to_owned(),
                 typed,

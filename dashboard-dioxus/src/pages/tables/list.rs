@@ -27,11 +27,10 @@ pub(super) fn TableList(
         let base = format!("/projects/{project}/tables");
         let query = query.read();
         let wanted = query.trim();
-        address::with_parameters(&base, &[
-            ("fields", Some("summary")),
-            ("limit", Some("1000")),
-            ("q", (!wanted.is_empty()).then_some(wanted)),
-        ])
+        address::with_parameters(
+            &base,
+            &[("fields", Some("summary")), ("limit", Some("1000")), ("q", (!wanted.is_empty()).then_some(wanted))],
+        )
     });
     let tables = use_remote::<ApiPage<TableSummary>>(path.into());
     let mut last = use_signal(Vec::<TableSummary>::new);
@@ -87,7 +86,11 @@ pub(super) fn TableList(
 fn Entries(project: ReadSignal<String>, tables: ReadSignal<Vec<TableSummary>>, open: Option<String>) -> Element {
     let mut from = use_signal(|| 0_usize);
     let tables = tables.read();
-    let (first, last) = if tables.len() > MANY_TABLES { (from().min(tables.len()), (from() + 80).min(tables.len())) } else { (0, tables.len()) };
+    let (first, last) = if tables.len() > MANY_TABLES {
+        (from().min(tables.len()), (from() + 80).min(tables.len()))
+    } else {
+        (0, tables.len())
+    };
     let shown = tables.get(first..last).unwrap_or_default().to_vec();
     rsx! {
         div {
@@ -123,8 +126,13 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
     let is_reachable = table.exposure.publishable != TableAccess::None;
     let is_open_wide = table.exposure.publishable == TableAccess::Write && !table.row_level_security;
     let rows = table.estimated_rows.filter(|_| table.kind != TableKind::View).map(estimate);
+    let reach = match (is_reachable, is_open_wide) {
+        (true, true) => "\nOpen to everybody: the publishable key may write, and row-level security is off.",
+        (true, false) => "\nThe publishable key reaches it.",
+        (false, _) => "",
+    };
     let title = format!(
-        "{}\n{}{}",
+        "{}\n{}{}{reach}",
         table.name,
         rows.as_ref().map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
         text::bytes(table.total_bytes),
@@ -136,11 +144,10 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
             if is_reachable {
                 span { class: if is_open_wide { "warning row" } else { "faint row" },
                     Icon { name: if is_open_wide { IconName::Unlocked } else { IconName::Lock }, small: true }
-                    span { class: "sr", if is_open_wide { "open to everybody" } else { "reachable" } }
                 }
             }
             if let Some(rows) = rows {
-                span { class: "n", "{rows}" }
+                span { class: "n", "aria-hidden": "true", "{rows}" }
             }
         }
     }

@@ -1,14 +1,15 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`];
-//! [`new_table`] creates one. The address has all choices; [`rows::query`] reads those for rows.
+//! [`new_table`] makes one. Everything that is chosen is in the address: [`rows::query`] has its part for rows, and
+//! `new` the form that is open.
 
 mod access;
 mod list;
 mod new_table;
 mod rows;
-mod structure;
 mod sql_link;
+mod structure;
 mod table_page;
 
 use api_types::{Page as ApiPage, Project, TableSummary};
@@ -27,7 +28,8 @@ use table_page::TablePage;
 #[component]
 pub fn Tables(id: ReadSignal<String>) -> Element {
     let table = address::use_parameter("table");
-    let mut creating = use_signal(|| false);
+    let is_creating = address::parameter("new").as_deref() == Some("table");
+    let on_new = |()| address::push_parameters(&[("new", vec!["table".to_owned()])]);
     let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
     let project_name = project.value().map(|project| project.name).unwrap_or_default();
     let title = table.clone().unwrap_or_else(|| "Tables".to_owned());
@@ -36,17 +38,18 @@ pub fn Tables(id: ReadSignal<String>) -> Element {
         Page { title, own_head: true, class: "main-split",
             div { class: "split",
                 aside { class: side_class,
-                    TableList { project: id, project_name, open: table.clone(), on_new: move |()| creating.set(true) }
+                    TableList { key: "{id}", project: id, project_name, open: table.clone(), on_new }
                 }
                 div { class: "pane",
                     match table {
-                        Some(table) => rsx! { TablePage { key: "{table}", project: id, table } },
-                        None => rsx! { NoTable { project: id, on_new: move |()| creating.set(true) } },
+                        // What belongs to one table must not be shown for another.
+                        Some(table) => rsx! { TablePage { key: "{id}/{table}", project: id, table } },
+                        None => rsx! { NoTable { key: "{id}", project: id, on_new } },
                     }
                 }
             }
-            if creating() {
-                NewTable { project: id(), on_close: move |()| creating.set(false) }
+            if is_creating {
+                NewTable { key: "{id}", project: id(), on_close: |()| address::replace_parameter("new", None) }
             }
         }
     }

@@ -34,7 +34,10 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                     SqlButton { project: id.clone(), sql: "create index on {table} ({first});\n", "Create index" }
                 }
                 SqlButton { project: id.clone(), sql: "alter {kind} {table} rename to new_name;\n", "Rename" }
-                SqlButton { project: id.clone(), sql: "drop {kind} {table};\n", "Drop table" }
+                SqlButton { project: id.clone(), sql: "drop {kind} {table};\n", if is_table { "Drop table" } else { "Drop {kind}" } }
+            }
+            if let Some(comment) = &detail.comment {
+                p { class: "section muted", "{comment}" }
             }
             Columns { detail: detail.clone() }
             if !detail.indexes.is_empty() {

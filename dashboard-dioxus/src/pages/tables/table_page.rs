@@ -36,9 +36,15 @@ pub(super) fn detail_path(project: &str, table: &str) -> String {
     address::with_parameters(&format!("/projects/{project}/table"), &[("name", Some(table))])
 }
 
-/// Returns the path of a table in the admin API.
-pub(super) fn table_path(project: &str, table: &str) -> String {
-    format!("/projects/{project}/tables/{}", String::from(js_sys::encode_uri_component(table)))
+/// Returns the path of a part of a table: `rows`, `cell`, `changes` or `exposure`.
+pub(super) fn table_path(project: &str, table: &str, part: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    // Browsers take these names out of a path, however they are encoded.
+    if matches!(table, "." | "..") {
+        let with_name: Vec<_> = [("name", Some(table))].into_iter().chain(parameters.iter().copied()).collect();
+        return address::with_parameters(&format!("/projects/{project}/table/{part}"), &with_name);
+    }
+    let name = String::from(js_sys::encode_uri_component(table));
+    address::with_parameters(&format!("/projects/{project}/tables/{name}/{part}"), parameters)
 }
 
 /// Returns the address of a table in the dashboard.
@@ -93,7 +99,10 @@ fn Tab(
     selected: bool,
 ) -> Element {
     let tab = (name != "rows").then_some(name);
-    let to = address::with_parameters(&format!("/projects/{project}/tables"), &[("table", Some(&table.read())), ("tab", tab)]);
+    let to = address::with_parameters(
+        &format!("/projects/{project}/tables"),
+        &[("table", Some(&table.read())), ("tab", tab)],
+    );
     rsx! {
         a {
             role: "tab",
@@ -136,7 +145,8 @@ fn facts(detail: &TableDetail) -> String {
         TableKind::MaterializedView => Some("materialized view"),
         TableKind::ForeignTable => Some("foreign table"),
     };
-    let rows = detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(|rows| format!("{} rows", estimate(rows)));
+    let rows =
+        detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(|rows| format!("{} rows", estimate(rows)));
     let size = (detail.total_bytes > 0).then(|| text::bytes(detail.total_bytes));
     let parts: Vec<String> = kind.map(str::to_owned).into_iter().chain(rows).chain(size).collect();
     parts.join(" · ")

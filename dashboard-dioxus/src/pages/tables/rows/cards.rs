@@ -2,8 +2,12 @@
 
 use dioxus::prelude::*;
 
-use super::{PageRef, View, data::RowKey, query};
-use crate::{address, ui::Link, value::one_line};
+use super::{PageRef, View, data::RowKey, query, staged};
+use crate::{
+    address,
+    ui::{Link, Mark, Shape},
+    value::one_line,
+};
 
 /// Columns of a card besides the key.
 const SHOWN_COLUMNS: usize = 3;
@@ -12,6 +16,7 @@ const SHOWN_COLUMNS: usize = 3;
 pub(super) fn Cards(view: View, page: PageRef) -> Element {
     let detail = view.detail.read().0.clone();
     let key_columns = query::key_columns(&detail).unwrap_or_default();
+    let staged = staged::of(&view.staged.read());
     rsx! {
         ul { class: "cards", role: "list", "aria-label": "Rows of {view.table}",
             for (index, row) in page.0.rows.iter().enumerate() {
@@ -24,7 +29,9 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
                         .filter(|(column, _)| !key_columns.contains(&column.name))
                         .take(SHOWN_COLUMNS)
                         .map(|(column, cell)| {
-                            (column.name.clone(), cell.text.as_deref().map_or_else(|| "NULL".to_owned(), |text| one_line(text).0))
+                            let changed = key.as_ref().and_then(|key| staged.cell(key, &column.name));
+                            let text = changed.map_or(cell.text.as_deref(), |changed| changed.now.as_deref());
+                            (column.name.clone(), text.map_or_else(|| "NULL".to_owned(), |text| one_line(text).0))
                         })
                         .collect();
                     let title = texts.first().map(|(_, text)| text.clone()).unwrap_or_default();
@@ -42,6 +49,9 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
                                 }
                             }
                             p { class: "mono cut", "{rest}" }
+                            if key.as_ref().is_some_and(|key| staged.row(key).is_some()) {
+                                p { class: "badge", Mark { shape: Shape::Attention } "Not saved" }
+                            }
                         }
                     }
                 }

@@ -82,7 +82,8 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
     })
 }
 
-/// The identity of a row: its key's columns and their JSON.
+/// The identity of a row: its key's columns and their JSON. Values are JSON strings whatever their type, so
+/// that a key from the rows equals the same key from the address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, Deserialize)]
 pub(super) struct RowKey(pub(super) Vec<(String, String)>);
 
@@ -92,7 +93,7 @@ impl RowKey {
         let part = |name: &String| {
             let at = detail.columns.iter().position(|column| column.name == *name)?;
             let cell = row.0.get(at)?;
-            (cell.whole_bytes.is_none() && !cell.is_null()).then(|| (name.clone(), cell.json.to_string()))
+            (cell.whole_bytes.is_none() && !cell.is_null()).then(|| (name.clone(), key_json(&plain(&cell.json))))
         };
         columns.iter().map(part).collect::<Option<Vec<_>>>().map(Self)
     }
@@ -107,7 +108,8 @@ impl RowKey {
     pub(super) fn to_parameter(&self) -> String {
         match self.0.as_slice() {
             [(_, json)] => plain(json),
-            parts => serde_json::to_string(&parts.iter().map(|(_, json)| plain(json)).collect::<Vec<_>>()).unwrap_or_default(),
+            parts => serde_json::to_string(&parts.iter().map(|(_, json)| plain(json)).collect::<Vec<_>>())
+                .unwrap_or_default(),
         }
     }
 
@@ -115,10 +117,13 @@ impl RowKey {
     pub(super) fn from_parameter(text: &str, columns: &[String]) -> Option<Self> {
         let values: Vec<String> =
             if columns.len() == 1 { vec![text.to_owned()] } else { serde_json::from_str(text).ok()? };
-        (values.len() == columns.len()).then(|| {
-            let json = |value: &String| serde_json::Value::from(value.as_str()).to_string();
-            Self(columns.iter().cloned().zip(values.iter().map(json)).collect())
-        })
+        (values.len() == columns.len())
+            .then(|| Self(columns.iter().cloned().zip(values.iter().map(|value| key_json(value))).collect()))
+    }
+
+    /// Returns the columns and the texts of their values.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|(name, json)| (name.as_str(), plain(json)))
     }
 
     /// Returns the filters that select the row.
@@ -127,7 +132,35 @@ impl RowKey {
     }
 }
 
-/// Returns the text of a JSON string, and other JSON unchanged.
+/// Returns the JSON of a key's value.
+fn key_json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Returns the text of a JSON string, and other JSON as it is.
 fn plain(json: &str) -> String {
     serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_from_row_equals_key_from_address() {
+        for json in ["7", "\"a b\"", "9007199254740993", "\"2024-01-01\"", "true", "[1, 2]"] {
+            let columns = ["id".to_owned()];
+            let key = RowKey(vec![("id".to_owned(), key_json(&plain(json)))]);
+            assert_eq!(RowKey::from_parameter(&key.to_parameter(), &columns), Some(key), "{json}");
+        }
+    }
+
+    #[test]
+    fn composite_key_is_one_parameter() {
+        let columns = ["a".to_owned(), "b".to_owned()];
+        let key = RowKey(vec![("a".to_owned(), key_json("1")), ("b".to_owned(), key_json("x,\"y"))]);
+        assert_eq!(RowKey::from_parameter(&key.to_parameter(), &columns), Some(key.clone()));
+        assert_eq!(key.words(), "a 1, b x,\"y");
+        assert_eq!(RowKey::from_parameter("no list", &columns), None);
+    }
 }

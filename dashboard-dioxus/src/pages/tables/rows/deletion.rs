@@ -31,15 +31,15 @@ pub(super) fn DeleteRows(view: View) -> Element {
         let keys = keys.clone();
         move || {
             spawn(async move {
-                let changes: Vec<Change> = keys.iter().map(Change::delete).collect();
-                effects.set(Some(save::send(&view.path(), &changes, true).await));
+                let changes: Vec<Change> = keys.iter().map(|key| Change::delete(key, &view.detail.peek().0)).collect();
+                effects.set(Some(save::send(view, &changes, true).await));
             });
         }
     });
     let act = if count == 1 { "Delete 1 row".to_owned() } else { format!("Delete {count} rows") };
     let consequences = match &*effects.read() {
         None => vec!["Counting what else is deleted…".to_owned()],
-        Some(Ok(counted)) => consequences(counted, &view.table.read()),
+        Some(Ok(counted)) => consequences(counted, &view.table.read(), count),
         Some(Err(refused)) => vec![refused.message()],
     };
     rsx! {
@@ -52,8 +52,8 @@ pub(super) fn DeleteRows(view: View) -> Element {
                 let keys = keys.clone();
                 spawn(async move {
                     busy.set(true);
-                    let changes: Vec<Change> = keys.iter().map(Change::delete).collect();
-                    match save::send(&view.path(), &changes, false).await {
+                    let changes: Vec<Change> = keys.iter().map(|key| Change::delete(key, &view.detail.peek().0)).collect();
+                    match save::send(view, &changes, false).await {
                         Ok(_) => {
                             let mut selected = view.selected;
                             for key in &keys {
@@ -66,6 +66,12 @@ pub(super) fn DeleteRows(view: View) -> Element {
                             }
                             view.refresh();
                             deleting.set(Vec::new());
+                        }
+                        Err(refused) if refused.is_outcome_unknown() => {
+                            let message = "The server did not answer, so it is not known whether the rows were deleted. \
+                                           Try again: no row is deleted twice.";
+                            failure.set(Some(message.to_owned()));
+                            view.refresh();
                         }
                         Err(refused) => failure.set(Some(refused.message())),
                     }
@@ -90,11 +96,17 @@ fn named(keys: &[RowKey]) -> String {
     }
 }
 
-/// Returns a line for each other table that changes.
-fn consequences(counted: &ChangedRows, table: &str) -> Vec<String> {
-    let others = counted.effects.iter().filter(|effect| effect.table != table);
+/// Returns a line for each table in which something else changes than the rows that are to be deleted.
+fn consequences(counted: &ChangedRows, table: &str, count: usize) -> Vec<String> {
+    let others = counted.effects.iter().cloned().filter_map(|mut effect| {
+        if effect.schema == "public" && effect.table == table {
+            effect.deleted -= i64::try_from(count).unwrap_or_default();
+        }
+        (effect.deleted > 0 || effect.updated > 0 || effect.inserted > 0).then_some(effect)
+    });
     let mut lines: Vec<String> = others
         .map(|effect| {
+            let is_own = effect.schema == "public" && effect.table == table;
             let action = match effect.on_delete {
                 Some(ReferenceAction::Cascade) => " (ON DELETE CASCADE)",
                 Some(ReferenceAction::SetNull) => " (ON DELETE SET NULL)",
@@ -103,7 +115,10 @@ fn consequences(counted: &ChangedRows, table: &str) -> Vec<String> {
             };
             let mut parts = Vec::new();
             if effect.deleted > 0 {
-                parts.push(format!("{} deleted", text::count(effect.deleted, "row", "rows")));
+                parts.push(match is_own {
+                    true => format!("{} deleted", text::count(effect.deleted, "more row", "more rows")),
+                    false => format!("{} deleted", text::count(effect.deleted, "row", "rows")),
+                });
             }
             if effect.updated > 0 {
                 parts.push(format!("{} changed", text::count(effect.updated, "row", "rows")));
@@ -118,4 +133,35 @@ fn consequences(counted: &ChangedRows, table: &str) -> Vec<String> {
         lines.push("Nothing else changes.".to_owned());
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::ChangeEffect;
+
+    use super::*;
+
+    #[test]
+    fn rows_deleted_by_foreign_keys_are_named_by_table() {
+        let effect = |table: &str, deleted, on_delete| ChangeEffect {
+            schema: "public".to_owned(),
+            table: table.to_owned(),
+            inserted: 0,
+            updated: 0,
+            deleted,
+            on_delete,
+        };
+        let cascade = Some(ReferenceAction::Cascade);
+        for (effects, expected) in [
+            (vec![effect("folders", 1, None)], vec!["Nothing else changes."]),
+            (vec![effect("folders", 3, None)], vec!["folders: 2 more rows deleted"]),
+            (
+                vec![effect("folders", 1, None), effect("files", 2, cascade)],
+                vec!["files: 2 rows deleted (ON DELETE CASCADE)"],
+            ),
+        ] {
+            let counted = ChangedRows { dry_run: true, results: Vec::new(), effects };
+            assert_eq!(consequences(&counted, "folders", 1), expected);
+        }
+    }
 }

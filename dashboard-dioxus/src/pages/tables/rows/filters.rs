@@ -28,13 +28,15 @@ pub(super) fn FilterDialog(
     let mut kept = use_signal(Vec::<String>::new);
     let mut conditions = use_signal(|| {
         let mut conditions = Vec::new();
-        for text in address::parameters("where") {
+        let texts = address::parameters("where");
+        let is_new = index >= texts.len();
+        for text in texts {
             match Filter::parse(&text) {
                 Some(filter) => conditions.push(Filter { value: filter.shown_or_plain(), ..filter }),
                 None => kept.write().push(text),
             }
         }
-        if index >= conditions.len() {
+        if is_new || conditions.is_empty() {
             conditions.push(Filter { operator: "eq".to_owned(), column: first.clone(), value: String::new() });
         }
         conditions

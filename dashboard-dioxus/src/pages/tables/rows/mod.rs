@@ -1,12 +1,11 @@
 //! The tab "Rows": a grid of one page of rows, with staged edits.
 //!
-//! In reading order: [`query`] (filters and order in the address), [`data`] (a page of rows), [`staged`] (edits that
-//! are not saved), [`save`] (sending them), [`grid`] and [`cells`] (the grid), [`toolbar`] with [`filters`] and
-//! [`orders`], [`unsaved`] (the bar of staged edits), [`paging`], [`deletion`], [`row_sheet`] (one row as a form),
-//! [`cards`] (rows on a phone).
+//! In reading order: [`query`] (what the address selects), [`data`] (a page of rows), [`staged`] (edits that are not
+//! saved), [`save`] (sending them), [`grid`], [`toolbar`] with [`filters`] and [`orders`],
+//! [`unsaved`] (the bar of staged edits), [`paging`], [`deletion`], [`row_sheet`] (one row as a form), [`cards`] (rows
+//! on a phone).
 
 mod cards;
-mod cells;
 mod data;
 mod deletion;
 mod filters;
@@ -14,10 +13,10 @@ mod foreign_key;
 mod grid;
 mod orders;
 mod paging;
+mod problem;
 pub(super) mod query;
-mod row_fields;
-mod row_sheet;
 mod save;
+mod sheet;
 mod staged;
 mod toolbar;
 mod unsaved;
@@ -33,7 +32,7 @@ use super::{
 };
 use crate::{
     address,
-    remote::{self, Failure},
+    remote::{self, Failure, connection},
     ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, narrow::use_is_narrow},
     value,
 };
@@ -43,48 +42,48 @@ use deletion::DeleteRows;
 use grid::Grid;
 use paging::Paging;
 use query::{RowQuery, key_columns};
-use row_sheet::{RowSheet, Sheet};
+use save::Saving;
+use sheet::{ExistingRow, NewRow, open_new_row};
 use toolbar::Toolbar;
 use unsaved::Unsaved;
 
 /// The state that the parts of the tab share.
 #[derive(Clone, Copy)]
-pub(super) struct View {
+struct View {
     pub(super) project: ReadSignal<String>,
     pub(super) table: ReadSignal<String>,
-    /// Key of the table in the store of staged edits.
-    pub(super) staged: Memo<String>,
-    pub(super) detail: ReadSignal<Shared>,
-    pub(super) page: Signal<Option<Rc<RowPage>>>,
-    pub(super) failure: Signal<Option<Failure>>,
-    pub(super) loading: Signal<bool>,
-    pub(super) updated_at: Signal<f64>,
-    /// Counter that is increased to read the rows again.
-    pub(super) generation: Signal<u32>,
-    /// Whether rows are counted exactly instead of estimated.
-    pub(super) exact: Signal<bool>,
+    /// Names the table in the store of staged edits.
+    staged: Memo<String>,
+    detail: ReadSignal<Shared>,
+    page: Signal<Option<Rc<RowPage>>>,
+    failure: Signal<Option<Failure>>,
+    loading: Signal<bool>,
+    updated_at: Signal<f64>,
+    /// Changes to read the rows again.
+    generation: Signal<u32>,
+    /// Whether rows are to be counted exactly.
+    exact: Signal<bool>,
     /// Keys of the selected rows.
-    pub(super) selected: Signal<BTreeSet<String>>,
+    selected: Signal<BTreeSet<String>>,
     /// Cells whose value was refused, as key and column.
-    pub(super) wrong: Signal<Vec<(RowKey, String)>>,
-    pub(super) deleting: Signal<Vec<RowKey>>,
-    /// The form of a new row.
-    pub(super) inserting: Signal<Option<Sheet>>,
+    wrong: Signal<Vec<(RowKey, String)>>,
+    deleting: Signal<Vec<RowKey>>,
+    saving: Signal<Saving>,
 }
 
 impl View {
-    pub(super) fn refresh(mut self) {
+    fn refresh(mut self) {
         remote::forget(&format!("/projects/{}", self.project.peek()));
         *self.generation.write() += 1;
     }
 
-    /// Returns the path of the table in the admin API.
-    pub(super) fn path(self) -> String {
-        table_path(&self.project.peek(), &self.table.peek())
+    /// Returns the path of a part of the table: `rows`, `cell` or `changes`.
+    fn path(self, part: &str, parameters: &[(&str, Option<&str>)]) -> String {
+        table_path(&self.project.peek(), &self.table.peek(), part, parameters)
     }
 
-    /// Returns the columns of the key, if rows can be edited.
-    pub(super) fn key(self) -> Option<Vec<String>> {
+    /// Returns the columns of the key, if rows can be changed.
+    fn key(self) -> Option<Vec<String>> {
         key_columns(&self.detail.read()).filter(|_| self.detail.read().supports.update)
     }
 }
@@ -94,6 +93,7 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
     let view = use_view(project, table, detail);
     let is_narrow = use_is_narrow();
     let open_row = address::use_parameter("row");
+    let is_inserting = address::parameter("new").as_deref() == Some("row") && detail.read().supports.insert;
     let page = view.page.read().clone();
     let failure = view.failure.read().clone();
     let has_filters = !address::use_parameters("where").is_empty();
@@ -120,13 +120,13 @@ pub(super) fn Rows(project: ReadSignal<String>, table: ReadSignal<String>, detai
         {content}
         Unsaved { view }
         Paging { view }
-        if let Some(sheet) = view.inserting.read().clone() {
-            RowSheet { view, sheet }
+        if is_inserting {
+            NewRow { view }
         } else if let Some(row) = open_row {
             if let Some(columns) = key_columns(&detail.read())
-                && let Some(key) = RowKey::from_parameter(&row, &columns)
+                && let Some(row_key) = RowKey::from_parameter(&row, &columns)
             {
-                RowSheet { key: "{row}", view, sheet: Sheet::Existing(key) }
+                ExistingRow { key: "{row}", view, row_key }
             }
         }
         if !view.deleting.read().is_empty() {
@@ -143,7 +143,7 @@ impl PartialEq for View {
 
 /// A page of rows, compared by identity.
 #[derive(Clone)]
-pub(super) struct PageRef(pub(super) Rc<RowPage>);
+struct PageRef(pub(super) Rc<RowPage>);
 
 impl PartialEq for PageRef {
     fn eq(&self, other: &Self) -> bool {
@@ -166,7 +166,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         selected: use_signal(BTreeSet::new),
         wrong: use_signal(Vec::new),
         deleting: use_signal(Vec::new),
-        inserting: use_signal(|| None),
+        saving: use_signal(Saving::default),
     };
     let _: crate::app::Route = use_route();
     let current = RowQuery::current();
@@ -174,7 +174,17 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
     if *query.peek() != current {
         query.set(current);
     }
-    // The rows are read again only if columns or key of the table change.
+    // What was read before the connection was lost may be old.
+    let mut was_lost = use_signal(|| false);
+    use_effect(move || {
+        let is_lost = connection::state() != connection::Connection::Up;
+        if *was_lost.peek() && !is_lost {
+            let mut generation = view.generation;
+            *generation.write() += 1;
+        }
+        was_lost.set(is_lost);
+    });
+    // The shape of the table decides how its rows are read.
     let shape = use_memo(move || {
         let detail = detail.read();
         (detail.0.columns.clone(), key_columns(&detail))
@@ -185,7 +195,7 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
         let query = query.read().clone();
         let count = if *view.exact.read() { "exact" } else { "estimated" };
         let detail = detail.peek().0.clone();
-        let path = query.path(&view.path(), &detail, count);
+        let path = query.path(view, &detail, count);
         let View { mut page, mut failure, mut loading, mut updated_at, .. } = view;
         async move {
             loading.set(true);
@@ -206,7 +216,6 @@ fn use_view(project: ReadSignal<String>, table: ReadSignal<String>, detail: Read
 /// What is shown instead of the rows if there are none.
 #[component]
 fn NoRows(view: View, has_filters: bool) -> Element {
-    let mut inserting = view.inserting;
     let can_insert = view.detail.read().supports.insert;
     if has_filters {
         return rsx! {
@@ -226,7 +235,7 @@ fn NoRows(view: View, has_filters: bool) -> Element {
                 button {
                     class: "btn btn-primary",
                     r#type: "button",
-                    onclick: move |_| inserting.set(Some(Sheet::New)),
+                    onclick: |_| open_new_row(),
                     Icon { name: IconName::Plus }
                     "Insert row"
                 }

@@ -13,7 +13,8 @@ use crate::{
 
 #[component]
 pub(super) fn SortDialog(view: View, on_close: EventHandler<()>) -> Element {
-    let columns: Vec<String> = use_hook(|| view.detail.peek().columns.iter().map(|column| column.name.clone()).collect());
+    let columns: Vec<String> =
+        use_hook(|| view.detail.peek().columns.iter().map(|column| column.name.clone()).collect());
     let first = columns.first().cloned().unwrap_or_default();
     let mut orders = use_signal(|| {
         let orders = RowQuery::current().orders();

@@ -2,6 +2,7 @@
 
 use api_types::TableDetail;
 
+use super::View;
 use crate::{address, value};
 
 /// Rows per page that can be chosen.
@@ -32,7 +33,7 @@ impl RowQuery {
     }
 
     /// Returns the path of the request.
-    pub(super) fn path(&self, table: &str, detail: &TableDetail, count: &str) -> String {
+    pub(super) fn path(&self, view: View, detail: &TableDetail, count: &str) -> String {
         let limit = self.limit.to_string();
         let default_order = default_order(detail);
         let order = self.order.as_deref().or(default_order.as_deref());
@@ -44,16 +45,9 @@ impl RowQuery {
             ("count", Some(count)),
             ("maxCellBytes", Some("2048")),
         ];
-        parameters.extend(self.filters.iter().filter_map(|filter| {
-            let (name, value) = filter.split_once('=')?;
-            Some((name, Some(value)))
-        }));
-        address::with_parameters(&format!("{table}/rows"), &parameters)
-    }
-
-    /// Returns the direction of a column: `Some(true)` for descending, `None` if rows are not ordered by it.
-    pub(super) fn order_of(&self, column: &str) -> Option<bool> {
-        self.orders().into_iter().find(|(name, _)| name == column).map(|(_, descending)| descending)
+        let filters: Vec<(String, &str)> = self.filters.iter().filter_map(|filter| name_and_value(filter)).collect();
+        parameters.extend(filters.iter().map(|(name, value)| (name.as_str(), Some(*value))));
+        view.path("rows", &parameters)
     }
 
     /// Returns the columns that rows are ordered by, and whether descending.
@@ -125,6 +119,17 @@ pub(super) fn quoted_if_needed(name: &str) -> String {
     if is_plain && !name.is_empty() { name.to_owned() } else { value::quoted(name) }
 }
 
+/// Writes a filter as the API does: `gte.price=10`. As in a query, `=` and `%` are encoded in the name.
+pub(in crate::pages::tables) fn filter_text(operator: &str, column: &str, value: &str) -> String {
+    format!("{operator}.{}={value}", column.replace('%', "%25").replace('=', "%3D"))
+}
+
+/// Returns the parameter of a filter: its name and value.
+fn name_and_value(filter: &str) -> Option<(String, &str)> {
+    let (name, value) = filter.split_once('=')?;
+    Some((name.replace("%3D", "=").replace("%25", "%"), value))
+}
+
 /// A condition on one column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Filter {
@@ -172,10 +177,10 @@ pub(super) fn operators_for(data_type: &str) -> Vec<&'static str> {
 impl Filter {
     /// Parses `operator.column=value`. Returns `None` for groups and other filters that the dialog can't edit.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (name, value) = text.split_once('=')?;
+        let (name, value) = name_and_value(text)?;
         let (negation, rest) = match name.strip_prefix("not.") {
             Some(rest) => ("not.", rest),
-            None => ("", name),
+            None => ("", name.as_str()),
         };
         let (operator, column) = rest.split_once('.')?;
         let column = match column.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -183,7 +188,11 @@ impl Filter {
             None => column.to_owned(),
         };
         let operator = format!("{negation}{operator}");
-        OPERATORS.iter().any(|(known, ..)| *known == operator).then_some(Self { operator, column, value: value.to_owned() })
+        OPERATORS.iter().any(|(known, ..)| *known == operator).then_some(Self {
+            operator,
+            column,
+            value: value.to_owned(),
+        })
     }
 
     pub(super) fn write(&self) -> String {
@@ -191,7 +200,7 @@ impl Filter {
             "ilike" if !self.value.contains('%') => format!("%{}%", self.value),
             _ => self.value.clone(),
         };
-        format!("{}.{}={value}", self.operator, self.column)
+        filter_text(&self.operator, &self.column, &value)
     }
 
     /// Returns the text of a chip: `price ≥ 10`.
@@ -227,6 +236,7 @@ mod tests {
             ("not.is.published=null", "published is not NULL"),
             ("ilike.title=%hand%", "title contains hand"),
             ("eq.a.b=c=d", "a.b = c=d"),
+            ("eq.a%3Db%25=100%", "a=b% = 100%"),
         ] {
             let filter = Filter::parse(text);
             assert_eq!(filter.as_ref().map(Filter::words).as_deref(), Some(words), "{text}");

@@ -1,18 +1,32 @@
-//! Sends staged changes in one transaction. Each has the values that were read before as a condition.
+//! Saves staged changes: all or none, each with the values that were read as a condition.
+//!
+//! The conditions also make saving safe to repeat. If the server dies before it answers, [`save`] finds out whether it
+//! had saved the changes, so that nothing is lost and nothing is done twice.
 
 use std::collections::BTreeMap;
 
-use api_types::TableDetail;
+use api_types::{ChangedRows, ColumnDetail, TableDetail};
+use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
-use super::{data::RowKey, staged::Staged};
+use super::{
+    View,
+    data::RowKey,
+    staged::{self, Staged, StagedRow},
+};
 use crate::{
     remote::{self, Failure, Method},
+    text,
+    ui::messages,
     value,
 };
 
-type Values = BTreeMap<String, Box<RawValue>>;
+/// Waits between questions whether a save succeeded, in milliseconds; the last one repeats.
+pub(super) const RETRY_MS: [u32; 4] = [1_000, 2_000, 5_000, 10_000];
+
+pub(super) type Values = BTreeMap<String, Box<RawValue>>;
 
 /// A change of a row, as sent to `POST …/changes`. Values are raw JSON, so that no digit is lost.
 #[derive(Serialize)]
@@ -34,12 +48,33 @@ struct Changes<'a> {
     dry_run: bool,
 }
 
-/// A cell whose text can't be converted to JSON.
+/// How far saving is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Saving {
+    #[default]
+    Idle,
+    Sent,
+    /// The server did not answer. It is asked whether it had saved the changes.
+    Checking,
+}
+
+/// Why changes were not saved.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct WrongCell {
-    pub(super) key: RowKey,
-    pub(super) column: String,
-    pub(super) reason: String,
+pub(super) enum Problem {
+    /// A row was changed by somebody else since it was read.
+    Changed {
+        key: RowKey,
+        now: Map<String, Value>,
+    },
+    /// A row was deleted since it was read.
+    Gone {
+        key: RowKey,
+    },
+    Refused {
+        row: Option<RowKey>,
+        columns: Vec<String>,
+        message: String,
+    },
 }
 
 impl Change {
@@ -47,46 +82,200 @@ impl Change {
         Self { op: "insert", key: Values::new(), set, was: Values::new() }
     }
 
-    pub(super) fn update(key: &RowKey, set: Values, was: Values) -> Self {
-        Self { op: "update", key: key_values(key), set, was }
+    pub(super) fn delete(key: &RowKey, detail: &TableDetail) -> Self {
+        Self { op: "delete", key: key_values(key, detail), set: Values::new(), was: Values::new() }
     }
 
-    pub(super) fn delete(key: &RowKey) -> Self {
-        Self { op: "delete", key: key_values(key), set: Values::new(), was: Values::new() }
+    /// Returns a change that succeeds only if the row already has the new values.
+    fn as_saved(&self) -> Self {
+        let key = self.key.iter().map(|(name, json)| (name.clone(), self.set.get(name).unwrap_or(json).clone()));
+        Self { op: "update", key: key.collect(), set: self.set.clone(), was: self.set.clone() }
     }
 }
 
-/// Returns the staged changes as requests, in the order of [`Staged::rows`].
-pub(super) fn changes(staged: &Staged, detail: &TableDetail) -> Result<Vec<Change>, WrongCell> {
-    let change = |row: &super::staged::StagedRow| {
-        let (mut set, mut was) = (Values::new(), Values::new());
-        for (column, cell) in &row.cells {
-            let data_type = detail.columns.iter().find(|known| known.name == *column).map_or("text", |known| &known.data_type);
-            let json = value::to_json(cell.now.as_deref(), data_type)
-                .map_err(|reason| WrongCell { key: row.key.clone(), column: column.clone(), reason })?;
-            set.insert(column.clone(), json);
+/// Whether changes were saved of whose save there is no answer.
+enum Outcome {
+    Saved,
+    NotSaved,
+    Refused(Failure),
+}
+
+/// Ends saving, also if the part of the page that saves is closed.
+struct EndSaving(Signal<Saving>);
+
+impl Drop for EndSaving {
+    fn drop(&mut self) {
+        if let Ok(mut saving) = self.0.try_write() {
+            *saving = Saving::Idle;
+        }
+    }
+}
+
+/// Saves staged changes, all or none, and unstages what was saved.
+pub(super) async fn save(view: View, staged: Staged) -> Option<Problem> {
+    let View { mut saving, mut wrong, .. } = view;
+    saving.set(Saving::Sent);
+    let _end = EndSaving(saving);
+    wrong.set(Vec::new());
+    let problem = try_save(view, &staged).await;
+    if let Some(Problem::Refused { row: Some(row), columns, .. }) = &problem {
+        wrong.set(columns.iter().map(|column| (row.clone(), column.clone())).collect());
+    }
+    problem
+}
+
+async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
+    let detail = view.detail.peek().0.clone();
+    let mut changes = Vec::new();
+    for row in &staged.rows {
+        match update(row, &detail) {
+            Ok(change) => changes.push(change),
+            Err((column, reason)) => {
+                let message = format!("{column}: {reason}");
+                return Some(Problem::Refused { row: Some(row.key.clone()), columns: vec![column], message });
+            }
+        }
+    }
+    match send(view, &changes, false).await {
+        Ok(_) => accept(view, staged),
+        Err(failure) if failure.is_outcome_unknown() => match find_outcome(view, &changes).await {
+            Outcome::Saved => accept(view, staged),
+            Outcome::NotSaved => {
+                let message = "The server stopped before it had saved the changes. Save them again.".to_owned();
+                Some(Problem::Refused { row: None, columns: Vec::new(), message })
+            }
+            Outcome::Refused(failure) => Some(problem_of(&failure, staged, &detail)),
+        },
+        // The rows may have the new values from an earlier save whose answer was lost.
+        Err(failure) if is_row_changed(&failure) && are_saved(view, &changes).await.is_ok() => accept(view, staged),
+        Err(failure) => Some(problem_of(&failure, staged, &detail)),
+    }
+}
+
+/// Asks the server until it answers whether it had saved the changes.
+async fn find_outcome(view: View, changes: &[Change]) -> Outcome {
+    let View { mut saving, .. } = view;
+    saving.set(Saving::Checking);
+    let is_unclear = |failure: &Failure| {
+        failure.is_outcome_unknown()
+            || *failure == Failure::SignedOut
+            || matches!(failure.code(), Some("rate_limited" | "overloaded"))
+    };
+    let mut waits = RETRY_MS.into_iter();
+    loop {
+        TimeoutFuture::new(waits.next().unwrap_or(10_000)).await;
+        match are_saved(view, changes).await {
+            Ok(()) => return Outcome::Saved,
+            Err(failure) if is_unclear(&failure) => continue,
+            Err(_) => {}
+        }
+        match send(view, changes, true).await {
+            Ok(_) => return Outcome::NotSaved,
+            Err(failure) if is_unclear(&failure) => {}
+            Err(failure) => return Outcome::Refused(failure),
+        }
+    }
+}
+
+/// Succeeds if the rows already have their new values.
+async fn are_saved(view: View, changes: &[Change]) -> Result<(), Failure> {
+    let saved: Vec<Change> = changes.iter().map(Change::as_saved).collect();
+    send(view, &saved, true).await.map(drop)
+}
+
+/// Unstages what was saved. What was staged in the meantime stays.
+fn accept(view: View, saved: &Staged) -> Option<Problem> {
+    let table = view.staged.peek().clone();
+    for row in &saved.rows {
+        staged::discard_saved(&table, row);
+    }
+    let (cells, rows) = saved.counts();
+    messages::show(format!("Saved {}", counts_in_words(cells, rows)));
+    view.refresh();
+    None
+}
+
+/// Returns `3 changes in 2 rows`.
+pub(super) fn counts_in_words(cells: usize, rows: usize) -> String {
+    format!("{} in {}", text::count(cells as i64, "change", "changes"), text::count(rows as i64, "row", "rows"))
+}
+
+/// Returns the request for a row's changes, or the column whose text can't be stored and why.
+fn update(row: &StagedRow, detail: &TableDetail) -> Result<Change, (String, String)> {
+    let (mut set, mut was) = (Values::new(), Values::new());
+    for (column, cell) in &row.cells {
+        let json =
+            value::to_json(cell.now.as_deref(), type_of(column, detail)).map_err(|reason| (column.clone(), reason))?;
+        set.insert(column.clone(), json);
+        // Values that are too large to be compared have no text.
+        if !cell.was.is_empty() {
             was.insert(column.clone(), raw(&cell.was));
         }
-        Ok(Change::update(&row.key, set, was))
-    };
-    staged.rows.iter().map(change).collect()
+    }
+    Ok(Change { op: "update", key: key_values(&row.key, detail), set, was })
 }
 
-/// Sends the changes. With `dry_run`, the server rolls them back and returns only their effects.
-pub(super) async fn send(table_path: &str, changes: &[Change], dry_run: bool) -> Result<api_types::ChangedRows, Failure> {
-    let path = format!("{table_path}/changes");
-    remote::send(Method::Post, &path, &Changes { changes, dry_run }).await
+/// Makes the changes, or only counts their effects.
+pub(super) async fn send(view: View, changes: &[Change], dry_run: bool) -> Result<ChangedRows, Failure> {
+    remote::send(Method::Post, &view.path("changes", &[]), &Changes { changes, dry_run }).await
 }
 
-/// Returns the index of the change that failed.
-pub(super) fn failed_change(failure: &Failure) -> Option<usize> {
-    failure.details()?.get("change")?.as_u64().and_then(|index| usize::try_from(index).ok())
+fn problem_of(failure: &Failure, staged: &Staged, detail: &TableDetail) -> Problem {
+    let details = failure.details();
+    let member = |name: &str| details.and_then(|details| details.get(name));
+    let index = member("change").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+    let row = index.and_then(|index| staged.rows.get(index));
+    match (is_row_changed(failure), member("reason").and_then(Value::as_str), row) {
+        (true, Some("gone"), Some(row)) => Problem::Gone { key: row.key.clone() },
+        (true, _, Some(row)) => {
+            let now = member("now").and_then(Value::as_object).cloned().unwrap_or_default();
+            Problem::Changed { key: row.key.clone(), now }
+        }
+        _ => {
+            let changed = |row: &StagedRow| row.cells.keys().cloned().collect::<Vec<_>>();
+            let columns = match row {
+                Some(row) => {
+                    let refused = refused_columns(failure, detail);
+                    let known: Vec<String> = refused.into_iter().filter(|name| row.cells.contains_key(name)).collect();
+                    if known.is_empty() { changed(row) } else { known }
+                }
+                None => Vec::new(),
+            };
+            Problem::Refused { row: row.map(|row| row.key.clone()), columns, message: failure.message() }
+        }
+    }
 }
 
-pub(super) fn raw(json: &str) -> Box<RawValue> {
+/// Returns the columns that an error is about: the one that it names, or those of its constraint.
+pub(super) fn refused_columns(failure: &Failure, detail: &TableDetail) -> Vec<String> {
+    let Some(details) = failure.details() else { return Vec::new() };
+    if let Some(column) = details.get("column").and_then(Value::as_str) {
+        return vec![column.to_owned()];
+    }
+    if let Some(columns) = details.get("columns").and_then(Value::as_array) {
+        return columns.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    }
+    let constraint = details.get("constraint").and_then(Value::as_str);
+    let constraint = detail.constraints.iter().find(|known| Some(known.name.as_str()) == constraint);
+    constraint.map(|constraint| constraint.columns.clone()).unwrap_or_default()
+}
+
+fn is_row_changed(failure: &Failure) -> bool {
+    failure.code() == Some("row_changed")
+}
+
+fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_default()
 }
 
-fn key_values(key: &RowKey) -> Values {
-    key.0.iter().map(|(name, json)| (name.clone(), raw(json))).collect()
+fn key_values(key: &RowKey, detail: &TableDetail) -> Values {
+    let json = |name: &str, text: String| {
+        value::to_json(Some(&text), type_of(name, detail)).unwrap_or_else(|_| raw(&Value::from(text).to_string()))
+    };
+    key.texts().map(|(name, text)| (name.to_owned(), json(name, text))).collect()
+}
+
+fn type_of<'a>(column: &str, detail: &'a TableDetail) -> &'a str {
+    let known = detail.columns.iter().find(|known| known.name == column);
+    known.map_or("text", |ColumnDetail { data_type, .. }| data_type)
 }

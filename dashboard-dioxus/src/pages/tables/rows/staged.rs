@@ -28,7 +28,7 @@ pub(super) struct StagedRow {
 /// A changed cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct StagedCell {
-    /// The value that was read, as JSON.
+    /// The JSON that was read. Empty if it is too large to be compared when the change is saved.
     pub(super) was: String,
     /// The value that was read, as text. `None` is `NULL`.
     pub(super) was_text: Option<String>,
@@ -44,6 +44,12 @@ struct Undo {
 }
 
 static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
+static NOT_STORED: GlobalSignal<bool> = Signal::global(|| false);
+
+/// Returns whether the last changes are too large for the tab's storage, so that they would not survive reloading.
+pub(super) fn is_too_large() -> bool {
+    *NOT_STORED.read()
+}
 
 /// Returns the changes of a table, and subscribes the component to them.
 pub(super) fn of(table: &str) -> Staged {
@@ -70,6 +76,30 @@ pub(super) fn set(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
     });
 }
 
+/// Stages the text of a field while it is typed: one step of [`undo`], however many keys.
+pub(super) fn type_in(table: &str, key: &RowKey, column: &str, cell: StagedCell) {
+    change(table, |staged| {
+        let is_last = staged.history.last().is_some_and(|undo| undo.key == *key && undo.column == column);
+        if !is_last {
+            let before = staged.cell(key, column).cloned();
+            staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+        }
+        let is_restored = cell.now == cell.was_text;
+        staged.put(key, column, (!is_restored).then_some(cell));
+    });
+}
+
+/// Unstages a cell.
+pub(super) fn unset(table: &str, key: &RowKey, column: &str) {
+    change(table, |staged| {
+        let before = staged.cell(key, column).cloned();
+        if before.is_some() {
+            staged.history.push(Undo { key: key.clone(), column: column.to_owned(), before });
+            staged.put(key, column, None);
+        }
+    });
+}
+
 /// Undoes the last change. Returns whether there was one.
 pub(super) fn undo(table: &str) -> bool {
     let mut undone = false;
@@ -90,7 +120,26 @@ pub(super) fn discard_row(table: &str, key: &RowKey) {
     });
 }
 
-/// Discards all changes of a table.
+/// Forgets those changes of a row that were saved. What was changed again since stays.
+pub(super) fn discard_saved(table: &str, saved: &StagedRow) {
+    change(table, |staged| {
+        for (column, cell) in &saved.cells {
+            if staged.cell(&saved.key, column) == Some(cell) {
+                staged.put(&saved.key, column, None);
+            } else if let Some(later) = staged.cell_mut(&saved.key, column) {
+                // The row now has what was saved.
+                later.was = match &cell.now {
+                    Some(document) if later.was.starts_with(['{', '[']) => document.clone(),
+                    now => serde_json::Value::from(now.clone()).to_string(),
+                };
+                later.was_text.clone_from(&cell.now);
+            }
+        }
+        staged.history.retain(|undo| undo.key != saved.key);
+    });
+}
+
+/// Forgets all changes of a table.
 pub(super) fn discard(table: &str) {
     change(table, |staged| *staged = Staged::default());
 }
@@ -115,6 +164,15 @@ pub(super) fn rebase(table: &str, key: &RowKey, now: &serde_json::Map<String, se
 impl Staged {
     pub(super) fn cell(&self, key: &RowKey, column: &str) -> Option<&StagedCell> {
         self.rows.iter().find(|row| row.key == *key)?.cells.get(column)
+    }
+
+    fn cell_mut(&mut self, key: &RowKey, column: &str) -> Option<&mut StagedCell> {
+        self.rows.iter_mut().find(|row| row.key == *key)?.cells.get_mut(column)
+    }
+
+    /// Returns the changes of one row.
+    pub(super) fn only(&self, key: &RowKey) -> Self {
+        Self { rows: self.rows.iter().filter(|row| row.key == *key).cloned().collect(), history: Vec::new() }
     }
 
     pub(super) fn row(&self, key: &RowKey) -> Option<&StagedRow> {
@@ -152,14 +210,23 @@ fn change(table: &str, act: impl FnOnce(&mut Staged)) {
     let mut all = STAGED.write();
     let staged = all.entry(table.to_owned()).or_default();
     act(staged);
-    let Some(storage) = storage() else { return };
-    let name = storage_name(table);
     if staged.rows.is_empty() {
         staged.history.clear();
-        let _ = storage.remove_item(&name);
-    } else if let Ok(text) = serde_json::to_string(staged) {
-        let _ = storage.set_item(&name, &text);
     }
+    let is_stored = store(table, staged);
+    if *NOT_STORED.peek() == is_stored {
+        *NOT_STORED.write() = !is_stored;
+    }
+}
+
+/// Writes the changes to the tab's storage. Returns whether they fit.
+fn store(table: &str, staged: &Staged) -> bool {
+    let Some(storage) = storage() else { return false };
+    let name = storage_name(table);
+    if staged.rows.is_empty() {
+        return storage.remove_item(&name).is_ok();
+    }
+    serde_json::to_string(staged).is_ok_and(|text| storage.set_item(&name, &text).is_ok())
 }
 
 /// Reads the changes from `sessionStorage`, once per table.
@@ -186,6 +253,18 @@ mod tests {
 
     fn cell(was: &str, now: Option<&str>) -> StagedCell {
         StagedCell { was: format!("\"{was}\""), was_text: Some(was.to_owned()), now: now.map(str::to_owned) }
+    }
+
+    #[test]
+    fn later_change_of_saved_cell_stays() {
+        let key = RowKey(vec![("id".to_owned(), "\"1\"".to_owned())]);
+        let mut staged = Staged::default();
+        staged.put(&key, "a", Some(cell("x", Some("y"))));
+        assert_eq!(staged.only(&key).counts(), (1, 1));
+        if let Some(later) = staged.cell_mut(&key, "a") {
+            later.now = Some("z".to_owned());
+        }
+        assert_eq!(staged.cell(&key, "a").and_then(|cell| cell.now.as_deref()), Some("z"));
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use dioxus::prelude::*;
 
 use super::{
-    View, filters::FilterDialog, orders::SortDialog, query::{Filter, RowQuery}, row_sheet::Sheet,
+    View,
+    filters::FilterDialog,
+    orders::SortDialog,
+    query::{Filter, RowQuery},
+    sheet::open_new_row,
 };
 use crate::{
     address,
@@ -15,7 +19,6 @@ pub(super) fn Toolbar(view: View) -> Element {
     let filters = address::use_parameters("where");
     let mut filtering = use_signal(|| None::<usize>);
     let mut sorting = use_signal(|| false);
-    let mut inserting = view.inserting;
     let mut deleting = view.deleting;
     let selected = view.selected.read().len();
     let can_insert = view.detail.read().supports.insert;
@@ -75,7 +78,7 @@ pub(super) fn Toolbar(view: View) -> Element {
                         class: "btn",
                         r#type: "button",
                         "data-create": "true",
-                        onclick: move |_| inserting.set(Some(Sheet::New)),
+                        onclick: |_| open_new_row(),
                         Icon { name: IconName::Plus }
                         "Insert row"
                     }

@@ -1,0 +1,67 @@
+//! Forms that are not saved yet. What was typed survives navigation, reloading and the end of a session: it is in the
+//! tab's storage until the form is saved or cancelled.
+
+use dioxus::prelude::*;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Returns the values of a form: what was typed before, or else `saved`. `name` identifies the form among all forms.
+///
+/// A form that was not touched follows `saved` when it changes.
+pub fn use_draft<T>(name: &str, saved: T) -> Signal<T>
+where
+    T: Serialize + DeserializeOwned + Clone + PartialEq + 'static,
+{
+    let key = use_hook(|| storage_key(name));
+    let mut base = use_signal(|| saved.clone());
+    let mut values = use_signal(|| stored(&key).unwrap_or_else(|| saved.clone()));
+    if *base.peek() != saved {
+        if *values.peek() == *base.peek() {
+            values.set(saved.clone());
+        }
+        base.set(saved);
+    }
+    use_effect(move || {
+        let values = values.read();
+        match serde_json::to_string(&*values) {
+            Ok(text) if *values != *base.read() => store(&key, &text),
+            _ => remove(&key),
+        }
+    });
+    values
+}
+
+/// Writes the values with which a form begins the next time that it is opened.
+pub fn prepare<T: Serialize>(name: &str, values: &T) {
+    if let Ok(text) = serde_json::to_string(values) {
+        store(&storage_key(name), &text);
+    }
+}
+
+/// Forgets what was typed into a form, because it was saved or cancelled.
+pub fn forget(name: &str) {
+    remove(&storage_key(name));
+}
+
+fn storage_key(name: &str) -> String {
+    format!("atlashub.form.{name}")
+}
+
+fn stored<T: DeserializeOwned>(key: &str) -> Option<T> {
+    serde_json::from_str(&storage()?.get_item(key).ok().flatten()?).ok()
+}
+
+fn store(key: &str, text: &str) {
+    if let Some(storage) = storage() {
+        let _ = storage.set_item(key, text);
+    }
+}
+
+fn remove(key: &str) {
+    if let Some(storage) = storage() {
+        let _ = storage.remove_item(key);
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.session_storage().ok().flatten()
+}

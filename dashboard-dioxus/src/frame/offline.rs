@@ -1,0 +1,82 @@
+//! Disables acts while the server is gone. Reading goes on, and so does typing.
+//!
+//! Acts are buttons of pages, which don't know of the connection: this module finds them in the document.
+
+use std::cell::{Cell, RefCell};
+
+use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
+use wasm_bindgen::{JsCast as _, closure::Closure};
+use web_sys::Event;
+
+use crate::{
+    dom,
+    remote::connection::{self, Connection},
+};
+
+/// Buttons that change something on the server. Buttons of another look are marked with `data-act`.
+const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act]):not([data-offline], :disabled)";
+
+const REASON: &str = "Not connected to the server";
+
+/// Pages may draw other buttons meanwhile.
+const INTERVAL_MS: u32 = 250;
+
+thread_local! {
+    static IS_LOST: Cell<bool> = const { Cell::new(false) };
+    static LISTENER: RefCell<Option<Closure<dyn FnMut(Event)>>> = const { RefCell::new(None) };
+}
+
+/// Disables acts while the connection is lost, with the reason in their tooltip.
+pub(super) fn use_disabled_acts() {
+    use_hook(refuse_acts);
+    let is_lost = matches!(connection::state(), Connection::Lost { .. });
+    use_resource(use_reactive!(|is_lost| async move {
+        IS_LOST.set(is_lost);
+        if !is_lost {
+            enable();
+        }
+        while is_lost {
+            disable();
+            TimeoutFuture::new(INTERVAL_MS).await;
+        }
+    }));
+}
+
+fn disable() {
+    for act in dom::find_all(ACTS) {
+        for (name, value) in [("aria-disabled", "true"), ("data-offline", ""), ("title", REASON)] {
+            let _ = act.set_attribute(name, value);
+        }
+    }
+}
+
+fn enable() {
+    for act in dom::find_all("[data-offline]") {
+        for name in ["aria-disabled", "data-offline", "title"] {
+            let _ = act.remove_attribute(name);
+        }
+    }
+}
+
+/// Stops clicks and the Enter key before the page sees them.
+fn refuse_acts() {
+    let Some(document) = dom::document() else { return };
+    if LISTENER.with_borrow(Option::is_some) {
+        return;
+    }
+    let listener = Closure::<dyn FnMut(Event)>::new(|event: Event| {
+        let is_act = || {
+            let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+            target.is_some_and(|target| target.closest("[data-offline]").ok().flatten().is_some())
+        };
+        if IS_LOST.get() && (event.type_() == "submit" || is_act()) {
+            event.prevent_default();
+            event.stop_immediate_propagation();
+        }
+    });
+    for kind in ["click", "submit"] {
+        let _ = document.add_event_listener_with_callback_and_bool(kind, listener.as_ref().unchecked_ref(), true);
+    }
+    LISTENER.with_borrow_mut(|current| *current = Some(listener));
+}

@@ -1,0 +1,111 @@
+//! `/audit`: who changed what, and when.
+//!
+//! [`filters`] are in the address; [`list`] shows the entries that match, [`entry`] one of them. [`words`] says in a
+//! sentence what was done, and where the changed thing is.
+
+mod entry;
+mod filters;
+mod list;
+mod words;
+
+use api_types::{AuditEntry, Page as ApiPage};
+use dioxus::prelude::*;
+
+use super::cursor_paging::page_size;
+use crate::{
+    address,
+    frame::page::Page,
+    remote::{RemoteState, use_remote_every},
+    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable},
+};
+use entry::EntrySheet;
+use filters::{AuditFilter, Filters};
+use list::EntryList;
+
+pub(super) const PAGE_SIZES: &[u32] = &[20, 50, 100, 200];
+pub(super) const DEFAULT_SIZE: u32 = 50;
+
+/// How often new entries are read while they are followed.
+const FOLLOW_MS: u32 = 1_500;
+/// How often the list is read otherwise.
+const REST_MS: u32 = 15_000;
+
+#[component]
+pub fn Audit() -> Element {
+    let filter = AuditFilter::use_current();
+    let mut follow = use_signal(|| true);
+    let after = address::use_parameter("after");
+    let open_entry = address::use_parameter("entry");
+    let limit = page_size(PAGE_SIZES, DEFAULT_SIZE).to_string();
+    let path = filter.list_path(&limit, after.as_deref());
+    // Older pages don't change.
+    let interval = if follow() && after.is_none() { FOLLOW_MS } else { REST_MS };
+    rsx! {
+        Page { title: "Audit log", own_head: true, class: if open_entry.is_some() { "has-sheet" } else { "" },
+            div { class: "beside audit",
+                div { class: "head",
+                    div {
+                        h1 { id: "h1", "Audit log" }
+                        p { "Every change through the dashboard, the admin API and the command line." }
+                    }
+                    div { class: "acts",
+                        label { class: "check follow",
+                            input {
+                                class: "switch",
+                                r#type: "checkbox",
+                                role: "switch",
+                                checked: follow(),
+                                onchange: move |event| follow.set(event.checked()),
+                            }
+                            "Follow"
+                        }
+                        a { class: "btn", href: filter.export_address(), "download": "audit.ndjson",
+                            Icon { name: IconName::Download }
+                            "Export"
+                        }
+                    }
+                }
+                Filters { filter: filter.clone() }
+                // The interval of a remote value is fixed.
+                Entries { key: "{interval}", path, interval, is_filtered: filter.is_active(), open_entry }
+            }
+        }
+    }
+}
+
+#[component]
+fn Entries(path: ReadSignal<String>, interval: u32, is_filtered: bool, open_entry: Option<String>) -> Element {
+    let mut entries = use_remote_every::<ApiPage<AuditEntry>>(path, interval);
+    let content = match entries.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Audit entries", columns: 5 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "Audit entries could not be listed.", failure, on_retry: move |()| entries.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
+            Empty { title: "No entry matches", text: "Entries are kept as long as ATLASHUB_AUDIT_RETENTION_DAYS says.",
+                button { class: "btn", r#type: "button", onclick: |_| filters::clear(), "Clear filters" }
+            }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            Empty { title: "No entries yet", text: "Every change appears here, with who made it and from where." }
+        },
+        RemoteState::Ready(page) => rsx! {
+            EntryList { entries: page.items.clone(), open: open_entry.clone() }
+            super::cursor_paging::CursorPaging {
+                shown: page.items.len(),
+                next_cursor: page.next_cursor,
+                updated_at: entries.updated_at(),
+                sizes: PAGE_SIZES,
+                default_size: DEFAULT_SIZE,
+                on_refresh: move |()| entries.refresh(),
+            }
+        },
+    };
+    let listed = entries.value().map(|page| page.items).unwrap_or_default();
+    rsx! {
+        {content}
+        if let Some(id) = open_entry {
+            EntrySheet { id, listed }
+        }
+    }
+}

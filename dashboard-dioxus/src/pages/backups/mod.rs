@@ -1,0 +1,182 @@
+//! Backups: `/backups`, and `/projects/<id>/database` with those of one project.
+//!
+//! [`protection`] says for each database whether it is safe. [`list`] shows the backups, [`sheet`] one of them with its
+//! manifest. [`acts`] make, verify, download and delete; [`words`] name targets, states and rules.
+
+mod acts;
+mod list;
+mod protection;
+mod sheet;
+mod words;
+
+use api_types::{AttentionKind, Overview, Page as ApiPage, Project, Protection, Run, RunStatus};
+use dioxus::prelude::*;
+
+use crate::{
+    address,
+    frame::page::Page,
+    remote::{self, events, use_remote},
+    text,
+    ui::{ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Shape},
+};
+use acts::BackUp;
+use list::BackupList;
+use protection::ProtectionTable;
+use sheet::BackupSheet;
+
+/// What the pages know about running backups, verifications and the state of protection.
+#[derive(Clone, Copy, PartialEq)]
+struct Live {
+    protection: remote::Remote<ApiPage<Protection>>,
+    /// Runs of the plugin `backup` that have not ended.
+    running: Signal<Vec<Run>>,
+    /// Runs that were started here: the target or the backup's id, and the run's id.
+    started: Signal<Vec<(String, String)>>,
+}
+
+impl Live {
+    /// Returns the run that works on a target or on a backup.
+    fn run_of(self, subject: &str) -> Option<Run> {
+        let running = self.running.read();
+        let started = self.started.read();
+        let is_of = |run: &&Run| {
+            let was_started = started.iter().any(|(other, id)| other == subject && *id == run.id);
+            let project = run.project_id.as_ref().map(|id| format!("project:{id}"));
+            was_started || (run.job_id.is_none() && run.plugin_job == "backup" && project.as_deref() == Some(subject))
+        };
+        running.iter().find(is_of).cloned()
+    }
+
+    fn note_started(self, subject: &str, run: &str) {
+        let mut started = self.started;
+        started.with_mut(|started| started.push((subject.to_owned(), run.to_owned())));
+    }
+}
+
+fn use_live() -> Live {
+    let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
+    let runs = use_remote::<ApiPage<Run>>(use_signal(|| "/runs?plugin=backup&active=true&limit=50".to_owned()).into());
+    let mut running = use_signal(Vec::<Run>::new);
+    let now: Vec<Run> = runs.value().map(|page| page.items).unwrap_or_default();
+    let now: Vec<Run> =
+        now.into_iter().filter(|run| matches!(run.status, RunStatus::Queued | RunStatus::Running)).collect();
+    if *running.peek() != now {
+        // What an ended run has made is new.
+        let has_ended = running.peek().iter().any(|run| !now.iter().any(|other| other.id == run.id));
+        running.set(now);
+        if has_ended {
+            spawn(async {
+                remote::forget("/backups");
+                remote::forget("/overview");
+            });
+        }
+    }
+    events::use_polling(&["/runs"], !running.read().is_empty());
+    Live { protection, running, started: use_signal(Vec::new) }
+}
+
+/// The backups of all databases.
+#[component]
+pub fn Backups() -> Element {
+    let live = use_live();
+    let items = live.protection.value().map(|page| page.items).unwrap_or_default();
+    let target = address::use_parameter("target");
+    rsx! {
+        Page {
+            title: "Backups",
+            subtitle: kept_in_words(&items),
+            acts: rsx! { BackUp { live, target: "all", name: "everything", label: "Back up everything now" } },
+            NobodyHears {}
+            div { class: "bleed-head first",
+                h2 { "Protection" }
+                span { class: "label muted", {problems_in_words(&items)} }
+            }
+            ProtectionPart { live }
+            div { class: "bleed-head", h2 { "Backups" } }
+            BackupList { live, target }
+            BackupSheet { live }
+        }
+    }
+}
+
+/// The tools for a project's database.
+#[component]
+pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
+    let live = use_live();
+    let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
+    let name = project.value().map(|project| project.name).unwrap_or_default();
+    let target = format!("project:{id}");
+    rsx! {
+        Page {
+            title: "Database tools",
+            subtitle: "Copies of the database that can be checked and kept elsewhere.",
+            acts: rsx! { BackUp { live, target: target.clone(), name: name.clone(), label: "Back up {name} now" } },
+            div { class: "bleed-head first", h2 { "Protection" } }
+            ProtectionPart { live, target: target.clone() }
+            div { class: "bleed-head", h2 { "Backups" } }
+            BackupList { live, target, is_fixed: true }
+            BackupSheet { live }
+        }
+    }
+}
+
+#[component]
+fn ProtectionPart(live: Live, #[props(default)] target: Option<String>) -> Element {
+    let mut protection = live.protection;
+    match protection.state() {
+        remote::RemoteState::Loading => rsx! { LoadingTable { name: "Protection", columns: 7 } },
+        remote::RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "The state of the backups could not be read.", failure, on_retry: move |()| protection.refresh() }
+        },
+        remote::RemoteState::Ready(page) => {
+            let items =
+                page.items.into_iter().filter(|item| target.as_ref().is_none_or(|target| item.target == *target));
+            rsx! { ProtectionTable { live, items: items.collect::<Vec<_>>() } }
+        }
+    }
+}
+
+/// Says so if no channel hears of failed backups.
+#[component]
+fn NobodyHears() -> Element {
+    let overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
+    let attention = overview.value().map(|overview| overview.attention).unwrap_or_default();
+    if !attention.iter().any(|item| item.kind == AttentionKind::FailuresUnheard) {
+        return rsx! {};
+    }
+    rsx! {
+        div { class: "section notice",
+            div { class: "banner t-warning", role: "note",
+                Mark { shape: Shape::Attention }
+                p { "Nobody is told when a backup fails." }
+                Link { to: "/notifications", class: "btn btn-s",
+                    Icon { name: IconName::Settings }
+                    "Notifications"
+                }
+            }
+        }
+    }
+}
+
+/// Returns for example `46 backups, 34.2 GB`.
+fn kept_in_words(items: &[Protection]) -> String {
+    let count: i64 = items.iter().map(|item| item.kept_count).sum();
+    let bytes: i64 = items.iter().map(|item| item.kept_bytes).sum();
+    if count == 0 {
+        String::new()
+    } else {
+        format!("{}, {}", text::count(count, "backup", "backups"), text::bytes(bytes))
+    }
+}
+
+/// Returns for example `1 overdue, 1 never verified`.
+fn problems_in_words(items: &[Protection]) -> String {
+    let count = |is_counted: fn(&&Protection) -> bool| items.iter().filter(is_counted).count();
+    let overdue = count(|item| item.overdue);
+    let unverified = count(|item| item.last_good.is_some() && item.last_verified_at.is_none());
+    let unscheduled = count(|item| item.job.is_none());
+    let parts = [(overdue, "overdue"), (unverified, "never verified"), (unscheduled, "not scheduled")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    parts.join(", ")
+}

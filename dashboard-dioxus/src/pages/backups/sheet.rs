@@ -1,0 +1,170 @@
+use api_types::{BackupDetail, BackupManifestInfo, BackupState};
+use dioxus::prelude::*;
+
+use super::{
+    Live,
+    acts::{DeleteBackup, download, verify},
+    list::BackupBadge,
+    words::{file_name, goes, kept_because, name_of},
+};
+use crate::{
+    address,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Sheet},
+};
+
+/// The backup that the address names, over the list.
+#[component]
+pub(super) fn BackupSheet(live: Live) -> Element {
+    match address::use_parameter("backup") {
+        Some(id) => rsx! { Opened { key: "{id}", live, id } },
+        None => rsx! {},
+    }
+}
+
+fn close() {
+    address::push_parameter("backup", None);
+}
+
+#[component]
+fn Opened(live: Live, id: String) -> Element {
+    let path = format!("/backups/{id}");
+    let mut detail = use_remote::<BackupDetail>(use_signal(|| path).into());
+    let mut deleting = use_signal(|| None);
+    match detail.state() {
+        RemoteState::Loading => rsx! {
+            Sheet { title: "Backup", on_close: |()| close(), div { class: "late", "aria-busy": "true", span { class: "sk" } } }
+        },
+        RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
+            Sheet { title: "Backup", on_close: |()| close(),
+                Empty { title: "This backup is gone", text: "It was deleted, or removed by the retention rules.",
+                    button { class: "btn", r#type: "button", onclick: |_| close(), "Close" }
+                }
+            }
+        },
+        RemoteState::Failed(failure) => rsx! {
+            Sheet { title: "Backup", on_close: |()| close(),
+                ErrorBox { what: "The backup could not be read.", failure, on_retry: move |()| detail.refresh() }
+            }
+        },
+        RemoteState::Ready(detail) => {
+            let backup = detail.backup.clone();
+            let exists = backup.state != BackupState::Missing;
+            let (to_download, to_verify, to_delete) = (backup.clone(), backup.clone(), backup.clone());
+            rsx! {
+                Sheet {
+                    title: "Backup of {name_of(&backup)}",
+                    on_close: |()| close(),
+                    footer: rsx! {
+                        if exists {
+                            button { class: "btn btn-l", r#type: "button", onclick: move |_| download(&to_download),
+                                Icon { name: IconName::Download }
+                                "Download"
+                            }
+                            button { class: "btn btn-l", r#type: "button", onclick: move |_| verify(live, &to_verify), "Verify" }
+                        }
+                        button {
+                            class: "btn btn-ghost btn-l push",
+                            r#type: "button",
+                            onclick: move |_| deleting.set(Some(to_delete.clone())),
+                            "Delete backup"
+                        }
+                    },
+                    Content { live, detail }
+                }
+                DeleteBackup { backup: deleting }
+            }
+        }
+    }
+}
+
+#[component]
+fn Content(live: Live, detail: BackupDetail) -> Element {
+    let backup = detail.backup.clone();
+    let restore = format!("pg_restore --no-owner --no-privileges --dbname \"$DATABASE_URL\" {}", file_name(&backup));
+    rsx! {
+        dl { class: "dl",
+            dt { "State" }
+            dd { BackupBadge { live, backup: backup.clone() } }
+            dt { "Made" }
+            dd { title: text::exact(backup.created_at), "{text::day_and_time(backup.created_at)}" }
+            dt { "Size" }
+            dd { {text::bytes(backup.size_bytes)} }
+            dt { "Kept because" }
+            dd { {kept_because(&backup)} }
+            if backup.goes_at.is_some() {
+                dt { "Goes" }
+                dd { {goes(&backup)} }
+            }
+            if let Some(run) = &backup.run_id {
+                dt { "Made by" }
+                dd { Link { to: "/runs/{run}", class: "link", "Open run" } }
+            }
+            dt { "File" }
+            dd { class: "mono", {file_name(&backup).to_owned()} }
+            dt { "SHA-256" }
+            dd { class: "row",
+                span { class: "mono cut", title: "{backup.sha256}", "{backup.sha256}" }
+                CopyButton { name: "Copy sha256", text: backup.sha256.clone() }
+            }
+        }
+        div { class: "code",
+            pre { tabindex: "0", "{restore}" }
+        }
+        div { CopyButton { name: "Copy pg_restore line", label: "Copy pg_restore line", text: restore } }
+        if let Some(problem) = &detail.manifest_problem {
+            div { class: "banner t-warning", role: "note",
+                crate::ui::Mark { shape: crate::ui::Shape::Attention }
+                div { strong { "The manifest can't be read" } p { "{problem}" } }
+            }
+        }
+        if let Some(manifest) = detail.manifest {
+            Manifest { manifest }
+        }
+    }
+}
+
+#[component]
+fn Manifest(manifest: BackupManifestInfo) -> Element {
+    let rows = i64::try_from(manifest.row_count).unwrap_or(i64::MAX);
+    rsx! {
+        dl { class: "dl",
+            dt { "Postgres" }
+            dd { "{manifest.server_version}" }
+            if let Some(version) = &manifest.dump_version {
+                dt { "pg_dump" }
+                dd { "{version}" }
+            }
+            if let Some(version) = &manifest.atlashub_version {
+                dt { "AtlasHub" }
+                dd { "{version}" }
+            }
+            if let Some(key) = &manifest.master_key_id {
+                dt { "Master key" }
+                dd { class: "mono", "{key}" }
+            }
+        }
+        div { class: "stack stack-2",
+            h3 { "{text::count(manifest.tables.len() as i64, \"table\", \"tables\")}, {text::count(rows, \"row\", \"rows\")}" }
+            table { class: "table box-table", "aria-label": "Tables of the backup",
+                thead {
+                    tr { th { "Table" } th { class: "num", "Rows" } }
+                }
+                tbody {
+                    for table in manifest.tables {
+                        tr { key: "{table.schema}.{table.table}",
+                            td { class: "mono",
+                                if table.schema != "public" {
+                                    span { class: "muted", "{table.schema}." }
+                                }
+                                "{table.table}"
+                            }
+                            td { class: "num", {text::number(i64::try_from(table.rows).unwrap_or(i64::MAX))} }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

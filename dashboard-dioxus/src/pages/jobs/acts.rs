@@ -1,0 +1,204 @@
+//! What can be done with a job without opening it.
+
+use api_types::{Job, Page as ApiPage, Protection, RunStarted, UpdateJob};
+use dioxus::prelude::*;
+
+use crate::{
+    address,
+    remote::{self, Method, use_remote},
+    text,
+    ui::{Confirm, Icon, IconName, messages},
+};
+
+/// Starts a run of a job. Returns its id.
+pub(super) async fn run_now(job: &str) -> Option<String> {
+    let started =
+        remote::send::<_, RunStarted>(Method::Post, &format!("/jobs/{job}/run"), &serde_json::json!({})).await;
+    remote::forget("/jobs");
+    remote::forget("/runs");
+    match started {
+        Ok(started) => Some(started.run_id),
+        Err(failure) => {
+            messages::show_failure(failure.message());
+            None
+        }
+    }
+}
+
+/// The button that starts a run.
+#[component]
+pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
+    let mut busy = use_signal(|| false);
+    let name = format!("Run {} now", job.name);
+    let class = if with_label { "btn" } else { "btn btn-ghost btn-s btn-icon" };
+    rsx! {
+        button {
+            class,
+            r#type: "button",
+            "aria-label": "{name}",
+            title: "{name}",
+            disabled: busy(),
+            onclick: move |_| {
+                let id = job.id.clone();
+                spawn(async move {
+                    busy.set(true);
+                    run_now(&id).await;
+                    busy.set(false);
+                });
+            },
+            Icon { name: IconName::Play }
+            if with_label {
+                "Run now"
+            }
+        }
+    }
+}
+
+/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses. Switching
+/// off what makes a database's backups asks first.
+#[component]
+pub(super) fn EnableSwitch(job: Job) -> Element {
+    let mut wanted = use_signal(|| None::<bool>);
+    let mut asks = use_signal(|| false);
+    // The new state has arrived.
+    if *wanted.peek() == Some(job.enabled) {
+        wanted.set(None);
+    }
+    let (id, is_backup) = (job.id.clone(), is_backup(&job));
+    let shown = wanted().unwrap_or(job.enabled);
+    let set = use_callback(move |enabled: bool| {
+        let path = format!("/jobs/{id}");
+        wanted.set(Some(enabled));
+        spawn(async move {
+            let change = UpdateJob { enabled: Some(enabled), ..UpdateJob::default() };
+            if let Err(failure) = remote::send::<_, Job>(Method::Patch, &path, &change).await {
+                messages::show_failure(failure.message());
+                wanted.set(None);
+            }
+            remote::forget("/jobs");
+            remote::forget("/backups/protection");
+        });
+    });
+    rsx! {
+        input {
+            class: "switch",
+            r#type: "checkbox",
+            role: "switch",
+            "aria-label": "Enable {job.name}",
+            checked: shown,
+            onclick: move |event| {
+                if shown && is_backup {
+                    event.prevent_default();
+                    asks.set(true);
+                }
+            },
+            onchange: move |event| set.call(event.checked()),
+        }
+        if asks() {
+            DisableBackups {
+                job: job.clone(),
+                on_confirm: move |()| {
+                    asks.set(false);
+                    set.call(false);
+                },
+                on_close: move |()| asks.set(false),
+            }
+        }
+    }
+}
+
+#[component]
+fn DisableBackups(job: Job, on_confirm: EventHandler<()>, on_close: EventHandler<()>) -> Element {
+    let backed_up = use_backed_up(&job.id);
+    rsx! {
+        Confirm {
+            act: "Disable job",
+            description: backed_up.unwrap_or_else(|| "Its schedule no longer starts runs. You can still run it yourself.".to_owned()),
+            busy: false,
+            on_confirm: move |()| on_confirm.call(()),
+            on_close: move |()| on_close.call(()),
+        }
+    }
+}
+
+/// The dialog "Delete job", while there is a job to delete.
+#[component]
+pub(super) fn DeleteJob(job: Signal<Option<Job>>, #[props(default)] leaves_page: bool) -> Element {
+    let mut to_delete = job;
+    match job() {
+        Some(job) => {
+            rsx! { DeleteDialog { key: "{job.id}", job, leaves_page, on_close: move |()| to_delete.set(None) } }
+        }
+        None => rsx! {},
+    }
+}
+
+#[component]
+fn DeleteDialog(job: Job, leaves_page: bool, on_close: EventHandler<()>) -> Element {
+    let path = format!("/jobs/{}", job.id);
+    let counted = use_remote::<Job>(use_signal(|| path.clone()).into());
+    let backed_up = use_backed_up(&job.id);
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let runs = counted.value().map_or(job.run_count, |job| job.run_count);
+    let lost = match runs {
+        0 => "It has never run.".to_owned(),
+        1 => "Its 1 run and the log go too.".to_owned(),
+        runs => format!("Its {} runs and their logs go too.", text::number(runs)),
+    };
+    rsx! {
+        Confirm {
+            act: "Delete job",
+            description: "{job.name}: {lost} This can't be undone.",
+            busy: busy(),
+            failure: failure(),
+            on_close: move |()| on_close.call(()),
+            on_confirm: move |()| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match remote::delete(&path).await {
+                        Ok(()) => {
+                            messages::show("Job deleted");
+                            if leaves_page {
+                                address::go("/jobs");
+                            }
+                            remote::forget("/jobs");
+                            remote::forget("/runs");
+                            remote::forget("/backups/protection");
+                            on_close.call(());
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+            if let Some(backed_up) = backed_up {
+                p { "{backed_up}" }
+            }
+        }
+    }
+}
+
+fn is_backup(job: &Job) -> bool {
+    job.plugin.as_deref() == Some("backup") && job.plugin_job.as_deref() == Some("backup")
+}
+
+/// Returns a warning if a job makes the next backups of databases.
+fn use_backed_up(job: &str) -> Option<String> {
+    let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
+    let targets: Vec<String> = protection
+        .value()?
+        .items
+        .into_iter()
+        .filter(|target| target.job.as_ref().is_some_and(|other| other.id == job))
+        .map(|target| target.title.unwrap_or_else(|| "the platform".to_owned()))
+        .collect();
+    if targets.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "It makes the next backup of {}. Without it, nothing backs them up unless another job does.",
+        text::list(&targets)
+    ))
+}

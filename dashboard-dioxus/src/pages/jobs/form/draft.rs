@@ -1,0 +1,255 @@
+//! What is typed into the form, and the request that it becomes.
+
+use std::collections::BTreeMap;
+
+use api_types::{CatchUp, Job, JobType, Overlap};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::parameters::{self, Node};
+
+/// A request header. A stored value is not known to the browser.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) name: String,
+    #[serde(skip)]
+    pub(super) value: String,
+    pub(super) is_stored: bool,
+}
+
+/// The fields of the form, as text. Values that may be secret are not written to the browser's storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Draft {
+    pub(super) name: String,
+    /// Empty for the platform.
+    pub(super) project: String,
+    pub(super) job_type: JobType,
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) headers: Vec<Header>,
+    #[serde(skip)]
+    pub(super) body: String,
+    #[serde(skip)]
+    pub(super) body_changed: bool,
+    pub(super) body_is_stored: bool,
+    pub(super) body_is_json: bool,
+    pub(super) plugin: String,
+    pub(super) plugin_job: String,
+    /// Parameters by JSON pointer.
+    pub(super) parameters: BTreeMap<String, String>,
+    /// Stored parameters, of which the form shows those in the schema.
+    pub(super) stored_parameters: serde_json::Value,
+    pub(super) schedule: String,
+    pub(super) timezone: String,
+    /// Seconds. Empty for the default.
+    pub(super) time_limit: String,
+    pub(super) retries: String,
+    /// Seconds. Empty for the default.
+    pub(super) retry_wait: String,
+    pub(super) overlap: Overlap,
+    pub(super) catch_up: CatchUp,
+}
+
+impl Draft {
+    /// A new job in the browser's time zone.
+    pub(super) fn new(timezone: String) -> Self {
+        Self {
+            name: String::new(),
+            project: String::new(),
+            job_type: JobType::Http,
+            method: "GET".to_owned(),
+            url: String::new(),
+            headers: Vec::new(),
+            body: String::new(),
+            body_changed: false,
+            body_is_stored: false,
+            body_is_json: false,
+            plugin: String::new(),
+            plugin_job: String::new(),
+            parameters: BTreeMap::new(),
+            stored_parameters: serde_json::json!({}),
+            schedule: String::new(),
+            timezone,
+            time_limit: String::new(),
+            retries: "0".to_owned(),
+            retry_wait: String::new(),
+            overlap: Overlap::Skip,
+            catch_up: CatchUp::Once,
+        }
+    }
+
+    /// A job that is stored.
+    pub(super) fn of(job: &Job) -> Self {
+        let header = |name: &String| Header { name: name.clone(), value: String::new(), is_stored: true };
+        Self {
+            name: job.name.clone(),
+            project: job.project_id.clone().unwrap_or_default(),
+            job_type: job.r#type,
+            method: job.http_method.clone().unwrap_or_else(|| "GET".to_owned()),
+            url: job.http_url.clone().unwrap_or_default(),
+            headers: job.http_headers.keys().map(header).collect(),
+            body_is_stored: job.http_body.is_some(),
+            plugin: job.plugin.clone().unwrap_or_default(),
+            plugin_job: job.plugin_job.clone().unwrap_or_default(),
+            stored_parameters: job.params.clone(),
+            schedule: job.schedule_cron.clone(),
+            timezone: job.timezone.clone(),
+            time_limit: seconds(job.timeout_ms),
+            retries: job.retries.to_string(),
+            retry_wait: seconds(job.retry_backoff_ms),
+            overlap: job.overlap,
+            catch_up: job.catch_up,
+            ..Self::new(String::new())
+        }
+    }
+
+    pub(super) fn may_have_body(&self) -> bool {
+        !matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
+    /// Returns the fields of a request. `job` is the id of the job that is changed.
+    ///
+    /// # Errors
+    /// Fields whose text is no value, with what is wrong.
+    pub(super) fn fields(&self, is_new: bool, nodes: &[Node]) -> Result<Fields, BTreeMap<String, String>> {
+        let mut fields = Fields::default();
+        let mut errors = BTreeMap::new();
+        fields.put("name", &self.name.trim());
+        fields.put("scheduleCron", &self.schedule.trim());
+        fields.put("timezone", &self.timezone);
+        fields.put("overlap", &self.overlap);
+        fields.put("catchUp", &self.catch_up);
+        for (field, text) in [("timeoutMs", &self.time_limit), ("retryBackoffMs", &self.retry_wait)] {
+            match milliseconds(text) {
+                Ok(Some(value)) => fields.put(field, &value),
+                Ok(None) => {}
+                Err(problem) => drop(errors.insert(field.to_owned(), problem)),
+            }
+        }
+        match self.retries.trim().parse::<i32>() {
+            Ok(retries) => fields.put("retries", &retries),
+            Err(_) if self.retries.trim().is_empty() => fields.put("retries", &0),
+            Err(_) => drop(errors.insert("retries".to_owned(), "Type a whole number.".to_owned())),
+        }
+        if is_new {
+            fields.put("type", &self.job_type);
+            if !self.project.is_empty() {
+                fields.put("projectId", &self.project);
+            }
+        }
+        match self.job_type {
+            JobType::Http => self.add_request(is_new, &mut fields, &mut errors),
+            JobType::Platform => {
+                fields.put("plugin", &self.plugin);
+                if !self.plugin_job.is_empty() {
+                    fields.put("pluginJob", &self.plugin_job);
+                }
+                match parameters::build(nodes, &self.parameters, &self.stored_parameters) {
+                    Ok(parameters) => fields.put("params", &parameters),
+                    Err(problems) => {
+                        errors.extend(
+                            problems.into_iter().map(|(pointer, problem)| (format!("params{pointer}"), problem)),
+                        );
+                    }
+                }
+            }
+        }
+        if errors.is_empty() { Ok(fields) } else { Err(errors) }
+    }
+
+    fn add_request(&self, is_new: bool, fields: &mut Fields, errors: &mut BTreeMap<String, String>) {
+        fields.put("httpMethod", &self.method);
+        fields.put("httpUrl", &self.url.trim());
+        let mut headers = BTreeMap::new();
+        for header in self.headers.iter().filter(|header| !header.name.trim().is_empty() || !header.value.is_empty()) {
+            // Null keeps the stored value.
+            let value = (!header.is_stored || !header.value.is_empty()).then_some(header.value.as_str());
+            headers.insert(header.name.trim().to_lowercase(), value);
+        }
+        if !is_new || !headers.is_empty() {
+            fields.put("httpHeaders", &headers);
+        }
+        if !self.may_have_body() {
+            if self.body_is_stored {
+                fields.put("httpBody", &"");
+            }
+        } else if self.body_changed && self.body_is_json && !self.body.trim().is_empty() {
+            match serde_json::from_str::<Box<RawValue>>(&self.body) {
+                Ok(body) => fields.put("httpBody", &body),
+                Err(error) => drop(errors.insert("httpBody".to_owned(), format!("This is no JSON: {error}."))),
+            }
+        } else if self.body_changed && !(is_new && self.body.is_empty()) {
+            fields.put("httpBody", &self.body);
+        }
+    }
+}
+
+/// The fields of a request. Bodies stay as they were typed, to the last digit.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Fields(BTreeMap<&'static str, Box<RawValue>>);
+
+impl Fields {
+    pub(super) fn put(&mut self, name: &'static str, value: &impl Serialize) {
+        if let Ok(value) = to_raw_value(value) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+/// Returns milliseconds in seconds, without zeros at the end: `1.5`.
+fn seconds(milliseconds: i32) -> String {
+    let text = format!("{:.3}", f64::from(milliseconds) / 1000.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn milliseconds(text: &str) -> Result<Option<i32>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.replace(',', ".").parse::<f64>() {
+        Ok(seconds) if (0.0..=2_000_000.0).contains(&seconds) => Ok(Some((seconds * 1000.0).round() as i32)),
+        _ => Err("Type a number of seconds.".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(draft: &Draft, is_new: bool) -> serde_json::Value {
+        let fields = draft.fields(is_new, &[]).map_err(|errors| format!("{errors:?}"));
+        fields.and_then(|fields| serde_json::to_value(fields).map_err(|error| error.to_string())).unwrap_or_default()
+    }
+
+    #[test]
+    fn stored_header_values_are_kept_unless_typed() {
+        let mut draft = Draft { url: "https://a.example".to_owned(), ..Draft::new("UTC".to_owned()) };
+        draft.headers = vec![
+            Header { name: "Authorization".to_owned(), value: String::new(), is_stored: true },
+            Header { name: "X-Key".to_owned(), value: "new".to_owned(), is_stored: true },
+        ];
+        assert_eq!(json(&draft, false)["httpHeaders"], serde_json::json!({ "authorization": null, "x-key": "new" }));
+    }
+
+    #[test]
+    fn json_body_keeps_its_digits() {
+        let mut draft = Draft { method: "POST".to_owned(), ..Draft::new("UTC".to_owned()) };
+        (draft.body, draft.body_changed, draft.body_is_json) = (r#"{"n":9007199254740993.10}"#.to_owned(), true, true);
+        let text = draft
+            .fields(true, &[])
+            .map(|fields| serde_json::to_string(&fields).unwrap_or_default())
+            .unwrap_or_default();
+        assert!(text.contains(r#""httpBody":{"n":9007199254740993.10}"#), "{text}");
+        draft.body = "{".to_owned();
+        assert!(draft.fields(true, &[]).is_err());
+    }
+
+    #[test]
+    fn seconds_become_milliseconds() {
+        for (text, expected) in [("", Ok(None)), ("1.5", Ok(Some(1500))), ("0,25", Ok(Some(250))), ("x", Err(()))] {
+            assert_eq!(milliseconds(text).map_err(|_| ()), expected);
+        }
+        assert_eq!((seconds(1500), seconds(60_000)), ("1.5".to_owned(), "60".to_owned()));
+    }
+}

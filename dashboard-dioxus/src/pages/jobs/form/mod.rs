@@ -1,0 +1,405 @@
+//! The form that creates and changes a job.
+//!
+//! [`draft`] holds what is typed, and [`check`] asks the server about it. [`request`], [`plugin`], [`schedule`] and
+//! [`late`] are the parts of the form; [`parameters`] makes fields from a plugin's JSON Schema.
+
+mod check;
+mod draft;
+mod late;
+mod parameters;
+mod plugin;
+mod request;
+mod schedule;
+mod stored;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_types::{Job, JobType, ListedProject, Page as ApiPage, Plugin};
+use dioxus::prelude::*;
+
+use crate::{
+    address, dom,
+    remote::{self, Failure, Method, use_remote},
+    text,
+    ui::{Mark, Shape, messages},
+};
+use check::{Checked, use_check};
+use draft::Draft;
+use late::LateFields;
+use parameters::Node;
+use plugin::PluginFields;
+use request::RequestFields;
+pub(super) use schedule::FiveTimes;
+use schedule::ScheduleFields;
+
+/// What the parts of the form share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Form {
+    draft: Signal<Draft>,
+    checked: Signal<Checked>,
+    /// Errors that the server gave when the form was sent.
+    refused: Signal<BTreeMap<String, String>>,
+    /// Fields that the owner has left. Their errors are shown.
+    left: Signal<BTreeSet<String>>,
+    /// Whether the owner tried to save, after which all errors are shown.
+    tried: Signal<bool>,
+}
+
+impl Form {
+    fn change(self, change: impl FnOnce(&mut Draft)) {
+        let mut draft = self.draft;
+        draft.with_mut(change);
+    }
+
+    fn leave(self, field: &str) {
+        let (mut left, mut refused) = (self.left, self.refused);
+        if !left.peek().contains(field) {
+            left.with_mut(|left| {
+                left.insert(field.to_owned());
+            });
+        }
+        if refused.peek().contains_key(field) {
+            refused.with_mut(|refused| drop(refused.remove(field)));
+        }
+    }
+
+    /// Returns the error to show at a field.
+    fn error(self, field: &str) -> Option<String> {
+        let is_shown = *self.tried.read() || self.left.read().contains(field);
+        let refused = self.refused.read().get(field).cloned();
+        refused.or_else(|| self.checked.read().errors.get(field).filter(|_| is_shown).cloned())
+    }
+}
+
+#[component]
+pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
+    let job_id = job.as_ref().map(|job| job.id.clone());
+    let storage_name = use_hook(|| stored::name(job_id.as_deref()));
+    let initial = use_hook(|| job.as_ref().map_or_else(starting_draft, Draft::of));
+    let draft = use_signal(|| stored::load(&storage_name).unwrap_or_else(|| initial.clone()));
+    let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
+    let nodes = use_memo(move || {
+        let draft = draft.read();
+        let plugins = plugins.value().map(|page| page.items).unwrap_or_default();
+        schema_of(&plugins, &draft).map(|schema| parameters::nodes(&schema)).unwrap_or_default()
+    });
+    fill_in_parameters(draft, nodes);
+    let checked = use_check(draft, nodes, job_id.clone());
+    let form = Form {
+        draft,
+        checked,
+        refused: use_signal(BTreeMap::new),
+        left: use_signal(BTreeSet::new),
+        tried: use_signal(|| false),
+    };
+    let mut failure = use_signal(|| None::<Failure>);
+    let mut busy = use_signal(|| false);
+    let is_dirty = is_changed(&draft.read(), &initial);
+    let stored_under = storage_name.clone();
+    use_effect(use_reactive!(|is_dirty| {
+        let draft = draft.read();
+        if is_dirty { stored::save(&stored_under, &draft) } else { stored::remove(&stored_under) }
+    }));
+    let is_new = job.is_none();
+    let back = job_id.as_ref().map_or_else(|| back_to(&draft.peek()), |id| format!("/jobs/{id}"));
+    let submit = use_callback(move |()| {
+        let (job_id, storage_name) = (job_id.clone(), storage_name.clone());
+        let (mut tried, mut refused) = (form.tried, form.refused);
+        spawn(async move {
+            busy.set(true);
+            failure.set(None);
+            tried.set(true);
+            let (now, fields) = (draft.peek().clone(), nodes.peek().clone());
+            let result = check::check(&now, &fields, job_id.as_deref()).await;
+            let has_errors = !result.errors.is_empty();
+            let mut checked = checked;
+            checked.set(result);
+            if has_errors {
+                focus_first_error().await;
+            } else {
+                match save(&now, &fields, job_id.as_deref()).await {
+                    Ok(job) => {
+                        stored::remove(&storage_name);
+                        remote::forget("/jobs");
+                        remote::forget("/backups/protection");
+                        messages::show(if is_new { "Job created" } else { "Job saved" });
+                        address::go(&format!("/jobs/{}", job.id));
+                    }
+                    Err(error) => {
+                        refused.set(field_errors(&error));
+                        failure.set(Some(error));
+                        focus_first_error().await;
+                    }
+                }
+            }
+            busy.set(false);
+        });
+    });
+    let act = if is_new { "Create job" } else { "Save job" };
+    rsx! {
+        form {
+            class: "job-form",
+            novalidate: true,
+            "aria-label": act,
+            onsubmit: move |event| {
+                event.prevent_default();
+                submit.call(());
+            },
+            onkeydown: move |event| {
+                if event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta()) {
+                    event.prevent_default();
+                    submit.call(());
+                }
+            },
+            div { class: "section",
+                div { class: "form",
+                    div { class: "pair-2",
+                        TextField { form, field: "name", label: "Name", value: draft.read().name.clone(), autofocus: is_new,
+                            oninput: move |text| form.change(|draft| draft.name = text),
+                        }
+                        ProjectField { form, is_new }
+                    }
+                    KindField { form, is_new }
+                    match draft.read().job_type {
+                        JobType::Http => rsx! { RequestFields { form } },
+                        JobType::Platform => rsx! {
+                            PluginFields { form, plugins: plugins.value().map(|page| page.items).unwrap_or_default(), nodes: nodes() }
+                        },
+                    }
+                    hr { class: "rule" }
+                    ScheduleFields { form }
+                    hr { class: "rule" }
+                    LateFields { form }
+                    if let Some(failure) = failure() {
+                        p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure.message()}" }
+                    }
+                }
+            }
+            div { class: "foot sticky form-foot",
+                button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), "{act}" }
+                button {
+                    class: "btn btn-ghost btn-l",
+                    r#type: "button",
+                    onclick: move |_| {
+                        let mut draft = draft;
+                        draft.set(initial.clone());
+                        address::go(&back);
+                    },
+                    "Cancel"
+                }
+                span { class: "push row",
+                    span { class: "only-wide row row-1", kbd { "Ctrl" } kbd { "↵" } "saves" }
+                    span { class: "badge not-saved", role: "status",
+                        if is_dirty {
+                            Mark { shape: Shape::Queued }
+                            "Not saved"
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Shows stored or suggested parameters in the fields, once the schema is known.
+fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
+    let mut draft = draft;
+    let mut filled_for = use_signal(Vec::<Node>::new);
+    use_effect(move || {
+        let nodes = nodes.read().clone();
+        if nodes.is_empty() || *filled_for.peek() == nodes {
+            return;
+        }
+        filled_for.set(nodes.clone());
+        if draft.peek().parameters.is_empty() {
+            let texts = parameters::read(&nodes, &draft.peek().stored_parameters);
+            if !texts.is_empty() {
+                draft.with_mut(|draft| draft.parameters = texts);
+            }
+        }
+    });
+}
+
+fn schema_of(plugins: &[Plugin], draft: &Draft) -> Option<serde_json::Value> {
+    let plugin = plugins.iter().find(|plugin| plugin.name == draft.plugin)?;
+    let job = plugin.jobs.iter().find(|job| job.name == draft.plugin_job)?;
+    Some(job.params_schema.clone())
+}
+
+/// Parameters that are shown for the first time are no change.
+fn is_changed(draft: &Draft, initial: &Draft) -> bool {
+    let without = |draft: &Draft| Draft { parameters: BTreeMap::new(), ..draft.clone() };
+    if without(draft) != without(initial) {
+        return true;
+    }
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|_| text.into());
+    let is_shown = |pointer: &str, text: &str| match initial.stored_parameters.pointer(pointer) {
+        Some(serde_json::Value::Array(lines)) => lines.len() == text.lines().count(),
+        Some(stored) => *stored == value(text) || stored.as_str() == Some(text),
+        None => text.is_empty(),
+    };
+    draft.parameters.iter().any(|(pointer, text)| !is_shown(pointer, text))
+}
+
+/// Returns the form that an address asks for: `/jobs/new?kind=plugin&plugin=backup`.
+fn starting_draft() -> Draft {
+    let mut draft = Draft::new(text::browser_timezone());
+    draft.project = address::parameter("project").unwrap_or_default();
+    draft.name = address::parameter("name").unwrap_or_default();
+    draft.schedule = address::parameter("schedule").unwrap_or_default();
+    if address::parameter("kind").as_deref() == Some("plugin") {
+        draft.job_type = JobType::Platform;
+    }
+    draft.plugin = address::parameter("plugin").unwrap_or_default();
+    draft.plugin_job = address::parameter("pluginJob").unwrap_or_default();
+    if let Some(target) = address::parameter("target") {
+        draft.stored_parameters = serde_json::json!({ "target": target });
+    }
+    draft
+}
+
+fn back_to(draft: &Draft) -> String {
+    if draft.project.is_empty() { "/jobs".to_owned() } else { format!("/projects/{}/jobs", draft.project) }
+}
+
+async fn save(draft: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
+    let fields = draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))?;
+    match job {
+        Some(job) => remote::send(Method::Patch, &format!("/jobs/{job}"), &fields).await,
+        None => remote::send(Method::Post, "/jobs", &fields).await,
+    }
+}
+
+/// Returns the errors of parameters that the details of a failure list.
+fn field_errors(failure: &Failure) -> BTreeMap<String, String> {
+    let problems =
+        failure.details().and_then(|details| details.get("problems")?.as_array()).cloned().unwrap_or_default();
+    problems
+        .iter()
+        .filter_map(|problem| {
+            Some((format!("params{}", problem.get("path")?.as_str()?), problem.get("message")?.as_str()?.to_owned()))
+        })
+        .collect()
+}
+
+async fn focus_first_error() {
+    // The errors are drawn first.
+    gloo_timers::future::TimeoutFuture::new(30).await;
+    dom::focus(".job-form [aria-invalid=true]");
+}
+
+/// A text field of the form, with help and its error.
+#[component]
+fn TextField(
+    form: Form,
+    field: String,
+    label: String,
+    value: String,
+    #[props(default)] help: String,
+    #[props(default)] placeholder: String,
+    #[props(default)] is_mono: bool,
+    #[props(default)] autofocus: bool,
+    oninput: EventHandler<String>,
+) -> Element {
+    let error = form.error(&field);
+    let id = element_id(&field);
+    let described_by = (error.is_some() || !help.is_empty()).then(|| format!("{id}-error {id}-help"));
+    rsx! {
+        div { class: "field",
+            label { r#for: "{id}", "{label}" }
+            input {
+                id: "{id}",
+                class: if is_mono { "input mono" } else { "input" },
+                autocomplete: "off",
+                spellcheck: "false",
+                autofocus,
+                placeholder,
+                value: "{value}",
+                "aria-describedby": described_by,
+                "aria-invalid": if error.is_some() { "true" },
+                oninput: move |event| oninput.call(event.value()),
+                onblur: move |_| form.leave(&field),
+            }
+            FieldError { id: id.clone(), error: error.clone() }
+            if !help.is_empty() {
+                p { class: "help", id: "{id}-help", "{help}" }
+            }
+        }
+    }
+}
+
+#[component]
+fn FieldError(id: String, error: Option<String>) -> Element {
+    match error {
+        Some(error) => rsx! {
+            p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } span { "{error}" } }
+        },
+        None => rsx! {},
+    }
+}
+
+/// Returns the id of a field's element.
+fn element_id(field: &str) -> String {
+    let safe = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
+    format!("job-{}", field.chars().map(safe).collect::<String>())
+}
+
+#[component]
+fn ProjectField(form: Form, is_new: bool) -> Element {
+    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let chosen = form.draft.read().project.clone();
+    let is_unknown = !chosen.is_empty() && !projects.iter().any(|listed| listed.project.id == chosen);
+    rsx! {
+        div { class: "field",
+            label { r#for: "job-project", "Project" }
+            select {
+                id: "job-project",
+                class: "input",
+                disabled: !is_new,
+                "aria-describedby": (!is_new).then_some("job-project-help"),
+                onchange: move |event| form.change(|draft| draft.project = event.value()),
+                option { value: "", selected: chosen.is_empty(), "None: the platform's" }
+                if is_unknown {
+                    option { value: "{chosen}", selected: true, "{chosen}" }
+                }
+                for listed in projects {
+                    option {
+                        key: "{listed.project.id}",
+                        value: "{listed.project.id}",
+                        selected: listed.project.id == chosen,
+                        "{listed.project.name}"
+                    }
+                }
+            }
+            if !is_new {
+                p { class: "help", id: "job-project-help", "A job stays with its project." }
+            }
+        }
+    }
+}
+
+#[component]
+fn KindField(form: Form, is_new: bool) -> Element {
+    let chosen = form.draft.read().job_type;
+    rsx! {
+        fieldset { class: "field", role: "radiogroup", "aria-label": "Kind",
+            legend { "Kind" }
+            div { class: "kinds",
+                for (choice, label) in [(JobType::Http, "HTTP request"), (JobType::Platform, "Plugin job")] {
+                    label { key: "{label}", class: "check",
+                        input {
+                            class: "box",
+                            r#type: "radio",
+                            name: "job-kind",
+                            checked: chosen == choice,
+                            disabled: !is_new && chosen != choice,
+                            onchange: move |_| form.change(|draft| draft.job_type = choice),
+                        }
+                        "{label}"
+                    }
+                }
+            }
+        }
+    }
+}

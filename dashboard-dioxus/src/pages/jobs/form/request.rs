@@ -1,0 +1,211 @@
+use dioxus::prelude::*;
+
+use super::{FieldError, Form, draft::Header};
+use crate::ui::{Icon, IconName, Mark, Shape};
+
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+
+/// The fields of an HTTP request.
+#[component]
+pub(super) fn RequestFields(form: Form) -> Element {
+    let draft = form.draft.read().clone();
+    let refused_host = form.checked.read().refused_host.clone();
+    let error = form.error("httpUrl").filter(|_| refused_host.is_none());
+    rsx! {
+        div { class: "field",
+            span { class: "lab", "aria-hidden": "true", "Request" }
+            div { class: "row items-start rows-phone",
+                select {
+                    class: "input method",
+                    "aria-label": "Method",
+                    onchange: move |event| form.change(|draft| draft.method = event.value()),
+                    for method in METHODS {
+                        option { key: "{method}", value: method, selected: draft.method == method, "{method}" }
+                    }
+                }
+                div { class: "grow stack stack-1",
+                    input {
+                        id: "job-httpUrl",
+                        class: "input mono",
+                        "aria-label": "URL",
+                        r#type: "url",
+                        autocomplete: "off",
+                        spellcheck: "false",
+                        placeholder: "https://api.example.com/hook",
+                        value: "{draft.url}",
+                        "aria-invalid": if error.is_some() || refused_host.is_some() { "true" },
+                        "aria-describedby": "job-httpUrl-error",
+                        oninput: move |event| form.change(|draft| draft.url = event.value()),
+                        onblur: move |_| form.leave("httpUrl"),
+                    }
+                    if let Some(host) = refused_host.clone() {
+                        p { class: "error", id: "job-httpUrl-error", role: "alert",
+                            Mark { shape: Shape::Failed }
+                            span {
+                                span { class: "mono", "{host}" }
+                                " isn't allowed. Add it to "
+                                span { class: "mono", "ATLASHUB_HTTP_ALLOWED_HOSTS" }
+                                "."
+                            }
+                        }
+                    }
+                    FieldError { id: "job-httpUrl", error: error.clone() }
+                }
+            }
+        }
+        HeaderFields { form }
+        if draft.may_have_body() {
+            BodyField { form }
+        }
+    }
+}
+
+#[component]
+fn HeaderFields(form: Form) -> Element {
+    let headers = form.draft.read().headers.clone();
+    let errors: Vec<String> = form
+        .checked
+        .read()
+        .errors
+        .iter()
+        .filter(|(field, _)| {
+            field.starts_with("httpHeaders") && (*form.tried.read() || form.left.read().contains("httpHeaders"))
+        })
+        .map(|(_, error)| error.clone())
+        .collect();
+    rsx! {
+        div { class: "field",
+            div { class: "lab",
+                span { class: "grow", "Headers" }
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    onclick: move |_| form.change(|draft| draft.headers.push(Header::default())),
+                    Icon { name: IconName::Plus }
+                    "Add header"
+                }
+            }
+            if !headers.is_empty() {
+                table { class: "headers", "aria-label": "Headers",
+                    thead { class: "sr",
+                        tr { th { "Name" } th { "Value" } th { "Remove" } }
+                    }
+                    tbody {
+                        for (index, header) in headers.into_iter().enumerate() {
+                            HeaderRow { key: "{index}", form, index, header }
+                        }
+                    }
+                }
+            }
+            for error in errors {
+                p { key: "{error}", class: "error", role: "alert", Mark { shape: Shape::Failed } span { "{error}" } }
+            }
+        }
+    }
+}
+
+#[component]
+fn HeaderRow(form: Form, index: usize, header: Header) -> Element {
+    let change = move |change: &dyn Fn(&mut Header)| {
+        form.change(|draft| {
+            if let Some(header) = draft.headers.get_mut(index) {
+                change(header);
+            }
+        });
+    };
+    let named = if header.name.is_empty() { format!("{}", index + 1) } else { header.name.clone() };
+    rsx! {
+        tr {
+            td {
+                input {
+                    class: "input mono",
+                    "aria-label": "Header name",
+                    autocomplete: "off",
+                    spellcheck: "false",
+                    placeholder: "Authorization",
+                    value: "{header.name}",
+                    oninput: move |event| change(&|header| {
+                        header.name = event.value();
+                        header.is_stored = false;
+                    }),
+                    onblur: move |_| form.leave("httpHeaders"),
+                }
+            }
+            td {
+                input {
+                    class: "input mono",
+                    "aria-label": "Header value",
+                    autocomplete: "off",
+                    spellcheck: "false",
+                    placeholder: if header.is_stored { "stored; type to replace" },
+                    value: "{header.value}",
+                    oninput: move |event| change(&|header| header.value = event.value()),
+                    onblur: move |_| form.leave("httpHeaders"),
+                }
+            }
+            td {
+                button {
+                    class: "btn btn-ghost btn-icon",
+                    r#type: "button",
+                    "aria-label": "Remove header {named}",
+                    onclick: move |_| form.change(|draft| {
+                        if index < draft.headers.len() {
+                            draft.headers.remove(index);
+                        }
+                    }),
+                    Icon { name: IconName::Close }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn BodyField(form: Form) -> Element {
+    let draft = form.draft.read().clone();
+    let is_stored = draft.body_is_stored && !draft.body_changed;
+    let error = form.error("httpBody");
+    rsx! {
+        div { class: "field",
+            label { r#for: "job-httpBody", "Body" }
+            textarea {
+                id: "job-httpBody",
+                class: "input mono",
+                rows: 5,
+                spellcheck: "false",
+                placeholder: if is_stored { "stored; type to replace" } else { "" },
+                value: "{draft.body}",
+                "aria-invalid": if error.is_some() { "true" },
+                "aria-describedby": "job-httpBody-error",
+                oninput: move |event| form.change(|draft| {
+                    draft.body = event.value();
+                    draft.body_changed = true;
+                }),
+                onblur: move |_| form.leave("httpBody"),
+            }
+            FieldError { id: "job-httpBody", error: error.clone() }
+            div { class: "row wrap",
+                label { class: "check",
+                    input {
+                        class: "box",
+                        r#type: "checkbox",
+                        checked: draft.body_is_json,
+                        onchange: move |event| form.change(|draft| draft.body_is_json = event.checked()),
+                    }
+                    span { "Send as JSON" small { "With the content type application/json, unless a header names another one." } }
+                }
+                if is_stored {
+                    button {
+                        class: "btn btn-ghost btn-s push",
+                        r#type: "button",
+                        onclick: move |_| form.change(|draft| {
+                            draft.body.clear();
+                            draft.body_changed = true;
+                        }),
+                        "Remove body"
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use chrono::{DateTime, Duration, Utc};
+use dioxus::prelude::*;
+use wasm_bindgen::JsCast as _;
+
+use super::{super::words::city, FieldError, Form};
+use crate::{
+    text,
+    ui::{Mark, Shape},
+};
+
+const PRESETS: [(&str, &str); 5] = [
+    ("Every 15 minutes", "*/15 * * * *"),
+    ("Hourly", "0 * * * *"),
+    ("Daily", "0 3 * * *"),
+    ("Weekly", "0 3 * * 1"),
+    ("Monthly", "0 3 1 * *"),
+];
+
+/// The schedule and its time zone, in words and with the next five times.
+#[component]
+pub(super) fn ScheduleFields(form: Form) -> Element {
+    let zones = use_hook(timezones);
+    let (schedule, timezone) = {
+        let draft = form.draft.read();
+        (draft.schedule.clone(), draft.timezone.clone())
+    };
+    let error = form.error("scheduleCron");
+    let zone_error = form.error("timezone");
+    let is_known = zones.contains(&timezone);
+    rsx! {
+        div { class: "field",
+            label { r#for: "job-scheduleCron", "Schedule" }
+            div { class: "row rows-phone",
+                input {
+                    id: "job-scheduleCron",
+                    class: "input mono schedule",
+                    autocomplete: "off",
+                    spellcheck: "false",
+                    placeholder: "0 3 * * 1",
+                    value: "{schedule}",
+                    "aria-invalid": if error.is_some() { "true" },
+                    "aria-describedby": "job-scheduleCron-error job-schedule-words",
+                    oninput: move |event| form.change(|draft| draft.schedule = event.value()),
+                    onblur: move |_| form.leave("scheduleCron"),
+                }
+                select {
+                    class: "input grow",
+                    "aria-label": "Time zone",
+                    "aria-invalid": if zone_error.is_some() { "true" },
+                    onchange: move |event| form.change(|draft| draft.timezone = event.value()),
+                    if !is_known {
+                        option { value: "{timezone}", selected: true, "{timezone}" }
+                    }
+                    for zone in zones {
+                        option { key: "{zone}", value: "{zone}", selected: zone == timezone, "{zone}" }
+                    }
+                }
+            }
+            FieldError { id: "job-scheduleCron", error: error.clone().or(zone_error.clone()) }
+            div { class: "presets",
+                for (label, expression) in PRESETS {
+                    button {
+                        key: "{label}",
+                        class: "chip",
+                        r#type: "button",
+                        "aria-pressed": (schedule.trim() == expression).to_string(),
+                        onclick: move |_| form.change(|draft| draft.schedule = expression.to_owned()),
+                        "{label}"
+                    }
+                }
+            }
+        }
+        NextTimes { form, timezone }
+    }
+}
+
+#[component]
+fn NextTimes(form: Form, timezone: String) -> Element {
+    let checked = form.checked.read().clone();
+    let words = checked.description.unwrap_or_default();
+    rsx! {
+        div { class: if words.is_empty() { "items next-times is-empty" } else { "items next-times" },
+            p { role: "status", id: "job-schedule-words", class: "strong",
+                if words.is_empty() {
+                    span { class: "muted", "Type a schedule to see its next times." }
+                } else {
+                    "{words}"
+                }
+            }
+            if !checked.next.is_empty() {
+                FiveTimes { times: checked.next, timezone }
+            }
+        }
+    }
+}
+
+/// The list "Next five times", in the job's zone and the browser's.
+#[component]
+pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: String) -> Element {
+    let here = text::browser_timezone();
+    let differs = here != timezone;
+    let mut before = text::now();
+    let mut rows = Vec::new();
+    for time in times {
+        rows.push((time, clock_change(before, time, &timezone)));
+        before = time;
+    }
+    rsx! {
+        div { class: "times-head label muted", "aria-hidden": "true",
+            span { "Next five times" }
+            span { class: "num", {city(&timezone)} }
+            if differs {
+                span { class: "num", "You, {city(&here)}" }
+            }
+        }
+        ol { class: "times", "aria-label": "Next five times",
+            for (time, change) in rows {
+                li { key: "{time}",
+                    span { {text::weekday_and_date(time, Some(&timezone))} }
+                    span { class: "num", {text::time_of_day(time, Some(&timezone))} }
+                    if differs {
+                        span { class: "num muted", title: text::date_and_time(time, None), {text::time_of_day(time, None)} }
+                    }
+                    if let Some(day) = change {
+                        span { class: "badge change", Mark { shape: Shape::Attention } "{city(&timezone)}'s clocks change on {day}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the day on which the clocks of a time zone change between two times.
+fn clock_change(from: DateTime<Utc>, to: DateTime<Utc>, timezone: &str) -> Option<String> {
+    let offset = text::utc_offset(from, timezone);
+    if offset == text::utc_offset(to, timezone) {
+        return None;
+    }
+    let (mut before, mut after) = (from, to);
+    while after - before > Duration::minutes(30) {
+        let middle = before + (after - before) / 2;
+        if text::utc_offset(middle, timezone) == offset { before = middle } else { after = middle }
+    }
+    Some(text::day_and_month(after, timezone))
+}
+
+/// Returns the time zones that the browser knows.
+fn timezones() -> Vec<String> {
+    let mut zones = vec!["UTC".to_owned()];
+    let known = js_sys::Reflect::get(&js_sys::global(), &"Intl".into())
+        .and_then(|intl| js_sys::Reflect::get(&intl, &"supportedValuesOf".into()).map(|function| (intl, function)))
+        .ok()
+        .and_then(|(intl, function)| {
+            function.dyn_into::<js_sys::Function>().ok()?.call1(&intl, &"timeZone".into()).ok()
+        });
+    if let Some(known) = known {
+        let known = js_sys::Array::from(&known);
+        zones.extend(known.iter().filter_map(|zone| zone.as_string()).filter(|zone| zone != "UTC"));
+    }
+    zones
+}

@@ -1,0 +1,242 @@
+//! `/jobs/<id>`: one job.
+
+use api_types::{Job as JobData, Page as ApiPage, Run, RunStatus};
+use dioxus::prelude::*;
+
+use super::{
+    acts::{DeleteJob, EnableSwitch, RunNow},
+    form::{FiveTimes, JobForm},
+    row::ProjectOf,
+    strip::Strip,
+    words::{self, use_schedule_words},
+};
+use crate::{
+    address,
+    frame::page::Page,
+    pages::runs::RunTable,
+    remote::{RemoteState, events, use_remote},
+    text,
+    ui::{Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape},
+};
+
+/// Runs on the job's page. The list of runs has the others.
+const SHOWN_RUNS: usize = 50;
+
+/// Least number of runs from which a notice draws conclusions.
+const MIN_RUNS: usize = 3;
+
+#[component]
+pub fn Job(id: ReadSignal<String>) -> Element {
+    let mut job = use_remote::<JobData>(use_memo(move || format!("/jobs/{id}")).into());
+    match job.state() {
+        RemoteState::Loading => rsx! {
+            Page { title: "Job", div { class: "section late", "aria-busy": "true", span { class: "sk" } } }
+        },
+        RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
+            Page { title: "Job",
+                Empty { title: "This job is gone", text: "It was deleted.", Link { to: "/jobs", class: "btn", "All jobs" } }
+            }
+        },
+        RemoteState::Failed(failure) => rsx! {
+            Page { title: "Job", ErrorBox { what: "The job could not be read.", failure, on_retry: move |()| job.refresh() } }
+        },
+        RemoteState::Ready(job) => rsx! { JobPage { key: "{job.id}", job } },
+    }
+}
+
+#[component]
+fn JobPage(job: JobData) -> Element {
+    let on_settings = address::use_parameter("tab").as_deref() == Some("settings");
+    let mut deleting = use_signal(|| None::<JobData>);
+    let to_delete = job.clone();
+    let what = words::what(&job);
+    rsx! {
+        Page {
+            title: "{job.name}",
+            subtitle: "{what}",
+            class: "with-tabs",
+            acts: rsx! {
+                span { class: "row enable", EnableSwitch { job: job.clone() } span { "aria-hidden": "true", "Enabled" } }
+                RunNow { job: job.clone(), with_label: true }
+                Menu { name: "Actions for {job.name}", icon: IconName::Dots,
+                    MenuItem {
+                        icon: Some(IconName::Trash),
+                        danger: true,
+                        onselect: move |()| deleting.set(Some(to_delete.clone())),
+                        "Delete job"
+                    }
+                }
+            },
+            div { class: "tabs", role: "tablist", "aria-label": "Job",
+                Tab { id: job.id.clone(), name: "runs", label: "Runs", selected: !on_settings }
+                Tab { id: job.id.clone(), name: "settings", label: "Settings", selected: on_settings }
+            }
+            if on_settings {
+                // A saved job starts the form afresh.
+                div { class: "job-settings", key: "{job.updated_at}", JobForm { job: job.clone() } }
+            } else {
+                JobRuns { job: job.clone() }
+            }
+            DeleteJob { job: deleting, leaves_page: true }
+        }
+    }
+}
+
+#[component]
+fn Tab(id: String, name: &'static str, label: &'static str, selected: bool) -> Element {
+    let to = address::with_parameters(&format!("/jobs/{id}"), &[("tab", (name != "runs").then_some(name))]);
+    rsx! {
+        a {
+            role: "tab",
+            id: "job-tab-{name}",
+            href: "{to}",
+            "aria-selected": selected.to_string(),
+            tabindex: if selected { "0" } else { "-1" },
+            onkeydown: move |event| {
+                if matches!(event.key(), Key::ArrowLeft | Key::ArrowRight) {
+                    event.prevent_default();
+                    let other = if name == "runs" { "settings" } else { "runs" };
+                    if let Some(tab) = crate::dom::find(&format!("#job-tab-{other}")) {
+                        let _ = tab.focus();
+                        tab.click();
+                    }
+                }
+            },
+            onclick: {
+                let to = to.clone();
+                move |event: MouseEvent| {
+                    if event.modifiers().is_empty() {
+                        event.prevent_default();
+                        address::go(&to);
+                    }
+                }
+            },
+            "{label}"
+        }
+    }
+}
+
+#[component]
+fn JobRuns(job: JobData) -> Element {
+    let path = format!("/jobs/{}/runs?limit={SHOWN_RUNS}", job.id);
+    let mut runs = use_remote::<ApiPage<Run>>(use_signal(|| path).into());
+    let items = runs.value().map(|page| page.items).unwrap_or_default();
+    let is_active = items.iter().any(|run| matches!(run.status, RunStatus::Queued | RunStatus::Running));
+    events::use_polling(&["/jobs"], is_active);
+    let notice = overrun(&job, &items);
+    let recent = items.iter().take(30).map(recent_run).collect::<Vec<_>>();
+    let content = match runs.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Runs", columns: 6 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "Runs could not be listed.", failure, on_retry: move |()| runs.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            p { class: "section muted", "It has not run yet." }
+        },
+        RemoteState::Ready(page) => rsx! {
+            RunTable { runs: page.items, with_job: false }
+            div { class: "foot",
+                span { "{text::count(job.run_count, \"run\", \"runs\")} kept" }
+                Link { to: address::with_parameters("/runs", &[("job", Some(&job.id))]), class: "push", "All runs" }
+            }
+        },
+    };
+    rsx! {
+        div { class: "job-facts",
+            Facts { job: job.clone() }
+            if !recent.is_empty() {
+                div { class: "strip-large", Strip { name: job.name.clone(), runs: recent } }
+            }
+        }
+        if let Some(problem) = &job.problem {
+            Notice { title: "It can't run", text: problem.clone(), is_bad: false }
+        }
+        if let Some(failing) = &job.failing {
+            Notice {
+                title: text::failed_times(failing.count, failing.since),
+                text: failing.error_text.clone().unwrap_or_default(),
+                is_bad: true,
+            }
+        }
+        if let Some(notice) = notice {
+            Notice { title: "Runs take longer than the schedule allows", text: notice, is_bad: false }
+        }
+        if !job.next_runs.is_empty() {
+            details { class: "section times-fold",
+                summary { class: "label muted", "Next five times" }
+                div { class: "items next-times", FiveTimes { times: job.next_runs.clone(), timezone: job.timezone.clone() } }
+            }
+        }
+        div { class: "bleed-head", h2 { "Runs" } }
+        {content}
+    }
+}
+
+#[component]
+fn Notice(title: String, text: String, is_bad: bool) -> Element {
+    rsx! {
+        div { class: "section notice",
+            div { class: if is_bad { "banner t-bad" } else { "banner t-warning" }, role: "note",
+                Mark { shape: if is_bad { Shape::Failed } else { Shape::Attention } }
+                div {
+                    strong { "{title}" }
+                    if !text.is_empty() {
+                        p { "{text}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Facts(job: JobData) -> Element {
+    let schedule = use_schedule_words(&job.schedule_cron);
+    let now = text::now();
+    rsx! {
+        dl { class: "facts-inline",
+            div { dt { "Project" } dd { ProjectOf { job: job.clone() } } }
+            div { dt { "Schedule" } dd { title: "{job.schedule_cron}", "{schedule}" span { class: "muted", " {words::city(&job.timezone)}" } } }
+            div { dt { "Next run" } dd { title: words::next_run_exact(&job),
+                if job.enabled { {words::next_run(&job, now)} } else { "Disabled" }
+            } }
+            div { dt { "Time limit" } dd { {text::duration(job.timeout_ms.into())} } }
+            div { dt { "Retries" } dd { "{job.retries}" } }
+            div { dt { "Created" } dd { title: text::exact(job.created_at), {text::date(job.created_at)} } }
+        }
+    }
+}
+
+fn recent_run(run: &Run) -> api_types::RecentRun {
+    api_types::RecentRun {
+        id: run.id.clone(),
+        status: run.status,
+        created_at: run.created_at,
+        started_at: run.started_at,
+        duration_ms: run.duration_ms,
+    }
+}
+
+/// Returns a sentence if runs outlast the interval of the schedule: `Runs take 50 s, the schedule fires every 20 s: 2 of 3
+/// are skipped.`
+fn overrun(job: &JobData, runs: &[Run]) -> Option<String> {
+    let [first, second, ..] = job.next_runs.as_slice() else { return None };
+    let interval = (*second - *first).num_milliseconds();
+    let mut durations: Vec<i64> =
+        runs.iter().filter(|run| run.status == RunStatus::Success).filter_map(|run| run.duration_ms).collect();
+    if durations.len() < MIN_RUNS {
+        return None;
+    }
+    durations.sort_unstable();
+    let median = *durations.get(durations.len() / 2)?;
+    if median <= interval || interval == 0 {
+        return None;
+    }
+    let of = (median + interval - 1) / interval;
+    Some(format!(
+        "Runs take {}, the schedule fires every {}: {} of {of} are skipped.",
+        text::duration(median),
+        text::duration(interval),
+        of - 1
+    ))
+}

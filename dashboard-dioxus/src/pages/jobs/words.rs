@@ -1,0 +1,104 @@
+//! What a job does, and when, in words.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use api_types::{CronPreview, CronPreviewRequest, Job, JobType, RunStatus};
+use chrono::{DateTime, Utc};
+use dioxus::prelude::*;
+use futures_util::{
+    FutureExt as _,
+    future::{LocalBoxFuture, Shared},
+};
+
+use crate::{
+    remote::{self, Method},
+    text,
+};
+
+type Description = Shared<LocalBoxFuture<'static, Option<String>>>;
+
+thread_local! {
+    /// Descriptions by expression. They never change.
+    static KNOWN: RefCell<HashMap<String, Description>> = RefCell::default();
+}
+
+/// Returns a schedule in words, and the expression until the words are known.
+pub(super) fn use_schedule_words(expression: &str) -> String {
+    let expression = expression.to_owned();
+    let known = KNOWN.with_borrow(|known| known.get(&expression).and_then(|words| words.peek().cloned()).flatten());
+    let shown = expression.clone();
+    let expression = use_memo(use_reactive!(|expression| expression));
+    let words = use_resource(move || {
+        let expression = expression.read().clone();
+        async move { (expression.clone(), describe(expression).await) }
+    });
+    let found = match &*words.read() {
+        Some((described, words)) if *described == shown => words.clone(),
+        _ => None,
+    };
+    known.or(found).unwrap_or(shown)
+}
+
+async fn describe(expression: String) -> Option<String> {
+    let description = KNOWN.with_borrow_mut(|known| {
+        let make = || ask(expression.clone()).boxed_local().shared();
+        known.entry(expression.clone()).or_insert_with(make).clone()
+    });
+    let words = description.await;
+    if words.is_none() {
+        // Ask again the next time.
+        KNOWN.with_borrow_mut(|known| known.remove(&expression));
+    }
+    words
+}
+
+async fn ask(expression: String) -> Option<String> {
+    let request = CronPreviewRequest { schedule_cron: expression, timezone: None, from: None, count: Some(1) };
+    remote::send::<_, CronPreview>(Method::Post, "/cron/preview", &request)
+        .await
+        .ok()
+        .map(|preview| preview.description)
+}
+
+/// Returns what a job runs: `GET api.example.com/hook`, `backup · verify`.
+pub(super) fn what(job: &Job) -> String {
+    match job.r#type {
+        JobType::Http => {
+            let url = job.http_url.as_deref().unwrap_or_default();
+            let url = url.strip_prefix("https://").unwrap_or(url);
+            format!("{} {url}", job.http_method.as_deref().unwrap_or("GET"))
+        }
+        JobType::Platform => {
+            format!("{} · {}", job.plugin.as_deref().unwrap_or_default(), job.plugin_job.as_deref().unwrap_or_default())
+        }
+    }
+}
+
+/// Returns when a job runs next: `in 13 min`, `tomorrow 02:00`.
+pub(super) fn next_run(job: &Job, now: DateTime<Utc>) -> String {
+    job.next_runs.first().map_or_else(|| "–".to_owned(), |next| text::upcoming(*next, now))
+}
+
+/// Returns the next time in full: in the browser's zone, in the job's, and in UTC.
+pub(super) fn next_run_exact(job: &Job) -> Option<String> {
+    let next = *job.next_runs.first()?;
+    Some(format!(
+        "{} here, {} in {}",
+        text::date_and_time(next, None),
+        text::date_and_time(next, Some(&job.timezone)),
+        job.timezone
+    ))
+}
+
+pub(super) fn is_running(job: &Job) -> bool {
+    job.last_run.as_ref().is_some_and(|run| matches!(run.status, RunStatus::Queued | RunStatus::Running))
+}
+
+pub(super) fn matches(job: &Job, wanted: &str) -> bool {
+    wanted.is_empty() || job.name.to_lowercase().contains(wanted) || what(job).to_lowercase().contains(wanted)
+}
+
+/// Returns the name of a time zone's city: `New York` for `America/New_York`.
+pub(super) fn city(timezone: &str) -> String {
+    timezone.rsplit('/').next().unwrap_or(timezone).replace('_', " ")
+}

@@ -1,0 +1,122 @@
+//! The dialog "New key".
+
+use api_types::{CreateApiKey, CreatedApiKey, KeyType};
+use dioxus::prelude::*;
+
+use super::expiry::{ExpiryField, expiry};
+use crate::{
+    draft,
+    remote::{self, Failure, Method},
+    ui::{Dialog, Field, Mark, Shape},
+};
+
+#[component]
+pub(super) fn CreateKey(
+    project: String,
+    on_created: EventHandler<CreatedApiKey>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let drafts = use_hook(|| ["name", "type", "lifetime", "date"].map(|part| format!("new-key.{project}.{part}")));
+    let [name_draft, type_draft, lifetime_draft, date_draft] = &drafts;
+    let name = draft::use_draft(name_draft, String::new());
+    let mut key_type = draft::use_draft(type_draft, KeyType::Publishable);
+    let lifetime = draft::use_draft(lifetime_draft, Some(0_usize));
+    let date = draft::use_draft(date_draft, String::new());
+    let mut name_error = use_signal(|| None::<String>);
+    let mut date_error = use_signal(|| None::<String>);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let cancel = {
+        let forget = forget.clone();
+        move |_| {
+            forget();
+            on_close.call(());
+        }
+    };
+    let create = move |event: FormEvent| {
+        event.prevent_default();
+        if busy() {
+            return;
+        }
+        let expires_at = expiry(lifetime().unwrap_or_default(), &date.peek());
+        name_error.set(name_problem(&name.peek()));
+        date_error.set(expires_at.err().map(str::to_owned));
+        let (Ok(expires_at), None) = (expires_at, name_error()) else { return };
+        let (project, forget) = (project.clone(), forget.clone());
+        spawn(async move {
+            busy.set(true);
+            failure.set(None);
+            let request = CreateApiKey { key_type: key_type(), name: name.peek().trim().to_owned(), expires_at };
+            match remote::send::<_, CreatedApiKey>(Method::Post, &format!("/projects/{project}/keys"), &request).await {
+                Ok(created) => {
+                    forget();
+                    on_created.call(created);
+                }
+                Err(refused) => {
+                    remote::forget(&format!("/projects/{project}/keys"));
+                    failure.set(Some(not_created(&refused)));
+                }
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        Dialog {
+            title: "New key",
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
+                button { class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", disabled: busy(), "Create key" }
+            },
+            form { id: "new-key", class: "stack", onsubmit: create,
+                Field {
+                    id: "key-name",
+                    label: "Name",
+                    value: name,
+                    autofocus: true,
+                    error: name_error(),
+                    help: "What uses the key, for example \"web\". Only you see it.",
+                }
+                fieldset { class: "field", role: "radiogroup", "aria-label": "Type",
+                    span { class: "lab", "Type" }
+                    for (choice, label, id, help) in [
+                        (KeyType::Publishable, "Publishable", "publishable-help", "For browsers. It may do only what you open."),
+                        (KeyType::Secret, "Secret", "secret-help", "For servers. It may read and write everything."),
+                    ] {
+                        label { key: "{label}", class: "check",
+                            input {
+                                class: "box",
+                                r#type: "radio",
+                                name: "key-type",
+                                "aria-label": label,
+                                "aria-describedby": id,
+                                checked: key_type() == choice,
+                                onchange: move |_| key_type.set(choice),
+                            }
+                            span { "{label}" small { id, "{help}" } }
+                        }
+                    }
+                }
+                ExpiryField { lifetime, date, error: date_error() }
+                if let Some(failure) = failure() {
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                }
+            }
+        }
+    }
+}
+
+/// Returns what is wrong with the name of a key.
+pub(super) fn name_problem(name: &str) -> Option<String> {
+    name.trim().is_empty().then(|| "Enter a name.".to_owned())
+}
+
+/// Returns why there is no new key to show.
+pub(super) fn not_created(failure: &Failure) -> String {
+    if failure.is_outcome_unknown() {
+        return "The server did not answer. If a new key is in the list, nobody has seen it: revoke it, and try again."
+            .to_owned();
+    }
+    failure.message()
+}

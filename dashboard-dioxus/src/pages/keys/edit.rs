@@ -1,0 +1,78 @@
+//! The dialog "Edit key".
+
+use api_types::{ApiKey, UpdateApiKey};
+use dioxus::prelude::*;
+
+use super::{
+    create::name_problem,
+    expiry::{ExpiryField, expiry},
+};
+use crate::{
+    remote::{self, Method},
+    text,
+    ui::{Dialog, Field, Mark, Shape, messages},
+};
+
+/// Changes the name of a key, and when it ends.
+#[component]
+pub(super) fn EditKey(
+    project: String,
+    api_key: ApiKey,
+    on_saved: EventHandler<()>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let name = use_signal(|| api_key.name.clone());
+    // `None` keeps the expiry.
+    let lifetime = use_signal(|| None::<usize>);
+    let date = use_signal(String::new);
+    let mut name_error = use_signal(|| None::<String>);
+    let mut date_error = use_signal(|| None::<String>);
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let path = format!("/projects/{project}/keys/{}", api_key.id);
+    let kept = match api_key.expires_at {
+        None => "Keep: it does not expire".to_owned(),
+        Some(at) => format!("Keep: it expires in {}", text::until(at, text::now())),
+    };
+    let save = move |event: FormEvent| {
+        event.prevent_default();
+        if busy() {
+            return;
+        }
+        let expires_at = lifetime().map(|lifetime| expiry(lifetime, &date.peek())).transpose();
+        name_error.set(name_problem(&name.peek()));
+        date_error.set(expires_at.err().map(str::to_owned));
+        let (Ok(expires_at), None) = (expires_at, name_error()) else { return };
+        let path = path.clone();
+        spawn(async move {
+            busy.set(true);
+            failure.set(None);
+            let change = UpdateApiKey { name: Some(name.peek().trim().to_owned()), expires_at };
+            match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
+                Ok(_) => {
+                    messages::show("Key saved");
+                    on_saved.call(());
+                }
+                Err(refused) => failure.set(Some(refused.message())),
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        Dialog {
+            title: "Edit key",
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button { class: "btn btn-primary btn-l", r#type: "submit", form: "edit-key", disabled: busy(), "Save key" }
+            },
+            form { id: "edit-key", class: "stack", onsubmit: save,
+                Field { id: "key-name", label: "Name", value: name, autofocus: true, error: name_error() }
+                ExpiryField { kept, lifetime, date, error: date_error() }
+                if let Some(failure) = failure() {
+                    p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{failure}" }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The list of keys: a table, and cards on a phone.
+
+use api_types::{ApiKey, KeyType, UpdateApiKey};
+use dioxus::prelude::*;
+
+use super::{
+    Open,
+    state::{Listed, key_state, old_key_use, pair},
+};
+use crate::{
+    remote::{self, Method},
+    text,
+    ui::{Empty, IconName, Mark, Menu, MenuItem, SearchBox, Shape, messages},
+};
+
+/// How much longer the old key of a rotation works when the owner asks for it.
+const LONGER_DAYS: i64 = 7;
+
+#[component]
+pub(super) fn KeyTable(project: String, keys: Vec<ApiKey>, has_more: bool, open: Signal<Open>) -> Element {
+    let mut filter = use_signal(String::new);
+    let mut show_ended = use_signal(|| false);
+    let now = text::now();
+    let wanted = filter.read().trim().to_lowercase();
+    let shown: Vec<ApiKey> = keys
+        .into_iter()
+        .filter(|key| show_ended() || !key_state(key, now).ended)
+        .filter(|key| key.name.to_lowercase().contains(&wanted))
+        .collect();
+    let total = shown.len() as i64;
+    let listed = pair(shown, now);
+    rsx! {
+        div { class: "toolbar",
+            SearchBox { name: "Filter API keys", value: filter }
+            label { class: "check push",
+                input {
+                    class: "switch",
+                    r#type: "checkbox",
+                    role: "switch",
+                    checked: show_ended(),
+                    onchange: move |event| show_ended.set(event.checked()),
+                }
+                "Show ended keys"
+            }
+        }
+        if total == 0 {
+            if filter.read().trim().is_empty() {
+                Empty { title: "No key works", text: "All keys have ended. Switch on “Show ended keys” to see them.",
+                    button { class: "btn", r#type: "button", onclick: move |_| show_ended.set(true), "Show ended keys" }
+                }
+            } else {
+                Empty { title: "No key matches", text: "No key has this in its name.",
+                    button { class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters" }
+                }
+            }
+        } else {
+            table { class: "table only-wide", "aria-label": "API keys",
+                thead {
+                    tr {
+                        th { "Name" }
+                        th { "Type" }
+                        th { "Prefix" }
+                        th { "State" }
+                        th { class: "num hide-800", "Requests 24 h" }
+                        th { class: "num", "Last used" }
+                        th { class: "num", "Created" }
+                        th { span { class: "sr", "Actions" } }
+                    }
+                }
+                tbody {
+                    for item in listed.clone() {
+                        match item {
+                            Listed::Single(key) => rsx! { KeyRow { key: "{key.id}", api_key: key, open } },
+                            Listed::Pair { new, old } => rsx! {
+                                KeyRow { key: "{new.id}", api_key: new, open, in_pair: true }
+                                KeyRow { api_key: old.clone(), open, in_pair: true, is_old: true }
+                                tr { class: "pair",
+                                    td { colspan: 8, class: "wrapped", OldKeyUse { project: project.clone(), old, open } }
+                                }
+                            },
+                        }
+                    }
+                }
+            }
+            ul { class: "cards only-narrow", "aria-label": "API keys",
+                for item in listed {
+                    match item {
+                        Listed::Single(key) => rsx! { KeyCard { key: "{key.id}", api_key: key, open } },
+                        Listed::Pair { new, old } => rsx! {
+                            KeyCard { key: "{new.id}", api_key: new, open }
+                            KeyCard { api_key: old.clone(), open, is_old: true,
+                                OldKeyUse { project: project.clone(), old, open }
+                            }
+                        },
+                    }
+                }
+            }
+            div { class: "foot",
+                span {
+                    "{text::count(total, \"key\", \"keys\")}"
+                    if has_more {
+                        " of the newest 200"
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn KeyRow(
+    api_key: ApiKey,
+    open: Signal<Open>,
+    #[props(default)] in_pair: bool,
+    #[props(default)] is_old: bool,
+) -> Element {
+    let ended = key_state(&api_key, text::now()).ended;
+    let class = match (ended, in_pair) {
+        (true, _) => "is-off",
+        (false, true) => "pair",
+        (false, false) => "",
+    };
+    rsx! {
+        tr { class,
+            td { class: "name",
+                if is_old {
+                    span { class: "row",
+                        span { class: "faint", "aria-hidden": "true", "└" }
+                        "{api_key.name}"
+                        span { class: "tag", "old" }
+                    }
+                } else {
+                    "{api_key.name}"
+                }
+            }
+            td { "{type_label(api_key.key_type)}" }
+            td { class: "mono", "{api_key.prefix}" }
+            td { KeyBadge { api_key: api_key.clone() } }
+            td { class: "num hide-800", "{text::number(api_key.requests_24h)}" }
+            td { class: "num", title: api_key.last_used_at.map(text::exact), "{last_used(&api_key)}" }
+            td { class: "num muted", title: text::exact(api_key.created_at), "{text::date(api_key.created_at)}" }
+            td { class: "acts", KeyMenu { api_key: api_key.clone(), open, is_old } }
+        }
+    }
+}
+
+#[component]
+fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, children: Element) -> Element {
+    rsx! {
+        li { class: "card",
+            h3 {
+                span { class: "grow", "{api_key.name}" }
+                if is_old {
+                    span { class: "tag", "old" }
+                }
+                span { class: "tag", "{type_label(api_key.key_type)}" }
+                KeyMenu { api_key: api_key.clone(), open, is_old }
+            }
+            p { class: "mono", "{api_key.prefix}" }
+            p { KeyBadge { api_key: api_key.clone() } " · used {last_used(&api_key)}" }
+            {children}
+        }
+    }
+}
+
+/// Whether the old key of a rotation is still used, and what to do about it.
+#[component]
+fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
+    let mut open = open;
+    let mut busy = use_signal(|| false);
+    let (words, is_silent) = old_key_use(&old, text::now());
+    let path = format!("/projects/{project}/keys/{}", old.id);
+    rsx! {
+        div { class: "row",
+            Mark { shape: if is_silent { Shape::Succeeded } else { Shape::Attention } }
+            span { class: "grow", "{words}" }
+            button {
+                class: "btn btn-ghost btn-s",
+                r#type: "button",
+                disabled: busy(),
+                onclick: move |_| {
+                    let path = path.clone();
+                    spawn(async move {
+                        busy.set(true);
+                        let until = text::now() + chrono::Duration::days(LONGER_DAYS);
+                        let change = UpdateApiKey { expires_at: Some(Some(until)), ..UpdateApiKey::default() };
+                        match remote::send::<_, ApiKey>(Method::Patch, &path, &change).await {
+                            Ok(_) => messages::show("The old key works for 7 more days"),
+                            Err(failure) => messages::show_failure(failure.message()),
+                        }
+                        remote::forget(&path);
+                        remote::forget(path.rsplit_once('/').map_or("", |(keys, _)| keys));
+                        busy.set(false);
+                    });
+                },
+                "Let it work longer"
+            }
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                onclick: move |_| open.set(Open::Revoke(old.clone())),
+                "Revoke old key"
+            }
+        }
+    }
+}
+
+#[component]
+fn KeyBadge(api_key: ApiKey) -> Element {
+    let state = key_state(&api_key, text::now());
+    rsx! {
+        span { class: "badge", Mark { shape: state.shape } "{state.words}" }
+    }
+}
+
+#[component]
+fn KeyMenu(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool) -> Element {
+    if key_state(&api_key, text::now()).ended {
+        return rsx! {};
+    }
+    let (to_edit, to_rotate, to_revoke) = (api_key.clone(), api_key.clone(), api_key.clone());
+    let name =
+        if is_old { format!("Actions for {} (old)", api_key.name) } else { format!("Actions for {}", api_key.name) };
+    rsx! {
+        Menu { name, icon: IconName::Dots, class: "btn-s",
+            MenuItem {
+                onselect: move |()| open.clone().set(Open::Edit(to_edit.clone())),
+                "Edit key"
+            }
+            MenuItem {
+                icon: Some(IconName::Refresh),
+                onselect: move |()| open.clone().set(Open::Rotate(to_rotate.clone())),
+                "Rotate key"
+            }
+            hr {}
+            MenuItem {
+                icon: Some(IconName::Trash),
+                danger: true,
+                onselect: move |()| open.clone().set(Open::Revoke(to_revoke.clone())),
+                "Revoke key"
+            }
+        }
+    }
+}
+
+fn type_label(key_type: KeyType) -> &'static str {
+    match key_type {
+        KeyType::Publishable => "Publishable",
+        KeyType::Secret => "Secret",
+    }
+}
+
+fn last_used(key: &ApiKey) -> String {
+    key.last_used_at.map_or_else(|| "never".to_owned(), |time| text::age(time, text::now()))
+}

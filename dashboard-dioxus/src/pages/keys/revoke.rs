@@ -1,0 +1,52 @@
+//! The dialog "Revoke key".
+
+use api_types::ApiKey;
+use chrono::Duration;
+use dioxus::prelude::*;
+
+use crate::{
+    remote, text,
+    ui::{Confirm, messages},
+};
+
+#[component]
+pub(super) fn RevokeKey(
+    project: String,
+    api_key: ApiKey,
+    on_revoked: EventHandler<()>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let now = text::now();
+    let used = api_key
+        .last_used_at
+        .map_or_else(|| "Never used.".to_owned(), |time| format!("Last used {}.", text::age(time, now)));
+    // Nobody misses a key that was not used for a month.
+    let is_recent = api_key.last_used_at.is_some_and(|time| now - time < Duration::days(30));
+    let path = format!("/projects/{project}/keys/{}", api_key.id);
+    rsx! {
+        Confirm {
+            act: "Revoke key",
+            description: "{api_key.name}: {used} Requests with it fail within a second. This can't be undone.",
+            typed: is_recent.then(|| api_key.name.clone()),
+            busy: busy(),
+            failure: failure(),
+            on_confirm: move |()| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match remote::delete(&path).await {
+                        Ok(()) => {
+                            messages::show("Key revoked");
+                            on_revoked.call(());
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+            on_close: move |()| on_close.call(()),
+        }
+    }
+}

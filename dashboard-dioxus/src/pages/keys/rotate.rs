@@ -1,0 +1,71 @@
+//! The dialog "Rotate key".
+
+use api_types::{ApiKey, CreatedApiKey, RotateApiKey};
+use dioxus::prelude::*;
+
+use super::create::not_created;
+use crate::{
+    remote::{self, Method},
+    text,
+    ui::Dialog,
+};
+
+/// Choices for how long a rotated key keeps working: label and seconds.
+const OVERLAPS: [(&str, u32); 5] =
+    [("Not at all", 0), ("1 hour", 3_600), ("1 day", 86_400), ("7 days", 604_800), ("30 days", 2_592_000)];
+
+#[component]
+pub(super) fn RotateKey(
+    project: String,
+    api_key: ApiKey,
+    on_created: EventHandler<CreatedApiKey>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let mut overlap = use_signal(|| 86_400_u32);
+    let mut error = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let used = api_key.last_used_at.map_or_else(
+        || "It has never been used.".to_owned(),
+        |time| format!("It was last used {}.", text::age(time, text::now())),
+    );
+    let path = format!("/projects/{project}/keys/{}/rotate", api_key.id);
+    let rotate = move |_| {
+        let path = path.clone();
+        spawn(async move {
+            busy.set(true);
+            match remote::send::<_, CreatedApiKey>(Method::Post, &path, &RotateApiKey { overlap_seconds: overlap() })
+                .await
+            {
+                Ok(created) => on_created.call(created),
+                Err(failure) => error.set(Some(not_created(&failure))),
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        Dialog {
+            title: "Rotate key",
+            description: "A new key takes the place of {api_key.name}. {used}",
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button { class: "btn btn-primary btn-l", r#type: "button", disabled: busy(), onclick: rotate, "Rotate key" }
+            },
+            div { class: "field",
+                label { r#for: "overlap", "Old key keeps working for" }
+                select {
+                    id: "overlap",
+                    class: "input",
+                    autofocus: true,
+                    onchange: move |event| overlap.set(event.value().parse().unwrap_or_default()),
+                    for (label, seconds) in OVERLAPS {
+                        option { key: "{seconds}", value: "{seconds}", selected: seconds == 86_400, "{label}" }
+                    }
+                }
+            }
+            if let Some(error) = error() {
+                p { class: "error", role: "alert", "{error}" }
+            }
+        }
+    }
+}

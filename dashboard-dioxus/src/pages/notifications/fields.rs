@@ -1,0 +1,230 @@
+use std::collections::BTreeMap;
+
+use api_types::{ChannelKind, ChannelSettings, SmtpTls};
+use dioxus::prelude::*;
+
+use crate::ui::{Mark, Shape};
+
+/// What is typed into the fields, by their name in the API.
+pub(super) type Values = Signal<BTreeMap<&'static str, String>>;
+
+/// A field of a kind of channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FieldOf {
+    name: &'static str,
+    label: &'static str,
+    help: &'static str,
+    /// Type of the input.
+    input: &'static str,
+    /// Whether the server never shows the value again.
+    secret: bool,
+}
+
+const fn field(name: &'static str, label: &'static str, help: &'static str) -> FieldOf {
+    FieldOf { name, label, help, input: "text", secret: false }
+}
+
+const WEBHOOK: &[FieldOf] = &[
+    FieldOf {
+        input: "url",
+        secret: true,
+        ..field("url", "URL", "After saving, only the scheme and the host are shown.")
+    },
+    FieldOf {
+        input: "password",
+        secret: true,
+        ..field("secret", "Secret", "Signs each message; at least 16 characters. Stored encrypted, never shown again.")
+    },
+];
+const DISCORD: &[FieldOf] = &[FieldOf {
+    input: "url",
+    secret: true,
+    ..field("url", "URL", "Of the channel's webhook in Discord. After saving, only the scheme and the host are shown.")
+}];
+const EMAIL: &[FieldOf] = &[
+    field("host", "Server", "Host name of the SMTP server."),
+    FieldOf { input: "number", ..field("port", "Port", "Empty: 465 with TLS, otherwise 587.") },
+    field("username", "User name", "Empty: the server needs no sign-in."),
+    FieldOf {
+        input: "password",
+        secret: true,
+        ..field("password", "Password", "Stored encrypted, never shown again.")
+    },
+    field("from", "From", "For example AtlasHub <atlashub@example.com>."),
+    field("to", "To", "Addresses, separated by commas."),
+];
+
+fn fields_of(kind: ChannelKind) -> &'static [FieldOf] {
+    match kind {
+        ChannelKind::Webhook => WEBHOOK,
+        ChannelKind::Discord => DISCORD,
+        ChannelKind::Email => EMAIL,
+    }
+}
+
+/// Returns what the fields show of stored settings. Secrets are empty: they are not shown again.
+pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, String> {
+    let mut values = BTreeMap::new();
+    values.insert("host", settings.host.clone().unwrap_or_default());
+    values.insert("port", settings.port.map(|port| port.to_string()).unwrap_or_default());
+    values.insert("tls", settings.tls.unwrap_or(SmtpTls::Starttls).as_str().to_owned());
+    values.insert("username", settings.username.clone().unwrap_or_default());
+    values.insert("from", settings.from.clone().unwrap_or_default());
+    values.insert("to", settings.to.clone().unwrap_or_default().join(", "));
+    values
+}
+
+/// Returns the settings that the fields say. Secrets that are empty keep their stored value.
+///
+/// # Errors
+/// The field that is wrong, and why.
+pub(super) fn settings_of(
+    kind: ChannelKind,
+    values: &BTreeMap<&'static str, String>,
+) -> Result<ChannelSettings, (&'static str, String)> {
+    let value = |name: &str| values.get(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+    let given = |name: &str| Some(value(name)).filter(|value| !value.is_empty());
+    Ok(match kind {
+        ChannelKind::Discord => ChannelSettings { url: given("url"), ..ChannelSettings::default() },
+        ChannelKind::Webhook => {
+            ChannelSettings { url: given("url"), secret: given("secret"), ..ChannelSettings::default() }
+        }
+        ChannelKind::Email => {
+            let port = match given("port") {
+                Some(port) => {
+                    Some(port.parse().map_err(|_| ("port", "A port is a number from 1 to 65535.".to_owned()))?)
+                }
+                None => None,
+            };
+            let to: Vec<String> = value("to")
+                .split([',', ';', '\n'])
+                .map(str::trim)
+                .filter(|to| !to.is_empty())
+                .map(str::to_owned)
+                .collect();
+            ChannelSettings {
+                host: given("host"),
+                port,
+                tls: SmtpTls::ALL.iter().find(|tls| tls.as_str() == value("tls")).copied(),
+                // An empty name removes name and password.
+                username: Some(value("username")),
+                password: given("password").filter(|_| !value("username").is_empty()),
+                from: given("from"),
+                to: (!to.is_empty()).then_some(to),
+                ..ChannelSettings::default()
+            }
+        }
+    })
+}
+
+/// Returns the field that a message of the server is about: the first word in backticks that is one.
+pub(super) fn field_in(message: &str) -> Option<&'static str> {
+    let word = message.split('`').nth(1)?;
+    ["name", "events", "url", "secret", "host", "port", "tls", "username", "password", "from", "to"]
+        .into_iter()
+        .find(|name| *name == word)
+}
+
+/// The fields of a kind of channel.
+#[component]
+pub(super) fn KindFields(
+    kind: ChannelKind,
+    values: Values,
+    stored: bool,
+    error: Option<(&'static str, String)>,
+) -> Element {
+    rsx! {
+        for field in fields_of(kind) {
+            ValueField {
+                key: "{field.name}",
+                field: *field,
+                values,
+                stored,
+                error: error.clone().filter(|(name, _)| *name == field.name).map(|(_, why)| why),
+            }
+            if field.name == "port" {
+                Encryption { values }
+            }
+        }
+    }
+}
+
+#[component]
+fn ValueField(field: FieldOf, values: Values, stored: bool, error: Option<String>) -> Element {
+    let mut values = values;
+    let id = format!("channel-{}", field.name);
+    let value = values.read().get(field.name).cloned().unwrap_or_default();
+    let described_by = if error.is_some() { format!("{id}-help {id}-error") } else { format!("{id}-help") };
+    rsx! {
+        div { class: "field",
+            label { r#for: "{id}", "{field.label}" }
+            input {
+                id: "{id}",
+                class: if field.input == "url" { "input mono" } else { "input" },
+                r#type: field.input,
+                autocomplete: if field.input == "password" { "new-password" } else { "off" },
+                spellcheck: "false",
+                placeholder: if stored && field.secret { "Stored; type to replace" },
+                value: "{value}",
+                "aria-describedby": described_by,
+                "aria-invalid": error.is_some().then_some("true"),
+                oninput: move |event| {
+                    values.write().insert(field.name, event.value());
+                },
+            }
+            if let Some(error) = &error {
+                p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+            }
+            p { class: "help", id: "{id}-help", "{field.help}" }
+        }
+    }
+}
+
+#[component]
+fn Encryption(values: Values) -> Element {
+    let mut values = values;
+    let chosen = values.read().get("tls").cloned().unwrap_or_default();
+    rsx! {
+        div { class: "field",
+            label { r#for: "channel-tls", "Encryption" }
+            select {
+                id: "channel-tls",
+                class: "input",
+                onchange: move |event| {
+                    values.write().insert("tls", event.value());
+                },
+                for (tls, label) in [
+                    (SmtpTls::Starttls, "STARTTLS"),
+                    (SmtpTls::Tls, "TLS from the start"),
+                    (SmtpTls::None, "None, for a server on the same machine"),
+                ] {
+                    option { key: "{label}", value: tls.as_str(), selected: chosen == tls.as_str(), "{label}" }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_secrets_are_kept_and_addresses_are_split() {
+        let mut values = values_of(&ChannelSettings::default());
+        values.insert("to", " a@example.com, b@example.com;".to_owned());
+        values.insert("password", "typed".to_owned());
+        let settings = settings_of(ChannelKind::Email, &values).unwrap_or_default();
+        assert_eq!(settings.to, Some(vec!["a@example.com".to_owned(), "b@example.com".to_owned()]));
+        assert_eq!((settings.username.as_deref(), settings.password), (Some(""), None));
+        assert_eq!(settings_of(ChannelKind::Webhook, &values).unwrap_or_default().url, None);
+        values.insert("port", "x".to_owned());
+        assert!(settings_of(ChannelKind::Email, &values).is_err());
+    }
+
+    #[test]
+    fn messages_name_their_field() {
+        assert_eq!(field_in("`secret` must have 16 to 500 characters."), Some("secret"));
+        assert_eq!(field_in("The address is not allowed."), None);
+    }
+}

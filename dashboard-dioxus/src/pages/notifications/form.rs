@@ -1,0 +1,290 @@
+//! The form of a channel, with a test before it is saved.
+
+use api_types::{
+    ChannelKind, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
+    TestNotificationSettings, UpdateNotificationChannel,
+};
+use dioxus::prelude::*;
+
+use super::{
+    PATH,
+    deliveries::Deliveries,
+    fields::{KindFields, Values, field_in, settings_of, values_of},
+    words::{EVENTS, kind_in_words, preset},
+};
+use crate::{
+    address,
+    remote::{self, Failure, Method},
+    text,
+    ui::{Field, Mark, Shape, Sheet, messages},
+};
+
+/// How a test ended.
+#[derive(Debug, Clone, PartialEq)]
+enum Tested {
+    No,
+    Running,
+    Delivered(String),
+    Refused(String),
+}
+
+/// A message about the field with this name in the API.
+type FieldError = Option<(&'static str, String)>;
+
+/// What is typed, as signals that the form's parts share.
+#[derive(Clone, Copy, PartialEq)]
+struct Form {
+    kind: Signal<ChannelKind>,
+    name: Signal<String>,
+    values: Values,
+    events: Signal<Vec<NotificationEvent>>,
+    error: Signal<FieldError>,
+    tested: Signal<Tested>,
+    busy: Signal<bool>,
+}
+
+#[component]
+pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
+    let saved = channel.clone();
+    let form = Form {
+        kind: use_signal(|| channel.as_ref().map_or(ChannelKind::Webhook, |channel| channel.kind)),
+        name: use_signal(|| channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
+        values: use_signal(|| channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
+        events: use_signal(|| channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
+        error: use_signal(|| None),
+        tested: use_signal(|| Tested::No),
+        busy: use_signal(|| false),
+    };
+    let is_new = saved.is_none();
+    let is_dirty = match &saved {
+        None => !form.name.read().is_empty() || form.values.read().values().any(|value| !value.is_empty()),
+        Some(saved) => {
+            *form.name.read() != saved.name
+                || *form.events.read() != saved.events
+                || *form.values.read() != values_of(&saved.settings)
+        }
+    };
+    let id = saved.as_ref().map(|saved| saved.id.clone());
+    let to_test = id.clone();
+    let title = saved.as_ref().map_or_else(|| "New channel".to_owned(), |saved| saved.name.clone());
+    let is_busy = form.busy.read().to_owned() || *form.tested.read() == Tested::Running;
+    rsx! {
+        Sheet {
+            title,
+            on_close: |()| close(),
+            footer: rsx! {
+                button { class: "btn btn-primary", r#type: "submit", form: "channel", disabled: is_busy,
+                    if is_new { "Create channel" } else { "Save channel" }
+                }
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    disabled: is_busy,
+                    onclick: move |_| test(form, to_test.clone()),
+                    if *form.tested.read() == Tested::Running {
+                        span { class: "spin" }
+                    }
+                    "Send test"
+                }
+                button { class: "btn btn-ghost", r#type: "button", onclick: |_| close(), "Cancel" }
+                span { class: "push label muted", role: "status", if is_dirty { "Not saved" } }
+            },
+            form {
+                id: "channel",
+                class: "stack channel-form",
+                novalidate: true,
+                onsubmit: move |event| {
+                    event.prevent_default();
+                    save(form, id.clone());
+                },
+                ChannelFields { form, saved: saved.clone() }
+            }
+            if let Some(saved) = saved {
+                Deliveries { channel: saved.id }
+            }
+        }
+    }
+}
+
+fn close() {
+    address::push_parameter("channel", None);
+}
+
+#[component]
+fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
+    let Form { mut kind, name, values, error, mut tested, .. } = form;
+    let problem = error.read().clone();
+    let of = |field: &str| problem.clone().filter(|(name, _)| *name == field).map(|(_, why)| why);
+    rsx! {
+        match &saved {
+            Some(saved) => rsx! { p { class: "muted", "{kind_in_words(saved.kind)}" } },
+            None => rsx! {
+                fieldset { class: "field", role: "radiogroup", "aria-label": "Kind",
+                    legend { "Kind" }
+                    div { class: "row wrap gap-4",
+                        for choice in [ChannelKind::Webhook, ChannelKind::Discord, ChannelKind::Email] {
+                            label { key: "{choice.as_str()}", class: "check",
+                                input {
+                                    class: "box",
+                                    r#type: "radio",
+                                    name: "channel-kind",
+                                    checked: kind() == choice,
+                                    onchange: move |_| {
+                                        kind.set(choice);
+                                        tested.set(Tested::No);
+                                        form.error.clone().set(None);
+                                    },
+                                }
+                                "{kind_in_words(choice)}"
+                            }
+                        }
+                    }
+                }
+            },
+        }
+        Field { id: "channel-name", label: "Name", value: name, error: of("name") }
+        KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
+        Events { form, error: of("events") }
+        if let Some(why) = of("") {
+            p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{why}" }
+        }
+        TestResult { tested: tested() }
+    }
+}
+
+#[component]
+fn Events(form: Form, error: Option<String>) -> Element {
+    let mut events = form.events;
+    rsx! {
+        fieldset { class: "field", role: "group", "aria-label": "Events",
+            legend { "Events" }
+            div { class: "options",
+                for (event, label, help, _) in EVENTS {
+                    label { key: "{label}", class: "check",
+                        input {
+                            class: "box",
+                            r#type: "checkbox",
+                            checked: events.read().contains(&event),
+                            onchange: move |change| {
+                                let checked = change.checked();
+                                let mut events = events.write();
+                                events.retain(|known| *known != event);
+                                if checked {
+                                    events.push(event);
+                                }
+                                // In the order of the API, so that the same choice is the same list.
+                                events.sort_by_key(|event| NotificationEvent::ALL.iter().position(|known| known == event));
+                            },
+                        }
+                        span {
+                            "{label}"
+                            if !help.is_empty() {
+                                small { "{help}" }
+                            }
+                        }
+                    }
+                }
+            }
+            if let Some(error) = error {
+                p { class: "error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+            }
+        }
+    }
+}
+
+#[component]
+fn TestResult(tested: Tested) -> Element {
+    match tested {
+        Tested::No => rsx! {},
+        Tested::Running => rsx! {
+            div { class: "banner", role: "status", span { class: "spin accent" } p { "Sending a test…" } }
+        },
+        Tested::Delivered(took) => rsx! {
+            div { class: "banner t-good", role: "status",
+                Mark { shape: Shape::Succeeded }
+                strong { "Delivered in {took}" }
+            }
+        },
+        Tested::Refused(why) => rsx! {
+            div { class: "banner t-bad", role: "alert",
+                Mark { shape: Shape::Failed }
+                div {
+                    strong { "Not delivered" }
+                    p { "{why}" }
+                }
+            }
+        },
+    }
+}
+
+/// Sends a message with what is typed, without saving it.
+fn test(form: Form, channel_id: Option<String>) {
+    let Form { kind, name, values, mut error, mut tested, .. } = form;
+    let settings = match settings_of(kind(), &values.peek()) {
+        Ok(settings) => settings,
+        Err(wrong) => return error.set(Some(wrong)),
+    };
+    let request = TestNotificationSettings {
+        name: Some(name.peek().trim().to_owned()).filter(|name| !name.is_empty()),
+        kind: kind(),
+        channel_id,
+        settings,
+    };
+    spawn(async move {
+        error.set(None);
+        tested.set(Tested::Running);
+        let path = format!("{PATH}/test");
+        let sent: Result<NotificationTest, Failure> = remote::send(Method::Post, &path, &request).await;
+        tested.set(match sent {
+            Ok(test) if test.delivered => Tested::Delivered(text::duration(test.duration_ms)),
+            Ok(test) => Tested::Refused(test.error.unwrap_or_else(|| "The receiver gave no reason.".to_owned())),
+            Err(failure) => {
+                let message = failure.message();
+                match field_in(&message) {
+                    Some(field) => {
+                        error.set(Some((field, message)));
+                        Tested::No
+                    }
+                    None => Tested::Refused(message),
+                }
+            }
+        });
+    });
+}
+
+/// Creates the channel, or saves its changes.
+fn save(form: Form, id: Option<String>) {
+    let Form { kind, name, values, events, mut error, mut busy, .. } = form;
+    let settings = match settings_of(kind(), &values.peek()) {
+        Ok(settings) => settings,
+        Err(wrong) => return error.set(Some(wrong)),
+    };
+    let (name, events) = (name.peek().trim().to_owned(), events.peek().clone());
+    spawn(async move {
+        busy.set(true);
+        let is_new = id.is_none();
+        let saved: Result<NotificationChannel, Failure> = match id {
+            None => {
+                let request = CreateNotificationChannel { name, kind: kind(), events, enabled: None, settings };
+                remote::send(Method::Post, PATH, &request).await
+            }
+            Some(id) => {
+                let change =
+                    UpdateNotificationChannel { name: Some(name), events: Some(events), enabled: None, settings };
+                remote::send(Method::Patch, &format!("{PATH}/{id}"), &change).await
+            }
+        };
+        busy.set(false);
+        match saved {
+            Ok(_) => {
+                messages::show(if is_new { "Channel created" } else { "Channel saved" });
+                remote::forget(PATH);
+                close();
+            }
+            Err(failure) => {
+                let message = failure.message();
+                error.set(Some((field_in(&message).unwrap_or_default(), message)));
+            }
+        }
+    });
+}

@@ -1,0 +1,110 @@
+use api_types::Plugin;
+use dioxus::prelude::*;
+
+use crate::{
+    remote::{self, Method},
+    text,
+    ui::{Confirm, messages},
+};
+
+/// The path of a plugin, whose name may have any character.
+pub(super) fn path_of(name: &str) -> String {
+    format!("/plugins/{}", String::from(js_sys::encode_uri_component(name)))
+}
+
+/// Everything that shows plugins or depends on them.
+pub(super) fn forget_plugins() {
+    for path in ["/plugins", "/trusted-keys", "/jobs", "/runs", "/overview"] {
+        remote::forget(path);
+    }
+}
+
+/// Returns what ends with a plugin: `2 runs end now, 3 jobs can't run.`
+fn lost(plugin: &Plugin) -> String {
+    let (runs, jobs) = (plugin.active_run_count, plugin.used_by.len() as i64);
+    let runs = match runs {
+        0 => "No run ends".to_owned(),
+        1 => "1 run ends now".to_owned(),
+        runs => format!("{} runs end now", text::number(runs)),
+    };
+    let jobs = match jobs {
+        0 => "no job uses it".to_owned(),
+        1 => "1 job can't run".to_owned(),
+        jobs => format!("{jobs} jobs can't run"),
+    };
+    format!("{runs}, {jobs}.")
+}
+
+/// The dialog "Revoke plugin", while there is a plugin to revoke.
+#[component]
+pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
+    let mut to_revoke = plugin;
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let Some(plugin) = plugin() else { return rsx! {} };
+    let path = format!("{}/revoke", path_of(&plugin.name));
+    rsx! {
+        Confirm {
+            act: "Revoke plugin",
+            description: "{plugin.name}: {lost(&plugin)} This file is never loaded again unless you approve it.",
+            busy: busy(),
+            failure: failure(),
+            on_close: move |()| to_revoke.set(None),
+            on_confirm: move |()| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match remote::send::<_, Plugin>(Method::Post, &path, &serde_json::json!({})).await {
+                        Ok(_) => {
+                            messages::show("Plugin revoked");
+                            forget_plugins();
+                            to_revoke.set(None);
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+        }
+    }
+}
+
+/// The dialog "Forget plugin", while there is a plugin to forget.
+#[component]
+pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
+    let mut to_forget = plugin;
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let Some(plugin) = plugin() else { return rsx! {} };
+    let path = path_of(&plugin.name);
+    let secrets = match plugin.secrets.len() {
+        0 => String::new(),
+        count => {
+            format!(" Its {} are deleted.", text::count(count as i64, "secret", "secrets").trim_start_matches("1 "))
+        }
+    };
+    rsx! {
+        Confirm {
+            act: "Forget plugin",
+            description: "{plugin.name}: {lost(&plugin)} Your approval and its settings are deleted.{secrets} If its files are still there, it waits for your approval again.",
+            busy: busy(),
+            failure: failure(),
+            on_close: move |()| to_forget.set(None),
+            on_confirm: move |()| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match remote::delete(&path).await {
+                        Ok(()) => {
+                            messages::show("Plugin forgotten");
+                            forget_plugins();
+                            to_forget.set(None);
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+        }
+    }
+}

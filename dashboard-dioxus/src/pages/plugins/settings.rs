@@ -1,0 +1,186 @@
+//! The secrets and settings that the owner stores for a plugin.
+
+use std::collections::BTreeMap;
+
+use api_types::Plugin;
+use dioxus::prelude::*;
+
+use crate::ui::{Icon, IconName};
+
+/// What was typed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Typed {
+    /// New values of secrets; `None` removes one.
+    pub(super) secrets: BTreeMap<String, Option<String>>,
+    /// All settings: name and value.
+    pub(super) settings: Vec<(String, String)>,
+}
+
+impl Typed {
+    pub(super) fn of(plugin: &Plugin) -> Self {
+        let settings = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { secrets: BTreeMap::new(), settings }
+    }
+
+    /// Returns the settings to store, if they differ from those of the plugin.
+    pub(super) fn changed_settings(&self, plugin: &Plugin) -> Option<BTreeMap<String, String>> {
+        let named = self.settings.iter().filter(|(name, _)| !name.trim().is_empty());
+        let settings: BTreeMap<String, String> =
+            named.map(|(name, value)| (name.trim().to_owned(), value.clone())).collect();
+        (settings != plugin.config).then_some(settings)
+    }
+}
+
+/// The names of the secrets that a plugin wants, and of those that it has.
+fn secret_names(plugin: &Plugin) -> Vec<String> {
+    let wanted =
+        plugin.requested.iter().flat_map(|request| request.scope.secrets.iter()).filter(|name| !name.ends_with('*'));
+    let mut names: Vec<String> = wanted.chain(plugin.secrets.iter()).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[component]
+pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Element {
+    let mut typed = typed;
+    let names = secret_names(&plugin);
+    let wants_any = plugin.requested.iter().any(|request| request.scope.secrets.iter().any(|name| name.ends_with('*')));
+    let settings = typed.read().settings.clone();
+    let mut added = use_signal(Vec::<String>::new);
+    let mut new_name = use_signal(String::new);
+    let all: Vec<String> =
+        names.iter().cloned().chain(added().into_iter().filter(|name| !names.contains(name))).collect();
+    rsx! {
+        if !all.is_empty() || wants_any {
+            section { class: "stack stack-3", "aria-label": "Secrets",
+                h2 { "Secrets" }
+                for name in all {
+                    SecretField { key: "{name}", is_stored: plugin.secrets.contains(&name), name, typed }
+                }
+                if wants_any {
+                    div { class: "row",
+                        input { class: "input m mono", "aria-label": "Name of a new secret", placeholder: "NAME", value: "{new_name}", oninput: move |event| new_name.set(event.value()) }
+                        button {
+                            class: "btn btn-ghost",
+                            r#type: "button",
+                            disabled: new_name.read().trim().is_empty(),
+                            onclick: move |_| {
+                                let name = new_name.peek().trim().to_owned();
+                                added.with_mut(|added| added.push(name));
+                                new_name.set(String::new());
+                            },
+                            Icon { name: IconName::Plus }
+                            "Add secret"
+                        }
+                    }
+                }
+            }
+        }
+        section { class: "stack stack-2", "aria-label": "Settings",
+            div { class: "row",
+                h2 { class: "grow", "Settings" }
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    onclick: move |_| typed.with_mut(|typed| typed.settings.push((String::new(), String::new()))),
+                    Icon { name: IconName::Plus }
+                    "Add setting"
+                }
+            }
+            if settings.is_empty() {
+                p { class: "label muted", "None. The plugin's documents say which settings it reads." }
+            }
+            for (index, (name, value)) in settings.into_iter().enumerate() {
+                div { key: "{index}", class: "row",
+                    input {
+                        class: "input m mono setting-name",
+                        "aria-label": "Setting name",
+                        autocomplete: "off",
+                        value: "{name}",
+                        oninput: move |event| typed.with_mut(|typed| {
+                            if let Some(setting) = typed.settings.get_mut(index) {
+                                setting.0 = event.value();
+                            }
+                        }),
+                    }
+                    input {
+                        class: "input m mono",
+                        "aria-label": "Value of {name}",
+                        autocomplete: "off",
+                        value: "{value}",
+                        oninput: move |event| typed.with_mut(|typed| {
+                            if let Some(setting) = typed.settings.get_mut(index) {
+                                setting.1 = event.value();
+                            }
+                        }),
+                    }
+                    button {
+                        class: "btn btn-ghost btn-icon",
+                        r#type: "button",
+                        "aria-label": "Remove setting {name}",
+                        onclick: move |_| typed.with_mut(|typed| {
+                            if index < typed.settings.len() {
+                                typed.settings.remove(index);
+                            }
+                        }),
+                        Icon { name: IconName::Close }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A secret, which can be typed but not read.
+#[component]
+fn SecretField(name: String, is_stored: bool, typed: Signal<Typed>) -> Element {
+    let mut typed = typed;
+    let change = typed.read().secrets.get(&name).cloned();
+    let is_removed = change == Some(None);
+    let value = change.flatten().unwrap_or_default();
+    let id = format!("secret-{name}");
+    let (to_type, to_remove) = (name.clone(), name.clone());
+    rsx! {
+        div { class: "field",
+            label { r#for: "{id}", "{name}" }
+            div { class: "row",
+                input {
+                    id: "{id}",
+                    class: "input m mono",
+                    r#type: "password",
+                    autocomplete: "off",
+                    disabled: is_removed,
+                    placeholder: match (is_removed, is_stored) {
+                        (true, _) => "removed when you save",
+                        (false, true) => "stored; type to replace",
+                        (false, false) => "not stored",
+                    },
+                    value: "{value}",
+                    oninput: move |event| typed.with_mut(|typed| {
+                        if event.value().is_empty() {
+                            typed.secrets.remove(&to_type);
+                        } else {
+                            typed.secrets.insert(to_type.clone(), Some(event.value()));
+                        }
+                    }),
+                }
+                if is_stored {
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        "aria-label": if is_removed { "Keep {name}" } else { "Remove {name}" },
+                        onclick: move |_| typed.with_mut(|typed| {
+                            if is_removed {
+                                typed.secrets.remove(&to_remove);
+                            } else {
+                                typed.secrets.insert(to_remove.clone(), None);
+                            }
+                        }),
+                        if is_removed { "Keep" } else { "Remove" }
+                    }
+                }
+            }
+        }
+    }
+}

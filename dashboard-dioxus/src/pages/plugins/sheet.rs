@@ -1,0 +1,287 @@
+use api_types::{ApprovePlugin, Plugin, PluginLimits, PluginState};
+use dioxus::prelude::*;
+
+use super::{
+    acts::{ForgetPlugin, RevokePlugin, forget_plugins, path_of},
+    grants::{Choices, Grants},
+    settings::{SecretsAndSettings, Typed},
+    use_projects, words,
+};
+use crate::{
+    address,
+    remote::{self, Method},
+    text,
+    ui::{CopyButton, Empty, Link, Mark, Shape, Sheet, messages, narrow::use_is_narrow},
+};
+
+fn close() {
+    address::push_parameter("plugin", None);
+}
+
+/// The sheet of a plugin. `plugin` is absent if there is none with this name.
+#[component]
+pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
+    match plugin {
+        // Another file is another request: what was chosen for the old one must not be approved for it.
+        Some(plugin) => rsx! { Opened { key: "{plugin.sha256}", plugin } },
+        None => rsx! {
+            Sheet { title: "Plugin {name}", on_close: |()| close(),
+                Empty { title: "This plugin is gone", text: "Its files are not in the folder any more.",
+                    button { class: "btn", r#type: "button", onclick: |_| close(), "Close" }
+                }
+            }
+        },
+    }
+}
+
+#[component]
+fn Opened(plugin: Plugin) -> Element {
+    let projects = use_projects();
+    let is_narrow = use_is_narrow();
+    // Compared with what is chosen, since the plugin is read again all the time.
+    let initial = Choices::of(&plugin);
+    let choices = use_signal(|| initial.clone());
+    let typed = use_signal(|| Typed::of(&plugin));
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let mut revoking = use_signal(|| None::<Plugin>);
+    let mut forgetting = use_signal(|| None::<Plugin>);
+    let can_approve = !is_narrow && plugin.state != PluginState::Rejected;
+    let is_changed = choices.read().grants() != initial.grants()
+        || !typed.read().secrets.is_empty()
+        || typed.read().changed_settings(&plugin).is_some();
+    let is_needed = plugin.state != PluginState::Active || is_changed;
+    let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
+    let shown = plugin.clone();
+    let approve = move |_| {
+        let (path, sha256, shown) = (format!("{}/approve", path_of(&name)), sha256.clone(), shown.clone());
+        let mut typed = typed;
+        spawn(async move {
+            busy.set(true);
+            failure.set(None);
+            let secrets = typed.peek().secrets.clone();
+            let request = ApprovePlugin {
+                sha256: Some(sha256),
+                granted: Some(choices.peek().grants()),
+                secrets: (!secrets.is_empty()).then_some(secrets),
+                config: typed.peek().changed_settings(&shown),
+            };
+            match remote::send::<_, Plugin>(Method::Post, &path, &request).await {
+                Ok(_) => {
+                    messages::show("Plugin approved");
+                    typed.with_mut(|typed| typed.secrets.clear());
+                }
+                Err(remote::Failure::Refused { status: 409, message, .. }) => {
+                    failure
+                        .set(Some(format!("{message} The sheet now shows the file that is there: look at it again.")));
+                }
+                Err(refused) => failure.set(Some(refused.message())),
+            }
+            forget_plugins();
+            busy.set(false);
+        });
+    };
+    let (to_revoke, to_forget) = (plugin.clone(), plugin.clone());
+    rsx! {
+        Sheet {
+            title: "Plugin {plugin.name}",
+            wide: true,
+            on_close: |()| close(),
+            footer: rsx! {
+                if can_approve {
+                    button {
+                        class: "btn btn-primary btn-l",
+                        r#type: "button",
+                        disabled: busy() || !is_needed,
+                        title: if !is_needed { "You have approved this. Change something to approve it again." },
+                        onclick: approve,
+                        "Approve {plugin.name}"
+                    }
+                }
+                button { class: "btn btn-ghost btn-l only-wide", r#type: "button", onclick: |_| close(), "Close" }
+                span { class: "push row",
+                    if plugin.state != PluginState::Revoked {
+                        button { class: "btn btn-ghost", r#type: "button", onclick: move |_| revoking.set(Some(to_revoke.clone())), "Revoke {plugin.name}" }
+                    }
+                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| forgetting.set(Some(to_forget.clone())), "Forget {plugin.name}" }
+                }
+            },
+            if let Some(failure) = failure() {
+                div { class: "banner t-bad", role: "alert", Mark { shape: Shape::Failed } p { "{failure}" } }
+            }
+            StateBanner { plugin: plugin.clone() }
+            if is_narrow {
+                p { class: "help", "Grants are changed on a wider screen." }
+            }
+            About { plugin: plugin.clone() }
+            Grants { plugin: plugin.clone(), choices, projects, is_read_only: !can_approve }
+            if can_approve {
+                SecretsAndSettings { plugin: plugin.clone(), typed }
+            }
+            Jobs { plugin: plugin.clone() }
+            Limits { plugin: plugin.clone() }
+        }
+        RevokePlugin { plugin: revoking }
+        ForgetPlugin { plugin: forgetting }
+    }
+}
+
+#[component]
+fn StateBanner(plugin: Plugin) -> Element {
+    let version = plugin.version.clone().unwrap_or_default();
+    let is_wider = plugin.approval.is_some() && plugin.requested.iter().any(|request| words::is_new(&plugin, request));
+    let (tone, shape, title, detail) = match plugin.state {
+        PluginState::Active => return rsx! {},
+        PluginState::Pending if is_wider => (
+            "banner t-warning",
+            Shape::Attention,
+            format!("{version} asks for more than you approved."),
+            "It runs when you approve it. You approve exactly the file below.".to_owned(),
+        ),
+        PluginState::Pending => (
+            "banner t-warning",
+            Shape::Attention,
+            "Waiting for you".to_owned(),
+            plugin.reason.clone().unwrap_or_else(|| "You approve exactly the file below.".to_owned()),
+        ),
+        PluginState::Revoked => {
+            ("banner", Shape::Cancelled, "Revoked".to_owned(), "It runs again when you approve it.".to_owned())
+        }
+        PluginState::Rejected => {
+            ("banner t-bad", Shape::Failed, "Refused".to_owned(), plugin.reason.clone().unwrap_or_default())
+        }
+    };
+    let key = plugin.key_id.clone();
+    rsx! {
+        div { class: tone,
+            Mark { shape }
+            div { strong { "{title}" } p { "{detail}" } }
+            if words::has_unknown_key(&plugin) {
+                Link { to: address::with_parameters("/plugins", &[("trust", key.as_deref())]), class: "btn btn-s", "Trust key…" }
+            }
+        }
+    }
+}
+
+#[component]
+fn About(plugin: Plugin) -> Element {
+    let jobs: Vec<String> = plugin.jobs.iter().map(|job| job.name.clone()).collect();
+    rsx! {
+        dl { class: "dl about",
+            if let Some(description) = &plugin.description {
+                dt { "What it does" }
+                dd {
+                    "{description}"
+                    if !jobs.is_empty() {
+                        span { class: "muted", " Jobs: {text::list(&jobs)}" }
+                    }
+                }
+            }
+            dt { "Publisher" }
+            dd { {plugin.publisher.clone().unwrap_or_else(|| "unknown".to_owned())} }
+            dt { "Signed by" }
+            dd {
+                {words::signed_by(&plugin)}
+                if let Some(key) = &plugin.key_id {
+                    " " span { class: "mono muted", "{key}" }
+                }
+            }
+            if let (Some(version), Some(serial)) = (&plugin.version, plugin.serial) {
+                dt { "Version, serial" }
+                dd { "{version}, {serial}" }
+            }
+            if let Some(file) = &plugin.file {
+                dt { "File" }
+                dd { class: "mono", "{file}" }
+            }
+            dt { "SHA-256" }
+            dd { class: "row",
+                span { class: "mono cut", title: "{plugin.sha256}", "{plugin.sha256}" }
+                CopyButton { name: "Copy sha256", text: plugin.sha256.clone() }
+            }
+            if let Some(at) = plugin.loaded_at {
+                dt { "Loaded" }
+                dd { title: text::exact(at), {text::age(at, text::now())} }
+            }
+        }
+    }
+}
+
+/// The plugin's jobs with their parameters, and the owner's jobs that use them.
+#[component]
+fn Jobs(plugin: Plugin) -> Element {
+    if plugin.jobs.is_empty() {
+        return rsx! {};
+    }
+    let parameters = |schema: &serde_json::Value| {
+        let names: Vec<String> = schema
+            .get("properties")
+            .and_then(serde_json::Value::as_object)
+            .map(|properties| properties.keys().cloned().collect())
+            .unwrap_or_default();
+        if names.is_empty() { "no parameters".to_owned() } else { names.join(", ") }
+    };
+    rsx! {
+        section { class: "stack stack-2", "aria-label": "Jobs",
+            h2 { "Jobs" }
+            table { class: "table box-table", "aria-label": "Jobs of the plugin",
+                thead {
+                    tr { th { "Job" } th { "Parameters" } th { "Used by" } }
+                }
+                tbody {
+                    for job in plugin.jobs.clone() {
+                        tr { key: "{job.name}",
+                            td { class: "name", title: "{job.description}", "{job.name}" }
+                            td { class: "mono wrapped", {parameters(&job.params_schema)} }
+                            td { class: "wrapped",
+                                for user in plugin.used_by.iter().filter(|user| user.plugin_job == job.name) {
+                                    Link { key: "{user.job_id}", to: "/jobs/{user.job_id}", class: "link used-by", "{user.job_name}" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Limits(plugin: Plugin) -> Element {
+    let Some(asked) = &plugin.limits else { return rsx! {} };
+    let rows = limits(asked);
+    let in_force = plugin.effective_limits.as_ref().map(limits);
+    rsx! {
+        section { class: "stack stack-2", "aria-label": "Limits",
+            h2 { "Limits" }
+            table { class: "table box-table", "aria-label": "Limits",
+                thead {
+                    tr { th { "Limit" } th { class: "num", "Asked" } th { class: "num", "In force" } }
+                }
+                tbody {
+                    for (index, (label, asked)) in rows.into_iter().enumerate() {
+                        tr { key: "{label}",
+                            td { "{label}" }
+                            td { class: "num", "{asked}" }
+                            td { class: "num",
+                                {in_force.as_ref().and_then(|rows| rows.get(index)).map_or_else(|| "–".to_owned(), |(_, value)| value.clone())}
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn limits(limits: &PluginLimits) -> Vec<(&'static str, String)> {
+    let seconds = |seconds: u32| text::duration(i64::from(seconds) * 1000);
+    vec![
+        ("Memory of a run", format!("{} MiB", limits.memory_mib)),
+        ("Time of a run", seconds(limits.wall_seconds)),
+        ("Processor time of a run", seconds(limits.cpu_seconds)),
+        ("Data between host and plugin", format!("{} MiB", limits.host_call_mib)),
+        ("Log of a run", format!("{} KiB", limits.log_kib)),
+        ("Runs at the same time", limits.concurrent_runs.to_string()),
+    ]
+}

@@ -1,0 +1,178 @@
+use api_types::{CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability};
+
+use crate::{text, ui::Shape};
+
+/// The capabilities: name, what a plugin may do, and what that means without a limit.
+const CAPABILITIES: [(&str, &str); 8] = [
+    ("http", "calling hosts"),
+    ("databases", "reading databases"),
+    ("objects", "reading and writing stores"),
+    ("secrets", "reading its secrets"),
+    ("notify", "sending notifications"),
+    ("backups", "managing backups"),
+    ("maintenance", "cleaning up AtlasHub's own data"),
+    ("migrations", "applying AtlasHub's migrations"),
+];
+
+/// Returns what a capability allows: `calling hosts`.
+pub(super) fn capability(name: &str) -> String {
+    CAPABILITIES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or_else(|| name.to_owned(), |(_, words)| (*words).to_owned())
+}
+
+/// Returns the values of a scope by list: heading, and values.
+pub(super) fn lists(scope: &CapabilityScope) -> [(&'static str, &Vec<String>); 4] {
+    [("Databases", &scope.databases), ("Stores", &scope.stores), ("Hosts", &scope.hosts), ("Secrets", &scope.secrets)]
+}
+
+/// Returns a value in words: the name of a project for its id.
+pub(super) fn value(value: &str, projects: &[(String, String)]) -> String {
+    match value {
+        "*" => "all".to_owned(),
+        "project:*" => "all projects".to_owned(),
+        "platform" => "Platform".to_owned(),
+        "backups" => "the backups".to_owned(),
+        other => projects.iter().find(|(id, _)| id == other).map_or_else(|| other.to_owned(), |(_, name)| name.clone()),
+    }
+}
+
+/// Returns a capability with its values: `reading databases: notebook, Platform`.
+pub(super) fn in_words(name: &str, scope: &CapabilityScope, projects: &[(String, String)]) -> String {
+    let values: Vec<String> =
+        lists(scope).iter().flat_map(|(_, values)| values.iter().map(|other| value(other, projects))).collect();
+    if values.is_empty() { capability(name) } else { format!("{}: {}", capability(name), values.join(", ")) }
+}
+
+/// Returns what a value without a limit means.
+pub(super) fn wildcard(list: &str) -> Option<&'static str> {
+    match list {
+        "Databases" => Some("That is every database, also those of projects that you create later."),
+        "Stores" => Some("That is every file of every project, also of those that you create later."),
+        "Hosts" => Some("That is every host that ATLASHUB_HTTP_ALLOWED_HOSTS allows, also those that you add later."),
+        _ => None,
+    }
+}
+
+/// Returns what grants reach: `1 database, 2 hosts`, `all databases`.
+pub(super) fn may(granted: &[GrantedCapability]) -> String {
+    let mut words = Vec::new();
+    for (list, one, many) in [(0, "database", "databases"), (1, "store", "stores"), (2, "host", "hosts")] {
+        let mut values: Vec<&String> = granted
+            .iter()
+            .filter_map(|grant| lists(&grant.scope).get(list).map(|(_, values)| *values))
+            .flatten()
+            .collect();
+        values.sort_unstable();
+        values.dedup();
+        if values.iter().any(|value| value.as_str() == "*") {
+            words.push(format!("all {many}"));
+        } else if values.iter().any(|value| value.ends_with('*')) {
+            words.push(format!("{many} of all projects"));
+        } else if !values.is_empty() {
+            words.push(text::count(values.len() as i64, one, many));
+        }
+    }
+    if words.is_empty() && !granted.is_empty() {
+        let names: Vec<String> = granted.iter().map(|grant| capability(&grant.capability)).collect();
+        return names.join(", ");
+    }
+    if words.is_empty() { "–".to_owned() } else { words.join(", ") }
+}
+
+/// Returns shape and words of a plugin's state.
+pub(super) fn state(plugin: &Plugin) -> (Shape, String) {
+    match plugin.state {
+        PluginState::Active => (Shape::Succeeded, "Active".to_owned()),
+        PluginState::Pending => (Shape::Attention, "Waiting for you".to_owned()),
+        PluginState::Revoked => (Shape::Cancelled, "Revoked".to_owned()),
+        PluginState::Rejected => {
+            let reason = plugin.reason.clone().unwrap_or_else(|| "unknown reason".to_owned());
+            (Shape::Failed, format!("Refused: {reason}"))
+        }
+    }
+}
+
+/// Returns who signed a plugin.
+pub(super) fn signed_by(plugin: &Plugin) -> String {
+    match (&plugin.key_name, &plugin.key_id) {
+        _ if plugin.first_party => "comes with AtlasHub".to_owned(),
+        (Some(name), _) => name.clone(),
+        (None, Some(_)) => "unknown key".to_owned(),
+        (None, None) => "no valid signature".to_owned(),
+    }
+}
+
+/// Returns whether only the key of a refused plugin is unknown.
+pub(super) fn has_unknown_key(plugin: &Plugin) -> bool {
+    plugin.state == PluginState::Rejected && plugin.key_id.is_some() && plugin.key_name.is_none() && !plugin.first_party
+}
+
+/// Returns who asks for how much: `By Pixel Press. Asks for 3 capabilities, 1 of them new since your approval.`
+pub(super) fn request_in_words(plugin: &Plugin) -> String {
+    let by = plugin.publisher.as_ref().map(|publisher| format!("By {publisher}. ")).unwrap_or_default();
+    let new = plugin.requested.iter().filter(|request| plugin.approval.is_some() && is_new(plugin, request)).count();
+    let new = if new > 0 { format!(", {new} of them with something new since your approval") } else { String::new() };
+    format!("{by}Asks for {}{new}.", text::count(plugin.requested.len() as i64, "capability", "capabilities"))
+}
+
+/// Returns whether a request has something that the plugin did not ask for when it was approved.
+pub(super) fn is_new(plugin: &Plugin, request: &RequestedCapability) -> bool {
+    let old = old_request(plugin, &request.capability);
+    match old {
+        None => true,
+        Some(old) => {
+            let (new, old) = (lists(&request.scope), lists(&old.scope));
+            new.iter().zip(old.iter()).any(|((_, new), (_, old))| new.iter().any(|value| !old.contains(value)))
+        }
+    }
+}
+
+pub(super) fn old_request<'a>(plugin: &'a Plugin, capability: &str) -> Option<&'a GrantedCapability> {
+    plugin.approval.as_ref()?.requested.iter().find(|old| old.capability == capability)
+}
+
+/// Returns the capabilities that a plugin's code imports without asking for them.
+pub(super) fn imported_only(plugin: &Plugin) -> Vec<String> {
+    let imported = |name: &str| {
+        plugin.imports.iter().any(|import| {
+            let interface = import.rsplit('/').next().unwrap_or(import);
+            interface.split('@').next() == Some(name)
+        })
+    };
+    CAPABILITIES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| imported(name) && !plugin.requested.iter().any(|request| request.capability == *name))
+        .map(capability)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(capability: &str, scope: CapabilityScope) -> GrantedCapability {
+        GrantedCapability { capability: capability.to_owned(), scope }
+    }
+
+    #[test]
+    fn grants_are_counted_by_what_they_reach() {
+        let hosts = |hosts: &[&str]| CapabilityScope {
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            ..Default::default()
+        };
+        let all = CapabilityScope { databases: vec!["*".to_owned()], ..Default::default() };
+        assert_eq!(may(&[grant("http", hosts(&["a", "b"])), grant("databases", all)]), "all databases, 2 hosts");
+        assert_eq!(may(&[grant("notify", CapabilityScope::default())]), "sending notifications");
+        assert_eq!(may(&[]), "–");
+    }
+
+    #[test]
+    fn capabilities_are_named_with_their_values() {
+        let scope = CapabilityScope { databases: vec!["project:abc".to_owned()], ..Default::default() };
+        let projects = [("project:abc".to_owned(), "notebook".to_owned())];
+        assert_eq!(in_words("databases", &scope, &projects), "reading databases: notebook");
+    }
+}

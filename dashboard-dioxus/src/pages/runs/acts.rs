@@ -1,0 +1,91 @@
+use api_types::{Run, RunStarted, RunStatus};
+use dioxus::prelude::*;
+
+use crate::{
+    address,
+    remote::{self, Method},
+    ui::{Confirm, Icon, IconName, messages},
+};
+
+pub(super) fn is_active(run: &Run) -> bool {
+    matches!(run.status, RunStatus::Queued | RunStatus::Running)
+}
+
+/// The buttons "Cancel run" and "Run again".
+#[component]
+pub(super) fn RunActs(run: Run) -> Element {
+    let mut asks = use_signal(|| false);
+    let mut busy = use_signal(|| false);
+    let active = is_active(&run);
+    let path = format!("/runs/{}/again", run.id);
+    rsx! {
+        if active {
+            button { class: "btn", r#type: "button", onclick: move |_| asks.set(true),
+                Icon { name: IconName::Stop }
+                "Cancel run"
+            }
+        }
+        button {
+            class: "btn",
+            r#type: "button",
+            disabled: busy() || active,
+            title: if active { "The run has not ended" },
+            onclick: move |_| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    match remote::send::<_, RunStarted>(Method::Post, &path, &serde_json::json!({})).await {
+                        Ok(started) => {
+                            remote::forget("/runs");
+                            remote::forget("/jobs");
+                            address::go(&format!("/runs/{}", started.run_id));
+                        }
+                        Err(refused) => messages::show_failure(refused.message()),
+                    }
+                    busy.set(false);
+                });
+            },
+            Icon { name: IconName::Refresh }
+            "Run again"
+        }
+        if asks() {
+            CancelDialog { run, on_close: move |()| asks.set(false) }
+        }
+    }
+}
+
+#[component]
+fn CancelDialog(run: Run, on_close: EventHandler<()>) -> Element {
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let path = format!("/runs/{}/cancel", run.id);
+    let description = match (run.status, run.plugin.as_str()) {
+        (RunStatus::Queued, _) => "It has not started. It is not tried again.",
+        (_, "backup") => "The backup in progress leaves nothing behind. Backups that are done stay.",
+        (_, "http-job") => "The request ends. What the server has done with it stays.",
+        _ => "It stops within a second. What it has done stays, unless the plugin undoes it.",
+    };
+    rsx! {
+        Confirm {
+            act: "Cancel run",
+            description,
+            busy: busy(),
+            failure: failure(),
+            on_close: move |()| on_close.call(()),
+            on_confirm: move |()| {
+                let path = path.clone();
+                spawn(async move {
+                    busy.set(true);
+                    let sent = remote::send::<_, Run>(Method::Post, &path, &serde_json::json!({})).await;
+                    remote::forget("/runs");
+                    remote::forget("/jobs");
+                    match sent {
+                        Ok(_) => on_close.call(()),
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+        }
+    }
+}

@@ -1,0 +1,169 @@
+use api_types::{Job, Page as ApiPage, Run, RunAttempt, RunStatus, RunWaiting, WaitReason};
+use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
+
+use super::{
+    super::recent_runs::{run_shape, run_state_in_words, trigger_in_words},
+    acts::is_active,
+};
+use crate::{
+    remote::use_remote,
+    text,
+    ui::{Link, Mark},
+};
+
+/// Runs among which the one before and the one after are looked for.
+const NEIGHBOURS: &str = "limit=50";
+
+#[component]
+pub(super) fn Facts(run: Run) -> Element {
+    let of_job = |suffix: &str| run.job_id.as_ref().map(|job| format!("/jobs/{job}{suffix}")).unwrap_or_default();
+    let (job, runs) = (of_job(""), of_job(&format!("/runs?{NEIGHBOURS}")));
+    let job = use_remote::<Job>(use_signal(|| job).into()).value();
+    let runs =
+        use_remote::<ApiPage<Run>>(use_signal(|| runs).into()).value().map(|page| page.items).unwrap_or_default();
+    let at = runs.iter().position(|other| other.id == run.id);
+    let after = at.and_then(|at| runs.get(at.checked_sub(1)?)).cloned();
+    let before = at.and_then(|at| runs.get(at + 1)).cloned();
+    rsx! {
+        dl { class: "facts-inline",
+            div { dt { "Trigger" } dd { "{trigger_in_words(run.trigger)}" } }
+            div { dt { "Queued" } dd { title: text::exact(run.created_at), {text::moment(run.created_at, text::now())} } }
+            if let Some(started) = run.started_at {
+                div { dt { "Started" } dd { title: text::exact(started), {text::moment(started, text::now())} } }
+            }
+            Took { run: run.clone() }
+            if let Some(usual) = usual(&runs) {
+                div { dt { "Usually takes" } dd { {text::duration(usual)} } }
+            }
+            div { dt { "Attempt" } dd { "{run.attempt} of {run.max_attempts.max(run.attempt)}" } }
+            if let Some(job) = job {
+                div { dt { "Time limit" } dd { {text::duration(job.timeout_ms.into())} } }
+            }
+            if let Some(status) = run.http_status {
+                div { dt { "HTTP status" } dd { "{status}" } }
+            }
+            if let Some(before) = before {
+                div { dt { "Run before" } dd { Neighbour { run: before } } }
+            }
+            if let Some(after) = after {
+                div { dt { "Run after" } dd { Neighbour { run: after } } }
+            }
+        }
+    }
+}
+
+#[component]
+fn Neighbour(run: Run) -> Element {
+    let at = text::age(run.started_at.unwrap_or(run.created_at), text::now());
+    rsx! { Link { to: "/runs/{run.id}", class: "link", "{run_state_in_words(run.status)}, {at}" } }
+}
+
+/// How long the run took, or has been running; the latter counts.
+#[component]
+fn Took(run: Run) -> Element {
+    let active = is_active(&run);
+    let mut now = use_signal(text::now);
+    use_future(move || async move {
+        while active {
+            TimeoutFuture::new(1_000).await;
+            now.set(text::now());
+        }
+    });
+    match (run.duration_ms, run.started_at) {
+        (Some(duration), _) => rsx! { div { dt { "Took" } dd { {text::duration(duration)} } } },
+        (None, Some(started)) if active => rsx! {
+            div { dt { "Running for" } dd { {text::duration((now() - started).num_seconds().max(0) * 1000)} } }
+        },
+        _ => rsx! {},
+    }
+}
+
+/// Returns the median duration of runs that succeeded.
+fn usual(runs: &[Run]) -> Option<i64> {
+    let mut durations: Vec<i64> =
+        runs.iter().filter(|run| run.status == RunStatus::Success).filter_map(|run| run.duration_ms).collect();
+    if durations.len() < 3 {
+        return None;
+    }
+    durations.sort_unstable();
+    durations.get(durations.len() / 2).copied()
+}
+
+/// The attempts of the same work, if there are several.
+#[component]
+pub(super) fn Attempts(current: String, attempts: Vec<RunAttempt>) -> Element {
+    if attempts.len() < 2 {
+        return rsx! {};
+    }
+    rsx! {
+        nav { class: "section attempts", "aria-label": "Attempts",
+            ol { class: "row wrap",
+                for attempt in attempts {
+                    li { key: "{attempt.id}",
+                        Link {
+                            to: "/runs/{attempt.id}",
+                            class: "chip",
+                            current: attempt.id == current,
+                            title: attempt.error_text.clone(),
+                            Mark { shape: run_shape(attempt.status) }
+                            "Attempt {attempt.attempt}"
+                            span { class: "muted", "{run_state_in_words(attempt.status)}" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why a queued run has not started.
+#[component]
+pub(super) fn Waiting(waiting: RunWaiting) -> Element {
+    let now = text::now();
+    rsx! {
+        p { class: "section waiting", role: "status",
+            match waiting.reason {
+                WaitReason::Time => match waiting.until {
+                    Some(until) => rsx! { "It is tried again {text::upcoming(until, now)}." },
+                    None => rsx! { "It is tried again soon." },
+                },
+                WaitReason::Overlap => rsx! {
+                    "It waits until "
+                    match waiting.run_id {
+                        Some(run) => rsx! { Link { to: "/runs/{run}", class: "link", "another run of the job" } },
+                        None => rsx! { "another run of the job" },
+                    }
+                    " has ended."
+                },
+                WaitReason::Turn => rsx! { "It waits for its turn: other runs keep the scheduler busy, or none is running." },
+            }
+        }
+    }
+}
+
+#[component]
+pub(super) fn Progress(run: Run) -> Element {
+    let Some(progress) = run.progress.as_ref().filter(|_| is_active(&run)) else { return rsx! {} };
+    let share =
+        progress.total.filter(|total| *total > 0).map(|total| (progress.done as f64 / total as f64 * 100.0).min(100.0));
+    let number = |value: u64| text::number(i64::try_from(value).unwrap_or(i64::MAX));
+    let numbers = match (progress.total, share) {
+        (Some(total), Some(share)) => format!("{} of {} · {share:.0} %", number(progress.done), number(total)),
+        _ => number(progress.done),
+    };
+    rsx! {
+        div { class: "section run-progress",
+            div { class: "row label", span { "{progress.message}" } span { class: "push tab-nums muted", "{numbers}" } }
+            div {
+                class: if share.is_some() { "bar" } else { "bar unknown" },
+                role: "progressbar",
+                "aria-label": "Progress",
+                "aria-valuenow": share.map(|share| format!("{share:.0}")),
+                "aria-valuetext": "{progress.message}",
+                style: share.map(|share| format!("--p:{share:.0}%")),
+                i {}
+            }
+        }
+    }
+}

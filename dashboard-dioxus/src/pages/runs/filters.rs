@@ -1,0 +1,168 @@
+use api_types::{Job, ListedProject, Page as ApiPage, Plugin, RunStatus, RunTrigger};
+use chrono::{DateTime, Duration, Utc};
+use dioxus::prelude::*;
+
+use super::super::{
+    jobs::ParameterFilter,
+    recent_runs::{run_state_in_words, trigger_in_words},
+};
+use crate::{address, remote::use_remote};
+
+/// The parameters of the address that choose runs, and the place in the list.
+pub(super) const FILTERS: [&str; 8] = ["status", "job", "project", "plugin", "trigger", "from", "to", "after"];
+
+/// Times back from now: value in the address, label and hours.
+const RANGES: [(&str, &str, i64); 3] = [("hour", "Hour", 1), ("day", "Day", 24), ("week", "Week", 168)];
+
+/// The time in which runs were queued.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TimeRange {
+    /// The chosen time back from now.
+    relative: Option<&'static str>,
+    /// RFC 3339.
+    pub(super) from: Option<String>,
+    /// RFC 3339.
+    pub(super) to: Option<String>,
+}
+
+impl TimeRange {
+    /// Reads a range from the address. What is no time is left out.
+    pub(super) fn parse(from: Option<&str>, to: Option<&str>, now: DateTime<Utc>) -> Self {
+        let exact = |text: &str| Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc).to_rfc3339());
+        match RANGES.iter().find(|(value, ..)| Some(*value) == from) {
+            Some((value, _, hours)) => Self {
+                relative: Some(value),
+                from: Some((now - Duration::hours(*hours)).to_rfc3339()),
+                to: to.and_then(exact),
+            },
+            None => Self { relative: None, from: from.and_then(exact), to: to.and_then(exact) },
+        }
+    }
+}
+
+#[component]
+pub(super) fn Filters(range: TimeRange, is_filtered: bool, on_clear: EventHandler<()>) -> Element {
+    let mut statuses = vec![
+        ("queued,running".to_owned(), "Running or queued".to_owned()),
+        ("fail,timeout".to_owned(), "Failed or timed out".to_owned()),
+    ];
+    statuses.extend(
+        RunStatus::ALL.iter().map(|status| (status.as_str().to_owned(), run_state_in_words(*status).to_owned())),
+    );
+    let triggers = RunTrigger::ALL
+        .iter()
+        .map(|trigger| (trigger.as_str().to_owned(), trigger_in_words(*trigger).to_owned()))
+        .collect();
+    let jobs = use_remote::<ApiPage<Job>>(use_signal(|| "/jobs?limit=200&order=name".to_owned()).into());
+    let jobs = jobs.value().map(|page| page.items).unwrap_or_default();
+    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
+    let plugins = plugins.value().map(|page| page.items).unwrap_or_default();
+    rsx! {
+        div { class: "toolbar toolbar-top", role: "group", "aria-label": "Filters",
+            ParameterFilter { label: "Status", parameter: "status", options: statuses }
+            ParameterFilter { label: "Job", parameter: "job", options: jobs.into_iter().map(|job| (job.id, job.name)).collect() }
+            ParameterFilter {
+                label: "Project",
+                parameter: "project",
+                options: projects.into_iter().map(|listed| (listed.project.id, listed.project.name)).collect(),
+            }
+            ParameterFilter {
+                label: "Plugin",
+                parameter: "plugin",
+                options: plugins.into_iter().map(|plugin| (plugin.name.clone(), plugin.name)).collect(),
+            }
+            ParameterFilter { label: "Trigger", parameter: "trigger", options: triggers }
+            if is_filtered {
+                button { class: "btn btn-ghost", r#type: "button", onclick: move |_| on_clear.call(()), "Clear filters" }
+            }
+            TimeFilter { range }
+        }
+    }
+}
+
+#[component]
+fn TimeFilter(range: TimeRange) -> Element {
+    let mut is_exact = use_signal(|| range.relative.is_none() && (range.from.is_some() || range.to.is_some()));
+    let none = range.from.is_none() && range.to.is_none() && !is_exact();
+    let choose = move |from: Option<&str>| {
+        let mut is_exact = is_exact;
+        is_exact.set(false);
+        let from = from.map(|from| vec![from.to_owned()]).unwrap_or_default();
+        address::replace_parameters(&[("from", from), ("to", Vec::new()), ("after", Vec::new())]);
+    };
+    rsx! {
+        div { class: "push row wrap", role: "group", "aria-label": "Time",
+            div { class: "seg",
+                button { r#type: "button", "aria-pressed": none.to_string(), onclick: move |_| choose(None), "All" }
+                for (value, label, _) in RANGES {
+                    button {
+                        key: "{value}",
+                        r#type: "button",
+                        "aria-label": "Last {value}",
+                        "aria-pressed": (range.relative == Some(value) && !is_exact()).to_string(),
+                        onclick: move |_| choose(Some(value)),
+                        "{label}"
+                    }
+                }
+                button {
+                    r#type: "button",
+                    "aria-pressed": is_exact().to_string(),
+                    onclick: move |_| is_exact.set(true),
+                    "From–to"
+                }
+            }
+            if is_exact() {
+                TimeField { label: "From", parameter: "from", value: range.from.clone() }
+                TimeField { label: "To", parameter: "to", value: range.to.clone() }
+            }
+        }
+    }
+}
+
+/// A time in the browser's zone; the address has it in UTC.
+#[component]
+fn TimeField(label: &'static str, parameter: &'static str, value: Option<String>) -> Element {
+    let local = value.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|time| {
+        let date = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
+        let two = |number: u32| format!("{number:02}");
+        format!(
+            "{}-{}-{}T{}:{}",
+            date.get_full_year(),
+            two(date.get_month() + 1),
+            two(date.get_date()),
+            two(date.get_hours()),
+            two(date.get_minutes())
+        )
+    });
+    rsx! {
+        input {
+            class: "input m time-field",
+            r#type: "datetime-local",
+            "aria-label": label,
+            value: local.unwrap_or_default(),
+            onchange: move |event| {
+                let milliseconds = js_sys::Date::new(&event.value().into()).get_time();
+                let time = if milliseconds.is_nan() { None } else { DateTime::from_timestamp_millis(milliseconds as i64) };
+                let value = time.map(|time| vec![time.to_rfc3339()]).unwrap_or_default();
+                address::replace_parameters(&[(parameter, value), ("after", Vec::new())]);
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_relative_or_exact() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
+        let range = TimeRange::parse(Some("day"), None, now);
+        assert_eq!(range.from, Some((now - Duration::hours(24)).to_rfc3339()));
+        assert_eq!(TimeRange::parse(Some("x"), Some("y"), now), TimeRange::default());
+        let range = TimeRange::parse(Some("2026-02-03T02:00:00Z"), None, now);
+        assert_eq!((range.relative, range.from.as_deref()), (None, Some("2026-02-03T02:00:00+00:00")));
+    }
+}

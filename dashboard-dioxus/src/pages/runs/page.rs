@@ -1,0 +1,112 @@
+//! `/runs/<id>`: what a run does or did, and its log.
+
+use api_types::{ConfigurationVariable, RunDetail, SystemInfo};
+use dioxus::prelude::*;
+
+use super::{
+    super::recent_runs::{RunBadge, run_name},
+    acts::{RunActs, is_active},
+    facts::{Attempts, Facts, Progress, Waiting},
+    log::Log,
+    result::RunResult,
+};
+use crate::{
+    frame::page::Page,
+    remote::{RemoteState, events, use_remote},
+    ui::{Empty, ErrorBox, Link, Mark, Shape},
+};
+
+#[component]
+pub fn Run(id: ReadSignal<String>) -> Element {
+    rsx! { RunView { key: "{id}", id: id() } }
+}
+
+/// A run, as a page or in a sheet over the list.
+#[component]
+pub(super) fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
+    let path = format!("/runs/{id}");
+    let mut run = use_remote::<RunDetail>(use_signal(|| path).into());
+    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let retention = system.value().and_then(|system| retention_days(&system.configuration));
+    events::use_polling(&["/runs"], run.value().is_some_and(|detail| is_active(&detail.run)));
+    let plain = |content: Element| {
+        if in_sheet {
+            content
+        } else {
+            rsx! { Page { title: "Run", {content} } }
+        }
+    };
+    match run.state() {
+        RemoteState::Loading => {
+            plain(rsx! { div { class: "section late", "aria-busy": "true", span { class: "sk" } } })
+        }
+        RemoteState::Failed(failure) if failure.is_not_found() => {
+            let days = retention.unwrap_or_else(|| "30".to_owned());
+            plain(rsx! {
+                Empty {
+                    title: "This run is no longer kept",
+                    text: "Runs are kept for {days} days after they end, as ATLASHUB_RUN_RETENTION_DAYS says, and until their job is deleted.",
+                    Link { to: "/runs", class: "btn", "All runs" }
+                }
+            })
+        }
+        RemoteState::Failed(failure) => plain(rsx! {
+            ErrorBox { what: "The run could not be read.", failure, on_retry: move |()| run.refresh() }
+        }),
+        RemoteState::Ready(detail) if in_sheet => rsx! { RunContent { detail, retention, in_sheet } },
+        RemoteState::Ready(detail) => rsx! {
+            Page { title: "Run of {run_name(&detail.run)}", own_head: true, class: "run-page",
+                RunContent { detail, retention, in_sheet }
+            }
+        },
+    }
+}
+
+fn retention_days(configuration: &[ConfigurationVariable]) -> Option<String> {
+    let variable = configuration.iter().find(|variable| variable.name == "ATLASHUB_RUN_RETENTION_DAYS")?;
+    variable.value.clone()
+}
+
+#[component]
+fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> Element {
+    let run = detail.run.clone();
+    let name = run_name(&run);
+    let project = run.project_name.clone().unwrap_or_else(|| "Platform".to_owned());
+    let what = format!("plugin {}, job {}", run.plugin, run.plugin_job);
+    let active = is_active(&run);
+    rsx! {
+        div { class: if in_sheet { "head run-head in-sheet" } else { "head run-head" },
+            div {
+                div { class: "row wrap",
+                    if in_sheet {
+                        h3 { "Run of {name}" }
+                    } else {
+                        h1 { id: "h1", "Run of {name}" }
+                    }
+                    RunBadge { status: run.status }
+                }
+                p {
+                    if let Some(job) = &run.job_id {
+                        Link { to: "/jobs/{job}", class: "link", "{name}" }
+                        " · "
+                    }
+                    "{project} · {what}"
+                }
+            }
+            div { class: "acts", RunActs { run: run.clone() } }
+        }
+        Facts { run: run.clone() }
+        Attempts { current: run.id.clone(), attempts: detail.attempts.clone() }
+        if let Some(waiting) = detail.waiting.clone() {
+            Waiting { waiting }
+        }
+        if let Some(error) = &run.error_text {
+            div { class: "section notice",
+                div { class: "banner t-bad", role: "alert", Mark { shape: Shape::Failed } p { class: "why-text", "{error}" } }
+            }
+        }
+        Progress { run: run.clone() }
+        RunResult { run: run.clone() }
+        Log { run: run.id.clone(), active, retention }
+    }
+}

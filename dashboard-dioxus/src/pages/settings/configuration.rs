@@ -1,0 +1,123 @@
+use api_types::{ConfigurationSource, ConfigurationVariable, SystemInfo};
+use dioxus::prelude::*;
+
+use super::SectionHead;
+use crate::{
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{CopyButton, Empty, ErrorBox, LoadingTable, SearchBox, finder, narrow::use_is_narrow},
+};
+
+#[component]
+pub(super) fn Configuration() -> Element {
+    let mut system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let filter = use_signal(String::new);
+    let mut only_set = use_signal(|| false);
+    let content = match system.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Configuration", columns: 4 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "The configuration could not be read.", failure, on_retry: move |()| system.refresh() }
+        },
+        RemoteState::Ready(system) => {
+            let matches = |variable: &ConfigurationVariable| {
+                let text = format!("{} {}", variable.name, variable.meaning);
+                (!only_set() || variable.set) && finder::matches(&text, &filter.read())
+            };
+            let variables: Vec<ConfigurationVariable> = system.configuration.into_iter().filter(matches).collect();
+            rsx! { Variables { variables } }
+        }
+    };
+    rsx! {
+        SectionHead { title: "Configuration", remark: "In force since the start. Change variables where AtlasHub is started, then restart it." }
+        div { class: "toolbar",
+            SearchBox { name: "Filter configuration", value: filter }
+            label { class: "check",
+                input {
+                    class: "switch",
+                    r#type: "checkbox",
+                    role: "switch",
+                    checked: only_set(),
+                    onchange: move |event| only_set.set(event.checked()),
+                }
+                "Only what is set"
+            }
+            span { class: "push label muted only-wide", "Explained in " span { class: "mono", "docs/CONFIGURATION.md" } }
+        }
+        {content}
+    }
+}
+
+#[component]
+fn Variables(variables: Vec<ConfigurationVariable>) -> Element {
+    let count = variables.len() as i64;
+    if variables.is_empty() {
+        return rsx! { Empty { title: "No variable matches", text: "Type a part of its name or of what it means." } };
+    }
+    if use_is_narrow() {
+        return rsx! {
+            ul { class: "cards", "aria-label": "Configuration",
+                for variable in variables {
+                    li { key: "{variable.name}", class: "card",
+                        h3 { class: "mono", "{variable.name}" }
+                        p { Value { variable: variable.clone() } " · {source_in_words(variable.source)}" }
+                        p { "{plain(&variable.meaning)}" }
+                    }
+                }
+            }
+        };
+    }
+    rsx! {
+        table { class: "table two variables", "aria-label": "Configuration",
+            thead {
+                tr {
+                    th { "Name" }
+                    th { "Value" }
+                    th { class: "hide-1060", "Default" }
+                    th { "From" }
+                }
+            }
+            tbody {
+                for variable in variables {
+                    tr { key: "{variable.name}",
+                        td { class: "wrapped",
+                            span { class: "row row-1",
+                                span { class: "mono strong", "{variable.name}" }
+                                CopyButton { name: "Copy {variable.name}", text: variable.name.clone(), class: "quiet" }
+                            }
+                            span { class: "sub", "{plain(&variable.meaning)}" }
+                        }
+                        td { class: "mono wrapped value", Value { variable: variable.clone() } }
+                        td { class: "mono muted wrapped value hide-1060", {variable.default.clone().unwrap_or_else(|| "–".to_owned())} }
+                        td { class: if variable.set { "" } else { "muted" }, "{source_in_words(variable.source)}" }
+                    }
+                }
+            }
+        }
+        div { class: "foot", span { "{text::count(count, \"variable\", \"variables\")}" } }
+    }
+}
+
+/// The value in force. Of secrets, only whether they are set.
+#[component]
+fn Value(variable: ConfigurationVariable) -> Element {
+    match (variable.secret, variable.set, variable.value) {
+        (true, true, _) => rsx! { span { class: "tag", "set" } },
+        (true, false, _) | (false, _, None) => rsx! { span { class: "faint", "not set" } },
+        (false, _, Some(value)) if value.is_empty() => rsx! { span { class: "faint", "empty" } },
+        (false, _, Some(value)) => rsx! { "{value}" },
+    }
+}
+
+/// Returns a text of the documents without the marks of code.
+fn plain(text: &str) -> String {
+    text.replace('`', "")
+}
+
+fn source_in_words(source: ConfigurationSource) -> &'static str {
+    match source {
+        ConfigurationSource::Default => "Default",
+        ConfigurationSource::Environment => "Environment",
+        ConfigurationSource::Dotenv => ".env",
+        ConfigurationSource::File => "File",
+    }
+}

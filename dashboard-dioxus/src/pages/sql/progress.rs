@@ -1,0 +1,63 @@
+//! Notes in the workspace that a query runs, and how it ended.
+
+use dioxus::prelude::*;
+
+use super::{
+    drafts, editor,
+    execution::{Execution, Shown},
+    failure::RunFailure,
+    workspace::Workspace,
+};
+
+/// Shows that something runs. Returns the id of the run.
+pub(super) fn begin(mut workspace: Workspace, tab: &str) -> String {
+    let query_id = drafts::new_id();
+    let execution = Execution {
+        query_id: query_id.clone(),
+        started_at: js_sys::Date::now(),
+        is_running: true,
+        ..Execution::default()
+    };
+    workspace.executions.write().insert(tab.to_owned(), execution);
+    query_id
+}
+
+pub(super) fn forget(mut workspace: Workspace, tab: &str) {
+    workspace.executions.write().remove(tab);
+}
+
+pub(super) fn finish(mut workspace: Workspace, tab: &str, show: impl FnOnce(&mut Execution)) {
+    let mut executions = workspace.executions.write();
+    // The tab may have been closed meanwhile.
+    let Some(execution) = executions.get_mut(tab) else { return };
+    execution.is_running = false;
+    execution.finished_at = js_sys::Date::now();
+    show(execution);
+}
+
+pub(super) fn finish_with(workspace: Workspace, tab: &str, mut failure: RunFailure, note: Option<String>) {
+    finish(workspace, tab, |execution| {
+        failure.is_cancelled |= execution.is_cancelling;
+        if failure.is_cancelled {
+            let seconds = (execution.finished_at - execution.started_at) / 1000.0;
+            failure.message = format!("Cancelled after {seconds:.1} s.");
+            failure.hint = None;
+        }
+        execution.note =
+            if failure.is_cancelled { Some(note.unwrap_or_else(|| "Nothing was changed.".to_owned())) } else { note };
+        execution.failure = Some(failure);
+        execution.shown = Shown::Failure;
+    });
+    show_problem(workspace, tab);
+}
+
+/// Underlines the place of the failure in the editor.
+pub(super) fn show_problem(workspace: Workspace, tab: &str) {
+    let failure = workspace.executions.peek().get(tab).and_then(|execution| execution.failure.clone());
+    if let Some(failure) = failure
+        && let Some(range) = &failure.range
+        && *workspace.active.peek() == tab
+    {
+        editor::show_problems(workspace, &[(range.clone(), failure.message.as_str())]);
+    }
+}

@@ -1,0 +1,80 @@
+//! What the page shows of the server: the schema, saved queries and the history.
+
+use std::{collections::HashMap, rc::Rc};
+
+use api_types::TableDetail;
+use dioxus::prelude::*;
+
+use super::{wire, workspace::Workspace};
+use crate::remote;
+
+impl Workspace {
+    pub(super) fn refresh_schema(mut self) {
+        dioxus::core::spawn_forever(async move {
+            let answer = wire::schema(&self.project()).await.map(Rc::new);
+            // An older schema is better than none.
+            let is_worse = answer.is_err() && matches!(&*self.schema.peek(), Some(Ok(_)));
+            if !is_worse {
+                self.schema.set(Some(answer));
+            }
+        });
+        self.refresh_estimates();
+        let known: Vec<String> = self.details.peek().keys().cloned().collect();
+        for table in known {
+            self.read_detail(table);
+        }
+    }
+
+    /// Reads again what a run may have changed. `names`: whether tables and columns may be others now.
+    pub(super) fn refresh_after_run(self, names: bool) {
+        // Other pages read their tables again.
+        remote::forget(&format!("/projects/{}", self.project()));
+        if names { self.refresh_schema() } else { self.refresh_estimates() }
+    }
+
+    fn refresh_estimates(mut self) {
+        dioxus::core::spawn_forever(async move {
+            // The tree works without them.
+            let Ok(tables) = wire::table_summaries(&self.project(), "").await else { return };
+            let estimates: HashMap<String, i64> =
+                tables.into_iter().filter_map(|table| Some((table.name, table.estimated_rows?))).collect();
+            if *self.estimates.peek() != estimates {
+                self.estimates.set(estimates);
+            }
+        });
+    }
+
+    /// Returns the columns and keys of a table of `public`, once they are read. Subscribes to changes.
+    pub(super) fn detail(self, table: &str) -> Option<Rc<TableDetail>> {
+        self.details.read().get(table).cloned().flatten()
+    }
+
+    /// Reads the columns and keys of a table of `public`, unless they are known.
+    pub(super) fn need_detail(mut self, table: &str) {
+        if !self.details.peek().contains_key(table) {
+            self.details.write().insert(table.to_owned(), None);
+            self.read_detail(table.to_owned());
+        }
+    }
+
+    fn read_detail(mut self, table: String) {
+        dioxus::core::spawn_forever(async move {
+            let detail = wire::table_detail(&self.project(), &table).await.ok().map(Rc::new);
+            self.details.write().insert(table, detail);
+        });
+    }
+
+    pub(super) fn refresh_saved(mut self) {
+        dioxus::core::spawn_forever(async move {
+            let answer = wire::saved_queries(&self.project()).await.map(Rc::new);
+            self.saved.set(Some(answer));
+        });
+    }
+
+    pub(super) fn refresh_history(mut self) {
+        dioxus::core::spawn_forever(async move {
+            let answer = wire::history(&self.project()).await.map(Rc::new);
+            self.history.set(Some(answer));
+        });
+    }
+}

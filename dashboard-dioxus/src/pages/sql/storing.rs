@@ -1,0 +1,175 @@
+//! Stores the open queries in the browser, reads them again, and watches what other windows store.
+
+use dioxus::prelude::*;
+use futures_util::StreamExt as _;
+use gloo_timers::future::TimeoutFuture;
+
+use super::{
+    drafts::{self, Draft, Stored},
+    tab::Tab,
+    workspace::Workspace,
+};
+
+/// How long the page waits after the last key before it stores a text.
+const STORE_DELAY_MS: u32 = 500;
+
+impl Workspace {
+    /// Reads what is stored, and then follows other windows.
+    pub(super) async fn load(mut self) {
+        let project = self.project();
+        let mut stored = drafts::load(&project).await;
+        let mut conflicts = Vec::new();
+        for pending in drafts::pending(&project) {
+            // A text that a reload interrupted replaces the stored one that it was based on.
+            match stored.iter_mut().find(|draft| draft.id == pending.id) {
+                Some(draft) if draft.revision == pending.revision => *draft = pending,
+                // The reload came between two writes of this window.
+                Some(draft) if draft.window == pending.window && draft.stored_at <= pending.stored_at => {
+                    *draft = Draft { revision: draft.revision.clone(), ..pending };
+                }
+                // Another window wrote meanwhile. The owner chooses.
+                Some(draft) if draft.text != pending.text => {
+                    let revision = draft.revision.clone();
+                    conflicts.push(std::mem::replace(draft, Draft { revision, ..pending }));
+                }
+                Some(_) => {}
+                None => stored.push(pending),
+            }
+        }
+        let (mut closed, mut open): (Vec<_>, Vec<_>) = stored.into_iter().partition(|draft| draft.closed_at.is_some());
+        open.sort_by(|a, b| a.position.total_cmp(&b.position));
+        closed.sort_by(|a, b| b.closed_at.unwrap_or_default().total_cmp(&a.closed_at.unwrap_or_default()));
+        let mut tabs: Vec<Tab> = open.into_iter().map(Tab::from).collect();
+        for other in conflicts {
+            if let Some(tab) = tabs.iter_mut().find(|tab| tab.id == other.id) {
+                tab.other = Some(Box::new(other));
+            }
+        }
+        // What other pages handed over before the drafts were read is already there.
+        tabs.append(&mut self.tabs.write());
+        if tabs.is_empty() {
+            tabs.push(Tab::new(""));
+        }
+        let last = self.active.peek().clone();
+        let last = if last.is_empty() { self.settings.peek().active(&project) } else { Some(last) };
+        let active = tabs.iter().find(|tab| Some(&tab.id) == last.as_ref()).or(tabs.last()).map(|tab| tab.id.clone());
+        self.tabs.set(tabs);
+        self.closed.set(closed);
+        self.active.set(active.unwrap_or_default());
+        self.is_loaded.set(true);
+        for pending in drafts::pending(&project) {
+            let has_conflict = self.peek_tab(&pending.id).is_some_and(|tab| tab.other.is_some());
+            if !has_conflict {
+                self.store(&pending.id).await;
+            }
+        }
+        self.follow_other_windows().await;
+    }
+
+    async fn follow_other_windows(mut self) {
+        let (sender, mut receiver) = futures_channel::mpsc::unbounded::<Draft>();
+        drafts::watch(move |draft| {
+            let _ = sender.unbounded_send(draft);
+        });
+        while let Some(draft) = receiver.next().await {
+            if draft.project != *self.project.peek() || draft.closed_at.is_some() {
+                continue;
+            }
+            let mut tabs = self.tabs.write();
+            if let Some(tab) = tabs.iter_mut().find(|tab| tab.id == draft.id) {
+                if *tab.text == *draft.text {
+                    tab.revision = draft.revision;
+                    tab.other = None;
+                } else {
+                    tab.other = Some(Box::new(draft));
+                }
+            }
+        }
+    }
+
+    /// Stores a tab once nothing is typed for a while.
+    pub(super) fn changed(mut self, id: &str) {
+        if let Some(draft) = self.draft(id) {
+            drafts::keep_pending(&draft);
+        }
+        let change = *self.changes.peek() + 1;
+        self.changes.set(change);
+        let id = id.to_owned();
+        dioxus::core::spawn_forever(async move {
+            TimeoutFuture::new(STORE_DELAY_MS).await;
+            let is_last = *self.changes.peek() == change;
+            let is_active = *self.active.peek() == id;
+            if is_last || !is_active {
+                self.store(&id).await;
+            }
+        });
+    }
+
+    /// Returns what is stored of a tab, with the revision that it is based on.
+    pub(super) fn draft(self, id: &str) -> Option<Draft> {
+        let tabs = self.tabs.peek();
+        let position = tabs.iter().position(|tab| tab.id == id)?;
+        let tab = tabs.get(position)?;
+        Some(Draft {
+            project: self.project(),
+            id: tab.id.clone(),
+            revision: tab.revision.clone(),
+            name: tab.name.clone(),
+            text: tab.text.to_string(),
+            saved: tab.saved.clone(),
+            position: position as f64,
+            stored_at: js_sys::Date::now(),
+            closed_at: None,
+            window: drafts::window_name(),
+        })
+    }
+
+    pub(super) async fn store(mut self, id: &str) {
+        let has_conflict = self.peek_tab(id).is_some_and(|tab| tab.other.is_some());
+        let Some(mut draft) = self.draft(id).filter(|_| !has_conflict) else { return };
+        let mut seen = std::mem::replace(&mut draft.revision, drafts::new_id());
+        let mut stored = drafts::store(&draft, &seen).await;
+        // An earlier write of this window may have ended meanwhile.
+        while let (Stored::Conflict(other), Some(tab)) = (&stored, self.peek_tab(id)) {
+            if other.revision != tab.revision || other.revision == seen {
+                break;
+            }
+            seen = tab.revision;
+            stored = drafts::store(&draft, &seen).await;
+        }
+        let mut tabs = self.tabs.write();
+        let Some(tab) = tabs.iter_mut().find(|tab| tab.id == id) else { return };
+        match stored {
+            Stored::Done => {
+                tab.revision = draft.revision;
+                tab.stored_at = Some(draft.stored_at);
+                tab.is_refused = false;
+                if *tab.text == *draft.text {
+                    drafts::forget_pending(&draft.project, id);
+                }
+            }
+            Stored::Conflict(other) if *other.text == *tab.text => tab.revision = other.revision,
+            Stored::Conflict(other) => tab.other = Some(other),
+            Stored::Refused => tab.is_refused = true,
+        }
+    }
+
+    /// Takes the text of the other window, or keeps this one's.
+    pub(super) fn resolve_conflict(mut self, id: &str, take_other: bool) {
+        let mut text = None;
+        if let Some(tab) = self.tabs.write().iter_mut().find(|tab| tab.id == id)
+            && let Some(other) = tab.other.take()
+        {
+            tab.revision = other.revision;
+            if take_other {
+                tab.text = other.text.as_str().into();
+                tab.name = other.name;
+                text = Some(other.text);
+            }
+        }
+        if let (Some(text), Some(monaco)) = (text, self.monaco.peek().as_ref()) {
+            monaco.open(id, &text);
+        }
+        self.changed(id);
+    }
+}

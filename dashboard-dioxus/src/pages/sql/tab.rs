@@ -1,0 +1,56 @@
+//! A query that is open.
+
+use std::rc::Rc;
+
+use super::drafts::{self, Draft};
+
+/// A query that is open in a tab.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tab {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) text: Rc<str>,
+    /// The saved query that it belongs to, and the version of it that was read last.
+    pub(super) saved: Option<(String, i64)>,
+    /// The last stored revision that this window has seen. Empty before the first.
+    pub(super) revision: String,
+    pub(super) stored_at: Option<f64>,
+    /// What another window stored meanwhile.
+    pub(super) other: Option<Box<Draft>>,
+    /// Whether the browser refused to store the text.
+    pub(super) is_refused: bool,
+}
+
+impl Tab {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            id: drafts::new_id(),
+            name: None,
+            text: text.into(),
+            saved: None,
+            revision: String::new(),
+            stored_at: None,
+            other: None,
+            is_refused: false,
+        }
+    }
+
+    pub(super) fn title(&self) -> String {
+        self.name.clone().unwrap_or_else(|| drafts::title_of(&self.text))
+    }
+}
+
+impl From<Draft> for Tab {
+    fn from(draft: Draft) -> Self {
+        Self {
+            id: draft.id,
+            name: draft.name,
+            text: draft.text.into(),
+            saved: draft.saved,
+            revision: draft.revision,
+            stored_at: Some(draft.stored_at),
+            other: None,
+            is_refused: false,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+use api_types::Bucket as BucketData;
+use dioxus::prelude::*;
+
+use super::{
+    access::Access,
+    drop_target::DropTarget,
+    object_sheet::ObjectSheet,
+    objects::Objects,
+    paths, upload,
+    upload::{Destination, files},
+    words::{exposure_in_words, folder_of},
+};
+use crate::{
+    address,
+    frame::page::Page,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable},
+};
+
+/// The tabs: their name in the address, and their label.
+const TABS: [(&str, &str); 2] = [("objects", "Objects"), ("access", "Access")];
+
+#[component]
+pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
+    let mut data = use_remote::<BucketData>(use_memo(move || paths::bucket(&id.read(), &bucket.read())).into());
+    let tab = address::use_parameter("tab").filter(|tab| tab == "access").unwrap_or_else(|| "objects".to_owned());
+    let prefix = address::use_parameter("prefix").unwrap_or_default();
+    let open_object = address::use_parameter("object");
+    let is_missing = matches!(data.state(), RemoteState::Failed(failure) if failure.is_not_found());
+    let facts = data.value().map(|data| {
+        let size = text::bytes(data.object_bytes);
+        format!(
+            "{}, {size} · {}",
+            text::count(data.object_count, "object", "objects"),
+            exposure_in_words(data.exposure)
+        )
+    });
+    let count = data.value().map(|data| text::number(data.object_count)).unwrap_or_default();
+    let to = Destination { project: id(), bucket: bucket(), folder: folder_of(&prefix).to_owned() };
+    let has_sheet = tab == "objects" && open_object.is_some() && !is_missing;
+    let content = match (tab.as_str(), data.state()) {
+        (_, RemoteState::Failed(failure)) if failure.is_not_found() => rsx! {
+            Empty { title: "No such bucket", text: "It was deleted, or the address is wrong.",
+                Link { to: "/projects/{id}/storage", class: "btn", "Open storage" }
+            }
+        },
+        ("access", RemoteState::Ready(data)) => rsx! { Access { key: "{data.name}", project: id, bucket: data } },
+        ("access", RemoteState::Loading) => rsx! { LoadingTable { name: "Access", columns: 2 } },
+        ("access", RemoteState::Failed(failure)) => rsx! {
+            ErrorBox { what: "The bucket could not be read.", failure, on_retry: move |()| data.refresh() }
+        },
+        _ => rsx! { Objects { key: "{bucket}", project: id, bucket, to: to.clone() } },
+    };
+    rsx! {
+        Page { title: bucket(), own_head: true, class: if has_sheet { "has-sheet" } else { "" },
+            div { class: "beside bucket",
+                div { class: "head",
+                    div {
+                        h1 { id: "h1", class: "cut", "{bucket}" }
+                        p { {facts.unwrap_or_else(|| "\u{a0}".to_owned())} }
+                    }
+                    if tab == "objects" && !is_missing {
+                        div { class: "acts", UploadButtons { to: to.clone() } }
+                    }
+                }
+                if !is_missing {
+                    Tabs { project: id, bucket, selected: tab.clone(), count }
+                }
+                {content}
+            }
+            if has_sheet && let Some(path) = open_object {
+                ObjectSheet { key: "{path}", project: id, bucket, path }
+            }
+            if tab == "objects" && !is_missing {
+                DropTarget { to }
+            }
+        }
+    }
+}
+
+/// The buttons that choose files or a folder of the computer.
+#[component]
+fn UploadButtons(to: Destination) -> Element {
+    let (to_files, to_folder) = (to.clone(), to);
+    rsx! {
+        button { class: "btn only-wide", r#type: "button", onclick: |_| choose("#upload-folder"), "Upload folder" }
+        button { class: "btn btn-primary", r#type: "button", onclick: |_| choose("#upload-files"),
+            Icon { name: IconName::Upload }
+            "Upload files"
+        }
+        input {
+            id: "upload-files",
+            r#type: "file",
+            multiple: true,
+            hidden: true,
+            onchange: move |event| start(&to_files, &event),
+        }
+        input {
+            id: "upload-folder",
+            r#type: "file",
+            multiple: true,
+            hidden: true,
+            "webkitdirectory": "true",
+            onchange: move |event| start(&to_folder, &event),
+        }
+    }
+}
+
+fn start(to: &Destination, event: &FormEvent) {
+    let chosen = files::chosen(event);
+    if !chosen.is_empty() {
+        upload::add(to, chosen);
+    }
+}
+
+fn choose(field: &str) {
+    if let Some(field) = crate::dom::find(field) {
+        field.click();
+    }
+}
+
+#[component]
+fn Tabs(project: ReadSignal<String>, bucket: ReadSignal<String>, selected: String, count: String) -> Element {
+    rsx! {
+        div { class: "tabs", role: "tablist", "aria-label": "Bucket",
+            for (name, label) in TABS {
+                Tab {
+                    key: "{name}",
+                    to: if name == "objects" { format!("/projects/{project}/storage/{bucket}") } else { format!("/projects/{project}/storage/{bucket}?tab={name}") },
+                    name,
+                    selected: selected == name,
+                    "{label}"
+                    if name == "objects" && !count.is_empty() {
+                        span { class: "n", "aria-hidden": "true", "{count}" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn Tab(to: String, name: &'static str, selected: bool, children: Element) -> Element {
+    rsx! {
+        a {
+            role: "tab",
+            id: "tab-{name}",
+            href: "{to}",
+            "aria-selected": selected.to_string(),
+            tabindex: if selected { "0" } else { "-1" },
+            onkeydown: move |event| {
+                if matches!(event.key(), Key::ArrowRight | Key::ArrowLeft) {
+                    event.prevent_default();
+                    let other = if name == "objects" { "#tab-access" } else { "#tab-objects" };
+                    if let Some(tab) = crate::dom::find(other) {
+                        let _ = tab.focus();
+                        tab.click();
+                    }
+                }
+            },
+            onclick: {
+                let to = to.clone();
+                move |event: MouseEvent| {
+                    if event.modifiers().is_empty() {
+                        event.prevent_default();
+                        address::go(&to);
+                    }
+                }
+            },
+            {children}
+        }
+    }
+}

@@ -1,0 +1,175 @@
+use api_types::{Bucket, CreateBucket, DeleteBucket, ObjectCount};
+use dioxus::prelude::*;
+
+use super::paths;
+use crate::{
+    remote::{self, Method, RemoteState, use_remote},
+    text,
+    ui::{Confirm, Dialog, Field, messages},
+};
+
+/// Returns the bytes that a text like `50` means, in megabytes. Empty means no limit.
+pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
+    let text = text.trim().replace(',', ".");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let amount = text.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount > 0.0);
+    let bytes = amount.map(|amount| (amount * 1e6).round() as i64).filter(|bytes| *bytes > 0);
+    bytes.map(Some).ok_or("Type a number of megabytes, for example 50.")
+}
+
+/// Returns bytes as a number of megabytes, without digits that say nothing.
+pub(super) fn in_megabytes(bytes: i64) -> String {
+    let text = format!("{:.6}", bytes as f64 / 1e6);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[component]
+pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_close: EventHandler<()>) -> Element {
+    let name = use_signal(String::new);
+    let limit = use_signal(String::new);
+    let mut name_error = use_signal(|| None::<String>);
+    let mut limit_error = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let mut create = move || {
+        let max_object_bytes = match megabytes(&limit.peek()) {
+            Ok(bytes) => bytes,
+            Err(problem) => return limit_error.set(Some(problem.to_owned())),
+        };
+        limit_error.set(None);
+        let path = paths::buckets(&project);
+        spawn(async move {
+            busy.set(true);
+            let request = CreateBucket { name: name.peek().trim().to_owned(), max_object_bytes };
+            match remote::send::<_, Bucket>(Method::Post, &path, &request).await {
+                Ok(bucket) => {
+                    remote::forget(&path);
+                    messages::show("Bucket created");
+                    on_created.call(bucket);
+                }
+                Err(failure) if failure.message().contains("maxObjectBytes") => {
+                    limit_error.set(Some(failure.message()));
+                }
+                Err(failure) => name_error.set(Some(failure.message())),
+            }
+            busy.set(false);
+        });
+    };
+    rsx! {
+        Dialog {
+            title: "New bucket",
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                button { class: "btn btn-primary btn-l", r#type: "submit", form: "new-bucket", disabled: busy(), "Create bucket" }
+            },
+            form {
+                id: "new-bucket",
+                class: "stack",
+                onsubmit: move |event| {
+                    event.prevent_default();
+                    create();
+                },
+                Field {
+                    id: "bucket-name",
+                    label: "Name",
+                    value: name,
+                    autofocus: true,
+                    help: "Lowercase letters, digits, - and _. It is part of every object's key.",
+                    error: name_error(),
+                }
+                Field {
+                    id: "bucket-limit",
+                    label: "Largest object (MB)",
+                    value: limit,
+                    help: "Empty: the platform's limit.",
+                    error: limit_error(),
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the bucket's name before it and its objects are deleted. The server counts them at this moment.
+#[component]
+pub(super) fn DeleteBucketDialog(
+    project: String,
+    bucket: Bucket,
+    on_deleted: EventHandler<()>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let mut failure = use_signal(|| None::<String>);
+    let mut busy = use_signal(|| false);
+    let path = paths::bucket(&project, &bucket.name);
+    let count_path = paths::count(&project, &bucket.name, "");
+    // What an earlier dialog counted may be wrong by now.
+    use_hook(|| remote::forget(&count_path));
+    let count = use_remote::<ObjectCount>(use_signal(|| count_path.clone()).into());
+    let lost = match count.state() {
+        RemoteState::Loading => "Counting objects…".to_owned(),
+        RemoteState::Ready(count) if count.object_count == 0 => "It has no objects.".to_owned(),
+        RemoteState::Ready(count) => {
+            format!(
+                "{} are deleted with it. This can't be undone.",
+                counted(count.object_count, count.object_bytes, count.complete)
+            )
+        }
+        RemoteState::Failed(_) => {
+            format!(
+                "{} are deleted with it. This can't be undone.",
+                counted(bucket.object_count, bucket.object_bytes, true)
+            )
+        }
+    };
+    let list = paths::buckets(&project);
+    rsx! {
+        Confirm {
+            act: "Delete bucket",
+            description: "{bucket.name}: {lost}",
+            typed: bucket.name.clone(),
+            busy: busy() || count.state() == RemoteState::Loading,
+            failure: failure(),
+            on_confirm: move |()| {
+                let (path, list, confirm) = (path.clone(), list.clone(), bucket.name.clone());
+                spawn(async move {
+                    busy.set(true);
+                    match remote::send::<_, ()>(Method::Delete, &path, &DeleteBucket { confirm }).await {
+                        Ok(()) => {
+                            remote::forget(&list);
+                            messages::show("Bucket deleted");
+                            on_deleted.call(());
+                        }
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
+            },
+            on_close: move |()| on_close.call(()),
+        }
+    }
+}
+
+/// Returns `1 204 objects (2.1 GB)`, with "more than" if counting took too long.
+pub(super) fn counted(objects: i64, bytes: i64, complete: bool) -> String {
+    let more = if complete { "" } else { "more than " };
+    format!("{more}{} ({})", text::count(objects, "object", "objects"), text::bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_typed_in_megabytes() {
+        for (text, expected) in [("", Ok(None)), ("50", Ok(Some(50_000_000))), (" 0,5 ", Ok(Some(500_000)))] {
+            assert_eq!(megabytes(text), expected, "{text}");
+        }
+        for text in ["0", "-1", "x", "inf", "1e"] {
+            assert!(megabytes(text).is_err(), "{text}");
+        }
+        for (bytes, expected) in [(50_000_000, "50"), (500_000, "0.5"), (52_428_800, "52.4288")] {
+            assert_eq!(in_megabytes(bytes), expected);
+        }
+    }
+}

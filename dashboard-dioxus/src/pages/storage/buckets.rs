@@ -1,0 +1,188 @@
+use api_types::{Bucket, Page as ApiPage};
+use dioxus::prelude::*;
+
+use super::{
+    bucket_forms::{DeleteBucketDialog, NewBucket},
+    paths,
+    words::{access_in_words, exposure_in_words},
+};
+use crate::{
+    address,
+    frame::page::Page,
+    remote::{RemoteState, use_remote},
+    text,
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Menu, MenuItem, SearchBox, narrow::use_is_narrow},
+};
+
+/// The dialog that is open.
+#[derive(Debug, Clone, PartialEq)]
+enum Open {
+    Nothing,
+    New,
+    Delete(Bucket),
+}
+
+#[component]
+pub fn Storage(id: ReadSignal<String>) -> Element {
+    let path = use_memo(move || format!("{}?limit=200", paths::buckets(&id.read())));
+    let mut buckets = use_remote::<ApiPage<Bucket>>(path.into());
+    let mut open = use_signal(|| Open::Nothing);
+    let content = match buckets.state() {
+        RemoteState::Loading => rsx! { LoadingTable { name: "Buckets", columns: 7 } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "Buckets could not be listed.", failure, on_retry: move |()| buckets.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+            Empty { title: "No buckets", text: "A bucket holds files. Only the secret key can reach a new one.",
+                button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::New),
+                    Icon { name: IconName::Plus }
+                    "New bucket"
+                }
+            }
+        },
+        RemoteState::Ready(page) => rsx! { BucketList { project: id, buckets: page.items, open } },
+    };
+    rsx! {
+        Page {
+            title: "Storage",
+            subtitle: "Files go straight from the browser to the object store and back.",
+            acts: rsx! {
+                button { class: "btn btn-primary", r#type: "button", "data-create": "true", onclick: move |_| open.set(Open::New),
+                    Icon { name: IconName::Plus }
+                    "New bucket"
+                }
+            },
+            {content}
+            match open() {
+                Open::Nothing => rsx! {},
+                Open::New => rsx! {
+                    NewBucket {
+                        project: id(),
+                        on_created: move |bucket: Bucket| address::go(&format!("/projects/{id}/storage/{}", bucket.name)),
+                        on_close: move |()| open.set(Open::Nothing),
+                    }
+                },
+                Open::Delete(bucket) => rsx! {
+                    DeleteBucketDialog {
+                        project: id(),
+                        bucket,
+                        on_deleted: move |()| open.set(Open::Nothing),
+                        on_close: move |()| open.set(Open::Nothing),
+                    }
+                },
+            }
+        }
+    }
+}
+
+#[component]
+fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, open: Signal<Open>) -> Element {
+    let filter = use_signal(String::new);
+    let is_narrow = use_is_narrow();
+    let wanted = filter.read().to_lowercase();
+    let total = buckets.len() as i64;
+    let shown: Vec<Bucket> = buckets.into_iter().filter(|bucket| bucket.name.contains(&wanted)).collect();
+    let bytes: i64 = shown.iter().map(|bucket| bucket.object_bytes).sum();
+    let is_empty = shown.is_empty();
+    rsx! {
+        div { class: "toolbar", SearchBox { name: "Filter buckets", value: filter } }
+        if is_narrow {
+            ul { class: "cards", "aria-label": "Buckets",
+                for bucket in shown {
+                    BucketCard { key: "{bucket.name}", project, bucket, open }
+                }
+            }
+        } else {
+            table { class: "table", "aria-label": "Buckets",
+                thead {
+                    tr {
+                        th { "Name" }
+                        th { class: "num", "Objects" }
+                        th { class: "num", "Size" }
+                        th { class: "hide-800", "Publishable key" }
+                        th { class: "hide-800", "Signed-in users" }
+                        th { class: "num hide-1060", "Largest object" }
+                        th { class: "num hide-1060", "Created" }
+                        th { span { class: "sr", "Actions" } }
+                    }
+                }
+                tbody {
+                    for bucket in shown {
+                        BucketRow { key: "{bucket.name}", project, bucket, open }
+                    }
+                }
+            }
+        }
+        if is_empty {
+            p { class: "section muted", "No bucket has this name." }
+        }
+        div { class: "foot", span { "{text::count(total, \"bucket\", \"buckets\")}, {text::bytes(bytes)}" } }
+    }
+}
+
+#[component]
+fn BucketRow(project: ReadSignal<String>, bucket: Bucket, open: Signal<Open>) -> Element {
+    let exposure = bucket.exposure;
+    rsx! {
+        tr {
+            td {
+                span { class: "row",
+                    Icon { name: IconName::Bucket }
+                    Link { to: "/projects/{project}/storage/{bucket.name}", class: "name", "{bucket.name}" }
+                }
+            }
+            td { class: "num", "{text::number(bucket.object_count)}" }
+            td { class: "num", "{text::bytes(bucket.object_bytes)}" }
+            td { class: if exposure.publishable == api_types::BucketAccess::None { "muted hide-800" } else { "hide-800" },
+                "{access_in_words(exposure.publishable)}"
+            }
+            td { class: if exposure.signed_in == api_types::BucketAccess::None { "muted hide-800" } else { "hide-800" },
+                "{access_in_words(exposure.signed_in)}"
+            }
+            td { class: "num hide-1060", "{text::bytes(bucket.max_object_bytes)}" }
+            td { class: "num muted hide-1060", title: text::exact(bucket.created_at), "{text::date(bucket.created_at)}" }
+            td { class: "acts", BucketMenu { project, bucket: bucket.clone(), open } }
+        }
+    }
+}
+
+#[component]
+fn BucketCard(project: ReadSignal<String>, bucket: Bucket, open: Signal<Open>) -> Element {
+    rsx! {
+        li { class: "card",
+            h3 {
+                Icon { name: IconName::Bucket }
+                Link { to: "/projects/{project}/storage/{bucket.name}", class: "grow cut", "{bucket.name}" }
+                BucketMenu { project, bucket: bucket.clone(), open }
+            }
+            p { "{text::count(bucket.object_count, \"object\", \"objects\")}, {text::bytes(bucket.object_bytes)}" }
+            p { "{sentence(&exposure_in_words(bucket.exposure))}" }
+        }
+    }
+}
+
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[component]
+fn BucketMenu(project: ReadSignal<String>, bucket: Bucket, open: Signal<Open>) -> Element {
+    let mut open = open;
+    let access = format!("/projects/{project}/storage/{}?tab=access", bucket.name);
+    rsx! {
+        Menu { name: "Actions for {bucket.name}", icon: IconName::Dots, class: "btn-s",
+            MenuItem { icon: Some(IconName::Lock), onselect: move |()| address::go(&access), "Change access" }
+            hr {}
+            MenuItem {
+                icon: Some(IconName::Trash),
+                danger: true,
+                onselect: {
+                    let bucket = bucket.clone();
+                    move |()| open.set(Open::Delete(bucket.clone()))
+                },
+                "Delete bucket"
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The objects of a list that are selected.
+
+use std::collections::BTreeMap;
+
+use api_types::StoredObject;
+use dioxus::prelude::*;
+
+/// Paths of the selected objects and their sizes.
+pub(super) type Selection = Signal<BTreeMap<String, i64>>;
+
+/// How much of a list is selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Selected {
+    None,
+    Some,
+    All,
+}
+
+pub(super) fn selected_of(selection: &BTreeMap<String, i64>, objects: &[StoredObject]) -> Selected {
+    let count = objects.iter().filter(|object| selection.contains_key(&object.path)).count();
+    match count {
+        0 => Selected::None,
+        count if count == objects.len() => Selected::All,
+        _ => Selected::Some,
+    }
+}
+
+/// Selects an object, or no longer.
+pub(super) fn select(mut selection: Selection, object: &StoredObject, selected: bool) {
+    let mut selection = selection.write();
+    if selected {
+        selection.insert(object.path.clone(), object.size);
+    } else {
+        selection.remove(&object.path);
+    }
+}
+
+/// Selects all objects of a page, or none of them.
+pub(super) fn select_all(mut selection: Selection, objects: &[StoredObject], selected: bool) {
+    let mut selection = selection.write();
+    for object in objects {
+        if selected {
+            selection.insert(object.path.clone(), object.size);
+        } else {
+            selection.remove(&object.path);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Renaming, moving and copying an object. The store copies it; no bytes go through the browser.
+
+use api_types::{Bucket, MoveObject, Page as ApiPage, StoredObject};
+use dioxus::prelude::*;
+
+use super::{
+    paths,
+    words::{folder_of, name_of},
+};
+use crate::{
+    remote::{self, Failure, Method, use_remote},
+    ui::{Dialog, Field, messages},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Only the last part of the path changes.
+    Rename,
+    Move,
+    Copy,
+}
+
+/// What is to be done with which object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Transferring {
+    kind: Kind,
+    object: StoredObject,
+}
+
+impl Transferring {
+    pub(super) fn rename(object: StoredObject) -> Self {
+        Self { kind: Kind::Rename, object }
+    }
+
+    pub(super) fn relocate(object: StoredObject) -> Self {
+        Self { kind: Kind::Move, object }
+    }
+
+    pub(super) fn copy(object: StoredObject) -> Self {
+        Self { kind: Kind::Copy, object }
+    }
+
+    /// Returns whether the object is still at its path afterwards.
+    pub(super) fn keeps_object(&self) -> bool {
+        self.kind == Kind::Copy
+    }
+
+    fn act(&self) -> &'static str {
+        match self.kind {
+            Kind::Rename => "Rename object",
+            Kind::Move => "Move object",
+            Kind::Copy => "Copy object",
+        }
+    }
+
+    fn done(&self) -> &'static str {
+        match self.kind {
+            Kind::Rename => "Object renamed",
+            Kind::Move => "Object moved",
+            Kind::Copy => "Object copied",
+        }
+    }
+}
+
+#[component]
+pub(super) fn TransferDialog(
+    project: String,
+    bucket: String,
+    transferring: Transferring,
+    on_done: EventHandler<()>,
+    on_close: EventHandler<()>,
+) -> Element {
+    let list = paths::buckets(&project);
+    let buckets = use_remote::<ApiPage<Bucket>>(use_signal(|| format!("{list}?limit=200")).into());
+    let is_rename = transferring.kind == Kind::Rename;
+    let path = transferring.object.path.clone();
+    let name = use_signal(|| if is_rename { name_of(&path).to_owned() } else { path.clone() });
+    let mut to_bucket = use_signal(|| bucket.clone());
+    let mut error = use_signal(|| None::<String>);
+    let mut exists = use_signal(|| false);
+    let mut busy = use_signal(|| false);
+    let act = transferring.act();
+    let action = if transferring.keeps_object() { "copy" } else { "move" };
+    let api_path = format!("{}/objects/{action}", paths::bucket(&project, &bucket));
+    let (key, folder, done) =
+        (transferring.object.object_key.clone(), folder_of(&path).to_owned(), transferring.done());
+    let submit = use_callback(move |replace: bool| {
+        let (api_path, list, key) = (api_path.clone(), list.clone(), key.clone());
+        let to = if is_rename { format!("{folder}{}", name.peek()) } else { name.peek().clone() };
+        if is_rename && name.peek().contains('/') {
+            error.set(Some("A name has no slash. Move the object to put it into another folder.".to_owned()));
+            return;
+        }
+        spawn(async move {
+            busy.set(true);
+            let request = MoveObject { object_key: key, to, to_bucket: Some(to_bucket.peek().clone()), replace };
+            let sent: Result<StoredObject, Failure> = remote::send(Method::Post, &api_path, &request).await;
+            match sent {
+                Ok(_) => {
+                    remote::forget(&list);
+                    messages::show(done);
+                    on_done.call(());
+                }
+                Err(failure) => {
+                    exists.set(failure.code() == Some("object_exists") && !replace);
+                    error.set(Some(failure.message()));
+                }
+            }
+            busy.set(false);
+        });
+    });
+    rsx! {
+        Dialog {
+            title: act,
+            description: "{transferring.object.object_key}",
+            on_close: move |()| on_close.call(()),
+            footer: rsx! {
+                button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
+                if exists() {
+                    button {
+                        class: "btn btn-danger btn-l",
+                        r#type: "button",
+                        disabled: busy(),
+                        onclick: move |_| submit.call(true),
+                        "Replace"
+                    }
+                }
+                button { class: "btn btn-primary btn-l", r#type: "submit", form: "transfer", disabled: busy(), "{act}" }
+            },
+            form {
+                id: "transfer",
+                class: "stack",
+                onsubmit: move |event| {
+                    event.prevent_default();
+                    submit.call(false);
+                },
+                if !is_rename {
+                    div { class: "field",
+                        label { r#for: "transfer-bucket", "Bucket" }
+                        select {
+                            id: "transfer-bucket",
+                            class: "input",
+                            onchange: move |event| to_bucket.set(event.value()),
+                            option { value: "{bucket}", selected: true, "{bucket}" }
+                            for other in buckets.value().map(|page| page.items).unwrap_or_default() {
+                                if other.name != bucket {
+                                    option { key: "{other.name}", value: "{other.name}", "{other.name}" }
+                                }
+                            }
+                        }
+                    }
+                }
+                Field {
+                    id: "transfer-name",
+                    label: if is_rename { "New name" } else { "New path" },
+                    value: name,
+                    autofocus: true,
+                    error: error(),
+                }
+            }
+        }
+    }
+}

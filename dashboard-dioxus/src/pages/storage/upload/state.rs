@@ -1,0 +1,216 @@
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+use api_types::CompletedPart;
+use dioxus::prelude::*;
+use web_sys::{File, XmlHttpRequest};
+
+/// Time over which the rate of an upload is smoothed.
+const RATE_SAMPLE_MS: f64 = 500.0;
+
+/// Where files go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Destination {
+    pub(in super::super) project: String,
+    pub(in super::super) bucket: String,
+    /// Folder, empty or with a slash at its end.
+    pub(in super::super) folder: String,
+}
+
+impl Destination {
+    /// Returns the bucket's path in the admin API.
+    pub(super) fn bucket_path(&self) -> String {
+        format!("/projects/{}/buckets/{}", self.project, self.bucket)
+    }
+}
+
+/// What to do if the name exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Ask,
+    Replace,
+    KeepBoth,
+    Skip,
+}
+
+/// The object that has the name already. Unknown if it could not be read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Existing {
+    pub(super) size: Option<i64>,
+    pub(super) changed: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Status {
+    Waiting,
+    Sending,
+    /// The name exists, and the owner is asked.
+    Asking(Existing),
+    Done,
+    Failed(Problem),
+}
+
+/// Why an upload failed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Problem {
+    pub(super) text: String,
+    /// Whether the bucket's limit refused the file: it can be changed on another tab.
+    pub(super) is_limit: bool,
+}
+
+/// A multipart upload that has begun.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parts {
+    pub(super) object_key: String,
+    pub(super) upload_id: String,
+    pub(super) part_size: i64,
+    pub(super) part_count: i32,
+    pub(super) done: Vec<CompletedPart>,
+    pub(super) done_bytes: i64,
+}
+
+/// Stops an upload, also while a request is in flight.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    requested: Cell<bool>,
+    request: RefCell<Option<XmlHttpRequest>>,
+}
+
+impl Stop {
+    pub(super) fn is_requested(&self) -> bool {
+        self.requested.get()
+    }
+
+    pub(super) fn set_request(&self, request: Option<XmlHttpRequest>) {
+        self.request.replace(request);
+    }
+
+    pub(super) fn stop(&self) {
+        self.requested.set(true);
+        if let Some(request) = self.request.take() {
+            let _ = request.abort();
+        }
+    }
+}
+
+/// One file on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Upload {
+    pub(super) id: u32,
+    /// Files that were added together.
+    pub(super) batch: u32,
+    pub(super) to: Destination,
+    /// Path below the destination's folder; a plain name unless a folder is uploaded.
+    pub(super) name: String,
+    pub(super) file: File,
+    pub(super) size: i64,
+    pub(super) sent: i64,
+    pub(super) status: Status,
+    pub(super) answer: Answer,
+    pub(super) parts: Option<Parts>,
+    pub(super) stop: Rc<Stop>,
+    /// Bytes per second; zero until it is known.
+    pub(super) rate: f64,
+    sampled_at: f64,
+    sampled_bytes: i64,
+}
+
+impl Upload {
+    pub(super) fn new(id: u32, batch: u32, to: Destination, name: String, file: File) -> Self {
+        Self {
+            id,
+            batch,
+            to,
+            name,
+            size: file.size() as i64,
+            file,
+            sent: 0,
+            status: Status::Waiting,
+            answer: Answer::Ask,
+            parts: None,
+            stop: Rc::default(),
+            rate: 0.0,
+            sampled_at: 0.0,
+            sampled_bytes: 0,
+        }
+    }
+
+    /// Returns the path in the bucket.
+    pub(super) fn path(&self) -> String {
+        format!("{}{}", self.to.folder, self.name)
+    }
+
+    /// Returns how much is sent, in percent. Only a finished upload has 100.
+    pub(super) fn percent(&self) -> i64 {
+        match self.status {
+            Status::Done => 100,
+            _ if self.size == 0 => 0,
+            _ => (self.sent * 100 / self.size).clamp(0, 99),
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.status, Status::Done | Status::Failed(_))
+    }
+
+    fn note_sent(&mut self, sent: i64) {
+        self.sent = sent.min(self.size);
+        let now = js_sys::Date::now();
+        let elapsed = now - self.sampled_at;
+        if self.sampled_at == 0.0 || sent < self.sampled_bytes {
+            (self.sampled_at, self.sampled_bytes) = (now, sent);
+        } else if elapsed >= RATE_SAMPLE_MS {
+            let rate = (sent - self.sampled_bytes) as f64 * 1000.0 / elapsed;
+            self.rate = if self.rate == 0.0 { rate } else { self.rate * 0.6 + rate * 0.4 };
+            (self.sampled_at, self.sampled_bytes) = (now, sent);
+        }
+    }
+
+    /// Forgets the rate: a new attempt begins.
+    pub(super) fn restart(&mut self) {
+        (self.rate, self.sampled_at, self.sampled_bytes) = (0.0, 0.0, 0);
+        self.stop = Rc::default();
+    }
+}
+
+/// All uploads since the dock was last cleared.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    pub(super) list: Vec<Upload>,
+    pub(super) next_id: u32,
+    /// What the owner decided for all conflicts of a batch.
+    pub(super) decided: HashMap<u32, Answer>,
+    pub(super) folded: bool,
+}
+
+pub(super) static UPLOADS: GlobalSignal<Uploads> = Signal::global(Uploads::default);
+
+/// Returns a copy of an upload, if it was not cancelled.
+pub(super) fn find(id: u32) -> Option<Upload> {
+    UPLOADS.peek().list.iter().find(|upload| upload.id == id).cloned()
+}
+
+/// Changes an upload, unless it was cancelled.
+pub(super) fn change(id: u32, change: impl FnOnce(&mut Upload)) {
+    let mut uploads = UPLOADS.write();
+    if let Some(upload) = uploads.list.iter_mut().find(|upload| upload.id == id) {
+        change(upload);
+    }
+}
+
+pub(super) fn set_status(id: u32, status: Status) {
+    change(id, |upload| upload.status = status);
+}
+
+/// Notes how many bytes the store has.
+pub(super) fn set_sent(id: u32, sent: i64) {
+    change(id, |upload| upload.note_sent(sent));
+}
+
+/// Removes an upload from the list.
+pub(super) fn remove(id: u32) {
+    UPLOADS.write().list.retain(|upload| upload.id != id);
+}

@@ -1,0 +1,86 @@
+//! What buckets allow and what objects are, in words.
+
+use api_types::{BucketAccess, BucketExposure};
+
+use crate::ui::IconName;
+
+/// Returns what a bucket allows to one kind of caller.
+pub(super) fn access_in_words(access: BucketAccess) -> &'static str {
+    match access {
+        BucketAccess::None => "Nothing",
+        BucketAccess::Download => "Download",
+        BucketAccess::Upload => "Upload",
+        BucketAccess::Both => "Download and upload",
+    }
+}
+
+/// Returns who can reach the objects of a bucket without the secret key, as one sentence.
+pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
+    let act = |access| match access {
+        BucketAccess::None => None,
+        BucketAccess::Download => Some("download"),
+        BucketAccess::Upload => Some("upload"),
+        BucketAccess::Both => Some("download and upload"),
+    };
+    match (act(exposure.publishable), act(exposure.signed_in)) {
+        (None, None) => "only the secret key can reach it".to_owned(),
+        (Some(everybody), None) => format!("everybody with the publishable key may {everybody}"),
+        (None, Some(users)) => format!("signed-in users may {users}"),
+        (Some(everybody), Some(users)) if everybody == users => {
+            format!("everybody with the publishable key may {everybody}")
+        }
+        (Some(everybody), Some(users)) => {
+            format!("everybody with the publishable key may {everybody}, signed-in users may {users}")
+        }
+    }
+}
+
+/// Returns the icon of an object's type.
+pub(super) fn object_icon(content_type: Option<&str>) -> IconName {
+    match content_type.and_then(|content_type| content_type.split('/').next()) {
+        Some("image") => IconName::Image,
+        Some("video" | "audio") => IconName::Play,
+        _ => IconName::File,
+    }
+}
+
+/// Returns the last segment of a path. A folder keeps its slash: `notes/`.
+pub(super) fn name_of(path: &str) -> &str {
+    let end = path.strip_suffix('/').unwrap_or(path);
+    let start = end.rfind('/').map_or(0, |slash| slash + 1);
+    path.get(start..).unwrap_or(path)
+}
+
+/// Returns the folder of a path: everything up to its last slash. `notes/2025/a` is in `notes/2025/`.
+pub(super) fn folder_of(path: &str) -> &str {
+    let end = path.rfind('/').map_or(0, |slash| slash + 1);
+    path.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_folders_of_paths() {
+        for (path, name, folder) in [
+            ("a.png", "a.png", ""),
+            ("notes/a.png", "a.png", "notes/"),
+            ("notes/2025/", "2025/", "notes/2025/"),
+            ("", "", ""),
+        ] {
+            assert_eq!((name_of(path), folder_of(path)), (name, folder), "{path}");
+        }
+    }
+
+    #[test]
+    fn exposure_is_one_sentence() {
+        let of = |publishable, signed_in| exposure_in_words(BucketExposure { publishable, signed_in });
+        assert_eq!(of(BucketAccess::None, BucketAccess::None), "only the secret key can reach it");
+        assert_eq!(
+            of(BucketAccess::Download, BucketAccess::Both),
+            "everybody with the publishable key may download, signed-in users may download and upload"
+        );
+        assert_eq!(of(BucketAccess::None, BucketAccess::Upload), "signed-in users may upload");
+    }
+}

@@ -1,0 +1,90 @@
+//! A column of the new table, as a line of fields.
+
+use dioxus::prelude::*;
+
+use super::sql::{NewColumn, column_problem};
+use crate::ui::{Icon, IconName, Mark, Shape};
+
+#[component]
+pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> Element {
+    let mut columns = columns;
+    let Some(column) = columns.read().get(position).cloned() else { return rsx! {} };
+    let number = position + 1;
+    let problem = column_problem(&columns.read(), position);
+    let mut change = move |act: &dyn Fn(&mut NewColumn)| {
+        if let Some(column) = columns.write().get_mut(position) {
+            act(column);
+        }
+    };
+    rsx! {
+        div { class: "column-editor", role: "group", "aria-label": "Column {number}",
+            input {
+                class: "input mono",
+                "aria-label": "Name of column {number}",
+                "aria-invalid": if problem.is_some() { "true" },
+                "aria-describedby": problem.map(|_| format!("column-{number}-problem")),
+                placeholder: "name",
+                autocomplete: "off",
+                value: "{column.name}",
+                oninput: move |event| { let text = event.value(); change(&|column| column.name.clone_from(&text)); },
+            }
+            input {
+                class: "input mono",
+                "aria-label": "Type of column {number}",
+                role: "combobox",
+                list: "types",
+                placeholder: "type",
+                value: "{column.data_type}",
+                oninput: move |event| { let text = event.value(); change(&|column| column.data_type.clone_from(&text)); },
+            }
+            input {
+                class: "input mono",
+                "aria-label": "Default of column {number}",
+                placeholder: "default",
+                autocomplete: "off",
+                value: "{column.default}",
+                oninput: move |event| { let text = event.value(); change(&|column| column.default.clone_from(&text)); },
+            }
+            input {
+                class: "input mono",
+                "aria-label": "References of column {number}",
+                list: "tables",
+                placeholder: "references",
+                value: "{column.references}",
+                oninput: move |event| { let text = event.value(); change(&|column| column.references.clone_from(&text)); },
+            }
+            label { class: "check label",
+                input {
+                    class: "box",
+                    r#type: "checkbox",
+                    "aria-label": "Column {number} is part of the primary key",
+                    checked: column.primary_key,
+                    onchange: move |event| { let on = event.checked(); change(&|column| column.primary_key = on); },
+                }
+                span { class: "only-narrow", "Key" }
+            }
+            label { class: "check label",
+                input {
+                    class: "box",
+                    r#type: "checkbox",
+                    "aria-label": "Column {number} accepts NULL",
+                    checked: column.nullable,
+                    onchange: move |event| { let on = event.checked(); change(&|column| column.nullable = on); },
+                }
+                span { class: "only-narrow", "NULL" }
+            }
+            button {
+                class: "btn btn-ghost btn-icon btn-s",
+                r#type: "button",
+                "aria-label": "Remove column {number}",
+                onclick: move |_| {
+                    columns.write().remove(position);
+                },
+                Icon { name: IconName::Close }
+            }
+            if let Some(problem) = problem {
+                p { class: "error column-problem", id: "column-{number}-problem", Mark { shape: Shape::Failed } "{problem}" }
+            }
+        }
+    }
+}

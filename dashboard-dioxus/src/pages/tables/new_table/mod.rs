@@ -1,0 +1,192 @@
+//! The sheet "New table": columns as a form, and the SQL that it stands for.
+//!
+//! [`column_editor`] is the line of a column; [`sql`] writes the statements.
+
+mod column_editor;
+mod sql;
+
+use api_types::{Page, TableSummary};
+use dioxus::prelude::*;
+
+use super::table_page::table_address;
+use crate::{
+    address, draft,
+    remote::{self, Method, use_remote},
+    ui::{CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
+};
+use column_editor::ColumnEditor;
+use sql::{NewColumn, is_complete, name_problem, write_sql};
+
+/// The types that are offered. Any other can be typed.
+const TYPES: [&str; 15] = [
+    "bigint",
+    "integer",
+    "numeric",
+    "double precision",
+    "text",
+    "varchar(255)",
+    "boolean",
+    "uuid",
+    "date",
+    "timestamptz",
+    "time",
+    "jsonb",
+    "bytea",
+    "text[]",
+    "inet",
+];
+
+#[component]
+pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
+    let drafts = use_hook(|| ["name", "columns", "security"].map(|part| format!("new-table.{project}.{part}")));
+    let [name_draft, columns_draft, security_draft] = &drafts;
+    let name = draft::use_draft(name_draft, String::new());
+    let mut columns = draft::use_draft(columns_draft, first_columns());
+    let mut row_level_security = draft::use_draft(security_draft, true);
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let id = project.clone();
+    let tables = use_remote::<Page<TableSummary>>(
+        use_signal(move || format!("/projects/{id}/tables?fields=summary&limit=1000")).into(),
+    );
+    let names: Vec<String> =
+        tables.value().map(|page| page.items.into_iter().map(|table| table.name).collect()).unwrap_or_default();
+    let sql = write_sql(&name.read(), &columns.read(), row_level_security());
+    let is_taken = names.contains(&name.read().trim().to_owned());
+    let name_error = match name_problem(&name.read()) {
+        None if is_taken => Some("A table has this name already.".to_owned()),
+        problem => problem.map(str::to_owned),
+    };
+    let is_dirty = !name.read().is_empty() || *columns.read() != first_columns() || !row_level_security();
+    let can_create = is_complete(&name.read(), &columns.read()) && !is_taken;
+    let forget = move || drafts.iter().for_each(|name| draft::forget(name));
+    let create = {
+        let (sql, forget) = (sql.clone(), forget.clone());
+        move || {
+            let (sql, project, forget) = (sql.clone(), project.clone(), forget.clone());
+            let table = name.peek().trim().to_owned();
+            spawn(async move {
+                busy.set(true);
+                failure.set(None);
+                match run_statements(&project, &sql).await {
+                    Ok(()) => {
+                        forget();
+                        remote::forget(&format!("/projects/{project}"));
+                        messages::show("Table created");
+                        address::go(&table_address(&project, &table));
+                    }
+                    Err(message) => {
+                        remote::forget(&format!("/projects/{project}/tables"));
+                        failure.set(Some(message));
+                    }
+                }
+                busy.set(false);
+            });
+        }
+    };
+    rsx! {
+        Sheet {
+            title: "New table",
+            wide: true,
+            on_close,
+            footer: rsx! {
+                button { class: "btn btn-primary", r#type: "button", disabled: busy() || !can_create, onclick: move |_| create(), "Create table" }
+                button {
+                    class: "btn btn-ghost",
+                    r#type: "button",
+                    onclick: move |_| {
+                        forget();
+                        on_close.call(());
+                    },
+                    "Cancel"
+                }
+                span { class: "push muted label", role: "status", if is_dirty { "Not saved" } }
+            },
+            if let Some(failure) = failure() {
+                div { class: "staged-problem", role: "alert", Mark { shape: Shape::Failed } span { class: "grow", "{failure}" } }
+            }
+            Field { id: "table-name", label: "Name", value: name, autofocus: true, error: name_error, help: "Also part of its REST address: /v1/db/<name>." }
+            section { class: "stack stack-2", "aria-label": "Columns",
+                h3 { "Columns" }
+                datalist { id: "types",
+                    for data_type in TYPES {
+                        option { key: "{data_type}", value: "{data_type}" }
+                    }
+                }
+                datalist { id: "tables",
+                    for name in names {
+                        option { key: "{name}", value: "{name}" }
+                    }
+                }
+                div { class: "column-editor column-heads only-wide", "aria-hidden": "true",
+                    for head in ["Name", "Type", "Default", "References", "Key", "NULL", ""] {
+                        span { key: "{head}", class: "label muted", "{head}" }
+                    }
+                }
+                for position in 0..columns.read().len() {
+                    ColumnEditor { key: "{position}", position, columns }
+                }
+                div { class: "row",
+                    button {
+                        class: "btn btn-s",
+                        r#type: "button",
+                        onclick: move |_| columns.write().push(NewColumn { data_type: "text".to_owned(), nullable: true, ..NewColumn::default() }),
+                        Icon { name: IconName::Plus }
+                        "Add column"
+                    }
+                }
+            }
+            label { class: "check",
+                input {
+                    class: "switch",
+                    r#type: "checkbox",
+                    role: "switch",
+                    "aria-label": "Row-level security",
+                    "aria-describedby": "security-help",
+                    checked: row_level_security(),
+                    onchange: move |event| row_level_security.set(event.checked()),
+                }
+                span { "Row-level security" small { id: "security-help", "Browsers reach only rows that a policy allows." } }
+            }
+            div { class: "code", role: "region", "aria-label": "SQL",
+                div { class: "code-head",
+                    span { class: "grow", "SQL" }
+                    CopyButton { name: "Copy SQL", label: "Copy", text: sql.clone() }
+                }
+                pre { tabindex: "0", "{sql}" }
+            }
+        }
+    }
+}
+
+/// Returns the columns with which the form begins.
+fn first_columns() -> Vec<NewColumn> {
+    vec![
+        NewColumn { name: "id".to_owned(), data_type: "bigint".to_owned(), primary_key: true, ..NewColumn::default() },
+        NewColumn {
+            name: "created_at".to_owned(),
+            data_type: "timestamptz".to_owned(),
+            default: "now()".to_owned(),
+            ..NewColumn::default()
+        },
+    ]
+}
+
+/// Runs the statements in one transaction.
+async fn run_statements(project: &str, sql: &str) -> Result<(), String> {
+    let path = format!("/projects/{project}/sql");
+    let request = serde_json::json!({ "sql": sql, "script": true });
+    let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &request).await;
+    match sent {
+        Ok(answer) => match answer.pointer("/failure/message").and_then(|message| message.as_str()) {
+            Some(message) => Err(message.to_owned()),
+            None => Ok(()),
+        },
+        Err(failure) if failure.is_outcome_unknown() => Err(
+            "The server did not answer, so it is not known whether the table was created. Try again: a table that exists is \
+             never replaced."
+                .to_owned(),
+        ),
+        Err(failure) => Err(failure.message()),
+    }
+}

@@ -1,0 +1,106 @@
+//! Why changes were not saved, and what can be done about it.
+
+use dioxus::prelude::*;
+
+use super::{View, save::Problem, staged};
+use crate::{
+    ui::{Mark, Shape},
+    value::one_line,
+};
+
+#[component]
+pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<()>) -> Element {
+    match problem {
+        Problem::Refused { row, message, .. } => rsx! {
+            div { class: "staged-problem", role: "alert",
+                Mark { shape: Shape::Failed }
+                span {
+                    match row {
+                        Some(row) => rsx! { strong { "Row {row.words()}" } " was not saved, and nothing else was. " },
+                        None => rsx! { strong { "Nothing was saved. " } },
+                    }
+                    "{message}"
+                }
+            }
+        },
+        Problem::Gone { key } => rsx! {
+            div { class: "staged-problem", role: "alert",
+                Mark { shape: Shape::Failed }
+                span { class: "grow",
+                    strong { "Row {key.words()} was deleted meanwhile." }
+                    " Nothing was saved."
+                }
+                button {
+                    class: "btn btn-s",
+                    r#type: "button",
+                    onclick: move |_| {
+                        staged::discard_row(&view.staged.peek(), &key);
+                        view.refresh();
+                        on_solved.call(());
+                    },
+                    "Discard its changes"
+                }
+            }
+        },
+        Problem::Changed { key, now } => {
+            let staged = staged::of(&view.staged.read());
+            let cells = staged.row(&key).map(|row| row.cells.clone()).unwrap_or_default();
+            let differing = cells.into_iter().filter_map(|(column, cell)| {
+                let theirs = text_of(now.get(&column)?);
+                let words = (column, text_or_null(theirs.as_deref()), text_or_null(cell.now.as_deref()));
+                (theirs != cell.was_text).then_some(words)
+            });
+            let differing: Vec<(String, String, String)> = differing.collect();
+            let (theirs, mine) = (key.clone(), key.clone());
+            let now_for_mine = now.clone();
+            rsx! {
+                div { class: "staged-problem", role: "alert",
+                    Mark { shape: Shape::Failed }
+                    div { class: "grow stack stack-1",
+                        strong { "Row {key.words()} has changed meanwhile" }
+                        for (column, theirs, mine) in differing {
+                            span { key: "{column}", class: "label",
+                                span { class: "mono", "{column}" }
+                                ": theirs " span { class: "mono", "{theirs}" }
+                                ", mine " span { class: "mono", "{mine}" }
+                            }
+                        }
+                    }
+                    button {
+                        class: "btn btn-s",
+                        r#type: "button",
+                        onclick: move |_| {
+                            staged::discard_row(&view.staged.peek(), &theirs);
+                            view.refresh();
+                            on_solved.call(());
+                        },
+                        "Take theirs"
+                    }
+                    button {
+                        class: "btn btn-s",
+                        r#type: "button",
+                        onclick: move |_| {
+                            staged::rebase(&view.staged.peek(), &mine, &now_for_mine);
+                            view.refresh();
+                            on_solved.call(());
+                        },
+                        "Keep mine"
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns what stands for a value in a sentence.
+pub(super) fn text_or_null(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), |text| if text.is_empty() { "''".to_owned() } else { one_line(text).0 })
+}
+
+fn text_of(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,272 @@
+//! A row that exists.
+
+use std::rc::Rc;
+
+use api_types::TableDetail;
+use dioxus::prelude::*;
+
+use super::{
+    copies,
+    fields::{FieldValue, RowFields},
+    open_copy,
+    referenced_by::ReferencedBy,
+    save_on_keys,
+    whole_value::whole_texts,
+};
+use crate::{
+    address, clipboard,
+    pages::tables::rows::{
+        View,
+        data::{self, Row, RowKey},
+        problem::ProblemBox,
+        save::{self, Problem, Saving},
+        staged::{self, Staged, StagedCell},
+    },
+    ui::{ErrorBox, Icon, IconName, Sheet, messages},
+    value::{Cell, is_document, one_line},
+};
+
+/// Bytes above which a value is read only when the owner wants to see all of it.
+const MAX_CELL_BYTES: &str = "262144";
+
+/// Bytes above which a value is not compared when its change is saved.
+const MAX_COMPARED: usize = 64 << 10;
+
+#[component]
+pub(in crate::pages::tables::rows) fn ExistingRow(view: View, row_key: RowKey) -> Element {
+    let mut generation = use_signal(|| 0_u32);
+    let key = row_key.clone();
+    let row = use_resource(move || {
+        let _ = generation.read();
+        let detail = view.detail.peek().0.clone();
+        let filters = key.filters();
+        let mut parameters: Vec<(&str, Option<&str>)> =
+            vec![("limit", Some("1")), ("maxCellBytes", Some(MAX_CELL_BYTES))];
+        parameters.extend(filters.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))));
+        let path = view.path("rows", &parameters);
+        async move { data::read(&path, &detail).await.map(|page| page.rows.into_iter().next()) }
+    });
+    let title = format!("{} {}", view.table, row_key.words());
+    let on_close = |()| address::push_parameter("row", None);
+    match &*row.read() {
+        None => rsx! {
+            Sheet { title, on_close, div { class: "stack late", "aria-busy": "true", span { class: "sk" } span { class: "sk" } } }
+        },
+        Some(Err(failure)) => rsx! {
+            Sheet { title, on_close,
+                ErrorBox { what: "The row could not be read.", failure: failure.clone(), on_retry: move |()| *generation.write() += 1 }
+            }
+        },
+        Some(Ok(None)) => rsx! {
+            Sheet { title, on_close, p { role: "alert", "This row is gone: it was deleted, or its key was changed." } }
+        },
+        Some(Ok(Some(row))) => rsx! {
+            RowForm {
+                view,
+                row_key: row_key.clone(),
+                read: row.clone(),
+                title,
+                on_close,
+                on_changed_meanwhile: move |()| *generation.write() += 1,
+            }
+        },
+    }
+}
+
+#[component]
+fn RowForm(
+    view: View,
+    row_key: RowKey,
+    read: Row,
+    title: String,
+    on_close: EventHandler<()>,
+    on_changed_meanwhile: EventHandler<()>,
+) -> Element {
+    let detail = view.detail.read().0.clone();
+    let can_edit = view.key().is_some();
+    // As it was read. Large values are put in when they are loaded.
+    let mut row = use_signal(|| read.clone());
+    use_effect(use_reactive!(|read| row.set(read)));
+    let staged = staged::of(&view.staged.read());
+    let values = values(&detail, &row.read(), &staged, &row_key);
+    let mut problem = use_signal(|| None::<Problem>);
+    let is_dirty = staged.row(&row_key).is_some();
+    let is_busy = *view.saving.read() != Saving::Idle;
+    let problems = match &*problem.read() {
+        Some(Problem::Refused { columns, message, .. }) => {
+            columns.iter().map(|column| (column.clone(), message.clone())).collect()
+        }
+        _ => Vec::new(),
+    };
+    let save = {
+        let row_key = row_key.clone();
+        move || {
+            if *view.saving.peek() != Saving::Idle {
+                return;
+            }
+            let row_key = row_key.clone();
+            spawn(async move {
+                problem.set(None);
+                match save::save(view, staged::peek(&view.staged.peek()).only(&row_key)).await {
+                    None => on_close.call(()),
+                    refused => problem.set(refused),
+                }
+            });
+        }
+    };
+    let submit = save.clone();
+    let copy_source = (row_key.clone(), values.clone());
+    let (as_json, as_insert, as_row) = (copy_source.clone(), copy_source.clone(), copy_source);
+    let (to_delete, to_discard) = (row_key.clone(), row_key.clone());
+    let mut deleting = view.deleting;
+    rsx! {
+        Sheet {
+            title,
+            on_close,
+            footer: rsx! {
+                if can_edit {
+                    button { class: "btn btn-primary", r#type: "button", disabled: is_busy || !is_dirty, onclick: move |_| save(), "Save row" }
+                    if is_dirty {
+                        button {
+                            class: "btn btn-ghost",
+                            r#type: "button",
+                            disabled: is_busy,
+                            onclick: move |_| {
+                                staged::discard_row(&view.staged.peek(), &to_discard);
+                                on_close.call(());
+                            },
+                            "Cancel"
+                        }
+                    }
+                }
+                if view.detail.read().supports.insert {
+                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| duplicate(view, as_row.clone()), "Duplicate row" }
+                }
+                if can_edit {
+                    span { class: "push",
+                        button {
+                            class: "btn btn-ghost",
+                            r#type: "button",
+                            onclick: move |_| deleting.set(vec![to_delete.clone()]),
+                            Icon { name: IconName::Trash }
+                            "Delete row"
+                        }
+                    }
+                }
+            },
+            div { class: "row row-1 sheet-acts",
+                CopyAct { label: "Copy as JSON", onselect: move |()| copy(view, as_json.clone(), copies::as_json) }
+                CopyAct { label: "Copy as INSERT", onselect: move |()| copy(view, as_insert.clone(), copies::as_insert) }
+                span { class: "push muted label", role: "status", if is_dirty { "Not saved" } }
+            }
+            form {
+                class: "stack",
+                onsubmit: move |event| {
+                    event.prevent_default();
+                    submit();
+                },
+                onkeydown: move |event| save_on_keys(&event),
+                if let Some(problem_now) = problem() {
+                    ProblemBox {
+                        view,
+                        problem: problem_now,
+                        on_solved: move |()| {
+                            problem.set(None);
+                            on_changed_meanwhile.call(());
+                        },
+                    }
+                }
+                RowFields {
+                    view,
+                    values,
+                    row_key: row_key.clone(),
+                    can_edit,
+                    problems,
+                    on_change: {
+                        let (detail, row_key) = (detail.clone(), row_key.clone());
+                        move |(index, now)| stage(view, &detail, &row.peek(), &row_key, index, now)
+                    },
+                    on_load: move |(index, whole): (usize, String)| {
+                        let loaded = with_whole(&detail, &row.peek(), index, whole);
+                        row.set(loaded);
+                    },
+                }
+            }
+            ReferencedBy { view, row: row() }
+        }
+    }
+}
+
+#[component]
+fn CopyAct(label: &'static str, onselect: EventHandler<()>) -> Element {
+    rsx! {
+        button { class: "btn btn-ghost btn-s", r#type: "button", onclick: move |_| onselect.call(()),
+            Icon { name: IconName::Copy }
+            "{label}"
+        }
+    }
+}
+
+/// Returns what the fields show: what is staged, or else what was read.
+fn values(detail: &TableDetail, row: &Row, staged: &Staged, key: &RowKey) -> Vec<FieldValue> {
+    let value = |(column, cell): (&api_types::ColumnDetail, &Cell)| {
+        let before = Some(cell.text.as_deref().map(str::to_owned));
+        match staged.cell(key, &column.name) {
+            Some(changed) => FieldValue { before, now: Some(changed.now.clone()), whole_bytes: None },
+            None => FieldValue { now: before.clone(), before, whole_bytes: cell.whole_bytes },
+        }
+    };
+    detail.columns.iter().zip(row.0.iter()).map(value).collect()
+}
+
+/// Stages what a field has now; `None` restores what was read.
+fn stage(view: View, detail: &TableDetail, row: &Row, key: &RowKey, index: usize, now: Option<Option<String>>) {
+    let table = view.staged.peek();
+    let Some((column, cell)) = detail.columns.get(index).zip(row.0.get(index)) else { return };
+    let Some(now) = now else { return staged::unset(&table, key, &column.name) };
+    let changed = match staged::peek(&table).cell(key, &column.name) {
+        Some(before) => StagedCell { now, ..before.clone() },
+        None if cell.json.len() > MAX_COMPARED => {
+            StagedCell { was: String::new(), was_text: cell.text.as_deref().map(|text| one_line(text).0), now }
+        }
+        None => StagedCell { was: cell.json.to_string(), was_text: cell.text.as_deref().map(str::to_owned), now },
+    };
+    staged::type_in(&table, key, &column.name, changed);
+}
+
+/// Returns the row with the whole of a value of which only the beginning was read.
+fn with_whole(detail: &TableDetail, row: &Row, index: usize, whole: String) -> Row {
+    let is_document = detail.columns.get(index).is_some_and(|column| is_document(&column.data_type));
+    let mut cells = row.0.to_vec();
+    if let Some(cell) = cells.get_mut(index) {
+        let json = if is_document { whole.clone() } else { serde_json::Value::from(whole.as_str()).to_string() };
+        *cell = Cell { json: json.into(), text: Some(whole.into()), whole_bytes: None };
+    }
+    Row(cells.into())
+}
+
+/// Copies the row in a form.
+fn copy(
+    view: View,
+    (key, values): (RowKey, Vec<FieldValue>),
+    write: fn(&TableDetail, &[(String, Option<String>)]) -> String,
+) {
+    spawn(async move {
+        let detail: Rc<TableDetail> = view.detail.peek().0.clone();
+        match whole_texts(view, &key, &values).await {
+            Ok(texts) if clipboard::copy(&write(&detail, &texts)).await => messages::show("Copied"),
+            Ok(_) => messages::show_failure("The browser did not allow copying."),
+            Err(message) => messages::show_failure(message),
+        }
+    });
+}
+
+/// Opens a new row with the values of this one.
+fn duplicate(view: View, (key, values): (RowKey, Vec<FieldValue>)) {
+    spawn(async move {
+        match whole_texts(view, &key, &values).await {
+            Ok(texts) => open_copy(view, &copies::duplicated(&view.detail.peek().0, texts)),
+            Err(message) => messages::show_failure(message),
+        }
+    });
+}

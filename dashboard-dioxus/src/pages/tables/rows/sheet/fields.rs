@@ -1,0 +1,251 @@
+//! The fields of a row: one for each column, with its type, default and whole value.
+
+use api_types::{ColumnDetail, IdentityKind, TableReference};
+use dioxus::prelude::*;
+
+use super::{format_json::format_json, reference_field::ReferenceField, whole_value::WholeValue};
+use crate::{
+    pages::tables::rows::{View, data::RowKey, foreign_key},
+    ui::{Link, Mark, Shape},
+    value::{is_document, one_line, short_type},
+};
+
+/// Texts above this size are shown in a field with several lines.
+const LONG: usize = 80;
+
+/// The value of a field.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FieldValue {
+    /// The value before. Absent in a new row, where the column's default applies.
+    pub(super) before: Option<Option<String>>,
+    pub(super) now: Option<Option<String>>,
+    /// Size of the whole value, if only its beginning was read.
+    pub(super) whole_bytes: Option<u64>,
+}
+
+#[component]
+pub(super) fn RowFields(
+    view: View,
+    /// In the order of the columns.
+    values: Vec<FieldValue>,
+    /// Absent in a new row.
+    row_key: Option<RowKey>,
+    can_edit: bool,
+    /// Columns whose value was refused, and why.
+    problems: Vec<(String, String)>,
+    on_change: EventHandler<(usize, Option<Option<String>>)>,
+    on_load: EventHandler<(usize, String)>,
+) -> Element {
+    let detail = view.detail.read().0.clone();
+    rsx! {
+        for (index, (column, value)) in detail.columns.iter().cloned().zip(values).enumerate() {
+            RowField {
+                key: "{column.name}",
+                view,
+                index,
+                reference: detail.foreign_keys.iter().find(|key| key.columns == [column.name.clone()]).cloned(),
+                problem: problems.iter().find(|(name, _)| *name == column.name).map(|(_, problem)| problem.clone()),
+                column,
+                value,
+                row_key: row_key.clone(),
+                can_edit,
+                on_change: move |now| on_change.call((index, now)),
+                on_load: move |whole| on_load.call((index, whole)),
+            }
+        }
+    }
+}
+
+#[component]
+fn RowField(
+    view: View,
+    index: usize,
+    column: ColumnDetail,
+    value: FieldValue,
+    row_key: Option<RowKey>,
+    reference: Option<TableReference>,
+    can_edit: bool,
+    problem: Option<String>,
+    on_change: EventHandler<Option<Option<String>>>,
+    on_load: EventHandler<String>,
+) -> Element {
+    let is_new = row_key.is_none();
+    let is_made = column.generated.is_some() || column.identity == Some(IdentityKind::Always);
+    let is_locked = !can_edit || is_made || value.whole_bytes.is_some();
+    let now = value.now.clone().flatten();
+    let is_changed = value.now != value.before;
+    let id = format!("row-field-{index}");
+    let is_open = !is_locked;
+    let change = move |text: String| on_change.call(Some(Some(text)));
+    rsx! {
+        div { class: "field row-field",
+            div { class: "row row-1",
+                label { class: "lab", r#for: "{id}",
+                    span { class: "mono", "{column.name}" }
+                    span { class: "faint label", {describe(&column)} }
+                }
+                span { class: "push row row-1",
+                    if let (Some(reference), Some(text)) = (&reference, &now) {
+                        OpenReferenced { view, reference: reference.clone(), column: column.name.clone(), text: text.clone() }
+                    }
+                    if is_document(&column.data_type) && is_open {
+                        FieldAct {
+                            label: "Format JSON",
+                            onselect: {
+                                let now = now.clone();
+                                move |()| {
+                                    if let Some(text) = now.as_deref().and_then(format_json) {
+                                        change(text);
+                                    }
+                                }
+                            },
+                        }
+                    }
+                    if is_new && is_open && is_changed {
+                        FieldAct { label: "Default", name: "Use the default of {column.name}", onselect: move |()| on_change.call(None) }
+                    }
+                    if column.nullable && is_open && value.now != Some(None) {
+                        FieldAct { label: "NULL", name: "Set {column.name} to NULL", onselect: move |()| on_change.call(Some(None)) }
+                    }
+                }
+            }
+            if let Some(bytes) = value.whole_bytes {
+                WholeValue { view, id: id.clone(), column: column.clone(), bytes, row_key: row_key.clone(), start: now.clone().unwrap_or_default(), on_load }
+            } else {
+                Input { view, id: id.clone(), column: column.clone(), value: value.clone(), reference, is_locked, is_wrong: problem.is_some(), onchange: change }
+            }
+            if let Some(problem) = problem {
+                p { class: "error", id: "{id}-error", Mark { shape: Shape::Failed } "{problem}" }
+            }
+            if let (Some(was), true) = (&value.before, is_changed) {
+                p { class: "help row row-1",
+                    span { class: "cut", "Was " span { class: "mono", {was.as_deref().map_or_else(|| "NULL".to_owned(), |text| one_line(text).0)} } }
+                    FieldAct { label: "Restore", name: "Restore {column.name}", onselect: move |()| on_change.call(None) }
+                }
+            }
+        }
+    }
+}
+
+/// A small button beside a field.
+#[component]
+fn FieldAct(label: &'static str, #[props(default)] name: Option<String>, onselect: EventHandler<()>) -> Element {
+    rsx! {
+        button { class: "btn btn-ghost btn-s", r#type: "button", "aria-label": name, onclick: move |_| onselect.call(()), "{label}" }
+    }
+}
+
+/// The element in which a value is typed or chosen.
+#[component]
+fn Input(
+    view: View,
+    id: String,
+    column: ColumnDetail,
+    value: FieldValue,
+    reference: Option<TableReference>,
+    is_locked: bool,
+    is_wrong: bool,
+    onchange: EventHandler<String>,
+) -> Element {
+    let now = value.now.clone().flatten();
+    let text = now.clone().unwrap_or_default();
+    let placeholder = placeholder(&column, &value);
+    let described_by = is_wrong.then(|| format!("{id}-error"));
+    let choices = match (&column.enum_values, column.data_type.as_str()) {
+        _ if is_locked => None,
+        (Some(values), _) => Some(values.clone()),
+        (None, "boolean") => Some(vec!["true".to_owned(), "false".to_owned()]),
+        _ => None,
+    };
+    if let (Some(reference), false) = (reference, is_locked) {
+        return rsx! { ReferenceField { view, id, reference, text, placeholder, is_wrong, onchange } };
+    }
+    if let Some(choices) = choices {
+        return rsx! {
+            select {
+                id: "{id}",
+                class: "input mono",
+                "aria-invalid": if is_wrong { "true" },
+                "aria-describedby": described_by,
+                onchange: move |event| onchange.call(event.value()),
+                option { value: "", disabled: true, selected: now.is_none(), "{placeholder}" }
+                for choice in choices {
+                    option { key: "{choice}", value: "{choice}", selected: now.as_ref() == Some(&choice), "{choice}" }
+                }
+            }
+        };
+    }
+    if is_document(&column.data_type) || text.len() > LONG || text.contains('\n') {
+        return rsx! {
+            textarea {
+                id: "{id}",
+                class: "input mono",
+                rows: if text.len() > LONG { 6 } else { 3 },
+                spellcheck: "false",
+                readonly: is_locked,
+                "aria-readonly": if is_locked { "true" },
+                "aria-invalid": if is_wrong { "true" },
+                "aria-describedby": described_by,
+                placeholder,
+                value: text,
+                oninput: move |event| onchange.call(event.value()),
+            }
+        };
+    }
+    rsx! {
+        input {
+            id: "{id}",
+            class: "input mono",
+            spellcheck: "false",
+            autocomplete: "off",
+            readonly: is_locked,
+            "aria-readonly": if is_locked { "true" },
+            "aria-invalid": if is_wrong { "true" },
+            "aria-describedby": described_by,
+            placeholder,
+            value: text,
+            oninput: move |event| onchange.call(event.value()),
+        }
+    }
+}
+
+/// Returns what an empty field says about its value.
+fn placeholder(column: &ColumnDetail, value: &FieldValue) -> String {
+    match (&value.now, &column.default) {
+        (Some(None), _) => "NULL".to_owned(),
+        (None, Some(default)) => format!("default: {default}"),
+        (None, None) if column.has_default => "made by the database".to_owned(),
+        (None, None) if column.nullable => "NULL".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Returns what stands beside a column's name: `int8 · key · default now()`.
+fn describe(column: &ColumnDetail) -> String {
+    let mut parts = vec![short_type(&column.data_type)];
+    if column.primary_key {
+        parts.push("key".to_owned());
+    }
+    if column.generated.is_some() {
+        parts.push("generated".to_owned());
+    } else if column.identity.is_some() {
+        parts.push("identity".to_owned());
+    } else if let Some(default) = &column.default {
+        parts.push(format!("default {}", one_line(default).0));
+    }
+    if column.nullable {
+        parts.push("NULL ok".to_owned());
+    }
+    parts.join(" · ")
+}
+
+#[component]
+fn OpenReferenced(view: View, reference: TableReference, column: String, text: String) -> Element {
+    let to = foreign_key::target(&view.project.read(), &view.detail.read().0, &column, &text);
+    let label = format!("Open row in {}", reference.references_table);
+    rsx! {
+        if let Some(to) = to {
+            Link { to, class: "label muted link", "{label}" }
+        }
+    }
+}

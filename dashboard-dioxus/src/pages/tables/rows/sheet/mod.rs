@@ -1,0 +1,55 @@
+//! One row as a form, over the list.
+//!
+//! [`existing`] shows a row; what is typed there is staged, as in the grid. [`new_row`] is the form of a new row, and
+//! [`insert`] sends it. Both consist of [`fields`], with [`reference_field`] for foreign keys and [`whole_value`] for
+//! values that are too large to be read at once. [`referenced_by`] counts the rows of other tables, [`copies`] writes
+//! a row as JSON and SQL, [`format_json`] indents documents.
+
+mod copies;
+mod existing;
+mod fields;
+mod format_json;
+mod insert;
+mod new_row;
+mod reference_field;
+mod referenced_by;
+mod whole_value;
+
+use std::collections::BTreeMap;
+
+use dioxus::prelude::*;
+
+pub(super) use existing::ExistingRow;
+pub(super) use new_row::NewRow;
+
+use super::View;
+use crate::{address, dom, draft};
+
+/// Texts of a new row by column. `None` is `NULL`; columns without a text get their default.
+type NewValues = BTreeMap<String, Option<String>>;
+
+/// Names the form of a new row among all forms.
+fn draft_name(view: View) -> String {
+    format!("new-row.{}", view.staged.peek())
+}
+
+/// Opens the form of a new row, with what was typed there before.
+pub(super) fn open_new_row() {
+    address::push_parameters(&[("new", vec!["row".to_owned()]), ("row", Vec::new())]);
+}
+
+/// Opens the form of a new row with the values of another one.
+fn open_copy(view: View, values: &NewValues) {
+    draft::prepare(&draft_name(view), values);
+    open_new_row();
+}
+
+/// Ctrl-Enter saves from a field with several lines.
+fn save_on_keys(event: &KeyboardEvent) {
+    if event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta()) {
+        event.prevent_default();
+        if let Some(button) = dom::find(".sheet footer .btn-primary") {
+            button.click();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The form of a new row.
+
+use dioxus::prelude::*;
+
+use super::{
+    NewValues, draft_name,
+    fields::{FieldValue, RowFields},
+    insert::{Inserted, insert},
+    save_on_keys,
+};
+use crate::{
+    address, draft,
+    pages::tables::rows::{View, data::RowKey},
+    ui::{Link, Mark, Shape, Sheet, messages},
+    value::{is_document, is_text},
+};
+
+/// Why the row was not created.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Problem {
+    message: String,
+    columns: Vec<String>,
+    /// A row that may be the one that was to be created.
+    found: Option<RowKey>,
+}
+
+#[component]
+pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
+    let detail = view.detail.read().0.clone();
+    let name = draft_name(view);
+    let mut typed = draft::use_draft(&name, NewValues::new());
+    let mut busy = use_signal(|| false);
+    let mut checking = use_signal(|| false);
+    let mut problem = use_signal(|| None::<Problem>);
+    let close = move || address::replace_parameter("new", None);
+    let value = |column: &api_types::ColumnDetail| FieldValue {
+        before: None,
+        now: typed.read().get(&column.name).cloned(),
+        whole_bytes: None,
+    };
+    let values: Vec<FieldValue> = detail.columns.iter().map(value).collect();
+    let problems: Vec<(String, String)> = problem
+        .read()
+        .iter()
+        .flat_map(|problem| problem.columns.iter().map(|column| (column.clone(), problem.message.clone())))
+        .collect();
+    let create = {
+        let name = name.clone();
+        move || {
+            if busy() {
+                return;
+            }
+            let name = name.clone();
+            spawn(async move {
+                busy.set(true);
+                problem.set(None);
+                let values = typed.peek().clone();
+                match insert(view, &values, move || checking.set(true)).await {
+                    Inserted::Yes => {
+                        draft::forget(&name);
+                        messages::show("Row inserted");
+                        view.refresh();
+                        close();
+                    }
+                    Inserted::No { message, columns } => problem.set(Some(Problem { message, columns, found: None })),
+                    Inserted::Perhaps(found) => {
+                        view.refresh();
+                        let message = "The server stopped before it answered.".to_owned();
+                        problem.set(Some(Problem { message, columns: Vec::new(), found: Some(found) }));
+                    }
+                }
+                checking.set(false);
+                busy.set(false);
+            });
+        }
+    };
+    let submit = create.clone();
+    rsx! {
+        Sheet {
+            title: "New row in {view.table}",
+            on_close: move |()| close(),
+            footer: rsx! {
+                button { class: "btn btn-primary", r#type: "button", disabled: busy(), onclick: move |_| create(), "Create row" }
+                button {
+                    class: "btn btn-ghost",
+                    r#type: "button",
+                    onclick: move |_| {
+                        draft::forget(&name);
+                        close();
+                    },
+                    "Cancel"
+                }
+                span { class: "push muted label", role: "status",
+                    if checking() {
+                        "The server did not answer. Finding out whether it created the row…"
+                    } else if !typed.read().is_empty() {
+                        "Not saved"
+                    }
+                }
+            },
+            form {
+                class: "stack",
+                onsubmit: move |event| {
+                    event.prevent_default();
+                    submit();
+                },
+                onkeydown: move |event| save_on_keys(&event),
+                if let Some(problem) = problem() {
+                    ProblemOfNewRow { view, problem }
+                }
+                RowFields {
+                    view,
+                    values,
+                    can_edit: true,
+                    problems,
+                    on_change: move |(index, now): (usize, Option<Option<String>>)| {
+                        let Some(column) = detail.columns.get(index) else { return };
+                        // An empty field is the default, except of texts, which can be empty.
+                        let is_empty = now.as_ref().is_some_and(|now| now.as_deref() == Some(""));
+                        let can_be_empty = is_text(&column.data_type) && !is_document(&column.data_type);
+                        match now {
+                            Some(now) if !is_empty || can_be_empty => drop(typed.write().insert(column.name.clone(), now)),
+                            _ => drop(typed.write().remove(&column.name)),
+                        }
+                    },
+                    on_load: |_| {},
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn ProblemOfNewRow(view: View, problem: Problem) -> Element {
+    let table = view.table.read().clone();
+    rsx! {
+        div { class: "staged-problem", role: "alert",
+            Mark { shape: Shape::Failed }
+            match problem.found {
+                Some(found) => rsx! {
+                    span { class: "grow",
+                        "{problem.message} There is a row with these values: "
+                        Link { to: row_address(view, &found), class: "link", "{table} {found.words()}" }
+                        ". It was probably created by this form. Create another one only if you want two."
+                    }
+                },
+                None => rsx! { span { class: "grow", "{problem.message}" } },
+            }
+        }
+    }
+}
+
+fn row_address(view: View, key: &RowKey) -> String {
+    let table = view.table.peek();
+    let path = format!("/projects/{}/tables", view.project.peek());
+    address::with_parameters(&path, &[("table", Some(table.as_str())), ("row", Some(&key.to_parameter()))])
+}

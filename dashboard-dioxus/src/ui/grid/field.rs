@@ -1,0 +1,41 @@
+//! The field in a cell that is being edited.
+
+use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
+use wasm_bindgen::JsCast as _;
+
+use super::state::{Edit, State};
+
+#[component]
+pub(super) fn CellField(state: State, edit: Edit) -> Element {
+    let mut draft = state.draft;
+    let name = state.columns.peek().get(edit.place.column).map(|column| column.name.clone()).unwrap_or_default();
+    let focus = |event: MountedEvent| {
+        let field = event.data().try_as_web_event().and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
+        if let Some(field) = field {
+            let _ = field.focus();
+        }
+    };
+    let text = edit.field.text.clone();
+    match edit.field.choices {
+        Some(choices) => rsx! {
+            select { "aria-label": "{name}", onmounted: focus, onchange: move |event| draft.set(event.value()),
+                if !choices.contains(&text) {
+                    option { value: "{text}", selected: true, if text.is_empty() { "NULL" } else { "{text}" } }
+                }
+                for choice in choices {
+                    option { key: "{choice}", value: "{choice}", selected: choice == text, "{choice}" }
+                }
+            }
+        },
+        None => rsx! {
+            input {
+                "aria-label": "{name}",
+                spellcheck: "false",
+                autocomplete: "off",
+                initial_value: "{text}",
+                onmounted: focus,
+                oninput: move |event| draft.set(event.value()),
+            }
+        },
+    }
+}

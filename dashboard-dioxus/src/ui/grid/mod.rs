@@ -1,0 +1,150 @@
+//! A grid of values for any number of rows, after the grid pattern of the ARIA authoring practices: one tab stop, the
+//! arrow keys move, Shift selects a range, Ctrl-C copies it, Enter edits or opens. Arrow up from the first row reaches
+//! the header, where Enter sorts and Shift with an arrow key resizes.
+//!
+//! A page implements [`GridSource`] and draws a [`DataGrid`]; the grid asks for the rows in view and reports what the
+//! owner does.
+//!
+//! [`source`] is what a page gives, [`cursor`] where keys move to, [`window`] which rows and columns are in view. These
+//! three are pure. [`state`] holds the signals of one grid, [`keys`] and [`pointer`] change them, [`clipboard`] copies
+//! and pastes. [`row`], [`header`] and [`field`] draw: a row is a component that follows its own part of the state, so
+//! that moving the cursor redraws two rows and not the grid.
+//!
+//! Not here: what a page keeps about its rows, such as edits that are not saved.
+
+mod clipboard;
+mod cursor;
+mod field;
+mod header;
+mod keys;
+mod pointer;
+mod row;
+mod source;
+mod state;
+mod window;
+
+use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
+
+pub use cursor::Place;
+pub use source::{CellState, Field, GridCell, GridColumn, GridColumns, GridRow, GridSource, Source};
+
+use header::{Corner, Header};
+use row::Row;
+
+/// Width of the column before the first one: the row's number, or the checkbox that selects it.
+const LEAD_WIDTH: f64 = 44.0;
+
+#[component]
+pub fn DataGrid(
+    /// Accessible name.
+    name: String,
+    source: ReadSignal<Source>,
+    columns: ReadSignal<GridColumns>,
+    /// Number of rows.
+    rows: ReadSignal<usize>,
+    /// Number of rows with those of other pages. `None` if it is not known.
+    total: Option<i64>,
+    /// The columns that the rows are ordered by, and whether descending.
+    #[props(default)]
+    sorted: Vec<(usize, bool)>,
+    #[props(default)] read_only: bool,
+    #[props(default)] busy: bool,
+) -> Element {
+    let mut state = state::use_state(source, columns, rows);
+    use_effect(move || state.follow_focus_request());
+
+    let (row_count, column_count) = (rows(), columns.read().len());
+    let window = state.window.read().within(row_count, column_count);
+    let widths = state.widths.read();
+    let span = |from: usize, to: usize| widths.iter().take(to).skip(from).sum::<f64>();
+    let (before, after) = (span(1, window.first_column), span(window.last_column, column_count));
+    let total_width = LEAD_WIDTH + span(0, column_count);
+    let spacer = |rows: usize| {
+        let height = rows as f64 * window::ROW_HEIGHT;
+        rsx! {
+            tr { "aria-hidden": "true", class: "spacer",
+                td { colspan: "{column_count + 4}", style: "block-size: {height}px" }
+            }
+        }
+    };
+    let order_of = |column: usize| sorted.iter().find(|(other, _)| *other == column).map(|(_, descending)| *descending);
+    let width_of = |column: usize| widths.get(column).copied().unwrap_or_default();
+    rsx! {
+        div {
+            class: "grid-wrap data-grid",
+            tabindex: "-1",
+            onmounted: move |event: MountedEvent| {
+                state.element.set(event.data().try_as_web_event());
+                state.update_window();
+            },
+            onresize: move |_| state.update_window(),
+            onscroll: move |_| state.scrolled(),
+            onkeydown: move |event| keys::handle(state, &event),
+            onpaste: move |event| clipboard::paste(state, &event),
+            table {
+                class: "grid",
+                role: "grid",
+                "aria-label": "{name}",
+                "aria-multiselectable": "true",
+                "aria-readonly": if read_only { "true" },
+                "aria-busy": if busy { "true" },
+                "aria-rowcount": total.map_or(-1, |total| total + 1),
+                "aria-colcount": "{column_count}",
+                style: "inline-size: {total_width}px; --lead: {LEAD_WIDTH}px",
+                onmousedown: move |event| pointer::down(state, &event),
+                onmouseover: move |event| pointer::over(state, &event),
+                ondoubleclick: move |event| pointer::double(state, &event),
+                colgroup {
+                    col { style: "inline-size: {LEAD_WIDTH}px" }
+                    // The first column stays in view.
+                    col { style: "inline-size: {width_of(0)}px" }
+                    if before > 0.0 {
+                        col { style: "inline-size: {before}px" }
+                    }
+                    for column in window.columns() {
+                        col { key: "{column}", style: "inline-size: {width_of(column)}px" }
+                    }
+                    if after > 0.0 {
+                        col { style: "inline-size: {after}px" }
+                    }
+                    col {}
+                }
+                thead {
+                    tr { "aria-rowindex": "1",
+                        Corner { state }
+                        Header { state, column: 0, sorted: order_of(0) }
+                        if before > 0.0 {
+                            th { "aria-hidden": "true" }
+                        }
+                        for column in window.columns() {
+                            Header { key: "{column}", state, column, sorted: order_of(column) }
+                        }
+                        if after > 0.0 {
+                            th { "aria-hidden": "true" }
+                        }
+                        th { class: "rest", "aria-hidden": "true" }
+                    }
+                }
+                tbody {
+                    if window.first_row > 0 {
+                        {spacer(window.first_row)}
+                    }
+                    for index in window.first_row..window.last_row {
+                        Row {
+                            key: "{index}",
+                            state,
+                            index,
+                            first_column: window.first_column,
+                            last_column: window.last_column,
+                            has_before: before > 0.0,
+                            has_after: after > 0.0,
+                        }
+                    }
+                    if window.last_row < row_count {
+                        {spacer(row_count - window.last_row)}
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a page gives to its grid.
+
+use std::rc::Rc;
+
+use dioxus::prelude::*;
+
+use super::Place;
+use crate::{
+    ui::IconName,
+    value::{self, Text},
+};
+
+/// The rows of a grid, and what the page does with them.
+pub trait GridSource {
+    /// Returns a row. The grid draws the row again when a signal changes that this reads.
+    fn row(&self, row: usize) -> GridRow;
+
+    /// Shows a cell, or its row, in full.
+    fn open(&self, place: Place);
+
+    /// Orders the rows by a column: `Some(true)` is descending, `None` is no order.
+    fn sort(&self, column: usize, descending: Option<bool>);
+
+    /// Handles a key that only this page has. Returns whether it did.
+    fn on_key(&self, _event: &KeyboardEvent, _place: Place) -> bool {
+        false
+    }
+
+    /// Returns how a cell is edited in the grid. `None` opens it instead.
+    fn edit(&self, _place: Place) -> Option<Field> {
+        None
+    }
+
+    /// Changes a cell. Returns whether the cell can be changed.
+    fn stage(&self, _place: Place, _text: Option<String>) -> bool {
+        false
+    }
+
+    /// Returns whether all rows are selected. `None` if rows can't be selected.
+    fn selection(&self) -> Option<bool> {
+        None
+    }
+
+    /// Selects a row, or no longer.
+    fn toggle_row(&self, _row: usize) {}
+
+    /// Selects all rows, or none.
+    fn select_all(&self, _all: bool) {}
+}
+
+/// A source of rows. Two are equal if they are the same one.
+#[derive(Clone)]
+pub struct Source(Rc<dyn GridSource>);
+
+impl Source {
+    pub fn new(source: impl GridSource + 'static) -> Self {
+        Self(Rc::new(source))
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::ops::Deref for Source {
+    type Target = dyn GridSource;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+/// A column of a grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GridColumn {
+    /// Identifies the column, whichever others are shown.
+    pub id: usize,
+    pub name: String,
+    /// The type, as Postgres prints it.
+    pub data_type: String,
+    /// A sign before the name: whether it is a key.
+    pub icon: Option<IconName>,
+    /// Width in pixels, until the owner changes it.
+    pub width: f64,
+}
+
+impl GridColumn {
+    /// Returns the width that shows the name, the type and these values.
+    pub fn fitting_width<'t>(name: &str, data_type: &str, values: impl Iterator<Item = &'t str>) -> f64 {
+        const CHARACTER: f64 = 7.4;
+        let label = name.chars().count() + value::short_type(data_type).chars().count();
+        let longest = values.map(|value| value.chars().take(60).count()).max().unwrap_or_default();
+        (label as f64 * 7.0 + 48.0).max(longest as f64 * CHARACTER + 22.0).clamp(64.0, 360.0).round()
+    }
+}
+
+/// The shown columns, in their order.
+#[derive(Debug, Clone)]
+pub struct GridColumns(Rc<[GridColumn]>);
+
+impl PartialEq for GridColumns {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl FromIterator<GridColumn> for GridColumns {
+    fn from_iter<I: IntoIterator<Item = GridColumn>>(columns: I) -> Self {
+        Self(columns.into_iter().collect())
+    }
+}
+
+impl std::ops::Deref for GridColumns {
+    type Target = [GridColumn];
+
+    fn deref(&self) -> &[GridColumn] {
+        &self.0
+    }
+}
+
+/// A row as it is shown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GridRow {
+    /// What people call the row: its key. A row without a name can't be selected or opened.
+    pub name: Option<String>,
+    pub is_selected: bool,
+    /// A cell for each shown column.
+    pub cells: Vec<GridCell>,
+}
+
+/// A cell as it is shown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GridCell {
+    pub text: Text,
+    /// Size of the whole value, if `text` is only its beginning.
+    pub whole_bytes: Option<u64>,
+    pub state: CellState,
+}
+
+/// Whether a cell was changed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum CellState {
+    #[default]
+    AsRead,
+    /// It was changed, and `was` is the text that was read.
+    Changed { was: Text },
+    /// Its new value was refused.
+    Wrong { was: Text },
+}
+
+/// How a cell is edited.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Field {
+    pub text: String,
+    /// The values that the column can have, if they are few.
+    pub choices: Option<Vec<String>>,
+}

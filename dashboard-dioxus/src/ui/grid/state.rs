@@ -1,0 +1,256 @@
+//! The signals of one grid.
+
+use std::{collections::HashMap, rc::Rc};
+
+use dioxus::prelude::*;
+use wasm_bindgen::JsCast as _;
+use web_sys::{Element as Node, FocusOptions, HtmlElement};
+
+use super::{
+    Field, GridColumn, GridColumns, Place, Source,
+    cursor::{Cursor, Extent},
+    window::{View, Window},
+};
+use crate::value::one_line;
+
+/// Limits of the width that the owner can give to a column.
+const MIN_WIDTH: f64 = 48.0;
+const MAX_WIDTH: f64 = 1200.0;
+
+/// A cell that is being edited.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Edit {
+    pub(super) place: Place,
+    pub(super) field: Field,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct State {
+    pub(super) source: ReadSignal<Source>,
+    pub(super) columns: ReadSignal<GridColumns>,
+    rows: ReadSignal<usize>,
+    /// Widths that the owner chose, by the column's id.
+    chosen_widths: Signal<HashMap<usize, f64>>,
+    pub(super) widths: Memo<Rc<[f64]>>,
+    pub(super) cursor: Signal<Cursor>,
+    pub(super) window: Signal<Window>,
+    /// The row with the tab stop: that of the cursor if it is drawn, otherwise the first one that is.
+    stop_row: Memo<Option<usize>>,
+    /// Whether rows can be selected.
+    pub(super) can_select: Memo<bool>,
+    pub(super) edit: Signal<Option<Edit>>,
+    /// The text of the cell that is being edited. Typing redraws nothing.
+    pub(super) draft: Signal<String>,
+    pub(super) element: Signal<Option<Node>>,
+    focus_requests: Signal<u32>,
+}
+
+/// What of the state concerns one row.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct RowMark {
+    /// The column of the tab stop.
+    pub(super) stop: Option<usize>,
+    /// The first and last selected column.
+    pub(super) range: Option<(usize, usize)>,
+    pub(super) edit: Option<Edit>,
+}
+
+pub(super) fn use_state(
+    source: ReadSignal<Source>,
+    columns: ReadSignal<GridColumns>,
+    rows: ReadSignal<usize>,
+) -> State {
+    let cursor = use_signal(Cursor::default);
+    let window = use_signal(Window::default);
+    let chosen_widths = use_signal(HashMap::<usize, f64>::new);
+    let state = State {
+        source,
+        columns,
+        rows,
+        chosen_widths,
+        widths: use_memo(move || {
+            let chosen = chosen_widths.read();
+            columns.read().iter().map(|column| chosen.get(&column.id).copied().unwrap_or(column.width)).collect()
+        }),
+        cursor,
+        window,
+        stop_row: use_memo(move || {
+            let (cursor, window) = (cursor(), window());
+            let row = cursor.at.row.min(rows().saturating_sub(1));
+            (!cursor.in_header).then_some(if window.has_row(row) { row } else { window.first_row })
+        }),
+        can_select: use_memo(move || source.read().selection().is_some()),
+        edit: use_signal(|| None),
+        draft: use_signal(String::new),
+        element: use_signal(|| None),
+        focus_requests: use_signal(|| 0),
+    };
+    // Other rows or columns may need another window.
+    use_effect(move || {
+        let _ = (rows(), state.widths.read());
+        let mut state = state;
+        state.update_window();
+    });
+    state
+}
+
+impl State {
+    pub(super) fn extent(self) -> Extent {
+        let page = self.view().map_or(1, View::page);
+        Extent { rows: *self.rows.peek(), columns: self.columns.peek().len(), page }
+    }
+
+    /// Returns the cursor within the rows that there are.
+    pub(super) fn place(self) -> Place {
+        self.cursor.peek().within(self.extent()).at
+    }
+
+    /// Moves the cursor, shows its cell, and gives it the focus.
+    pub(super) fn go(mut self, cursor: Cursor) {
+        let cursor = cursor.within(self.extent());
+        if let (Some(view), Some(grid)) = (self.view(), &*self.element.peek()) {
+            let (top, left) = view.reveal(cursor.at, &self.widths.peek());
+            grid.set_scroll_left(left as i32);
+            if !cursor.in_header {
+                grid.set_scroll_top(top as i32);
+            }
+        }
+        self.update_window();
+        if *self.cursor.peek() != cursor {
+            self.cursor.set(cursor);
+        }
+        *self.focus_requests.write() += 1;
+    }
+
+    /// Gives the focus to the cursor's cell, after it was drawn.
+    pub(super) fn follow_focus_request(self) {
+        if *self.focus_requests.read() > 0 && self.edit.peek().is_none() {
+            self.focus_cursor();
+        }
+    }
+
+    fn focus_cursor(self) {
+        let cursor = *self.cursor.peek();
+        let Place { row, column } = cursor.at;
+        let selector = if cursor.in_header {
+            format!("th[data-column=\"{column}\"] > button")
+        } else {
+            format!("tr[data-row=\"{row}\"] > [data-column=\"{column}\"]")
+        };
+        let grid = self.element.peek();
+        let cell = grid.as_ref().and_then(|grid| grid.query_selector(&selector).ok().flatten());
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        if let Some(cell) = cell.and_then(|cell| cell.dyn_into::<HtmlElement>().ok()) {
+            let _ = cell.focus_with_options(&options);
+        }
+    }
+
+    /// Gives the focus to the grid itself, before the element that has it is removed. Keys still reach the grid.
+    fn hold_focus(self) {
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        if let Some(grid) = self.element.peek().as_ref().and_then(|grid| grid.dyn_ref::<HtmlElement>()) {
+            let _ = grid.focus_with_options(&options);
+        }
+    }
+
+    fn has_focus(self) -> bool {
+        let active = crate::dom::active_element();
+        self.element.peek().as_ref().is_some_and(|grid| grid.contains(active.as_ref().map(AsRef::as_ref)))
+    }
+
+    fn view(self) -> Option<View> {
+        let grid = self.element.peek();
+        let grid = grid.as_ref()?;
+        Some(View {
+            top: f64::from(grid.scroll_top()),
+            left: f64::from(grid.scroll_left()),
+            width: f64::from(grid.client_width()),
+            height: f64::from(grid.client_height()),
+        })
+    }
+
+    pub(super) fn update_window(&mut self) {
+        let Some(view) = self.view() else { return };
+        let next = view.window(*self.rows.peek(), &self.widths.peek());
+        if *self.window.peek() != next {
+            self.window.set(next);
+        }
+    }
+
+    pub(super) fn scrolled(&mut self) {
+        self.update_window();
+        let is_gone = !self.window.peek().has_row(self.cursor.peek().at.row);
+        if is_gone && !self.cursor.peek().in_header && self.has_focus() {
+            self.hold_focus();
+        }
+    }
+
+    /// Returns what of the state concerns a row. Subscribes to changes.
+    pub(super) fn mark(self, row: usize) -> RowMark {
+        let cursor = *self.cursor.read();
+        // Nothing is selected before the owner goes to a cell.
+        let is_selecting = *self.focus_requests.read() > 0 && !cursor.in_header;
+        let is_in_range = is_selecting && cursor.rows().contains(&row);
+        RowMark {
+            stop: (*self.stop_row.read() == Some(row)).then_some(cursor.at.column),
+            range: is_in_range.then(|| cursor.columns().into_inner()),
+            edit: self.edit.read().clone().filter(|edit| edit.place.row == row),
+        }
+    }
+
+    /// Begins to edit a cell, or opens it if it can't be edited here. `text` replaces the cell's.
+    pub(super) fn begin_edit(mut self, place: Place, text: Option<String>) {
+        let source = self.source.peek().clone();
+        let Some(mut field) = source.edit(place) else { return source.open(place) };
+        if let Some(text) = text.filter(|_| field.choices.is_none()) {
+            field.text = text;
+        }
+        self.draft.set(field.text.clone());
+        self.edit.set(Some(Edit { place, field }));
+    }
+
+    /// Stages the text of the cell that is being edited, if there is one.
+    pub(super) fn commit(mut self) {
+        let Some(edit) = self.edit.peek().clone() else { return };
+        self.hold_focus();
+        self.edit.set(None);
+        let Place { row, column } = edit.place;
+        let source = self.source.peek().clone();
+        let was_null = source.row(row).cells.get(column).is_none_or(|cell| cell.text.is_none());
+        let text = self.draft.peek().clone();
+        // An empty field over NULL that nobody filled leaves it NULL.
+        if !(was_null && text.is_empty()) {
+            source.stage(edit.place, Some(text));
+        }
+    }
+
+    pub(super) fn cancel_edit(mut self) {
+        self.hold_focus();
+        self.edit.set(None);
+        *self.focus_requests.write() += 1;
+    }
+
+    pub(super) fn resize(mut self, column: usize, width: f64) {
+        if let Some(id) = self.columns.peek().get(column).map(|column| column.id) {
+            self.chosen_widths.write().insert(id, width.clamp(MIN_WIDTH, MAX_WIDTH));
+        }
+    }
+
+    pub(super) fn width(self, column: usize) -> f64 {
+        self.widths.peek().get(column).copied().unwrap_or(MIN_WIDTH)
+    }
+
+    /// Makes a column as wide as its values in view.
+    pub(super) fn fit(self, column: usize) {
+        let window = *self.window.peek();
+        let source = self.source.peek().clone();
+        let values =
+            (window.first_row..window.last_row).filter_map(|row| source.row(row).cells.get(column)?.text.clone());
+        let lines: Vec<String> = values.map(|text| one_line(&text).0).collect();
+        let Some(about) = self.columns.peek().get(column).cloned() else { return };
+        let width = GridColumn::fitting_width(&about.name, &about.data_type, lines.iter().map(String::as_str));
+        self.resize(column, width);
+    }
+}

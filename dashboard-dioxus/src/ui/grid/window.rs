@@ -1,0 +1,163 @@
+//! Which rows and columns are drawn: those in view, and some around them.
+
+use std::ops::Range;
+
+use super::{LEAD_WIDTH, Place};
+
+pub(super) const ROW_HEIGHT: f64 = 30.0;
+pub(super) const HEADER_HEIGHT: f64 = 32.0;
+/// Rows above and below the view that are ready for scrolling.
+const OVERSCAN: usize = 8;
+/// The window moves by this many rows, so that most scroll events draw nothing.
+const STEP: usize = 4;
+/// With more columns than this, only those in view are drawn.
+const MANY_COLUMNS: usize = 24;
+/// Width on both sides of the view whose columns are ready for scrolling.
+const OVERSCAN_WIDTH: f64 = 480.0;
+
+/// The part of the grid that is drawn: rows, and columns beside the first one, which always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) first_row: usize,
+    pub(super) last_row: usize,
+    pub(super) first_column: usize,
+    pub(super) last_column: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { first_row: 0, last_row: 40, first_column: 1, last_column: MANY_COLUMNS }
+    }
+}
+
+impl Window {
+    /// Returns the window of a grid that may have become smaller.
+    pub(super) fn within(self, rows: usize, columns: usize) -> Self {
+        let first_row = if self.first_row < rows { self.first_row } else { rows.saturating_sub(1) };
+        let first_column = self.first_column.clamp(1.min(columns), columns);
+        Self {
+            first_row,
+            last_row: self.last_row.clamp(first_row, rows),
+            first_column,
+            last_column: self.last_column.clamp(first_column, columns),
+        }
+    }
+
+    /// Returns the drawn columns after the first one.
+    pub(super) fn columns(self) -> Range<usize> {
+        self.first_column..self.last_column
+    }
+
+    pub(super) fn has_row(self, row: usize) -> bool {
+        (self.first_row..self.last_row).contains(&row)
+    }
+}
+
+/// Size of the grid's element, and how far it is scrolled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct View {
+    pub(super) top: f64,
+    pub(super) left: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+impl View {
+    /// Returns what is drawn, in steps.
+    pub(super) fn window(self, rows: usize, widths: &[f64]) -> Window {
+        let first = (self.top / ROW_HEIGHT) as usize;
+        let first_row = (first.saturating_sub(OVERSCAN) / STEP * STEP).min(rows);
+        let count = (self.height / ROW_HEIGHT) as usize + 2 * OVERSCAN + STEP + 1;
+        let columns = if widths.len() > MANY_COLUMNS { self.columns(widths) } else { 1..widths.len() };
+        Window { first_row, last_row: first_row + count, first_column: columns.start, last_column: columns.end }
+            .within(rows, widths.len())
+    }
+
+    fn columns(self, widths: &[f64]) -> Range<usize> {
+        let (left, right) = (self.left - OVERSCAN_WIDTH, self.left + self.width + OVERSCAN_WIDTH);
+        let mut edge = 0.0;
+        let mut columns = 1..widths.len();
+        for (column, width) in widths.iter().enumerate() {
+            if edge + width < left {
+                columns.start = column;
+            }
+            if edge > right {
+                columns.end = column;
+                break;
+            }
+            edge += width;
+        }
+        columns.start / 4 * 4..columns.end.next_multiple_of(4)
+    }
+
+    /// Returns how far to scroll, as top and left, to show a cell with the least movement.
+    pub(super) fn reveal(self, place: Place, widths: &[f64]) -> (f64, f64) {
+        let least = |position: f64, start: f64, size: f64, room: f64| {
+            if start < position {
+                start
+            } else if start + size > position + room {
+                start + size - room
+            } else {
+                position
+            }
+        };
+        let top = least(self.top, place.row as f64 * ROW_HEIGHT, ROW_HEIGHT, self.height - HEADER_HEIGHT);
+        // The first column covers the others while they scroll.
+        if place.column == 0 {
+            return (top, self.left);
+        }
+        let fixed = LEAD_WIDTH + widths.first().copied().unwrap_or_default();
+        let start: f64 = widths.iter().take(place.column).skip(1).sum();
+        let width = widths.get(place.column).copied().unwrap_or_default();
+        (top, least(self.left, start, width.min((self.width - fixed).max(1.0)), self.width - fixed))
+    }
+
+    /// Returns the number of whole rows in view.
+    pub(super) fn page(self) -> usize {
+        (((self.height - HEADER_HEIGHT) / ROW_HEIGHT) as usize).saturating_sub(1).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(top: f64, left: f64) -> View {
+        View { top, left, width: 900.0, height: 332.0 }
+    }
+
+    #[test]
+    fn window_follows_the_view_in_steps() {
+        let widths = [100.0; 10];
+        for (top, rows, expected) in [(0.0, 1000, 0..32), (30.0 * 100.0, 1000, 92..124), (0.0, 5, 0..5), (0.0, 0, 0..0)]
+        {
+            let window = view(top, 0.0).window(rows, &widths);
+            assert_eq!(window.first_row..window.last_row, expected, "{top} of {rows}");
+            assert_eq!(window.columns(), 1..10);
+        }
+        assert_eq!(view(29.0, 0.0).window(1000, &widths), view(0.0, 0.0).window(1000, &widths));
+    }
+
+    #[test]
+    fn window_of_many_columns_has_those_in_view() {
+        let widths = [100.0; 300];
+        let columns = view(0.0, 10_000.0).window(10, &widths).columns();
+        assert!(columns.len() < 40 && (100..109).all(|column| columns.contains(&column)), "{columns:?}");
+        assert_eq!(view(0.0, 0.0).window(10, &widths).columns().start, 1);
+        assert_eq!(view(0.0, 0.0).window(10, &[]).columns(), 0..0);
+    }
+
+    #[test]
+    fn cells_are_revealed_with_the_least_scrolling() {
+        let widths = [100.0; 30];
+        for (place, expected) in [
+            (Place { row: 0, column: 0 }, (0.0, 300.0)),
+            (Place { row: 30, column: 0 }, (630.0, 300.0)),
+            (Place { row: 25, column: 6 }, (600.0, 300.0)),
+            (Place { row: 25, column: 2 }, (600.0, 100.0)),
+            (Place { row: 25, column: 20 }, (600.0, 1244.0)),
+        ] {
+            assert_eq!(view(600.0, 300.0).reveal(place, &widths), expected, "{place:?}");
+        }
+    }
+}

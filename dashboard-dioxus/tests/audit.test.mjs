@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+
+const project = await createProject("audit");
+
+const entries = (page) => page.getByRole("table", { name: "Audit entries" });
+const first = (page) => entries(page).getByRole("row").nth(1);
+const parameter = (page, name) => new URL(page.url()).searchParams.get(name);
+
+async function revokeNewKey(name) {
+  const created = await admin("POST", `/projects/${project.id}/keys`, { name, type: "secret" });
+  await admin("DELETE", `/projects/${project.id}/keys/${created.apiKey.id}`);
+  return created;
+}
+
+test("a revoked key is the first entry at once, without its secret", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}`);
+  await shown(heading(page, "Audit log"));
+  await shown(entries(page));
+  const { key } = await revokeNewKey("web");
+  await shown(first(page).getByText(`revoked key web (${project.name})`));
+  await page.getByRole("combobox", { name: "Action" }).selectOption("key.*");
+  await eventually(() => parameter(page, "action") === "key.*");
+  await shown(first(page).getByText(`revoked key web (${project.name})`));
+  await first(page).getByRole("link").click();
+  const sheet = page.getByRole("dialog", { name: `Revoked key web (${project.name})` });
+  await shown(sheet.getByText("key.revoke", { exact: true }));
+  await shown(sheet.getByRole("link", { name: project.name }));
+  await sheet.getByRole("button", { name: "Copy request id" }).click();
+  await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())).length > 8);
+  assert.ok(!(await page.content()).includes(key));
+});
+
+test("an entry opens from its address, and Back leaves the sheet and not the filter", async (t) => {
+  await revokeNewKey("address");
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
+  await first(page).getByRole("link").click();
+  const sheet = page.getByRole("dialog", { name: /^Revoked key/ });
+  await shown(sheet);
+  const entry = parameter(page, "entry");
+  await page.goBack();
+  await hidden(sheet);
+  assert.equal(parameter(page, "action"), "key.revoke");
+  // It is not on the page of the list.
+  await page.goto(`${url}/audit?actor=nobody&entry=${entry}`);
+  await shown(page.getByRole("dialog", { name: /^Revoked key/ }));
+  await page.goto(`${url}/audit?entry=00000000-0000-7000-8000-000000000000`);
+  await shown(page.getByRole("heading", { name: "No such entry" }));
+});
+
+test("filters are in the address and can be cleared", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/audit`);
+  await page.getByRole("combobox", { name: "Result" }).selectOption("denied");
+  await page.getByRole("combobox", { name: "Project" }).selectOption({ label: project.name });
+  await page.getByRole("combobox", { name: "Time" }).selectOption({ label: "Last hour" });
+  await eventually(() => parameter(page, "result") === "denied" && parameter(page, "project") === project.id && parameter(page, "from"));
+  await shown(page.getByRole("heading", { name: "No entry matches" }));
+  await button(page, "Clear filters").first().click();
+  await eventually(() => new URL(page.url()).search === "");
+  await shown(entries(page));
+  await page.getByRole("searchbox", { name: "Filter audit entries" }).fill(project.name);
+  await eventually(() => parameter(page, "q") === project.name);
+  await shown(first(page).getByText(project.name));
+});
+
+test("new entries do not appear while following is off", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}`);
+  await shown(entries(page));
+  await page.getByRole("switch", { name: "Follow" }).uncheck();
+  await revokeNewKey("unfollowed");
+  await button(page, "Refresh").click();
+  await shown(first(page).getByText("unfollowed"));
+  await page.getByRole("switch", { name: "Follow" }).check();
+  await revokeNewKey("followed");
+  await shown(first(page).getByText("revoked key followed"));
+});
+
+test("the export has the entries of the filter, one a line", async (t) => {
+  await revokeNewKey("exported");
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Export" }).click();
+  const chunks = [];
+  for await (const chunk of await (await download).createReadStream()) chunks.push(chunk);
+  const lines = Buffer.concat(chunks).toString().trim().split("\n").map((line) => JSON.parse(line));
+  assert.ok(lines.length > 0);
+  assert.ok(lines.every(({ action, projectId }) => action === "key.revoke" && projectId === project.id));
+});
+
+test("the page is accessible", async (t) => {
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    await page.goto(`${url}/audit?project=${project.id}`);
+    await shown(page.getByRole(narrow ? "list" : "table", { name: "Audit entries" }));
+    await expectAccessible(page);
+    await page.getByRole(narrow ? "list" : "table", { name: "Audit entries" }).getByRole("link").first().click();
+    await shown(page.getByRole("dialog").getByText("Request id"));
+    await expectAccessible(page);
+  }
+});

@@ -1,0 +1,28 @@
+// A server that jobs of the tests call. It answers when the test says so.
+
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { after } from "node:test";
+
+// Starts a server on a free port. Requests wait until `answer` is called, unless `immediately` gives the status.
+export async function startEndpoint({ immediately } = {}) {
+  const waiting = [];
+  const arrivals = [];
+  const server = createServer((request, response) => {
+    arrivals.splice(0).forEach((arrived) => arrived());
+    if (immediately) response.writeHead(immediately).end("done");
+    else waiting.push(response);
+  });
+  server.listen(0);
+  await once(server, "listening");
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return {
+    url: `http://localhost:${server.address().port}/hook`,
+    // Waits until a request has arrived.
+    arrived: () => (waiting.length > 0 ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
+    answer: (status = 200, body = "done") => waiting.splice(0).forEach((response) => response.writeHead(status).end(body)),
+  };
+}

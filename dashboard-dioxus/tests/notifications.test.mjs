@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { admin, button, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+
+const SECRET = "a-secret-of-the-tests";
+
+let receiver;
+let receiverUrl;
+const received = [];
+
+before(async () => {
+  receiver = createServer((request, response) => {
+    request.on("data", (chunk) => received.push(chunk.toString()));
+    request.on("end", () => response.writeHead(request.url.startsWith("/refused") ? 401 : 204).end());
+  });
+  await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  receiverUrl = `http://127.0.0.1:${receiver.address().port}`;
+});
+after(async () => {
+  receiver.close();
+  for (const { id, name } of (await admin("GET", "/notifications?limit=200")).items) {
+    if (name.startsWith("test ")) await admin("DELETE", `/notifications/${id}`);
+  }
+});
+
+const channels = (page) => page.getByRole("table", { name: "Channels" });
+const create = (name, extra) =>
+  admin("POST", "/notifications", { name, kind: "webhook", url: `${receiverUrl}/hidden-path`, secret: SECRET, events: ["runFailed"], ...extra });
+
+async function openForm(t) {
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications`);
+  await shown(heading(page, "Notifications"));
+  await button(page, "New channel").first().click();
+  const form = page.getByRole("dialog", { name: "New channel" });
+  await form.getByRole("radio", { name: "Webhook" }).check();
+  return { page, form };
+}
+
+test("a channel is tested before it is saved, and its URL is never shown again", async (t) => {
+  const { page, form } = await openForm(t);
+  await form.getByRole("textbox", { name: "Name" }).fill("test Ops");
+  await form.getByLabel("URL").fill(`${receiverUrl}/hidden-path`);
+  await form.getByLabel("Secret").fill(SECRET);
+  assert.ok(await form.getByRole("checkbox", { name: /A run fails/ }).isChecked());
+  assert.ok(!(await form.getByRole("checkbox", { name: /A backup is done/ }).isChecked()));
+  await form.getByRole("button", { name: "Send test" }).click();
+  await shown(form.getByRole("status").getByText(/^Delivered in /));
+  assert.ok(received.length > 0);
+  assert.ok(!(await admin("GET", "/notifications?limit=200")).items.some(({ name }) => name === "test Ops"));
+  await form.getByRole("button", { name: "Create channel" }).click();
+  const row = channels(page).getByRole("row").filter({ hasText: "test Ops" });
+  await shown(row.getByText(receiverUrl, { exact: true }));
+  assert.ok(!(await page.content()).includes("hidden-path"));
+  await shown(page.getByRole("status").getByText(/^Failures go to .*test Ops/));
+  await row.getByRole("link", { name: "test Ops" }).click();
+  const saved = page.getByRole("dialog", { name: "test Ops" });
+  assert.equal(await saved.getByLabel("Secret").inputValue(), "");
+  assert.equal(await saved.getByLabel("URL").getAttribute("placeholder"), "Stored; type to replace");
+  await saved.getByRole("textbox", { name: "Name" }).fill("test Ops 2");
+  await shown(saved.getByRole("status").getByText("Not saved"));
+  await saved.getByRole("button", { name: "Save channel" }).click();
+  await shown(channels(page).getByText("test Ops 2"));
+});
+
+test("a test to a dead receiver says why", async (t) => {
+  const { form } = await openForm(t);
+  await form.getByLabel("URL").fill(`${receiverUrl}/refused`);
+  await form.getByLabel("Secret").fill(SECRET);
+  await form.getByRole("button", { name: "Send test" }).click();
+  await shown(form.getByRole("alert").getByText("401"));
+  await form.getByLabel("URL").fill("http://127.0.0.1:9/dead");
+  await form.getByRole("button", { name: "Send test" }).click();
+  await shown(form.getByRole("alert").getByText("Not delivered"));
+});
+
+test("a wrong field has the error", async (t) => {
+  const { form } = await openForm(t);
+  await form.getByRole("textbox", { name: "Name" }).fill("test wrong");
+  await form.getByLabel("URL").fill(`${receiverUrl}/x`);
+  await form.getByLabel("Secret").fill("short");
+  await form.getByRole("button", { name: "Create channel" }).click();
+  await eventually(async () => (await form.getByLabel("Secret").getAttribute("aria-invalid")) === "true");
+  await shown(form.getByRole("alert").getByText("16"));
+});
+
+test("a channel is switched off, tested and deleted in the list", async (t) => {
+  const { id } = await create("test list");
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications`);
+  const row = channels(page).getByRole("row").filter({ hasText: "test list" });
+  await page.getByRole("switch", { name: "Enable test list" }).uncheck();
+  await eventually(async () => !(await admin("GET", `/notifications/${id}`)).enabled);
+  await button(page, "Send test to test list").click();
+  await shown(page.getByRole("region", { name: "Messages" }).getByText("Delivered to test list"));
+  await button(page, "Actions for test list").click();
+  await page.getByRole("menuitem", { name: "Delete channel" }).click();
+  await page.getByRole("dialog", { name: "Delete channel" }).getByRole("button", { name: "Delete channel" }).click();
+  await hidden(row);
+});
+
+test("without a channel for failures the page says that nobody is told", async (t) => {
+  const page = await openPage(t);
+  await page.route("**/admin/v1/notifications?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
+  await page.goto(`${url}/notifications`);
+  await shown(page.getByText("Nobody is told when a run or backup fails."));
+  await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
+});
+
+test("the page is accessible", async (t) => {
+  await create("test accessible");
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    await page.goto(`${url}/notifications`);
+    await shown(page.getByRole(narrow ? "list" : "table", { name: "Channels" }));
+    await expectAccessible(page);
+    await button(page, "New channel").click();
+    await page.getByRole("radio", { name: "E-mail" }).check();
+    await shown(page.getByLabel("Server"));
+    await expectAccessible(page);
+  }
+});

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, eventually, expectAccessible, heading, openPage, refusal, shown, url } from "./support.mjs";
+
+// What the server answers, with other facts and items.
+async function overviewWith(change) {
+  const overview = await admin("GET", "/overview");
+  return { ...overview, facts: { ...overview.facts, ...change.facts }, attention: change.attention ?? [], problems: [] };
+}
+
+const failingJob = (project) => ({
+  id: "job-failing:1", kind: "jobFailing", severity: "warning", since: new Date().toISOString(), count: 3, projectId: project.id,
+  projectName: project.name, target: "0199c1de-0000-7000-8000-000000000002", title: "Nightly backup",
+  runId: "0199c1de-0000-7000-8000-000000000001", message: "Nightly backup failed 3 times.", reason: "The store is full.", canSnooze: true,
+});
+
+test("the state is seven facts that are links", async (t) => {
+  await createProject("facts");
+  const page = await openPage(t);
+  await page.goto(`${url}/`);
+  await shown(heading(page, "Overview"));
+  const facts = page.getByRole("region", { name: "State" }).getByRole("link");
+  await eventually(async () => (await facts.count()) === 7, "seven facts");
+  for (const name of [/^Projects \d/, /^Databases /, /^Storage .*object/, /^Runs in 24 h \d/, /^Oldest last good backup /, /^Connections \d+ of \d+/,
+    /^Disk .*(GB|TB|MB)/]) {
+    await shown(page.getByRole("region", { name: "State" }).getByRole("link", { name }));
+  }
+  await expectAccessible(page);
+});
+
+test("without projects the first one can be created", async (t) => {
+  const page = await openPage(t);
+  const empty = await overviewWith({ facts: { projectCount: 0 } });
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: empty }));
+  await page.goto(`${url}/`);
+  await shown(heading(page, "Create your first project"));
+  await shown(page.getByRole("textbox", { name: "Name" }));
+  await shown(button(page, "Create project"));
+  assert.equal(await page.getByRole("list", { name: "What follows" }).getByRole("listitem").count(), 3);
+  await expectAccessible(page);
+});
+
+test("all is well in one sentence", async (t) => {
+  await createProject("well");
+  const page = await openPage(t);
+  const well = await overviewWith({});
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: well }));
+  await page.goto(`${url}/`);
+  await shown(page.getByRole("status").filter({ hasText: /^All is well\. .*project/ }));
+});
+
+test("what needs attention says why and can be snoozed", async (t) => {
+  const project = await createProject("attention");
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    const overview = await overviewWith({ attention: [failingJob(project)] });
+    await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+    await page.goto(`${url}/`);
+    const region = page.getByRole("region", { name: "Needs attention" });
+    await shown(region.getByText("The store is full."));
+    await shown(region.getByRole("heading", { name: /Nightly backup failed 3 times/ }));
+    assert.equal(await region.getByRole("link", { name: "Open run" }).getAttribute("href"), "/runs/0199c1de-0000-7000-8000-000000000001");
+    await shown(region.getByRole("button", { name: "Run again" }));
+    await expectAccessible(page);
+    if (narrow) {
+      const top = async (name) => (await page.getByRole("region", { name }).boundingBox()).y;
+      assert.ok((await top("Needs attention")) < (await top("State")));
+    }
+    await region.getByRole("button", { name: "Snooze" }).click();
+    await page.getByRole("menuitem", { name: "For 1 day" }).click();
+    await shown(page.getByRole("status").filter({ hasText: /^All is well/ }));
+    await page.reload();
+    await shown(page.getByText("1 item is snoozed."));
+  }
+});
+
+test("a part that fails says so alone", async (t) => {
+  await createProject("parts");
+  const page = await openPage(t);
+  await page.route("**/admin/v1/overview", (route) => route.fulfill(refusal(500, "The state is not known.")));
+  await page.goto(`${url}/`);
+  await shown(page.getByRole("alert").filter({ hasText: "The state is not known." }));
+  await shown(page.getByRole("heading", { name: "Recent runs" }));
+  await page.unroute("**/admin/v1/overview");
+  await page.route("**/admin/v1/runs?limit=20", (route) => route.fulfill(refusal(500, "The runs are not known.")));
+  await page.reload();
+  await shown(page.getByRole("alert").filter({ hasText: "The runs are not known." }));
+  await shown(page.getByRole("region", { name: "State" }));
+});

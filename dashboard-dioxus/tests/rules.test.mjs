@@ -1,0 +1,103 @@
+// What the sources must not contain: traps of Dioxus and of the browser that no compiler finds.
+
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { test } from "node:test";
+
+const folder = join(import.meta.dirname, "..");
+
+function read(under, extension) {
+  const names = readdirSync(join(folder, under), { recursive: true }).filter((name) => name.endsWith(extension));
+  return names.map((name) => {
+    const path = join(folder, under, name);
+    return { path: relative(folder, path), text: readFileSync(path, "utf8") };
+  });
+}
+
+const rust = read("src", ".rs").map(({ path, text }) => ({ path, text: text.replace(/^\s*\/\/.*$/gm, "") }));
+const scripts = read("web", ".js");
+const styles = read("style", ".css");
+const manifest = readFileSync(join(folder, "Cargo.toml"), "utf8");
+
+// Lists the files that match, except those that may.
+function withMatch(files, pattern, allowed = []) {
+  return files.filter(({ path, text }) => !allowed.includes(path) && pattern.test(text)).map(({ path }) => path);
+}
+
+test("nothing runs text as JavaScript", () => {
+  assert.deepEqual(withMatch(rust, /\beval\s*\(|document::(eval|Title|Script|Link|Meta|Style|Stylesheet)\b|asset!/), []);
+  assert.deepEqual(withMatch(scripts, /\beval\s*\(|new Function\b|setTimeout\(\s*["'`]|document\.write/), []);
+});
+
+test("nothing but drawings is inserted as HTML", () => {
+  const drawings = ["src/ui/icon.rs", "src/ui/mark.rs"];
+  assert.deepEqual(withMatch(rust, /dangerous_inner_html|set_inner_html|insert_adjacent_html/, drawings), []);
+  assert.deepEqual(withMatch(scripts, /innerHTML|outerHTML|insertAdjacentHTML/), []);
+});
+
+test("routes have paths only, and no children", () => {
+  const app = rust.find(({ path }) => path === "src/app.rs").text;
+  const routes = [...app.matchAll(/#\[route\("([^"]*)"\)\]/g)].map(([, path]) => path);
+  assert.ok(routes.length > 5);
+  assert.deepEqual(routes.filter((path) => /[?#]/.test(path)), []);
+  assert.doesNotMatch(app, /#\[(child|nest)\(/);
+});
+
+test("pages with a parameter take it as a signal", () => {
+  const app = rust.find(({ path }) => path === "src/app.rs").text;
+  const pages = [...app.matchAll(/^\s*([A-Z]\w*) \{ ([^}]*) \},?$/gm)].map(([, name, fields]) => ({ name, fields }));
+  const wrong = pages.filter(({ name, fields }) => {
+    if (name === "NotFound") return false;
+    const source = rust.find(({ text }) => new RegExp(`pub fn ${name}\\(`).test(text))?.text ?? "";
+    const parameters = source.match(new RegExp(`pub fn ${name}\\(([^)]*)\\)`))?.[1] ?? "";
+    return fields.split(",").some((field) => !parameters.includes(`${field.split(":")[0].trim()}: ReadSignal<`));
+  });
+  assert.ok(pages.length > 3);
+  assert.deepEqual(wrong, []);
+});
+
+test("links are those of this app", () => {
+  const users = rust.filter(({ path, text }) => path !== "src/ui/link.rs" && /\bLink \{/.test(text));
+  const imports = /(ui::|super::)\{[^}]*\bLink\b|(ui|super)::Link\b|ui::\*/;
+  assert.deepEqual(users.filter(({ text }) => !imports.test(text)).map(({ path }) => path), []);
+});
+
+test("errors of data are values", () => {
+  assert.deepEqual(withMatch(rust, /\bErrorBoundary\b/), []);
+  for (const lint of ["unwrap_used", "expect_used", "indexing_slicing"]) assert.ok(manifest.includes(lint), lint);
+});
+
+test("the window does not scroll", () => {
+  assert.deepEqual(withMatch(rust, /window\(\)[^;]*\.scroll(_to|_by)?_with|\.scroll_to_with_x_and_y/), []);
+  assert.ok(styles.some(({ text }) => /html, body \{[^}]*overflow: hidden/.test(text)));
+});
+
+test("at most one module opens streams", () => {
+  const users = withMatch(rust, /EventSource::new/);
+  assert.ok(users.length <= 1, users.join());
+});
+
+test("previews are in a sandbox", () => {
+  const frames = rust.flatMap(({ path, text }) => [...text.matchAll(/\biframe \{[^}]*/g)].map(([frame]) => ({ path, frame })));
+  assert.deepEqual(frames.filter(({ frame }) => !frame.includes("sandbox")).map(({ path }) => path), []);
+});
+
+test("the page loads only files that are named by their content", () => {
+  const page = readFileSync(join(folder, "web/index.html"), "utf8");
+  const urls = [...page.matchAll(/\b(?:src|href)="([^"]*)"/g)].map(([, url]) => url);
+  assert.deepEqual(urls.filter((url) => !/^(\{\{.*\}\}|data:,|\/openapi\.json)$/.test(url)), []);
+});
+
+test("only the tokens name colours", () => {
+  const others = styles.filter(({ path }) => path !== "style/tokens.css");
+  assert.deepEqual(withMatch(others, /#[0-9a-f]{3,8}\b(?![^{]*\{)|\brgba?\(|\bhsla?\(/i), []);
+  assert.deepEqual(withMatch(rust, /style: "[^"]*(#[0-9a-f]{3,8}\b|rgba?\()/i), []);
+});
+
+test("crates that break the security policy or are too large are not used", () => {
+  const avoided = ["dioxus-primitives", "dioxus-datagrid", "dioxus-sdk", "dioxus-charts", "dioxus-free-icons", "lucide-dioxus",
+    "chrono-tz", "plotters", "charming", "regex"];
+  assert.deepEqual(avoided.filter((name) => new RegExp(`^${name}\\b`, "m").test(manifest)), []);
+  assert.ok(!manifest.includes("arbitrary_precision"), "it breaks flattened types");
+});

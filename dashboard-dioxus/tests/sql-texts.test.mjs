@@ -1,0 +1,213 @@
+// The texts: editor, drafts, tabs, saved queries, history, and the tree of the schema.
+
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { act, address, cell, item, openMonaco, openSql, query, resultTab, run, runSql, text, tree } from "./sql-support.mjs";
+import { admin, button, createProject, eventually, hidden, shown } from "./support.mjs";
+
+let project;
+
+before(async () => {
+  project = (await createProject("texts")).id;
+  for (const sql of [
+    "create table authors (id int8 primary key, name text)",
+    'create table "My Books" (id int8 primary key, author_id int8 references authors, title text)',
+    "insert into authors select n, 'author ' || n from generate_series(1, 40) n",
+    "analyze authors",
+    "create type mood as enum ('sad', 'glad')",
+    "create function twice(n int) returns int language sql return n * 2",
+  ]) {
+    await runSql(project, sql);
+  }
+});
+
+const saved = (page) => page.getByRole("list", { name: "Saved queries" });
+
+test("tree shows the schema, and Enter inserts a name", async (t) => {
+  const page = await openSql(t, project);
+  await shown(item(page, "authors").getByText("~40"));
+  await item(page, "My Books").click();
+  await shown(item(page, "author_id").getByText("int8"));
+  await eventually(async () => /primary key/.test(await item(page, "id").getAttribute("title")), "the key is marked");
+  assert.match(await item(page, "author_id").getAttribute("title"), /refers to authors/);
+  await item(page, "Functions").click();
+  await shown(item(page, "twice"));
+  await item(page, "Enums").click();
+  await shown(item(page, "mood"));
+  await text(page).fill("select * from ");
+  await text(page).press("End");
+  await item(page, "My Books").focus();
+  await page.keyboard.press("Enter");
+  await eventually(async () => (await text(page).inputValue()) === 'select * from "My Books"', "the name is inserted");
+  await page.getByRole("searchbox", { name: "Find in schema" }).fill("auth");
+  await hidden(item(page, "mood"));
+  await shown(item(page, "authors"));
+});
+
+test("created table is in the tree and on the page of tables at once", async (t) => {
+  const page = await openSql(t, project);
+  await run(page, "create table fresh (id int8, label text)");
+  await shown(item(page, "fresh"));
+  await item(page, "fresh").focus();
+  await page.keyboard.press("ArrowRight");
+  await shown(item(page, "label"));
+  await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "Tables" }).click();
+  await shown(page.getByRole("link", { name: /^fresh/ }));
+});
+
+test("monaco takes typed text, completes names and runs it", async (t) => {
+  const page = await openMonaco(t, project);
+  assert.equal(await text(page).count(), 1);
+  await button(page, "New query").click();
+  await text(page).focus();
+  await page.keyboard.insertText("select 4711 as answer");
+  await page.keyboard.press("Control+Enter");
+  await shown(cell(page, "4711"));
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("select * from auth");
+  await shown(page.locator(".suggest-widget").getByText("authors").first());
+  await page.keyboard.press("Escape");
+  await shown(page.getByText("lets Tab leave the editor"));
+  await page.keyboard.press("Control+m");
+  await page.keyboard.press("Tab");
+  await eventually(() => page.evaluate(() => !document.activeElement.closest(".monaco-editor")), "Tab leaves the editor");
+});
+
+test("text is stored while typing and survives a reload", async (t) => {
+  const page = await openSql(t, project);
+  await text(page).fill("select 'kept'");
+  await page.reload();
+  await shown(text(page));
+  assert.equal(await text(page).inputValue(), "select 'kept'");
+  await text(page).fill("select 'stored'");
+  await shown(page.getByText(/Saved here at/));
+  await page.evaluate(() => sessionStorage.clear());
+  const next = await page.context().newPage();
+  await page.close();
+  await next.goto(address(project, "?editor=plain"));
+  await shown(text(next));
+  await eventually(async () => (await text(next).inputValue()) === "select 'stored'", "another day has the text");
+});
+
+test("queries are renamed, moved, closed and opened again", async (t) => {
+  const page = await openSql(t, project);
+  await text(page).fill("-- a lost thought\nselect 5");
+  await button(page, "New query").click();
+  await text(page).fill("select 6");
+  await query(page, "select 6").focus();
+  await page.keyboard.press("F2");
+  await page.getByRole("textbox", { name: "Name of the query" }).fill("Six");
+  await page.keyboard.press("Enter");
+  await query(page, "Six").focus();
+  await page.keyboard.press("Control+Shift+ArrowLeft");
+  const names = () => page.getByRole("tablist", { name: "Queries" }).getByRole("tab").allTextContents();
+  await eventually(async () => (await names()).join() === "Six,a lost thought", "the tab moved");
+  await shown(page.getByText(/Saved here at/));
+  await button(page, "Close a lost thought").click();
+  await hidden(query(page, "a lost thought"));
+  await page.reload();
+  await shown(query(page, "Six"));
+  await page.getByText("Recently closed").click();
+  await page.getByRole("menuitem", { name: /a lost thought/ }).click();
+  await eventually(async () => /select 5$/.test(await text(page).inputValue()), "the text is back");
+});
+
+test("other window is never overwritten", async (t) => {
+  const page = await openSql(t, project);
+  await text(page).fill("select 'first window'");
+  await shown(page.getByText(/Saved here at/));
+  await eventually(() => page.evaluate(() => Object.keys(sessionStorage).every((key) => !key.startsWith("atlashub.sql."))), "stored");
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await eventually(async () => (await text(other).inputValue()) === "select 'first window'", "the other window has the text");
+  await text(other).fill("select 'second window'");
+  await shown(page.getByText("Changed in another window"));
+  assert.equal(await text(page).inputValue(), "select 'first window'");
+  await button(page, "Load that text").click();
+  await eventually(async () => (await text(page).inputValue()) === "select 'second window'", "the text is loaded");
+});
+
+test("saved query keeps its whole text and has an address", async (t) => {
+  const page = await openSql(t, project);
+  const long = `select 1 -- ${"x".repeat(20_000)}`;
+  await text(page).fill(long);
+  await text(page).press("Control+s");
+  const dialog = page.getByRole("dialog", { name: "Save query" });
+  await dialog.getByRole("textbox", { name: "Name" }).fill("Long one");
+  await dialog.getByRole("button", { name: "Save query" }).click();
+  await page.getByRole("tab", { name: "Saved" }).click();
+  await shown(saved(page).getByRole("button", { name: "Long one", exact: true }));
+  const stored = (await admin("GET", `/projects/${project}/queries`)).items.find((query) => query.name === "Long one");
+  assert.equal(stored.sql, long);
+  await eventually(() => new URL(page.url()).searchParams.get("query") === stored.id, "the address names the query");
+  await button(page, "Close Long one").click();
+  await page.goto(address(project, `?editor=plain&query=${stored.id}`));
+  await shown(query(page, "Long one"));
+  await eventually(async () => (await text(page).inputValue()) === long, "the query is open");
+  await page.getByRole("tab", { name: "Saved" }).click();
+  await saved(page).getByRole("button", { name: "Actions for Long one" }).click();
+  await page.getByRole("menuitem", { name: "Delete query" }).click();
+  await page.getByRole("dialog", { name: "Delete query" }).getByRole("button", { name: "Delete query" }).click();
+  await shown(page.getByText("Query deleted"));
+});
+
+test("history lists what ran, and keys walk through it", async (t) => {
+  const page = await openSql(t, project);
+  for (const word of ["older", "newer"]) {
+    await run(page, `select '${word}' as word`);
+    await shown(cell(page, word));
+  }
+  await page.getByRole("tab", { name: "Saved" }).click();
+  const history = page.getByRole("list", { name: "History" });
+  await shown(history.getByText("select 'newer' as word"));
+  await text(page).fill("");
+  for (const [key, word] of [["ArrowUp", "newer"], ["ArrowUp", "older"], ["ArrowDown", "newer"]]) {
+    await text(page).press(`Alt+${key}`);
+    await eventually(async () => (await text(page).inputValue()) === `select '${word}' as word`, `Alt-${key}`);
+  }
+  await history.getByRole("button", { name: /older/ }).first().click();
+  await eventually(async () => (await text(page).inputValue()) === "select 'older' as word", "the entry is open");
+});
+
+test("splitter and side are sized and hidden", async (t) => {
+  const page = await openSql(t, project);
+  const splitter = page.getByRole("separator", { name: "Resize results" });
+  const height = Number(await splitter.getAttribute("aria-valuenow"));
+  await splitter.focus();
+  await page.keyboard.press("ArrowDown");
+  await eventually(async () => Number(await splitter.getAttribute("aria-valuenow")) === height + 20, "the editor grew");
+  await button(page, "Hide schema and queries").click();
+  await hidden(tree(page));
+  await page.reload();
+  await button(page, "Show schema and queries").click();
+  await shown(tree(page));
+});
+
+test("typing takes at most 16 ms a key with 500 saved queries", async (t) => {
+  const numbers = Array.from({ length: 500 }, (_, index) => index);
+  for (let from = 0; from < 500; from += 50) {
+    await Promise.all(numbers.slice(from, from + 50).map((index) =>
+      admin("POST", `/projects/${project}/queries`, { name: `Query ${index}`, sql: `select ${index} from authors` })));
+  }
+  const page = await openMonaco(t, project);
+  await page.getByRole("tab", { name: "Saved" }).click();
+  await shown(saved(page).getByRole("button", { name: "Query 499", exact: true }));
+  await button(page, "New query").click();
+  await text(page).focus();
+  await page.evaluate(() => {
+    globalThis.keys = [];
+    let start;
+    addEventListener("keydown", () => (start = performance.now()), true);
+    // The next task after a key runs once everything that the key caused is done.
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => start !== undefined && globalThis.keys.push(performance.now() - start) && (start = undefined);
+    addEventListener("keyup", () => channel.port2.postMessage(0), true);
+  });
+  for (const letter of "select authors.name from authors where id = 12") await page.keyboard.press(letter === " " ? "Space" : letter);
+  const times = await page.evaluate(() => globalThis.keys.sort((a, b) => a - b));
+  const [median, slowest] = [times[Math.floor(times.length / 2)], times.at(-1)];
+  t.diagnostic(`${times.length} keys, median ${median.toFixed(1)} ms, slowest ${slowest.toFixed(1)} ms`);
+  assert.ok(median <= 16);
+  await act(page, "Run").click();
+  await shown(resultTab(page, /^1 · SELECT/));
+});

@@ -1,0 +1,181 @@
+// The states of the whole app: what is shown when the server, the session or the page itself fails.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url } from "./support.mjs";
+
+test("the first paint has the theme and the frame", async (t) => {
+  for (const theme of ["dark", "light"]) {
+    const page = await openPage(t, { theme });
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await page.route("**/*.wasm", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.goto(`${url}/projects`, { waitUntil: "commit" });
+    await shown(page.locator(".app[aria-busy=true]"));
+    const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    assert.equal(ground, theme === "dark" ? "rgb(11, 14, 20)" : "rgb(247, 248, 250)");
+    assert.equal(await page.evaluate(() => document.querySelector("meta[name=color-scheme]").content), theme);
+    release();
+    await shown(heading(page, "Projects"));
+  }
+});
+
+test("an ended session asks to sign in and keeps what was typed", async (t) => {
+  const { id } = await createProject("ended");
+  for (const answer of [
+    { status: 302, headers: { location: "https://access.example.com/" } },
+    refusal(401, "You are not signed in."),
+    { status: 200, contentType: "text/html", body: "<html>Sign in</html>" },
+  ]) {
+    const page = await openPage(t);
+    await page.goto(`${url}/projects/${id}/settings`);
+    await shown(heading(page, "Project settings"));
+    const name = page.getByRole("textbox", { name: "Name", includeHidden: true });
+    await name.fill("renamed");
+    await page.route("**/admin/v1/**", (route) => route.fulfill(answer));
+    await button(page, "Save settings").click();
+    const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
+    await shown(dialog.getByRole("button", { name: "Sign in again" }));
+    await expectAccessible(page);
+    assert.equal(await name.inputValue(), "renamed");
+    await page.unroute("**/admin/v1/**");
+    await dialog.getByRole("button", { name: "Sign in again" }).click();
+    await shown(heading(page, "Project settings"));
+    assert.equal(new URL(page.url()).pathname, `/projects/${id}/settings`);
+    await eventually(async () => (await name.inputValue()) === "renamed", "the typed name");
+  }
+});
+
+test("signing in that does not help is said", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Projects"));
+  await page.route("**/admin/v1/**", (route) => route.fulfill({ status: 302, headers: { location: "https://access.example.com/" } }));
+  await page.keyboard.press("r");
+  const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
+  await dialog.getByRole("button", { name: "Sign in again" }).click();
+  await shown(dialog.getByText("Signing in again did not help."));
+});
+
+test("a server that is gone disables acts until it returns", async (t) => {
+  const { id } = await createProject("gone");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/settings`);
+  await shown(heading(page, "Project settings"));
+  await page.getByRole("textbox", { name: "Name" }).fill("typed meanwhile");
+  const begin = Date.now();
+  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
+  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
+  await shown(bar);
+  assert.ok(Date.now() - begin < 6_000, `${Date.now() - begin} ms`);
+  const save = button(page, "Save settings");
+  await eventually(() => save.isDisabled(), "the disabled act");
+  assert.equal(await save.getAttribute("title"), "Not connected to the server");
+  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
+  await bar.getByRole("button", { name: "Try again" }).click();
+  await hidden(bar);
+  await eventually(() => save.isEnabled(), "the enabled act");
+  assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
+});
+
+test("a server that does not answer at the start is asked again", async (t) => {
+  const page = await openPage(t);
+  await page.route("**/admin/v1/session", (route) => route.abort());
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "AtlasHub does not answer"));
+  await expectAccessible(page);
+  await page.unroute("**/admin/v1/session");
+  await button(page, "Try again").click();
+  await shown(heading(page, "Projects"));
+});
+
+test("a refusal shows the message without a retry", async (t) => {
+  const page = await openPage(t);
+  await page.route("**/admin/v1/projects?*", (route) => route.fulfill(refusal(403, "You may not read projects.")));
+  await page.goto(`${url}/projects`);
+  const alert = page.getByRole("alert").filter({ hasText: "You may not read projects." });
+  await shown(alert);
+  assert.equal(await alert.getByRole("button", { name: /^Try again/ }).count(), 0);
+  await alert.getByRole("button", { name: "Copy request id" }).click();
+  await shown(page.getByRole("status").filter({ hasText: "Copied" }));
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "0199c1de-4444");
+});
+
+test("a busy server is asked again when it wants to be", async (t) => {
+  for (const status of [429, 503]) {
+    const page = await openPage(t);
+    let answers = 0;
+    await page.route("**/admin/v1/projects?*", (route) => {
+      answers += 1;
+      return answers === 1 ? route.fulfill(refusal(status, "Too busy.", { "retry-after": "2" })) : route.continue();
+    });
+    await page.goto(`${url}/projects`);
+    const retry = page.getByRole("alert").getByRole("button", { name: /^Try again in [12] s$/ });
+    await shown(retry);
+    assert.ok(await retry.isDisabled());
+    await hidden(page.getByRole("alert"));
+    await shown(page.getByRole("table", { name: "Projects" }).or(page.getByRole("heading", { name: "No projects yet" })));
+  }
+});
+
+test("an answer that breaks off is an error with a retry", async (t) => {
+  const page = await openPage(t);
+  await page.route("**/admin/v1/projects?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: '{"items": [' }));
+  await page.goto(`${url}/projects`);
+  const alert = page.getByRole("alert").filter({ hasText: "The server's answer could not be read." });
+  await shown(alert);
+  await page.unroute("**/admin/v1/projects?*");
+  await alert.getByRole("button", { name: "Try again" }).click();
+  await hidden(alert);
+});
+
+test("another version of the server offers a reload", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(heading(page, "Projects"));
+  const notice = page.getByRole("status").filter({ hasText: "AtlasHub was upgraded" });
+  assert.equal(await notice.count(), 0);
+  await page.route("**/healthz", (route) => route.fulfill({ json: { status: "ok" }, headers: { "x-atlashub-version": "99.0.0" } }));
+  await shown(notice);
+  await page.unroute("**/healthz");
+  await notice.getByRole("button", { name: "Reload" }).click();
+  await hidden(notice);
+  await shown(heading(page, "Projects"));
+});
+
+test("a panic covers the page with what happened", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/projects?panic=1`);
+  const dialog = page.getByRole("alertdialog", { name: "The dashboard stopped" });
+  await shown(dialog);
+  await shown(dialog.getByText(/AtlasHub \d+\.\d+\.\d+/));
+  await dialog.getByRole("button", { name: "Copy details" }).click();
+  await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())).includes("panic=1"));
+  await dialog.getByRole("button", { name: "Reload" }).click();
+  await shown(heading(page, "Projects"));
+  page.problems.length = 0;
+});
+
+test("the page says why if the module does not load", async (t) => {
+  for (const pattern of ["**/dashboard-*.wasm", "**/start-*.js"]) {
+    const page = await openPage(t);
+    await page.route(pattern, (route) => route.abort());
+    await page.goto(`${url}/projects`);
+    await shown(page.getByRole("heading", { name: "The dashboard could not start" }));
+    assert.equal(await page.getByRole("link", { name: "The API" }).getAttribute("href"), "/openapi.json");
+    page.problems.length = 0;
+  }
+});
+
+test("a module that never comes is given up after ten seconds", async (t) => {
+  const page = await openPage(t);
+  await page.clock.install();
+  await page.route("**/dashboard-*.wasm", () => {});
+  await page.goto(`${url}/projects`, { waitUntil: "domcontentloaded" });
+  await shown(page.locator(".app[aria-busy=true]"));
+  await page.clock.runFor(10_500);
+  await shown(page.getByRole("heading", { name: "The dashboard could not start" }));
+  page.problems.length = 0;
+});
