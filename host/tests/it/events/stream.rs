@@ -147,6 +147,14 @@ async fn streams_are_limited() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "15");
     assert_eq!(code(&refused.json().await.unwrap()), "overloaded");
+    // Requests still work, and so do the open streams. Each has the changes after its start.
+    for tail in &mut tails {
+        tail.until("system", &system("started")).await;
+    }
+    let job = app.create_job(json!({})).await;
+    for tail in &mut tails {
+        tail.until("job", &json!({ "id": job })).await;
+    }
     tails.pop();
     crate::support::eventually("a stream can be opened", async || {
         let response = app.admin().request(Method::GET, PATH).send().await.unwrap();
