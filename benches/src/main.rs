@@ -6,12 +6,14 @@
 //!
 //! One process in embedded mode provides Postgres and the store. The measured process runs next to it on the same
 //! Postgres. The baseline is `pgbench` with the same SQL, prepared, over 10 connections. The peer is PostgREST, if
-//! `ATLASHUB_BENCH_POSTGREST_BIN` names its binary.
+//! `ATLASHUB_BENCH_POSTGREST_BIN` names its binary. If `ATLASHUB_BENCH_OLD_BIN` names the binary of an older build, the
+//! case `older build` compares the two.
 
 mod backup;
 mod cancel;
 mod jobs;
 mod load;
+mod paired;
 mod pgbench;
 mod platform;
 mod plugins;
@@ -39,7 +41,7 @@ async fn main() -> Result<()> {
     let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(3);
     let duration = Duration::from_secs(seconds);
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let platform = Platform::start().await?;
+    let platform = Platform::start(&platform::binary()?).await?;
     platform.create_items(ROWS).await?;
     let mut report = Report::default();
     platform.wait_for_builtin_plugins().await?;
@@ -52,6 +54,12 @@ async fn main() -> Result<()> {
     for case in cases(&platform, &token).into_iter().filter(|case| is_selected(case.name)) {
         eprintln!("bench: {}", case.name);
         report.add_case(measure(&platform, &case, postgrest.as_ref(), duration).await?);
+    }
+    if is_selected("older build")
+        && let Some(old) = paired::start().await?
+    {
+        eprintln!("bench: older build");
+        report.add_paired(&paired::measure(&old, &platform, duration).await?);
     }
     if is_selected("backup of 1 GB") {
         eprintln!("bench: backup of 1 GB");

@@ -55,8 +55,8 @@ impl Drop for Server {
 }
 
 impl Platform {
-    pub async fn start() -> Result<Self> {
-        let binary = binary()?;
+    /// Starts two servers with this binary and creates a project.
+    pub async fn start(binary: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         // The embedded Postgres may run as another user, who must be able to enter the folder.
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -67,7 +67,7 @@ impl Platform {
             ("ATLASHUB_EMBEDDED_S3_LISTEN", store.to_string()),
             ("DEV_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
         ];
-        let (provider, _) = Server::start(&binary, &provider_variables).await?;
+        let (provider, _) = Server::start(binary, &provider_variables).await?;
         let read = |name: &str| -> Result<String> {
             Ok(std::fs::read_to_string(data.join(name)).with_context(|| name.to_owned())?.trim().to_owned())
         };
@@ -88,7 +88,7 @@ impl Platform {
             ("ATLASHUB_POOL_SIZE", "10".to_owned()),
             ("ATLASHUB_PLUGIN_DIR", folder.path().join("plugins").display().to_string()),
         ];
-        let (gateway, ready_after) = Server::start(&binary, &variables).await?;
+        let (gateway, ready_after) = Server::start(binary, &variables).await?;
         let created: Value = client()?
             .post(format!("http://{}/admin/v1/projects", gateway.admin))
             .header("x-dev-admin-token", ADMIN_TOKEN)

@@ -6,6 +6,7 @@ use crate::{
     backup::Figures,
     cancel,
     jobs::{self, Lateness},
+    paired,
     plugins::PluginFigures,
     statistics::ratio,
 };
@@ -33,6 +34,8 @@ pub struct Row {
 pub struct Report {
     rows: Vec<Row>,
     lines: Vec<(&'static str, String, &'static str)>,
+    /// Lines of the table that compares this build with an older one.
+    paired_rows: Vec<String>,
 }
 
 impl Report {
@@ -47,6 +50,19 @@ impl Report {
             format!("{:.1} MiB", memory_kib as f64 / 1024.0),
             "≤ 60 MiB",
         ));
+    }
+
+    pub fn add_paired(&mut self, cases: &[paired::Figures]) {
+        self.paired_rows.extend(cases.iter().map(|case| {
+            format!(
+                "| {} | {:.0}/s | {:.0}/s | {:.2} ms | {:.2} ms |",
+                case.name,
+                case.old_rate,
+                case.new_rate,
+                case.old_p99.as_secs_f64() * 1e3,
+                case.new_p99.as_secs_f64() * 1e3,
+            )
+        }));
     }
 
     pub fn add_presign(&mut self, per_second: f64) {
@@ -148,18 +164,23 @@ impl Report {
             );
         }
         println!(
-            "\n| at half of the rate reached | p50 | p99 | p99/p50 | goal | pgbench |\n\
-             | --- | --- | --- | --- | --- | --- |"
+            "\n| at half of the rate reached | p50 | p99 | p99/p50 | goal: pgbench's |\n\
+             | --- | --- | --- | --- | --- |"
         );
         for row in &self.rows {
             println!(
-                "| {} | {:.2} ms | {:.2} ms | {:.1} | ≤ 3 | {:.1} |",
+                "| {} | {:.2} ms | {:.2} ms | {:.1} | ≤ {:.1} |",
                 row.name,
                 row.latency.0.as_secs_f64() * 1e3,
                 row.latency.1.as_secs_f64() * 1e3,
                 ratio(row.latency),
                 ratio(row.baseline_latency),
             );
+        }
+        if !self.paired_rows.is_empty() {
+            println!("\n| what | older build | this build | p99, older, at half of its rate | p99, this, same rate |");
+            println!("| --- | --- | --- | --- | --- |");
+            self.paired_rows.iter().for_each(|row| println!("{row}"));
         }
         println!("\n| what | measured | goal |\n| --- | --- | --- |");
         for (figure, measured, goal) in &self.lines {

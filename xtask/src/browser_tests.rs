@@ -34,7 +34,6 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
         return Ok(());
     }
     let chromium = setup::chromium().context("Chromium is not installed")?;
-    process::run(process::cargo().args(["build", "--package", "atlashub"]))?;
     let server = Server::start()?;
     let mut node = Command::new("node");
     node.current_dir(dashboard::folder()).args(["--test", "--test-concurrency", CONCURRENT_FILES]).args(tests);

@@ -7,6 +7,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -75,6 +76,30 @@ pub(crate) fn folder() -> PathBuf {
     process::workspace().join("dashboard-dioxus")
 }
 
+/// Checks formatting and clippy lints of the dashboard's workspace.
+pub(crate) fn lint() -> Result<()> {
+    let manifest = folder().join("Cargo.toml");
+    process::run(cargo()?.args(["fmt", "--all", "--check", "--manifest-path"]).arg(&manifest))
+        .context("Run `cargo fmt --all` in `dashboard-dioxus`.")?;
+    let mut clippy = cargo()?;
+    clippy.args(["clippy", "--workspace", "--all-targets", "--manifest-path"]).arg(&manifest);
+    process::run(clippy.args(["--", "-D", "warnings"]))
+}
+
+/// Runs the tests of the dashboard's code that need no browser.
+pub(crate) fn run_unit_tests() -> Result<()> {
+    let manifest = folder().join("Cargo.toml");
+    process::run(cargo()?.args(["test", "--workspace", "--lib", "--bins", "--manifest-path"]).arg(manifest))
+}
+
+/// Returns a cargo command for the dashboard's workspace. Its target folder is outside the clone, so that all clones
+/// share it.
+fn cargo() -> Result<Command> {
+    let mut cargo = process::cargo();
+    cargo.env("CARGO_TARGET_DIR", cache::folder()?.join("dashboard-bundler"));
+    Ok(cargo)
+}
+
 fn build_module(output: &Path, optimization: Optimization) -> Result<PathBuf> {
     let builder = Builder::acquire()?;
     process::run(&mut builder.dashboard(&folder().join("Cargo.toml"), optimization)?)?;
@@ -86,10 +111,8 @@ fn build_module(output: &Path, optimization: Optimization) -> Result<PathBuf> {
 }
 
 fn bundle(module: &Path, output: &Path, optimization: Optimization) -> Result<()> {
-    let mut bundler = process::cargo();
+    let mut bundler = cargo()?;
     bundler.args(["run", "--quiet", "--manifest-path"]).arg(folder().join("bundler/Cargo.toml"));
-    // Outside the clone, so that all clones share it.
-    bundler.env("CARGO_TARGET_DIR", cache::folder()?.join("dashboard-bundler"));
     bundler.arg("--").arg(folder()).arg(module).arg(output);
     process::run(bundler.arg(match optimization {
         Optimization::Fast => "dev",

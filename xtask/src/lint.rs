@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    process,
+    dashboard, process,
     setup::{self, Tool},
 };
 
@@ -18,7 +18,8 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn check_source() -> Result<()> {
     setup::ensure(&[Tool::RustLints, Tool::CCompiler, Tool::LibClang])?;
     process::run(process::cargo().args(["fmt", "--all", "--check"])).context("Run `cargo fmt --all`.")?;
-    process::run(process::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    process::run(process::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    dashboard::lint()
 }
 
 /// Checks licences, bans and advisories of dependencies. Skips checks whose tool is not installed or whose database is

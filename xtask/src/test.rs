@@ -21,7 +21,7 @@ pub(crate) struct Options {
     browser: bool,
     /// Only send requests that are generated from the OpenAPI document.
     schemathesis: bool,
-    /// Run only tests whose name contains this text.
+    /// Run only tests whose name contains this text, without the dashboard's.
     filter: Option<String>,
 }
 
@@ -56,15 +56,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return run_schemathesis();
     }
     if options.browser {
-        setup::ensure(&[Tool::Chromium])?;
-        dashboard::ensure(Optimization::Fast)?;
-        return browser_tests::run(options.filter.as_deref());
+        process::run(process::cargo().args(["build", "--package", "atlashub"]))?;
+        return run_browser_tests(options.filter.as_deref());
     }
     if !options.fast {
         lint::check_source()?;
         lint::check_dependencies()?;
     }
-    run_tests(options.filter.as_deref())
+    run_tests(options.filter.as_deref())?;
+    if options.filter.is_none() {
+        dashboard::run_unit_tests()?;
+        run_browser_tests(None)?;
+    }
+    Ok(())
+}
+
+/// Runs the dashboard's tests in Chromium, against the server in the target folder. `cargo test` builds it, too.
+fn run_browser_tests(filter: Option<&str>) -> Result<()> {
+    setup::ensure(&[Tool::Chromium])?;
+    setup::install_node_modules("dashboard-dioxus")?;
+    dashboard::ensure(Optimization::Fast)?;
+    browser_tests::run(filter)
 }
 
 /// Runs every test of the workspace with `cargo test`. Each test program starts one Postgres and one store for all its
