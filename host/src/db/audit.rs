@@ -3,7 +3,7 @@
 //! Every change has an entry, even if the process is killed: the entry is written in the change's own transaction
 //! ([`record`]), or before the change and completed afterwards ([`begin`], [`recorded`]).
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use api_types::AuditResult;
 use parking_lot::Mutex;
@@ -46,6 +46,11 @@ impl NewAuditEntry {
             details: Value::Object(serde_json::Map::new()),
         }
     }
+}
+
+/// Replaces NUL characters, which Postgres can't store. Paths of refused requests may contain them.
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// Writes the entry. Within a transaction, the entry is written if and only if the transaction's changes are.
@@ -105,8 +110,8 @@ impl Intent {
         )
         .bind(self.id)
         .bind(&entry.actor)
-        .bind(&entry.project_id)
-        .bind(&entry.target)
+        .bind(entry.project_id.as_deref().map(storable))
+        .bind(entry.target.as_deref().map(storable))
         .bind(entry.result)
         .bind(entry.status.map(i32::from))
         .bind(&entry.details)
@@ -163,8 +168,8 @@ async fn insert(
     .bind(id)
     .bind(&entry.actor)
     .bind(&entry.action)
-    .bind(&entry.project_id)
-    .bind(&entry.target)
+    .bind(entry.project_id.as_deref().map(storable))
+    .bind(entry.target.as_deref().map(storable))
     .bind(&entry.address)
     .bind(entry.result)
     .bind(entry.status.map(i32::from))

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, Code, is_unstorable_text};
 
 /// An error of a statement on a project's database.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,7 @@ impl From<DbError> for ApiError {
         match error {
             DbError::Postgres(error) => match error.code().map(SqlState::code) {
                 Some("53100") => Self::disk_full().with_cause(error),
+                Some(code) if is_unstorable_text(code) => Self::unstorable_text().with_cause(error),
                 // Connections, resources, shutdowns.
                 Some(code) if !["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => Self::internal(error),
                 _ => Self::unavailable("The project's database", error),

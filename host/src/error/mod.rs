@@ -79,6 +79,12 @@ impl ApiError {
             .with_retry_after(Duration::from_secs(10))
     }
 
+    /// Creates a 400 for a text with a NUL character.
+    pub fn unstorable_text() -> Self {
+        Self::invalid("A text of the request contains a NUL character, which Postgres can't store.")
+            .with_hint("Remove the character U+0000.")
+    }
+
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.0.hint = Some(hint.into());
         self
@@ -189,12 +195,20 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Maps errors of the platform database that a query did not map itself: 503 if it can't be reached, else 500.
+/// Returns whether Postgres rejected a value because it contains a NUL character: as text, or escaped in JSON.
+pub fn is_unstorable_text(sqlstate: &str) -> bool {
+    matches!(sqlstate, "22021" | "22P05")
+}
+
+/// Maps errors of the platform database that a query did not map itself: 400 for a text that can't be stored, 503 if
+/// the database can't be reached, else 500.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(|database| database.code());
-        if code.is_some_and(|code| code == "53100") {
-            return Self::disk_full().with_cause(error);
+        match code.as_deref() {
+            Some("53100") => return Self::disk_full().with_cause(error),
+            Some(code) if is_unstorable_text(code) => return Self::unstorable_text().with_cause(error),
+            _ => {}
         }
         let unreachable = match &error {
             sqlx::Error::Io(_)

@@ -1,7 +1,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Request, rejection::PathRejection},
+    extract::{FromRequest, FromRequestParts, Path, RawPathParams, Request, rejection::PathRejection},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -93,7 +93,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     }
 }
 
-/// `axum::extract::Path` whose rejections are [`ApiError`]s.
+/// `axum::extract::Path` whose rejections are [`ApiError`]s. The decoded segments have no NUL character.
 #[derive(Debug, Clone)]
 pub struct ApiPath<T>(pub T);
 
@@ -101,10 +101,25 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if parts.uri.path().contains("%00") {
+            return Err(unknown_name(parts).await);
+        }
         Path::<T>::from_request_parts(parts, state)
             .await
             .map(|Path(value)| Self(value))
             // No resource has a path that does not parse.
             .map_err(|_rejection: PathRejection| ApiError::not_found("path"))
+    }
+}
+
+/// Returns the error for a path with a NUL character. Postgres can't store one, so no resource has such a name.
+async fn unknown_name(parts: &mut Parts) -> ApiError {
+    let segments = RawPathParams::from_request_parts(parts, &()).await;
+    let is_in_table =
+        |segments: RawPathParams| segments.iter().any(|(segment, value)| segment == "table" && value.contains('\0'));
+    if segments.is_ok_and(is_in_table) {
+        ApiError::new(Code::UnknownTable, "There is no such table.")
+    } else {
+        ApiError::not_found("resource")
     }
 }

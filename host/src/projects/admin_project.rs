@@ -1,12 +1,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    extract::{FromRef, FromRequestParts, Path},
+    extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
 
 use super::{ProjectRef, Projects};
-use crate::error::ApiError;
+use crate::{error::ApiError, http::ApiPath};
 
 /// Extracts the ready project that the path segment `{project}` names. Responds with 404 if there is none.
 #[derive(Debug, Clone)]
@@ -20,9 +20,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(segments) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| ApiError::not_found("project"))?;
+        let ApiPath(segments) = ApiPath::<HashMap<String, String>>::from_request_parts(parts, state).await?;
         let id = segments.get("project").ok_or_else(|| ApiError::not_found("project"))?;
         Ok(Self(Projects::from_ref(state).get(id).await?))
     }

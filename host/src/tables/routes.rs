@@ -32,9 +32,6 @@ pub(crate) async fn list_tables(
 ) -> ApiResult<ApiJson<TablesPage>> {
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let name_part = query.q.as_deref().filter(|text| !text.is_empty());
-    if name_part.is_some_and(|text| text.contains('\0')) {
-        return Err(ApiError::invalid("`q` contains a NUL character."));
-    }
     Ok(ApiJson(match query.fields.unwrap_or_default() {
         TableFields::Full => {
             let request = PageRequest::<String>::parse(&page)?;

@@ -1,24 +1,33 @@
 use api_types::{AuditEntry, AuditResult};
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::db::audit;
 
-/// Filters of the list. `None` matches every entry.
-#[derive(Debug, Default)]
-pub(super) struct AuditFilter {
+/// Which entries to return: those that match every filter that is given.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditFilter {
+    /// Only entries about this project.
     pub(super) project_id: Option<String>,
-    /// The exact action, or a prefix followed by `*`.
+    /// An action such as `project.create`, or a prefix such as `project.*`.
     pub(super) action: Option<String>,
+    /// Only entries of this actor.
     pub(super) actor: Option<String>,
+    /// Only entries with this result.
     pub(super) result: Option<AuditResult>,
+    /// Only entries at or after this time.
     pub(super) from: Option<DateTime<Utc>>,
+    /// Only entries before this time.
     pub(super) to: Option<DateTime<Utc>>,
+    /// Only entries about this resource, for example the id of a key.
     pub(super) target: Option<String>,
-    /// A text that the entry contains.
-    pub(super) text: Option<String>,
+    /// Only entries that contain this text, as in the list.
+    pub(super) q: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -77,7 +86,7 @@ pub(super) async fn entries(
     .bind(limit)
     .bind(audit::in_progress())
     .bind(&filter.target)
-    .bind(&filter.text)
+    .bind(&filter.q)
     .fetch_all(pool)
     .await
 }

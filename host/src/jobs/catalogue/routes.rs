@@ -18,7 +18,7 @@ use crate::{
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget},
     jobs::{
         Jobs,
-        runs::routes::{parse_job_id, parse_run_id, reject_nul},
+        runs::routes::{parse_job_id, parse_run_id},
     },
 };
 
@@ -62,10 +62,10 @@ pub(crate) async fn list_jobs(
     }
     let list = JobList {
         filter: JobFilter {
-            project_id: reject_nul("projectId", query.project_id)?,
-            plugin: reject_nul("plugin", query.plugin)?,
+            project_id: query.project_id,
+            plugin: query.plugin,
             enabled: query.enabled,
-            q: reject_nul("q", query.q)?.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()),
+            q: query.q.map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()),
         },
         state: query.state,
         order: query.order.as_deref().map(JobOrder::parse).transpose()?,

@@ -106,8 +106,8 @@ async fn list_filtered(runs: &Runs, job_id: Option<Uuid>, query: RunsQuery) -> A
     let request = PageRequest::<Uuid>::parse(&PageQuery { limit: query.limit, cursor: query.cursor })?;
     let filter = RunFilter {
         job_id,
-        project_id: reject_nul("projectId", query.project_id)?,
-        plugin: reject_nul("plugin", query.plugin)?,
+        project_id: query.project_id,
+        plugin: query.plugin,
         statuses: parse_list("status", query.status.as_deref(), RunStatus::ALL)?,
         triggers: parse_list("trigger", query.trigger.as_deref(), RunTrigger::ALL)?,
         active: query.active,
@@ -144,8 +144,8 @@ pub(crate) async fn summarize_runs(
     ApiQuery(query): ApiQuery<SummaryQuery>,
 ) -> ApiResult<ApiJson<RunSummary>> {
     let filter = SummaryFilter {
-        project_id: reject_nul("projectId", query.project_id)?,
-        plugin: reject_nul("plugin", query.plugin)?,
+        project_id: query.project_id,
+        plugin: query.plugin,
         job_id: parse_job_filter(query.job_id.as_deref())?,
     };
     let by = query.by.unwrap_or(SummaryPeriod::Hour);
@@ -247,12 +247,4 @@ pub(in crate::jobs) fn parse_run_id(id: &str) -> ApiResult<Uuid> {
 
 pub(in crate::jobs) fn parse_job_id(id: &str) -> ApiResult<Uuid> {
     id.parse().map_err(|_| ApiError::not_found("job"))
-}
-
-/// Rejects a filter with a NUL character, which Postgres can't store.
-pub(in crate::jobs) fn reject_nul(name: &str, value: Option<String>) -> ApiResult<Option<String>> {
-    match value {
-        Some(value) if value.contains('\0') => Err(ApiError::invalid(format!("`{name}` contains a NUL character."))),
-        value => Ok(value),
-    }
 }

@@ -1,6 +1,7 @@
-//! Connections and bodies of both listeners.
+//! Connections, bodies and unusual requests of both listeners.
 
 mod bodies;
 mod connections;
 mod malformed;
+mod nul;
 mod open_files;
