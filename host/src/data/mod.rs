@@ -21,6 +21,7 @@
 //! than `public`.
 
 mod admin_routes;
+mod named_routes;
 mod routes;
 mod table_request;
 
@@ -65,4 +66,5 @@ pub use pipeline::DataService;
 pub use respond::RowsResponse;
 
 pub(crate) use admin_routes::*;
+pub(crate) use named_routes::*;
 pub(crate) use routes::*;

@@ -25,6 +25,14 @@ pub(crate) struct TableRequest<C> {
 }
 
 impl<C: RowsCaller> TableRequest<C> {
+    pub(super) fn new(service: DataService, caller: C, table: String, query: String) -> Self {
+        Self { service, caller, table, query }
+    }
+
+    pub(super) fn table(&self) -> &str {
+        &self.table
+    }
+
     pub(super) async fn read(&self) -> ApiResult<RowsResponse> {
         self.service.read(self.caller.identity(), &self.table, &self.query).await
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
+    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
     projects::AdminProject,
 };
 
@@ -108,10 +108,35 @@ pub(crate) async fn update_exposure(
     ApiPath((_, name)): ApiPath<(String, String)>,
     ApiJson(request): ApiJson<UpdateTableExposure>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<AdminTable>)> {
-    let table = find_table(&state, &project.id, &name).await?;
-    exposure::update(&state.pools, &project.id, &table, &request).await?;
+    set_exposure(&state, &project.id, &name, &request).await
+}
+
+/// Set the exposure of a table by a name in the query
+///
+/// Like `PUT /admin/v1/projects/{project}/tables/{table}/exposure`, for tables named `.` or `..`.
+#[utoipa::path(put, path = "/admin/v1/projects/{project}/table/exposure", tag = "tables",
+    params(("project" = String, Path), TableNameQuery), request_body = UpdateTableExposure,
+    responses((status = 200, body = AdminTable), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
+pub(crate) async fn update_exposure_by_name(
+    State(state): State<TablesState>,
+    AdminProject(project): AdminProject,
+    ApiQuery(TableNameQuery { name }): ApiQuery<TableNameQuery>,
+    ApiJson(request): ApiJson<UpdateTableExposure>,
+) -> ApiResult<(Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<AdminTable>)> {
+    let (details, table) = set_exposure(&state, &project.id, &name, &request).await?;
+    Ok((Extension(AuditTarget(name)), details, table))
+}
+
+async fn set_exposure(
+    state: &TablesState,
+    project: &str,
+    name: &str,
+    request: &UpdateTableExposure,
+) -> ApiResult<(Extension<AuditDetails>, ApiJson<AdminTable>)> {
+    let table = find_table(state, project, name).await?;
+    exposure::update(&state.pools, project, &table, request).await?;
     let details = serde_json::json!({ "publishable": request.publishable, "signedIn": request.signed_in });
-    Ok((Extension(AuditDetails(details)), ApiJson(find_table(&state, &project.id, &name).await?)))
+    Ok((Extension(AuditDetails(details)), ApiJson(find_table(state, project, name).await?)))
 }
 
 async fn find_table(state: &TablesState, project: &str, name: &str) -> ApiResult<AdminTable> {

@@ -18,6 +18,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/admin/v1/projects/{}/tables/{}/rows", "rows.delete"),
     ("POST", "/admin/v1/projects/{}/tables/{}/changes", "rows.change"),
     ("PUT", "/admin/v1/projects/{}/tables/{}/exposure", "table.expose"),
+    ("POST", "/admin/v1/projects/{}/table/changes", "rows.change"),
+    ("PUT", "/admin/v1/projects/{}/table/exposure", "table.expose"),
     ("POST", "/admin/v1/projects/{}/sql", "sql.run"),
     ("POST", "/admin/v1/projects/{}/sql/runs", "sql.start_run"),
     ("POST", "/admin/v1/projects/{}/sql/{}/cancel", "sql.cancel"),

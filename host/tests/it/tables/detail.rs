@@ -154,15 +154,37 @@ async fn views_report_supported_writes_and_invoker_privileges() {
 async fn hostile_names_work_in_path_and_query() {
     let app = TestApp::start().await;
     let project = app.create_project("Names").await;
-    for name in ["a/b?c&d=%26 \"q\"", "جدول", "🗂️", "select", "..", "%2F", "+"] {
+    for name in ["a/b?c&d=%26 \"q\"", "جدول", "🗂️", "select", ".", "..", "%2F", "+"] {
         project.sql(&format!("CREATE TABLE \"{}\" (id int PRIMARY KEY)", name.replace('"', "\"\""))).await;
         let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
         let path = project.path(&format!("/table?name={encoded}"));
         let (status, body) = app.admin().get(&path).await;
         assert_eq!((status, &body["name"]), (StatusCode::OK, &json!(name)), "{body}");
-        if name != ".." {
+        if !matches!(name, "." | "..") {
             assert_eq!(get(&app, &project, name).await["name"], name);
         }
+        let part = |part: &str, more: &str| project.path(&format!("/table/{part}?name={encoded}{more}"));
+        let insert = json!({ "changes": [{ "op": "insert", "set": { "id": 7 } }] });
+        let (status, body) = app.admin().post(&part("changes", ""), insert).await;
+        assert_eq!((status, &body["results"][0]["key"]), (StatusCode::OK, &json!({ "id": 7 })), "{body}");
+        let (status, body) = app.admin().get(&part("rows", "&eq.id=7")).await;
+        assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 7 }])), "{body}");
+        let (status, body) = app.admin().put(&part("exposure", ""), json!({ "publishable": "read" })).await;
+        assert_eq!((status, &body["exposure"]["publishable"]), (StatusCode::OK, &json!("read")), "{body}");
+        let (status, cell) = app.admin().get(&part("cell", "&eq.id=7&column=id")).await;
+        assert_eq!((status, cell), (StatusCode::OK, json!(7)));
+        let (_, audit) = app.admin().get("/admin/v1/audit?limit=2").await;
+        let entries = audit["items"].as_array().unwrap().iter().map(|entry| (&entry["action"], &entry["target"]));
+        let (expose, change, target) = (json!("table.expose"), json!("rows.change"), json!(name));
+        assert_eq!(entries.collect::<Vec<_>>(), [(&expose, &target), (&change, &target)]);
+    }
+    for part in ["rows", "cell", "changes"] {
+        let path = project.path(&format!("/table/{part}?limit=1"));
+        let (status, _) = match part {
+            "changes" => app.admin().post(&path, json!({ "changes": [] })).await,
+            _ => app.admin().get(&path).await,
+        };
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{part}");
     }
     for path in ["/tables/missing", "/tables/Select", "/table?name=missing", "/tables/a%00b"] {
         let (status, body) = app.admin().get(&project.path(path)).await;
