@@ -251,6 +251,22 @@ text_enum!(SignInMethod {
     Session => "session",
 });
 
+/// How the owner signs in, in `details.signIn` of a 401 of the admin surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum SignInWay {
+    /// Through Cloudflare Access, in front of the server.
+    Access,
+    /// With the admin token or a one-time code.
+    Token,
+}
+
+text_enum!(SignInWay {
+    Access => "access",
+    Token => "token",
+});
+
 /// A session of a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

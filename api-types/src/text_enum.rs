@@ -101,8 +101,8 @@ mod tests {
     use crate::{
         ApiCaller, AttentionKind, AuditResult, BackupState, BucketAccess, CatchUp, ChannelKind, ConfigurationSource,
         DeliveryState, EventKind, JobState, JobType, KeptBy, KeyType, LogLevel, MigrationState, NotificationEvent,
-        Overlap, PluginState, ProjectState, RunStatus, RunTrigger, Severity, SignInMethod, SmtpTls, SummaryPeriod,
-        SystemState, TableAccess, TableKind, WaitReason,
+        Overlap, PluginState, ProjectState, RunStatus, RunTrigger, Severity, SignInMethod, SignInWay, SmtpTls,
+        SummaryPeriod, SystemState, TableAccess, TableKind, WaitReason,
     };
 
     fn check<E>(variants: &[E], as_str: fn(E) -> &'static str)
@@ -130,6 +130,7 @@ mod tests {
         check(DeliveryState::ALL, DeliveryState::as_str);
         check(KeptBy::ALL, KeptBy::as_str);
         check(SignInMethod::ALL, SignInMethod::as_str);
+        check(SignInWay::ALL, SignInWay::as_str);
         check(BucketAccess::ALL, BucketAccess::as_str);
         check(CatchUp::ALL, CatchUp::as_str);
         check(ChannelKind::ALL, ChannelKind::as_str);

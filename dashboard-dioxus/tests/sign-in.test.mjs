@@ -74,9 +74,8 @@ test("too many attempts count down until the next", async (t) => {
 
 test("behind Cloudflare Access there is no token field", async (t) => {
   const page = await openPage(t, { signedIn: false });
-  const hint = "Open the dashboard through Cloudflare Access. Programs send an Access service token.";
-  await page.route("**/admin/v1/session", (route) =>
-    route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "You are not signed in.", hint, requestId: "1" } } }));
+  const error = { code: "unauthorized", message: "You are not signed in.", details: { signIn: "access" }, requestId: "1" };
+  await page.route("**/admin/v1/session", (route) => route.fulfill({ status: 401, json: { error } }));
   await page.goto(`${url}/projects`);
   await shown(heading(page, "Sign in"));
   await shown(page.getByText("This server accepts only sign-ins through Cloudflare Access"));

@@ -1,6 +1,6 @@
 //! Who is signed in.
 
-use api_types::{CreateSession, Session};
+use api_types::{CreateSession, Session, SignInWay};
 use dioxus::prelude::*;
 
 use super::{Failure, Method, cache, client};
@@ -60,9 +60,14 @@ pub async fn check() {
         Err(Failure::Unreachable) => SessionState::Unreachable,
         // A redirect to the sign-in of Cloudflare Access.
         Err(Failure::SignedOut) => SessionState::Ended,
-        Err(failure) => SessionState::SignedOut { by_access: failure.message().contains("Cloudflare Access") },
+        Err(failure) => SessionState::SignedOut { by_access: sign_in_way(&failure) == Some(SignInWay::Access) },
     };
     *STATE.write() = state;
+}
+
+/// Returns how the server wants the owner to sign in.
+fn sign_in_way(failure: &Failure) -> Option<SignInWay> {
+    failure.details()?.get("signIn")?.as_str()?.parse().ok()
 }
 
 /// Signs in with a token or a one-time code.

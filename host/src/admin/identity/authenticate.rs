@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use api_types::AuditResult;
+use api_types::{AuditResult, SignInWay};
 use axum::http::HeaderMap;
 use serde_json::json;
 
@@ -29,7 +29,21 @@ pub(super) struct Authenticated {
 
 impl AdminIdentity {
     /// Returns the caller of a request. The first credential decides: if it is wrong, the request is refused.
+    ///
+    /// # Errors
+    /// `details.signIn` of a 401 says how the owner signs in.
     pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
+        self.find_caller(headers, address).await.map_err(|error| match error.code() {
+            Code::Unauthorized => error.with_detail("signIn", self.sign_in_way().as_str().into()),
+            _ => error,
+        })
+    }
+
+    fn sign_in_way(&self) -> SignInWay {
+        if self.dev_token.is_some() { SignInWay::Token } else { SignInWay::Access }
+    }
+
+    async fn find_caller(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
         if let Some(token) = headers.get(DEV_TOKEN_HEADER) {
             return self.by_dev_token(token.as_bytes(), address).await.map(without_cookie);
         }
@@ -53,10 +67,9 @@ impl AdminIdentity {
             let renewed_cookie = session.extended.then(|| value.to_owned());
             return Ok(Authenticated { caller: session_caller(session.hash, session.expires_at), renewed_cookie });
         }
-        Err(not_signed_in(if self.dev_token.is_some() {
-            "Sign in to the dashboard, or send the header x-dev-admin-token."
-        } else {
-            "Open the dashboard through Cloudflare Access. Programs send an Access service token."
+        Err(not_signed_in(match self.sign_in_way() {
+            SignInWay::Token => "Sign in to the dashboard, or send the header x-dev-admin-token.",
+            SignInWay::Access => "Open the dashboard through Cloudflare Access. Programs send an Access service token.",
         }))
     }
 

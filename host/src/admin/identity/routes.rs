@@ -62,9 +62,16 @@ pub(crate) async fn sign_in(
 
 /// Get the session
 ///
-/// Returns who is signed in and how. Behind Cloudflare Access, `signOutUrl` is where browsers sign out.
+/// Returns who is signed in and how. Behind Cloudflare Access, `signOutUrl` is where browsers sign out. If nobody is
+/// signed in, `details.signIn` of the error says how the owner signs in.
 #[utoipa::path(get, path = "/admin/v1/session", tag = "session",
-    responses((status = 200, body = Session), (status = 401, body = ErrorBody)))]
+    responses((status = 200, body = Session),
+        (
+            status = 401,
+            body = ErrorBody,
+            description = "Nobody is signed in. `details.signIn` is `token` if the admin token or a code signs in, and \
+                `access` if only Cloudflare Access does",
+        )))]
 pub(crate) async fn get_session(caller: AdminCaller) -> ApiJson<Session> {
     ApiJson(session_of(caller))
 }

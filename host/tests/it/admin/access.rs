@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp, eventually};
+use crate::support::{ADMIN_TOKEN, Client, TestApp, eventually};
 
 const AUDIENCE: &str = "audience-tag";
 const OWNER: &str = "owner@example.com";
@@ -125,10 +125,16 @@ impl Team {
     }
 
     async fn app(&self) -> TestApp {
+        self.app_with_admin_token(ADMIN_TOKEN).await
+    }
+
+    /// Starts a platform without an admin token if it is empty.
+    async fn app_with_admin_token(&self, token: &str) -> TestApp {
         TestApp::builder()
             .var("CF_ACCESS_TEAM_DOMAIN", &self.url)
             .var("CF_ACCESS_AUD", AUDIENCE)
             .var("ATLASHUB_OWNER_EMAIL", OWNER)
+            .var("DEV_ADMIN_TOKEN", token)
             .start()
             .await
     }
@@ -311,4 +317,31 @@ async fn write_through_access_requires_own_origin_and_is_audited_as_owner() {
         results,
         [(&json!(OWNER), &json!("success")), (&json!(OWNER), &json!("denied")), (&json!(OWNER), &json!("denied")),]
     );
+}
+
+#[tokio::test]
+async fn unauthorized_says_how_the_owner_signs_in() {
+    let key = TeamKey::ec();
+    let team = Team::start(vec![key.jwk("key")]).await;
+    let with_both = team.app().await;
+    let with_access = team.app_with_admin_token("").await;
+    let with_token = TestApp::start().await;
+    let stranger = TeamKey::ec().token("key", &team.claims());
+    for (app, expected) in [(&with_both, "token"), (&with_access, "access"), (&with_token, "token")] {
+        let anonymous = Client::new(&*app.admin_url);
+        for client in [
+            anonymous.clone(),
+            anonymous.with_header("cookie", "atlashub_session=ended"),
+            anonymous.with_header("x-dev-admin-token", "wrong"),
+            client_with(app, &stranger),
+        ] {
+            let (status, error) = client.get("/admin/v1/session").await;
+            let found = (status, error["error"]["details"]["signIn"].as_str());
+            assert_eq!(found, (StatusCode::UNAUTHORIZED, Some(expected)), "{error}");
+        }
+    }
+    let mut claims = team.claims();
+    claims["email"] = "other@example.com".into();
+    let (status, error) = session(&with_access, &key.token("key", &claims)).await;
+    assert_eq!((status, &error["error"]["details"]), (StatusCode::FORBIDDEN, &Value::Null));
 }
