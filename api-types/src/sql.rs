@@ -169,8 +169,9 @@ pub struct SqlCancelled {
 pub struct SqlResult {
     /// Columns of the result.
     pub columns: Vec<SqlColumn>,
-    /// Rows of the result. Numbers that a double represents exactly, booleans and JSON values are returned as JSON.
-    /// Other values are returned as Postgres prints them. `NULL` is null.
+    /// Rows of the result. Booleans, and numbers that a double represents exactly, are returned as JSON, and so are
+    /// values of `json` and `jsonb`, with all digits of their numbers. Other values, and documents nested more than 120
+    /// levels deep, are strings with the text that Postgres prints. `NULL` is null.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<Object>>))]
     pub rows: Vec<Vec<serde_json::Value>>,
     /// Number of rows returned, or number of rows changed if the statement returns none.

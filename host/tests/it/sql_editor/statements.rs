@@ -85,7 +85,8 @@ async fn values_are_returned_as_typed_json() {
         ("'Infinity'::float8", "double precision", json!("Infinity")),
         ("0.1::real", "real", json!(0.1)),
         (r#"'{"a": [1, null]}'::jsonb"#, "jsonb", json!({"a": [1, null]})),
-        (r#"'{"a": 12345678901234567890}'::jsonb"#, "jsonb", json!(r#"{"a": 12345678901234567890}"#)),
+        (r#"'{"a": 12345678901234567890}'::jsonb"#, "jsonb", json!({"a": 12_345_678_901_234_567_890_u64})),
+        (r#"'"12"'::jsonb"#, "jsonb", json!("12")),
         ("'é\u{1F600}'", "text", json!("é\u{1F600}")),
         ("'abc'::varchar(20)", "character varying(20)", json!("abc")),
         (
@@ -268,12 +269,27 @@ async fn role_privileges_stop_dynamic_sql() {
 }
 
 #[tokio::test]
-async fn numbers_keep_their_digits() {
+async fn json_and_numbers_keep_their_digits() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
-    let sql = r#"SELECT '{"b" : 1.10,"a":[2e0]}'::json, '{"b": 1.10}'::jsonb, 12.50::numeric, 1e20::float8"#;
-    let request = app.admin().request(reqwest::Method::POST, &project.path("/sql")).json(&json!({ "sql": sql }));
-    let text = request.send().await.unwrap().text().await.unwrap();
-    let rows = r#""rows":[[{"b" : 1.10,"a":[2e0]},{"b": 1.10},12.50,1e+20]],"rowCount":1,"#;
-    assert!(text.contains(rows), "{text}");
+    let check = async |sql: &str, row: &str| {
+        let request = app.admin().request(reqwest::Method::POST, &project.path("/sql")).json(&json!({ "sql": sql }));
+        let text = request.send().await.unwrap().text().await.unwrap();
+        assert!(text.contains(&format!(r#""rows":[{row}],"rowCount":1,"#)), "{sql}: {text}");
+    };
+    check(
+        r#"SELECT '{"b" : 1.10,"a":[2e0]}'::json, '{"b": 1.10}'::jsonb, 12.50::numeric, 1e20::float8"#,
+        r#"[{"b" : 1.10,"a":[2e0]},{"b": 1.10},12.50,1e+20]"#,
+    )
+    .await;
+    // Numbers in a document that no double can hold. As a value of its own, such a number is a string.
+    check(
+        "SELECT '1e400'::json, '[-1e-400, 0.1000000000000000055, 123456789012345678901234567890]'::json,
+             '{\"n\": 9007199254740993}'::jsonb, 9007199254740993",
+        "[1e400,[-1e-400, 0.1000000000000000055, 123456789012345678901234567890],\
+         {\"n\": 9007199254740993},\"9007199254740993\"]",
+    )
+    .await;
+    let large = format!("{{\"n\": 1{}}}", "0".repeat(400));
+    check("SELECT '{\"n\": 1e400}'::jsonb", &format!("[{large}]")).await;
 }
