@@ -1,22 +1,17 @@
+//! Handlers of the admin surface for buckets, and for signed uploads and downloads.
+
 use api_types::{
     AbortUpload, Bucket, CompleteUpload, CreateBucket, DeleteBucket, ErrorBody, Page, PageQuery, SignDownload,
     SignParts, SignUpload, SignedDownload, SignedParts, SignedUpload, StoredObject, UpdateBucket,
 };
 use axum::{Extension, extract::State, http::StatusCode};
-use serde::Deserialize;
 
-use super::{access::StorageAccess, buckets, download, state::StorageState, upload};
+use super::{admin_bucket::AdminBucket, buckets, download, state::StorageState, upload};
 use crate::{
     error::ApiResult,
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery},
+    http::{ApiJson, ApiQuery, AuditDetails, AuditTarget, NoQuery},
     projects::AdminProject,
 };
-
-/// The segment `{bucket}` of the path; [`AdminProject`] reads `{project}`.
-#[derive(Deserialize)]
-pub(crate) struct BucketSegment {
-    pub(super) bucket: String,
-}
 
 /// List a project's buckets
 #[utoipa::path(
@@ -68,13 +63,8 @@ pub(crate) async fn create_bucket(
     params(("project" = String, Path), ("bucket" = String, Path)),
     responses((status = 200, body = Bucket), (status = 404, body = ErrorBody)),
 )]
-pub(crate) async fn get_bucket(
-    State(state): State<StorageState>,
-    _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
-) -> ApiResult<ApiJson<Bucket>> {
-    buckets::get_bucket(&state, &project, &segment.bucket).await.map(ApiJson)
+pub(crate) async fn get_bucket(_query: NoQuery, bucket: AdminBucket) -> ApiResult<ApiJson<Bucket>> {
+    buckets::get_bucket(&bucket.state, &bucket.project, &bucket.name).await.map(ApiJson)
 }
 
 /// Update a bucket's exposure or limit
@@ -89,13 +79,11 @@ pub(crate) async fn get_bucket(
     responses((status = 200, body = Bucket), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
 pub(crate) async fn update_bucket(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<UpdateBucket>,
 ) -> ApiResult<ApiJson<Bucket>> {
-    buckets::update_bucket(&state, &project, &segment.bucket, request).await.map(ApiJson)
+    buckets::update_bucket(&bucket.state, &bucket.project, &bucket.name, request).await.map(ApiJson)
 }
 
 /// Delete a bucket and its objects
@@ -116,13 +104,11 @@ pub(crate) async fn update_bucket(
     ),
 )]
 pub(crate) async fn delete_bucket(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<DeleteBucket>,
 ) -> ApiResult<StatusCode> {
-    buckets::delete_bucket(&state, &project, &segment.bucket, request).await?;
+    buckets::delete_bucket(&bucket.state, &bucket.project, &bucket.name, request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -143,13 +129,11 @@ pub(crate) async fn delete_bucket(
     ),
 )]
 pub(crate) async fn sign_upload(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<SignUpload>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<SignedUpload>)> {
-    let signed = upload::sign_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    let signed = upload::sign_upload(&bucket.into_access(), request).await?;
     Ok((audit_details(&signed.object_key), ApiJson(signed)))
 }
 
@@ -168,14 +152,12 @@ pub(crate) async fn sign_upload(
     ),
 )]
 pub(crate) async fn sign_parts(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<SignParts>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<SignedParts>)> {
     let details = audit_details(&request.object_key);
-    let signed = upload::sign_parts(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    let signed = upload::sign_parts(&bucket.into_access(), request).await?;
     Ok((details, ApiJson(signed)))
 }
 
@@ -195,13 +177,11 @@ pub(crate) async fn sign_parts(
     ),
 )]
 pub(crate) async fn complete_upload(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<CompleteUpload>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<StoredObject>)> {
-    let stored = upload::complete_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    let stored = upload::complete_upload(&bucket.into_access(), request).await?;
     Ok((audit_details(&stored.object_key), ApiJson(stored)))
 }
 
@@ -220,14 +200,12 @@ pub(crate) async fn complete_upload(
     ),
 )]
 pub(crate) async fn abort_upload(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<AbortUpload>,
 ) -> ApiResult<(StatusCode, Extension<AuditDetails>)> {
     let details = audit_details(&request.object_key);
-    upload::abort_upload(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    upload::abort_upload(&bucket.into_access(), request).await?;
     Ok((StatusCode::NO_CONTENT, details))
 }
 
@@ -245,12 +223,10 @@ pub(crate) async fn abort_upload(
     ),
 )]
 pub(crate) async fn sign_download(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiQuery(request): ApiQuery<SignDownload>,
 ) -> ApiResult<ApiJson<SignedDownload>> {
-    download::sign_download(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+    download::sign_download(&bucket.into_access(), request).await.map(ApiJson)
 }
 
 /// Names the object in the audit log.

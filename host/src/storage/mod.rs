@@ -10,6 +10,7 @@
 //! Modules in reading order:
 //! - `path`: rules for bucket names, object keys and prefixes; pure.
 //! - `state`, `access`: state of the handlers, and who may access which bucket.
+//! - `admin_bucket`: the extractor for the bucket in the path of an admin request.
 //! - `errors`: errors that several operations return.
 //! - `open_uploads`: uploads that have not ended; moves objects uploaded without the secret key to their path.
 //! - `records`: the rows of `file_metadata`, and their comparison with the stored objects.
@@ -22,6 +23,7 @@
 //! Deleting many objects is a run: [`BulkDeletion`] does it in steps, for `storage_runs`.
 
 mod access;
+mod admin_bucket;
 pub(crate) mod admin_routes;
 mod buckets;
 mod download;
@@ -37,6 +39,7 @@ mod state;
 mod sweep;
 mod upload;
 
+pub(crate) use admin_bucket::AdminBucket;
 pub use objects::{BulkDeletion, DeletionStep};
 pub use open_uploads::is_staged_key;
 pub use path::{BucketName, MAX_KEY_BYTES, ObjectPath};

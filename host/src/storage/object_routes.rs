@@ -4,23 +4,22 @@ use api_types::{
     CountObjects, DeletedObject, ErrorBody, ListObjects, MoveObject, ObjectCount, ObjectDetail, ObjectPage, ObjectRef,
     OpenMultipartUpload, Page, PageQuery, StoredObject,
 };
-use axum::{Extension, extract::State};
+use axum::Extension;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     access::StorageAccess,
-    admin_routes::{BucketSegment, audit_details},
+    admin_bucket::AdminBucket,
+    admin_routes::audit_details,
     objects::{self, Transfer},
     open_uploads,
     path::BucketName,
-    state::StorageState,
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, ApiQuery, AuditDetails, NoQuery, PageRequest},
-    projects::AdminProject,
+    http::{ApiJson, ApiQuery, AuditDetails, NoQuery, PageRequest},
 };
 
 /// List a bucket's objects
@@ -40,12 +39,10 @@ use crate::{
     ),
 )]
 pub(crate) async fn list_objects(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiQuery(request): ApiQuery<ListObjects>,
 ) -> ApiResult<ApiJson<ObjectPage>> {
-    objects::list_objects(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+    objects::list_objects(&bucket.into_access(), request).await.map(ApiJson)
 }
 
 /// Delete an object
@@ -58,12 +55,10 @@ pub(crate) async fn list_objects(
     responses((status = 200, body = DeletedObject), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
 pub(crate) async fn delete_object(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiQuery(request): ApiQuery<ObjectRef>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<DeletedObject>)> {
-    let deleted = objects::delete_object(&StorageAccess::admin(state, project, segment.bucket), request).await?;
+    let deleted = objects::delete_object(&bucket.into_access(), request).await?;
     Ok((audit_details(&deleted.object_key), ApiJson(deleted)))
 }
 
@@ -79,12 +74,10 @@ pub(crate) async fn delete_object(
     responses((status = 200, body = ObjectDetail), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
 pub(crate) async fn get_object(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiQuery(request): ApiQuery<ObjectRef>,
 ) -> ApiResult<ApiJson<ObjectDetail>> {
-    objects::get_object(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+    objects::get_object(&bucket.into_access(), request).await.map(ApiJson)
 }
 
 /// Count a bucket's objects
@@ -100,12 +93,10 @@ pub(crate) async fn get_object(
     responses((status = 200, body = ObjectCount), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)),
 )]
 pub(crate) async fn count_objects(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiQuery(request): ApiQuery<CountObjects>,
 ) -> ApiResult<ApiJson<ObjectCount>> {
-    objects::count_objects(&StorageAccess::admin(state, project, segment.bucket), request).await.map(ApiJson)
+    objects::count_objects(&bucket.into_access(), request).await.map(ApiJson)
 }
 
 /// Move an object
@@ -132,13 +123,11 @@ pub(crate) async fn count_objects(
     ),
 )]
 pub(crate) async fn move_object(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<MoveObject>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<StoredObject>)> {
-    transfer(StorageAccess::admin(state, project, segment.bucket), request, Transfer::Move).await
+    transfer(bucket.into_access(), request, Transfer::Move).await
 }
 
 /// Copy an object
@@ -164,13 +153,11 @@ pub(crate) async fn move_object(
     ),
 )]
 pub(crate) async fn copy_object(
-    State(state): State<StorageState>,
     _query: NoQuery,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<MoveObject>,
 ) -> ApiResult<(Extension<AuditDetails>, ApiJson<StoredObject>)> {
-    transfer(StorageAccess::admin(state, project, segment.bucket), request, Transfer::Copy).await
+    transfer(bucket.into_access(), request, Transfer::Copy).await
 }
 
 async fn transfer(
@@ -201,22 +188,20 @@ async fn transfer(
     ),
 )]
 pub(crate) async fn list_multipart_uploads(
-    State(state): State<StorageState>,
-    AdminProject(project): AdminProject,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> ApiResult<ApiJson<Page<OpenMultipartUpload>>> {
     let request = PageRequest::<(DateTime<Utc>, Uuid)>::parse(&query)?;
-    let bucket = BucketName::parse(&segment.bucket).map_err(|_| ApiError::not_found("bucket"))?;
-    let access = StorageAccess::admin(state, project, segment.bucket);
-    access.require_bucket(bucket.as_str()).await?;
+    let name = BucketName::parse(&bucket.name).map_err(|_| ApiError::not_found("bucket"))?;
+    let access = bucket.into_access();
+    access.require_bucket(name.as_str()).await?;
     let platform = &access.state.platform;
     let uploads =
-        open_uploads::list_multipart(platform, &access.project.id, bucket.as_str(), request.after, request.fetch())
+        open_uploads::list_multipart(platform, &access.project.id, name.as_str(), request.after, request.fetch())
             .await?;
     let page = request.page(uploads, |upload| (upload.created_at, upload.id));
     let items = page.items.into_iter().map(|upload| OpenMultipartUpload {
-        object_key: format!("{bucket}/{}", upload.path),
+        object_key: format!("{name}/{}", upload.path),
         path: upload.path,
         upload_id: upload.upload_id,
         content_type: upload.content_type,

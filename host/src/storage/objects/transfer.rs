@@ -22,6 +22,13 @@ pub(in super::super) enum Transfer {
     Move,
 }
 
+/// What happens if the new path has an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfTaken {
+    Refuse,
+    Replace,
+}
+
 /// Copies or moves an object to another path of its project. Runs to its end if the caller is cancelled: a store may
 /// take minutes to copy a large object.
 ///
@@ -58,10 +65,11 @@ async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: 
         return Err(ApiError::new(Code::ObjectTooLarge, message).with_hint("Raise the bucket's maximum object size."));
     }
     let existing = inspect_object(access.object_context(&store_bucket, &to)).await?.into_object();
-    if existing.is_some() && !request.replace {
+    let if_taken = if request.replace { IfTaken::Replace } else { IfTaken::Refuse };
+    if existing.is_some() && if_taken == IfTaken::Refuse {
         return Err(path_taken(&to));
     }
-    let copy = copy(access, &from, &to, &source, request.replace).await?;
+    let copy = copy(access, &from, &to, &source, if_taken).await?;
     if transfer == Transfer::Move {
         remove_source(access, &from, &to, &source).await?;
     }
@@ -81,21 +89,20 @@ async fn copy(
     from: &ObjectPath,
     to: &ObjectPath,
     source: &ObjectMeta,
-    replace: bool,
+    if_taken: IfTaken,
 ) -> ApiResult<ObjectMeta> {
     let (state, store_bucket, project) = (&access.state, access.store_bucket(), &access.project.id);
     records::raise_limit(&state.platform, project, to, source.size).await?;
     let etag = source.etag.as_deref().unwrap_or_default();
-    let copied = if replace {
-        state.store.copy_replacing(&store_bucket, from.key(), to.key(), etag).await
-    } else {
-        state.store.copy_if_absent(&store_bucket, from.key(), to.key(), etag).await
+    let copied = match if_taken {
+        IfTaken::Replace => state.store.copy_replacing(&store_bucket, from.key(), to.key(), etag).await,
+        IfTaken::Refuse => state.store.copy_if_absent(&store_bucket, from.key(), to.key(), etag).await,
     };
     match copied {
         Ok(()) => {}
         Err(StoreError::NotFound { .. }) => return Err(object_not_found()),
         Err(StoreError::PreconditionFailed { .. }) => {
-            let is_taken = !replace && state.store.head(&store_bucket, to.key()).await?.is_some();
+            let is_taken = if_taken == IfTaken::Refuse && state.store.head(&store_bucket, to.key()).await?.is_some();
             return Err(if is_taken { path_taken(to) } else { replaced_meanwhile(from) });
         }
         Err(StoreError::Refused { status: 400, message, .. }) => {
