@@ -70,7 +70,7 @@ impl Expression {
             minutes_step: steps(minute),
             hours_step: steps(hour),
         };
-        match expression.next(DateTime::UNIX_EPOCH.naive_utc(), true) {
+        match expression.next_from(DateTime::UNIX_EPOCH.naive_utc()) {
             Some(_) => Ok(expression),
             None => Err(ScheduleError::NeverFires),
         }
@@ -94,18 +94,22 @@ impl Expression {
         contains(self.hours, (local.hour() + 23) % 24)
     }
 
-    /// Returns the first matching local time after `from`, or at `from` if `inclusive`.
-    pub(super) fn next(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
-        let whole = from.with_nanosecond(0)?;
-        let from = if inclusive && whole == from { whole } else { whole.checked_add_signed(TimeDelta::seconds(1))? };
-        self.search(from, Direction::Forward)
+    /// Returns the first matching local time at or after `from`.
+    pub(super) fn next_from(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
+        if from.with_nanosecond(0)? == from { self.search(from, Direction::Forward) } else { self.next_after(from) }
     }
 
-    /// Returns the last matching local time before `from`, or at `from` if `inclusive`.
-    pub(super) fn previous(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
+    /// Returns the first matching local time after `from`.
+    pub(super) fn next_after(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
+        let next_second = from.with_nanosecond(0)?.checked_add_signed(TimeDelta::seconds(1))?;
+        self.search(next_second, Direction::Forward)
+    }
+
+    /// Returns the last matching local time before `from`.
+    pub(super) fn previous_before(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
         let whole = from.with_nanosecond(0)?;
-        let from = if inclusive || whole < from { whole } else { whole.checked_sub_signed(TimeDelta::seconds(1))? };
-        self.search(from, Direction::Backward)
+        let last = if whole < from { whole } else { whole.checked_sub_signed(TimeDelta::seconds(1))? };
+        self.search(last, Direction::Backward)
     }
 
     /// Returns the matching local time nearest to `from` in one direction, `from` included. If there is none within a

@@ -71,7 +71,7 @@ impl Schedule {
         let local = after.with_timezone(&self.zone).naive_local();
         // In the first pass of a repeated hour, local times up to now occur once more.
         if let Some(repeated) = zone::first_pass_at(self.zone, after) {
-            let here = self.expression.next(local, false)?;
+            let here = self.expression.next_after(local)?;
             if here < repeated.local_end {
                 return zone::resolve(self.zone, here).earliest();
             }
@@ -81,7 +81,7 @@ impl Schedule {
         }
         let mut local = local;
         loop {
-            local = self.expression.next(local, false)?;
+            local = self.expression.next_after(local)?;
             if let Some(at) = self.instant_of(local, after).filter(|at| *at > after) {
                 return Some(at);
             }
@@ -121,12 +121,12 @@ impl Schedule {
 
     /// Returns the first fire time after `after` in the second pass of a repeated hour.
     fn in_second_pass(&self, repeated: &zone::Repeated, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let mut local = self.expression.next(repeated.local_start, true)?;
+        let mut local = self.expression.next_from(repeated.local_start)?;
         while local < repeated.local_end {
             if self.runs_twice(repeated, local) {
                 return Some(repeated.second_pass(local)).filter(|at| *at > after);
             }
-            local = self.expression.next(local, false)?;
+            local = self.expression.next_after(local)?;
         }
         None
     }
@@ -146,11 +146,11 @@ impl Schedule {
         if !self.expression.fires_in_hour_before(local) {
             return false;
         }
-        let Some(before) = self.expression.previous(local, false) else { return false };
+        let Some(before) = self.expression.previous_before(local) else { return false };
         let previous = if before >= repeated.local_start && self.runs_twice(repeated, before) {
             repeated.second_pass(before)
         } else {
-            match self.expression.previous(repeated.local_end, false) {
+            match self.expression.previous_before(repeated.local_end) {
                 Some(last) if last >= repeated.local_start => repeated.first_pass(last),
                 _ => return true,
             }
@@ -162,15 +162,15 @@ impl Schedule {
     /// or step does if there would otherwise be a longer pause than the expression specifies.
     fn runs_after_gap(&self, gap: &zone::Gap, local: NaiveDateTime) -> bool {
         // The end of the gap is a fire time itself.
-        if self.expression.next(gap.local_end, true) == Some(gap.local_end) {
+        if self.expression.next_from(gap.local_end) == Some(gap.local_end) {
             return false;
         }
         if !self.expression.follows_elapsed_time() {
             return true;
         }
-        let first = self.expression.next(gap.local_start, true).unwrap_or(local);
+        let first = self.expression.next_from(gap.local_start).unwrap_or(local);
         let (Some(before), Some(after)) =
-            (self.expression.previous(first, false), self.expression.next(gap.local_end, true))
+            (self.expression.previous_before(first), self.expression.next_from(gap.local_end))
         else {
             return true;
         };
