@@ -5,10 +5,10 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{
-    definitions::{HIDDEN, check_timeout, find_job, merge_headers, to_api_error},
+    definitions::{changed_body, check_timeout, find_job, merge_headers, to_api_error},
     queries::JobRow,
-    sealed::{self, Body, Headers},
-    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
+    sealed::{self, Body, Headers, HttpParams},
+    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
 };
 use crate::{
     config::Secret,
@@ -172,9 +172,10 @@ impl Checked<'_> {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         });
-        let names: Vec<String> = headers.keys().cloned().collect();
+        let header_names: Vec<String> = headers.keys().cloned().collect();
         let method = if self.has_error("httpMethod") { "GET" } else { &method };
-        let params = sealed::http_params(&url, method, &names, has_body, timeout_ms.unwrap_or(SOME_TIMEOUT_MS));
+        let timeout_ms = timeout_ms.unwrap_or(SOME_TIMEOUT_MS);
+        let params = HttpParams { url: &url, method, header_names: &header_names, has_body, timeout_ms }.to_json();
         if let Err(refusal) = self.jobs.runner.check(HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await {
             return self.add("type", None, to_api_error(refusal).message().to_owned());
         }
@@ -197,11 +198,15 @@ impl Checked<'_> {
 
     /// Checks the body. Returns whether the request has one.
     fn check_body(&mut self, method: &str) -> bool {
-        let body = self.given.http_body.as_deref().map(Body::from_wire).filter(|body| body.text() != HIDDEN);
-        let has_stored = self.stored.as_ref().is_some_and(|job| job.http_body_json.is_some());
-        let has_body = body.as_ref().map_or(has_stored, |body| !body.text().is_empty());
-        self.report("httpBody", validation::check_body(method, body.as_ref().map(Body::text), has_body));
-        has_body
+        let given = self.given.http_body.as_deref();
+        let (changed, stored) = match &self.stored {
+            Some(job) => (changed_body(given, job), job.http_body_json.clone()),
+            None => (Ok(given.map(Body::from_wire)), None),
+        };
+        let changed = self.report("httpBody", changed).flatten();
+        let body = RequestBody::after_change(changed.as_ref(), stored.as_deref());
+        self.report("httpBody", validation::check_body(method, body));
+        body != RequestBody::None
     }
 
     /// Checks the headers. Returns them with stored values, or none if they are not valid.

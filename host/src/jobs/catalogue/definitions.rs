@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use api_types::{CatchUp, CreateJob, Job, JobType, Overlap, UpdateJob};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
     listing::{self, JobNumbers},
     queries::{self, JobRow, JobUpdate},
-    sealed::{self, Body, Headers, UnreadableHeaders},
-    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB},
+    sealed::{self, Body, Headers, HttpParams, UnreadableHeaders},
+    validation::{self, HTTP_PLUGIN, HTTP_PLUGIN_JOB, RequestBody},
 };
 use crate::{
     config::Secret,
@@ -104,11 +104,7 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
         row.http_headers_json = sealed::seal_headers(&jobs.sealer, id, &merged)?;
         headers = Ok(merged);
     }
-    // A client that sends back the body that it has read keeps the stored body.
-    let body = change.http_body.as_deref().map(Body::from_wire).filter(|body| body.text() != HIDDEN);
-    if body.is_none() && change.http_body.is_some() && row.http_body_json.is_none() {
-        return Err(ApiError::invalid(format!("`httpBody`: `{HIDDEN}` keeps the stored body, but none is stored.")));
-    }
+    let body = changed_body(change.http_body.as_deref(), &row)?;
     if let Some(body) = &body {
         let is_empty = body.text().is_empty();
         row.http_body_json = if is_empty { None } else { Some(sealed::seal_body(&jobs.sealer, id, body)?) };
@@ -146,6 +142,19 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     listing::get_job(jobs, id).await
 }
 
+/// Returns the new body of a change, or `None` if it keeps the stored one. A client that sends back the body that it
+/// has read keeps it.
+pub(super) fn changed_body(given: Option<&RawValue>, stored: &JobRow) -> ApiResult<Option<Body>> {
+    let Some(body) = given.map(Body::from_wire) else { return Ok(None) };
+    if body.text() != HIDDEN {
+        return Ok(Some(body));
+    }
+    match stored.http_body_json {
+        Some(_) => Ok(None),
+        None => Err(ApiError::invalid(format!("`httpBody`: `{HIDDEN}` keeps the stored body, but none is stored."))),
+    }
+}
+
 /// Deletes a job with its history, and cancels its active runs.
 pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<String> {
     for run in run_queries::running_runs(jobs.platform(), id).await? {
@@ -175,11 +184,12 @@ pub(super) async fn check_work(
             let url =
                 row.http_url.as_deref().ok_or_else(|| ApiError::invalid("A job of type `http` needs `httpUrl`."))?;
             let method = row.http_method.as_deref().unwrap_or("GET");
-            let has_body = row.http_body_json.is_some();
-            validation::check_request(url, method, new_body.map(Body::text), has_body)?;
+            let body = RequestBody::after_change(new_body, row.http_body_json.as_deref());
+            validation::check_request(url, method, body)?;
             let header_names: Vec<String> = headers.keys().cloned().collect();
-            let params = sealed::http_params(url, method, &header_names, has_body, row.timeout_ms);
-            check_plugin_job(jobs, HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params).await?;
+            let (has_body, timeout_ms) = (body != RequestBody::None, row.timeout_ms);
+            let params = HttpParams { url, method, header_names: &header_names, has_body, timeout_ms };
+            check_plugin_job(jobs, HTTP_PLUGIN, HTTP_PLUGIN_JOB, &params.to_json()).await?;
             let headers = headers.iter();
             let headers = headers.map(|(name, value)| EgressHeader::secret(name, Secret::new(value.as_str())));
             let request = EgressRequest { headers: headers.collect(), ..EgressRequest::new(method, url) };

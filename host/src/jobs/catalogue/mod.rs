@@ -17,5 +17,5 @@ mod validation;
 
 pub use concerns::{JobConcern, JobConcernKind};
 pub use sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
-pub(super) use sealed::{http_params, open_secrets};
+pub(super) use sealed::{HttpParams, open_secrets};
 pub use start::NewRun;

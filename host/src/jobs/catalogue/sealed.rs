@@ -153,15 +153,23 @@ pub(in crate::jobs) fn open_secrets(
     Ok((secrets, names))
 }
 
-/// Returns the parameters of the plugin `http-job`: the parts of a request that are not secret.
-pub(in crate::jobs) fn http_params(
-    url: &str,
-    method: &str,
-    header_names: &[String],
-    has_body: bool,
-    timeout_ms: i32,
-) -> serde_json::Value {
-    serde_json::json!({
-        "url": url, "method": method, "headers": header_names, "hasBody": has_body, "timeoutMs": timeout_ms,
-    })
+/// The parameters of the plugin `http-job`: the parts of a request that are not secret.
+pub(in crate::jobs) struct HttpParams<'a> {
+    pub(in crate::jobs) url: &'a str,
+    pub(in crate::jobs) method: &'a str,
+    pub(in crate::jobs) header_names: &'a [String],
+    pub(in crate::jobs) has_body: bool,
+    pub(in crate::jobs) timeout_ms: i32,
+}
+
+impl HttpParams<'_> {
+    pub(in crate::jobs) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "url": self.url,
+            "method": self.method,
+            "headers": self.header_names,
+            "hasBody": self.has_body,
+            "timeoutMs": self.timeout_ms,
+        })
+    }
 }

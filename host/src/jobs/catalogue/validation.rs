@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_types::{CheckJob, CreateJob, JobType, UpdateJob};
 
-use crate::error::{ApiError, ApiResult};
-use crate::jobs::{Schedule, ScheduleError};
+use super::sealed::Body;
+use crate::{
+    error::{ApiError, ApiResult},
+    jobs::{Schedule, ScheduleError},
+};
 
 pub(super) const HTTP_PLUGIN: &str = "http-job";
 pub(super) const HTTP_PLUGIN_JOB: &str = "request";
@@ -112,11 +115,31 @@ pub(super) fn foreign_fields(job_type: JobType, job: &CheckJob) -> Vec<&'static 
     type_fields!(job).foreign(job_type).collect()
 }
 
+/// The body of an HTTP job's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestBody<'a> {
+    None,
+    /// The stored body.
+    Stored,
+    New(&'a str),
+}
+
+impl<'a> RequestBody<'a> {
+    /// Returns the body after a change. An empty new body removes the stored one.
+    pub(super) fn after_change(new: Option<&'a Body>, stored: Option<&[u8]>) -> Self {
+        match (new.map(Body::text), stored) {
+            (Some(""), _) | (None, None) => Self::None,
+            (Some(text), _) => Self::New(text),
+            (None, Some(_)) => Self::Stored,
+        }
+    }
+}
+
 /// Checks the complete request of an HTTP job.
-pub(super) fn check_request(url: &str, method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
+pub(super) fn check_request(url: &str, method: &str, body: RequestBody<'_>) -> ApiResult<()> {
     check_url(url)?;
     check_method(method)?;
-    check_body(method, body, has_body)
+    check_body(method, body)
 }
 
 pub(super) fn check_url(url: &str) -> ApiResult<url::Url> {
@@ -145,15 +168,16 @@ pub(super) fn check_method(method: &str) -> ApiResult<()> {
     Err(ApiError::invalid(format!("`httpMethod` must be one of {}.", METHODS.join(", "))))
 }
 
-/// `body` is a new body, `has_body` whether the request has one.
-pub(super) fn check_body(method: &str, body: Option<&str>, has_body: bool) -> ApiResult<()> {
-    if has_body && matches!(method, "GET" | "HEAD") {
+pub(super) fn check_body(method: &str, body: RequestBody<'_>) -> ApiResult<()> {
+    if body != RequestBody::None && matches!(method, "GET" | "HEAD") {
         return Err(ApiError::invalid(format!("A {method} request has no body: leave `httpBody` out.")));
     }
-    if body.is_some_and(|body| body.len() > MAX_BODY_BYTES) {
-        return Err(ApiError::invalid("`httpBody` is larger than 256 KiB."));
+    match body {
+        RequestBody::New(text) if text.len() > MAX_BODY_BYTES => {
+            Err(ApiError::invalid("`httpBody` is larger than 256 KiB."))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn check_name(name: &str) -> ApiResult<()> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::jobs::{
     LineLevel, Redactor, RunCall, RunFailure, RunOutput, RunReport,
-    catalogue::{http_params, open_secrets},
+    catalogue::{HttpParams, open_secrets},
     runs::{
         log::store_log,
         output::{RunLog, truncate},
@@ -59,7 +59,8 @@ fn build_call(state: &SchedulerState, row: ClaimedRow) -> anyhow::Result<RunCall
     };
     let params = if row.job_type == Some(JobType::Http) {
         let (url, method) = (row.http_url.as_deref().unwrap_or_default(), row.http_method.as_deref().unwrap_or("GET"));
-        http_params(url, method, &header_names, body.is_some(), row.timeout_ms)
+        let (has_body, timeout_ms) = (body.is_some(), row.timeout_ms);
+        HttpParams { url, method, header_names: &header_names, has_body, timeout_ms }.to_json()
     } else {
         row.params
     };

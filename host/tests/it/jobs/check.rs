@@ -133,6 +133,13 @@ async fn change_is_checked_with_the_stored_values() {
     ] {
         assert_eq!(fields(&check_change(change.clone()).await), expected, "{change}");
     }
+    let bare = json!({ "name": "b", "type": "http", "scheduleCron": "@daily", "httpUrl": "https://a.example/",
+        "httpMethod": "POST" });
+    let (_, bare) = app.admin().post("/admin/v1/jobs", bare).await;
+    for (body, expected) in [("***", vec!["httpBody"]), ("", vec![]), ("text", vec![])] {
+        let definition = json!({ "jobId": bare["id"], "httpBody": body });
+        assert_eq!(fields(&check(&app, definition).await), expected, "{body}");
+    }
     let (status, _) = app.admin().post("/admin/v1/jobs/check", json!({ "jobId": "x" })).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
