@@ -16,7 +16,7 @@ use crate::{
     events::EventsState,
     health::Readiness,
     http::{ResponseLimits, ResponseMemory},
-    jobs::{Jobs, Runs},
+    jobs::{Jobs, Runs, WithBuiltIn},
     notifications::NotificationState,
     object_store::ObjectStore,
     plugins::{
@@ -29,9 +29,9 @@ use crate::{
     },
     secrets::Sealer,
     sql_editor::{RunningQueries, SqlEditorState},
-    sql_runs::{SqlRunner, SqlRunsState},
+    sql_runs::SqlJob,
     storage::{StorageState, UploadQuotas},
-    storage_runs::{StorageRunner, StorageRunsState},
+    storage_runs::DeletionJob,
     tables::TablesState,
 };
 
@@ -119,8 +119,9 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
         running: RunningQueries::default(),
         allow_create_extension: config.sql_create_extension,
     };
-    let runner = Arc::new(SqlRunner::new(sql_editor.clone(), runner));
-    let runner = Arc::new(StorageRunner::new(storage.clone(), projects.clone(), runner));
+    let runner = Arc::new(WithBuiltIn::new(SqlJob(sql_editor.clone()), runner));
+    let deletion = DeletionJob { storage: storage.clone(), projects: projects.clone() };
+    let runner = Arc::new(WithBuiltIn::new(deletion, runner));
     let jobs = Jobs::new(runs, sealer.clone(), projects.clone(), runner);
     let backups =
         BackupsState { platform: platform.clone(), store: store.clone(), databases, catalogue, jobs: jobs.clone() };
@@ -151,13 +152,11 @@ pub(super) fn app(config: Config, services: &Services, replaced: ReplacedParts) 
             availability: availability.clone(),
             timeout: config.limits.request_timeout,
         }),
-        storage_runs: StorageRunsState { storage: storage.clone(), jobs: jobs.clone() },
         storage,
         tables: TablesState { pools: pools.clone() },
         data,
         notifications,
         egress,
-        sql_runs: SqlRunsState { editor: sql_editor.clone(), jobs: jobs.clone() },
         sql_editor,
         responses,
         backups,

@@ -33,9 +33,7 @@ use crate::{
     projects::{Projects, ProjectsState, PublicGate},
     secrets::MasterKey,
     sql_editor::SqlEditorState,
-    sql_runs::SqlRunsState,
     storage::StorageState,
-    storage_runs::StorageRunsState,
     tables::TablesState,
 };
 
@@ -76,11 +74,9 @@ struct Inner {
     gate: Arc<PublicGate>,
     responses: ResponseMemory,
     storage: StorageState,
-    storage_runs: StorageRunsState,
     tables: TablesState,
     data: DataService,
     sql_editor: SqlEditorState,
-    sql_runs: SqlRunsState,
     backups: BackupsState,
     capabilities: Arc<guest::Services>,
     plugins: Plugins,
@@ -206,11 +202,9 @@ parts! {
     ProjectsState = projects;
     Projects = projects.projects;
     StorageState = storage;
-    StorageRunsState = storage_runs;
     TablesState = tables;
     DataService = data;
     SqlEditorState = sql_editor;
-    SqlRunsState = sql_runs;
     BackupsState = backups;
     Jobs = jobs;
     EventsState = events;

@@ -19,6 +19,7 @@ use crate::{
     db::DatabaseName,
     error::{ApiError, ApiResult, Code},
     http::{ApiJson, ApiPath, ApiQuery, AuditDetails, AuditTarget, NoQuery, PageRequest},
+    jobs::{RunStartedResponse, run_started},
     object_store::PLATFORM_BUCKET,
     plugins::{BackupCatalogue as _, CatalogueError},
 };
@@ -108,12 +109,9 @@ pub(crate) async fn get_backup(
 pub(crate) async fn create_backup(
     State(state): State<BackupsState>,
     ApiJson(request): ApiJson<CreateBackup>,
-) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+) -> ApiResult<(Extension<AuditTarget>, RunStartedResponse)> {
     let (run, title) = state.start_backup(&request.target).await?;
-    let run_id = run.to_string();
-    let details = json!({ "name": title, "runId": run_id });
-    let target = Extension(AuditTarget(request.target));
-    Ok((StatusCode::ACCEPTED, target, Extension(AuditDetails(details)), ApiJson(RunStarted { run_id })))
+    Ok((Extension(AuditTarget(request.target)), run_started(run, json!({ "name": title }))))
 }
 
 /// Creates a download URL for a backup.
@@ -140,19 +138,17 @@ pub(crate) async fn sign_backup_download(
 /// Verifies a backup.
 ///
 /// Starts a run that restores the backup into a scratch database, compares the number of rows of every table with the
-/// manifest, and removes the database. If something differs, the run fails and the
-/// backup becomes `failed`. Otherwise it becomes `verified`.
+/// manifest, and removes the database. If something differs, the run fails and the backup becomes `failed`. Otherwise
+/// it becomes `verified`.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 pub(crate) async fn verify_backup(
     State(state): State<BackupsState>,
     ApiPath(id): ApiPath<Uuid>,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+) -> ApiResult<RunStartedResponse> {
     let (run, backup) = state.start_verification(id).await?;
-    let run_id = run.to_string();
-    let Extension(AuditDetails(mut details)) = audit_details(&backup);
-    details["runId"] = run_id.as_str().into();
-    Ok((StatusCode::ACCEPTED, Extension(AuditDetails(details)), ApiJson(RunStarted { run_id })))
+    let Extension(AuditDetails(details)) = audit_details(&backup);
+    Ok(run_started(run, details))
 }
 
 /// Deletes a backup.

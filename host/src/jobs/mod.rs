@@ -8,10 +8,12 @@
 //! Deliberately absent: WebAssembly. A [`JobRunner`] executes runs; `plugins` implements it. Values of secrets leave
 //! this folder only in [`RunCall::secrets`].
 //!
-//! Reading order: `runner` (the interface to `plugins`), `schedule` (when a job is due), `state` (shared by the rest of
-//! the folder), `catalogue` (jobs and their definition), `runs` (history, logs, retention), `redact` (keeps secrets out
-//! of logs and responses), `signals` (messages between nodes), `scheduler` (executes runs).
+//! Reading order: `runner` (the interface to `plugins`), `built_in` (jobs that the server executes itself), `schedule`
+//! (when a job is due), `state` (shared by the rest of the folder), `catalogue` (jobs and their definition), `runs`
+//! (history, logs, retention), `redact` (keeps secrets out of logs and responses), `signals` (messages between nodes),
+//! `scheduler` (executes runs).
 
+mod built_in;
 mod catalogue;
 mod redact;
 mod runner;
@@ -21,10 +23,11 @@ mod scheduler;
 mod signals;
 mod state;
 
-pub(crate) use catalogue::routes::*;
+pub(crate) use catalogue::{RunStartedResponse, routes::*, run_started};
 pub(crate) use runs::routes::*;
 
 pub use crate::object_store::PLATFORM_BUCKET;
+pub use built_in::{BuiltInJob, WithBuiltIn};
 pub use catalogue::{JobConcern, JobConcernKind, NewRun, SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub use redact::Redactor;
 pub use runner::{JobRunner, LineLevel, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};

@@ -144,3 +144,15 @@ pub enum RunFailure {
     TimedOut,
     Cancelled,
 }
+
+impl RunFailure {
+    /// Creates a failure that would happen again, such as that of invalid parameters. The run is not retried.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), details: None, retryable: false }
+    }
+
+    /// Creates a failure that may pass. The run is retried, if its job has retries.
+    pub fn temporary(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), details: None, retryable: true }
+    }
+}

@@ -97,11 +97,7 @@ impl JobRunner for PluginRunner {
             call.job = checked.map_err(|refusal| to_failure(&refusal))?;
             self.plugins.runtime().run(&plugin.runnable, call, output, cancel.clone()).await
         };
-        let revoked = RunFailure::Failed {
-            message: format!("Stopped: plugin `{}` was revoked.", plugin.inspected.name()),
-            details: None,
-            retryable: false,
-        };
+        let revoked = RunFailure::refused(format!("Stopped: plugin `{}` was revoked.", plugin.inspected.name()));
         tokio::select! {
             biased;
             () = plugin.revoked.cancelled() => Err(revoked),
@@ -112,9 +108,9 @@ impl JobRunner for PluginRunner {
 
 /// Converts a refusal. An unknown plugin is retryable, because it may be in the middle of being replaced.
 fn to_failure(refusal: &RunRefusal) -> RunFailure {
-    RunFailure::Failed {
-        message: format!("The run could not start: {refusal}."),
-        details: None,
-        retryable: matches!(refusal, RunRefusal::UnknownPlugin { .. }),
+    let message = format!("The run could not start: {refusal}.");
+    match refusal {
+        RunRefusal::UnknownPlugin { .. } => RunFailure::temporary(message),
+        _ => RunFailure::refused(message),
     }
 }

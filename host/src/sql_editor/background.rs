@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     SqlEditorState,
-    check::{ScriptOptions, checked_script},
+    check::{ScriptOptions, check_text, checked_script},
     history::{self, Ended},
     limits::Limits,
     restrictions::Permissions,
@@ -16,8 +17,20 @@ use super::{
 };
 use crate::{
     db::DbRole,
-    error::{ApiError, ApiResult, Code},
+    error::{ApiResult, Code},
 };
+
+/// A script to run, also as the parameters of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScriptRequest {
+    pub sql: String,
+    #[serde(default)]
+    pub read_only: bool,
+    /// Whether it runs in one transaction (default true).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<bool>,
+}
 
 /// A script that has passed all checks.
 pub struct CheckedScript(ScriptRun);
@@ -49,18 +62,11 @@ pub struct ScriptError {
 
 impl SqlEditorState {
     /// Checks a script as `POST sql` does.
-    pub async fn check_script(
-        &self,
-        sql: &str,
-        read_only: bool,
-        transaction: Option<bool>,
-    ) -> ApiResult<CheckedScript> {
-        if sql.contains('\0') {
-            return Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support."));
-        }
+    pub async fn check_script(&self, request: &ScriptRequest) -> ApiResult<CheckedScript> {
+        check_text(&request.sql)?;
         let permissions = Permissions { create_extension: self.allow_create_extension };
-        let options = ScriptOptions { read_only, transaction, max_rows: 0 };
-        let mut script = checked_script(sql.to_owned(), options, permissions).await?;
+        let options = ScriptOptions { read_only: request.read_only, transaction: request.transaction, max_rows: 0 };
+        let mut script = checked_script(request.sql.clone(), options, permissions).await?;
         for statement in &mut script.statements {
             // Every statement runs to its end, although its rows are dropped.
             statement.statement.fetch_mode = FetchMode::Whole;

@@ -14,6 +14,14 @@ use crate::error::{ApiError, ApiResult, Code};
 /// Maximum number of statements in a script.
 const MAX_STATEMENTS: usize = 2000;
 
+/// Rejects a text that can't be sent to Postgres.
+pub(super) fn check_text(sql: &str) -> ApiResult<()> {
+    match sql.contains('\0') {
+        true => Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support.")),
+        false => Ok(()),
+    }
+}
+
 /// Checks a single statement. Returns `None` if it has a syntax error, so that Postgres reports it with a better
 /// message and its position.
 pub(super) async fn checked_statement(sql: &str, permissions: Permissions) -> ApiResult<Option<Statement>> {

@@ -46,7 +46,7 @@ use sqlx::PgPool;
 
 use crate::{db::ProjectPools, http::ResponseMemory};
 
-pub use background::{CheckedScript, ScriptEnd, ScriptError};
+pub use background::{CheckedScript, ScriptEnd, ScriptError, ScriptRequest};
 pub(crate) use routes::*;
 pub use running::RunningQueries;
 pub(crate) use saved_routes::*;

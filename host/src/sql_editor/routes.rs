@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     SqlEditorState,
-    check::{ScriptOptions, checked_script, checked_statement},
+    check::{ScriptOptions, check_text, checked_script, checked_statement},
     history::{self, Ended},
     limits::{Limits, within},
     restrictions::Permissions,
@@ -163,13 +163,6 @@ fn check_request(request: &RunSql) -> ApiResult<()> {
         return Err(ApiError::invalid("`transaction` can only be used with `script`."));
     }
     Ok(())
-}
-
-fn check_text(sql: &str) -> ApiResult<()> {
-    match sql.contains('\0') {
-        true => Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support.")),
-        false => Ok(()),
-    }
 }
 
 fn permissions(state: &SqlEditorState) -> Permissions {

@@ -8,7 +8,7 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{SqlEditorState, history, saved_queries};
+use super::{SqlEditorState, check::check_text, history, saved_queries};
 use crate::{
     error::{ApiError, ApiResult, Code},
     http::{ApiJson, ApiPath, ApiQuery, AuditTarget, NoQuery, PageRequest},
@@ -47,7 +47,7 @@ pub(crate) async fn create_query(
     ApiJson(request): ApiJson<CreateSavedQuery>,
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, TaggedQuery)> {
     let name = checked_name(&request.name)?;
-    check_sql(&request.sql)?;
+    check_text(&request.sql)?;
     let query = saved_queries::insert(&state.platform, &project.id, name, &request.sql).await?;
     Ok((StatusCode::CREATED, Extension(AuditTarget(query.id.clone())), tagged(query)))
 }
@@ -88,7 +88,7 @@ pub(crate) async fn update_query(
     let id = parse_id(&id)?;
     let name = request.name.as_deref().map(checked_name).transpose()?;
     if let Some(sql) = &request.sql {
-        check_sql(sql)?;
+        check_text(sql)?;
     }
     let versions = expected_versions(&headers);
     let (platform, sql) = (&state.platform, request.sql.as_deref());
@@ -181,13 +181,6 @@ fn checked_name(name: &str) -> ApiResult<&str> {
         return Ok(name);
     }
     Err(ApiError::invalid(format!("`name` must have 1 to {MAX_NAME_CHARACTERS} characters, and no line breaks.")))
-}
-
-fn check_sql(sql: &str) -> ApiResult<()> {
-    match sql.contains('\0') {
-        true => Err(ApiError::invalid("`sql` contains a NUL character, which Postgres does not support.")),
-        false => Ok(()),
-    }
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {

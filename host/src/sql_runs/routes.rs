@@ -1,19 +1,16 @@
 use std::time::Duration;
 
 use api_types::{ErrorBody, RunStarted, StartSqlRun};
-use axum::{Extension, extract::State, http::StatusCode};
+use axum::extract::State;
 use serde_json::json;
 
-use super::{
-    SqlRunsState,
-    params::{JOB, PLUGIN, SqlParams},
-    runner::MAX_DURATION,
-};
+use super::SqlJob;
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, AuditDetails, NoQuery},
-    jobs::NewRun,
+    http::{ApiJson, NoQuery},
+    jobs::{BuiltInJob as _, Jobs, NewRun, RunStartedResponse, run_started},
     projects::AdminProject,
+    sql_editor::{ScriptRequest, SqlEditorState},
 };
 
 /// Time limit if the request has no `timeoutMs`.
@@ -37,26 +34,25 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
     ),
 )]
 pub(crate) async fn start_sql_run(
-    State(state): State<SqlRunsState>,
+    State(editor): State<SqlEditorState>,
+    State(jobs): State<Jobs>,
     AdminProject(project): AdminProject,
     NoQuery: NoQuery,
     ApiJson(request): ApiJson<StartSqlRun>,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+) -> ApiResult<RunStartedResponse> {
+    let max_timeout = SqlJob::MAX_DURATION;
     let timeout = request.timeout_ms.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
-    if timeout.is_zero() || timeout > MAX_DURATION {
-        return Err(ApiError::invalid(format!("`timeoutMs` must be from 1 to {}.", MAX_DURATION.as_millis())));
+    if timeout.is_zero() || timeout > max_timeout {
+        return Err(ApiError::invalid(format!("`timeoutMs` must be from 1 to {}.", max_timeout.as_millis())));
     }
-    let script = state.editor.check_script(&request.sql, request.read_only, request.transaction).await?;
-    let statements = script.statement_count();
-    let params = SqlParams { sql: request.sql, read_only: request.read_only, transaction: request.transaction };
+    let params = ScriptRequest { sql: request.sql, read_only: request.read_only, transaction: request.transaction };
+    let statements = editor.check_script(&params).await?.statement_count();
     let run = NewRun {
-        plugin: PLUGIN.to_owned(),
-        plugin_job: JOB.to_owned(),
+        plugin: SqlJob::PLUGIN.to_owned(),
+        plugin_job: SqlJob::JOB.to_owned(),
         params: serde_json::to_value(params).map_err(ApiError::internal)?,
         project_id: Some(project.id.clone()),
         timeout,
     };
-    let run_id = state.jobs.start_run(&run).await?.to_string();
-    let details = json!({ "runId": run_id, "statements": statements });
-    Ok((StatusCode::ACCEPTED, Extension(AuditDetails(details)), ApiJson(RunStarted { run_id })))
+    Ok(run_started(jobs.start_run(&run).await?, json!({ "statements": statements })))
 }

@@ -1,26 +1,14 @@
 use api_types::{DeleteObjects, ErrorBody, RunStarted};
-use axum::{Extension, extract::State, http::StatusCode};
-use serde::Deserialize;
+use axum::extract::State;
 use serde_json::json;
 
-use super::{
-    StorageRunsState,
-    params::{DeleteParams, JOB, PLUGIN},
-    runner::MAX_DURATION,
-};
+use super::{DeletionJob, job::DeletionParams};
 use crate::{
     error::{ApiError, ApiResult},
-    http::{ApiJson, ApiPath, AuditDetails, NoQuery},
-    jobs::NewRun,
-    projects::AdminProject,
-    storage::BulkDeletion,
+    http::{ApiJson, NoQuery},
+    jobs::{BuiltInJob as _, Jobs, NewRun, RunStartedResponse, run_started},
+    storage::{AdminBucket, BulkDeletion},
 };
-
-/// The segment `{bucket}` of the path; [`AdminProject`] reads `{project}`.
-#[derive(Deserialize)]
-pub(crate) struct BucketSegment {
-    bucket: String,
-}
 
 /// Delete many objects
 ///
@@ -41,26 +29,23 @@ pub(crate) struct BucketSegment {
     ),
 )]
 pub(crate) async fn delete_objects(
-    State(state): State<StorageRunsState>,
-    AdminProject(project): AdminProject,
+    State(jobs): State<Jobs>,
     NoQuery: NoQuery,
-    ApiPath(segment): ApiPath<BucketSegment>,
+    bucket: AdminBucket,
     ApiJson(request): ApiJson<DeleteObjects>,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+) -> ApiResult<RunStartedResponse> {
+    let AdminBucket { state, project, name } = bucket;
     let DeleteObjects { keys, prefix } = request;
     let project_id = project.id.clone();
-    BulkDeletion::parse(&state.storage, project, &segment.bucket, keys.as_deref(), prefix.as_deref()).await?;
-    let key_count = keys.as_ref().map(Vec::len);
-    let mut details = json!({ "prefix": prefix, "keys": key_count });
-    let params = DeleteParams { bucket: segment.bucket, keys, prefix };
+    BulkDeletion::parse(&state, project, &name, keys.as_deref(), prefix.as_deref()).await?;
+    let details = json!({ "prefix": prefix, "keys": keys.as_ref().map(Vec::len) });
+    let params = DeletionParams { bucket: name, keys, prefix };
     let run = NewRun {
-        plugin: PLUGIN.to_owned(),
-        plugin_job: JOB.to_owned(),
+        plugin: DeletionJob::PLUGIN.to_owned(),
+        plugin_job: DeletionJob::JOB.to_owned(),
         params: serde_json::to_value(params).map_err(ApiError::internal)?,
         project_id: Some(project_id),
-        timeout: MAX_DURATION,
+        timeout: DeletionJob::MAX_DURATION,
     };
-    let run_id = state.jobs.start_run(&run).await?.to_string();
-    details["runId"] = run_id.as_str().into();
-    Ok((StatusCode::ACCEPTED, Extension(AuditDetails(details)), ApiJson(RunStarted { run_id })))
+    Ok(run_started(jobs.start_run(&run).await?, details))
 }

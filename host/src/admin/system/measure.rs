@@ -19,8 +19,7 @@ const DATA: &str = "data";
 /// Measures the latency of Postgres. Also returns its version.
 pub(in crate::admin) async fn postgres(platform: &PgPool) -> (Reachability, Option<String>) {
     let version = async { sqlx::query_scalar("SHOW server_version").fetch_one(platform).await.map_err(Into::into) };
-    let (reachability, version) = measure("Postgres", version).await;
-    (reachability, version)
+    measure("Postgres", version).await
 }
 
 /// Measures the latency of the object store.

@@ -1,15 +1,15 @@
 use std::time::Duration;
 
 use api_types::{ErrorBody, Migration, Page, RunStarted, SystemInfo};
-use axum::{Extension, extract::State, http::StatusCode};
+use axum::extract::State;
 use serde_json::json;
 
 use super::{measure, nodes};
 use crate::{
     admin::AdminState,
     error::ApiResult,
-    http::{ApiJson, AuditDetails, NoQuery},
-    jobs::{Jobs, NewRun},
+    http::{ApiJson, NoQuery},
+    jobs::{Jobs, NewRun, RunStartedResponse, run_started},
 };
 
 /// The first-party plugin that applies migrations, and its job.
@@ -69,10 +69,7 @@ pub(crate) async fn list_migrations(State(state): State<AdminState>) -> ApiResul
 /// starts does so by itself, so migrations are pending only while servers of different versions run.
 #[utoipa::path(post, path = "/admin/v1/migrations/apply", tag = "system",
     responses((status = 202, body = RunStarted), (status = 422, body = ErrorBody)))]
-pub(crate) async fn apply_migrations(
-    State(jobs): State<Jobs>,
-    _query: NoQuery,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
+pub(crate) async fn apply_migrations(State(jobs): State<Jobs>, _query: NoQuery) -> ApiResult<RunStartedResponse> {
     let run = NewRun {
         plugin: MIGRATIONS_PLUGIN.to_owned(),
         plugin_job: APPLY_JOB.to_owned(),
@@ -80,6 +77,5 @@ pub(crate) async fn apply_migrations(
         project_id: None,
         timeout: APPLY_TIMEOUT,
     };
-    let run_id = jobs.start_run(&run).await?.to_string();
-    Ok((StatusCode::ACCEPTED, Extension(AuditDetails(json!({ "runId": run_id }))), ApiJson(RunStarted { run_id })))
+    Ok(run_started(jobs.start_run(&run).await?, json!({})))
 }

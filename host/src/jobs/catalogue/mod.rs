@@ -16,6 +16,7 @@ mod start;
 mod validation;
 
 pub use concerns::{JobConcern, JobConcernKind};
-pub use sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub(super) use sealed::{HttpParams, open_secrets};
+pub use sealed::{SEALED_COLUMNS, job_body_identity, job_headers_identity};
 pub use start::NewRun;
+pub(crate) use start::{RunStartedResponse, run_started};

@@ -11,7 +11,8 @@ use super::{
     check, definitions,
     listing::{self, JobList, JobOrder},
     queries::JobFilter,
-    start, validation,
+    start::{self, RunStartedResponse, run_started},
+    validation,
 };
 use crate::{
     error::{ApiError, ApiResult},
@@ -129,14 +130,9 @@ pub(crate) async fn delete_job(
 /// Starts a run of a job, even if the job is disabled. If runs may not overlap, it waits for the current one.
 #[utoipa::path(post, path = "/admin/v1/jobs/{job}/run", tag = "jobs", params(("job" = String, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
-pub(crate) async fn run_job(
-    State(jobs): State<Jobs>,
-    ApiPath(job): ApiPath<String>,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
-    let (run_id, name) = start::run_job(&jobs, parse_job_id(&job)?).await?;
-    let run_id = run_id.to_string();
-    let details = AuditDetails(json!({ "runId": run_id, "name": name }));
-    Ok((StatusCode::ACCEPTED, Extension(details), ApiJson(RunStarted { run_id })))
+pub(crate) async fn run_job(State(jobs): State<Jobs>, ApiPath(job): ApiPath<String>) -> ApiResult<RunStartedResponse> {
+    let (run, name) = start::run_job(&jobs, parse_job_id(&job)?).await?;
+    Ok(run_started(run, json!({ "name": name })))
 }
 
 /// Starts a run that does the same work as an ended one: a run of a job runs the job as it is defined now, any other
@@ -148,11 +144,9 @@ pub(crate) async fn run_job(
 pub(crate) async fn run_again(
     State(jobs): State<Jobs>,
     ApiPath(run): ApiPath<String>,
-) -> ApiResult<(StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>)> {
-    let (run_id, name) = start::run_again(&jobs, parse_run_id(&run)?).await?;
-    let run_id = run_id.to_string();
-    let details = AuditDetails(json!({ "runId": run_id, "name": name }));
-    Ok((StatusCode::ACCEPTED, Extension(details), ApiJson(RunStarted { run_id })))
+) -> ApiResult<RunStartedResponse> {
+    let (run, name) = start::run_again(&jobs, parse_run_id(&run)?).await?;
+    Ok(run_started(run, json!({ "name": name })))
 }
 
 /// Checks a job's definition without saving it, also while it is incomplete. Reports every problem with its field,

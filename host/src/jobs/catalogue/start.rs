@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use api_types::RunStatus;
+use api_types::{RunStarted, RunStatus};
+use axum::{Extension, http::StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
+    http::{ApiJson, AuditDetails},
     jobs::{
         Jobs,
         runs::queries::{self, NewRunRow},
@@ -87,4 +89,14 @@ pub(super) async fn run_job(jobs: &Jobs, job: Uuid) -> ApiResult<(Uuid, String)>
     let id = Uuid::now_v7();
     let inserted = queries::insert_job_run(jobs.platform(), id, job).await?;
     if inserted { Ok((id, row.name)) } else { Err(ApiError::not_found("job")) }
+}
+
+/// The response of a request that started a run, with its audit details.
+pub(crate) type RunStartedResponse = (StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>);
+
+/// Returns the response of a request that started this run. Adds the run's id to the audit details.
+pub(crate) fn run_started(run: Uuid, mut details: Value) -> RunStartedResponse {
+    let run_id = run.to_string();
+    details["runId"] = run_id.as_str().into();
+    (StatusCode::ACCEPTED, Extension(AuditDetails(details)), ApiJson(RunStarted { run_id }))
 }

@@ -84,7 +84,7 @@ pub(super) async fn execute(state: &SchedulerState, prepared: PreparedRun) {
     let PreparedRun { id, run, call } = prepared;
     let result = match call {
         Ok(call) => call_runner(state, &run, call).await,
-        Err(message) => Err(RunFailure::Failed { message, details: None, retryable: false }),
+        Err(message) => Err(RunFailure::refused(message)),
     };
     let outcome = outcome_of(id, run, result);
     outcome.run.log.close();
@@ -135,7 +135,7 @@ async fn call_runner(state: &SchedulerState, run: &ActiveRun, call: RunCall) -> 
     tokio::select! {
         biased;
         result = running => result.unwrap_or_else(|_| {
-            Err(RunFailure::Failed { message: "the run panicked".to_owned(), details: None, retryable: true })
+            Err(RunFailure::temporary("the run panicked"))
         }),
         () = stopped => Err(RunFailure::Cancelled),
         () = timed_out => Err(RunFailure::TimedOut),

@@ -56,24 +56,16 @@ fn job_failed(error: JobError) -> RunFailure {
 
 /// The plugin violates the interface, so a retry would fail too.
 fn invalid_result(problem: &str) -> RunFailure {
-    RunFailure::Failed {
-        message: format!("The plugin returned an invalid result: {problem}."),
-        details: None,
-        retryable: false,
-    }
+    RunFailure::refused(format!("The plugin returned an invalid result: {problem}."))
 }
 
 /// The run did not start.
 pub(super) fn link_failed(error: &LinkError) -> RunFailure {
-    RunFailure::Failed { message: format!("The plugin can't run: {error}."), details: None, retryable: false }
-}
-
-pub(super) fn failed(message: impl Into<String>) -> RunFailure {
-    RunFailure::Failed { message: message.into(), details: None, retryable: true }
+    RunFailure::refused(format!("The plugin can't run: {error}."))
 }
 
 pub(super) fn limit_reached(limit: LimitReached) -> RunFailure {
-    failed(format!("Stopped: the run exceeded {limit}."))
+    RunFailure::temporary(format!("Stopped: the run exceeded {limit}."))
 }
 
 /// Converts a trap.
@@ -84,19 +76,16 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailu
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return limit_reached(LimitReached::Handles(MAX_HANDLES));
     }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => failed("Stopped: the call stack overflowed, probably by infinite recursion."),
+    let message = match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => "Stopped: the call stack overflowed, probably by infinite recursion.".to_owned(),
         Some(Trap::UnreachableCodeReached) => match &state.capability_state::<LogBudget>().last_error {
             // The prefix is from the SDK's panic hook.
             Some(message) => {
-                failed(format!("The plugin panicked: {}", message.trim_start_matches("the plugin panicked: ")))
+                format!("The plugin panicked: {}", message.trim_start_matches("the plugin panicked: "))
             }
-            None => failed("The plugin panicked."),
+            None => "The plugin panicked.".to_owned(),
         },
-        Some(trap) => {
-            let trap = trap.to_string();
-            failed(format!("Stopped by a trap: {}.", trap.trim_start_matches("wasm trap: ")))
-        }
+        Some(trap) => format!("Stopped by a trap: {}.", trap.to_string().trim_start_matches("wasm trap: ")),
         None => {
             tracing::debug!(
                 error = format!("{error:?}"),
@@ -105,12 +94,13 @@ pub(super) fn trapped(error: &wasmtime::Error, state: &mut RunState) -> RunFailu
             );
             let cause = error.root_cause().to_string();
             if cause.contains(CALL_TOO_LARGE_MESSAGE) {
-                let max_mib = MAX_CALL_BYTES >> 20;
-                return failed(format!("Stopped: one host call passed more than {max_mib} MiB."));
+                format!("Stopped: one host call passed more than {} MiB.", MAX_CALL_BYTES >> 20)
+            } else {
+                format!("Stopped: {cause}.")
             }
-            failed(format!("Stopped: {cause}."))
         }
-    }
+    };
+    RunFailure::temporary(message)
 }
 
 /// Adds a line to the run's log if lines were dropped.

@@ -137,7 +137,7 @@ impl Runtime {
             // A panic in the host's own code must not end the scheduler.
             outcome = AssertUnwindSafe(self.execute(plugin, scope)).catch_unwind() => outcome.unwrap_or_else(|_| {
                 tracing::error!(plugin = plugin.manifest.name, "the host panicked during a plugin's run");
-                Err(outcome::failed("AtlasHub failed while it ran the plugin; see the server's log."))
+                Err(RunFailure::temporary("AtlasHub failed while it ran the plugin; see the server's log."))
             }),
         };
         drop(permits);

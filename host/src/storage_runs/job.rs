@@ -1,0 +1,127 @@
+use std::{sync::Arc, time::Duration};
+
+use api_types::DeletedObjects;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::{ApiError, Code},
+    jobs::{BuiltInJob, LineLevel, RunCall, RunFailure, RunOutput, RunReport},
+    projects::Projects,
+    storage::{BulkDeletion, StorageState},
+};
+
+/// Deletes objects as runs.
+pub struct DeletionJob {
+    pub storage: StorageState,
+    pub projects: Projects,
+}
+
+/// The parameters of a run. Exactly one of `keys` and `prefix` is given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeletionParams {
+    pub(super) bucket: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keys: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) prefix: Option<String>,
+}
+
+#[async_trait]
+impl BuiltInJob for DeletionJob {
+    const PLUGIN: &'static str = "storage";
+    const JOB: &'static str = "delete";
+    const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+    const MAX_RUNS: usize = 4;
+
+    type Params = DeletionParams;
+
+    async fn check(&self, params: DeletionParams) -> Result<(), String> {
+        match params.keys.is_some() == params.prefix.is_some() {
+            true => Err("give either `keys` or `prefix`".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    async fn run(
+        &self,
+        params: DeletionParams,
+        call: RunCall,
+        output: Arc<dyn RunOutput>,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunFailure> {
+        output.started();
+        let mut deleted = DeletedObjects::default();
+        let end = tokio::select! {
+            end = self.delete(&params, call.project.as_deref(), &*output, &mut deleted) => end,
+            () = cancel.cancelled() => Err(RunFailure::Cancelled),
+            () = tokio::time::sleep(call.timeout) => Err(RunFailure::TimedOut),
+        };
+        let result = serde_json::to_value(deleted).unwrap_or_default();
+        let fields = json!({ "deleted": deleted.deleted, "deletedBytes": deleted.deleted_bytes });
+        match end {
+            Ok(()) => {
+                output.log(LineLevel::Info, &format!("Deleted {}.", objects(deleted.deleted)), fields);
+                Ok(RunReport { result })
+            }
+            Err(failure) => {
+                output.log(LineLevel::Warn, &format!("Stopped after {}.", objects(deleted.deleted)), fields);
+                Err(match failure {
+                    RunFailure::Failed { message, retryable, .. } => {
+                        RunFailure::Failed { message, details: Some(result), retryable }
+                    }
+                    other => other,
+                })
+            }
+        }
+    }
+}
+
+impl DeletionJob {
+    /// Deletes the objects. `deleted` has what is done so far, even if the future is dropped.
+    async fn delete(
+        &self,
+        params: &DeletionParams,
+        project: Option<&str>,
+        output: &dyn RunOutput,
+        deleted: &mut DeletedObjects,
+    ) -> Result<(), RunFailure> {
+        let Some(project) = project else {
+            return Err(RunFailure::refused("Objects belong to a project, and the job has none."));
+        };
+        let project = self.projects.get(project).await.map_err(|error| failure(&error))?;
+        let (keys, prefix) = (params.keys.as_deref(), params.prefix.as_deref());
+        let deletion = BulkDeletion::parse(&self.storage, project, &params.bucket, keys, prefix).await;
+        let mut deletion = deletion.map_err(|error| failure(&error))?;
+        let total = deletion.prepare().await.map_err(|error| failure(&error))?;
+        let message = match prefix {
+            Some(prefix) => format!("Deleting `{}/{prefix}`", params.bucket),
+            None => format!("Deleting objects of `{}`", params.bucket),
+        };
+        output.progress(0, Some(total), &message);
+        while let Some(step) = deletion.step().await.map_err(|error| failure(&error))? {
+            deleted.deleted += step.deleted;
+            deleted.deleted_bytes += step.deleted_bytes;
+            deleted.missing += step.missing;
+            let done = deleted.deleted + deleted.missing;
+            // Objects that were uploaded meanwhile are deleted too.
+            output.progress(done, Some(total.max(done)), &message);
+        }
+        Ok(())
+    }
+}
+
+fn objects(count: u64) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+}
+
+/// An error of a service may pass. Others come from the parameters, or the bucket was deleted.
+fn failure(error: &ApiError) -> RunFailure {
+    match error.code() {
+        Code::Unavailable | Code::Internal => RunFailure::temporary(error.message()),
+        _ => RunFailure::refused(error.message()),
+    }
+}
