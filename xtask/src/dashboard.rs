@@ -27,6 +27,7 @@ const INPUTS: &[&str] = &[
     "dashboard-dioxus/Cargo.lock",
     "dashboard-dioxus/Cargo.toml",
     "dashboard-dioxus/bundler/Cargo.toml",
+    "dashboard-dioxus/bundler/font.mjs",
     "dashboard-dioxus/bundler/src",
     "dashboard-dioxus/package-lock.json",
     "dashboard-dioxus/src",

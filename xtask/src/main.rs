@@ -19,6 +19,7 @@ mod python_client;
 mod schemathesis;
 mod setup;
 mod test;
+mod test_server;
 mod wasm32;
 mod watch;
 
@@ -42,6 +43,7 @@ Usage: cargo xtask <command>
   build [--release]                      build one self-contained binary
   plugin <command>                       create, build and sign plugins; see `cargo xtask plugin help`
   bench [-- <arguments of the benches>]  measure AtlasHub, pgbench and PostgREST side by side
+  bench dashboard [<minutes>]            measure the dashboard in Chromium; with minutes, also how memory grows
   setup                                  install missing tools
 ";
 
@@ -66,7 +68,10 @@ fn run(arguments: Vec<String>) -> Result<()> {
         "lint" => reject_arguments(rest).and_then(|()| lint::run()),
         "build" => build_cmd::run(rest),
         "plugin" => plugin::run(rest),
-        "bench" => bench::run(forwarded_arguments(rest)?),
+        "bench" => match rest.split_first() {
+            Some((first, rest)) if first == "dashboard" => bench::run_dashboard(rest),
+            _ => bench::run(forwarded_arguments(rest)?),
+        },
         "setup" => reject_arguments(rest).and_then(|()| setup::ensure_all()),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     browser: bool,
     /// Only send requests that are generated from the OpenAPI document.
     schemathesis: bool,
-    /// Run only tests whose name contains this text, without the dashboard's.
+    /// Run only tests whose name contains this text, without the unit tests of the dashboard.
     filter: Option<String>,
 }
 
@@ -66,7 +66,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run_tests(options.filter.as_deref())?;
     if options.filter.is_none() {
         dashboard::run_unit_tests()?;
-        run_browser_tests(None)?;
     }
     Ok(())
 }

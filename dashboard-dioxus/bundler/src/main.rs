@@ -54,8 +54,8 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
     let mut files = Files::new(output, profile)?;
     let wasm = bindings::generate(dashboard, module, &work, profile)?;
     let wasm_url = files.add_asset("dashboard.wasm", &wasm)?;
-    let inter = files.add_asset("inter.woff2", &npm::font(dashboard, "inter")?)?;
-    let mono = files.add_asset("jetbrains-mono.woff2", &npm::font(dashboard, "jetbrains-mono")?)?;
+    let inter = files.add_asset("inter.woff2", &npm::font(dashboard, &work, "inter", profile)?)?;
+    let mono = files.add_asset("jetbrains-mono.woff2", &npm::font(dashboard, &work, "jetbrains-mono", profile)?)?;
 
     let style = npm::styles(dashboard, &work, profile)?;
     let style = style.replace("fonts/inter.woff2", &inter).replace("fonts/jetbrains-mono.woff2", &mono);

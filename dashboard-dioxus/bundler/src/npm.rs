@@ -28,9 +28,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Returns the file of a variable font with its Latin subset.
-pub(crate) fn font(dashboard: &Path, name: &str) -> Result<Vec<u8>> {
-    read(&package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2")))
+/// Returns a variable font, which has only what the dashboard uses in a release.
+pub(crate) fn font(dashboard: &Path, work: &Path, name: &str, profile: Profile) -> Result<Vec<u8>> {
+    let font = package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2"));
+    if profile == Profile::Dev {
+        return read(&font);
+    }
+    let smaller = work.join(format!("{name}.woff2"));
+    run(Command::new("node").arg(dashboard.join("bundler/font.mjs")).arg(&font).arg(&smaller))?;
+    read(&smaller)
 }
 
 /// Compiles `style/main.css` with Tailwind.

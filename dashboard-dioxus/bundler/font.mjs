@@ -1,0 +1,28 @@
+// Makes a font smaller: `node font.mjs <font.woff2> <output.woff2>`. Keeps the letters and signs that the dashboard's
+// texts use, in the weights that its styles use. The browser shows all other letters in fonts of the system.
+import { readFile, writeFile } from "node:fs/promises";
+import subsetFont from "subset-font";
+
+const RANGES = [
+  [0x20, 0x7e], // ASCII
+  [0xa0, 0xff], // Latin-1
+  [0x131, 0x131], [0x152, 0x153], // ı, Œ and œ
+  [0x2002, 0x200a], [0x202f, 0x202f], // Spaces
+  [0x2010, 0x2015], [0x2018, 0x201e], [0x2020, 0x2022], [0x2026, 0x2026], [0x2030, 0x2030], [0x2039, 0x203a],
+  [0x20ac, 0x20ac], [0x2122, 0x2122], // € and ™
+  [0x2190, 0x2193], // Arrows
+  [0x2212, 0x2212], [0x2248, 0x2248], [0x2260, 0x2260], [0x2264, 0x2265], // −, ≈, ≠, ≤ and ≥
+];
+const WEIGHTS = { min: 400, max: 600 };
+// Kerning, accents, and digits of equal width. No ligatures: `->` must stay two signs.
+const FEATURES = ["kern", "ccmp", "mark", "tnum"];
+
+const [input, output] = process.argv.slice(2);
+const letters = RANGES.flatMap(([first, last]) =>
+  Array.from({ length: last - first + 1 }, (_, offset) => String.fromCodePoint(first + offset)));
+await writeFile(output, await subsetFont(await readFile(input), letters.join(""), {
+  targetFormat: "woff2",
+  keepFeatures: FEATURES,
+  noHinting: true,
+  variationAxes: { wght: WEIGHTS },
+}));
