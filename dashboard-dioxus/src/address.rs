@@ -89,6 +89,11 @@ pub fn with_parameters(path: &str, parameters: &[(&str, Option<&str>)]) -> Strin
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// Returns the current address with another value of a parameter.
+pub fn with_parameter(name: &str, value: &str) -> String {
+    changed_address(name, Some(value))
+}
+
 /// Sets or removes a parameter of the current address, as a new entry in the history. Back undoes the change.
 pub fn push_parameter(name: &str, value: Option<&str>) {
     go(&changed_address(name, value));

@@ -31,6 +31,22 @@ pub fn active_element() -> Option<Element> {
     document()?.active_element()
 }
 
+/// Returns the nearest element around an event's target, or the target itself, that matches a selector. An event's
+/// `currentTarget` is the root of the page, where Dioxus listens.
+pub fn closest(event: &web_sys::Event, selector: &str) -> Option<Element> {
+    event.target()?.dyn_into::<Element>().ok()?.closest(selector).ok().flatten()
+}
+
+/// Waits until the browser is about to draw the next frame.
+pub async fn next_frame() {
+    let frame = js_sys::Promise::new(&mut |resolve, _| {
+        if let Some(window) = web_sys::window() {
+            let _ = window.request_animation_frame(&resolve);
+        }
+    });
+    let _ = wasm_bindgen_futures::JsFuture::from(frame).await;
+}
+
 /// Returns whether the window is narrower than a number of CSS pixels.
 pub fn is_narrower_than(pixels: f64) -> bool {
     let width = web_sys::window().and_then(|window| window.inner_width().ok()?.as_f64());

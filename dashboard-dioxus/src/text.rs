@@ -21,7 +21,7 @@ pub fn number(value: i64) -> String {
     text
 }
 
-/// Returns a number of bytes in the largest unit that leaves at least one digit before the point: `3.4 GB`.
+/// Returns a number of bytes with two digits or more, in the largest unit that is not larger: `3.4 GB`, `61 GB`.
 pub fn bytes(value: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
     let mut amount = value.max(0) as f64;
@@ -33,7 +33,7 @@ pub fn bytes(value: i64) -> String {
         amount /= 1000.0;
         unit = next;
     }
-    if unit == "B" || amount >= 100.0 { format!("{amount:.0} {unit}") } else { format!("{amount:.1} {unit}") }
+    if unit == "B" || amount >= 9.95 { format!("{amount:.0} {unit}") } else { format!("{amount:.1} {unit}") }
 }
 
 /// Returns the number followed by `one` or `many`: `1 table`, `12 tables`.
@@ -99,6 +99,12 @@ pub fn exact(time: DateTime<Utc>) -> String {
     format!("{} ({} UTC)", String::from(local.to_string()), time.format("%Y-%m-%d %H:%M:%S"))
 }
 
+/// Returns words with an upper-case letter at the start.
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// Returns how long something took, from milliseconds: `812 ms`, `5.0 s`, `41 s`, `3 min 12 s`, `2 h 5 min`.
 pub fn duration(milliseconds: i64) -> String {
     let seconds = milliseconds / 1000;
@@ -106,7 +112,9 @@ pub fn duration(milliseconds: i64) -> String {
         ..1_000 => format!("{milliseconds} ms"),
         1_000..10_000 => format!("{:.1} s", milliseconds as f64 / 1e3),
         10_000..60_000 => format!("{seconds} s"),
+        60_000..3_600_000 if seconds % 60 == 0 => format!("{} min", seconds / 60),
         60_000..3_600_000 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if seconds % 3_600 < 60 => format!("{} h", seconds / 3_600),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }
 }
@@ -264,9 +272,15 @@ mod tests {
 
     #[test]
     fn durations_use_fitting_units() {
-        for (milliseconds, expected) in
-            [(812, "812 ms"), (5_000, "5.0 s"), (41_900, "41 s"), (192_000, "3 min 12 s"), (7_500_000, "2 h 5 min")]
-        {
+        for (milliseconds, expected) in [
+            (812, "812 ms"),
+            (5_000, "5.0 s"),
+            (41_900, "41 s"),
+            (60_000, "1 min"),
+            (192_000, "3 min 12 s"),
+            (7_500_000, "2 h 5 min"),
+            (86_400_000, "24 h"),
+        ] {
             assert_eq!(duration(milliseconds), expected);
         }
         assert_eq!(duration_in_words(chrono::Duration::hours(3)), "3 hours");

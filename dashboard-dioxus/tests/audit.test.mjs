@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 const project = await createProject("audit");
 
@@ -14,7 +16,7 @@ async function revokeNewKey(name) {
   return created;
 }
 
-test("a revoked key is the first entry at once, without its secret", async (t) => {
+test("revoked key is the first entry at once, without its secret", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/audit?project=${project.id}`);
   await shown(heading(page, "Audit log"));
@@ -33,7 +35,7 @@ test("a revoked key is the first entry at once, without its secret", async (t) =
   assert.ok(!(await page.content()).includes(key));
 });
 
-test("an entry opens from its address, and Back leaves the sheet and not the filter", async (t) => {
+test("entry opens from its address and Back leaves the sheet and not the filter", async (t) => {
   await revokeNewKey("address");
   const page = await openPage(t);
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
@@ -67,20 +69,24 @@ test("filters are in the address and can be cleared", async (t) => {
   await shown(first(page).getByText(project.name));
 });
 
-test("new entries do not appear while following is off", async (t) => {
+test("new entries appear only while they are followed", async (t) => {
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(`${url}/audit?project=${project.id}`);
   await shown(entries(page));
-  await page.getByRole("switch", { name: "Follow" }).uncheck();
+  const follow = page.getByRole("switch", { name: "Follow" });
+  await follow.uncheck();
   await revokeNewKey("unfollowed");
+  await page.clock.fastForward(60_000);
+  assert.equal(await entries(page).getByText("unfollowed").count(), 0);
   await button(page, "Refresh").click();
-  await shown(first(page).getByText("unfollowed"));
-  await page.getByRole("switch", { name: "Follow" }).check();
+  await shown(first(page).getByText("revoked key unfollowed"));
+  await follow.check();
   await revokeNewKey("followed");
   await shown(first(page).getByText("revoked key followed"));
 });
 
-test("the export has the entries of the filter, one a line", async (t) => {
+test("export has the entries of the filter, one in each line", async (t) => {
   await revokeNewKey("exported");
   const page = await openPage(t);
   await page.goto(`${url}/audit?project=${project.id}&action=key.revoke`);
@@ -93,7 +99,7 @@ test("the export has the entries of the filter, one a line", async (t) => {
   assert.ok(lines.every(({ action, projectId }) => action === "key.revoke" && projectId === project.id));
 });
 
-test("the page is accessible", async (t) => {
+test("audit log is accessible", async (t) => {
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
     await page.goto(`${url}/audit?project=${project.id}`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 test("landmarks and navigation have their names", async (t) => {
   const { id, name } = await createProject("landmarks");
@@ -11,6 +11,7 @@ test("landmarks and navigation have their names", async (t) => {
   await shown(page.getByRole("navigation", { name: "Breadcrumb" }));
   await shown(page.getByRole("note", { name: "Environment: development" }));
   await shown(button(page, `Project: ${name}`));
+  await expectNamesContainTexts(page);
   const project = page.getByRole("navigation", { name: "Project" });
   assert.equal(await project.getByRole("link", { name: "Overview" }).getAttribute("aria-current"), "page");
   const platform = page.getByRole("navigation", { name: "Platform" });
@@ -176,7 +177,7 @@ test("running work can be seen and cancelled", async (t) => {
   const page = await openPage(t);
   const run = {
     id: "0199c1de-0000-7000-8000-000000000001", jobName: "Nightly backup", plugin: "backup", pluginJob: "backup", status: "running",
-    trigger: "schedule", attempt: 1, createdAt: new Date().toISOString(), startedAt: new Date().toISOString(),
+    trigger: "schedule", attempt: 1, maxAttempts: 1, createdAt: new Date().toISOString(), startedAt: new Date().toISOString(),
     progress: { done: 64, total: 100, message: "Copying rows" },
   };
   const runs = await admin("GET", "/runs?limit=1");
@@ -219,6 +220,10 @@ test("single keys can be switched off", async (t) => {
   await shown(heading(page, "Projects"));
   await page.keyboard.press("?");
   const dialog = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  for (const part of [dialog.getByRole("heading", { name: "Keyboard shortcuts" }), dialog.getByRole("button", { name: "Close" })]) {
+    const { y, height } = await part.boundingBox();
+    assert.ok(y >= 0 && y + height <= 900, "title and button are in view");
+  }
   await dialog.getByRole("switch", { name: "Single-key shortcuts" }).uncheck();
   await page.keyboard.press("Escape");
   await hidden(dialog);
@@ -263,7 +268,7 @@ test("a phone has controls of 40 pixels and never scrolls sideways", async (t) =
     const small = await page.evaluate(() => {
       const controls = [...document.querySelectorAll("button, .btn, .nav a, select, input:not([type=checkbox], [type=radio])")];
       const boxes = controls.filter((control) => control.checkVisibility({ visibilityProperty: true })).map((control) => {
-        const box = (control.closest(".input") ?? control).getBoundingClientRect();
+        const box = (control.closest(".input, .q") ?? control).getBoundingClientRect();
         return { text: control.outerHTML.slice(0, 120), width: box.width, height: box.height };
       });
       return boxes.filter(({ width, height }) => width > 1 && height > 1 && height < 39.5);

@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { startEndpoint } from "./endpoint.mjs";
 import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
-let made = 0;
-const jobName = (prefix) => `${prefix} ${Date.now().toString(36)}${(made += 1)}`;
-
-async function createJob(name, fields) {
-  const job = await admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name, ...fields });
-  after(() => admin("DELETE", `/jobs/${job.id}`).catch(() => {}));
-  return job;
-}
+const createJob = (project, name, fields) =>
+  admin("POST", "/jobs", { type: "http", scheduleCron: "0 3 1 1 *", name, projectId: project.id, ...fields });
 
 // A job whose runs fail: its database does not exist.
 const failing = { type: "platform", plugin: "backup", pluginJob: "backup", params: { target: "project:gone" } };
+
+const jobsOf = (project) => `${url}/projects/${project.id}/jobs`;
+const row = (page, name) => page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: name });
 
 test("schedule is described with its next five times", async (t) => {
   const page = await openPage(t);
@@ -47,21 +44,19 @@ test("invalid schedule is refused at its field and the form is kept", async (t) 
 });
 
 test("parameters of a plugin's job are fields from its schema", async (t) => {
-  const { id, name: project } = await createProject("scheduled");
+  const project = await createProject("scheduled");
   const page = await openPage(t);
-  await page.goto(`${url}/jobs/new?kind=plugin`);
+  await page.goto(`${url}/jobs/new?kind=plugin&project=${project.id}`);
   await page.getByRole("combobox", { name: "Plugin" }).selectOption("backup");
   await page.getByRole("combobox", { name: "Job", exact: true }).selectOption("backup");
-  await page.getByLabel(/^Target/).selectOption({ label: project });
+  await page.getByLabel(/^Target/).selectOption({ label: project.name });
   await page.getByLabel(/^Keep last/).fill("7");
-  const name = jobName("from schema");
-  await page.getByRole("textbox", { name: "Name", exact: true }).fill(name);
+  await page.getByRole("textbox", { name: "Name", exact: true }).fill("From a schema");
   await page.getByRole("textbox", { name: "Schedule" }).fill("@daily");
   await button(page, "Create job").click();
-  await shown(heading(page, name));
-  const { items } = await admin("GET", `/jobs?q=${encodeURIComponent(name)}`);
-  after(() => admin("DELETE", `/jobs/${items[0].id}`).catch(() => {}));
-  assert.deepEqual(items[0].params, { target: `project:${id}`, retention: { keepLast: 7 } });
+  await shown(heading(page, "From a schema"));
+  const { items } = await admin("GET", `/jobs?projectId=${project.id}`);
+  assert.deepEqual(items[0].params, { target: `project:${project.id}`, retention: { keepLast: 7 } });
 });
 
 test("host that is not allowed is named while it is typed", async (t) => {
@@ -72,92 +67,104 @@ test("host that is not allowed is named while it is typed", async (t) => {
 });
 
 test("run that is started shows its state and its result without a reload", async (t) => {
+  const project = await createProject("live");
   const endpoint = await startEndpoint();
-  const name = jobName("live");
-  await createJob(name, { httpUrl: endpoint.url });
+  await createJob(project, "Live", { httpUrl: endpoint.url });
   const page = await openPage(t);
-  await page.goto(`${url}/jobs`);
-  const row = page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: name });
-  await button(page, `Run ${name} now`).click();
+  await page.goto(jobsOf(project));
+  await button(page, "Run Live now").click();
   await endpoint.arrived();
-  await shown(row.getByText("Running", { exact: true }));
+  await shown(row(page, "Live").getByText("Running", { exact: true }));
   endpoint.answer();
-  await shown(row.getByText("Succeeded", { exact: true }));
-  await shown(page.getByRole("list", { name: `Last 30 runs of ${name}` }).getByRole("link", { name: /^Succeeded, / }));
+  await shown(row(page, "Live").getByText("Succeeded", { exact: true }));
+  await shown(page.getByRole("list", { name: "Last 30 runs of Live" }).getByRole("link", { name: /^Succeeded, / }));
 });
 
 test("failing job comes first with its reason in the row", async (t) => {
-  const name = jobName("failing");
-  const job = await createJob(name, failing);
+  const project = await createProject("failing");
+  const endpoint = await startEndpoint();
+  await createJob(project, "A good job", { httpUrl: endpoint.url });
+  const job = await createJob(project, "Failing", failing);
   await admin("POST", `/jobs/${job.id}/run`, {});
   const page = await openPage(t);
-  await page.goto(`${url}/jobs`);
-  const row = page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: name });
-  await shown(row.getByText("Failed", { exact: true }));
+  await page.goto(jobsOf(project));
+  await shown(row(page, "Failing").getByText("Failed", { exact: true }));
   const { items } = await admin("GET", `/jobs/${job.id}/runs`);
-  await shown(row.getByText(items[0].errorText));
-  await page.getByRole("button", { name: /^Failing / }).click();
-  await shown(row);
+  await shown(row(page, "Failing").getByText(items[0].errorText));
+  const names = page.getByRole("table", { name: "Jobs" }).locator("tbody .name");
+  assert.deepEqual(await names.allTextContents(), ["Failing", "A good job"]);
+  await page.getByRole("button", { name: "Failing 1" }).click();
+  await hidden(row(page, "A good job"));
   assert.equal(new URL(page.url()).searchParams.get("state"), "failing");
 });
 
 test("job is created, run and its log opened with the keyboard alone", async (t) => {
+  const project = await createProject("keyboard");
   const endpoint = await startEndpoint({ immediately: 200 });
   const page = await openPage(t);
-  await page.goto(`${url}/jobs`);
+  const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement).catch(() => false);
+  // Moves the focus with Tab, as somebody without a mouse does.
+  const tabTo = (locator) =>
+    eventually(async () => (await isFocused(locator)) || (await page.keyboard.press("Tab")), "the focus");
+  await page.goto(jobsOf(project));
   await shown(heading(page, "Jobs"));
   await page.keyboard.press("c");
   await shown(heading(page, "New job"));
-  const name = jobName("keyboard");
-  await eventually(() => page.evaluate(() => document.activeElement?.id === "job-name"), "focus in the name");
-  await page.keyboard.type(name);
-  await page.getByRole("textbox", { name: "URL" }).focus();
+  await eventually(() => isFocused(page.getByRole("textbox", { name: "Name", exact: true })), "focus in the name");
+  await page.keyboard.type("Keyboard");
+  await tabTo(page.getByRole("textbox", { name: "URL" }));
   await page.keyboard.type(endpoint.url);
-  await page.getByRole("textbox", { name: "Schedule" }).focus();
+  await tabTo(page.getByRole("textbox", { name: "Schedule" }));
   await page.keyboard.type("0 3 1 1 *");
   await page.keyboard.press("Control+Enter");
-  await shown(heading(page, name));
-  const { items } = await admin("GET", `/jobs?q=${encodeURIComponent(name)}`);
-  after(() => admin("DELETE", `/jobs/${items[0].id}`).catch(() => {}));
-  await button(page, `Run ${name} now`).focus();
+  await shown(heading(page, "Keyboard"));
+  await tabTo(button(page, "Run Keyboard now"));
   await page.keyboard.press("Enter");
   const run = page.getByRole("table", { name: "Runs" }).getByRole("link", { name: "Succeeded" });
   await shown(run);
-  await run.focus();
+  await page.keyboard.press("j");
+  await eventually(() => isFocused(run), "focus on the run");
   await page.keyboard.press("Enter");
-  await shown(heading(page, `Run of ${name}`));
-  await shown(page.getByRole("log", { name: "Log" }));
+  await shown(heading(page, "Run of Keyboard"));
+  await tabTo(page.getByRole("log", { name: "Log" }));
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await shown(page.locator(".line-detail"));
 });
 
 test("job is disabled at once and deleted after its runs are counted", async (t) => {
+  const project = await createProject("deleted");
   const endpoint = await startEndpoint({ immediately: 200 });
-  const name = jobName("deleted");
-  const job = await createJob(name, { httpUrl: endpoint.url });
+  const job = await createJob(project, "Deleted", { httpUrl: endpoint.url });
   const page = await openPage(t);
-  await page.goto(`${url}/jobs`);
-  await page.getByRole("switch", { name: `Enable ${name}` }).uncheck();
+  await page.goto(jobsOf(project));
+  await page.getByRole("switch", { name: "Enable Deleted" }).uncheck();
   await eventually(async () => !(await admin("GET", `/jobs/${job.id}`)).enabled, "the switch on the server");
   await admin("POST", `/jobs/${job.id}/run`, {});
   await eventually(async () => (await admin("GET", `/jobs/${job.id}`)).lastRun?.status === "success", "the run");
-  await button(page, `Actions for ${name}`).click();
+  await button(page, "Actions for Deleted").click();
   await page.getByRole("menuitem", { name: "Delete job" }).click();
   const dialog = page.getByRole("dialog", { name: "Delete job" });
   await shown(dialog.getByText(/Its 1 run and the log go too/));
   await dialog.getByRole("button", { name: "Delete job" }).click();
   await hidden(dialog);
-  await hidden(page.getByRole("row").filter({ hasText: name }));
+  await hidden(row(page, "Deleted"));
 });
 
 test("pages of jobs are accessible", async (t) => {
-  const { id } = await createProject("accessible jobs");
+  const project = await createProject("accessible jobs");
   const endpoint = await startEndpoint({ immediately: 200 });
-  const name = jobName("accessible");
-  const job = await createJob(name, { httpUrl: endpoint.url, projectId: id });
+  const job = await createJob(project, "Accessible", { httpUrl: endpoint.url });
   await admin("POST", `/jobs/${job.id}/run`, {});
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
-    for (const [path, title] of [[`/projects/${id}/jobs`, "Jobs"], ["/jobs/new", "New job"], [`/jobs/${job.id}`, name], [`/jobs/${job.id}?tab=settings`, name]]) {
-      await page.goto(`${url}${path}`);
+    for (const [address, title] of [
+      [jobsOf(project), "Jobs"],
+      [`${url}/jobs/new`, "New job"],
+      [`${url}/jobs/${job.id}`, "Accessible"],
+      [`${url}/jobs/${job.id}?tab=settings`, "Accessible"],
+    ]) {
+      await page.goto(address);
       await shown(heading(page, title));
       await expectAccessible(page);
     }

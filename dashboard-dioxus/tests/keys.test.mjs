@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 test("a key is created, shown once, and revoked", async (t) => {
   const { id } = await createProject("keys");
@@ -40,7 +40,7 @@ async function use(project, key) {
   return response.status;
 }
 
-test("a key that is in use is revoked by its name, and stops at once", async (t) => {
+test("revoking a key that is in use requires its name, and the key stops working", async (t) => {
   const project = await createProject("in use");
   const { key } = await admin("POST", `/projects/${project.id}/keys`, { type: "secret", name: "server" });
   assert.equal(await use(project, key), 200);
@@ -64,7 +64,7 @@ test("a key that is in use is revoked by its name, and stops at once", async (t)
   await eventually(async () => (await use(project, key)) === 401, "the refusal");
 });
 
-test("a rotated key and its new one are a pair", async (t) => {
+test("rotating a key keeps the old key for the chosen time", async (t) => {
   const project = await createProject("rotation");
   await admin("POST", `/projects/${project.id}/keys`, { type: "secret", name: "worker" });
   const page = await openPage(t);
@@ -113,7 +113,7 @@ test("a new key's form checks its fields and keeps them", async (t) => {
   assert.equal(await name.inputValue(), "");
 });
 
-test("a filter without hits says so", async (t) => {
+test("a filter without matches shows a message", async (t) => {
   const { id } = await createProject("filter");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/keys`);
@@ -144,5 +144,50 @@ test("the page is accessible", async (t) => {
     await page.goto(`${url}/projects/${id}/keys`);
     await shown(page.getByRole(narrow ? "list" : "table", { name: "API keys" }));
     await expectAccessible(page);
+    await expectNamesContainTexts(page);
   }
+});
+
+test("the dialogs are accessible, and Esc closes them", async (t) => {
+  const project = await createProject("key dialogs");
+  await admin("POST", `/projects/${project.id}/keys`, { type: "publishable", name: "web" });
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    await page.goto(`${url}/projects/${project.id}/keys`);
+    await button(page, "New key").click();
+    await closesWithEsc(page, "New key");
+    for (const act of ["Edit key", "Rotate key", "Revoke key"]) {
+      await button(page, "Actions for web").click();
+      await page.getByRole("menuitem", { name: act }).click();
+      await closesWithEsc(page, act);
+    }
+  }
+});
+
+async function closesWithEsc(page, name) {
+  const dialog = page.getByRole("dialog", { name });
+  await shown(dialog);
+  await expectAccessible(page);
+  await page.keyboard.press("Escape");
+  await hidden(dialog);
+}
+
+test("the palette opens the form of a new key", async (t) => {
+  const { id } = await createProject("palette key");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}`);
+  await shown(page.getByRole("navigation", { name: "Project" }));
+  await page.keyboard.press("Control+k");
+  await page.keyboard.insertText("new key");
+  await shown(page.getByRole("option", { name: /New key/ }));
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog", { name: "New key" });
+  await shown(dialog);
+  await dialog.getByRole("combobox", { name: "Expires" }).selectOption({ label: "On a date" });
+  await dialog.getByRole("textbox", { name: "Name" }).fill("dated");
+  await dialog.getByRole("button", { name: "Create key" }).click();
+  await shown(dialog.getByText("Choose a day that is not over yet."));
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
+  assert.equal(new URL(page.url()).search, "");
 });

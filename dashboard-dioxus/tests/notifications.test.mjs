@@ -4,6 +4,8 @@ import { after, before, test } from "node:test";
 import { admin, button, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 const SECRET = "a-secret-of-the-tests";
+// Part of the names of all channels of this file.
+const unique = Date.now().toString(36);
 
 let receiver;
 let receiverUrl;
@@ -14,19 +16,22 @@ before(async () => {
     request.on("data", (chunk) => received.push(chunk.toString()));
     request.on("end", () => response.writeHead(request.url.startsWith("/refused") ? 401 : 204).end());
   });
-  await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
-  receiverUrl = `http://127.0.0.1:${receiver.address().port}`;
+  await new Promise((resolve) => receiver.listen(0, resolve));
+  receiverUrl = `http://localhost:${receiver.address().port}`;
 });
 after(async () => {
+  receiver.closeAllConnections();
   receiver.close();
   for (const { id, name } of (await admin("GET", "/notifications?limit=200")).items) {
-    if (name.startsWith("test ")) await admin("DELETE", `/notifications/${id}`);
+    if (name.endsWith(unique)) await admin("DELETE", `/notifications/${id}`);
   }
 });
 
 const channels = (page) => page.getByRole("table", { name: "Channels" });
 const create = (name, extra) =>
-  admin("POST", "/notifications", { name, kind: "webhook", url: `${receiverUrl}/hidden-path`, secret: SECRET, events: ["runFailed"], ...extra });
+  admin("POST", "/notifications", {
+    name, kind: "webhook", url: `${receiverUrl}/hidden-path`, secret: SECRET, events: ["runFailed"], ...extra,
+  });
 
 async function openForm(t) {
   const page = await openPage(t);
@@ -38,9 +43,9 @@ async function openForm(t) {
   return { page, form };
 }
 
-test("a channel is tested before it is saved, and its URL is never shown again", async (t) => {
+test("channel is tested before it is saved and its URL is never shown again", async (t) => {
   const { page, form } = await openForm(t);
-  await form.getByRole("textbox", { name: "Name" }).fill("test Ops");
+  await form.getByRole("textbox", { name: "Name" }).fill(`ops ${unique}`);
   await form.getByLabel("URL").fill(`${receiverUrl}/hidden-path`);
   await form.getByLabel("Secret").fill(SECRET);
   assert.ok(await form.getByRole("checkbox", { name: /A run fails/ }).isChecked());
@@ -48,36 +53,36 @@ test("a channel is tested before it is saved, and its URL is never shown again",
   await form.getByRole("button", { name: "Send test" }).click();
   await shown(form.getByRole("status").getByText(/^Delivered in /));
   assert.ok(received.length > 0);
-  assert.ok(!(await admin("GET", "/notifications?limit=200")).items.some(({ name }) => name === "test Ops"));
+  assert.ok(!(await admin("GET", "/notifications?limit=200")).items.some(({ name }) => name === `ops ${unique}`));
   await form.getByRole("button", { name: "Create channel" }).click();
-  const row = channels(page).getByRole("row").filter({ hasText: "test Ops" });
+  const row = channels(page).getByRole("row").filter({ hasText: `ops ${unique}` });
   await shown(row.getByText(receiverUrl, { exact: true }));
   assert.ok(!(await page.content()).includes("hidden-path"));
-  await shown(page.getByRole("status").getByText(/^Failures go to .*test Ops/));
-  await row.getByRole("link", { name: "test Ops" }).click();
-  const saved = page.getByRole("dialog", { name: "test Ops" });
+  await shown(page.getByRole("status").getByText(new RegExp(`^Failures go to .*ops ${unique}`)));
+  await row.getByRole("link", { name: `ops ${unique}` }).click();
+  const saved = page.getByRole("dialog", { name: `ops ${unique}` });
   assert.equal(await saved.getByLabel("Secret").inputValue(), "");
   assert.equal(await saved.getByLabel("URL").getAttribute("placeholder"), "Stored; type to replace");
-  await saved.getByRole("textbox", { name: "Name" }).fill("test Ops 2");
+  await saved.getByRole("textbox", { name: "Name" }).fill(`renamed ${unique}`);
   await shown(saved.getByRole("status").getByText("Not saved"));
   await saved.getByRole("button", { name: "Save channel" }).click();
-  await shown(channels(page).getByText("test Ops 2"));
+  await shown(channels(page).getByText(`renamed ${unique}`));
 });
 
-test("a test to a dead receiver says why", async (t) => {
+test("test of a dead receiver says why", async (t) => {
   const { form } = await openForm(t);
   await form.getByLabel("URL").fill(`${receiverUrl}/refused`);
   await form.getByLabel("Secret").fill(SECRET);
   await form.getByRole("button", { name: "Send test" }).click();
-  await shown(form.getByRole("alert").getByText("401"));
-  await form.getByLabel("URL").fill("http://127.0.0.1:9/dead");
+  await shown(form.getByRole("alert").getByText("The receiver returned 401."));
+  await form.getByLabel("URL").fill("http://localhost:9/dead");
   await form.getByRole("button", { name: "Send test" }).click();
-  await shown(form.getByRole("alert").getByText("Not delivered"));
+  await shown(form.getByRole("alert").getByText("connection refused"));
 });
 
-test("a wrong field has the error", async (t) => {
+test("wrong field has the error", async (t) => {
   const { form } = await openForm(t);
-  await form.getByRole("textbox", { name: "Name" }).fill("test wrong");
+  await form.getByRole("textbox", { name: "Name" }).fill(`wrong ${unique}`);
   await form.getByLabel("URL").fill(`${receiverUrl}/x`);
   await form.getByLabel("Secret").fill("short");
   await form.getByRole("button", { name: "Create channel" }).click();
@@ -85,22 +90,41 @@ test("a wrong field has the error", async (t) => {
   await shown(form.getByRole("alert").getByText("16"));
 });
 
-test("a channel is switched off, tested and deleted in the list", async (t) => {
-  const { id } = await create("test list");
+test("channel is switched off, tested and deleted in the list", async (t) => {
+  const name = `list ${unique}`;
+  const { id } = await create(name);
   const page = await openPage(t);
   await page.goto(`${url}/notifications`);
-  const row = channels(page).getByRole("row").filter({ hasText: "test list" });
-  await page.getByRole("switch", { name: "Enable test list" }).uncheck();
-  await eventually(async () => !(await admin("GET", `/notifications/${id}`)).enabled);
-  await button(page, "Send test to test list").click();
-  await shown(page.getByRole("region", { name: "Messages" }).getByText("Delivered to test list"));
-  await button(page, "Actions for test list").click();
+  const row = channels(page).getByRole("row").filter({ hasText: name });
+  await page.getByRole("switch", { name: `Enable ${name}` }).uncheck();
+  await eventually(async () => !(await admin("GET", `/notifications/${id}`)).enabled, "the channel that is off");
+  await button(page, `Send test to ${name}`).click();
+  await shown(page.getByRole("region", { name: "Messages" }).getByText(`Delivered to ${name}`));
+  await button(page, `Actions for ${name}`).click();
   await page.getByRole("menuitem", { name: "Delete channel" }).click();
   await page.getByRole("dialog", { name: "Delete channel" }).getByRole("button", { name: "Delete channel" }).click();
   await hidden(row);
 });
 
-test("without a channel for failures the page says that nobody is told", async (t) => {
+test("phone mutes a channel", async (t) => {
+  const name = `muted ${unique}`;
+  const { id } = await create(name);
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/notifications`);
+  await page.getByRole("switch", { name: `Enable ${name}` }).tap();
+  await eventually(async () => !(await admin("GET", `/notifications/${id}`)).enabled, "the channel that is off");
+});
+
+test("failed delivery is the reason in the list", async (t) => {
+  const name = `failing ${unique}`;
+  await create(name, { url: `${receiverUrl}/refused` });
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications`);
+  await button(page, `Send test to ${name}`).click();
+  await shown(channels(page).getByRole("row").filter({ hasText: name }).getByText("The receiver returned 401."));
+});
+
+test("server without channels says that nobody is told of failures", async (t) => {
   const page = await openPage(t);
   await page.route("**/admin/v1/notifications?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
   await page.goto(`${url}/notifications`);
@@ -108,8 +132,8 @@ test("without a channel for failures the page says that nobody is told", async (
   await shown(page.getByRole("heading", { level: 2, name: "No channels" }));
 });
 
-test("the page is accessible", async (t) => {
-  await create("test accessible");
+test("page of notifications is accessible", async (t) => {
+  await create(`accessible ${unique}`);
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
     await page.goto(`${url}/notifications`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, openPage, refusal, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, openPage, refusal, shown, url } from "./support.mjs";
 
 // What the server answers, with other facts and items.
 async function overviewWith(change) {
@@ -26,6 +26,45 @@ test("the state is seven facts that are links", async (t) => {
     await shown(page.getByRole("region", { name: "State" }).getByRole("link", { name }));
   }
   await expectAccessible(page);
+  await expectNamesContainTexts(page);
+  await page.getByRole("region", { name: "State" }).getByRole("link", { name: /^Oldest last good backup / }).click();
+  await shown(heading(page, "Backups"));
+});
+
+test("every kind of item has an action that leads to its page", async (t) => {
+  const project = await createProject("acts");
+  const page = await openPage(t);
+  const base = { ...failingJob(project), runId: null, target: "x", title: "x", count: 1 };
+  const expected = {
+    postgresUnreachable: ["Open settings", "/settings"],
+    diskLow: ["Open settings", "/settings"],
+    jobProblem: ["Open job", "/jobs/x"],
+    jobBehind: ["Open job", "/jobs/x"],
+    jobSkipping: ["Open job", "/jobs/x"],
+    keyExpiring: ["Rotate key", `/projects/${project.id}/keys`],
+    pluginPending: ["Review plugin", "/plugins?plugin=x"],
+    pluginRejected: ["Open plugin", "/plugins?plugin=x"],
+    tableOpen: ["Open access", `/projects/${project.id}/tables?table=x&tab=access`],
+    channelFailing: ["Open channel", "/notifications?channel=x"],
+    failuresUnheard: ["Open notifications", "/notifications"],
+    migrations: ["Open migrations", "/settings?section=migrations"],
+    projectStuck: ["Open projects", "/projects?q=x"],
+    deleteProblem: ["Open project", `/projects/${project.id}/settings`],
+    connectionsHigh: ["Open settings", "/settings"],
+  };
+  const attention = Object.keys(expected).map((kind) => ({ ...base, id: kind, kind }));
+  const unprotected = { ...base, id: "backup", kind: "backupOverdue", target: `project:${project.id}`, reason: "No enabled job backs it up." };
+  const overview = await overviewWith({ attention: [...attention, unprotected] });
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+  await page.goto(`${url}/`);
+  const items = page.getByRole("region", { name: "Needs attention" }).getByRole("listitem");
+  await eventually(async () => (await items.count()) === attention.length + 1, "the items");
+  const found = await items.evaluateAll((items) =>
+    items.slice(0, -1).map((item) => [...item.querySelectorAll(".acts a")].map((link) => [link.textContent, link.getAttribute("href")]).flat()));
+  assert.deepEqual(found, Object.values(expected));
+  await shown(items.last().getByRole("button", { name: "Back up now" }));
+  await items.last().getByRole("link", { name: "Schedule backups" }).click();
+  await shown(heading(page, "New job"));
 });
 
 test("without projects the first one can be created", async (t) => {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { admin, button, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { createKey } from "./minisign.mjs";
+import {
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+} from "./support.mjs";
 
 const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
 
@@ -10,7 +14,7 @@ const plugin = (fields) => ({
   sha256: "9f".repeat(32), keyId: "AABBCCDDEEFF0011", keyName: "pixel-press", file: "/plugins/thumbnails.wasm",
   firstParty: false, state: "pending", reason: "It waits for approval.", imports: [],
   requested: [{ capability: "http", reason: EVIL, scope: { hosts: ["cdn.example.com", "stats.example.com"] } }],
-  granted: [], approval: null, limits: null, effectiveLimits: null, jobs: [], usedBy: [],
+  granted: [], approval: null, limits: null, effectiveLimits: null, jobs: [], usedBy: [], usedByCount: 0,
   runs24h: { total: 0, failed: 0 }, activeRunCount: 0, secrets: [], config: {}, loadedAt: null, ...fields,
 });
 
@@ -44,7 +48,8 @@ test("waiting plugin is approved with fewer hosts than it asks for", async (t) =
   const page = await openPage(t);
   const approvals = await offer(page, plugin());
   await page.goto(`${url}/plugins`);
-  await page.getByRole("region", { name: "Waits for your approval" }).getByRole("link", { name: "Review thumbnails" }).click();
+  const waiting = page.getByRole("region", { name: "Waits for your approval" });
+  await waiting.getByRole("link", { name: "Review thumbnails" }).click();
   const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
   await shown(sheet.getByRole("checkbox", { name: "Allow calling hosts: cdn.example.com, stats.example.com" }));
   await shown(sheet.getByText(`“${EVIL}”`));
@@ -54,13 +59,46 @@ test("waiting plugin is approved with fewer hosts than it asks for", async (t) =
   await eventually(() => approvals.length === 1, "the approval");
   assert.deepEqual(approvals[0].granted, [{ capability: "http", scope: { hosts: ["cdn.example.com"] } }]);
   assert.equal(approvals[0].sha256, "9f".repeat(32));
-  await shown(page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: "thumbnails" }).getByText("Active"));
+  const row = page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: "thumbnails" });
+  await shown(row.getByText("Active"));
+});
+
+test("dropped file is refused until its key is trusted", async (t) => {
+  const key = createKey();
+  const name = `dropped-${key.id.toLowerCase()}`;
+  const { pluginDir } = await admin("GET", "/system");
+  const files = [`${pluginDir}/${name}.wasm`, `${pluginDir}/${name}.wasm.minisig`];
+  t.after(async () => {
+    await Promise.all(files.map((file) => rm(file, { force: true })));
+    await admin("DELETE", `/plugins/${name}`).catch(() => {});
+    await admin("DELETE", `/trusted-keys/${key.id}`);
+  });
+  const page = await openPage(t);
+  await page.goto(`${url}/plugins`);
+  await shown(page.getByRole("table", { name: "Plugins" }));
+  const content = Buffer.from("not a component");
+  await writeFile(files[1], key.sign(content));
+  await writeFile(files[0], content);
+  const row = page.getByRole("table", { name: "Plugins" }).getByRole("row").filter({ hasText: name });
+  await shown(row.getByText(`Refused: it is signed by key ${key.id}, which is not trusted`));
+  await shown(row.getByText("unknown key", { exact: true }));
+  await row.getByRole("link", { name: "Trust key…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Trust key" });
+  await dialog.getByRole("textbox", { name: "Name" }).fill(`key of ${name}`);
+  await dialog.getByRole("textbox", { name: "Public key" }).fill(key.publicKey);
+  await dialog.getByRole("button", { name: "Trust key" }).click();
+  await hidden(dialog);
+  await shown(row.getByText("Refused: the file is not a WebAssembly component"));
+  await shown(row.getByText(`key of ${name}`, { exact: true }));
 });
 
 test("wider version shows what is new since the approval", async (t) => {
   const page = await openPage(t);
   const before = [{ capability: "http", scope: { hosts: ["cdn.example.com"] } }];
-  const approval = { approvedAt: "2025-11-09T12:00:00Z", approvedBy: "owner", keyId: "AABBCCDDEEFF0011", granted: before, requested: before, revokedAt: null };
+  const approval = {
+    approvedAt: "2025-11-09T12:00:00Z", approvedBy: "owner", keyId: "AABBCCDDEEFF0011",
+    granted: before, requested: before, revokedAt: null,
+  };
   await offer(page, plugin({ approval }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   const region = page.getByRole("region", { name: "New since your approval" });
@@ -76,20 +114,62 @@ test("file that was replaced is not approved and says so", async (t) => {
   await shown(page.getByRole("alert").filter({ hasText: "The file has been replaced." }));
 });
 
+test("file that is replaced while its sheet is open must be reviewed again", async (t) => {
+  const page = await openPage(t);
+  const current = { plugin: plugin() };
+  await page.route("**/admin/v1/plugins?limit=200", (route) =>
+    route.fulfill({ json: { items: [current.plugin], nextCursor: null } }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  await page.getByRole("checkbox", { name: "Allow stats.example.com", exact: true }).uncheck();
+  current.plugin = plugin({ sha256: "1a".repeat(32) });
+  await shown(page.getByRole("alert").filter({ hasText: "The file was replaced while this sheet was open." }));
+  assert.ok(await page.getByRole("checkbox", { name: "Allow stats.example.com", exact: true }).isChecked());
+});
+
+test("wildcard is explained and can be narrowed to one project", async (t) => {
+  const { id, name } = await createProject("narrowed");
+  const page = await openPage(t);
+  const requested = [{ capability: "databases", reason: "Reads orders.", scope: { databases: ["*"] } }];
+  const approvals = await offer(page, plugin({ requested }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByText("That is every database, also those of projects that you create later."));
+  await sheet.getByRole("checkbox", { name: "Allow all (*)" }).uncheck();
+  await sheet.getByRole("checkbox", { name: `Allow ${name} (project:${id})` }).check();
+  await sheet.getByRole("button", { name: "Approve thumbnails" }).click();
+  await eventually(() => approvals.length === 1, "the approval");
+  assert.deepEqual(approvals[0].granted, [{ capability: "databases", scope: { databases: [`project:${id}`] } }]);
+});
+
+test("phone reads a plugin and revokes it, but changes no grants", async (t) => {
+  const page = await openPage(t, { narrow: true });
+  await offer(page, plugin({ state: "active" }));
+  const revoked = page.waitForRequest((request) => request.url().endsWith("/plugins/thumbnails/revoke"));
+  const answer = { json: plugin({ state: "revoked" }) };
+  await page.route("**/admin/v1/plugins/thumbnails/revoke", (route) => route.fulfill(answer));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await shown(sheet.getByText("Approve plugins and change grants on a wider screen."));
+  assert.equal(await sheet.getByRole("button", { name: "Approve thumbnails" }).count(), 0);
+  assert.ok(await sheet.getByRole("checkbox").first().isDisabled());
+  await sheet.getByRole("button", { name: "Revoke thumbnails" }).tap();
+  await page.getByRole("dialog", { name: "Revoke plugin" }).getByRole("button", { name: "Revoke plugin" }).tap();
+  await revoked;
+  await shown(page.getByRole("region", { name: "Messages" }).getByText("Plugin revoked"));
+});
+
 test("revoking counts what ends", async (t) => {
   const page = await openPage(t);
   const used = (id) => ({ jobId: id, jobName: id, pluginJob: "make", projectId: null, projectName: null, enabled: true });
-  await offer(page, plugin({ state: "active", activeRunCount: 2, usedBy: ["a", "b", "c"].map(used) }));
+  await offer(page, plugin({ state: "active", activeRunCount: 2, usedBy: ["a", "b", "c"].map(used), usedByCount: 3 }));
   await page.goto(`${url}/plugins?plugin=thumbnails`);
   await button(page, "Revoke thumbnails").click();
   await shown(page.getByRole("dialog", { name: "Revoke plugin" }).getByText(/2 runs end now, 3 jobs can't run\./));
 });
 
 test("key is trusted and revoked for good", async (t) => {
-  // A minisign public key: the algorithm, 8 bytes of id, 32 bytes of key.
-  const id = Buffer.from(Array.from({ length: 8 }, () => Math.floor(Math.random() * 256)));
-  const publicKey = Buffer.concat([Buffer.from("Ed"), id, Buffer.alloc(32, 7)]).toString("base64");
-  const name = `press ${id.toString("hex")}`;
+  const { id, publicKey } = createKey();
+  const name = `press ${id}`;
   const page = await openPage(t);
   await page.goto(`${url}/plugins`);
   await page.getByRole("link", { name: "Add key" }).click();

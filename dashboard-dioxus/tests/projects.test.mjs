@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown, url } from "./support.mjs";
 
 test("a new project shows its keys once", async (t) => {
   const page = await openPage(t);
@@ -87,7 +87,9 @@ test("a project has what an app needs", async (t) => {
     await shown(connect.getByText(text));
   }
   const steps = page.getByRole("region", { name: "Next steps" });
-  await shown(steps.getByText("Put the keys into your app"));
+  await shown(steps.getByRole("listitem").filter({ hasText: "Done: Make a table" }));
+  await shown(steps.getByRole("link", { name: "Put the keys into your app" }));
+  assert.match(await steps.getByRole("link", { name: "Schedule a backup" }).getAttribute("href"), new RegExp(`^/jobs/new\\?.*${id}`));
   await page.getByRole("region", { name: "Holds" }).getByRole("button", { name: "Copy project id" }).click();
   await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())) === id);
 });
@@ -183,5 +185,82 @@ test("pages are accessible and have their addresses", async (t) => {
     await shown(heading(page, title));
     await eventually(async () => (await page.title()).includes("AtlasHub"));
     await expectAccessible(page);
+    await expectNamesContainTexts(page);
+  }
+});
+
+test("a project that does not exist leads to those that do", async (t) => {
+  const page = await openPage(t);
+  for (const path of ["", "/settings"]) {
+    await page.goto(`${url}/projects/nosuchproject${path}`);
+    await shown(page.getByRole("heading", { name: "No such project" }));
+    await expectAccessible(page);
+  }
+  await page.getByRole("link", { name: "All projects" }).click();
+  await shown(heading(page, "Projects"));
+});
+
+test("the list is read again on demand", async (t) => {
+  await createProject("refreshed");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects`);
+  await shown(page.getByText(/^Updated \d\d:\d\d:\d\d$/));
+  const { name } = await createProject("made meanwhile");
+  await button(page, "Refresh").click();
+  await shown(page.getByRole("link", { name, exact: true }));
+});
+
+test("projects in every state say what happens to them, also on a phone", async (t) => {
+  const { name } = await createProject("states");
+  const states = [
+    ["creating", { state: "creating" }, "Being made…"],
+    ["deleting", { state: "deleting" }, "Being deleted"],
+    ["problem", { deleteProblem: "The backup failed: the object store did not answer within 30 seconds." }, "Not deleted: The backup failed"],
+    ["waiting", { deleteAfterRun: "0199c1de-0000-7000-8000-000000000000" }, "Deleted when its backup is done"],
+  ];
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    await page.route("**/admin/v1/projects?*", async (route) => {
+      const response = await route.fetch();
+      const list = await response.json();
+      const model = list.items.find((item) => item.name === name);
+      if (model) list.items = states.map(([id, change]) => ({ ...model, id, name: id, ...change }));
+      await route.fulfill({ response, json: list });
+    });
+    await page.goto(`${url}/projects`);
+    for (const [id, , words] of states) {
+      const entry = page.getByRole(narrow ? "listitem" : "row").filter({ hasText: id }).filter({ hasText: words });
+      await shown(entry);
+      assert.equal(await entry.getByRole("link", { name: id, exact: true }).count(), ["problem", "waiting"].includes(id) ? 1 : 0, id);
+    }
+    await shown(button(page, "Keep the project"));
+    await expectAccessible(page);
+    const excess = await page.evaluate(() => {
+      const main = document.getElementById("main-content");
+      return main.scrollWidth - main.clientWidth;
+    });
+    assert.ok(excess <= 0, `the content is ${excess} px too wide`);
+  }
+});
+
+test("an empty list says what belongs there, and explains it", async (t) => {
+  for (const narrow of [false, true]) {
+    const page = await openPage(t, { narrow });
+    await page.route("**/admin/v1/projects?*", (route) => route.fulfill({ json: { items: [], nextCursor: null } }));
+    await page.goto(`${url}/projects`);
+    await shown(page.getByRole("heading", { level: 2, name: "No projects yet" }));
+    await expectAccessible(page);
+    const more = page.getByRole("link", { name: "Read more" });
+    await more.click();
+    const sheet = page.getByRole("dialog", { name: "About projects" });
+    await shown(sheet);
+    await expectAccessible(page);
+    await page.goBack();
+    await hidden(sheet);
+    await more.click();
+    await page.keyboard.press("Escape");
+    await hidden(sheet);
+    await page.goto(`${url}/projects?help=keys`);
+    await shown(page.getByRole("dialog", { name: "About API keys" }));
   }
 });

@@ -73,14 +73,15 @@ test("the window does not scroll", () => {
   assert.ok(styles.some(({ text }) => /html, body \{[^}]*overflow: hidden/.test(text)));
 });
 
-test("at most one module opens streams", () => {
-  const users = withMatch(rust, /EventSource::new/);
-  assert.ok(users.length <= 1, users.join());
+test("only the stream of events keeps a connection open", () => {
+  // Browsers allow six connections to a host. The stream ends while the tab is hidden.
+  assert.deepEqual(withMatch(rust, /EventSource::new/), ["src/remote/events/stream.rs"]);
 });
 
 test("previews are in a sandbox", () => {
-  const frames = rust.flatMap(({ path, text }) => [...text.matchAll(/\biframe \{[^}]*/g)].map(([frame]) => ({ path, frame })));
-  assert.deepEqual(frames.filter(({ frame }) => !frame.includes("sandbox")).map(({ path }) => path), []);
+  const frames = rust.flatMap(({ path, text }) => [...text.matchAll(/\biframe \{.*/g)].map(([frame]) => ({ path, frame })));
+  assert.ok(frames.length > 0);
+  assert.deepEqual(frames.filter(({ frame }) => !/"?sandbox"?: ""/.test(frame)).map(({ path }) => path), []);
 });
 
 test("the page loads only files that are named by their content", () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, eventually, expectAccessible, heading, hidden, openPage, shown, signIn, url } from "./support.mjs";
+import {
+  admin, button, eventually, expectAccessible, heading, hidden, openPage, origin, refusal, shown, token, url,
+} from "./support.mjs";
 
 const SECTIONS = ["General", "Configuration", "Migrations", "Sessions", "Appearance"];
 
@@ -20,7 +22,7 @@ test("each section has an address", async (t) => {
   }
 });
 
-test("the configuration in force is shown without secrets", async (t) => {
+test("configuration in force is shown without secrets", async (t) => {
   const { configuration } = await admin("GET", "/system");
   const page = await openPage(t);
   await page.goto(`${url}/settings?section=configuration`);
@@ -28,10 +30,10 @@ test("the configuration in force is shown without secrets", async (t) => {
   await shown(table);
   assert.equal(await table.getByRole("row").count(), configuration.length + 1);
   const secret = configuration.find(({ secret, set }) => secret && set);
-  const row = table.getByRole("row").filter({ hasText: secret.name }).first();
+  const row = table.getByRole("row").filter({ has: button(page, `Copy ${secret.name}`) });
   await shown(row.getByText("set", { exact: true }));
   await page.getByRole("searchbox", { name: "Filter configuration" }).fill("PUBLIC_LISTEN");
-  await eventually(async () => (await table.getByRole("row").count()) < 5);
+  await eventually(async () => (await table.getByRole("row").count()) < 5, "the filtered table");
   await shown(table.getByText("ATLASHUB_PUBLIC_LISTEN", { exact: true }));
 });
 
@@ -45,22 +47,99 @@ test("migrations are listed, the newest first", async (t) => {
   await shown(row.getByText("Applied"));
 });
 
-test("other sessions are ended, and the own one signs out", async (t) => {
-  const other = await openPage(t);
+test("pending migrations are applied in a run", async (t) => {
+  const { items } = await admin("GET", "/migrations");
+  const newest = items.toSorted((a, b) => b.version - a.version)[0];
+  const page = await openPage(t);
+  let isApplied = false;
+  await page.route("**/admin/v1/migrations", (route) => {
+    const pending = (item) => (item.version === newest.version ? { ...item, state: "pending", appliedAt: null } : item);
+    return route.fulfill({ json: { items: isApplied ? items : items.map(pending), nextCursor: null } });
+  });
+  page.on("request", (request) => (isApplied ||= request.url().endsWith("/migrations/apply")));
+  await page.goto(`${url}/settings?section=migrations`);
+  const row = page.getByRole("table", { name: "Migrations" }).getByRole("row").nth(1);
+  await shown(row.getByText("Pending"));
+  await shown(page.getByText("1 migration is pending."));
+  await button(page, "Apply pending migrations").click();
+  await shown(page.getByRole("status").getByText("The migrations are applied."));
+  await shown(row.getByText("Applied"));
+  const run = await admin("GET", await page.getByRole("link", { name: "Open run" }).getAttribute("href"));
+  assert.deepEqual([run.plugin, run.pluginJob, run.status], ["migrations", "apply", "success"]);
+});
+
+test("migrations that can't be applied say why", async (t) => {
+  const { items } = await admin("GET", "/migrations");
+  const page = await openPage(t);
+  const pending = items.map((item) => ({ ...item, state: "pending", appliedAt: null }));
+  await page.route("**/admin/v1/migrations", (route) => route.fulfill({ json: { items: pending, nextCursor: null } }));
+  const refused = refusal(422, "The plugin `migrations` is not approved.");
+  await page.route("**/admin/v1/migrations/apply", (route) => route.fulfill(refused));
+  await page.goto(`${url}/settings?section=migrations`);
+  await button(page, "Apply pending migrations").click();
+  await shown(page.getByRole("alert").getByText("is not approved."));
+  assert.ok(await button(page, "Apply pending migrations").isEnabled());
+});
+
+// Signs in as a browser with this name. Returns its cookie.
+async function signInAs(agent) {
+  return eventually(async () => {
+    const response = await fetch(`${url}/admin/v1/session`, {
+      method: "POST",
+      headers: { origin, "content-type": "application/json", "user-agent": agent },
+      body: JSON.stringify({ token }),
+    });
+    return response.ok && response.headers.getSetCookie()[0].split(";")[0];
+  }, "the sign-in");
+}
+
+test("session of another browser is ended", async (t) => {
+  const agent = `test-browser/${Date.now()}`;
+  const cookie = await signInAs(agent);
   const page = await openPage(t);
   await page.goto(`${url}/settings?section=sessions`);
-  const table = page.getByRole("table", { name: "Sessions" });
-  await shown(table.getByText("this one"));
+  const row = page.getByRole("table", { name: "Sessions" }).getByRole("row").filter({ hasText: agent });
+  await row.getByRole("button", { name: /^End session of/ }).click();
+  await hidden(row);
+  assert.equal((await fetch(`${url}/admin/v1/system`, { headers: { cookie } })).status, 401);
+});
+
+// All other sessions of this server belong to tests that run at the same time, so the request doesn't reach it.
+test("all other sessions are ended after a question", async (t) => {
+  await signInAs(`test-browser/${Date.now()}`);
+  const page = await openPage(t);
+  let ended = 0;
+  await page.route("**/admin/v1/sessions", (route) => {
+    ended += route.request().method() === "DELETE" ? 1 : 0;
+    return route.fulfill({ json: { ended: 3 } });
+  });
+  await page.goto(`${url}/settings?section=sessions`);
   await button(page, "Sign out all others").click();
   const dialog = page.getByRole("dialog", { name: "Sign out all others" });
+  await shown(dialog.getByText(/must sign in again/));
   await dialog.getByRole("button", { name: "Sign out all others" }).click();
-  await hidden(dialog);
-  await eventually(async () => (await table.getByRole("row").count()) === 2);
-  assert.equal((await other.request.get(`${url}/admin/v1/system`)).status(), 401);
+  await shown(page.getByRole("region", { name: "Messages" }).getByText("3 sessions ended"));
+  assert.equal(ended, 1);
+});
+
+test("own session signs out", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/settings?section=sessions`);
+  await shown(page.getByRole("table", { name: "Sessions" }).getByText("this one"));
   await button(page, "Sign out").click();
   await shown(heading(page, "Sign in"));
   assert.equal(new URL(page.url()).pathname, "/sign-in");
-  await signIn(page);
+  assert.equal((await page.request.get(`${url}/admin/v1/system`)).status(), 401);
+});
+
+test("phone shows the sections above their content", async (t) => {
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/settings?section=sessions`);
+  await shown(page.getByRole("list", { name: "Sessions" }));
+  const top = async (locator) => (await locator.boundingBox()).y;
+  assert.ok((await top(sections(page))) < (await top(page.getByRole("list", { name: "Sessions" }))));
+  await sections(page).getByRole("link", { name: "Migrations" }).tap();
+  await shown(page.getByRole("list", { name: "Migrations" }));
 });
 
 test("theme, density, times and shortcuts survive a reload", async (t) => {
@@ -84,7 +163,7 @@ test("theme, density, times and shortcuts survive a reload", async (t) => {
   await shown(page.getByRole("dialog", { name: "Keyboard shortcuts" }));
 });
 
-test("the page is accessible", async (t) => {
+test("sections are accessible", async (t) => {
   for (const narrow of [false, true]) {
     const page = await openPage(t, { narrow });
     for (const name of SECTIONS) {

@@ -1,6 +1,15 @@
 // What the tests of the SQL page share.
 
-import { admin, openPage, shown, url } from "./support.mjs";
+import { admin, createProject, openPage, shown, url } from "./support.mjs";
+
+const BOOKS = [
+  "create table books (id int8 primary key, title text, price numeric)",
+  "insert into books select n, 'book ' || n, n / 10.0 from generate_series(1, 9) n",
+  "analyze books",
+];
+
+// Creates a project with nine books. Returns its id.
+export const withBooks = async () => (await createProject("sql", BOOKS)).id;
 
 export const address = (project, query = "") => `${url}/projects/${project}/sql${query}`;
 

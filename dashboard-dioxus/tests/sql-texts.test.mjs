@@ -1,29 +1,26 @@
 // The texts: editor, drafts, tabs, saved queries, history, and the tree of the schema.
 
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
-import { act, address, cell, item, openMonaco, openSql, query, resultTab, run, runSql, text, tree } from "./sql-support.mjs";
+import { test } from "node:test";
+import { act, address, cell, item, openMonaco, openSql, query, resultTab, run, text, tree } from "./sql-support.mjs";
 import { admin, button, createProject, eventually, hidden, shown } from "./support.mjs";
+import { timesOfKeys } from "./trace.mjs";
 
-let project;
+const SCHEMA = [
+  "create table authors (id int8 primary key, name text)",
+  'create table "My Books" (id int8 primary key, author_id int8 references authors, title text)',
+  "insert into authors select n, 'author ' || n from generate_series(1, 40) n",
+  "analyze authors",
+  "create type mood as enum ('sad', 'glad')",
+  "create function twice(n int) returns int language sql return n * 2",
+];
 
-before(async () => {
-  project = (await createProject("texts")).id;
-  for (const sql of [
-    "create table authors (id int8 primary key, name text)",
-    'create table "My Books" (id int8 primary key, author_id int8 references authors, title text)',
-    "insert into authors select n, 'author ' || n from generate_series(1, 40) n",
-    "analyze authors",
-    "create type mood as enum ('sad', 'glad')",
-    "create function twice(n int) returns int language sql return n * 2",
-  ]) {
-    await runSql(project, sql);
-  }
-});
+const withSchema = async () => (await createProject("texts", SCHEMA)).id;
 
 const saved = (page) => page.getByRole("list", { name: "Saved queries" });
 
 test("tree shows the schema, and Enter inserts a name", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   await shown(item(page, "authors").getByText("~40"));
   await item(page, "My Books").click();
@@ -45,6 +42,7 @@ test("tree shows the schema, and Enter inserts a name", async (t) => {
 });
 
 test("created table is in the tree and on the page of tables at once", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   await run(page, "create table fresh (id int8, label text)");
   await shown(item(page, "fresh"));
@@ -56,6 +54,7 @@ test("created table is in the tree and on the page of tables at once", async (t)
 });
 
 test("monaco takes typed text, completes names and runs it", async (t) => {
+  const project = await withSchema();
   const page = await openMonaco(t, project);
   assert.equal(await text(page).count(), 1);
   await button(page, "New query").click();
@@ -74,6 +73,7 @@ test("monaco takes typed text, completes names and runs it", async (t) => {
 });
 
 test("text is stored while typing and survives a reload", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   await text(page).fill("select 'kept'");
   await page.reload();
@@ -90,6 +90,7 @@ test("text is stored while typing and survives a reload", async (t) => {
 });
 
 test("queries are renamed, moved, closed and opened again", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   await text(page).fill("-- a lost thought\nselect 5");
   await button(page, "New query").click();
@@ -113,6 +114,7 @@ test("queries are renamed, moved, closed and opened again", async (t) => {
 });
 
 test("other window is never overwritten", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   await text(page).fill("select 'first window'");
   await shown(page.getByText(/Saved here at/));
@@ -128,6 +130,7 @@ test("other window is never overwritten", async (t) => {
 });
 
 test("saved query keeps its whole text and has an address", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   const long = `select 1 -- ${"x".repeat(20_000)}`;
   await text(page).fill(long);
@@ -152,6 +155,7 @@ test("saved query keeps its whole text and has an address", async (t) => {
 });
 
 test("history lists what ran, and keys walk through it", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   for (const word of ["older", "newer"]) {
     await run(page, `select '${word}' as word`);
@@ -170,6 +174,7 @@ test("history lists what ran, and keys walk through it", async (t) => {
 });
 
 test("splitter and side are sized and hidden", async (t) => {
+  const project = await withSchema();
   const page = await openSql(t, project);
   const splitter = page.getByRole("separator", { name: "Resize results" });
   const height = Number(await splitter.getAttribute("aria-valuenow"));
@@ -184,6 +189,7 @@ test("splitter and side are sized and hidden", async (t) => {
 });
 
 test("typing takes at most 16 ms a key with 500 saved queries", async (t) => {
+  const project = await withSchema();
   const numbers = Array.from({ length: 500 }, (_, index) => index);
   for (let from = 0; from < 500; from += 50) {
     await Promise.all(numbers.slice(from, from + 50).map((index) =>
@@ -191,23 +197,18 @@ test("typing takes at most 16 ms a key with 500 saved queries", async (t) => {
   }
   const page = await openMonaco(t, project);
   await page.getByRole("tab", { name: "Saved" }).click();
-  await shown(saved(page).getByRole("button", { name: "Query 499", exact: true }));
+  // Queries that are created at the same time have no certain order, and only those in view are drawn.
+  await shown(saved(page).getByRole("button", { name: /^Query \d+$/ }));
   await button(page, "New query").click();
   await text(page).focus();
-  await page.evaluate(() => {
-    globalThis.keys = [];
-    let start;
-    addEventListener("keydown", () => (start = performance.now()), true);
-    // The next task after a key runs once everything that the key caused is done.
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => start !== undefined && globalThis.keys.push(performance.now() - start) && (start = undefined);
-    addEventListener("keyup", () => channel.port2.postMessage(0), true);
+  const letters = [..."select authors.name from authors where id = 12"];
+  const times = await timesOfKeys(page, async () => {
+    for (const letter of letters) await page.keyboard.press(letter === " " ? "Space" : letter);
   });
-  for (const letter of "select authors.name from authors where id = 12") await page.keyboard.press(letter === " " ? "Space" : letter);
-  const times = await page.evaluate(() => globalThis.keys.sort((a, b) => a - b));
   const [median, slowest] = [times[Math.floor(times.length / 2)], times.at(-1)];
   t.diagnostic(`${times.length} keys, median ${median.toFixed(1)} ms, slowest ${slowest.toFixed(1)} ms`);
-  assert.ok(median <= 16);
+  assert.equal(times.length, letters.length);
+  assert.ok(median <= 16, `${median} ms`);
   await act(page, "Run").click();
   await shown(resultTab(page, /^1 · SELECT/));
 });

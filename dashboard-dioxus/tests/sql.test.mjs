@@ -1,23 +1,16 @@
 // Running SQL: what runs, what is shown of it, and what is asked before. See sql-grid and sql-texts for the rest.
 
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
-import { act, cell, copied, download, grid, openMonaco, openSql, placeCursor, resultTab, run, runSql, text, toolbar, value } from "./sql-support.mjs";
-import { admin, button, createProject, eventually, expectAccessible, hidden, shown } from "./support.mjs";
-
-let project;
-
-before(async () => {
-  project = (await createProject("sql")).id;
-  await runSql(project, "create table books (id int8 primary key, title text, price numeric)");
-  await runSql(project, "insert into books select n, 'book ' || n, n / 10.0 from generate_series(1, 5) n");
-});
+import { test } from "node:test";
+import { act, cell, copied, download, grid, openMonaco, openSql, placeCursor, resultTab, run, runSql, text, toolbar, value, withBooks } from "./sql-support.mjs";
+import { admin, button, eventually, expectAccessible, hidden, shown } from "./support.mjs";
 
 const alert = (page) => page.getByRole("alert");
 const results = (page) => page.getByRole("region", { name: "Results" });
-const schemaHas = async (name) => JSON.stringify(await admin("GET", `/projects/${project}/schema`)).includes(`"${name}"`);
+const schemaHas = async (project, name) => JSON.stringify(await admin("GET", `/projects/${project}/schema`)).includes(`"${name}"`);
 
 test("statement under the cursor runs alone", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 11 as a;\nselect 22 as b;");
   await placeCursor(page, 20);
@@ -29,6 +22,7 @@ test("statement under the cursor runs alone", async (t) => {
 });
 
 test("selection runs before the statement under the cursor", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 1; select 2;");
   await text(page).evaluate((field) => {
@@ -41,6 +35,7 @@ test("selection runs before the statement under the cursor", async (t) => {
 });
 
 test("run all shows a tab for each statement", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 11;\nupdate books set title = title where id < 4;\nselect 22;");
   await text(page).press("Control+Shift+Enter");
@@ -54,13 +49,14 @@ test("run all shows a tab for each statement", async (t) => {
 });
 
 test("failing script changes nothing in one transaction, and says what it committed otherwise", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   const script = (name) => `create table ${name} (id int);\ninsert into ${name} values (1);\nselect * from nowhere;`;
   await run(page, script("half"), "Run all");
   await shown(alert(page).getByText("nowhere"));
   await shown(alert(page).getByText("Nothing was changed."));
   await shown(resultTab(page, "3 · error"));
-  assert.ok(!(await schemaHas("half")));
+  assert.ok(!(await schemaHas(project, "half")));
   await text(page).fill(script("kept"));
   await page.getByRole("switch", { name: "In one transaction" }).uncheck();
   await act(page, "Run all").click();
@@ -75,6 +71,7 @@ test("failing script changes nothing in one transaction, and says what it commit
 });
 
 test("error names its line and the owner can go there", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select 1 frm t");
   await shown(alert(page).getByText("Line 1", { exact: false }));
@@ -91,6 +88,7 @@ test("error names its line and the owner can go there", async (t) => {
 });
 
 test("error is marked in the editor", async (t) => {
+  const project = await withBooks();
   const page = await openMonaco(t, project);
   await button(page, "New query").click();
   await text(page).focus();
@@ -102,6 +100,7 @@ test("error is marked in the editor", async (t) => {
 });
 
 test("cancelled statement leaves postgres", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await page.getByRole("combobox", { name: "Time limit" }).selectOption({ label: "60 s" });
   await run(page, "select count(*) from generate_series(1, 3000000000)");
@@ -114,6 +113,7 @@ test("cancelled statement leaves postgres", async (t) => {
 });
 
 test("timed out statement says its limit and offers more time", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select count(*) from generate_series(1, 3000000001)");
   await shown(alert(page).getByText(/5 s/));
@@ -126,6 +126,7 @@ test("timed out statement says its limit and offers more time", async (t) => {
 });
 
 test("background run shows its result", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   const limit = page.getByRole("combobox", { name: "Time limit" });
   assert.deepEqual(await limit.locator("option").allTextContents(), ["5 s", "30 s", "60 s", "In background"]);
@@ -137,6 +138,7 @@ test("background run shows its result", async (t) => {
 });
 
 test("read only refuses changes", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await page.getByRole("switch", { name: "Read only" }).check();
   await run(page, "insert into books values (99)");
@@ -145,6 +147,7 @@ test("read only refuses changes", async (t) => {
 });
 
 test("limit of rows is said, and all rows of the page are exported", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   const rows = page.getByRole("combobox", { name: "Rows" });
   assert.equal(await rows.locator("option").count(), 3);
@@ -165,6 +168,7 @@ test("limit of rows is said, and all rows of the page are exported", async (t) =
 });
 
 test("result leaves the page in four forms", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select id, title from books where id < 3 order by id");
   await shown(cell(page, "book 1"));
@@ -179,16 +183,21 @@ test("result leaves the page in four forms", async (t) => {
 });
 
 test("messages of postgres are shown", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
-  await run(page, "do $$ begin raise notice 'it is %', 42; end $$");
+  await runSql(project, "create function shout() returns int language plpgsql as $$ begin raise notice 'it is %', 42; return 1; end $$");
+  await run(page, "select shout()");
   await resultTab(page, /^Messages/).click();
   await shown(results(page).getByText("it is 42"));
   await shown(results(page).getByText("NOTICE"));
 });
 
 test("statement that destroys asks first, with what is lost", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await runSql(project, "create table doomed as select generate_series(1, 50) id");
+  await runSql(project, "alter table doomed add primary key (id)");
+  await runSql(project, "create table heirs (doomed_id int references doomed)");
   await runSql(project, "analyze doomed");
   await run(page, "-- drop table doomed\nselect 'drop table doomed' as words");
   await shown(cell(page, "drop table doomed"));
@@ -209,15 +218,20 @@ test("statement that destroys asks first, with what is lost", async (t) => {
     await hidden(dialog);
   }
   assert.equal(await value(project, "select count(*) from doomed"), 50);
+  await run(page, "drop table doomed cascade");
+  await shown(dialog.getByText("Foreign keys refer to it: heirs.doomed_id."));
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
   await run(page, "create table brief (id int);\ndrop table brief;", "Run all");
   await shown(resultTab(page, /^2 · DROP TABLE/));
-  await run(page, "drop table doomed");
+  await run(page, "drop table doomed cascade");
   await dialog.getByRole("button", { name: "Run", exact: true }).click();
   await shown(resultTab(page, /^1 · DROP TABLE/));
-  assert.ok(!(await schemaHas("doomed")));
+  assert.ok(!(await schemaHas(project, "doomed")));
 });
 
 test("back up first and run makes a backup before it runs", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await runSql(project, "create table old_books (id int)");
   await run(page, "drop table old_books");
@@ -228,10 +242,20 @@ test("back up first and run makes a backup before it runs", async (t) => {
   assert.ok(items.some((backup) => backup.target === `project:${project}` && ["ready", "verified"].includes(backup.state)));
 });
 
+test("project without a backup says so before data is destroyed", async (t) => {
+  const project = await withBooks();
+  const page = await openSql(t, project);
+  await run(page, "delete from books");
+  const dialog = page.getByRole("dialog", { name: "Run a statement that destroys data" });
+  await shown(dialog.getByText("There is no backup of this project."));
+});
+
 test("plan is a tree with times, and analyze undoes changes", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await run(page, "select count(*) from generate_series(1, 1000)", "Analyze");
   const plan = page.getByRole("table", { name: "Plan" });
+  assert.equal(await results(page).getByText("its changes were undone").count(), 0);
   await shown(plan.getByText("Aggregate"));
   await shown(plan.getByRole("columnheader", { name: "Own time" }));
   await act(page, "Explain").click();
@@ -244,12 +268,14 @@ test("plan is a tree with times, and analyze undoes changes", async (t) => {
 });
 
 test("wrong estimate is marked in the plan", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
-  await run(page, "select * from generate_series(1, 5000) n where n % 2 = n % 2", "Analyze");
+  await run(page, "select * from generate_series(1, 5000) n where n % 2 = (n + 0) % 2", "Analyze");
   await shown(page.getByRole("table", { name: "Plan" }).getByText(/× off$/));
 });
 
 test("server that does not answer leaves text and doubt", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await page.route("**/admin/v1/projects/*/sql", (route) => route.abort());
   await run(page, "select 'still here'");
@@ -258,6 +284,7 @@ test("server that does not answer leaves text and doubt", async (t) => {
 });
 
 test("ended session keeps the text", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project);
   await text(page).fill("select 'kept over the end'");
   await page.route("**/admin/v1/**", (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "No.", requestId: "r" } } }));
@@ -271,6 +298,7 @@ test("ended session keeps the text", async (t) => {
 });
 
 test("phone has a plain field and records", async (t) => {
+  const project = await withBooks();
   const page = await openSql(t, project, { narrow: true });
   await run(page, "select id, title from books where id = 1");
   const record = page.getByRole("list", { name: "Result" }).getByRole("listitem");
@@ -280,6 +308,7 @@ test("phone has a plain field and records", async (t) => {
 
 for (const narrow of [false, true]) {
   test(`the page is accessible at ${narrow ? 390 : 1440} pixels`, async (t) => {
+    const project = await withBooks();
     const page = await openSql(t, project, { narrow });
     await run(page, "select 1 as id, null as nothing");
     await shown(page.getByText("1 row", { exact: true }));

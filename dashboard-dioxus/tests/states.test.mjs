@@ -122,9 +122,11 @@ test("a busy server is asked again when it wants to be", async (t) => {
 
 test("an answer that breaks off is an error with a retry", async (t) => {
   const page = await openPage(t);
+  // Otherwise an event may read the list again before the click.
+  await page.route("**/admin/v1/events", (route) => route.abort());
   await page.route("**/admin/v1/projects?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: '{"items": [' }));
   await page.goto(`${url}/projects`);
-  const alert = page.getByRole("alert").filter({ hasText: "The server's answer could not be read." });
+  const alert = page.getByRole("alert").filter({ hasText: "The server's response could not be read." });
   await shown(alert);
   await page.unroute("**/admin/v1/projects?*");
   await alert.getByRole("button", { name: "Try again" }).click();

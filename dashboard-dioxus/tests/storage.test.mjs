@@ -2,18 +2,34 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url } from "./support.mjs";
 
-const project = await createProject("storage");
 const store = new URL((await admin("GET", "/system")).storagePublicEndpoint).origin;
-await admin("POST", `/projects/${project.id}/buckets`, { name: "covers" });
 
-const buckets = () => `/projects/${project.id}/buckets`;
-const address = (bucket = "", query) =>
-  `${url}/projects/${project.id}/storage${bucket && `/${bucket}`}${query ? `?${new URLSearchParams(query)}` : ""}`;
-const objects = (page, bucket = "covers") => page.getByRole("table", { name: `Objects in ${bucket}` });
-const row = (page, name, bucket) => objects(page, bucket).getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+const objects = (page) => page.getByRole("table", { name: "Objects in covers" });
+const row = (page, name) => objects(page).getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
 const file = (name, content = name, mimeType = "text/plain") => ({ name, mimeType, buffer: Buffer.from(content) });
-const listed = async (bucket, prefix = "") =>
-  (await admin("GET", `${buckets()}/${bucket}/objects?${new URLSearchParams({ prefix, limit: "1000" })}`)).items;
+
+// A new project with the bucket "covers".
+async function newStorage(bucket = {}) {
+  const { id } = await createProject("storage");
+  const buckets = `/projects/${id}/buckets`;
+  await admin("POST", buckets, { name: "covers", ...bucket });
+  return {
+    id,
+    buckets,
+    covers: `${buckets}/covers`,
+    address: (bucket = "covers", query) =>
+      `${url}/projects/${id}/storage${bucket && `/${bucket}`}${query ? `?${new URLSearchParams(query)}` : ""}`,
+    // The objects of a bucket.
+    listed: async (bucket = "covers") => (await admin("GET", `${buckets}/${bucket}/objects?limit=1000`)).items,
+    // Uploads an object without the browser.
+    put: async (path, content, contentType = "text/plain") => {
+      const size = Buffer.byteLength(content);
+      const signed = await admin("POST", `${buckets}/covers/signed-upload`, { path, contentType, size });
+      const response = await fetch(signed.uploadUrl, { method: "PUT", body: content, headers: signed.headers });
+      assert.ok(response.ok, await response.text());
+    },
+  };
+}
 
 // The store is the one other origin that pages may talk to.
 async function open(t, path, options) {
@@ -23,19 +39,6 @@ async function open(t, path, options) {
   Object.defineProperty(page.problems, "push", { value: push });
   await page.goto(path);
   return page;
-}
-
-// Uploads an object without the browser.
-async function put(bucket, path, content, contentType = "text/plain") {
-  const size = Buffer.byteLength(content);
-  const signed = await admin("POST", `${buckets()}/${bucket}/signed-upload`, { path, contentType, size });
-  const response = await fetch(signed.uploadUrl, { method: "PUT", body: content, headers: signed.headers });
-  assert.ok(response.ok, await response.text());
-}
-
-async function newBucket(name) {
-  await admin("POST", `${buckets()}`, { name });
-  return name;
 }
 
 // Drops files on the page as the browser does.
@@ -49,7 +52,8 @@ async function drop(page, files) {
 }
 
 test("a bucket is made, opened to browsers, and deleted by its name", async (t) => {
-  const page = await open(t, address());
+  const storage = await newStorage();
+  const page = await open(t, storage.address(""));
   await shown(heading(page, "Storage"));
   await button(page, "New bucket").click();
   const form = page.getByRole("dialog", { name: "New bucket" });
@@ -65,8 +69,8 @@ test("a bucket is made, opened to browsers, and deleted by its name", async (t) 
   await page.getByRole("radiogroup", { name: "Publishable key" }).getByRole("radio", { name: "Download", exact: true }).check();
   await shown(page.getByRole("status").getByText("Not saved"));
   await button(page, "Save access").click();
-  await eventually(async () => (await admin("GET", `${buckets()}/made`)).exposure.publishable === "download");
-  await page.goto(address());
+  await eventually(async () => (await admin("GET", `${storage.buckets}/made`)).exposure.publishable === "download");
+  await page.goto(storage.address(""));
   const made = page.getByRole("table", { name: "Buckets" }).getByRole("row").filter({ hasText: "made" });
   await shown(made.getByRole("cell", { name: "Download" }));
   await shown(made.getByRole("cell", { name: "5.0 MB" }));
@@ -79,8 +83,8 @@ test("a bucket is made, opened to browsers, and deleted by its name", async (t) 
 });
 
 test("three dropped files are uploaded and listed", async (t) => {
-  const bucket = await newBucket("dropped");
-  const page = await open(t, address(bucket));
+  const storage = await newStorage();
+  const page = await open(t, storage.address());
   await shown(page.getByRole("heading", { level: 2, name: "No objects" }));
   const names = ["a.txt", "b #1?.txt", "c 100%.txt"];
   await drop(page, names.map((name) => ({ name, content: name })));
@@ -88,7 +92,7 @@ test("three dropped files are uploaded and listed", async (t) => {
   for (const name of names) {
     const bar = uploads.getByRole("progressbar", { name: `Uploading ${name}` });
     await eventually(async () => (await bar.getAttribute("aria-valuenow")) === "100", name);
-    await shown(row(page, name, bucket));
+    await shown(row(page, name));
   }
   // They go on while another page is open.
   await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "API keys" }).click();
@@ -99,9 +103,8 @@ test("three dropped files are uploaded and listed", async (t) => {
 });
 
 test("a cancelled upload is not listed and leaves no parts", async (t) => {
-  const bucket = await newBucket("cancelled");
-  await admin("PATCH", `${buckets()}/${bucket}`, { maxObjectBytes: 50_000_000 });
-  const page = await open(t, address(bucket));
+  const storage = await newStorage({ maxObjectBytes: 50_000_000 });
+  const page = await open(t, storage.address());
   let aborted;
   page.on("request", (request) => {
     if (request.url().endsWith("/multipart/abort")) aborted = request;
@@ -118,13 +121,12 @@ test("a cancelled upload is not listed and leaves no parts", async (t) => {
   await button(page, "Cancel upload of large.bin").click();
   await eventually(async () => aborted && (await aborted.response())?.status() === 204, "the upload to be aborted");
   await hidden(uploads);
-  assert.deepEqual(await listed(bucket), []);
+  assert.deepEqual(await storage.listed(), []);
 });
 
 test("a large file goes in parts, and continues after a failure", async (t) => {
-  const bucket = await newBucket("parts");
-  await admin("PATCH", `${buckets()}/${bucket}`, { maxObjectBytes: 50_000_000 });
-  const page = await open(t, address(bucket));
+  const storage = await newStorage({ maxObjectBytes: 50_000_000 });
+  const page = await open(t, storage.address());
   let broken = true;
   const parts = [];
   await page.route(`${store}/**`, (route) => {
@@ -141,39 +143,38 @@ test("a large file goes in parts, and continues after a failure", async (t) => {
   const bar = uploads.getByRole("progressbar", { name: "Uploading large.bin" });
   await eventually(async () => (await bar.getAttribute("aria-valuenow")) === "100");
   assert.equal(parts.filter((number) => number === "1").length, 1, "the first part is sent once");
-  assert.equal((await listed(bucket))[0].size, 17 << 20);
+  assert.equal((await storage.listed())[0].size, 17 << 20);
 });
 
 test("a name that exists is asked about, and both files can be kept", async (t) => {
-  const bucket = await newBucket("conflict");
-  await put(bucket, "photo.txt", "old");
-  await put(bucket, "b.txt", "old b");
-  const page = await open(t, address(bucket));
-  await shown(row(page, "photo.txt", bucket));
+  const storage = await newStorage();
+  await storage.put("photo.txt", "old");
+  await storage.put("b.txt", "old b");
+  const page = await open(t, storage.address());
+  await shown(row(page, "photo.txt"));
   await page.locator("#upload-files").setInputFiles([file("photo.txt", "newer")]);
   let dialog = page.getByRole("alertdialog", { name: "Replace photo.txt?" });
   await shown(dialog.getByText("3 B"));
   await shown(dialog.getByText("5 B"));
   await dialog.getByRole("button", { name: "Keep both" }).click();
-  await shown(row(page, "photo (1).txt", bucket));
+  await shown(row(page, "photo (1).txt"));
   await page.locator("#upload-files").setInputFiles([file("photo.txt", "replaced"), file("b.txt", "new b")]);
   dialog = page.getByRole("alertdialog", { name: /^Replace / });
   await dialog.getByRole("checkbox", { name: "For all" }).check();
   await dialog.getByRole("button", { name: "Replace", exact: true }).click();
   await eventually(async () => {
-    const found = await listed(bucket);
+    const found = await storage.listed();
     return found.find(({ path }) => path === "photo.txt").size === 8 && found.find(({ path }) => path === "b.txt").size === 5;
   }, "both files to be replaced");
   await page.locator("#upload-files").setInputFiles([file("photo.txt", "skipped!!!")]);
   await page.getByRole("alertdialog", { name: "Replace photo.txt?" }).getByRole("button", { name: "Skip" }).click();
   await hidden(page.getByRole("alertdialog"));
-  assert.equal((await listed(bucket)).find(({ path }) => path === "photo.txt").size, 8);
+  assert.equal((await storage.listed()).find(({ path }) => path === "photo.txt").size, 8);
 });
 
 test("a file over the limit is refused with a link to the limit", async (t) => {
-  const bucket = await newBucket("limited");
-  await admin("PATCH", `${buckets()}/${bucket}`, { maxObjectBytes: 10 });
-  const page = await open(t, address(bucket));
+  const storage = await newStorage({ maxObjectBytes: 10 });
+  const page = await open(t, storage.address());
   await page.locator("#upload-files").setInputFiles([file("long.txt", "more than ten bytes")]);
   const uploads = page.getByRole("region", { name: "Uploads" });
   await shown(uploads.getByRole("alert").getByText("bucket's limit"));
@@ -182,8 +183,8 @@ test("a file over the limit is refused with a link to the limit", async (t) => {
 });
 
 test("a store that refuses the browser is explained", async (t) => {
-  const bucket = await newBucket("refused");
-  const page = await open(t, address(bucket));
+  const storage = await newStorage();
+  const page = await open(t, storage.address());
   await page.route(`${store}/**`, (route) => route.abort());
   await page.locator("#upload-files").setInputFiles([file("a.txt")]);
   await shown(page.getByRole("region", { name: "Uploads" }).getByText(`The store at ${store} refused the browser: check ATLASHUB_S3_PUBLIC_ENDPOINT.`));
@@ -191,41 +192,42 @@ test("a store that refuses the browser is explained", async (t) => {
 });
 
 test("names with special characters round-trip", async (t) => {
-  const bucket = await newBucket("names");
+  const storage = await newStorage();
   const names = ["#hash.txt", "what?.txt", "100%.txt", "a&b=c+d.txt", "🗂️.txt", `${"n".repeat(896)}.txt`];
-  for (const name of names) await put(bucket, `in/${name}`, name);
-  const page = await open(t, address(bucket));
-  await objects(page, bucket).getByRole("link", { name: "in/" }).click();
+  for (const name of names) await storage.put(`in/${name}`, name);
+  const page = await open(t, storage.address());
+  await objects(page).getByRole("link", { name: "in/" }).click();
   for (const name of names) {
-    await row(page, name, bucket).getByRole("link", { name, exact: true }).click();
+    await row(page, name).getByRole("link", { name, exact: true }).click();
     const sheet = page.getByRole("dialog", { name, exact: true });
     await shown(sheet.getByRole("region", { name: `Preview of ${name}` }).getByText(name, { exact: true }));
     await page.reload();
-    await shown(sheet.getByText(`${bucket}/in/${name}`));
+    await shown(sheet.getByText(`covers/in/${name}`));
     await sheet.getByRole("button", { name: "Close" }).click();
     await hidden(sheet);
   }
 });
 
 test("previews show HTML and SVG as text and run nothing", async (t) => {
-  const bucket = await newBucket("previews");
+  const storage = await newStorage();
   const html = "<script>document.title = 'ran'</script><b>bold</b>";
-  await put(bucket, "a.html", html, "text/html");
-  await put(bucket, "a.svg", `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`, "image/svg+xml");
-  const page = await open(t, address(bucket, { object: "a.html" }));
+  await storage.put("a.html", html, "text/html");
+  await storage.put("a.svg", `<svg xmlns="http://www.w3.org/2000/svg"><script>parent.ran = 1</script></svg>`, "image/svg+xml");
+  const page = await open(t, storage.address("covers", { object: "a.html" }));
   await shown(page.getByRole("region", { name: "Preview of a.html" }).getByText(html, { exact: true }));
-  await page.goto(address(bucket, { object: "a.svg" }));
+  await page.goto(storage.address("covers", { object: "a.svg" }));
   await shown(page.getByRole("region", { name: "Preview of a.svg" }).getByText("<script>parent.ran = 1</script>"));
   assert.ok((await page.title()).includes("AtlasHub"));
   assert.equal(await page.evaluate(() => globalThis.ran), undefined);
 });
 
 test("an object is renamed, moved and copied", async (t) => {
-  const bucket = await newBucket("moves");
-  const other = await newBucket("moves-2");
-  await put(bucket, "a.txt", "a");
-  await put(bucket, "taken.txt", "t");
-  const page = await open(t, address(bucket));
+  const storage = await newStorage();
+  const other = "other";
+  await admin("POST", storage.buckets, { name: other });
+  await storage.put("a.txt", "a");
+  await storage.put("taken.txt", "t");
+  const page = await open(t, storage.address());
   await button(page, "Actions for a.txt").click();
   await page.getByRole("menuitem", { name: "Rename object" }).click();
   let dialog = page.getByRole("dialog", { name: "Rename object" });
@@ -234,22 +236,22 @@ test("an object is renamed, moved and copied", async (t) => {
   await shown(dialog.getByRole("alert"));
   await dialog.getByRole("textbox", { name: "New name" }).fill("b.txt");
   await dialog.getByRole("button", { name: "Rename object" }).click();
-  await shown(row(page, "b.txt", bucket));
+  await shown(row(page, "b.txt"));
   await button(page, "Actions for b.txt").click();
   await page.getByRole("menuitem", { name: "Move object" }).click();
   dialog = page.getByRole("dialog", { name: "Move object" });
   await dialog.getByRole("combobox", { name: "Bucket" }).selectOption(other);
   await dialog.getByRole("textbox", { name: "New path" }).fill("deep/c.txt");
   await dialog.getByRole("button", { name: "Move object" }).click();
-  await hidden(row(page, "b.txt", bucket));
-  assert.deepEqual((await listed(other)).map(({ path }) => path), ["deep/c.txt"]);
+  await hidden(row(page, "b.txt"));
+  assert.deepEqual((await storage.listed(other)).map(({ path }) => path), ["deep/c.txt"]);
 });
 
 test("a folder is deleted after its objects are counted and its name is typed", async (t) => {
-  const bucket = await newBucket("folders");
-  await Promise.all([...Array(12).keys()].map((number) => put(bucket, `notes/${number % 2 ? "odd" : "even"}/${number}.txt`, "x")));
-  await put(bucket, "kept.txt", "kept");
-  const page = await open(t, address(bucket));
+  const storage = await newStorage();
+  await Promise.all([...Array(12).keys()].map((number) => storage.put(`notes/${number % 2 ? "odd" : "even"}/${number}.txt`, "x")));
+  await storage.put("kept.txt", "kept");
+  const page = await open(t, storage.address());
   await button(page, "Actions for notes/").click();
   await page.getByRole("menuitem", { name: "Delete folder" }).click();
   const dialog = page.getByRole("dialog", { name: "Delete folder" });
@@ -257,27 +259,27 @@ test("a folder is deleted after its objects are counted and its name is typed", 
   assert.ok(await dialog.getByRole("button", { name: "Delete folder" }).isDisabled());
   await dialog.getByRole("textbox", { name: "Type notes/ to confirm" }).fill("notes/");
   await dialog.getByRole("button", { name: "Delete folder" }).click();
-  await hidden(objects(page, bucket).getByRole("link", { name: "notes/" }));
-  await eventually(async () => (await listed(bucket)).length === 1);
-  await shown(row(page, "kept.txt", bucket));
+  await hidden(objects(page).getByRole("link", { name: "notes/" }));
+  await eventually(async () => (await storage.listed()).length === 1);
+  await shown(row(page, "kept.txt"));
 });
 
 test("selected objects are deleted together", async (t) => {
-  const bucket = await newBucket("selected");
-  for (const name of ["a.txt", "b.txt", "c.txt"]) await put(bucket, name, name);
-  const page = await open(t, address(bucket));
+  const storage = await newStorage();
+  for (const name of ["a.txt", "b.txt", "c.txt"]) await storage.put(name, name);
+  const page = await open(t, storage.address());
   for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
   await button(page, "Delete 2 objects").click();
   const dialog = page.getByRole("dialog", { name: "Delete 2 objects" });
   await dialog.getByRole("button", { name: "Delete 2 objects" }).click();
-  await hidden(row(page, "a.txt", bucket));
-  assert.deepEqual((await listed(bucket)).map(({ path }) => path), ["c.txt"]);
+  await hidden(row(page, "a.txt"));
+  assert.deepEqual((await storage.listed()).map(({ path }) => path), ["c.txt"]);
 });
 
 test("the list filters by prefix and pages, and the address has both", async (t) => {
-  const bucket = await newBucket("many");
-  await Promise.all([...Array(60).keys()].map((number) => put(bucket, `n${String(number).padStart(3, "0")}.txt`, "x")));
-  const page = await open(t, address(bucket, { limit: "50" }));
+  const storage = await newStorage();
+  await Promise.all([...Array(60).keys()].map((number) => storage.put(`n${String(number).padStart(3, "0")}.txt`, "x")));
+  const page = await open(t, storage.address("covers", { limit: "50" }));
   await shown(page.getByText("1–50, more"));
   await button(page, "Next page").click();
   await shown(page.getByText("51–60 of 60"));
@@ -288,20 +290,36 @@ test("the list filters by prefix and pages, and the address has both", async (t)
   await shown(page.getByText("1–10 of 10"));
 });
 
+test("unfinished upload is listed, and aborted after a question", async (t) => {
+  const storage = await newStorage({ maxObjectBytes: 50_000_000 });
+  const upload = { path: "left.bin", contentType: "video/mp4", size: 20_000_000, mode: "multipart" };
+  await admin("POST", `${storage.covers}/signed-upload`, upload);
+  const page = await open(t, storage.address());
+  await page.getByText("1 unfinished upload", { exact: true }).click();
+  const list = page.getByRole("list", { name: "Unfinished uploads" });
+  await shown(list.getByText(/^20(\.0)? MB · started .* by you, in the dashboard/));
+  await button(page, "Abort upload of left.bin").click();
+  const dialog = page.getByRole("dialog", { name: "Abort upload" });
+  await dialog.getByRole("button", { name: "Abort upload" }).click();
+  await hidden(list);
+  assert.deepEqual((await admin("GET", `${storage.covers}/multipart`)).items, []);
+});
+
 test("the pages are accessible", async (t) => {
-  await put("covers", "2025/a.txt", "a");
-  await put("covers", "b.txt", "b");
+  const storage = await newStorage();
+  await storage.put("2025/a.txt", "a");
+  await storage.put("b.txt", "b");
   for (const narrow of [false, true]) {
-    const page = await open(t, address(), { narrow });
+    const page = await open(t, storage.address(""), { narrow });
     await shown(page.getByRole(narrow ? "list" : "table", { name: "Buckets" }));
     await expectAccessible(page);
-    await page.goto(address("covers"));
+    await page.goto(storage.address());
     await shown(page.getByRole(narrow ? "list" : "table", { name: "Objects in covers" }));
     await expectAccessible(page);
-    await page.goto(address("covers", { object: "b.txt" }));
+    await page.goto(storage.address("covers", { object: "b.txt" }));
     await shown(page.getByRole("region", { name: "Preview of b.txt" }));
     await expectAccessible(page);
-    await page.goto(address("covers", { tab: "access" }));
+    await page.goto(storage.address("covers", { tab: "access" }));
     await shown(page.getByRole("radiogroup", { name: "Signed-in users" }));
     await expectAccessible(page);
   }

@@ -85,6 +85,8 @@ fn acts(project: Option<&str>) -> Vec<Command> {
         acts.push(act(IconName::Key, "New key", Act::Open(format!("/projects/{project}/keys?new=")), Vec::new()));
     }
     acts.push(act(IconName::Plus, "New project", Act::Open("/projects/new".to_owned()), Vec::new()));
+    let new_job = address::with_parameters("/jobs/new", &[("project", project)]);
+    acts.push(act(IconName::Clock, "New job", Act::Open(new_job), Vec::new()));
     acts.push(act(IconName::Project, "Switch project", Act::Show(Overlay::Switcher), Vec::new()));
     for theme in Theme::ALL {
         acts.push(act(IconName::Theme, &format!("Theme: {}", theme.label()), Act::Theme(theme), Vec::new()));

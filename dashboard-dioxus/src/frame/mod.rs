@@ -1,12 +1,13 @@
-//! What surrounds every page: sidebar, top bar, messages, and the states of the whole app.
+//! The frame around every page: sidebar, top bar, uploads, messages, and the states of the whole app.
 //!
 //! [`gate`] decides whether a page is shown at all. [`navigation`] has the links of the sidebar and of the phone's
 //! menu, [`top_bar`] the breadcrumb and the menus, [`page`] the frame of one page, [`notices`] the bars above it;
-//! [`offline`] disables acts while the server is gone. [`places`] lists the pages.
+//! [`offline`] disables acts while the server is gone. [`places`] lists the pages, [`help`] explains what they list.
 //! [`overlay`] opens what lies over a page: [`palette`], [`switcher`], [`running`], [`shortcuts`].
 
 mod commands;
 mod gate;
+mod help;
 mod navigation;
 mod notices;
 mod offline;
@@ -25,6 +26,7 @@ use crate::{
     address,
     app::Route,
     dom,
+    pages::{NewKeysDialog, storage::upload::UploadDock},
     remote::{
         SystemBrief, connection, events,
         session::{self, SessionState},
@@ -34,6 +36,7 @@ use crate::{
     ui::messages::Messages,
 };
 use gate::{ServerGone, SessionEnded};
+use help::Help;
 use navigation::{Drawer, Sidebar};
 use notices::Notices;
 use overlay::Overlay;
@@ -91,6 +94,8 @@ fn SignedInFrame() -> Element {
                 Outlet::<Route> {}
             }
         }
+        Help {}
+        NewKeysDialog {}
         match overlay::current() {
             None => rsx! {},
             Some(Overlay::Palette) => rsx! { Palette { project } },
@@ -99,6 +104,7 @@ fn SignedInFrame() -> Element {
             Some(Overlay::Shortcuts) => rsx! { Shortcuts {} },
             Some(Overlay::Menu) => rsx! { Drawer { project } },
         }
+        UploadDock {}
         Messages {}
     }
 }

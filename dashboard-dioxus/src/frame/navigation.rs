@@ -89,7 +89,7 @@ fn Navigation(project: Option<String>, #[props(default)] icons_only: bool) -> El
 fn SwitcherButton(project: Option<String>) -> Element {
     let path = use_memo(use_reactive!(|project| { project.map(|id| format!("/projects/{id}")).unwrap_or_default() }));
     let known = use_remote::<ProjectBrief>(path.into());
-    let name = project.as_ref().map(|_| known.value().map(|project| project.name).unwrap_or_default());
+    let name = project.as_ref().map(|_| places::name_of_project(&known.state()));
     let label = name.as_ref().map_or_else(|| "Project: none".to_owned(), |name| format!("Project: {name}"));
     let initial = name.as_ref().and_then(|name| name.chars().next()).map(|letter| letter.to_uppercase().to_string());
     rsx! {
@@ -99,16 +99,14 @@ fn SwitcherButton(project: Option<String>) -> Element {
             "aria-haspopup": "dialog",
             "aria-label": "{label}",
             onclick: |_| overlay::open(Overlay::Switcher),
-            span { class: "glyph", "aria-hidden": "true",
-                if let Some(initial) = initial {
-                    "{initial}"
-                } else {
+            span { class: "glyph", "aria-hidden": "true", "data-initial": initial.clone(),
+                if initial.is_none() {
                     Icon { name: IconName::Project, small: true }
                 }
             }
             match name {
                 Some(name) => rsx! { span { class: "lbl grow cut strong", "{name}" } },
-                None => rsx! { span { class: "lbl grow cut muted", "Choose a project" } },
+                None => rsx! { span { class: "lbl grow cut muted", "Project: none" } },
             }
             Icon { name: IconName::ChevronsUpDown }
         }

@@ -22,9 +22,11 @@ const REASON: &str = "Not connected to the server";
 /// Pages may draw other buttons meanwhile.
 const INTERVAL_MS: u32 = 250;
 
+type Listener = Closure<dyn FnMut(Event)>;
+
 thread_local! {
     static IS_LOST: Cell<bool> = const { Cell::new(false) };
-    static LISTENER: RefCell<Option<Closure<dyn FnMut(Event)>>> = const { RefCell::new(None) };
+    static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
 /// Disables acts while the connection is lost, with the reason in their tooltip.
@@ -34,9 +36,9 @@ pub(super) fn use_disabled_acts() {
     use_resource(use_reactive!(|is_lost| async move {
         IS_LOST.set(is_lost);
         if !is_lost {
-            enable();
+            return enable();
         }
-        while is_lost {
+        loop {
             disable();
             TimeoutFuture::new(INTERVAL_MS).await;
         }
@@ -65,7 +67,7 @@ fn refuse_acts() {
     if LISTENER.with_borrow(Option::is_some) {
         return;
     }
-    let listener = Closure::<dyn FnMut(Event)>::new(|event: Event| {
+    let listener = Listener::new(|event: Event| {
         let is_act = || {
             let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
             target.is_some_and(|target| target.closest("[data-offline]").ok().flatten().is_some())

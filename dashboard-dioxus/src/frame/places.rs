@@ -1,7 +1,11 @@
 //! The pages that navigation, palette and shortcuts lead to. To add a page, add its route to [`crate::app`] and a line
 //! here.
 
-use crate::{app::Route, ui::IconName};
+use crate::{
+    app::Route,
+    remote::{ProjectBrief, RemoteState},
+    ui::IconName,
+};
 
 /// A page of the platform, or a room of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,15 @@ pub(super) const UNLISTED: &[(Place, &str)] = &[
 /// Returns the id of the project that a page belongs to.
 pub(super) fn project_of(route: &Route) -> Option<String> {
     project_and_rest(&route.to_string()).map(|(id, _)| id.to_owned())
+}
+
+/// Returns the name of a project. Empty while it is not known.
+pub(super) fn name_of_project(project: &RemoteState<ProjectBrief>) -> String {
+    match project {
+        RemoteState::Ready(project) => project.name.clone(),
+        RemoteState::Failed(failure) if failure.is_not_found() => "No such project".to_owned(),
+        RemoteState::Failed(_) | RemoteState::Loading => String::new(),
+    }
 }
 
 /// Returns the room that a page is, or is part of.

@@ -10,18 +10,15 @@ use super::{
     overlay::{self, Overlay},
     places::{self, PLATFORM, ROOMS, UNLISTED},
 };
-use crate::{
-    address,
-    app::Route,
-    dom, theme,
-    ui::{Dialog, Icon, IconName},
-};
+use crate::{address, app::Route, dom, theme, ui::Dialog};
 
 /// Time in which the second key must follow `g`.
 const SEQUENCE_MS: f64 = 1_500.0;
 
+type Listener = Closure<dyn FnMut(KeyboardEvent)>;
+
 thread_local! {
-    static LISTENER: RefCell<Option<Closure<dyn FnMut(KeyboardEvent)>>> = const { RefCell::new(None) };
+    static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
 /// Listens to the keys of the whole page, once.
@@ -29,7 +26,7 @@ pub(super) fn listen() {
     let runtime = dioxus::core::Runtime::current();
     let scope = dioxus::core::current_scope_id();
     let mut prefix_at = 0.0;
-    let listener = Closure::<dyn FnMut(KeyboardEvent)>::new(move |event: KeyboardEvent| {
+    let listener = Listener::new(move |event: KeyboardEvent| {
         runtime.in_scope(scope, || handle(&event, &mut prefix_at));
     });
     let Some(document) = dom::document() else { return };
@@ -206,9 +203,12 @@ fn open_page() -> bool {
     }
 }
 
+/// Keys, and what they do.
+type Meanings = Vec<(String, &'static str)>;
+
 /// The keys by subject.
-fn keys() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
-    let fixed = |keys: &[(&str, &'static str)]| -> Vec<(String, &'static str)> {
+fn keys() -> Vec<(&'static str, Meanings)> {
+    let fixed = |keys: &[(&str, &'static str)]| -> Meanings {
         keys.iter().map(|(keys, meaning)| ((*keys).to_owned(), *meaning)).collect()
     };
     let unlisted = UNLISTED.iter().map(|(place, _)| place);
@@ -276,24 +276,21 @@ pub(super) fn Shortcuts() -> Element {
             wide: true,
             on_close: |()| overlay::close(),
             footer: rsx! {
-                label { class: "check grow",
-                    input {
-                        class: "switch",
-                        r#type: "checkbox",
-                        role: "switch",
-                        checked: enabled(),
-                        onchange: move |event| {
-                            enabled.set(event.checked());
-                            theme::set_single_key_shortcuts(event.checked());
-                        },
-                    }
-                    "Single-key shortcuts"
-                }
-                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: |_| overlay::close(),
-                    Icon { name: IconName::Close }
-                    "Close"
-                }
+                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: |_| overlay::close(), "Close" }
             },
+            label { class: "check",
+                input {
+                    class: "switch",
+                    r#type: "checkbox",
+                    role: "switch",
+                    checked: enabled(),
+                    onchange: move |event| {
+                        enabled.set(event.checked());
+                        theme::set_single_key_shortcuts(event.checked());
+                    },
+                }
+                "Single-key shortcuts"
+            }
             for (subject, keys) in keys() {
                 section { key: "{subject}", "aria-label": "{subject}",
                     h3 { class: "mb-2", "{subject}" }

@@ -42,7 +42,7 @@ pub(super) fn TopBar(project: Option<String>) -> Element {
             button { class: "searchbox only-wide", r#type: "button", "aria-label": "Search or run a command", onclick: open_palette,
                 Icon { name: IconName::Search }
                 span { "Search or run a command" }
-                kbd { "Ctrl K" }
+                kbd { "data-keys": "Ctrl K" }
             }
             button {
                 class: "btn btn-ghost btn-icon only-narrow",
@@ -91,9 +91,9 @@ fn RunningButton() -> Element {
             "aria-label": "Running work: {count}",
             "aria-haspopup": "dialog",
             onclick: |_| overlay::open(Overlay::Running),
+            title: "Running work",
             span { class: "spin accent" }
             "{count}"
-            span { class: "only-wide", "running" }
         }
     }
 }
@@ -143,7 +143,7 @@ fn platform_parts(route: &Route) -> Vec<Part> {
 fn ProjectBreadcrumb(id: ReadSignal<String>) -> Element {
     let route: Route = use_route();
     let project = use_remote::<ProjectBrief>(use_memo(move || format!("/projects/{id}")).into());
-    let name = project.value().map(|project| project.name).unwrap_or_default();
+    let name = places::name_of_project(&project.state());
     let mut parts = vec![part("Projects", "/projects"), part(&name, format!("/projects/{id}"))];
     match places::room_of(&route) {
         Some(room) if room.path.is_empty() => {}

@@ -4,7 +4,7 @@ use dioxus::prelude::*;
 
 use crate::{
     address, text,
-    ui::{Icon, IconName},
+    ui::{Icon, IconName, Updated},
 };
 
 /// Pages by cursor. The address has the cursor in `after`, the position of the page in `offset` and the page size in
@@ -20,7 +20,9 @@ pub(super) fn CursorPaging(
     on_refresh: EventHandler<()>,
 ) -> Element {
     let after = address::use_parameter("after");
-    let offset = address::use_parameter("offset").and_then(|offset| offset.parse::<i64>().ok()).unwrap_or_default();
+    let offset = address::use_parameter("offset").and_then(|offset| offset.parse::<i64>().ok());
+    // The first page has no cursor.
+    let offset = offset.filter(|_| after.is_some()).unwrap_or_default();
     let size = page_size(sizes, default_size);
     // The pages before this one, since a cursor leads only forward.
     let mut before = use_signal(Vec::<(Option<String>, i64)>::new);
@@ -78,16 +80,7 @@ pub(super) fn CursorPaging(
                     }
                 }
             }
-            span { class: "push row row-1",
-                span { class: "only-wide", "Updated {text::clock(updated_at)}" }
-                button {
-                    class: "btn btn-ghost btn-s btn-icon",
-                    r#type: "button",
-                    "aria-label": "Refresh",
-                    onclick: move |_| on_refresh.call(()),
-                    Icon { name: IconName::Refresh }
-                }
-            }
+            Updated { at: updated_at, on_refresh: move |()| on_refresh.call(()) }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 pub fn NewProject() -> Element {
     rsx! {
         Page { title: "New project", subtitle: "A project is one database, its files, its keys and its jobs.",
-            div { class: "section", CreateForm {} }
+            div { class: "section pt-2", CreateForm {} }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     text,
-    ui::{Confirm, ErrorBox, Field, Link, Mark, Shape, messages},
+    ui::{Confirm, Empty, ErrorBox, Field, Link, Mark, Shape, messages},
 };
 
 #[component]
@@ -16,6 +16,11 @@ pub fn ProjectSettings(id: ReadSignal<String>) -> Element {
     let mut detail = use_remote::<ProjectDetail>(use_memo(move || format!("/projects/{id}")).into());
     let content = match detail.state() {
         RemoteState::Loading => rsx! { div { class: "section late", "aria-busy": "true", span { class: "sk" } } },
+        RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
+            Empty { title: "No such project", text: "It was deleted, or the address is wrong.",
+                Link { to: "/projects", class: "btn", "All projects" }
+            }
+        },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "The project could not be read.", failure, on_retry: move |()| detail.refresh() }
         },
@@ -89,7 +94,7 @@ fn SettingsForm(project: Project) -> Element {
     let name_error = error().filter(|(is_about_name, _)| *is_about_name).map(|(_, message)| message);
     let other_error = error().filter(|(is_about_name, _)| !is_about_name).map(|(_, message)| message);
     rsx! {
-        form { class: "section", onsubmit: submit,
+        form { class: "section pt-2", onsubmit: submit,
             div { class: "form",
                 Field { id: "name", label: "Name", value: name, error: name_error }
                 div { class: "field",

@@ -10,7 +10,7 @@ use crate::{
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     text,
-    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, messages},
+    ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, Updated, messages},
 };
 
 /// Hours after which the last good backup is marked as old.
@@ -34,11 +34,18 @@ pub fn Projects() -> Element {
             ErrorBox { what: "Projects could not be listed.", failure, on_retry: move |()| projects.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No projects yet", text: "A project is one database, its files and its keys.", NewProjectLink {} }
+            Empty { title: "No projects yet", text: "A project is one database, its files and its keys.", help: "projects", NewProjectLink {} }
         },
         RemoteState::Ready(page) => {
             subtitle = sizes_in_words(&page.items);
-            rsx! { ProjectList { projects: page.items, has_more: page.next_cursor.is_some(), filter } }
+            rsx! {
+                ProjectList {
+                    projects: page.items,
+                    has_more: page.next_cursor.is_some(),
+                    filter,
+                    Updated { at: projects.updated_at(), on_refresh: move |()| projects.refresh() }
+                }
+            }
         }
     };
     rsx! {
@@ -116,7 +123,13 @@ impl Column {
 }
 
 #[component]
-fn ProjectList(projects: Vec<ListedProject>, has_more: bool, filter: Signal<String>) -> Element {
+fn ProjectList(
+    projects: Vec<ListedProject>,
+    has_more: bool,
+    filter: Signal<String>,
+    /// Shown at the end of the line under the list.
+    children: Element,
+) -> Element {
     let mut filter = filter;
     let mut sort = use_signal(|| (Column::Name, false));
     let wanted = filter.read().trim().to_lowercase();
@@ -171,7 +184,10 @@ fn ProjectList(projects: Vec<ListedProject>, has_more: bool, filter: Signal<Stri
                     ProjectCard { key: "{listed.project.id}", listed }
                 }
             }
-            div { class: "foot", span { if has_more { "{total}, more exist" } else { "{total}" } } }
+            div { class: "foot",
+                span { if has_more { "{total} of the newest 200" } else { "{total}" } }
+                {children}
+            }
         }
     }
 }
@@ -236,10 +252,12 @@ fn ProjectCard(listed: ListedProject) -> Element {
             }
             if let Some((shape, words)) = state {
                 p { span { class: "badge", Mark { shape } "{words}" } }
-                div { class: "row", StateActs { project: project.clone() } }
+                if project.delete_after_run.is_some() || project.delete_problem.is_some() {
+                    div { class: "row", StateActs { project: project.clone() } }
+                }
             } else if let Some(totals) = totals {
                 p { class: "row row-1", LastBackup { totals: totals.clone() } }
-                p { "{runs_in_words(&totals)} runs in 24 h" }
+                p { "Runs in 24 h: {runs_in_words(&totals)}" }
             }
         }
     }

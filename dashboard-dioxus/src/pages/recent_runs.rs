@@ -1,5 +1,6 @@
 use api_types::{Page as ApiPage, Run, RunStatus, RunTrigger};
 use dioxus::prelude::*;
+use serde_json::Value;
 
 use crate::{
     remote::{RemoteState, use_remote},
@@ -15,6 +16,9 @@ const SHOWN_ON_PHONE: usize = 10;
 pub(super) fn RecentRuns(
     /// Path of the list of runs in the admin API.
     path: ReadSignal<String>,
+    /// Address of the page with all of these runs.
+    #[props(default = "/runs".to_owned())]
+    all: String,
     #[props(default = true)] with_project: bool,
 ) -> Element {
     let mut runs = use_remote::<ApiPage<Run>>(path);
@@ -34,7 +38,7 @@ pub(super) fn RecentRuns(
         div { class: "bleed", id: "recent-runs",
             div { class: "bleed-head",
                 h2 { "Recent runs" }
-                Link { to: "/runs", class: "label muted push", "All runs" }
+                Link { to: all, class: "label muted push", "All runs" }
             }
             {content}
         }
@@ -170,7 +174,7 @@ pub(super) fn took(run: &Run) -> String {
     }
 }
 
-/// Returns why a run failed, what it is doing, or what came out of it.
+/// Returns why a run failed, its progress, or a summary of its result.
 pub(super) fn result_in_words(run: &Run) -> String {
     if let Some(error) = &run.error_text {
         return error.clone();
@@ -182,6 +186,76 @@ pub(super) fn result_in_words(run: &Run) -> String {
         },
         (_, RunStatus::Skipped, _) => "The previous run was still going".to_owned(),
         (_, _, Some(status)) => format!("HTTP {status}"),
-        _ => String::new(),
+        _ => run.result.as_ref().and_then(summary).unwrap_or_default(),
+    }
+}
+
+/// Numbers that the summary of a result has at most.
+const MAX_NUMBERS: usize = 3;
+
+/// Summarizes the result of a run: `1.9 GB, 12 tables, 1 204 002 rows` or `2 kept, 3 removed`.
+fn summary(result: &Value) -> Option<String> {
+    let list = |name: &str| result.get(name).and_then(Value::as_array).filter(|list: &&Vec<Value>| !list.is_empty());
+    let mut parts = Vec::new();
+    if let Some(items) = list("backups").or_else(|| list("verified")) {
+        let sum = |name: &str| -> i64 { items.iter().filter_map(|item| item.get(name)?.as_i64()).sum() };
+        if items.len() > 1 {
+            parts.push(text::count(items.len() as i64, "backup", "backups"));
+        }
+        parts.push(text::bytes(sum("sizeBytes")));
+        parts.push(text::count(sum("tables"), "table", "tables"));
+        parts.push(text::count(sum("rows"), "row", "rows"));
+    } else if let (Some(deleted), Some(bytes)) = (number(result, "deleted"), number(result, "deletedBytes")) {
+        parts.push(format!("{} deleted", text::count(deleted, "object", "objects")));
+        parts.push(text::bytes(bytes));
+    } else if let (Some(statements), Some(rows)) = (number(result, "statements"), number(result, "rowCount")) {
+        parts.push(text::count(statements, "statement", "statements"));
+        parts.push(text::count(rows, "row", "rows"));
+    } else {
+        let numbers = result.as_object()?.iter().filter_map(|(name, value)| Some((name, value.as_i64()?)));
+        parts.extend(
+            numbers.take(MAX_NUMBERS).map(|(name, value)| format!("{} {}", text::number(value), in_words(name))),
+        );
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn number(result: &Value, name: &str) -> Option<i64> {
+    result.get(name)?.as_i64()
+}
+
+/// Returns the words of a field's name: `rows changed` for `rowsChanged`.
+fn in_words(name: &str) -> String {
+    let mut words = String::new();
+    for character in name.chars() {
+        if character.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(if character == '_' { ' ' } else { character.to_ascii_lowercase() });
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn results_are_summarized() {
+        for (result, expected) in [
+            (
+                json!({ "backups": [{ "sizeBytes": 6_100_000, "tables": 1, "rows": 12 }] }),
+                Some("6.1 MB, 1 table, 12 rows"),
+            ),
+            (json!({ "deleted": 2, "deletedBytes": 10, "missing": 0 }), Some("2 objects deleted, 10 B")),
+            (json!({ "statements": 1, "committedStatements": 1, "rowCount": 3 }), Some("1 statement, 3 rows")),
+            (json!({ "kept": 2, "rowsChanged": 3, "note": "x" }), Some("2 kept, 3 rows changed")),
+            (json!({}), None),
+            (json!("text"), None),
+        ] {
+            assert_eq!(summary(&result).as_deref(), expected, "{result}");
+        }
     }
 }

@@ -82,7 +82,7 @@ pub async fn delete(path: &str) -> Result<(), Failure> {
 }
 
 /// Parses a value from JSON. An empty body counts as `null`.
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let text = if text.is_empty() { "null" } else { text };
     serde_json::from_str(text).map_err(|error| unexpected(200, &error.to_string()))
 }

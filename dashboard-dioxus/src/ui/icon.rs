@@ -19,6 +19,7 @@ pub enum IconName {
     Close,
     Columns,
     Copy,
+    Database,
     Dots,
     Download,
     Eye,
@@ -27,6 +28,7 @@ pub enum IconName {
     Folder,
     ForeignKey,
     Function,
+    Globe,
     Image,
     Key,
     Keyboard,
@@ -58,6 +60,12 @@ pub enum IconName {
 impl IconName {
     const fn drawing(self) -> &'static str {
         match self {
+            Self::Database => {
+                r#"<ellipse cx="8" cy="4" rx="5" ry="1.9"/><path d="M3 4v8c0 1 2.200 1.900 5 1.900s5-.9 5-1.900V4M3 8c0 1 2.200 1.900 5 1.900S13 9 13 8"/>"#
+            }
+            Self::Globe => {
+                r#"<circle cx="8" cy="8" r="5.800"/><path d="M2.200 8h11.600M8 2.200c1.800 1.600 2.600 3.600 2.600 5.800S9.800 12.200 8 13.800C6.200 12.200 5.400 10.200 5.400 8S6.200 3.800 8 2.200"/>"#
+            }
             Self::Function => r#"<path d="M10.5 2.5c-2 0-2.5 1-2.8 3L6.8 11c-.3 1.8-.9 2.5-2.3 2.5M5 6.5h5"/>"#,
             Self::List => r#"<path d="M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4v.1M2.5 8v.1M2.5 12v.1"/>"#,
             Self::Play => r#"<path d="M4.5 2.8v10.4L13 8z"/>"#,
@@ -94,7 +102,7 @@ impl IconName {
             Self::Columns => r#"<rect x="2" y="3" width="12" height="10" rx="1"/><path d="M6 3v10M10 3v10"/>"#,
             Self::Filter => r#"<path d="M2.5 4h11M4.5 8h7M6.5 12h3"/>"#,
             Self::ForeignKey => {
-                r#"<path d="M6.5 4H4a1.5 1.5 0 0 0-1.5 1.5v6.500A1.5 1.500 0 0 0 4 13.500h6.500A1.500 1.500 0 0 0 12 12V9.500M9 2.500h4.500V7M13.500 2.500 7 9"/>"#
+                r#"<path d="M6.5 9.500 9.500 6.500M7.500 4.500l1.300-1.300a2.800 2.800 0 0 1 4 4L11.500 8.500M8.500 11.500l-1.300 1.300a2.800 2.800 0 0 1-4-4L4.500 7.500"/>"#
             }
             Self::Keyboard => {
                 r#"<rect x="1.5" y="4" width="13" height="8" rx="1.500"/><path d="M4 6.500h.01M6.700 6.500h.01M9.300 6.500h.01M12 6.500h.01M5.500 9.500h5"/>"#

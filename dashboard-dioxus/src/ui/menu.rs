@@ -16,22 +16,29 @@ pub fn Menu(
     /// Name of the button and of the menu.
     name: String,
     icon: IconName,
+    /// Text on the button. If empty, the button is an icon.
+    #[props(default)]
+    label: String,
     #[props(default)] class: String,
     #[props(default)] onopen: EventHandler<()>,
     children: Element,
 ) -> Element {
     let id = use_hook(|| format!("menu-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
     let mut expanded = use_signal(|| false);
+    let class = if label.is_empty() { format!("btn-icon {class}") } else { class };
     rsx! {
         span { class: "menu-anchor",
             button {
-                class: "btn btn-ghost btn-icon {class}",
+                class: "btn btn-ghost {class}",
                 r#type: "button",
                 "aria-label": "{name}",
                 "aria-haspopup": "menu",
                 "aria-expanded": "{expanded}",
                 "popovertarget": "{id}",
-                Icon { name: icon }
+                if label.is_empty() {
+                    Icon { name: icon }
+                }
+                "{label}"
             }
             div {
                 id: "{id}",
@@ -95,7 +102,7 @@ fn close(id: &str) {
 
 fn move_focus(event: KeyboardEvent) {
     let Some(raw) = event.data().try_as_web_event() else { return };
-    let Some(menu) = raw.current_target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return };
+    let Some(menu) = dom::closest(&raw, "[role=menu]") else { return };
     let Ok(items) = menu.query_selector_all("button") else { return };
     let active = dom::active_element();
     let count = items.length();

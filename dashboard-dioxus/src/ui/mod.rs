@@ -3,6 +3,7 @@
 //! They use native elements: `<dialog>` keeps the focus inside and closes with Esc, `popover` closes at a click
 //! elsewhere, form elements have their roles and keys. Components take their accessible name as a property.
 
+mod code_text;
 mod copy;
 mod countdown;
 mod dialog;
@@ -19,7 +20,9 @@ mod nav_link;
 mod popover;
 mod sheet;
 mod states;
+mod updated;
 
+pub use code_text::CodeText;
 pub use copy::CopyButton;
 pub use countdown::use_countdown;
 pub use dialog::{Confirm, Dialog, ModalDialog};
@@ -33,3 +36,4 @@ pub use nav_link::NavLink;
 pub use popover::Popover;
 pub use sheet::Sheet;
 pub use states::{Empty, ErrorBox, LoadingTable};
+pub use updated::Updated;

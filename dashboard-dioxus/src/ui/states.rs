@@ -1,7 +1,7 @@
 use dioxus::prelude::*;
 
-use super::{CopyButton, Mark, Shape, use_countdown};
-use crate::remote::Failure;
+use super::{CopyButton, Link, Mark, Shape, use_countdown};
+use crate::{address, remote::Failure};
 
 /// An error message with what to do, and a button that tries again.
 #[component]
@@ -35,14 +35,26 @@ pub fn ErrorBox(
     }
 }
 
-/// A list without entries: one sentence and one action.
+/// A list without entries: one sentence, one action, and a link to an explanation.
 #[component]
-pub fn Empty(title: String, text: String, children: Element) -> Element {
+pub fn Empty(
+    title: String,
+    text: String,
+    /// Name of the explanation, see [`crate::frame`]. Without one, there is no link.
+    #[props(default)]
+    help: String,
+    children: Element,
+) -> Element {
     rsx! {
         div { class: "empty",
             h2 { "{title}" }
             p { "{text}" }
-            div { class: "row", {children} }
+            div { class: "row",
+                {children}
+                if !help.is_empty() {
+                    Link { to: address::with_parameter("help", &help), class: "link", "Read more" }
+                }
+            }
         }
     }
 }

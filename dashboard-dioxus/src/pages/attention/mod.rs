@@ -73,8 +73,10 @@ pub(super) fn NeedsAttention(
 
 #[component]
 fn Item(item: Attention, with_project: bool, on_snooze: EventHandler<i64>) -> Element {
-    let project = item.project_name.clone().filter(|_| with_project);
-    let detail = [project, Some(words::detail(&item))].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    // The headline may already name the project.
+    let project = item.project_name.clone().filter(|name| with_project && item.title.as_ref() != Some(name));
+    let detail = words::detail(&item, text::now());
+    let detail = [project, Some(detail)].into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let title = item.since.map(text::exact);
     rsx! {
         li { class: "item",
@@ -84,11 +86,11 @@ fn Item(item: Attention, with_project: bool, on_snooze: EventHandler<i64>) -> El
                 p { "{detail}" }
             }
             div { class: "acts",
-                for act in words::acts(&item) {
-                    ActButton { key: "{act.label()}", act, title: item.title.clone().unwrap_or_default() }
+                for (index, act) in words::acts(&item).into_iter().enumerate() {
+                    ActButton { key: "{act.label()}", act, is_first: index == 0, title: item.title.clone().unwrap_or_default() }
                 }
                 if item.can_snooze {
-                    Menu { name: "Snooze", icon: IconName::Snooze, class: "btn-s",
+                    Menu { name: "Snooze", icon: IconName::Snooze, label: "Snooze", class: "btn-s",
                         MenuItem { onselect: move |()| on_snooze.call(1), "For 1 day" }
                         MenuItem { onselect: move |()| on_snooze.call(7), "For 7 days" }
                     }
@@ -99,15 +101,17 @@ fn Item(item: Attention, with_project: bool, on_snooze: EventHandler<i64>) -> El
 }
 
 #[component]
-fn ActButton(act: Act, title: String) -> Element {
+fn ActButton(act: Act, is_first: bool, title: String) -> Element {
     let mut busy = use_signal(|| false);
     let label = act.label();
+    let class = if is_first { "btn btn-s" } else { "btn btn-ghost btn-s" };
     match act {
-        Act::Open { to, .. } => rsx! { Link { to, class: "btn btn-s", "{label}" } },
+        Act::Open { to, .. } => rsx! { Link { to, class, "{label}" } },
         Act::RunAgain(_) | Act::BackUp(_) => rsx! {
             button {
-                class: "btn btn-ghost btn-s",
+                class,
                 r#type: "button",
+                "data-act": "true",
                 disabled: busy(),
                 onclick: move |_| {
                     let (act, title) = (act.clone(), title.clone());

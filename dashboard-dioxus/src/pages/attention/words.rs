@@ -1,7 +1,7 @@
 use api_types::{Attention, AttentionKind};
 use chrono::{DateTime, Utc};
 
-use crate::{address, text, ui::Shape};
+use crate::{address, pages::backups::schedule_address, text, ui::Shape};
 
 /// What the owner can do about an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,33 +24,49 @@ impl Act {
     }
 }
 
-/// Returns the actions of an item, the most useful first.
+/// Returns the actions of an item, the most useful first. There is at least one.
 pub(super) fn acts(item: &Attention) -> Vec<Act> {
-    let project = item.project_id.as_deref().map(|id| format!("/projects/{id}"));
-    let target = item.target.clone();
-    let open = |label, to: Option<String>| to.map(|to| Act::Open { label, to });
-    let acts = match item.kind {
+    let open = |label, to: String| Act::Open { label, to };
+    let target = item.target.clone().unwrap_or_default();
+    let of_project = |page: &str| format!("/projects/{}{page}", item.project_id.as_deref().unwrap_or_default());
+    let with = |path: &str, name, value: &str| address::with_parameters(path, &[(name, Some(value))]);
+    match item.kind {
+        AttentionKind::PostgresUnreachable
+        | AttentionKind::StoreUnreachable
+        | AttentionKind::DiskLow
+        | AttentionKind::ConnectionsHigh => vec![open("Open settings", "/settings".to_owned())],
+        AttentionKind::BackupOverdue if has_no_job(item) => {
+            let name = item.title.as_deref().unwrap_or("the platform");
+            vec![Act::BackUp(target.clone()), open("Schedule backups", schedule_address(&target, name))]
+        }
+        AttentionKind::BackupOverdue => vec![Act::BackUp(target)],
         AttentionKind::JobFailing => {
-            let run = item.run_id.as_deref().map(|run| format!("/runs/{run}"));
-            [open("Open run", run), target.map(Act::RunAgain)]
+            let run = item.run_id.as_ref().map(|run| open("Open run", format!("/runs/{run}")));
+            run.into_iter().chain([Act::RunAgain(target)]).collect()
         }
-        AttentionKind::BackupOverdue => [target.map(Act::BackUp), None],
-        AttentionKind::KeyExpiring => [open("Rotate key", project.map(|project| format!("{project}/keys"))), None],
+        AttentionKind::JobProblem | AttentionKind::JobBehind | AttentionKind::JobSkipping => {
+            vec![open("Open job", format!("/jobs/{target}"))]
+        }
+        AttentionKind::KeyExpiring => vec![open("Rotate key", of_project("/keys"))],
+        AttentionKind::PluginPending => vec![open("Review plugin", with("/plugins", "plugin", &target))],
+        AttentionKind::PluginRejected => vec![open("Open plugin", with("/plugins", "plugin", &target))],
         AttentionKind::TableOpen => {
-            let tables = project.map(|project| {
-                address::with_parameters(
-                    &format!("{project}/tables"),
-                    &[("table", item.target.as_deref()), ("tab", Some("access"))],
-                )
-            });
-            [open("Open access", tables), None]
+            let parameters = [("table", Some(target.as_str())), ("tab", Some("access"))];
+            vec![open("Open access", address::with_parameters(&of_project("/tables"), &parameters))]
         }
-        AttentionKind::DeleteProblem => {
-            [open("Open project", project.map(|project| format!("{project}/settings"))), None]
+        AttentionKind::ChannelFailing => vec![open("Open channel", with("/notifications", "channel", &target))],
+        AttentionKind::FailuresUnheard => vec![open("Open notifications", "/notifications".to_owned())],
+        AttentionKind::Migrations => vec![open("Open migrations", with("/settings", "section", "migrations"))],
+        AttentionKind::ProjectStuck => {
+            vec![open("Open projects", with("/projects", "q", item.title.as_deref().unwrap_or_default()))]
         }
-        _ => [None, None],
-    };
-    acts.into_iter().flatten().collect()
+        AttentionKind::DeleteProblem => vec![open("Open project", of_project("/settings"))],
+    }
+}
+
+/// Returns whether a database is in danger because no job backs it up.
+fn has_no_job(item: &Attention) -> bool {
+    item.reason.as_deref().is_some_and(|reason| reason.starts_with("No "))
 }
 
 /// Returns the shape in front of an item that is not critical.
@@ -70,9 +86,7 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
         AttentionKind::PostgresUnreachable => "Postgres can't be reached".to_owned(),
         AttentionKind::StoreUnreachable => "The object store can't be reached".to_owned(),
         AttentionKind::DiskLow => "The disk is nearly full".to_owned(),
-        AttentionKind::BackupOverdue if item.reason.as_deref().is_some_and(|reason| reason.starts_with("No ")) => {
-            format!("No job backs up {title}")
-        }
+        AttentionKind::BackupOverdue if has_no_job(item) => format!("No job backs up {title}"),
         AttentionKind::BackupOverdue => format!("Backup of {title} is overdue"),
         AttentionKind::JobFailing if item.count == 1 => format!("{title} failed"),
         AttentionKind::JobFailing => format!("{title} failed {} times{since}", item.count),
@@ -92,9 +106,19 @@ pub(super) fn headline(item: &Attention, now: DateTime<Utc>) -> String {
     }
 }
 
-/// Returns the sentence under the headline.
-pub(super) fn detail(item: &Attention) -> String {
-    item.reason.clone().unwrap_or_else(|| item.message.clone())
+/// Returns the sentences under the headline: why it happened, and since when unless the headline says it.
+pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
+    let reason = match item.kind {
+        AttentionKind::BackupOverdue if has_no_job(item) => "Backups are made only when you start them.".to_owned(),
+        AttentionKind::FailuresUnheard => "Failed runs and backups are seen only in the dashboard.".to_owned(),
+        _ => item.reason.clone().unwrap_or_else(|| item.message.clone()),
+    };
+    match item.since {
+        Some(since) if item.kind != AttentionKind::JobFailing || item.count == 1 => {
+            format!("{reason} Since {}.", text::moment(since, now))
+        }
+        _ => reason,
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +159,18 @@ mod tests {
         ] {
             assert_eq!(headline(&item, now), expected);
         }
-        assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None)), "The disk is nearly full.");
+        assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None), now), "The disk is nearly full.");
+    }
+
+    #[test]
+    fn every_item_has_an_action() {
+        for kind in [AttentionKind::DiskLow, AttentionKind::ConnectionsHigh, AttentionKind::FailuresUnheard] {
+            assert!(!acts(&item(kind, 1, None)).is_empty(), "{kind:?}");
+        }
+        let job = acts(&item(AttentionKind::JobSkipping, 1, None));
+        assert_eq!(job, [Act::Open { label: "Open job", to: "/jobs/t".to_owned() }]);
+        let overdue = acts(&item(AttentionKind::BackupOverdue, 1, Some("Its last good backup is old.")));
+        assert_eq!(overdue, [Act::BackUp("t".to_owned())]);
     }
 
     #[test]

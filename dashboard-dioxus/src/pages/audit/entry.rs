@@ -23,7 +23,12 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     let after = at.and_then(|at| listed.get(at + 1)).map(|entry| entry.id.clone());
     match at.and_then(|at| listed.get(at)) {
         Some(entry) => rsx! { EntryPanel { key: "{id}", entry: entry.clone(), before, after } },
-        None => rsx! { FoundEntry { key: "{id}", id } },
+        // Dioxus compares keys only in lists.
+        None => rsx! {
+            for id in [id] {
+                FoundEntry { key: "{id}", id }
+            }
+        },
     }
 }
 

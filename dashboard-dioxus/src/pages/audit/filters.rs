@@ -1,11 +1,14 @@
-//! What of the log is shown. Everything is in the address.
+//! The filters of the log. They are in the address.
 
 use api_types::{AuditResult, Page as ApiPage, Project};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
-use super::words::{actor_in_words, result_in_words};
+use super::{
+    super::jobs::ParameterFilter,
+    words::{actor_in_words, result_in_words},
+};
 use crate::{address, remote::use_remote, text, ui::SearchBox};
 
 /// The parameters of the address that filter.
@@ -13,9 +16,9 @@ const PARAMETERS: [&str; 8] = ["project", "action", "actor", "result", "from", "
 /// Choices of time: label and hours.
 const PERIODS: [(&str, i64); 4] =
     [("Last hour", 1), ("Last 24 hours", 24), ("Last 7 days", 24 * 7), ("Last 30 days", 24 * 30)];
-/// Who can make changes without an address of their own.
+/// Actors that are not e-mail addresses.
 const KNOWN_ACTORS: [&str; 4] = ["session", "dev-token", "cli", "system"];
-/// Time after the last key until the list follows what was typed.
+/// Time after the last key until the typed text filters the list.
 const TYPING_MS: u32 = 250;
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -85,12 +88,8 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
     if let Some(id) = filter.get("project").filter(|id| project_choices.iter().all(|(known, _)| known != id)) {
         project_choices.push((id.to_owned(), format!("{id} (deleted)")));
     }
-    let mut actors: Vec<String> = KNOWN_ACTORS.iter().map(|actor| (*actor).to_owned()).collect();
-    if let Some(actor) = filter.get("actor").filter(|actor| !KNOWN_ACTORS.contains(actor)) {
-        actors.push(actor.to_owned());
-    }
     let actor_choices: Vec<(String, String)> =
-        actors.into_iter().map(|actor| (actor.clone(), actor_in_words(&actor, None))).collect();
+        KNOWN_ACTORS.iter().map(|actor| ((*actor).to_owned(), actor_in_words(actor, None))).collect();
     let result_choices: Vec<(String, String)> = AuditResult::ALL
         .iter()
         .map(|result| (result.as_str().to_owned(), result_in_words(*result).to_owned()))
@@ -98,15 +97,10 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
     rsx! {
         div { class: "toolbar",
             Search { value: filter.get("q").unwrap_or_default().to_owned() }
-            Choice { label: "Project", parameter: "project", value: filter.get("project").map(str::to_owned), choices: project_choices }
-            Choice {
-                label: "Action",
-                parameter: "action",
-                value: filter.get("action").map(str::to_owned),
-                choices: action_choices(&actions, filter.get("action")),
-            }
-            Choice { label: "Who", parameter: "actor", value: filter.get("actor").map(str::to_owned), choices: actor_choices }
-            Choice { label: "Result", parameter: "result", value: filter.get("result").map(str::to_owned), choices: result_choices }
+            ParameterFilter { label: "Project", parameter: "project", options: project_choices }
+            ParameterFilter { label: "Action", parameter: "action", options: action_choices(&actions) }
+            ParameterFilter { label: "Who", parameter: "actor", options: actor_choices }
+            ParameterFilter { label: "Result", parameter: "result", options: result_choices }
             Period { from: filter.get("from").map(str::to_owned), to: filter.get("to").map(str::to_owned) }
             if let Some(target) = filter.get("target") {
                 span { class: "chip chip-x",
@@ -128,7 +122,7 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
 }
 
 /// Returns the actions, each subject with an entry for all of its actions before them: `key.*`, `key.create`.
-fn action_choices(actions: &[String], chosen: Option<&str>) -> Vec<(String, String)> {
+fn action_choices(actions: &[String]) -> Vec<(String, String)> {
     let mut choices: Vec<String> = Vec::new();
     for action in actions {
         if let Some((subject, _)) = action.split_once('.') {
@@ -139,33 +133,7 @@ fn action_choices(actions: &[String], chosen: Option<&str>) -> Vec<(String, Stri
         }
         choices.push(action.clone());
     }
-    if let Some(chosen) = chosen.filter(|chosen| choices.iter().all(|choice| choice != chosen)) {
-        choices.push(chosen.to_owned());
-    }
     choices.into_iter().map(|choice| (choice.clone(), choice)).collect()
-}
-
-#[component]
-fn Choice(
-    label: &'static str,
-    parameter: &'static str,
-    value: Option<String>,
-    choices: Vec<(String, String)>,
-) -> Element {
-    rsx! {
-        label { class: "choice",
-            span { class: "label muted", "{label}" }
-            select {
-                class: "input m",
-                "aria-label": label,
-                onchange: move |event| set(&[(parameter, Some(event.value()))]),
-                option { value: "", selected: value.is_none(), "All" }
-                for (choice, words) in choices {
-                    option { key: "{choice}", value: "{choice}", selected: value.as_deref() == Some(choice.as_str()), "{words}" }
-                }
-            }
-        }
-    }
 }
 
 /// The search for a text in entries.
@@ -192,7 +160,7 @@ fn Search(value: String) -> Element {
     rsx! { SearchBox { name: "Filter audit entries", value: typed } }
 }
 
-/// The time that entries are of.
+/// The choice of a period.
 #[component]
 fn Period(from: Option<String>, to: Option<String>) -> Element {
     let mut choosing = use_signal(|| false);
@@ -204,10 +172,9 @@ fn Period(from: Option<String>, to: Option<String>) -> Element {
     };
     let has_current = current.is_some();
     rsx! {
-        label { class: "choice",
-            span { class: "label muted", "Time" }
+        label { class: "input select m select-native",
+            span { class: "what", "aria-hidden": "true", "Time" }
             select {
-                class: "input m",
                 "aria-label": "Time",
                 onchange: move |event| {
                     let chosen = event.value();
@@ -245,7 +212,7 @@ fn moment(text: Option<&str>) -> Option<DateTime<Utc>> {
 #[component]
 fn DateField(label: &'static str, parameter: &'static str, value: Option<DateTime<Utc>>) -> Element {
     rsx! {
-        label { class: "choice",
+        label { class: "date-field",
             span { class: "label muted", "{label}" }
             input {
                 class: "input m",
@@ -276,8 +243,7 @@ mod tests {
     #[test]
     fn each_subject_can_be_chosen_as_a_whole() {
         let actions = ["job.run", "key.create", "key.revoke"].map(str::to_owned);
-        let choices: Vec<String> =
-            action_choices(&actions, Some("old.act")).into_iter().map(|(choice, _)| choice).collect();
-        assert_eq!(choices, ["job.*", "job.run", "key.*", "key.create", "key.revoke", "old.act"]);
+        let choices: Vec<String> = action_choices(&actions).into_iter().map(|(choice, _)| choice).collect();
+        assert_eq!(choices, ["job.*", "job.run", "key.*", "key.create", "key.revoke"]);
     }
 }

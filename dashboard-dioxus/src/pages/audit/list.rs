@@ -56,8 +56,16 @@ fn EntryRow(entry: AuditEntry, you: Option<String>, is_open: bool, with_address:
     rsx! {
         tr { "aria-selected": is_open.then_some("true"),
             td { class: "num muted when", title: text::exact(entry.at), "{when(&entry)}" }
-            td { class: if is_owner { "who" } else { "who muted" }, title: "{entry.actor}", "{actor_in_words(&entry.actor, you.as_deref())}" }
-            td { class: "why", title: "{entry.action}", EntryLink { id: entry.id.clone(), words: act_in_words(&entry) } }
+            td {
+                class: if is_owner { "who" } else { "who muted" },
+                title: "{entry.actor}",
+                "{actor_in_words(&entry.actor, you.as_deref())}"
+            }
+            td {
+                class: "why",
+                title: "{entry.action}",
+                EntryLink { id: entry.id.clone(), words: act_in_words(&entry) }
+            }
             if with_address {
                 td { class: "mono muted hide-1060", {entry.address.clone().unwrap_or_else(|| "–".to_owned())} }
             }

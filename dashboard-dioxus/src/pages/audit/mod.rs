@@ -27,8 +27,8 @@ pub(super) const DEFAULT_SIZE: u32 = 50;
 
 /// How often new entries are read while they are followed.
 const FOLLOW_MS: u32 = 1_500;
-/// How often the list is read otherwise.
-const REST_MS: u32 = 15_000;
+/// How often the list is read otherwise. New entries would move what the owner reads.
+const REST_MS: u32 = 3_600_000;
 
 #[component]
 pub fn Audit() -> Element {
@@ -38,8 +38,9 @@ pub fn Audit() -> Element {
     let open_entry = address::use_parameter("entry");
     let limit = page_size(PAGE_SIZES, DEFAULT_SIZE).to_string();
     let path = filter.list_path(&limit, after.as_deref());
+    let is_filtered = filter.is_active();
     // Older pages don't change.
-    let interval = if follow() && after.is_none() { FOLLOW_MS } else { REST_MS };
+    let is_followed = follow() && after.is_none();
     rsx! {
         Page { title: "Audit log", own_head: true, class: if open_entry.is_some() { "has-sheet" } else { "" },
             div { class: "beside audit",
@@ -66,8 +67,12 @@ pub fn Audit() -> Element {
                     }
                 }
                 Filters { filter: filter.clone() }
-                // The interval of a remote value is fixed.
-                Entries { key: "{interval}", path, interval, is_filtered: filter.is_active(), open_entry }
+                // The interval of a remote value is fixed, so each branch has a component of its own.
+                if is_followed {
+                    Entries { path, interval: FOLLOW_MS, is_filtered, open_entry }
+                } else {
+                    Entries { path, interval: REST_MS, is_filtered, open_entry }
+                }
             }
         }
     }

@@ -67,6 +67,7 @@ const ACTS: &[(&str, &str, &str)] = &[
     ("export.delete", "deleted export", "delete export"),
     ("export.download", "downloaded export", "download export"),
     ("import.create", "started import", "start import"),
+    ("migration.apply", "applied migrations", "apply migrations"),
     ("plugin.upload", "uploaded plugin", "upload plugin"),
     ("plugin.approve", "approved plugin", "approve plugin"),
     ("plugin.revoke", "revoked plugin", "revoke plugin"),
@@ -154,6 +155,7 @@ pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)
         "plugin" | "trusted_key" => Some(("/plugins".to_owned(), "Plugins")),
         "notification" => Some(("/notifications".to_owned(), "Notifications")),
         "admin" => Some(("/settings?section=sessions".to_owned(), "Sessions")),
+        "migration" => Some(("/settings?section=migrations".to_owned(), "Migrations")),
         _ => None,
     }
 }

@@ -12,18 +12,23 @@ use crate::{
     ui::{Confirm, Icon, IconName, Link, Mark, Shape, messages},
 };
 
-/// The button that backs up a database, or all. While a backup is made, the link to its run.
+/// The button that backs up a database, or all of them. While the backup is made, it is a link to the run.
 #[component]
 pub(super) fn BackUp(
     live: Live,
     /// `all`, `platform` or `project:<id>`.
     target: String,
-    /// Name for the message.
+    /// Name of the database in messages and in the button's accessible name.
     name: String,
-    /// Text of the button. Without it, the button is short and named in full.
-    #[props(default)]
+    /// Text of the button.
     label: String,
-    #[props(default)] class: String,
+    #[props(default)] class: &'static str,
+    /// Whether the button stands in a row of a table.
+    #[props(default)]
+    is_small: bool,
+    /// Whether the shortcut that creates what the page lists presses this button.
+    #[props(default)]
+    creates: bool,
 ) -> Element {
     let mut busy = use_signal(|| false);
     if let Some(run) = live.run_of(&target) {
@@ -39,14 +44,13 @@ pub(super) fn BackUp(
             }
         };
     }
-    let is_short = label.is_empty();
     let full = format!("Back up {name} now");
-    let class = if is_short { format!("btn btn-ghost btn-s {class}") } else { format!("btn {class}") };
     rsx! {
         button {
-            class,
+            class: if is_small { "btn btn-ghost btn-s" } else { "btn {class}" },
             r#type: "button",
-            "aria-label": is_short.then_some(full),
+            "aria-label": (label != full).then_some(full),
+            "data-create": if creates { "true" },
             disabled: busy(),
             onclick: move |_| {
                 let (target, name) = (target.clone(), name.clone());
@@ -58,16 +62,15 @@ pub(super) fn BackUp(
                     busy.set(false);
                 });
             },
-            if is_short {
-                "Back up"
-            } else {
+            if !is_small {
                 Icon { name: IconName::Archive }
-                "{label}"
             }
+            "{label}"
         }
     }
 }
 
+/// Shows that a run was started, or why not.
 fn report(live: Live, subject: &str, started: Result<RunStarted, Failure>, message: &str) {
     match started {
         Ok(started) => {
@@ -119,20 +122,21 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
     let is_good = |backup: &Backup| matches!(backup.state, BackupState::Ready | BackupState::Verified);
     let good =
         others.as_ref().map(|page| page.items.iter().filter(|other| other.id != backup.id && is_good(other)).count());
-    let is_last = is_good(&backup) && good == Some(0);
+    let is_last = backup.only_good;
     let name = target_name(backup.title.as_deref(), &backup.target);
     let made = text::short_date_and_time(backup.created_at);
     let rest = match good {
+        _ if is_last => format!(" It is the only good backup of {name}: afterwards nothing can be restored."),
         None => String::new(),
-        Some(0) if is_last => format!(" It is the only good backup of {name}."),
         Some(0) => format!(" No good backup of {name} is left."),
-        Some(count) => format!(" {} of {name} stay.", text::count(count as i64, "good backup", "good backups")),
+        Some(1) => format!(" 1 good backup of {name} stays."),
+        Some(count) => format!(" {} good backups of {name} stay.", text::number(count as i64)),
     };
     let path = format!("/backups/{}", backup.id);
     rsx! {
         Confirm {
             act: "Delete backup",
-            description: "The backup of {name} of {made} ({text::bytes(backup.size_bytes)}) goes for good.{rest}",
+            description: "The backup of {name} of {made} ({text::bytes(backup.size_bytes)}) is deleted for good.{rest}",
             typed: is_last.then(|| name.clone()),
             // Until the others are counted, the dialog can't say what is lost.
             busy: busy() || good.is_none(),

@@ -1,7 +1,8 @@
 //! Backups: `/backups`, and `/projects/<id>/database` with those of one project.
 //!
-//! [`protection`] says for each database whether it is safe. [`list`] shows the backups, [`sheet`] one of them with its
-//! manifest. [`acts`] make, verify, download and delete; [`words`] name targets, states and rules.
+//! [`protection`] shows for each database whether it is safe, [`list`] the backups, and [`sheet`] one of them with its
+//! manifest. [`acts`] has the buttons and dialogs that make, verify, download and delete backups; [`words`] has the
+//! names of targets, states and rules.
 
 mod acts;
 mod list;
@@ -9,7 +10,8 @@ mod protection;
 mod sheet;
 mod words;
 
-use api_types::{AttentionKind, Overview, Page as ApiPage, Project, Protection, Run, RunStatus};
+use api_types::{AttentionKind, BackupRetention, Overview, Page as ApiPage, Project, Protection, Run, RunStatus};
+use chrono::{DateTime, Utc};
 use dioxus::prelude::*;
 
 use crate::{
@@ -22,9 +24,10 @@ use crate::{
 use acts::BackUp;
 use list::BackupList;
 use protection::ProtectionTable;
+pub(in crate::pages) use protection::schedule_address;
 use sheet::BackupSheet;
 
-/// What the pages know about running backups, verifications and the state of protection.
+/// State that the parts of a page share: how well databases are protected, and which backups and verifications run.
 #[derive(Clone, Copy, PartialEq)]
 struct Live {
     protection: remote::Remote<ApiPage<Protection>>,
@@ -32,10 +35,18 @@ struct Live {
     running: Signal<Vec<Run>>,
     /// Runs that were started here: the target or the backup's id, and the run's id.
     started: Signal<Vec<(String, String)>>,
+    /// Whether the list is empty, and so has the button that makes the first backup.
+    is_empty: Signal<bool>,
 }
 
 impl Live {
-    /// Returns the run that works on a target or on a backup.
+    /// Returns the retention policy of a database.
+    fn retention_of(self, target: &str) -> Option<BackupRetention> {
+        let items = self.protection.value().map(|page| page.items).unwrap_or_default();
+        items.iter().find(|item| item.target == target).and_then(|item| item.retention)
+    }
+
+    /// Returns the run that backs up a target, or verifies a backup.
     fn run_of(self, subject: &str) -> Option<Run> {
         let running = self.running.read();
         let started = self.started.read();
@@ -61,7 +72,7 @@ fn use_live() -> Live {
     let now: Vec<Run> =
         now.into_iter().filter(|run| matches!(run.status, RunStatus::Queued | RunStatus::Running)).collect();
     if *running.peek() != now {
-        // What an ended run has made is new.
+        // A run that has ended may have made or verified a backup.
         let has_ended = running.peek().iter().any(|run| !now.iter().any(|other| other.id == run.id));
         running.set(now);
         if has_ended {
@@ -72,7 +83,7 @@ fn use_live() -> Live {
         }
     }
     events::use_polling(&["/runs"], !running.read().is_empty());
-    Live { protection, running, started: use_signal(Vec::new) }
+    Live { protection, running, started: use_signal(Vec::new), is_empty: use_signal(|| false) }
 }
 
 /// The backups of all databases.
@@ -81,15 +92,21 @@ pub fn Backups() -> Element {
     let live = use_live();
     let items = live.protection.value().map(|page| page.items).unwrap_or_default();
     let target = address::use_parameter("target");
+    let is_empty = live.is_empty;
     rsx! {
         Page {
             title: "Backups",
+            class: "backup-page",
             subtitle: kept_in_words(&items),
-            acts: rsx! { BackUp { live, target: "all", name: "everything", label: "Back up everything now" } },
+            acts: rsx! {
+                if !is_empty() {
+                    BackUp { live, target: "all", name: "everything", label: "Back up everything now", creates: true }
+                }
+            },
             NobodyHears {}
             div { class: "bleed-head first",
                 h2 { "Protection" }
-                span { class: "label muted", {problems_in_words(&items)} }
+                span { class: "label muted", {problems_in_words(&items, text::now())} }
             }
             ProtectionPart { live }
             div { class: "bleed-head", h2 { "Backups" } }
@@ -104,13 +121,18 @@ pub fn Backups() -> Element {
 pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
     let live = use_live();
     let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
-    let name = project.value().map(|project| project.name).unwrap_or_default();
+    let name = project.value().map(|project| project.name);
     let target = format!("project:{id}");
     rsx! {
         Page {
             title: "Database tools",
-            subtitle: "Copies of the database that can be checked and kept elsewhere.",
-            acts: rsx! { BackUp { live, target: target.clone(), name: name.clone(), label: "Back up {name} now" } },
+            class: "backup-page",
+            subtitle: "Back up the database, check its backups, and download them.",
+            acts: rsx! {
+                if let Some(name) = name {
+                    BackUp { live, target: target.clone(), label: "Back up {name} now", name, creates: true }
+                }
+            },
             div { class: "bleed-head first", h2 { "Protection" } }
             ProtectionPart { live, target: target.clone() }
             div { class: "bleed-head", h2 { "Backups" } }
@@ -126,17 +148,21 @@ fn ProtectionPart(live: Live, #[props(default)] target: Option<String>) -> Eleme
     match protection.state() {
         remote::RemoteState::Loading => rsx! { LoadingTable { name: "Protection", columns: 7 } },
         remote::RemoteState::Failed(failure) => rsx! {
-            ErrorBox { what: "The state of the backups could not be read.", failure, on_retry: move |()| protection.refresh() }
+            ErrorBox {
+                what: "The state of the backups could not be read.",
+                failure,
+                on_retry: move |()| protection.refresh(),
+            }
         },
         remote::RemoteState::Ready(page) => {
             let items =
                 page.items.into_iter().filter(|item| target.as_ref().is_none_or(|target| item.target == *target));
-            rsx! { ProtectionTable { live, items: items.collect::<Vec<_>>() } }
+            rsx! { ProtectionTable { live, items: items.collect::<Vec<_>>(), is_single: target.is_some() } }
         }
     }
 }
 
-/// Says so if no channel hears of failed backups.
+/// A note if no channel hears of failed backups.
 #[component]
 fn NobodyHears() -> Element {
     let overview = use_remote::<Overview>(use_signal(|| "/overview".to_owned()).into());
@@ -169,13 +195,15 @@ fn kept_in_words(items: &[Protection]) -> String {
     }
 }
 
-/// Returns for example `1 overdue, 1 never verified`.
-fn problems_in_words(items: &[Protection]) -> String {
-    let count = |is_counted: fn(&&Protection) -> bool| items.iter().filter(is_counted).count();
-    let overdue = count(|item| item.overdue);
-    let unverified = count(|item| item.last_good.is_some() && item.last_verified_at.is_none());
-    let unscheduled = count(|item| item.job.is_none());
-    let parts = [(overdue, "overdue"), (unverified, "never verified"), (unscheduled, "not scheduled")];
+/// Returns for example `1 overdue, 2 without a backup`.
+fn problems_in_words(items: &[Protection], now: DateTime<Utc>) -> String {
+    let count = |is_counted: &dyn Fn(&Protection) -> bool| items.iter().filter(|item| is_counted(item)).count();
+    let parts = [
+        (count(&|item| words::is_late(item, now)), "overdue"),
+        (count(&|item| item.last_good.is_none()), "without a backup"),
+        (count(&|item| words::is_unverified(item, now)), "not verified"),
+        (count(&|item| item.job.is_none()), "not scheduled"),
+    ];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     parts.join(", ")

@@ -1,22 +1,32 @@
 use api_types::{Protection, ProtectionJob};
 use dioxus::prelude::*;
 
-use super::{Live, acts::BackUp, words::name_of_protected};
+use super::{
+    Live,
+    acts::BackUp,
+    words::{is_late, is_unverified, name_of_protected},
+};
 use crate::{
     address, text,
     ui::{Link, Mark, Shape, narrow::use_is_narrow},
 };
 
-/// The table "Protection": one row a database, those first that need attention.
+/// The table "Protection" with a row for each database. Those that need attention are first.
 #[component]
-pub(super) fn ProtectionTable(live: Live, items: Vec<Protection>) -> Element {
+pub(super) fn ProtectionTable(
+    live: Live,
+    items: Vec<Protection>,
+    /// Whether the page is about one database, and has the button that backs it up.
+    #[props(default)]
+    is_single: bool,
+) -> Element {
     let mut items = items;
     items.sort_by_key(|item| !item.overdue);
     if use_is_narrow() {
         return rsx! {
             ul { class: "cards", "aria-label": "Protection",
                 for item in items {
-                    ProtectionCard { key: "{item.target}", live, item }
+                    ProtectionCard { key: "{item.target}", live, item, is_single }
                 }
             }
         };
@@ -32,12 +42,14 @@ pub(super) fn ProtectionTable(live: Live, items: Vec<Protection>) -> Element {
                     th { class: "num hide-800", "Kept" }
                     th { class: "num hide-800", "Size" }
                     th { class: "num hide-1060", "Oldest" }
-                    th { class: "acts", span { class: "sr", "Actions" } }
+                    if !is_single {
+                        th { class: "acts", span { class: "sr", "Actions" } }
+                    }
                 }
             }
             tbody {
                 for item in items {
-                    ProtectionRow { key: "{item.target}", live, item }
+                    ProtectionRow { key: "{item.target}", live, item, is_single }
                 }
             }
         }
@@ -45,39 +57,68 @@ pub(super) fn ProtectionTable(live: Live, items: Vec<Protection>) -> Element {
 }
 
 #[component]
-fn ProtectionRow(live: Live, item: Protection) -> Element {
+fn ProtectionRow(live: Live, item: Protection, is_single: bool) -> Element {
     let name = name_of_protected(&item);
     rsx! {
         tr {
             td { class: "name",
-                Link { to: address::with_parameters(&address::path(), &[("target", Some(&item.target))]), "{name}" }
+                if is_single {
+                    "{name}"
+                } else {
+                    Link { to: address::with_parameters("/backups", &[("target", Some(&item.target))]), "{name}" }
+                }
             }
             td { LastGood { item: item.clone() } }
             td { LastVerified { item: item.clone() } }
             td { ScheduledBy { item: item.clone() } }
-            td { class: "num hide-800", {text::number(item.kept_count)} }
-            td { class: "num hide-800", title: will_go(&item), {text::bytes(item.kept_bytes)} }
+            td { class: "num hide-800", title: will_go(&item), {text::number(item.kept_count)} }
+            td { class: "num hide-800", title: will_go(&item), {kept_size(&item)} }
             td { class: "num muted hide-1060", title: item.oldest_at.map(text::exact),
                 {item.oldest_at.map_or_else(|| "–".to_owned(), text::date)}
             }
-            td { class: "acts", BackUp { live, target: item.target.clone(), name } }
+            if !is_single {
+                td {
+                    class: "acts",
+                    BackUp { live, target: item.target.clone(), name, label: "Back up", is_small: true }
+                }
+            }
         }
     }
 }
 
 #[component]
-fn ProtectionCard(live: Live, item: Protection) -> Element {
+fn ProtectionCard(live: Live, item: Protection, is_single: bool) -> Element {
     let name = name_of_protected(&item);
     rsx! {
         li { class: "card",
             h3 {
                 span { class: "grow", "{name}" }
-                span { class: "label muted", "{text::number(item.kept_count)} kept, {text::bytes(item.kept_bytes)}" }
+                if item.kept_count > 0 {
+                    span {
+                        class: "label muted",
+                        "{text::number(item.kept_count)} kept, {text::bytes(item.kept_bytes)}"
+                    }
+                }
             }
-            p { class: "reason", "Last good backup: " LastGood { item: item.clone() } }
-            p { "Verified: " LastVerified { item: item.clone() } }
-            p { ScheduledBy { item: item.clone() } }
-            div { class: "row", BackUp { live, target: item.target.clone(), name, class: "btn-filled" } }
+            p { "Last good backup: " LastGood { item: item.clone() } }
+            if item.last_good.is_some() {
+                p { "Last verified: " LastVerified { item: item.clone() } }
+            }
+            if item.job.is_some() {
+                p { "Scheduled by: " ScheduledBy { item: item.clone() } }
+            } else if let Some(problem) = &item.problem {
+                p { "{problem}" }
+            }
+            if !is_single || item.job.is_none() {
+                div { class: "row wrap",
+                    if !is_single {
+                        BackUp { live, target: item.target.clone(), name, label: "Back up now" }
+                    }
+                    if item.job.is_none() {
+                        ScheduledBy { item: item.clone() }
+                    }
+                }
+            }
         }
     }
 }
@@ -87,33 +128,33 @@ fn ProtectionCard(live: Live, item: Protection) -> Element {
 fn LastGood(item: Protection) -> Element {
     let now = text::now();
     let (shape, words, title) = match &item.last_good {
-        None => (Shape::Failed, "None".to_owned(), None),
-        Some(good) if item.overdue => {
-            (Shape::TimedOut, format!("{}, overdue", text::age(good.at, now)), Some(text::exact(good.at)))
+        None => (Shape::Failed, "None".to_owned(), item.problem.clone()),
+        Some(good) if is_late(&item, now) => {
+            let why = item.problem.clone().unwrap_or_else(|| text::exact(good.at));
+            (Shape::TimedOut, format!("{}, overdue", text::age(good.at, now)), Some(why))
         }
         Some(good) => (Shape::Succeeded, text::age(good.at, now), Some(text::exact(good.at))),
     };
-    let problem = item.problem.clone().filter(|_| item.overdue);
+    let class = if shape == Shape::TimedOut { "badge is-overdue" } else { "badge" };
     rsx! {
-        span { class: if item.overdue { "badge is-overdue" } else { "badge" }, title: problem.clone().or(title),
-            Mark { shape }
-            "{words}"
-        }
-        if let Some(problem) = problem.clone() {
-            span { class: "muted why-overdue", " {problem}" }
-        }
+        span { class, title, Mark { shape } "{words}" }
     }
 }
 
 #[component]
 fn LastVerified(item: Protection) -> Element {
+    let is_unverified = is_unverified(&item, text::now());
     match item.last_verified_at {
+        Some(at) if is_unverified => rsx! {
+            span { class: "badge", title: item.problem, Mark { shape: Shape::Attention } {text::day(at)} }
+        },
         Some(at) => rsx! { span { title: text::exact(at), {text::day(at)} } },
-        None => rsx! { span { class: "badge", Mark { shape: Shape::Attention } "never" } },
+        None if is_unverified => rsx! { span { class: "badge", Mark { shape: Shape::Attention } "never" } },
+        None => rsx! { span { class: "faint", "–" } },
     }
 }
 
-/// The job that makes the next backup, or the act that makes such a job.
+/// The job that makes the next backup, or the button that creates such a job.
 #[component]
 fn ScheduledBy(item: Protection) -> Element {
     match &item.job {
@@ -123,14 +164,24 @@ fn ScheduledBy(item: Protection) -> Element {
                 span { class: "muted", title: text::exact(*next), " {text::upcoming(*next, text::now())}" }
             }
         },
-        None => {
-            rsx! { Link { to: schedule_address(&item.target, &name_of_protected(&item)), class: "btn btn-s", "Schedule backups" } }
-        }
+        None => rsx! { ScheduleButton { target: item.target.clone(), name: name_of_protected(&item) } },
     }
 }
 
-/// Returns the form for a job that backs up a database every night.
-pub(super) fn schedule_address(target: &str, name: &str) -> String {
+/// Opens the form of a job that backs up a database every night.
+#[component]
+pub(super) fn ScheduleButton(target: String, name: String, #[props(default = "btn-s")] class: &'static str) -> Element {
+    let to = schedule_address(&target, &name);
+    rsx! {
+        button { class: "btn {class}", r#type: "button", onclick: move |_| address::go(&to), "Schedule backups" }
+    }
+}
+
+fn kept_size(item: &Protection) -> String {
+    if item.kept_count == 0 { "–".to_owned() } else { text::bytes(item.kept_bytes) }
+}
+
+pub(in crate::pages) fn schedule_address(target: &str, name: &str) -> String {
     let name = if target == "all" { "Nightly backup".to_owned() } else { format!("Nightly backup of {name}") };
     address::with_parameters(
         "/jobs/new",
@@ -145,7 +196,7 @@ pub(super) fn schedule_address(target: &str, name: &str) -> String {
     )
 }
 
-/// Returns what is removed next: `2 backups (3.4 GB) go on 10 Feb`.
+/// Returns which backups are removed next: `2 backups (3.4 GB) go on 10 Feb`.
 fn will_go(item: &Protection) -> Option<String> {
     let next = item.will_go?;
     Some(format!(

@@ -11,14 +11,19 @@ use crate::{
     address,
     remote::{RemoteState, use_remote},
     text,
-    ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Sheet},
+    ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Mark, Shape, Sheet},
 };
 
 /// The backup that the address names, over the list.
 #[component]
 pub(super) fn BackupSheet(live: Live) -> Element {
     match address::use_parameter("backup") {
-        Some(id) => rsx! { Opened { key: "{id}", live, id } },
+        // Dioxus compares keys only in lists.
+        Some(id) => rsx! {
+            for id in [id] {
+                Opened { key: "{id}", live, id }
+            }
+        },
         None => rsx! {},
     }
 }
@@ -34,7 +39,11 @@ fn Opened(live: Live, id: String) -> Element {
     let mut deleting = use_signal(|| None);
     match detail.state() {
         RemoteState::Loading => rsx! {
-            Sheet { title: "Backup", on_close: |()| close(), div { class: "late", "aria-busy": "true", span { class: "sk" } } }
+            Sheet {
+                title: "Backup",
+                on_close: |()| close(),
+                div { class: "late", "aria-busy": "true", span { class: "sk" } }
+            }
         },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
             Sheet { title: "Backup", on_close: |()| close(),
@@ -62,7 +71,12 @@ fn Opened(live: Live, id: String) -> Element {
                                 Icon { name: IconName::Download }
                                 "Download"
                             }
-                            button { class: "btn btn-l", r#type: "button", onclick: move |_| verify(live, &to_verify), "Verify" }
+                            button {
+                                class: "btn btn-l",
+                                r#type: "button",
+                                onclick: move |_| verify(live, &to_verify),
+                                "Verify"
+                            }
                         }
                         button {
                             class: "btn btn-ghost btn-l push",
@@ -84,7 +98,7 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
     let backup = detail.backup.clone();
     let restore = format!("pg_restore --no-owner --no-privileges --dbname \"$DATABASE_URL\" {}", file_name(&backup));
     rsx! {
-        dl { class: "dl",
+        dl { class: "dl backup-facts",
             dt { "State" }
             dd { BackupBadge { live, backup: backup.clone() } }
             dt { "Made" }
@@ -92,7 +106,7 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             dt { "Size" }
             dd { {text::bytes(backup.size_bytes)} }
             dt { "Kept because" }
-            dd { {kept_because(&backup)} }
+            dd { {kept_because(&backup, live.retention_of(&backup.target))} }
             if backup.goes_at.is_some() {
                 dt { "Goes" }
                 dd { {goes(&backup)} }
@@ -104,18 +118,21 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
             dt { "File" }
             dd { class: "mono", {file_name(&backup).to_owned()} }
             dt { "SHA-256" }
-            dd { class: "row",
+            dd { class: "row flex-nowrap",
                 span { class: "mono cut", title: "{backup.sha256}", "{backup.sha256}" }
                 CopyButton { name: "Copy sha256", text: backup.sha256.clone() }
             }
         }
         div { class: "code",
-            pre { tabindex: "0", "{restore}" }
+            div { class: "code-head",
+                span { class: "grow cut", "Restore it elsewhere" }
+                CopyButton { name: "Copy pg_restore line", label: "Copy pg_restore line", text: restore.clone() }
+            }
+            pre { tabindex: "0", "aria-label": "pg_restore line", "{restore}" }
         }
-        div { CopyButton { name: "Copy pg_restore line", label: "Copy pg_restore line", text: restore } }
         if let Some(problem) = &detail.manifest_problem {
             div { class: "banner t-warning", role: "note",
-                crate::ui::Mark { shape: crate::ui::Shape::Attention }
+                Mark { shape: Shape::Attention }
                 div { strong { "The manifest can't be read" } p { "{problem}" } }
             }
         }
@@ -127,9 +144,10 @@ fn Content(live: Live, detail: BackupDetail) -> Element {
 
 #[component]
 fn Manifest(manifest: BackupManifestInfo) -> Element {
-    let rows = i64::try_from(manifest.row_count).unwrap_or(i64::MAX);
+    let rows = text::count(i64::try_from(manifest.row_count).unwrap_or(i64::MAX), "row", "rows");
+    let tables = text::count(manifest.tables.len() as i64, "table", "tables");
     rsx! {
-        dl { class: "dl",
+        dl { class: "dl backup-facts",
             dt { "Postgres" }
             dd { "{manifest.server_version}" }
             if let Some(version) = &manifest.dump_version {
@@ -146,7 +164,7 @@ fn Manifest(manifest: BackupManifestInfo) -> Element {
             }
         }
         div { class: "stack stack-2",
-            h3 { "{text::count(manifest.tables.len() as i64, \"table\", \"tables\")}, {text::count(rows, \"row\", \"rows\")}" }
+            h3 { "{tables}, {rows}" }
             table { class: "table box-table", "aria-label": "Tables of the backup",
                 thead {
                     tr { th { "Table" } th { class: "num", "Rows" } }

@@ -1,6 +1,10 @@
-use api_types::{Backup, BackupState, KeptBy, Protection};
+use api_types::{Backup, BackupRetention, BackupState, KeptBy, Protection};
+use chrono::{DateTime, Duration, Utc};
 
 use crate::{text, ui::Shape};
+
+/// A backup that nobody verified for longer may be broken.
+const MAX_UNVERIFIED: Duration = Duration::days(30);
 
 /// Returns the name of a database: that of its project, or `Platform`.
 pub(super) fn target_name(title: Option<&str>, target: &str) -> String {
@@ -19,7 +23,20 @@ pub(super) fn name_of_protected(item: &Protection) -> String {
     target_name(item.title.as_deref(), &item.target)
 }
 
-/// Returns shape and words of a backup's state, and why it is so.
+/// Returns whether the last good backup is too old. Without a job it is overdue after a day: until then, only the
+/// schedule is missing. With a job, a young backup can't be overdue; then the verification is.
+pub(super) fn is_late(item: &Protection, now: DateTime<Utc>) -> bool {
+    let Some(good) = &item.last_good else { return false };
+    let interval = item.job.as_ref().map(|job| job.interval_seconds.unwrap_or_default());
+    item.overdue && now - good.at >= interval.map_or(Duration::days(1), Duration::seconds)
+}
+
+/// Returns whether there are backups, and nobody knows whether they can be restored.
+pub(super) fn is_unverified(item: &Protection, now: DateTime<Utc>) -> bool {
+    item.last_good.is_some() && item.last_verified_at.is_none_or(|at| now - at >= MAX_UNVERIFIED)
+}
+
+/// Returns shape and words of a backup's state, and the reason for a bad one.
 pub(super) fn state(backup: &Backup) -> (Shape, String, Option<String>) {
     match (backup.state, backup.verified_at) {
         (BackupState::Missing, _) => {
@@ -32,18 +49,21 @@ pub(super) fn state(backup: &Backup) -> (Shape, String, Option<String>) {
     }
 }
 
-/// Returns why a backup is kept: `Last, weekly`.
-pub(super) fn kept_because(backup: &Backup) -> String {
+/// Returns why a backup is kept: `Last 7, weekly`.
+pub(super) fn kept_because(backup: &Backup, policy: Option<BackupRetention>) -> String {
     if backup.state == BackupState::Missing {
         return "–".to_owned();
     }
     let word = |rule: &KeptBy| match rule {
-        KeptBy::NoPolicy => "no rule removes it",
-        KeptBy::Failed => "its verification failed",
-        KeptBy::Last => "last",
-        KeptBy::Daily => "daily",
-        KeptBy::Weekly => "weekly",
-        KeptBy::Monthly => "monthly",
+        KeptBy::NoPolicy => "no rule removes it".to_owned(),
+        KeptBy::Failed => "its verification failed".to_owned(),
+        KeptBy::Last => match policy.map(|policy| policy.keep_last).filter(|last| *last > 1) {
+            Some(last) => format!("last {last}"),
+            None => "last".to_owned(),
+        },
+        KeptBy::Daily => "daily".to_owned(),
+        KeptBy::Weekly => "weekly".to_owned(),
+        KeptBy::Monthly => "monthly".to_owned(),
     };
     let words = backup.kept_by.iter().map(word).collect::<Vec<_>>().join(", ");
     let mut letters = words.chars();
@@ -65,4 +85,53 @@ pub(super) fn goes(backup: &Backup) -> String {
 /// Returns the name of the dump's file.
 pub(super) fn file_name(backup: &Backup) -> &str {
     backup.object_key.rsplit('/').next().unwrap_or(&backup.object_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::{GoodBackup, ProtectionJob};
+
+    use super::*;
+
+    fn protection(good_hours_ago: Option<i64>, job_interval_hours: Option<i64>, now: DateTime<Utc>) -> Protection {
+        Protection {
+            target: "project:abc".to_owned(),
+            project_id: Some("abc".to_owned()),
+            title: Some("shop".to_owned()),
+            last_good: good_hours_ago.map(|hours| GoodBackup {
+                id: String::new(),
+                at: now - Duration::hours(hours),
+                verified_at: None,
+            }),
+            last_verified_at: None,
+            job: job_interval_hours.map(|hours| ProtectionJob {
+                id: String::new(),
+                name: String::new(),
+                next_run_at: None,
+                interval_seconds: Some(hours * 3_600),
+            }),
+            kept_count: 0,
+            kept_bytes: 0,
+            oldest_at: None,
+            retention: None,
+            will_go: None,
+            overdue: true,
+            problem: None,
+            problem_since: None,
+        }
+    }
+
+    #[test]
+    fn backup_is_late_only_if_it_is_old() {
+        let now = DateTime::UNIX_EPOCH + Duration::days(100);
+        for (good, job, expected) in [
+            (None, None, false),
+            (Some(1), None, false),
+            (Some(25), None, true),
+            (Some(1), Some(24), false),
+            (Some(49), Some(24), true),
+        ] {
+            assert_eq!(is_late(&protection(good, job, now), now), expected, "{good:?} {job:?}");
+        }
+    }
 }

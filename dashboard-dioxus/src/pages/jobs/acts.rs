@@ -1,4 +1,4 @@
-//! What can be done with a job without opening it.
+//! The actions of a job in the list and on its page: run, enable and disable, delete.
 
 use api_types::{Job, Page as ApiPage, Protection, RunStarted, UpdateJob};
 use dioxus::prelude::*;
@@ -54,13 +54,13 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
     }
 }
 
-/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses. Switching
-/// off what makes a database's backups asks first.
+/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses. Disabling a
+/// job that makes backups asks first.
 #[component]
 pub(super) fn EnableSwitch(job: Job) -> Element {
     let mut wanted = use_signal(|| None::<bool>);
     let mut asks = use_signal(|| false);
-    // The new state has arrived.
+    // The server has confirmed the new state.
     if *wanted.peek() == Some(job.enabled) {
         wanted.set(None);
     }

@@ -15,10 +15,10 @@ use crate::{
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, narrow::use_is_narrow},
 };
 
-/// Jobs of one request. Lists that are longer are filtered by the server.
+/// Number of jobs in one request. The server filters lists that are longer.
 const PAGE_SIZE: &str = "200";
 
-/// A list of jobs, those first that need attention.
+/// A list of jobs. Jobs that need attention come first.
 #[component]
 pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
     let filter = use_signal(|| address::parameter("q").unwrap_or_default());
@@ -211,7 +211,7 @@ fn StateChip(choice: JobState, label: &'static str, shape: Shape, count: Option<
     }
 }
 
-/// The choice of a project, in the list of all jobs.
+/// The combobox "Project" of the list of all jobs.
 #[component]
 fn ProjectFilter() -> Element {
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
@@ -228,7 +228,7 @@ fn PluginFilter() -> Element {
     rsx! { ParameterFilter { label: "Plugin", parameter: "plugin", options } }
 }
 
-/// A choice that is a parameter of the address.
+/// A combobox whose value is a parameter of the address.
 #[component]
 pub(in crate::pages) fn ParameterFilter(
     label: &'static str,
@@ -248,6 +248,7 @@ pub(in crate::pages) fn ParameterFilter(
                     address::replace_parameters(&[
                         (parameter, if value.is_empty() { Vec::new() } else { vec![value] }),
                         ("after", Vec::new()),
+                        ("offset", Vec::new()),
                     ]);
                 },
                 option { value: "", selected: chosen.is_empty(), "All" }
@@ -262,7 +263,7 @@ pub(in crate::pages) fn ParameterFilter(
     }
 }
 
-/// The list without jobs: what to begin with.
+/// The empty list, with jobs to start with.
 #[component]
 fn NoJobs(project: Option<String>) -> Element {
     let starter = |parameters: &[(&str, Option<&str>)]| {
@@ -300,7 +301,7 @@ fn NoJobs(project: Option<String>) -> Element {
     );
     let request = starter(&[("kind", Some("http"))]);
     rsx! {
-        Empty { title: "No jobs yet", text: "A job runs by itself: it calls a URL, or runs a plugin such as the one that makes backups.",
+        Empty { title: "No jobs yet", text: "A job runs by itself: it calls a URL, or runs a plugin such as the one that makes backups.", help: "jobs",
             Link { to: starter(&[]), class: "btn btn-primary", "New job" }
         }
         ul { class: "items starters", "aria-label": "To begin with",

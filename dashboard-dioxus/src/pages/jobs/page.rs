@@ -16,13 +16,13 @@ use crate::{
     pages::runs::RunTable,
     remote::{RemoteState, events, use_remote},
     text,
-    ui::{Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape},
+    ui::{Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape, narrow::use_is_narrow},
 };
 
-/// Runs on the job's page. The list of runs has the others.
+/// Maximum number of runs on the job's page.
 const SHOWN_RUNS: usize = 50;
 
-/// Least number of runs from which a notice draws conclusions.
+/// Minimum number of runs for the notice that runs take too long.
 const MIN_RUNS: usize = 3;
 
 #[component]
@@ -40,7 +40,12 @@ pub fn Job(id: ReadSignal<String>) -> Element {
         RemoteState::Failed(failure) => rsx! {
             Page { title: "Job", ErrorBox { what: "The job could not be read.", failure, on_retry: move |()| job.refresh() } }
         },
-        RemoteState::Ready(job) => rsx! { JobPage { key: "{job.id}", job } },
+        // Dioxus compares keys only in lists.
+        RemoteState::Ready(job) => rsx! {
+            for job in [job] {
+                JobPage { key: "{job.id}", job }
+            }
+        },
     }
 }
 
@@ -72,8 +77,10 @@ fn JobPage(job: JobData) -> Element {
                 Tab { id: job.id.clone(), name: "settings", label: "Settings", selected: on_settings }
             }
             if on_settings {
-                // A saved job starts the form afresh.
-                div { class: "job-settings", key: "{job.updated_at}", JobForm { job: job.clone() } }
+                // Saving the job resets the form.
+                for job in [job.clone()] {
+                    div { class: "job-settings", key: "{job.updated_at}", JobForm { job } }
+                }
             } else {
                 JobRuns { job: job.clone() }
             }
@@ -123,6 +130,7 @@ fn JobRuns(job: JobData) -> Element {
     let items = runs.value().map(|page| page.items).unwrap_or_default();
     let is_active = items.iter().any(|run| matches!(run.status, RunStatus::Queued | RunStatus::Running));
     events::use_polling(&["/jobs"], is_active);
+    let is_narrow = use_is_narrow();
     let notice = overrun(&job, &items);
     let recent = items.iter().take(30).map(recent_run).collect::<Vec<_>>();
     let content = match runs.state() {
@@ -162,7 +170,7 @@ fn JobRuns(job: JobData) -> Element {
             Notice { title: "Runs take longer than the schedule allows", text: notice, is_bad: false }
         }
         if !job.next_runs.is_empty() {
-            details { class: "section times-fold",
+            details { class: "section times-fold", open: !is_narrow,
                 summary { class: "label muted", "Next five times" }
                 div { class: "items next-times", FiveTimes { times: job.next_runs.clone(), timezone: job.timezone.clone() } }
             }

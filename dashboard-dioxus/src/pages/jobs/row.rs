@@ -85,7 +85,7 @@ pub(super) fn ProjectOf(job: Job) -> Element {
     }
 }
 
-/// State, age and duration of the last run, and under it the reason if it failed.
+/// State, age and duration of the last run, and the reason if it failed.
 #[component]
 fn LastRun(job: Job) -> Element {
     let now = text::now();
@@ -108,7 +108,7 @@ fn LastRun(job: Job) -> Element {
     let reason = result_in_words(run);
     let at = run.started_at.unwrap_or(run.created_at);
     let times = job.failing.as_ref().filter(|failing| failing.count > 1);
-    let times = times.map(|failing| format!("{} times since {}. ", failing.count, text::moment(failing.since, now)));
+    let times = times.map(|failing| format!(" ({} times since {})", failing.count, text::moment(failing.since, now)));
     let times = times.unwrap_or_default();
     rsx! {
         span { class: "two-lines",
@@ -123,7 +123,7 @@ fn LastRun(job: Job) -> Element {
                 }
             }
             if !reason.is_empty() {
-                span { class: "sub cut", title: "{reason}", "{times}{reason}" }
+                span { class: "sub cut", title: "{reason}{times}", "{reason}{times}" }
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::{address, dom, text};
 const MAX_HEIGHT: f64 = 20.0;
 const MIN_HEIGHT: f64 = 4.0;
 
-/// The newest runs of a job, oldest first: the height is the duration, the shape is the result. One tab stop; the arrow
-/// keys move in it.
+/// The newest runs of a job as bars, oldest first: the height is the duration, the shape the result. The strip is one tab
+/// stop, and the arrow keys move in it.
 #[component]
 pub(super) fn Strip(name: String, runs: Vec<RecentRun>) -> Element {
     let longest = runs.iter().filter_map(|run| run.duration_ms).max().unwrap_or(1).max(1) as f64;
@@ -59,7 +59,7 @@ fn move_focus(event: KeyboardEvent) {
     }
 }
 
-/// Long runs must not hide the differences between short ones, so heights grow with the root of the duration.
+/// Returns the height of a bar. It grows with the square root of the duration, so that short runs still differ.
 fn height(run: &RecentRun, longest: f64) -> f64 {
     let share = run.duration_ms.map_or(0.5, |duration| (duration.max(0) as f64 / longest).sqrt());
     MIN_HEIGHT + (MAX_HEIGHT - MIN_HEIGHT) * share

@@ -1,4 +1,4 @@
-//! What a job does, and when, in words.
+//! Texts about what a job does, and when.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -22,7 +22,7 @@ thread_local! {
     static KNOWN: RefCell<HashMap<String, Description>> = RefCell::default();
 }
 
-/// Returns a schedule in words, and the expression until the words are known.
+/// Returns a schedule in words, or the expression until the server has described it.
 pub(super) fn use_schedule_words(expression: &str) -> String {
     let expression = expression.to_owned();
     let known = KNOWN.with_borrow(|known| known.get(&expression).and_then(|words| words.peek().cloned()).flatten());
@@ -46,7 +46,7 @@ async fn describe(expression: String) -> Option<String> {
     });
     let words = description.await;
     if words.is_none() {
-        // Ask again the next time.
+        // Try again the next time.
         KNOWN.with_borrow_mut(|known| known.remove(&expression));
     }
     words
@@ -65,7 +65,7 @@ pub(super) fn what(job: &Job) -> String {
     match job.r#type {
         JobType::Http => {
             let url = job.http_url.as_deref().unwrap_or_default();
-            let url = url.strip_prefix("https://").unwrap_or(url);
+            let url = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or(url);
             format!("{} {url}", job.http_method.as_deref().unwrap_or("GET"))
         }
         JobType::Platform => {

@@ -48,7 +48,6 @@ pub(super) fn ExpiryField(
                     id: "key-expires-on",
                     class: "input",
                     r#type: "date",
-                    required: true,
                     value: "{date}",
                     "aria-invalid": if error.is_some() { "true" },
                     "aria-describedby": error.as_ref().map(|_| "key-expires-error"),

@@ -17,7 +17,14 @@ use crate::{
 const LONGER_DAYS: i64 = 7;
 
 #[component]
-pub(super) fn KeyTable(project: String, keys: Vec<ApiKey>, has_more: bool, open: Signal<Open>) -> Element {
+pub(super) fn KeyTable(
+    project: String,
+    keys: Vec<ApiKey>,
+    has_more: bool,
+    open: Signal<Open>,
+    /// Shown at the end of the line under the list.
+    children: Element,
+) -> Element {
     let mut filter = use_signal(String::new);
     let mut show_ended = use_signal(|| false);
     let now = text::now();
@@ -102,6 +109,7 @@ pub(super) fn KeyTable(project: String, keys: Vec<ApiKey>, has_more: bool, open:
                         " of the newest 200"
                     }
                 }
+                {children}
             }
         }
     }
@@ -157,7 +165,10 @@ fn KeyCard(api_key: ApiKey, open: Signal<Open>, #[props(default)] is_old: bool, 
                 KeyMenu { api_key: api_key.clone(), open, is_old }
             }
             p { class: "mono", "{api_key.prefix}" }
-            p { KeyBadge { api_key: api_key.clone() } " · used {last_used(&api_key)}" }
+            p { class: "badge-line",
+                KeyBadge { api_key: api_key.clone() }
+                span { title: api_key.last_used_at.map(text::exact), "{used_in_words(&api_key)}" }
+            }
             {children}
         }
     }
@@ -171,9 +182,11 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
     let (words, is_silent) = old_key_use(&old, text::now());
     let path = format!("/projects/{project}/keys/{}", old.id);
     rsx! {
-        div { class: "row",
-            Mark { shape: if is_silent { Shape::Succeeded } else { Shape::Attention } }
-            span { class: "grow", "{words}" }
+        div { class: "row wrap",
+            span { class: "row grow-phone grow",
+                Mark { shape: if is_silent { Shape::Succeeded } else { Shape::Attention } }
+                "{words}"
+            }
             button {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
@@ -248,6 +261,10 @@ fn type_label(key_type: KeyType) -> &'static str {
         KeyType::Publishable => "Publishable",
         KeyType::Secret => "Secret",
     }
+}
+
+fn used_in_words(key: &ApiKey) -> String {
+    key.last_used_at.map_or_else(|| "never used".to_owned(), |time| format!("used {}", text::age(time, text::now())))
 }
 
 fn last_used(key: &ApiKey) -> String {

@@ -16,9 +16,10 @@ use dioxus::prelude::*;
 
 use super::store_keys::show_key;
 use crate::{
+    address,
     frame::page::Page,
     remote::{RemoteState, use_remote},
-    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable},
+    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, Updated},
 };
 use create::CreateKey;
 use edit::EditKey;
@@ -40,6 +41,14 @@ enum Open {
 pub fn Keys(id: ReadSignal<String>) -> Element {
     let mut keys = use_remote::<ApiPage<ApiKey>>(use_memo(move || format!("/projects/{id}/keys?limit=200")).into());
     let mut open = use_signal(|| Open::Nothing);
+    // The palette opens the dialog through the address.
+    let is_new_asked = address::use_parameter("new").is_some();
+    use_effect(use_reactive!(|is_new_asked| {
+        if is_new_asked {
+            open.set(Open::Create);
+            address::replace_parameter("new", None);
+        }
+    }));
     let close = move |()| open.set(Open::Nothing);
     let store = move |created: CreatedApiKey| {
         open.set(Open::Nothing);
@@ -52,12 +61,19 @@ pub fn Keys(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "API keys could not be listed.", failure, on_retry: move |()| keys.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No API keys", text: "Without a key, no app can reach the project.",
+            Empty { title: "No API keys", text: "Without a key, no app can reach the project.", help: "keys",
                 button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::Create), "New key" }
             }
         },
         RemoteState::Ready(page) => rsx! {
-            KeyTable { key: "{id}", project: id(), keys: page.items, has_more: page.next_cursor.is_some(), open }
+            KeyTable {
+                key: "{id}",
+                project: id(),
+                keys: page.items,
+                has_more: page.next_cursor.is_some(),
+                open,
+                Updated { at: keys.updated_at(), on_refresh: move |()| keys.refresh() }
+            }
         },
     };
     let dialog = match open() {

@@ -9,7 +9,7 @@ use crate::{
     address,
     remote::{self, Method},
     text,
-    ui::{IconName, Mark, Menu, MenuItem, Shape, messages, narrow::use_is_narrow},
+    ui::{CodeText, IconName, Mark, Menu, MenuItem, Shape, messages, narrow::use_is_narrow},
 };
 
 #[component]
@@ -66,7 +66,11 @@ fn ChannelRow(channel: NotificationChannel, is_beside: bool, on_delete: EventHan
             td { class: "switch-cell", EnableSwitch { channel: channel.clone() } }
             td { class: "channel-name",
                 EditLink { id: channel.id.clone(), name: channel.name.clone() }
-                span { class: "sub cut", title: destination(&channel), if is_beside { "{kind}" } else { "{destination(&channel)}" } }
+                span {
+                    class: "sub cut",
+                    title: destination(&channel),
+                    if is_beside { "{kind}" } else { "{destination(&channel)}" }
+                }
             }
             if !is_beside {
                 td { class: "muted hide-1060", "{kind}" }
@@ -101,7 +105,7 @@ fn ChannelCard(channel: NotificationChannel, on_delete: EventHandler<Notificatio
                 ChannelMenu { channel: channel.clone(), on_delete }
             }
             if let Some(problem) = &channel.last_error {
-                p { class: "text-text", "{problem}" }
+                p { class: "text-text", CodeText { text: problem.clone() } }
             }
             p { "{kind_in_words(channel.kind)} · {destination(&channel)}" }
             p { "{events_in_words(&channel.events)}" }
@@ -138,7 +142,7 @@ fn Problem(problem: Option<String>) -> Element {
         Some(problem) => rsx! {
             span { class: "row items-start",
                 span { class: "at-line", Mark { shape: Shape::Failed } }
-                span { "{problem}" }
+                span { CodeText { text: problem } }
             }
         },
     }
@@ -166,7 +170,8 @@ fn EnableSwitch(channel: NotificationChannel) -> Element {
                 let enabled = event.checked();
                 chosen.set(Some(enabled));
                 spawn(async move {
-                    let change = UpdateNotificationChannel { enabled: Some(enabled), ..UpdateNotificationChannel::default() };
+                    let unchanged = UpdateNotificationChannel::default();
+                    let change = UpdateNotificationChannel { enabled: Some(enabled), ..unchanged };
                     let saved: Result<NotificationChannel, _> = remote::send(Method::Patch, &path, &change).await;
                     if let Err(failure) = saved {
                         messages::show_failure(failure.message());
@@ -193,13 +198,14 @@ fn TestButton(channel: NotificationChannel) -> Element {
                 let (path, name) = (path.clone(), name.clone());
                 spawn(async move {
                     busy.set(true);
-                    let sent: Result<NotificationTest, _> = remote::send(Method::Post, &path, &serde_json::json!({})).await;
-                    match sent {
+                    let nothing = serde_json::json!({});
+                    match remote::send::<_, NotificationTest>(Method::Post, &path, &nothing).await {
                         Ok(test) if test.delivered => {
                             messages::show(format!("Delivered to {name} in {}", text::duration(test.duration_ms)));
                         }
                         Ok(test) => {
-                            messages::show_failure(format!("{name}: {}", test.error.unwrap_or_else(|| "not delivered".to_owned())));
+                            let why = test.error.unwrap_or_else(|| "The receiver gave no reason.".to_owned());
+                            messages::show_failure(format!("{name}: {}", why.replace('`', "")));
                         }
                         Err(failure) => messages::show_failure(failure.message()),
                     }

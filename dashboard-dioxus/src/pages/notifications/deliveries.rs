@@ -7,7 +7,7 @@ use super::PATH;
 use crate::{
     remote::{RemoteState, use_remote},
     text,
-    ui::{ErrorBox, Mark, Shape},
+    ui::{CodeText, ErrorBox, Mark, Shape},
 };
 
 /// Deliveries that are shown.
@@ -63,7 +63,7 @@ fn Delivery(delivery: NotificationDelivery) -> Element {
                     "{state}{attempts}{next} · {text::age(delivery.last_at, now)}{times}"
                 }
                 if let Some(error) = &delivery.error {
-                    p { class: "label", "{error}" }
+                    p { class: "label", CodeText { text: error.clone() } }
                 }
             }
         }

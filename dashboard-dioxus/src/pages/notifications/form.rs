@@ -16,7 +16,7 @@ use crate::{
     address,
     remote::{self, Failure, Method},
     text,
-    ui::{Field, Mark, Shape, Sheet, messages},
+    ui::{CodeText, Field, Mark, Shape, Sheet, messages},
 };
 
 /// How a test ended.
@@ -152,6 +152,11 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
     }
 }
 
+/// The position of an event in the list of all events.
+fn rank(event: &NotificationEvent) -> Option<usize> {
+    NotificationEvent::ALL.iter().position(|known| known == event)
+}
+
 #[component]
 fn Events(form: Form, error: Option<String>) -> Element {
     let mut events = form.events;
@@ -173,7 +178,7 @@ fn Events(form: Form, error: Option<String>) -> Element {
                                     events.push(event);
                                 }
                                 // In the order of the API, so that the same choice is the same list.
-                                events.sort_by_key(|event| NotificationEvent::ALL.iter().position(|known| known == event));
+                                events.sort_by_key(rank);
                             },
                         }
                         span {
@@ -210,7 +215,7 @@ fn TestResult(tested: Tested) -> Element {
                 Mark { shape: Shape::Failed }
                 div {
                     strong { "Not delivered" }
-                    p { "{why}" }
+                    p { CodeText { text: why } }
                 }
             }
         },

@@ -43,15 +43,20 @@ pub fn Notifications() -> Element {
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
             Summary { channels: Vec::new() }
-            Empty { title: "No channels", text: "A channel sends messages to a webhook, to Discord or by e-mail.",
+            Empty { title: "No channels", text: "A channel sends messages to a webhook, to Discord or by e-mail.", help: "notifications",
                 button { class: "btn btn-primary", r#type: "button", onclick: |_| open_new(), "New channel" }
             }
         },
         RemoteState::Ready(page) => rsx! {
             Summary { channels: page.items.clone() }
-            Channels { channels: page.items, is_beside: open.is_some(), on_delete: move |channel| deleting.set(Some(channel)) }
+            Channels {
+                channels: page.items,
+                is_beside: open.is_some(),
+                on_delete: move |channel| deleting.set(Some(channel)),
+            }
             p { class: "section label muted mt-4 prose",
-                "A message says what failed, why, and where to look. Equal failures of the same thing are sent once, with their number."
+                "A message says what failed, why, and where to look. "
+                "Repetitions within ten minutes become one message with their number."
             }
         },
     };
@@ -61,7 +66,11 @@ pub fn Notifications() -> Element {
                 div { class: "head",
                     div { h1 { id: "h1", "Notifications" } }
                     div { class: "acts",
-                        button { class: "btn btn-primary", r#type: "button", "data-create": "true", onclick: |_| open_new(),
+                        button {
+                            class: "btn btn-primary",
+                            r#type: "button",
+                            "data-create": "true",
+                            onclick: |_| open_new(),
                             Icon { name: IconName::Plus }
                             "New channel"
                         }
@@ -92,7 +101,12 @@ fn MissingChannel() -> Element {
     rsx! {
         crate::ui::Sheet { title: "Channel", on_close: |()| address::push_parameter("channel", None),
             Empty { title: "No such channel", text: "It was deleted, or the address is wrong.",
-                button { class: "btn", r#type: "button", onclick: |_| address::push_parameter("channel", None), "Back to the list" }
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    onclick: |_| address::push_parameter("channel", None),
+                    "Back to the list"
+                }
             }
         }
     }
@@ -106,7 +120,7 @@ fn DeleteChannel(channel: NotificationChannel, on_close: EventHandler<()>) -> El
     rsx! {
         Confirm {
             act: "Delete channel",
-            description: "{channel.name} gets no more messages. Messages that wait for it are dropped. This can't be undone.",
+            description: "{channel.name} gets no more messages. Messages that wait for it are dropped for good.",
             busy: busy(),
             failure: failure(),
             on_confirm: move |()| {

@@ -1,17 +1,18 @@
 use api_types::NotificationChannel;
 use dioxus::prelude::*;
 
-use super::words::{hears_of_failures, listed};
+use super::words::hears_of_failures;
 use crate::ui::{Mark, Shape};
 
 /// Whether somebody hears when something fails.
 #[component]
 pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
     let hearing: Vec<&NotificationChannel> = channels.iter().filter(|channel| hears_of_failures(channel)).collect();
-    let working: Vec<&str> =
-        hearing.iter().filter(|channel| channel.last_error.is_none()).map(|channel| channel.name.as_str()).collect();
-    let broken: Vec<&str> =
-        hearing.iter().filter(|channel| channel.last_error.is_some()).map(|channel| channel.name.as_str()).collect();
+    let names = |is_broken: bool| -> Vec<String> {
+        let of_kind = hearing.iter().filter(|channel| channel.last_error.is_some() == is_broken);
+        of_kind.map(|channel| channel.name.clone()).collect()
+    };
+    let (working, broken) = (names(false), names(true));
     if hearing.is_empty() {
         return rsx! {
             div { class: "section mb-4",
@@ -26,22 +27,40 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
         };
     }
     let all_broken = working.is_empty();
-    let does = if broken.len() == 1 { "could not be reached" } else { "could not be reached the last time" };
     rsx! {
         div { class: "section mb-4",
             div { class: "well", role: "status",
                 Mark { shape: if all_broken { Shape::Attention } else { Shape::Succeeded } }
                 span {
                     if all_broken {
-                        "Failures go to {listed(&broken)}, which {does}."
+                        "Failures go to " Names { names: broken } ", but the last message was not delivered."
                     } else {
-                        "Failures go to {listed(&working)}."
+                        "Failures go to " Names { names: working } "."
                         if !broken.is_empty() {
-                            span { class: "muted", " {listed(&broken)} {does}." }
+                            span {
+                                class: "muted",
+                                " The last message to "
+                                Names { names: broken }
+                                " was not delivered."
+                            }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// Names as in a sentence: `Ops`, `Ops and Mail`, `Ops, Mail and Lab`.
+#[component]
+fn Names(names: Vec<String>) -> Element {
+    let last = names.len().saturating_sub(1);
+    rsx! {
+        for (index, name) in names.into_iter().enumerate() {
+            if index > 0 {
+                if index == last { " and " } else { ", " }
+            }
+            strong { "{name}" }
         }
     }
 }

@@ -57,30 +57,12 @@ pub(super) fn hears_of_failures(channel: &NotificationChannel) -> bool {
     channel.enabled && failures.iter().any(|failure| channel.events.contains(failure))
 }
 
-/// Joins names as in a sentence: `Ops`, `Ops and Mail`, `Ops, Mail and Lab`.
-pub(super) fn listed(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_joined_as_in_a_sentence() {
-        for (names, expected) in
-            [(vec![], ""), (vec!["a"], "a"), (vec!["a", "b"], "a and b"), (vec!["a", "b", "c"], "a, b and c")]
-        {
-            assert_eq!(listed(&names), expected);
-        }
-    }
-
-    #[test]
-    fn a_new_channel_hears_of_failures_and_not_of_each_backup() {
+    fn new_channel_hears_of_failures_and_not_of_each_backup() {
         assert!(preset().contains(&NotificationEvent::BackupFailed));
         assert!(!preset().contains(&NotificationEvent::BackupDone));
         assert_eq!(

@@ -15,8 +15,11 @@ pub(super) fn State(facts: OverviewFacts) -> Element {
             div { class: "facts",
                 for fact in facts_of(&facts, text::now()) {
                     Link { key: "{fact.label}", to: fact.to, class: "inset", name: fact.name(),
+                        // Spaces keep the parts apart in the text of the link.
                         span { class: "k", "{fact.label}" }
+                        " "
                         span { class: "v", "{fact.value}" }
+                        " "
                         span { class: "d",
                             if let Some(shape) = fact.shape {
                                 Mark { shape }
@@ -67,18 +70,18 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
             "Oldest last good backup",
             text::until(now, oldest.backup.at),
             oldest.title.clone().unwrap_or_else(|| "platform".to_owned()),
-            "/projects",
+            "/backups",
         ),
-        None => fact("Oldest last good backup", "None".to_owned(), "no backup yet".to_owned(), "/projects"),
+        None => fact("Oldest last good backup", "None".to_owned(), "no backup yet".to_owned(), "/backups"),
     };
     let disk = match &facts.disk {
         Some(disk) => fact(
             "Disk",
             format!("{} free", text::bytes(disk.free_bytes)),
-            format!("{:.0} % of {}", disk.free_percent, text::bytes(disk.total_bytes)),
-            "/",
+            format!("{:.0} %", disk.free_percent),
+            "/settings",
         ),
-        None => fact("Disk", "unknown".to_owned(), "not AtlasHub's own".to_owned(), "/"),
+        None => fact("Disk", "unknown".to_owned(), "not AtlasHub's own".to_owned(), "/settings"),
     };
     vec![
         fact("Projects", text::number(facts.project_count), String::new(), "/projects"),
@@ -100,7 +103,7 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
             "Connections",
             text::number(facts.connections.open),
             format!("of {}", facts.connections.budget),
-            "/projects",
+            "/settings",
         ),
         Fact { shape: facts.disk.as_ref().is_some_and(|disk| disk.low).then_some(Shape::Failed), ..disk },
     ]
@@ -172,7 +175,7 @@ mod tests {
                 "Runs in 24 h 128, 2 failed",
                 "Oldest last good backup 3 h (notebook)",
                 "Connections 12 of 80",
-                "Disk 61.0 GB free (74 % of 82.0 GB)",
+                "Disk 61 GB free (74 %)",
             ]
         );
         let external = OverviewFacts { disk: None, ..facts(now) };

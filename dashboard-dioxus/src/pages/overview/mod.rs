@@ -92,7 +92,7 @@ fn Loading() -> Element {
 fn FirstProject() -> Element {
     rsx! {
         Page { title: "Create your first project", subtitle: "A project is one database, its files, its keys and its jobs.",
-            div { class: "section stack stack-6",
+            div { class: "section stack stack-6 pt-2",
                 CreateForm {}
                 hr { class: "rule form" }
                 ol { class: "stack stack-2", "aria-label": "What follows",

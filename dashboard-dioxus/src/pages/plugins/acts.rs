@@ -21,7 +21,7 @@ pub(super) fn forget_plugins() {
 
 /// Returns what ends with a plugin: `2 runs end now, 3 jobs can't run.`
 fn lost(plugin: &Plugin) -> String {
-    let (runs, jobs) = (plugin.active_run_count, plugin.used_by.len() as i64);
+    let (runs, jobs) = (plugin.active_run_count, plugin.used_by_count);
     let runs = match runs {
         0 => "No run ends".to_owned(),
         1 => "1 run ends now".to_owned(),
@@ -83,10 +83,16 @@ pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
             format!(" Its {} are deleted.", text::count(count as i64, "secret", "secrets").trim_start_matches("1 "))
         }
     };
+    let description = format!(
+        "{}: {} Your approval and its settings are deleted.{secrets} If its files are still there, it waits for your \
+         approval again.",
+        plugin.name,
+        lost(&plugin)
+    );
     rsx! {
         Confirm {
             act: "Forget plugin",
-            description: "{plugin.name}: {lost(&plugin)} Your approval and its settings are deleted.{secrets} If its files are still there, it waits for your approval again.",
+            description,
             busy: busy(),
             failure: failure(),
             on_close: move |()| to_forget.set(None),

@@ -66,7 +66,10 @@ pub(super) fn TrustedKeys(plugins: Vec<Plugin>) -> Element {
     rsx! {
         div { class: "bleed-head",
             h2 { "Trusted keys" }
-            span { class: "push", Link { to: "/plugins?trust=", class: "btn btn-ghost btn-s", Icon { name: IconName::Plus } "Add key" } }
+            span {
+                class: "push",
+                Link { to: "/plugins?trust=", class: "btn btn-ghost btn-s", Icon { name: IconName::Plus } "Add key" }
+            }
         }
         {content}
         if let Some(id) = trusting {
@@ -109,7 +112,13 @@ fn KeyActs(trusted: TrustedKey, revoking: Signal<Option<TrustedKey>>) -> Element
     if trusted.proposed {
         let to = address::with_parameters("/plugins", &[("trust", Some(&trusted.id))]);
         return rsx! {
-            button { class: "btn btn-s", r#type: "button", "aria-label": "Trust key {trusted.name}", onclick: move |_| address::go(&to), "Trust key" }
+            button {
+                class: "btn btn-s",
+                r#type: "button",
+                "aria-label": "Trust key {trusted.name}",
+                onclick: move |_| address::go(&to),
+                "Trust key"
+            }
         };
     }
     if trusted.first_party {
@@ -136,7 +145,9 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
     let mut busy = use_signal(|| false);
     let close = || address::push_parameter("trust", None);
     let description = match (is_proposed, id.is_empty()) {
-        (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the one that the publisher gives elsewhere.".to_owned(),
+        (true, _) => "A file in the folder trusted-keys proposes this key. Compare its id with the one that the \
+                      publisher gives elsewhere."
+            .to_owned(),
         (false, false) => format!("The plugin is signed with the key {id}. Get the public key from its publisher."),
         (false, true) => "Plugins that are signed with a trusted key can ask for your approval.".to_owned(),
     };
@@ -147,7 +158,13 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
             on_close: move |()| close(),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| close(), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "trust-key", disabled: busy(), "Trust key" }
+                button {
+                    class: "btn btn-primary btn-l",
+                    r#type: "submit",
+                    form: "trust-key",
+                    disabled: busy(),
+                    "Trust key"
+                }
             },
             form {
                 id: "trust-key",
@@ -156,8 +173,10 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                     event.prevent_default();
                     spawn(async move {
                         busy.set(true);
-                        let request =
-                            AddTrustedKey { name: name.peek().trim().to_owned(), public_key: public_key.peek().trim().to_owned() };
+                        let request = AddTrustedKey {
+                            name: name.peek().trim().to_owned(),
+                            public_key: public_key.peek().trim().to_owned(),
+                        };
                         match remote::send::<_, TrustedKey>(Method::Post, "/trusted-keys", &request).await {
                             Ok(_) => {
                                 messages::show("Key trusted");
@@ -185,7 +204,13 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                         oninput: move |event| public_key.set(event.value()),
                     }
                     if let Some(error) = error() {
-                        p { class: "error", id: "trusted-key-error", role: "alert", Mark { shape: Shape::Failed } "{error}" }
+                        p {
+                            class: "error",
+                            id: "trusted-key-error",
+                            role: "alert",
+                            Mark { shape: Shape::Failed }
+                            "{error}"
+                        }
                     }
                 }
             }
@@ -261,7 +286,10 @@ fn KeySheet(trusted: TrustedKey, plugins: Vec<Plugin>) -> Element {
                 ul { class: "rows",
                     for plugin in signed {
                         li { key: "{plugin.name}",
-                            Link { to: address::with_parameters("/plugins", &[("plugin", Some(&plugin.name))]), "{plugin.name}" }
+                            Link {
+                                to: address::with_parameters("/plugins", &[("plugin", Some(&plugin.name))]),
+                                "{plugin.name}"
+                            }
                         }
                     }
                 }

@@ -3,11 +3,11 @@ use dioxus::prelude::*;
 
 use super::{
     acts::{ForgetPlugin, RevokePlugin},
-    words::{has_unknown_key, may, signed_by, state},
+    words::{has_unknown_key, may, reach, signed_by, state},
 };
 use crate::{
     address, text,
-    ui::{Empty, IconName, Link, Mark, Menu, MenuItem, SearchBox, narrow::use_is_narrow},
+    ui::{Empty, Icon, IconName, Link, Mark, Menu, MenuItem, SearchBox, narrow::use_is_narrow},
 };
 
 /// Lists shorter than this need no filter.
@@ -54,7 +54,13 @@ pub(super) fn PluginTable(plugins: Vec<Plugin>, open: Option<String>) -> Element
                 }
                 tbody {
                     for plugin in shown {
-                        PluginRow { key: "{plugin.name}", is_open: open.as_ref() == Some(&plugin.name), plugin, revoking, forgetting }
+                        PluginRow {
+                            key: "{plugin.name}",
+                            is_open: open.as_ref() == Some(&plugin.name),
+                            plugin,
+                            revoking,
+                            forgetting,
+                        }
                     }
                 }
             }
@@ -91,7 +97,7 @@ fn PluginRow(
     forgetting: Signal<Option<Plugin>>,
 ) -> Element {
     let (shape, words) = state(&plugin);
-    let jobs = plugin.used_by.len() as i64;
+    let jobs = plugin.used_by_count;
     rsx! {
         tr { "aria-selected": is_open.to_string(),
             td { class: "name",
@@ -102,13 +108,20 @@ fn PluginRow(
             }
             td { class: "tab-nums", {version(&plugin)} }
             td { class: "muted hide-800", {signed_by(&plugin)} }
-            td { class: "plugin-state", title: "{words}", span { class: "badge", Mark { shape } span { class: "cut", "{words}" } } }
-            td { class: "muted hide-1060 may", title: may(&plugin.granted), {may(&plugin.granted)} }
+            td {
+                class: "plugin-state",
+                title: "{words}",
+                span { class: "badge", Mark { shape } span { class: "cut", "{words}" } }
+            }
+            td { class: "muted hide-1060 may", title: may(&plugin.granted), Reach { plugin: plugin.clone() } }
             td { class: "muted hide-800",
                 if jobs == 0 {
                     "–"
                 } else {
-                    Link { to: address::with_parameters("/jobs", &[("plugin", Some(&plugin.name))]), {text::count(jobs, "job", "jobs")} }
+                    Link {
+                        to: address::with_parameters("/jobs", &[("plugin", Some(&plugin.name))]),
+                        {text::count(jobs, "job", "jobs")}
+                    }
                 }
             }
             td { class: "num muted hide-1240", {runs(&plugin)} }
@@ -118,9 +131,34 @@ fn PluginRow(
             td { class: "acts",
                 span { class: "row row-1",
                     if has_unknown_key(&plugin) {
-                        Link { to: address::with_parameters("/plugins", &[("trust", plugin.key_id.as_deref())]), class: "btn btn-ghost btn-s", "Trust key…" }
+                        Link {
+                            to: address::with_parameters("/plugins", &[("trust", plugin.key_id.as_deref())]),
+                            class: "btn btn-ghost btn-s",
+                            "Trust key…"
+                        }
                     }
                     PluginMenu { plugin: plugin.clone(), revoking, forgetting }
+                }
+            }
+        }
+    }
+}
+
+/// What a plugin may touch: icons with words.
+#[component]
+fn Reach(plugin: Plugin) -> Element {
+    let reached = reach(&plugin.granted);
+    if reached.is_empty() {
+        return rsx! { "–" };
+    }
+    rsx! {
+        span { class: "reach",
+            for (icon, words) in reached {
+                span { key: "{words}", class: "badge",
+                    if let Some(icon) = icon {
+                        Icon { name: icon, small: true }
+                    }
+                    "{words}"
                 }
             }
         }
@@ -138,7 +176,7 @@ fn PluginCard(plugin: Plugin, revoking: Signal<Option<Plugin>>, forgetting: Sign
                 PluginMenu { plugin: plugin.clone(), revoking, forgetting }
             }
             p { span { class: "badge wrap-badge", Mark { shape } "{words}" } " · {signed_by(&plugin)}" }
-            p { "May: {may(&plugin.granted)}" }
+            p { Reach { plugin: plugin.clone() } }
         }
     }
 }
@@ -153,9 +191,17 @@ fn PluginMenu(plugin: Plugin, revoking: Signal<Option<Plugin>>, forgetting: Sign
             MenuItem { icon: Some(IconName::Eye), onselect: move |()| address::go(&to_open), "Review {plugin.name}" }
             hr {}
             if !is_revoked {
-                MenuItem { danger: true, onselect: move |()| revoking.set(Some(to_revoke.clone())), "Revoke {plugin.name}" }
+                MenuItem {
+                    danger: true,
+                    onselect: move |()| revoking.set(Some(to_revoke.clone())),
+                    "Revoke {plugin.name}"
+                }
             }
-            MenuItem { danger: true, onselect: move |()| forgetting.set(Some(to_forget.clone())), "Forget {plugin.name}" }
+            MenuItem {
+                danger: true,
+                onselect: move |()| forgetting.set(Some(to_forget.clone())),
+                "Forget {plugin.name}"
+            }
         }
     }
 }

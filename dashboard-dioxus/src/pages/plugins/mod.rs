@@ -135,7 +135,15 @@ fn HowToAdd() -> Element {
                 }
             },
             ol { class: "stack stack-3 how-to",
-                li { "Put two files into the folder " code { "{folder}" } ": the plugin, " code { "name.wasm" } ", and its signature, " code { "name.wasm.minisig" } "." }
+                li {
+                    "Put two files into the folder "
+                    code { "{folder}" }
+                    ": the plugin, "
+                    code { "name.wasm" }
+                    ", and its signature, "
+                    code { "name.wasm.minisig" }
+                    "."
+                }
                 li { "The plugin appears here within seconds. If its key is unknown, trust the key first." }
                 li { "Review what the plugin asks for, leave out what it should not have, and approve it." }
             }

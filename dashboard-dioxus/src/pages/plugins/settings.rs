@@ -7,7 +7,7 @@ use dioxus::prelude::*;
 
 use crate::ui::{Icon, IconName};
 
-/// What was typed.
+/// Unsaved input of the form.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Typed {
     /// New values of secrets; `None` removes one.
@@ -60,7 +60,13 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                 }
                 if wants_any {
                     div { class: "row",
-                        input { class: "input m mono", "aria-label": "Name of a new secret", placeholder: "NAME", value: "{new_name}", oninput: move |event| new_name.set(event.value()) }
+                        input {
+                            class: "input m mono",
+                            "aria-label": "Name of a new secret",
+                            placeholder: "NAME",
+                            value: "{new_name}",
+                            oninput: move |event| new_name.set(event.value()),
+                        }
                         button {
                             class: "btn btn-ghost",
                             r#type: "button",

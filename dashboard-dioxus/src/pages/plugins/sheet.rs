@@ -11,7 +11,7 @@ use crate::{
     address,
     remote::{self, Method},
     text,
-    ui::{CopyButton, Empty, Link, Mark, Shape, Sheet, messages, narrow::use_is_narrow},
+    ui::{CodeText, CopyButton, Empty, Link, Mark, Shape, Sheet, messages, narrow::use_is_narrow},
 };
 
 fn close() {
@@ -21,9 +21,16 @@ fn close() {
 /// The sheet of a plugin. `plugin` is absent if there is none with this name.
 #[component]
 pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
+    // The SHA-256 of the file that the owner was shown or has approved.
+    let shown = use_signal(|| plugin.as_ref().map(|plugin| plugin.sha256.clone()));
     match plugin {
-        // Another file is another request: what was chosen for the old one must not be approved for it.
-        Some(plugin) => rsx! { Opened { key: "{plugin.sha256}", plugin } },
+        // Another file is another request: what was chosen for the old one must not be approved for it. Dioxus compares
+        // keys only in lists.
+        Some(plugin) => rsx! {
+            for plugin in [plugin] {
+                Opened { key: "{plugin.sha256}", plugin, shown }
+            }
+        },
         None => rsx! {
             Sheet { title: "Plugin {name}", on_close: |()| close(),
                 Empty { title: "This plugin is gone", text: "Its files are not in the folder any more.",
@@ -35,10 +42,11 @@ pub(super) fn PluginSheet(name: String, plugin: Option<Plugin>) -> Element {
 }
 
 #[component]
-fn Opened(plugin: Plugin) -> Element {
+fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
+    let mut shown = shown;
     let projects = use_projects();
     let is_narrow = use_is_narrow();
-    // Compared with what is chosen, since the plugin is read again all the time.
+    // The plugin is read again all the time, so that changes are compared with its current grants.
     let initial = Choices::of(&plugin);
     let choices = use_signal(|| initial.clone());
     let typed = use_signal(|| Typed::of(&plugin));
@@ -52,28 +60,30 @@ fn Opened(plugin: Plugin) -> Element {
         || typed.read().changed_settings(&plugin).is_some();
     let is_needed = plugin.state != PluginState::Active || is_changed;
     let (name, sha256) = (plugin.name.clone(), plugin.sha256.clone());
-    let shown = plugin.clone();
+    let is_replaced = shown.read().as_ref().is_some_and(|shown| *shown != plugin.sha256);
+    let reviewed = plugin.clone();
     let approve = move |_| {
-        let (path, sha256, shown) = (format!("{}/approve", path_of(&name)), sha256.clone(), shown.clone());
+        let (path, sha256, reviewed) = (format!("{}/approve", path_of(&name)), sha256.clone(), reviewed.clone());
         let mut typed = typed;
         spawn(async move {
             busy.set(true);
             failure.set(None);
             let secrets = typed.peek().secrets.clone();
             let request = ApprovePlugin {
-                sha256: Some(sha256),
+                sha256: Some(sha256.clone()),
                 granted: Some(choices.peek().grants()),
                 secrets: (!secrets.is_empty()).then_some(secrets),
-                config: typed.peek().changed_settings(&shown),
+                config: typed.peek().changed_settings(&reviewed),
             };
             match remote::send::<_, Plugin>(Method::Post, &path, &request).await {
                 Ok(_) => {
                     messages::show("Plugin approved");
+                    shown.set(Some(sha256));
                     typed.with_mut(|typed| typed.secrets.clear());
                 }
                 Err(remote::Failure::Refused { status: 409, message, .. }) => {
                     failure
-                        .set(Some(format!("{message} The sheet now shows the file that is there: look at it again.")));
+                        .set(Some(format!("{message} The sheet shows the new file: review it before you approve it.")));
                 }
                 Err(refused) => failure.set(Some(refused.message())),
             }
@@ -101,17 +111,41 @@ fn Opened(plugin: Plugin) -> Element {
                 button { class: "btn btn-ghost btn-l only-wide", r#type: "button", onclick: |_| close(), "Close" }
                 span { class: "push row",
                     if plugin.state != PluginState::Revoked {
-                        button { class: "btn btn-ghost", r#type: "button", onclick: move |_| revoking.set(Some(to_revoke.clone())), "Revoke {plugin.name}" }
+                        button {
+                            class: "btn btn-ghost",
+                            r#type: "button",
+                            onclick: move |_| revoking.set(Some(to_revoke.clone())),
+                            "Revoke {plugin.name}"
+                        }
                     }
-                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| forgetting.set(Some(to_forget.clone())), "Forget {plugin.name}" }
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        onclick: move |_| forgetting.set(Some(to_forget.clone())),
+                        "Forget {plugin.name}"
+                    }
                 }
             },
+            if is_replaced {
+                div { class: "banner t-warning", role: "alert",
+                    Mark { shape: Shape::Attention }
+                    div {
+                        strong { "The file was replaced while this sheet was open." }
+                        p { "This is the new file. Review it before you approve it." }
+                    }
+                }
+            }
             if let Some(failure) = failure() {
-                div { class: "banner t-bad", role: "alert", Mark { shape: Shape::Failed } p { "{failure}" } }
+                div {
+                    class: "banner t-bad",
+                    role: "alert",
+                    Mark { shape: Shape::Failed }
+                    p { CodeText { text: failure } }
+                }
             }
             StateBanner { plugin: plugin.clone() }
             if is_narrow {
-                p { class: "help", "Grants are changed on a wider screen." }
+                p { class: "help", "Approve plugins and change grants on a wider screen." }
             }
             About { plugin: plugin.clone() }
             Grants { plugin: plugin.clone(), choices, projects, is_read_only: !can_approve }
@@ -155,9 +189,13 @@ fn StateBanner(plugin: Plugin) -> Element {
     rsx! {
         div { class: tone,
             Mark { shape }
-            div { strong { "{title}" } p { "{detail}" } }
+            div { strong { "{title}" } p { CodeText { text: detail } } }
             if words::has_unknown_key(&plugin) {
-                Link { to: address::with_parameters("/plugins", &[("trust", key.as_deref())]), class: "btn btn-s", "Trust key…" }
+                Link {
+                    to: address::with_parameters("/plugins", &[("trust", key.as_deref())]),
+                    class: "btn btn-s",
+                    "Trust key…"
+                }
             }
         }
     }
@@ -195,7 +233,7 @@ fn About(plugin: Plugin) -> Element {
                 dd { class: "mono", "{file}" }
             }
             dt { "SHA-256" }
-            dd { class: "row",
+            dd { class: "row flex-nowrap",
                 span { class: "mono cut", title: "{plugin.sha256}", "{plugin.sha256}" }
                 CopyButton { name: "Copy sha256", text: plugin.sha256.clone() }
             }
@@ -235,7 +273,12 @@ fn Jobs(plugin: Plugin) -> Element {
                             td { class: "mono wrapped", {parameters(&job.params_schema)} }
                             td { class: "wrapped",
                                 for user in plugin.used_by.iter().filter(|user| user.plugin_job == job.name) {
-                                    Link { key: "{user.job_id}", to: "/jobs/{user.job_id}", class: "link used-by", "{user.job_name}" }
+                                    Link {
+                                        key: "{user.job_id}",
+                                        to: "/jobs/{user.job_id}",
+                                        class: "link used-by",
+                                        "{user.job_name}"
+                                    }
                                 }
                             }
                         }
@@ -250,7 +293,8 @@ fn Jobs(plugin: Plugin) -> Element {
 fn Limits(plugin: Plugin) -> Element {
     let Some(asked) = &plugin.limits else { return rsx! {} };
     let rows = limits(asked);
-    let in_force = plugin.effective_limits.as_ref().map(limits);
+    let in_force = plugin.effective_limits.as_ref().map(limits).unwrap_or_default();
+    let value_in_force = |index: usize| in_force.get(index).map_or_else(|| "–".to_owned(), |(_, value)| value.clone());
     rsx! {
         section { class: "stack stack-2", "aria-label": "Limits",
             h2 { "Limits" }
@@ -264,7 +308,7 @@ fn Limits(plugin: Plugin) -> Element {
                             td { "{label}" }
                             td { class: "num", "{asked}" }
                             td { class: "num",
-                                {in_force.as_ref().and_then(|rows| rows.get(index)).map_or_else(|| "–".to_owned(), |(_, value)| value.clone())}
+                                {value_in_force(index)}
                             }
                         }
                     }

@@ -1,6 +1,9 @@
 use api_types::{CapabilityScope, GrantedCapability, Plugin, PluginState, RequestedCapability};
 
-use crate::{text, ui::Shape};
+use crate::{
+    text,
+    ui::{IconName, Shape},
+};
 
 /// The capabilities: name, what a plugin may do, and what that means without a limit.
 const CAPABILITIES: [(&str, &str); 8] = [
@@ -55,10 +58,16 @@ pub(super) fn wildcard(list: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns what grants reach: `1 database, 2 hosts`, `all databases`.
-pub(super) fn may(granted: &[GrantedCapability]) -> String {
-    let mut words = Vec::new();
-    for (list, one, many) in [(0, "database", "databases"), (1, "store", "stores"), (2, "host", "hosts")] {
+/// Returns what grants reach, each with its icon: `1 database`, `2 hosts`. Without anything of these kinds, the
+/// capabilities in words.
+pub(super) fn reach(granted: &[GrantedCapability]) -> Vec<(Option<IconName>, String)> {
+    const KINDS: [(usize, IconName, &str, &str); 3] = [
+        (0, IconName::Database, "database", "databases"),
+        (1, IconName::Bucket, "store", "stores"),
+        (2, IconName::Globe, "host", "hosts"),
+    ];
+    let mut reached = Vec::new();
+    for (list, icon, one, many) in KINDS {
         let mut values: Vec<&String> = granted
             .iter()
             .filter_map(|grant| lists(&grant.scope).get(list).map(|(_, values)| *values))
@@ -67,17 +76,22 @@ pub(super) fn may(granted: &[GrantedCapability]) -> String {
         values.sort_unstable();
         values.dedup();
         if values.iter().any(|value| value.as_str() == "*") {
-            words.push(format!("all {many}"));
+            reached.push((Some(icon), format!("all {many}")));
         } else if values.iter().any(|value| value.ends_with('*')) {
-            words.push(format!("{many} of all projects"));
+            reached.push((Some(icon), format!("{many} of all projects")));
         } else if !values.is_empty() {
-            words.push(text::count(values.len() as i64, one, many));
+            reached.push((Some(icon), text::count(values.len() as i64, one, many)));
         }
     }
-    if words.is_empty() && !granted.is_empty() {
-        let names: Vec<String> = granted.iter().map(|grant| capability(&grant.capability)).collect();
-        return names.join(", ");
+    if reached.is_empty() {
+        reached.extend(granted.iter().map(|grant| (None, capability(&grant.capability))));
     }
+    reached
+}
+
+/// Returns what grants reach in one line: `1 database, 2 hosts`.
+pub(super) fn may(granted: &[GrantedCapability]) -> String {
+    let words: Vec<String> = reach(granted).into_iter().map(|(_, words)| words).collect();
     if words.is_empty() { "–".to_owned() } else { words.join(", ") }
 }
 
@@ -89,7 +103,7 @@ pub(super) fn state(plugin: &Plugin) -> (Shape, String) {
         PluginState::Revoked => (Shape::Cancelled, "Revoked".to_owned()),
         PluginState::Rejected => {
             let reason = plugin.reason.clone().unwrap_or_else(|| "unknown reason".to_owned());
-            (Shape::Failed, format!("Refused: {reason}"))
+            (Shape::Failed, format!("Refused: {}", reason.replace('`', "")))
         }
     }
 }

@@ -64,34 +64,36 @@ pub(super) fn Connect(project: String) -> Element {
         section { class: "section", "aria-label": "Connect",
             div { class: "section-head", h2 { "Connect" } }
             div { class: "code connect",
-                div { class: "tabs", role: "tablist", "aria-label": "Connect",
-                    for (index, snippet) in Snippet::ALL.into_iter().enumerate() {
-                        button {
-                            key: "{snippet.label()}",
-                            id: "connect-{index}",
-                            role: "tab",
-                            r#type: "button",
-                            tabindex: if chosen() == snippet { "0" } else { "-1" },
-                            "aria-selected": (chosen() == snippet).to_string(),
-                            "aria-controls": "connect-panel",
-                            onclick: move |_| chosen.set(snippet),
-                            onkeydown: move |event| {
-                                let step = match event.key() {
-                                    Key::ArrowRight => 1,
-                                    Key::ArrowLeft => Snippet::ALL.len() - 1,
-                                    _ => return,
-                                };
-                                event.prevent_default();
-                                let next = (index + step) % Snippet::ALL.len();
-                                if let Some(snippet) = Snippet::ALL.get(next) {
-                                    chosen.set(*snippet);
-                                    crate::dom::focus(&format!("#connect-{next}"));
-                                }
-                            },
-                            "{snippet.label()}"
+                div { class: "row connect-head",
+                    div { class: "tabs grow", role: "tablist", "aria-label": "Connect",
+                        for (index, snippet) in Snippet::ALL.into_iter().enumerate() {
+                            button {
+                                key: "{snippet.label()}",
+                                id: "connect-{index}",
+                                role: "tab",
+                                r#type: "button",
+                                tabindex: if chosen() == snippet { "0" } else { "-1" },
+                                "aria-selected": (chosen() == snippet).to_string(),
+                                "aria-controls": "connect-panel",
+                                onclick: move |_| chosen.set(snippet),
+                                onkeydown: move |event| {
+                                    let step = match event.key() {
+                                        Key::ArrowRight => 1,
+                                        Key::ArrowLeft => Snippet::ALL.len() - 1,
+                                        _ => return,
+                                    };
+                                    event.prevent_default();
+                                    let next = (index + step) % Snippet::ALL.len();
+                                    if let Some(snippet) = Snippet::ALL.get(next) {
+                                        chosen.set(*snippet);
+                                        crate::dom::focus(&format!("#connect-{next}"));
+                                    }
+                                },
+                                "{snippet.label()}"
+                            }
                         }
                     }
-                    span { class: "push", CopyButton { name: "Copy snippet", text: text.clone() } }
+                    CopyButton { name: "Copy snippet", text: text.clone() }
                 }
                 pre { id: "connect-panel", role: "tabpanel", tabindex: "0", "aria-label": chosen().label(), "{text}" }
             }

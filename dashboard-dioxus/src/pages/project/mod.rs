@@ -5,7 +5,7 @@
 mod connect;
 mod next_steps;
 
-use api_types::{Overview, ProjectDetail};
+use api_types::{Overview, ProjectDetail, ProjectState};
 use dioxus::prelude::*;
 
 use super::{attention::NeedsAttention, recent_runs::RecentRuns};
@@ -13,7 +13,7 @@ use crate::{
     frame::page::Page,
     remote::{RemoteState, use_remote},
     text,
-    ui::{CopyButton, ErrorBox, Icon, IconName, Link, Mark, Shape},
+    ui::{CopyButton, Empty, ErrorBox, Icon, IconName, Link, Mark, Shape},
 };
 use connect::Connect;
 use next_steps::NextSteps;
@@ -24,6 +24,13 @@ pub fn Project(id: ReadSignal<String>) -> Element {
     match detail.state() {
         RemoteState::Loading => rsx! {
             Page { title: "Project", div { class: "section late", "aria-busy": "true", span { class: "sk" } } }
+        },
+        RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
+            Page { title: "Project",
+                Empty { title: "No such project", text: "It was deleted, or the address is wrong.",
+                    Link { to: "/projects", class: "btn", "All projects" }
+                }
+            }
         },
         RemoteState::Failed(failure) => rsx! {
             Page { title: "Project",
@@ -61,17 +68,18 @@ fn ProjectPage(detail: ProjectDetail) -> Element {
                     },
                 }
             }
-            RecentRuns { path: runs, with_project: false }
+            RecentRuns { path: runs, all: "/runs?project={id}", with_project: false }
         }
     }
 }
 
 fn subtitle(detail: &ProjectDetail) -> String {
     let created = format!("Created {}", text::date(detail.project.created_at));
-    match &detail.project.delete_after_run {
-        Some(_) => format!("{created} · Deleted when its backup is done"),
-        None if detail.project.protected => format!("{created} · Protected from deletion"),
-        None => created,
+    match (&detail.project.delete_after_run, detail.project.state) {
+        (Some(_), _) => format!("{created} · Deleted when its backup is done"),
+        (None, ProjectState::Creating) => "Being made…".to_owned(),
+        (None, ProjectState::Deleting) => format!("{created} · Being deleted"),
+        (None, ProjectState::Ready) => created,
     }
 }
 
@@ -102,7 +110,7 @@ fn Holds(detail: ProjectDetail) -> Element {
                     span { class: "v", "{database}" }
                     span { class: "d", "{tables}" }
                 }
-                div {
+                Link { to: "/projects/{id}/storage", class: "inset",
                     span { class: "k", "Storage" }
                     span { class: "v", "{text::bytes(totals.object_bytes)}" }
                     span { class: "d", "{text::count(totals.object_count, \"object\", \"objects\")}" }
@@ -112,7 +120,7 @@ fn Holds(detail: ProjectDetail) -> Element {
                     span { class: "v", "{text::number(totals.active_key_count)}" }
                     span { class: "d", "{used}" }
                 }
-                div {
+                Link { to: "/projects/{id}/database", class: "inset",
                     span { class: "k", "Last good backup" }
                     span { class: "v", "{backup}" }
                     span { class: "d",
@@ -122,7 +130,7 @@ fn Holds(detail: ProjectDetail) -> Element {
                         "{verified}"
                     }
                 }
-                div {
+                Link { to: "/runs?project={id}", class: "inset",
                     span { class: "k", "Runs in 24 h" }
                     span { class: "v", "{text::number(totals.runs_24h.total)}" }
                     span { class: "d",

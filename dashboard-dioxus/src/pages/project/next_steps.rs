@@ -2,6 +2,7 @@ use api_types::{Page as ApiPage, ProjectDetail, Protection};
 use dioxus::prelude::*;
 
 use crate::{
+    pages::backups::schedule_address,
     remote::use_remote,
     ui::{Link, Mark, Shape},
 };
@@ -19,18 +20,19 @@ pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
     if has_table && has_used_keys && has_job {
         return rsx! {};
     }
+    let schedule = schedule_address(&format!("project:{id}"), &detail.project.name);
     rsx! {
         section { class: "section", "aria-label": "Next steps",
             div { class: "section-head", h2 { "Next steps" } }
-            ol { class: "stack stack-2", "aria-label": "Next steps",
+            ol { class: "items", "aria-label": "Next steps",
                 Step { done: has_table, to: "/projects/{id}/tables", label: "Make a table",
-                    "It has a REST address at once."
+                    "Your app can use it as soon as it exists."
                 }
                 Step { done: has_used_keys, to: "/projects/{id}/keys", label: "Put the keys into your app",
-                    "Done as soon as a key is used. You can create a new key at any time."
+                    "This step is done when a key is used for the first time. You can create a new key at any time."
                 }
-                Step { done: has_job, label: "Schedule a backup",
-                    "A job of the plugin backup, for example every night."
+                Step { done: has_job, to: schedule, label: "Schedule a backup",
+                    "For example every night at 02:00."
                 }
             }
         }
@@ -38,18 +40,22 @@ pub(super) fn NextSteps(detail: ProjectDetail) -> Element {
 }
 
 #[component]
-fn Step(done: bool, #[props(default)] to: String, label: String, children: Element) -> Element {
+fn Step(done: bool, to: String, label: String, children: Element) -> Element {
     rsx! {
-        li { class: "row items-start",
+        li { class: "item",
             Mark { shape: if done { Shape::Succeeded } else { Shape::Queued } }
-            span { class: "sr", if done { "Done:" } else { "To do:" } }
-            if to.is_empty() || done {
-                span { class: if done { "muted" }, "{label}" }
-            } else {
-                Link { to, "{label}" }
-            }
-            if !done {
-                span { class: "muted", {children} }
+            div {
+                h3 {
+                    span { class: "sr", if done { "Done: " } else { "To do: " } }
+                    if done {
+                        span { class: "muted", "{label}" }
+                    } else {
+                        Link { to, "{label}" }
+                    }
+                }
+                if !done {
+                    p { {children} }
+                }
             }
         }
     }

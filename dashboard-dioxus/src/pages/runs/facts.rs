@@ -12,7 +12,7 @@ use crate::{
     ui::{Link, Mark},
 };
 
-/// Runs among which the one before and the one after are looked for.
+/// Runs of the job that are searched for the previous and the next run.
 const NEIGHBOURS: &str = "limit=50";
 
 #[component]
@@ -59,13 +59,16 @@ fn Neighbour(run: Run) -> Element {
     rsx! { Link { to: "/runs/{run.id}", class: "link", "{run_state_in_words(run.status)}, {at}" } }
 }
 
-/// How long the run took, or has been running; the latter counts.
+/// The duration of the run. It counts while the run is in progress.
 #[component]
 fn Took(run: Run) -> Element {
     let active = is_active(&run);
     let mut now = use_signal(text::now);
     use_future(move || async move {
-        while active {
+        if !active {
+            return;
+        }
+        loop {
             TimeoutFuture::new(1_000).await;
             now.set(text::now());
         }
@@ -117,7 +120,7 @@ pub(super) fn Attempts(current: String, attempts: Vec<RunAttempt>) -> Element {
     }
 }
 
-/// Why a queued run has not started.
+/// The reason why a queued run has not started.
 #[component]
 pub(super) fn Waiting(waiting: RunWaiting) -> Element {
     let now = text::now();

@@ -1,23 +1,24 @@
-use api_types::{Job, ListedProject, Page as ApiPage, Plugin, RunStatus, RunTrigger};
+use api_types::{Job, ListedProject, Page as ApiPage, Plugin, RunTrigger};
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
 
-use super::super::{
-    jobs::ParameterFilter,
-    recent_runs::{run_state_in_words, trigger_in_words},
+use super::{
+    super::{jobs::ParameterFilter, recent_runs::trigger_in_words},
+    status_filter::StatusFilter,
 };
-use crate::{address, remote::use_remote};
+use crate::{address, remote::use_remote, ui::SearchBox};
 
-/// The parameters of the address that choose runs, and the place in the list.
-pub(super) const FILTERS: [&str; 8] = ["status", "job", "project", "plugin", "trigger", "from", "to", "after"];
+/// The parameters of the address that choose runs, and the position in the list.
+pub(super) const FILTERS: [&str; 10] =
+    ["q", "status", "job", "project", "plugin", "trigger", "from", "to", "after", "offset"];
 
-/// Times back from now: value in the address, label and hours.
+/// Time ranges that end now: value in the address, label and hours.
 const RANGES: [(&str, &str, i64); 3] = [("hour", "Hour", 1), ("day", "Day", 24), ("week", "Week", 168)];
 
 /// The time in which runs were queued.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TimeRange {
-    /// The chosen time back from now.
+    /// The value of a range that ends now.
     relative: Option<&'static str>,
     /// RFC 3339.
     pub(super) from: Option<String>,
@@ -26,7 +27,7 @@ pub(super) struct TimeRange {
 }
 
 impl TimeRange {
-    /// Reads a range from the address. What is no time is left out.
+    /// Reads a range from the address. Ignores values that are not a time.
     pub(super) fn parse(from: Option<&str>, to: Option<&str>, now: DateTime<Utc>) -> Self {
         let exact = |text: &str| Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc).to_rfc3339());
         match RANGES.iter().find(|(value, ..)| Some(*value) == from) {
@@ -41,14 +42,20 @@ impl TimeRange {
 }
 
 #[component]
-pub(super) fn Filters(range: TimeRange, is_filtered: bool, on_clear: EventHandler<()>) -> Element {
-    let mut statuses = vec![
-        ("queued,running".to_owned(), "Running or queued".to_owned()),
-        ("fail,timeout".to_owned(), "Failed or timed out".to_owned()),
-    ];
-    statuses.extend(
-        RunStatus::ALL.iter().map(|status| (status.as_str().to_owned(), run_state_in_words(*status).to_owned())),
-    );
+pub(super) fn Filters(
+    range: TimeRange,
+    /// The text that runs must contain.
+    text: Signal<String>,
+    is_filtered: bool,
+    on_clear: EventHandler<()>,
+) -> Element {
+    use_effect(move || {
+        let text = text.read().trim().to_owned();
+        if address::parameter("q").unwrap_or_default() != text {
+            let text = if text.is_empty() { Vec::new() } else { vec![text] };
+            address::replace_parameters(&[("q", text), ("after", Vec::new()), ("offset", Vec::new())]);
+        }
+    });
     let triggers = RunTrigger::ALL
         .iter()
         .map(|trigger| (trigger.as_str().to_owned(), trigger_in_words(*trigger).to_owned()))
@@ -60,24 +67,27 @@ pub(super) fn Filters(range: TimeRange, is_filtered: bool, on_clear: EventHandle
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let plugins = plugins.value().map(|page| page.items).unwrap_or_default();
     rsx! {
-        div { class: "toolbar toolbar-top", role: "group", "aria-label": "Filters",
-            ParameterFilter { label: "Status", parameter: "status", options: statuses }
-            ParameterFilter { label: "Job", parameter: "job", options: jobs.into_iter().map(|job| (job.id, job.name)).collect() }
-            ParameterFilter {
-                label: "Project",
-                parameter: "project",
-                options: projects.into_iter().map(|listed| (listed.project.id, listed.project.name)).collect(),
-            }
-            ParameterFilter {
-                label: "Plugin",
-                parameter: "plugin",
-                options: plugins.into_iter().map(|plugin| (plugin.name.clone(), plugin.name)).collect(),
-            }
-            ParameterFilter { label: "Trigger", parameter: "trigger", options: triggers }
-            if is_filtered {
-                button { class: "btn btn-ghost", r#type: "button", onclick: move |_| on_clear.call(()), "Clear filters" }
-            }
+        div { class: "toolbar toolbar-top run-filters", role: "group", "aria-label": "Filters",
+            SearchBox { name: "Filter runs", value: text }
             TimeFilter { range }
+            div { class: "row wrap",
+                StatusFilter {}
+                ParameterFilter { label: "Job", parameter: "job", options: jobs.into_iter().map(|job| (job.id, job.name)).collect() }
+                ParameterFilter {
+                    label: "Project",
+                    parameter: "project",
+                    options: projects.into_iter().map(|listed| (listed.project.id, listed.project.name)).collect(),
+                }
+                ParameterFilter {
+                    label: "Plugin",
+                    parameter: "plugin",
+                    options: plugins.into_iter().map(|plugin| (plugin.name.clone(), plugin.name)).collect(),
+                }
+                ParameterFilter { label: "Trigger", parameter: "trigger", options: triggers }
+                if is_filtered {
+                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| on_clear.call(()), "Clear filters" }
+                }
+            }
         }
     }
 }
@@ -90,7 +100,12 @@ fn TimeFilter(range: TimeRange) -> Element {
         let mut is_exact = is_exact;
         is_exact.set(false);
         let from = from.map(|from| vec![from.to_owned()]).unwrap_or_default();
-        address::replace_parameters(&[("from", from), ("to", Vec::new()), ("after", Vec::new())]);
+        address::replace_parameters(&[
+            ("from", from),
+            ("to", Vec::new()),
+            ("after", Vec::new()),
+            ("offset", Vec::new()),
+        ]);
     };
     rsx! {
         div { class: "push row wrap", role: "group", "aria-label": "Time",
@@ -146,7 +161,7 @@ fn TimeField(label: &'static str, parameter: &'static str, value: Option<String>
                 let milliseconds = js_sys::Date::new(&event.value().into()).get_time();
                 let time = if milliseconds.is_nan() { None } else { DateTime::from_timestamp_millis(milliseconds as i64) };
                 let value = time.map(|time| vec![time.to_rfc3339()]).unwrap_or_default();
-                address::replace_parameters(&[(parameter, value), ("after", Vec::new())]);
+                address::replace_parameters(&[(parameter, value), ("after", Vec::new()), ("offset", Vec::new())]);
             },
         }
     }
@@ -157,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_relative_or_exact() {
+    fn range_of_address_is_relative_or_exact() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
         let range = TimeRange::parse(Some("day"), None, now);
         assert_eq!(range.from, Some((now - Duration::hours(24)).to_rfc3339()));

@@ -1,4 +1,4 @@
-//! `/runs/<id>`: what a run does or did, and its log.
+//! `/runs/<id>`: one run with its result and log.
 
 use api_types::{ConfigurationVariable, RunDetail, SystemInfo};
 use dioxus::prelude::*;
@@ -11,19 +11,42 @@ use super::{
     result::RunResult,
 };
 use crate::{
+    address,
     frame::page::Page,
     remote::{RemoteState, events, use_remote},
-    ui::{Empty, ErrorBox, Link, Mark, Shape},
+    ui::{Empty, ErrorBox, Link, Mark, Shape, Sheet},
 };
 
 #[component]
 pub fn Run(id: ReadSignal<String>) -> Element {
-    rsx! { RunView { key: "{id}", id: id() } }
+    // Dioxus compares keys only in lists.
+    rsx! {
+        for id in [id()] {
+            RunView { key: "{id}", id }
+        }
+    }
 }
 
-/// A run, as a page or in a sheet over the list.
+/// A run in a sheet over the list.
 #[component]
-pub(super) fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
+pub(super) fn RunSheet(id: String) -> Element {
+    let path = format!("/runs/{id}");
+    let run = use_remote::<RunDetail>(use_signal(|| path).into()).value();
+    let title = run.map_or_else(|| "Run".to_owned(), |detail| format!("Run of {}", run_name(&detail.run)));
+    rsx! {
+        Sheet {
+            title,
+            wide: true,
+            on_close: |()| address::push_parameter("run", None),
+            footer: rsx! { Link { to: "/runs/{id}", class: "btn", "Open full page" } },
+            RunView { id: id.clone(), in_sheet: true }
+        }
+    }
+}
+
+/// A run, as a page or as the content of a sheet.
+#[component]
+fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
     let path = format!("/runs/{id}");
     let mut run = use_remote::<RunDetail>(use_signal(|| path).into());
     let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
@@ -78,9 +101,7 @@ fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> E
         div { class: if in_sheet { "head run-head in-sheet" } else { "head run-head" },
             div {
                 div { class: "row wrap",
-                    if in_sheet {
-                        h3 { "Run of {name}" }
-                    } else {
+                    if !in_sheet {
                         h1 { id: "h1", "Run of {name}" }
                     }
                     RunBadge { status: run.status }

@@ -7,11 +7,11 @@ use super::super::recent_runs::{
     RunBadge, project_name, result_in_words, run_name, run_shape, run_state_in_words, started, took, trigger_in_words,
 };
 use crate::{
-    text,
+    address, text,
     ui::{Icon, IconName, Link, Mark, narrow::use_is_narrow},
 };
 
-/// A run, and the attempts before it that are in the same list, newest first.
+/// A run and its earlier attempts in the same list, newest first.
 #[derive(Debug, Clone, PartialEq)]
 struct Group {
     run: Run,
@@ -20,7 +20,13 @@ struct Group {
 
 /// The table "Runs". Attempts of the same work are one group.
 #[component]
-pub(in crate::pages) fn RunTable(runs: Vec<Run>, #[props(default = true)] with_job: bool) -> Element {
+pub(in crate::pages) fn RunTable(
+    runs: Vec<Run>,
+    #[props(default = true)] with_job: bool,
+    /// Whether the state of a run opens its sheet instead of its page.
+    #[props(default)]
+    opens_sheet: bool,
+) -> Element {
     let expanded = use_signal(BTreeSet::<String>::new);
     let groups = group(runs);
     if use_is_narrow() {
@@ -49,7 +55,7 @@ pub(in crate::pages) fn RunTable(runs: Vec<Run>, #[props(default = true)] with_j
             }
             tbody {
                 for group in groups {
-                    GroupRows { key: "{group.run.id}", group, with_job, expanded }
+                    GroupRows { key: "{group.run.id}", group, with_job, opens_sheet, expanded }
                 }
             }
         }
@@ -78,7 +84,7 @@ fn group(runs: Vec<Run>) -> Vec<Group> {
 }
 
 #[component]
-fn GroupRows(group: Group, with_job: bool, expanded: Signal<BTreeSet<String>>) -> Element {
+fn GroupRows(group: Group, with_job: bool, opens_sheet: bool, expanded: Signal<BTreeSet<String>>) -> Element {
     let mut expanded = expanded;
     let Group { run, earlier } = group;
     let is_open = expanded.read().contains(&run.id);
@@ -87,7 +93,7 @@ fn GroupRows(group: Group, with_job: bool, expanded: Signal<BTreeSet<String>>) -
     let name = run_name(&run);
     rsx! {
         tr { key: "{run.id}",
-            td { Link { to: "/runs/{run.id}", RunBadge { status: run.status } } }
+            td { StateLink { run: run.clone(), opens_sheet } }
             if with_job {
                 td { class: "job-cell",
                     span { class: "row",
@@ -123,7 +129,7 @@ fn GroupRows(group: Group, with_job: bool, expanded: Signal<BTreeSet<String>>) -
         if is_open {
             for attempt in earlier {
                 tr { key: "{attempt.id}", class: "is-off attempt",
-                    td { Link { to: "/runs/{attempt.id}", RunBadge { status: attempt.status } } }
+                    td { StateLink { run: attempt.clone(), opens_sheet } }
                     if with_job {
                         td { span { class: "sr", "{name}" } }
                     }
@@ -134,6 +140,32 @@ fn GroupRows(group: Group, with_job: bool, expanded: Signal<BTreeSet<String>>) -
                     td { class: "why", title: result_in_words(&attempt), "{result_in_words(&attempt)}" }
                 }
             }
+        }
+    }
+}
+
+/// The state of a run. It opens the run: in a sheet over the list, or as a page.
+#[component]
+fn StateLink(run: Run, opens_sheet: bool) -> Element {
+    let page = format!("/runs/{}", run.id);
+    rsx! {
+        a {
+            href: "{page}",
+            "data-page": opens_sheet.then(|| page.clone()),
+            onclick: {
+                let (page, id) = (page.clone(), run.id.clone());
+                move |event: MouseEvent| {
+                    if event.modifiers().is_empty() {
+                        event.prevent_default();
+                        if opens_sheet {
+                            address::push_parameter("run", Some(&id));
+                        } else {
+                            address::go(&page);
+                        }
+                    }
+                }
+            },
+            RunBadge { status: run.status }
         }
     }
 }

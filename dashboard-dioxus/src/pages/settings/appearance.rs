@@ -62,7 +62,9 @@ pub(super) fn Appearance() -> Element {
                     }
                     span {
                         "Single-key shortcuts"
-                        small { "Keys like g, j and ? do something outside of fields. Switch them off if you dictate text." }
+                        small {
+                            "Keys like g, j and ? do something outside of fields. Switch them off if you dictate text."
+                        }
                     }
                 }
                 p { class: "label muted", "Motion follows your system: with reduced motion, nothing moves." }

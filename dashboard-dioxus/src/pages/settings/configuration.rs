@@ -5,7 +5,7 @@ use super::SectionHead;
 use crate::{
     remote::{RemoteState, use_remote},
     text,
-    ui::{CopyButton, Empty, ErrorBox, LoadingTable, SearchBox, finder, narrow::use_is_narrow},
+    ui::{CodeText, CopyButton, Empty, ErrorBox, LoadingTable, SearchBox, finder, narrow::use_is_narrow},
 };
 
 #[component]
@@ -28,7 +28,10 @@ pub(super) fn Configuration() -> Element {
         }
     };
     rsx! {
-        SectionHead { title: "Configuration", remark: "In force since the start. Change variables where AtlasHub is started, then restart it." }
+        SectionHead {
+            title: "Configuration",
+            remark: "In force since the start. Change variables where AtlasHub is started, then restart it.",
+        }
         div { class: "toolbar",
             SearchBox { name: "Filter configuration", value: filter }
             label { class: "check",
@@ -41,7 +44,11 @@ pub(super) fn Configuration() -> Element {
                 }
                 "Only what is set"
             }
-            span { class: "push label muted only-wide", "Explained in " span { class: "mono", "docs/CONFIGURATION.md" } }
+            span {
+                class: "push label muted only-wide",
+                "Explained in "
+                span { class: "mono", "docs/CONFIGURATION.md" }
+            }
         }
         {content}
     }
@@ -60,7 +67,7 @@ fn Variables(variables: Vec<ConfigurationVariable>) -> Element {
                     li { key: "{variable.name}", class: "card",
                         h3 { class: "mono", "{variable.name}" }
                         p { Value { variable: variable.clone() } " · {source_in_words(variable.source)}" }
-                        p { "{plain(&variable.meaning)}" }
+                        p { CodeText { text: variable.meaning.clone() } }
                     }
                 }
             }
@@ -84,10 +91,13 @@ fn Variables(variables: Vec<ConfigurationVariable>) -> Element {
                                 span { class: "mono strong", "{variable.name}" }
                                 CopyButton { name: "Copy {variable.name}", text: variable.name.clone(), class: "quiet" }
                             }
-                            span { class: "sub", "{plain(&variable.meaning)}" }
+                            span { class: "sub", CodeText { text: variable.meaning.clone() } }
                         }
                         td { class: "mono wrapped value", Value { variable: variable.clone() } }
-                        td { class: "mono muted wrapped value hide-1060", {variable.default.clone().unwrap_or_else(|| "–".to_owned())} }
+                        td {
+                            class: "mono muted wrapped value hide-1060",
+                            {variable.default.clone().unwrap_or_else(|| "–".to_owned())}
+                        }
                         td { class: if variable.set { "" } else { "muted" }, "{source_in_words(variable.source)}" }
                     }
                 }
@@ -106,11 +116,6 @@ fn Value(variable: ConfigurationVariable) -> Element {
         (false, _, Some(value)) if value.is_empty() => rsx! { span { class: "faint", "empty" } },
         (false, _, Some(value)) => rsx! { "{value}" },
     }
-}
-
-/// Returns a text of the documents without the marks of code.
-fn plain(text: &str) -> String {
-    text.replace('`', "")
 }
 
 fn source_in_words(source: ConfigurationSource) -> &'static str {

@@ -5,7 +5,7 @@ use super::SectionHead;
 use crate::{
     remote::{RemoteState, use_remote},
     text,
-    ui::{CopyButton, ErrorBox, LoadingTable, Mark, Shape},
+    ui::{CopyButton, ErrorBox, LoadingTable, Mark, Shape, narrow::use_is_narrow},
 };
 
 #[component]
@@ -121,7 +121,11 @@ fn Disks(disks: Vec<DiskSpace>) -> Element {
                                 "{text::bytes(disk.free_bytes)} free of {text::bytes(disk.total_bytes)}"
                             }
                         }
-                        div { class: if disk.low { "bar bad" } else { "bar" }, style: "--p:{100.0 - disk.free_percent:.0}%", i {} }
+                        div {
+                            class: if disk.low { "bar bad" } else { "bar" },
+                            style: "--p:{100.0 - disk.free_percent:.0}%",
+                            i {}
+                        }
                     }
                 }
             }
@@ -132,48 +136,92 @@ fn Disks(disks: Vec<DiskSpace>) -> Element {
 #[component]
 fn Nodes(nodes: Vec<Node>) -> Element {
     let alive = nodes.iter().filter(|node| node.alive).count() as i64;
-    let now = text::now();
+    let is_narrow = use_is_narrow();
     rsx! {
         section { class: "bleed mt-5", "aria-label": "Nodes",
             div { class: "section",
                 div { class: "section-head", h2 { "Nodes" } span { class: "label", "{text::number(alive)} alive" } }
             }
-            div { class: "scroll-x",
-                table { class: "table", "aria-label": "Nodes",
-                    thead {
-                        tr {
-                            th { "Node" }
-                            th { "State" }
-                            th { "Role" }
-                            th { "Version" }
-                            th { class: "num", "Started" }
-                            th { class: "num", "Last seen" }
-                        }
+            if is_narrow {
+                ul { class: "cards", "aria-label": "Nodes",
+                    for node in nodes {
+                        NodeCard { key: "{node.id}", node }
                     }
-                    tbody {
-                        for node in nodes {
-                            tr { key: "{node.id}", class: if !node.alive { "is-off" },
-                                td { class: "mono",
-                                    "{node.id.get(..8).unwrap_or(&node.id)}"
-                                    if node.current {
-                                        span { class: "tag ml-2", "this one" }
-                                    }
-                                }
-                                td {
-                                    span { class: "badge",
-                                        Mark { shape: if node.alive { Shape::Succeeded } else { Shape::Skipped } }
-                                        if node.alive { "Alive" } else { "Gone" }
-                                    }
-                                }
-                                td { "{node.role}" }
-                                td { "{node.version}" }
-                                td { class: "num muted", title: text::exact(node.started_at), "{text::age(node.started_at, now)}" }
-                                td { class: "num muted", title: text::exact(node.last_seen_at), "{text::age(node.last_seen_at, now)}" }
+                }
+            } else {
+                NodeTable { nodes }
+            }
+        }
+    }
+}
+
+#[component]
+fn NodeTable(nodes: Vec<Node>) -> Element {
+    let now = text::now();
+    rsx! {
+        table { class: "table", "aria-label": "Nodes",
+            thead {
+                tr {
+                    th { "Node" }
+                    th { "State" }
+                    th { "Role" }
+                    th { class: "hide-800", "Version" }
+                    th { class: "num hide-800", "Started" }
+                    th { class: "num", "Last seen" }
+                }
+            }
+            tbody {
+                for node in nodes {
+                    tr { key: "{node.id}", class: if !node.alive { "is-off" },
+                        td { class: "mono",
+                            "{short_id(&node)}"
+                            if node.current {
+                                span { class: "tag ml-2", "this one" }
                             }
+                        }
+                        td { NodeState { alive: node.alive } }
+                        td { "{node.role}" }
+                        td { class: "hide-800", "{node.version}" }
+                        td { class: "num muted hide-800", title: text::exact(node.started_at),
+                            "{text::age(node.started_at, now)}"
+                        }
+                        td { class: "num muted", title: text::exact(node.last_seen_at),
+                            "{text::age(node.last_seen_at, now)}"
                         }
                     }
                 }
             }
         }
     }
+}
+
+#[component]
+fn NodeCard(node: Node) -> Element {
+    let now = text::now();
+    rsx! {
+        li { class: "card",
+            h3 {
+                span { class: "mono grow", "{short_id(&node)}" }
+                if node.current {
+                    span { class: "tag", "this one" }
+                }
+            }
+            p { NodeState { alive: node.alive } " · {node.role} · {node.version}" }
+            p { "Started {text::age(node.started_at, now)} · last seen {text::age(node.last_seen_at, now)}" }
+        }
+    }
+}
+
+#[component]
+fn NodeState(alive: bool) -> Element {
+    rsx! {
+        span { class: "badge",
+            Mark { shape: if alive { Shape::Succeeded } else { Shape::Skipped } }
+            if alive { "Alive" } else { "Gone" }
+        }
+    }
+}
+
+fn short_id(node: &Node) -> &str {
+    node.id.get(..8).unwrap_or(&node.id)
 }

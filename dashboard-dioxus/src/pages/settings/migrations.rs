@@ -1,19 +1,21 @@
 use api_types::{Migration, MigrationState, Page as ApiPage};
 use dioxus::prelude::*;
 
-use super::SectionHead;
+use super::{
+    SectionHead,
+    apply::{ApplyRun, Pending},
+};
 use crate::{
     remote::{RemoteState, use_remote},
     text,
-    ui::{CopyButton, Empty, ErrorBox, Icon, IconName, LoadingTable, Mark, Shape, narrow::use_is_narrow},
+    ui::{Empty, ErrorBox, Icon, IconName, LoadingTable, Mark, Shape, narrow::use_is_narrow},
 };
-
-/// The command that applies what is pending.
-const COMMAND: &str = "atlashub migrate";
 
 #[component]
 pub(super) fn Migrations() -> Element {
     let mut migrations = use_remote::<ApiPage<Migration>>(use_signal(|| "/migrations".to_owned()).into());
+    // The run that applies migrations, once it was started here.
+    let started = use_signal(|| None::<String>);
     let known = migrations.value().map(|page| page.items).unwrap_or_default();
     let pending = known.iter().filter(|migration| migration.state == MigrationState::Pending).count() as i64;
     let remark = match (known.len(), pending) {
@@ -30,6 +32,12 @@ pub(super) fn Migrations() -> Element {
             Empty { title: "No migrations", text: "The platform database has no migrations." }
         },
         RemoteState::Ready(page) => rsx! {
+            if pending > 0 && started.read().is_none() {
+                Pending { count: pending, started }
+            }
+            if let Some(id) = started() {
+                ApplyRun { key: "{id}", id }
+            }
             Notes { migrations: page.items.clone() }
             MigrationList { migrations: page.items }
             div { class: "foot",
@@ -52,28 +60,19 @@ pub(super) fn Migrations() -> Element {
     }
 }
 
-/// What has to be done, if anything.
+/// Notes about migrations that this version does not know as they were applied.
 #[component]
 fn Notes(migrations: Vec<Migration>) -> Element {
     let has = |state| migrations.iter().any(|migration| migration.state == state);
     rsx! {
-        if has(MigrationState::Pending) {
-            div { class: "section mb-4",
-                div { class: "banner t-warning", role: "note",
-                    Mark { shape: Shape::Attention }
-                    div {
-                        strong { "Migrations are pending." }
-                        p { "AtlasHub applies them when it starts, or when you run " span { class: "mono", "{COMMAND}" } ". Back up the platform first." }
-                    }
-                    CopyButton { name: "Copy command", label: "Copy command", text: COMMAND }
-                }
-            }
-        }
         if has(MigrationState::Changed) {
             div { class: "section mb-4",
                 div { class: "banner t-bad", role: "alert",
                     Mark { shape: Shape::Failed }
-                    p { "A migration was applied with another text than this version contains. Restore the release's files; don't edit migrations." }
+                    p {
+                        "The file of an applied migration was changed. Use the unchanged files of the release: "
+                        "what a migration did can't be changed afterwards."
+                    }
                 }
             }
         }
@@ -81,7 +80,10 @@ fn Notes(migrations: Vec<Migration>) -> Element {
             div { class: "section mb-4",
                 div { class: "banner", role: "note",
                     Mark { shape: Shape::Attention }
-                    p { "A newer version of AtlasHub has migrated this database. This version works on it as long as it is the previous one." }
+                    p {
+                        "A newer version of AtlasHub has migrated this database. "
+                        "Only the version just before that one still works with it."
+                    }
                 }
             }
         }
@@ -131,7 +133,11 @@ fn MigrationList(migrations: Vec<Migration>) -> Element {
                         td { class: "mono", "{migration.version:04}" }
                         td { class: "mono", "{migration.name}" }
                         td {
-                            span { class: "badge", Mark { shape: state_shape(migration.state) } "{state_in_words(migration.state)}" }
+                            span {
+                                class: "badge",
+                                Mark { shape: state_shape(migration.state) }
+                                "{state_in_words(migration.state)}"
+                            }
                         }
                         td { class: "num muted", title: migration.applied_at.map(text::exact),
                             {migration.applied_at.map(text::date).unwrap_or_else(|| "–".to_owned())}
@@ -147,7 +153,7 @@ fn state_in_words(state: MigrationState) -> &'static str {
     match state {
         MigrationState::Pending => "Pending",
         MigrationState::Applied => "Applied",
-        MigrationState::Changed => "Applied with another text",
+        MigrationState::Changed => "Applied, changed since",
         MigrationState::Unknown => "Applied by a newer version",
     }
 }

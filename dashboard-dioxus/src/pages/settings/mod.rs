@@ -1,7 +1,8 @@
-//! `/settings`: the platform as it runs, its configuration and migrations, the owner's sessions, and how the dashboard
-//! looks on this device. The section is in the address.
+//! `/settings`: the running platform, its configuration and migrations, the owner's sessions, and how the dashboard
+//! looks on this device. Each section is a file, and its name is in the address; [`apply`] belongs to [`migrations`].
 
 mod appearance;
+mod apply;
 mod configuration;
 mod general;
 mod migrations;

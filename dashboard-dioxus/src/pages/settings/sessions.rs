@@ -3,7 +3,7 @@ use dioxus::prelude::*;
 
 use super::SectionHead;
 use crate::{
-    remote::{self, Failure, Method, RemoteState, session, use_remote},
+    remote::{self, Method, RemoteState, session, use_remote},
     text,
     ui::{Confirm, Empty, ErrorBox, LoadingTable, messages, narrow::use_is_narrow},
 };
@@ -32,7 +32,11 @@ pub(super) fn Sessions() -> Element {
 fn ByAccess(session: Session) -> Element {
     rsx! {
         div { class: "section stack",
-            p { "You are signed in as " strong { "{session.actor}" } " through Cloudflare Access, which keeps the sessions." }
+            p {
+                "You are signed in as "
+                strong { "{session.actor}" }
+                " through Cloudflare Access, which keeps the sessions."
+            }
             if let Some(address) = session.sign_out_url {
                 div { a { class: "btn", href: "{address}", "Sign out" } }
             }
@@ -60,7 +64,12 @@ fn SessionList() -> Element {
                 div { class: "toolbar",
                     button { class: "btn", r#type: "button", onclick: |_| sign_out(), "Sign out" }
                     if others > 0 {
-                        button { class: "btn", r#type: "button", onclick: move |_| ending_others.set(true), "Sign out all others" }
+                        button {
+                            class: "btn",
+                            r#type: "button",
+                            onclick: move |_| ending_others.set(true),
+                            "Sign out all others"
+                        }
                     }
                 }
                 SessionTable { sessions: page.items }
@@ -127,9 +136,17 @@ fn SessionTable(sessions: Vec<AdminSession>) -> Element {
                             }
                         }
                         td { class: "mono muted", "{address_of(&session)}" }
-                        td { class: "num muted", title: text::exact(session.created_at), "{text::date(session.created_at)}" }
+                        td {
+                            class: "num muted",
+                            title: text::exact(session.created_at),
+                            "{text::date(session.created_at)}"
+                        }
                         td { class: "num", title: session.last_used_at.map(text::exact), "{last_used(&session)}" }
-                        td { class: "num muted", title: text::exact(session.expires_at), "{text::until(session.expires_at, now)}" }
+                        td {
+                            class: "num muted",
+                            title: text::exact(session.expires_at),
+                            "{text::until(session.expires_at, now)}"
+                        }
                         td { class: "acts",
                             if !session.current {
                                 EndButton { session: session.clone() }
@@ -173,17 +190,18 @@ fn EndButton(session: AdminSession) -> Element {
 fn EndOthers(others: i64, on_close: EventHandler<()>) -> Element {
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
+    let browsers = text::count(others, "other browser", "other browsers");
     rsx! {
         Confirm {
             act: "Sign out all others",
-            description: "{text::count(others, \"other browser\", \"other browsers\")} must sign in again. This one stays signed in.",
+            description: "{browsers} must sign in again. This one stays signed in.",
             busy: busy(),
             failure: failure(),
             on_confirm: move |()| {
                 spawn(async move {
                     busy.set(true);
-                    let ended: Result<EndedSessions, Failure> = remote::send(Method::Delete, PATH, &serde_json::json!({})).await;
-                    match ended {
+                    let nothing = serde_json::json!({});
+                    match remote::send::<_, EndedSessions>(Method::Delete, PATH, &nothing).await {
                         Ok(ended) => {
                             messages::show(format!("{} ended", text::count(ended.ended, "session", "sessions")));
                             remote::forget(PATH);

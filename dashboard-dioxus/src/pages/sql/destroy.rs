@@ -136,13 +136,23 @@ async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
     let Ok(tables) = wire::table_summaries(project, &destroyed.name).await else {
         return "Its size could not be read.".to_owned();
     };
-    match tables.into_iter().find(|table| table.name == destroyed.name) {
+    let size = match tables.into_iter().find(|table| table.name == destroyed.name) {
         Some(TableSummary { estimated_rows: Some(rows), total_bytes, .. }) => {
             format!("About {}, {}.", text::count(rows, "row", "rows"), text::bytes(total_bytes))
         }
         Some(TableSummary { total_bytes, .. }) => format!("{}; its row count is unknown.", text::bytes(total_bytes)),
-        None => "This table does not exist.".to_owned(),
-    }
+        None => return "This table does not exist.".to_owned(),
+    };
+    let is_lost = matches!(destroyed.action, DestroyAction::Drop | DestroyAction::Truncate | DestroyAction::DeleteAll);
+    let references = if is_lost { references_to(project, &destroyed.name).await } else { Vec::new() };
+    if references.is_empty() { size } else { format!("{size} Foreign keys refer to it: {}.", references.join(", ")) }
+}
+
+/// Returns the columns of other tables that refer to a table: `loans.book_id`.
+async fn references_to(project: &str, table: &str) -> Vec<String> {
+    let Ok(detail) = wire::table_detail(project, table).await else { return Vec::new() };
+    let others = detail.referenced_by.into_iter().filter(|key| key.table != table || key.schema != "public");
+    others.map(|key| format!("{}.{}", key.table, key.columns.join(", "))).collect()
 }
 
 async fn back_up(workspace: Workspace) -> Result<(), String> {

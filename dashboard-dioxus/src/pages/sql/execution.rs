@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use api_types::{Run, SqlColumn, SqlNotice};
+use api_types::{Run, SqlNotice};
 use serde_json::value::RawValue;
 
 use super::{failure::RunFailure, plan::Plan, wire::RawResult};
@@ -74,8 +74,11 @@ impl PartialEq for ResultSet {
 impl ResultSet {
     /// `sql` is the statement.
     pub(super) fn new(number: usize, sql: &str, raw: RawResult) -> Self {
-        let cell = |(json, column): (&Box<RawValue>, &SqlColumn)| value::text_of(json, &column.data_type);
-        let rows = raw.rows.iter().map(|row| row.iter().zip(&raw.columns).map(cell).collect()).collect();
+        let cells = |row: &Vec<Box<RawValue>>| {
+            let cells = row.iter().zip(&raw.columns);
+            cells.map(|(json, column)| value::text_of(json, &column.data_type)).collect()
+        };
+        let rows = raw.rows.iter().map(cells).collect();
         let columns =
             raw.columns.iter().map(|column| Column { name: column.name.clone(), data_type: column.data_type.clone() });
         Self {

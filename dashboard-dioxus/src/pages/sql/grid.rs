@@ -17,7 +17,7 @@ pub(super) fn ResultGrid(result: Rc<ResultSet>, origin: Option<Origin>) -> Eleme
     let rows = use_hook(|| Rows { result: result.clone(), order, opened });
     let source = use_hook(|| Source::new(rows.clone()));
     let columns = use_hook(|| columns_of(&result));
-    let row_address = |place: Place| origin.as_ref()?.row_address(&*rows.cells(place.row)?);
+    let row_address = |place: Place| origin.as_ref()?.row_address(&rows.cells(place.row)?);
     let sorted: Vec<(usize, bool)> = order.read().as_ref().map(|order| order.by).into_iter().collect();
     rsx! {
         DataGrid {

@@ -71,9 +71,11 @@ use workspace::Workspace;
 
 #[component]
 pub fn Sql(id: ReadSignal<String>) -> Element {
-    // The key discards the state of another project's page.
+    // The key discards the state of another project's page. Dioxus compares keys only in lists.
     rsx! {
-        SqlOf { key: "{id}", id }
+        for project in [id()] {
+            SqlOf { key: "{project}", id }
+        }
     }
 }
 
@@ -129,7 +131,9 @@ fn Work(workspace: Workspace) -> Element {
                 Toolbar { workspace, target }
                 Conflict { workspace }
                 div { class: "sql-text", style: if !narrow { "block-size: {height}px" },
-                    Editor { key: "{narrow}", workspace, plain: is_plain || narrow }
+                    for narrow in [narrow] {
+                        Editor { key: "{narrow}", workspace, plain: is_plain || narrow }
+                    }
                 }
                 StatusLine { workspace, plain: is_plain || narrow }
                 if !narrow {

@@ -165,10 +165,16 @@ impl Plan {
         if let Some((hit, read)) = root.and_then(|root| root.buffers) {
             facts.push(("Buffers", format!("{} hit, {} read", text::number(hit as i64), text::number(read as i64))));
         }
-        for (name, value) in &self.settings {
-            facts.push(("Setting", format!("{name} = {value}")));
+        let settings: Vec<String> = self.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        if !settings.is_empty() {
+            facts.push(("Settings", settings.join(", ")));
         }
         facts
+    }
+
+    /// Returns whether the statement changes rows.
+    pub(super) fn is_change(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.kind.as_str(), "Insert" | "Update" | "Delete" | "Merge"))
     }
 }
 
@@ -320,8 +326,9 @@ mod tests {
         let own: Vec<f64> = plan.nodes.iter().map(|node| (node.own_ms.unwrap() * 100.0).round() / 100.0).collect();
         assert_eq!(own, [0.7, 10.3, 1.0]);
         assert_eq!(plan.slowest, 1);
-        assert_eq!(plan.nodes[1].branch, "├ ");
-        assert_eq!(plan.nodes[2].branch, "└ ");
+        let branches: Vec<&str> = plan.nodes.iter().map(|node| node.branch.as_str()).collect();
+        assert_eq!(branches, ["", "├ ", "└ "]);
+        assert!(!plan.is_change());
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                     let advice = advice.clone();
                                     move |_| {
                                         let columns = columns_in(workspace, &advice.table, &advice.condition);
-                                        let table = qualified(advice.schema.as_deref().unwrap_or("public"), &advice.table);
+                                        let schema = advice.schema.as_deref().unwrap_or("public");
+                                        let table = qualified(schema, &advice.table);
                                         workspace.open(None, &format!("create index on {table} ({columns});\n"), None);
                                     }
                                 },
@@ -82,7 +83,8 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 class: "btn btn-ghost btn-s",
                                 r#type: "button",
                                 onclick: move |_| {
-                                    let table = qualified(advice.schema.as_deref().unwrap_or("public"), &advice.table);
+                                    let schema = advice.schema.as_deref().unwrap_or("public");
+                                    let table = qualified(schema, &advice.table);
                                     workspace.open(None, &format!("analyze {table};\n"), None);
                                 },
                                 "Write ANALYZE"

@@ -146,8 +146,8 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
                                 execution.shown = choice;
                             }
                         },
-                        if choice == Shown::Failure {
-                            Mark { shape: Shape::Failed }
+                        if let (Shown::Failure, Some(failure)) = (choice, &execution.failure) {
+                            Mark { shape: look_of(failure).0 }
                         }
                         "{name}"
                         if !facts.is_empty() {
@@ -163,20 +163,25 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
     }
 }
 
+/// Returns the sign of a failure, and the class of its panel. Only an error is red.
+fn look_of(failure: &RunFailure) -> (Shape, &'static str) {
+    if failure.is_cancelled {
+        (Shape::Skipped, "sql-failure is-quiet")
+    } else if failure.is_timeout {
+        (Shape::TimedOut, "sql-failure is-timeout")
+    } else {
+        (Shape::Failed, "sql-failure")
+    }
+}
+
 #[component]
 fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>) -> Element {
     let mut settings = workspace.settings;
     let place = failure.line_and_column.map(|(line, column)| format!("Line {line}, column {column}"));
-    let shape = if failure.is_cancelled {
-        Shape::Skipped
-    } else if failure.is_timeout {
-        Shape::TimedOut
-    } else {
-        Shape::Failed
-    };
+    let (shape, class) = look_of(&failure);
     let limit = settings.read().time_limit.clone();
     rsx! {
-        div { class: "sql-failure", role: "alert",
+        div { class, role: "alert",
             Mark { shape }
             div { class: "stack stack-2",
                 p { class: "strong", "{failure.message}" }

@@ -233,7 +233,8 @@ fn show_statement(workspace: Workspace, plan: &RunPlan, raw: RawResult) {
     let rolled_back = raw.rolled_back;
     finish(workspace, &plan.tab, |execution| {
         execution.notices = raw.notices.clone();
-        execution.note = rolled_back.then(|| "The statement ran, and its changes were undone.".to_owned());
+        let is_undone = rolled_back && explained.as_ref().is_some_and(Plan::is_change);
+        execution.note = is_undone.then(|| "The statement ran, and its changes were undone.".to_owned());
         if let Some(explained) = explained {
             execution.plan = Some(Rc::new(explained));
             execution.shown = Shown::Plan;

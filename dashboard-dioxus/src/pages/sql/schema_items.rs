@@ -47,7 +47,9 @@ pub(super) fn items_of(schema: &DatabaseSchema, facts: &Facts, open: &HashSet<St
     let wanted = filter.to_lowercase();
     let matches = |name: &str| name.to_lowercase().contains(&wanted);
     let mut items = Vec::new();
-    for each in &schema.schemas {
+    // Schemas in which the owner sees nothing are those of the server.
+    let is_empty = |each: &SchemaObjects| each.tables.is_empty() && each.functions.is_empty() && each.enums.is_empty();
+    for each in schema.schemas.iter().filter(|each| each.name == "public" || !is_empty(each)) {
         let path = format!("s:{}", each.name);
         let is_open = !filter.is_empty() || open.contains(&path);
         let inside = items_of_schema(each, facts, open, filter, &matches);

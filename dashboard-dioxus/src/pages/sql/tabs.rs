@@ -5,7 +5,10 @@ use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
 use super::{drafts, workspace::Workspace};
-use crate::ui::{Icon, IconName};
+use crate::{
+    dom,
+    ui::{Icon, IconName},
+};
 
 /// The label of a tab.
 #[derive(Debug, Clone, PartialEq)]
@@ -240,7 +243,7 @@ fn RecentlyClosed(workspace: Workspace) -> Element {
 /// Moves the focus between the tabs of a list with the arrow keys, and activates the focused one.
 pub(super) fn focus_next_tab(event: &KeyboardEvent) {
     let Some(raw) = event.data().try_as_web_event() else { return };
-    let Some(list) = raw.current_target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return };
+    let Some(list) = dom::closest(&raw, "[role=tablist]") else { return };
     let Ok(tabs) = list.query_selector_all("[role=tab]") else { return };
     let count = tabs.length();
     let is_selected = |index: &u32| {

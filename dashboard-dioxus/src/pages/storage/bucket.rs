@@ -45,12 +45,21 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                 Link { to: "/projects/{id}/storage", class: "btn", "Open storage" }
             }
         },
-        ("access", RemoteState::Ready(data)) => rsx! { Access { key: "{data.name}", project: id, bucket: data } },
+        // Dioxus compares keys only in lists.
+        ("access", RemoteState::Ready(data)) => rsx! {
+            for data in [data] {
+                Access { key: "{data.name}", project: id, bucket: data }
+            }
+        },
         ("access", RemoteState::Loading) => rsx! { LoadingTable { name: "Access", columns: 2 } },
         ("access", RemoteState::Failed(failure)) => rsx! {
             ErrorBox { what: "The bucket could not be read.", failure, on_retry: move |()| data.refresh() }
         },
-        _ => rsx! { Objects { key: "{bucket}", project: id, bucket, to: to.clone() } },
+        _ => rsx! {
+            for name in [bucket()] {
+                Objects { key: "{name}", project: id, bucket, to: to.clone() }
+            }
+        },
     };
     rsx! {
         Page { title: bucket(), own_head: true, class: if has_sheet { "has-sheet" } else { "" },
@@ -70,7 +79,9 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                 {content}
             }
             if has_sheet && let Some(path) = open_object {
-                ObjectSheet { key: "{path}", project: id, bucket, path }
+                for path in [path] {
+                    ObjectSheet { key: "{path}", project: id, bucket, path }
+                }
             }
             if tab == "objects" && !is_missing {
                 DropTarget { to }

@@ -8,7 +8,7 @@ use crate::{
     ui::{Confirm, Dialog, Field, messages},
 };
 
-/// Returns the bytes that a text like `50` means, in megabytes. Empty means no limit.
+/// Parses a number of megabytes such as `50` and returns it in bytes. Empty means no limit.
 pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     let text = text.trim().replace(',', ".");
     if text.is_empty() {
@@ -19,7 +19,7 @@ pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     bytes.map(Some).ok_or("Type a number of megabytes, for example 50.")
 }
 
-/// Returns bytes as a number of megabytes, without digits that say nothing.
+/// Returns bytes as a number of megabytes, without zeros at the end.
 pub(super) fn in_megabytes(bytes: i64) -> String {
     let text = format!("{:.6}", bytes as f64 / 1e6);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -103,7 +103,7 @@ pub(super) fn DeleteBucketDialog(
     let mut busy = use_signal(|| false);
     let path = paths::bucket(&project, &bucket.name);
     let count_path = paths::count(&project, &bucket.name, "");
-    // What an earlier dialog counted may be wrong by now.
+    // The count of an earlier dialog may be outdated.
     use_hook(|| remote::forget(&count_path));
     let count = use_remote::<ObjectCount>(use_signal(|| count_path.clone()).into());
     let lost = match count.state() {

@@ -33,7 +33,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
             ErrorBox { what: "Buckets could not be listed.", failure, on_retry: move |()| buckets.refresh() }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No buckets", text: "A bucket holds files. Only the secret key can reach a new one.",
+            Empty { title: "No buckets", text: "A bucket holds files. Only the secret key can reach a new one.", help: "storage",
                 button { class: "btn btn-primary", r#type: "button", onclick: move |_| open.set(Open::New),
                     Icon { name: IconName::Plus }
                     "New bucket"
@@ -156,14 +156,9 @@ fn BucketCard(project: ReadSignal<String>, bucket: Bucket, open: Signal<Open>) -
                 BucketMenu { project, bucket: bucket.clone(), open }
             }
             p { "{text::count(bucket.object_count, \"object\", \"objects\")}, {text::bytes(bucket.object_bytes)}" }
-            p { "{sentence(&exposure_in_words(bucket.exposure))}" }
+            p { "{text::sentence(&exposure_in_words(bucket.exposure))}" }
         }
     }
-}
-
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[component]

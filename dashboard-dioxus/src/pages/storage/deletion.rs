@@ -1,4 +1,4 @@
-//! Deleting objects: counted by the server before, and done by the server as a run with progress.
+//! Deletes objects. The server counts them first, then deletes them in a run with progress.
 
 use api_types::{DeleteObjects, DeletedObjects, ObjectCount, Run, RunStarted, RunStatus};
 use dioxus::prelude::*;
@@ -11,12 +11,12 @@ use crate::{
     ui::{Confirm, Link, messages},
 };
 
-/// Keys that one run accepts.
+/// Maximum number of keys in one run.
 const MAX_KEYS: usize = 1_000;
-/// How often the progress of a run is read.
+/// Interval at which the progress of a run is read.
 const INTERVAL_MS: u32 = 1_000;
 
-/// What is to be deleted.
+/// The objects to delete.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Deleting {
     Object { path: String, size: i64 },
@@ -33,7 +33,7 @@ struct Started {
     what: String,
 }
 
-/// The runs whose end the dashboard has not seen. They go on while the owner looks at other pages.
+/// The runs that have not ended as far as the dashboard knows. They continue while other pages are open.
 static STARTED: GlobalSignal<Vec<Started>> = Signal::global(Vec::new);
 
 /// Asks before objects are deleted.
@@ -159,7 +159,7 @@ fn DeleteFolder(
     let mut failure = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let count_path = paths::count(&project, &bucket, &folder);
-    // What an earlier dialog counted may be wrong by now.
+    // The count of an earlier dialog may be outdated.
     use_hook(|| remote::forget(&count_path));
     let mut count = use_remote::<ObjectCount>(use_signal(|| count_path.clone()).into());
     let name = name_of(&folder).to_owned();

@@ -12,12 +12,12 @@ use crate::{
 
 const EVENTS: [&str; 4] = ["dragenter", "dragover", "dragleave", "drop"];
 
-/// Takes files that are dropped anywhere on the page, also beside the list: a missed target would open the file in the
-/// browser and leave the dashboard.
+/// Accepts files that are dropped anywhere on the page. Beside a smaller target, a drop would open the file in the browser
+/// and leave the dashboard.
 #[component]
 pub(super) fn DropTarget(to: Destination) -> Element {
     let mut over = use_signal(|| false);
-    // Enter and leave events of the elements under the pointer overlap.
+    // The events "enter" and "leave" of elements under the pointer overlap.
     let mut depth = use_signal(|| 0_i32);
     let current = use_hook(|| Rc::new(RefCell::new(to.clone())));
     current.replace(to.clone());

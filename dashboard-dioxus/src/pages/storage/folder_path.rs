@@ -7,7 +7,7 @@ use crate::{
     ui::{Link, SearchBox},
 };
 
-/// Time after the last key until the list follows what was typed.
+/// Time after the last key until the list is filtered.
 const TYPING_MS: u32 = 200;
 
 /// The folders above the list, as links.
@@ -35,12 +35,12 @@ pub(super) fn FolderPath(project: ReadSignal<String>, bucket: ReadSignal<String>
     }
 }
 
-/// The field that narrows the list to names that start with a text.
+/// The field that filters the list by the start of the name.
 #[component]
 pub(super) fn PrefixFilter(prefix: String) -> Element {
     let mut typed = use_signal(String::new);
     let mut written = use_signal(|| None::<String>);
-    // Another folder, or an address that was opened: the field follows.
+    // The address has changed: another folder was opened.
     use_effect(use_reactive!(|prefix| {
         if written.peek().as_deref() != Some(prefix.as_str()) || prefix.ends_with('/') {
             typed.set(prefix.get(folder_of(&prefix).len()..).unwrap_or_default().to_owned());

@@ -1,4 +1,4 @@
-//! What can be done with a folder or an object of the list.
+//! The menus of folders and objects in the list.
 
 use api_types::StoredObject;
 use dioxus::prelude::*;

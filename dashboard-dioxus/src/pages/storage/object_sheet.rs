@@ -1,4 +1,4 @@
-//! One object beside its list: what it is, a preview, and what can be done with it.
+//! The sheet of one object: a preview, its properties and buttons.
 
 use api_types::{ObjectDetail, SignedDownload};
 use dioxus::prelude::*;
@@ -9,7 +9,7 @@ use super::{
     paths,
     preview::Preview,
     transfer::{TransferDialog, Transferring},
-    words::name_of,
+    words::{name_of, uploader_in_words},
 };
 use crate::{
     address, clipboard,
@@ -120,16 +120,6 @@ fn Facts(detail: ObjectDetail) -> Element {
     }
 }
 
-fn uploader_in_words(by: &str) -> String {
-    match by {
-        "secret" => "a server with the secret key".to_owned(),
-        "publishable" => "a client with the publishable key".to_owned(),
-        "admin" => "you, in the dashboard".to_owned(),
-        "store" => "not through AtlasHub".to_owned(),
-        user => format!("user {user}"),
-    }
-}
-
 #[component]
 fn SheetActs(
     project: ReadSignal<String>,
@@ -191,7 +181,7 @@ fn SheetActs(
     }
 }
 
-/// Copies a text and says so.
+/// Copies a text and reports it.
 pub(super) fn copy(text: String) {
     spawn(async move {
         if clipboard::copy(&text).await {
@@ -202,7 +192,7 @@ pub(super) fn copy(text: String) {
     });
 }
 
-/// Copies a URL of the store that works for an hour, for whoever has it.
+/// Copies a URL from which anybody can download the object for an hour.
 pub(super) fn copy_link(project: &str, bucket: &str, path: String) {
     let path = paths::signed_download(project, bucket, &path, None);
     spawn(async move {
@@ -231,7 +221,7 @@ fn file_name(path: &str) -> String {
     name.get(..end).unwrap_or_default().to_owned()
 }
 
-/// A frame of its own for each download: several can begin at the same time.
+/// Starts a download in a frame of its own, so that several can start at the same time.
 fn start_download(url: &str) {
     let Some(document) = crate::dom::document() else { return };
     let (Ok(frame), Some(body)) = (document.create_element("iframe"), document.body()) else { return };

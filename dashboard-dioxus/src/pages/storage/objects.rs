@@ -1,4 +1,4 @@
-//! The tab "Objects": the folders and objects that are directly in one folder.
+//! The tab "Objects": the folders and objects directly in one folder.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use super::{
     paths,
     selection::{Selected, Selection, select, select_all, selected_of},
     transfer::{TransferDialog, Transferring},
+    unfinished::UnfinishedUploads,
     upload::Destination,
     words::{folder_of, name_of, object_icon},
 };
@@ -35,7 +36,7 @@ pub(super) enum Open {
     Transfer(Transferring),
 }
 
-/// What the rows of a list share.
+/// The state that all rows of a list share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct List {
     pub(super) project: ReadSignal<String>,
@@ -53,7 +54,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
     let path = paths::objects(&project.read(), &bucket.read(), &prefix, &limit, cursor.as_deref());
     let mut page = use_remote::<ObjectPage>(use_memo(use_reactive!(|path| path)).into());
     let mut selection: Selection = use_signal(BTreeMap::new);
-    // What is selected in another folder is not seen, so it is not deleted.
+    // Objects that are not listed must not be deleted with the listed ones.
     use_effect(use_reactive!(|folder| {
         let _ = folder;
         selection.set(BTreeMap::new());
@@ -110,6 +111,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
             SelectionActs { list }
         }
         Deletions { project, bucket }
+        UnfinishedUploads { project, bucket }
         if let Some(failure) = page.stale() {
             div { class: "section mb-3",
                 div { class: "banner t-warning", role: "status",
@@ -146,7 +148,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
     }
 }
 
-/// The store does not list its objects. The settings of the bucket are still there.
+/// The error when the store does not list its objects. The settings of the bucket still work.
 #[component]
 fn NotListed(failure: Failure, on_retry: EventHandler<()>) -> Element {
     let is_store = matches!(&failure, Failure::Refused { status: 503, .. });
@@ -158,7 +160,7 @@ fn NotListed(failure: Failure, on_retry: EventHandler<()>) -> Element {
     }
 }
 
-/// What can be done with the selected objects.
+/// The buttons for the selected objects.
 #[component]
 fn SelectionActs(list: List) -> Element {
     let selection = list.selection.read();
@@ -275,7 +277,7 @@ fn folder_address(project: &str, bucket: &str, folder: &str) -> String {
 fn ObjectRow(list: List, object: StoredObject) -> Element {
     let selection = list.selection;
     let path = object.path.clone();
-    // Only the rows that change are drawn again.
+    // So that only rows whose selection changes are drawn again.
     let is_selected = use_memo(move || selection.read().contains_key(&path));
     let name = name_of(&object.path).to_owned();
     let content_type = object.content_type.clone().unwrap_or_else(|| "unknown".to_owned());

@@ -35,3 +35,8 @@ pub(super) fn signed_download(project: &str, name: &str, path: &str, download_as
     let parameters = [("objectKey", Some(key.as_str())), ("downloadAs", download_as)];
     address::with_parameters(&format!("{}/signed-download", bucket(project, name)), &parameters)
 }
+
+/// Uploads in parts that were neither completed nor aborted.
+pub(super) fn unfinished_uploads(project: &str, name: &str) -> String {
+    format!("{}/multipart?limit=200", bucket(project, name))
+}

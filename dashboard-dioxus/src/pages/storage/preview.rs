@@ -1,5 +1,5 @@
-//! A preview of an object. Nothing that the owner stored is run: text is shown as text, also if it is HTML or SVG, and
-//! documents are in a frame without any right.
+//! A preview of an object. Stored content never runs: HTML and SVG are shown as text, and PDF documents in a sandboxed
+//! frame.
 
 use api_types::{SignedDownload, StoredObject};
 use dioxus::prelude::*;
@@ -11,10 +11,10 @@ use crate::remote;
 
 /// Size up to which text is shown.
 const MAX_TEXT_BYTES: i64 = 1_000_000;
-/// Size up to which images are loaded without being asked for.
+/// Size up to which images are loaded automatically.
 const MAX_IMAGE_BYTES: i64 = 50_000_000;
 
-/// How a type is shown.
+/// The element that shows a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Image,
@@ -25,7 +25,7 @@ enum Kind {
     Unknown,
 }
 
-/// Decides by the type, and by the name if the type says nothing.
+/// Chooses by the content type, or by the name if the type is generic.
 fn kind_of(content_type: Option<&str>, name: &str) -> Kind {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (main, sub) = essence.split_once('/').unwrap_or((&essence, ""));

@@ -1,4 +1,4 @@
-//! The objects of a list that are selected.
+//! The selected objects of a list.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) fn selected_of(selection: &BTreeMap<String, i64>, objects: &[StoredOb
     }
 }
 
-/// Selects an object, or no longer.
+/// Adds an object to the selection, or removes it.
 pub(super) fn select(mut selection: Selection, object: &StoredObject, selected: bool) {
     let mut selection = selection.write();
     if selected {
@@ -35,7 +35,7 @@ pub(super) fn select(mut selection: Selection, object: &StoredObject, selected: 
     }
 }
 
-/// Selects all objects of a page, or none of them.
+/// Adds all objects of a page to the selection, or removes them.
 pub(super) fn select_all(mut selection: Selection, objects: &[StoredObject], selected: bool) {
     let mut selection = selection.write();
     for object in objects {

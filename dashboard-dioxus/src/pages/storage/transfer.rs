@@ -20,7 +20,7 @@ enum Kind {
     Copy,
 }
 
-/// What is to be done with which object.
+/// An object and what to do with it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Transferring {
     kind: Kind,

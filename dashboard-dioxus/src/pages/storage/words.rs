@@ -1,10 +1,10 @@
-//! What buckets allow and what objects are, in words.
+//! Texts for the access of buckets and the properties of objects.
 
 use api_types::{BucketAccess, BucketExposure};
 
 use crate::ui::IconName;
 
-/// Returns what a bucket allows to one kind of caller.
+/// Returns the name of an access level.
 pub(super) fn access_in_words(access: BucketAccess) -> &'static str {
     match access {
         BucketAccess::None => "Nothing",
@@ -32,6 +32,17 @@ pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
         (Some(everybody), Some(users)) => {
             format!("everybody with the publishable key may {everybody}, signed-in users may {users}")
         }
+    }
+}
+
+/// Returns who sent an object, or who began an upload.
+pub(super) fn uploader_in_words(by: &str) -> String {
+    match by {
+        "secret" => "a server with the secret key".to_owned(),
+        "publishable" => "a client with the publishable key".to_owned(),
+        "admin" => "you, in the dashboard".to_owned(),
+        "store" => "not through AtlasHub".to_owned(),
+        user => format!("user {user}"),
     }
 }
 

@@ -19,9 +19,9 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
     let id = project.read().clone();
     let table = quoted(&detail.name);
     rsx! {
-        div { class: "structure",
-            section { class: "section pt-3", "aria-label": "Who can reach the rows",
-                p { class: "access-sentence", {sentence(&detail.access)} }
+        div { class: "structure access",
+            section { class: "section", "aria-label": "Who can reach the rows",
+                Callers { access: detail.access.clone() }
                 SecurityNote { project: id.clone(), detail: detail.clone() }
             }
             // The key resets the form when the access was changed elsewhere.
@@ -34,7 +34,12 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                 p { class: "muted mb-2", "A template opens in SQL, where you adapt and run it." }
                 div { class: "row wrap",
                     for (label, body) in TEMPLATES {
-                        SqlButton { key: "{label}", project: id.clone(), sql: body.replace("{table}", &table), "{label}" }
+                        SqlButton {
+                            key: "{label}",
+                            project: id.clone(),
+                            sql: body.replace("{table}", &table),
+                            "{label}"
+                        }
                     }
                 }
             }
@@ -90,11 +95,13 @@ const TEMPLATES: [(&str, &str); 3] = [
     ),
     (
         "Everyone reads",
-        "alter table {table} enable row level security;\ncreate policy everyone_reads on {table}\n  for select using (true);\n",
+        "alter table {table} enable row level security;\n\
+         create policy everyone_reads on {table}\n  for select using (true);\n",
     ),
     (
         "Nobody",
-        "-- Without a policy, only servers with the secret key reach the rows.\nalter table {table} enable row level security;\n",
+        "-- Without a policy, only servers with the secret key reach the rows.\n\
+         alter table {table} enable row level security;\n",
     ),
 ];
 
@@ -149,7 +156,8 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
         (
             format!("Open {} for reading", detail.name),
             "Open for reading",
-            "Anybody who has your site's publishable key can read every row: policies don't apply to materialized views.",
+            "Anybody who has your site's publishable key can read every row: policies don't apply to materialized \
+             views.",
             None,
         )
     } else {
@@ -172,14 +180,21 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
                     save(false);
                 }
             },
-            div { class: "form",
-                Choice { name: "Publishable key", help: "Browsers, without a user", chosen: publishable }
-                Choice { name: "Signed-in users", help: "Browsers, with a user's token", chosen: signed_in }
+            div { class: "stack stack-6",
+                div { class: "access-choices",
+                    Choice { name: "Publishable key", who: "Browsers", chosen: publishable }
+                    Choice { name: "Signed-in users", who: "Signed-in users", chosen: signed_in }
+                }
                 if let Some(failure) = failure.read().clone().filter(|_| !asking()) {
                     p { class: "error", role: "alert", "{failure}" }
                 }
                 div { class: "row",
-                    button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save access" }
+                    button {
+                        class: "btn btn-primary btn-l",
+                        r#type: "submit",
+                        disabled: busy() || !is_dirty,
+                        "Save access"
+                    }
                     span { class: "muted", role: "status", if is_dirty { "Not saved" } }
                 }
             }
@@ -200,22 +215,34 @@ fn ExposureForm(project: String, detail: Shared) -> Element {
 }
 
 #[component]
-fn Choice(name: &'static str, help: &'static str, chosen: Signal<TableAccess>) -> Element {
+fn Choice(name: &'static str, who: &'static str, chosen: Signal<TableAccess>) -> Element {
     let mut chosen = chosen;
+    let nothing = format!("{who} get 403.");
+    let choices = [
+        (TableAccess::None, "None", nothing.as_str()),
+        (TableAccess::Read, "Read", "SELECT, as far as the policies allow."),
+        (TableAccess::Write, "Write", "SELECT, INSERT, UPDATE and DELETE, as far as the policies allow."),
+    ];
+    let help_id = |label: &str| format!("{name} {label} help").replace(' ', "-").to_lowercase();
     rsx! {
         fieldset { class: "field", role: "radiogroup", "aria-label": name,
-            span { class: "lab", "{name}" span { class: "faint label", "{help}" } }
-            div { class: "row row-4",
-                for (access, label) in [(TableAccess::None, "None"), (TableAccess::Read, "Read"), (TableAccess::Write, "Write")] {
-                    label { key: "{label}", class: "check",
-                        input {
-                            class: "box",
-                            r#type: "radio",
-                            name,
-                            checked: chosen() == access,
-                            onchange: move |_| chosen.set(access),
+            span { class: "lab", "{name}" }
+            div { class: "options",
+                for (access, label, help) in choices {
+                    div { key: "{label}", class: "option-with-help",
+                        label { class: "check",
+                            input {
+                                class: "box",
+                                r#type: "radio",
+                                name,
+                                "aria-describedby": help_id(label),
+                                checked: chosen() == access,
+                                onchange: move |_| chosen.set(access),
+                            }
+                            "{label}"
                         }
-                        "{label}"
+                        // Not in the label, so that the name of the choice is one word.
+                        small { id: help_id(label), "{help}" }
                     }
                 }
             }
@@ -223,19 +250,42 @@ fn Choice(name: &'static str, help: &'static str, chosen: Signal<TableAccess>) -
     }
 }
 
-/// Returns what each caller can do: `Servers with the secret key: everything. Browsers …`.
-fn sentence(access: &[CallerAccess]) -> String {
-    let parts = access.iter().map(|access| {
-        let who = match access.caller {
-            ApiCaller::SecretKey => "Servers with the secret key",
-            ApiCaller::Publishable => "Browsers with the publishable key",
-            ApiCaller::SignedIn => "Signed-in users",
-        };
-        format!("{who}: {}.", what(access))
-    });
-    parts.collect::<Vec<_>>().join(" ")
+/// Says what each caller can do: `Servers with the secret key: everything. Browsers …`.
+#[component]
+fn Callers(access: Vec<CallerAccess>) -> Element {
+    rsx! {
+        p { class: "callers",
+            for access in access {
+                span { key: "{access.caller:?}", class: "caller",
+                    Icon { name: icon_of(access.caller) }
+                    span { class: "grow",
+                        strong { "{name_of(access.caller)}:" }
+                        " {what(&access)}."
+                    }
+                }
+                " "
+            }
+        }
+    }
 }
 
+fn icon_of(caller: ApiCaller) -> IconName {
+    match caller {
+        ApiCaller::SecretKey => IconName::Key,
+        ApiCaller::Publishable => IconName::Plug,
+        ApiCaller::SignedIn => IconName::Account,
+    }
+}
+
+fn name_of(caller: ApiCaller) -> &'static str {
+    match caller {
+        ApiCaller::SecretKey => "Servers with the secret key",
+        ApiCaller::Publishable => "Browsers with the publishable key",
+        ApiCaller::SignedIn => "Signed-in users",
+    }
+}
+
+/// Returns what a caller can do: `read, rows limited by 2 policies`.
 fn what(access: &CallerAccess) -> String {
     let operations =
         [("read", access.select), ("insert", access.insert), ("change", access.update), ("delete", access.delete)];
@@ -270,15 +320,19 @@ mod tests {
             delete: write,
             policies: policies.iter().map(|name| (*name).to_owned()).collect(),
         };
-        let all = [
-            access(ApiCaller::SecretKey, RowAccess::All, RowAccess::All, &[]),
-            access(ApiCaller::Publishable, RowAccess::Policies, RowAccess::None, &["a", "b"]),
-            access(ApiCaller::SignedIn, RowAccess::None, RowAccess::None, &[]),
-        ];
-        assert_eq!(
-            sentence(&all),
-            "Servers with the secret key: everything. Browsers with the publishable key: read, rows limited by 2 \
-             policies. Signed-in users: nothing."
-        );
+        for (access, expected) in [
+            (access(ApiCaller::SecretKey, RowAccess::All, RowAccess::All, &[]), "everything"),
+            (
+                access(ApiCaller::Publishable, RowAccess::Policies, RowAccess::None, &["a", "b"]),
+                "read, rows limited by 2 policies",
+            ),
+            (
+                access(ApiCaller::SignedIn, RowAccess::All, RowAccess::Policies, &["a"]),
+                "read, insert, change and delete, rows limited by 1 policy",
+            ),
+            (access(ApiCaller::SignedIn, RowAccess::None, RowAccess::None, &[]), "nothing"),
+        ] {
+            assert_eq!(what(&access), expected);
+        }
     }
 }

@@ -42,8 +42,12 @@ pub fn Tables(id: ReadSignal<String>) -> Element {
                 }
                 div { class: "pane",
                     match table {
-                        // What belongs to one table must not be shown for another.
-                        Some(table) => rsx! { TablePage { key: "{id}/{table}", project: id, table } },
+                        // What belongs to one table must not be shown for another. Dioxus compares keys only in lists.
+                        Some(table) => rsx! {
+                            for table in [table] {
+                                TablePage { key: "{id}/{table}", project: id, table }
+                            }
+                        },
                         None => rsx! { NoTable { key: "{id}", project: id, on_new } },
                     }
                 }
@@ -71,7 +75,7 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
                 ErrorBox { what: "Tables could not be listed.", failure, on_retry: move |()| tables.refresh() }
             },
             RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-                Empty { title: "No tables yet", text: "A table has a REST address as soon as it exists.",
+                Empty { title: "No tables yet", text: "A table has a REST address as soon as it exists.", help: "tables",
                     button { class: "btn btn-primary", r#type: "button", "data-create": "true", onclick: move |_| on_new.call(()),
                         Icon { name: IconName::Plus }
                         "New table"
@@ -80,7 +84,12 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
                 }
             },
             RemoteState::Ready(_) => rsx! {
-                div { class: "section only-wide", p { class: "muted", "Choose a table, or create one." } }
+                div { class: "only-wide",
+                    Empty {
+                        title: "No table is open",
+                        text: "Choose one on the left to see its rows, structure and access.",
+                    }
+                }
             },
         }
     }

@@ -28,13 +28,26 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
     };
     rsx! {
         div { class: "structure",
-            div { class: "toolbar pt-3",
+            div { class: "toolbar structure-toolbar",
+                span {
+                    class: "label muted",
+                    "These buttons write SQL into a new query. Nothing changes until you run it."
+                }
+                span { class: "push" }
                 if is_table {
-                    SqlButton { project: id.clone(), sql: "alter table {table}\n  add column new_column text;\n", "Add column" }
+                    SqlButton {
+                        project: id.clone(),
+                        sql: "alter table {table}\n  add column new_column text;\n",
+                        "Add column"
+                    }
                     SqlButton { project: id.clone(), sql: "create index on {table} ({first});\n", "Create index" }
                 }
                 SqlButton { project: id.clone(), sql: "alter {kind} {table} rename to new_name;\n", "Rename" }
-                SqlButton { project: id.clone(), sql: "drop {kind} {table};\n", if is_table { "Drop table" } else { "Drop {kind}" } }
+                SqlButton {
+                    project: id.clone(),
+                    sql: "drop {kind} {table};\n",
+                    if is_table { "Drop table" } else { "Drop {kind}" }
+                }
             }
             if let Some(comment) = &detail.comment {
                 p { class: "section muted", "{comment}" }
@@ -88,23 +101,41 @@ fn Part(name: String, count: usize, children: Element) -> Element {
 fn Columns(detail: Shared) -> Element {
     rsx! {
         Part { name: "Columns", count: detail.columns.len(),
-            thead { tr { th { "Name" } th { "Type" } th { "Nullable" } th { "Default" } th { "Generated" } th { "Comment" } } }
+            thead {
+                tr {
+                    for name in ["Name", "Type", "Nullable", "Default", "Generated", "Comment"] {
+                        th { key: "{name}", "{name}" }
+                    }
+                }
+            }
             tbody {
                 for column in detail.columns.clone() {
                     tr { key: "{column.name}",
-                        td { class: "name mono", "{column.name}" if column.primary_key { " " span { class: "tag", "key" } } }
+                        td {
+                            class: "name mono",
+                            "{column.name}"
+                            if column.primary_key {
+                                " "
+                                span { class: "tag", "key" }
+                            }
+                        }
                         td { class: "mono", title: column.data_type.clone(), {short_type(&column.data_type)} }
-                        td { if column.nullable { "yes" } else { span { class: "muted", "no" } } }
-                        td { class: "mono cut cell-wide", title: column.default.clone(), {column.default.clone().unwrap_or_default()} }
+                        td { if column.nullable { span { class: "muted", "NULL ok" } } else { "not null" } }
+                        td { class: "mono cut cell-wide", title: column.default.clone(),
+                            match &column.default {
+                                Some(default) => rsx! { "{default}" },
+                                None => rsx! { span { class: "faint", "none" } },
+                            }
+                        }
                         td {
                             {match (&column.generated, column.identity) {
                                 (Some(expression), _) => format!("generated: {expression}"),
                                 (None, Some(IdentityKind::Always)) => "identity, always".to_owned(),
                                 (None, Some(IdentityKind::ByDefault)) => "identity, by default".to_owned(),
-                                (None, None) => String::new(),
+                                (None, None) => "–".to_owned(),
                             }}
                         }
-                        td { class: "muted", {column.comment.clone().unwrap_or_default()} }
+                        td { class: "muted", {column.comment.clone().unwrap_or_else(|| "–".to_owned())} }
                     }
                 }
             }
@@ -152,7 +183,11 @@ fn Constraints(detail: Shared) -> Element {
                             }}
                             if !constraint.validated { " " span { class: "tag warning", "not validated" } }
                         }
-                        td { class: "mono cut cell-wide", title: constraint.definition.clone(), "{constraint.definition}" }
+                        td {
+                            class: "mono cut cell-wide",
+                            title: constraint.definition.clone(),
+                            "{constraint.definition}"
+                        }
                     }
                 }
             }
@@ -167,12 +202,21 @@ fn ForeignKeys(project: String, detail: Shared) -> Element {
     let keys: Vec<(bool, TableReference)> = outgoing.chain(incoming).collect();
     rsx! {
         Part { name: "Foreign keys", count: keys.len(),
-            thead { tr { th { "Direction" } th { "Columns" } th { "Other table" } th { "On delete" } th { "On update" } th { "Name" } } }
+            thead {
+                tr {
+                    for name in ["Direction", "Columns", "Other table", "On delete", "On update", "Name"] {
+                        th { key: "{name}", "{name}" }
+                    }
+                }
+            }
             tbody {
                 for (is_outgoing, key) in keys {
                     tr { key: "{is_outgoing}{key.schema}{key.table}{key.name}",
                         td { if is_outgoing { "refers to" } else { "referred to by" } }
-                        td { class: "mono", {if is_outgoing { key.columns.join(", ") } else { key.references_columns.join(", ") }} }
+                        td {
+                            class: "mono",
+                            {if is_outgoing { key.columns.join(", ") } else { key.references_columns.join(", ") }}
+                        }
                         td { class: "mono",
                             {
                                 let (table, columns) = if is_outgoing {
@@ -229,8 +273,16 @@ pub(super) fn Policies(policies: Vec<TablePolicy>) -> Element {
                         }
                         td { {command(policy.command)} }
                         td { class: "mono", {policy.roles.join(", ")} }
-                        td { class: "mono cut cell-wide", title: policy.using.clone(), {policy.using.clone().unwrap_or_default()} }
-                        td { class: "mono cut cell-wide", title: policy.check.clone(), {policy.check.clone().unwrap_or_default()} }
+                        td {
+                            class: "mono cut cell-wide",
+                            title: policy.using.clone(),
+                            {policy.using.clone().unwrap_or_default()}
+                        }
+                        td {
+                            class: "mono cut cell-wide",
+                            title: policy.check.clone(),
+                            {policy.check.clone().unwrap_or_default()}
+                        }
                     }
                 }
             }

@@ -83,7 +83,14 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
         }
         div { class: "tabs", role: "tablist", "aria-label": "Table",
             for (name, label) in [("rows", "Rows"), ("structure", "Structure"), ("access", "Access")] {
-                Tab { key: "{name}", project, table, name, label, selected: name == tab || (name == "rows" && tab.is_empty()) }
+                Tab {
+                    key: "{name}",
+                    project,
+                    table,
+                    name,
+                    label,
+                    selected: name == tab || (name == "rows" && tab.is_empty()),
+                }
             }
         }
         {content}
@@ -145,8 +152,8 @@ fn facts(detail: &TableDetail) -> String {
         TableKind::MaterializedView => Some("materialized view"),
         TableKind::ForeignTable => Some("foreign table"),
     };
-    let rows =
-        detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(|rows| format!("{} rows", estimate(rows)));
+    let in_words = |rows| if rows == 1 { "1 row".to_owned() } else { format!("{} rows", estimate(rows)) };
+    let rows = detail.estimated_rows.filter(|_| detail.kind != TableKind::View).map(in_words);
     let size = (detail.total_bytes > 0).then(|| text::bytes(detail.total_bytes));
     let parts: Vec<String> = kind.map(str::to_owned).into_iter().chain(rows).chain(size).collect();
     parts.join(" · ")

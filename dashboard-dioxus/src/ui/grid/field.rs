@@ -11,8 +11,12 @@ pub(super) fn CellField(state: State, edit: Edit) -> Element {
     let name = state.columns.peek().get(edit.place.column).map(|column| column.name.clone()).unwrap_or_default();
     let focus = |event: MountedEvent| {
         let field = event.data().try_as_web_event().and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
-        if let Some(field) = field {
-            let _ = field.focus();
+        let Some(field) = field else { return };
+        let _ = field.focus();
+        // The key that began the edit is already in the field. The next one goes behind it.
+        if let Some(field) = field.dyn_ref::<web_sys::HtmlInputElement>() {
+            let end = field.value().encode_utf16().count() as u32;
+            let _ = field.set_selection_range(end, end);
         }
     };
     let text = edit.field.text.clone();

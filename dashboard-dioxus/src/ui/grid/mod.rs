@@ -5,10 +5,10 @@
 //! A page implements [`GridSource`] and draws a [`DataGrid`]; the grid asks for the rows in view and reports what the
 //! owner does.
 //!
-//! [`source`] is what a page gives, [`cursor`] where keys move to, [`window`] which rows and columns are in view. These
+//! [`source`] is what a page gives, [`cursor`] where keys move to, [`window`] which rows and columns are drawn. These
 //! three are pure. [`state`] holds the signals of one grid, [`keys`] and [`pointer`] change them, [`clipboard`] copies
 //! and pastes. [`row`], [`header`] and [`field`] draw: a row is a component that follows its own part of the state, so
-//! that moving the cursor redraws two rows and not the grid.
+//! that moving the cursor redraws two rows and not the grid. Scrolling adds a limited number of rows per frame.
 //!
 //! Not here: what a page keeps about its rows, such as edits that are not saved.
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     text,
     ui::{Icon, IconName},
-    value::{is_number, one_line},
+    value::{Text, is_number, one_line},
 };
 
 #[component]
@@ -100,9 +100,10 @@ fn Lead(state: State, index: usize, name: Option<String>, is_selected: bool) -> 
 /// What a cell shows.
 struct Shown {
     column: usize,
-    line: Option<String>,
+    line: String,
     title: Option<String>,
     class: String,
+    is_wrong: bool,
     is_stop: bool,
     is_in_range: bool,
 }
@@ -117,9 +118,8 @@ impl Shown {
             *is_cut = true;
         }
         let title = match (&cell.state, &line) {
-            (CellState::Changed { was } | CellState::Wrong { was }, _) => {
-                Some(format!("Was {}", was.as_deref().map_or_else(|| "NULL".to_owned(), |was| one_line(was).0)))
-            }
+            (CellState::Changed { was }, _) => Some(was_in_words(was)),
+            (CellState::Wrong { was, why }, _) => Some(format!("{why}\n{}", was_in_words(was))),
             (CellState::AsRead, Some((line, is_cut))) if *is_cut || line.len() > 24 => Some(match cell.whole_bytes {
                 Some(bytes) => {
                     format!("{line}\nThe beginning of {}. Open the row to see all.", text::bytes(bytes as i64))
@@ -131,6 +131,7 @@ impl Shown {
         let class = [
             ("key", column == 0),
             ("num", is_number(&about.data_type)),
+            ("null", line.is_none()),
             ("changed", matches!(cell.state, CellState::Changed { .. })),
             ("is-wrong", matches!(cell.state, CellState::Wrong { .. })),
             ("is-in", is_in_range),
@@ -139,46 +140,53 @@ impl Shown {
         let class: Vec<&str> = class.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect();
         Self {
             column,
-            line: line.map(|(line, _)| line),
+            line: line.map_or_else(|| "NULL".to_owned(), |(line, _)| line),
             title,
             class: class.join(" "),
+            is_wrong: matches!(cell.state, CellState::Wrong { .. }),
             is_stop: mark.stop == Some(column) && !is_edited,
             is_in_range,
         }
     }
 
+    /// Draws the cell. Most cells are one element and its text, because grids have thousands of them.
     fn draw(self, state: State, mark: &RowMark, has_gaps: bool) -> Element {
         let column = self.column;
         let edit = mark.edit.clone().filter(|edit| edit.place.column == column);
+        let line = if edit.is_some() { String::new() } else { self.line };
+        let extra = match edit {
+            Some(edit) => Some(rsx! { CellField { state, edit } }),
+            // Only for the mouse: the keyboard has Ctrl-C, and the cell's name stays its value.
+            None if self.is_stop && self.is_in_range => Some(rsx! {
+                button {
+                    class: "cell-copy",
+                    r#type: "button",
+                    tabindex: "-1",
+                    "aria-hidden": "true",
+                    title: "Copy cell",
+                    onclick: move |_| clipboard::copy(state),
+                    Icon { name: IconName::Copy }
+                }
+            }),
+            None => None,
+        };
         rsx! {
             td {
                 key: "{column}",
                 class: self.class,
                 "data-column": "{column}",
                 "aria-colindex": has_gaps.then_some(column + 1),
+                "aria-invalid": self.is_wrong.then_some("true"),
                 "aria-selected": self.is_in_range.then_some("true"),
                 tabindex: if self.is_stop { "0" } else { "-1" },
                 title: self.title,
-                if let Some(edit) = edit {
-                    CellField { state, edit }
-                } else if let Some(line) = self.line {
-                    "{line}"
-                } else {
-                    span { class: "null", "NULL" }
-                }
-                if self.is_stop && self.is_in_range {
-                    // Only for the mouse: the keyboard has Ctrl-C, and the cell's name stays its value.
-                    button {
-                        class: "cell-copy",
-                        r#type: "button",
-                        tabindex: "-1",
-                        "aria-hidden": "true",
-                        title: "Copy cell",
-                        onclick: move |_| clipboard::copy(state),
-                        Icon { name: IconName::Copy }
-                    }
-                }
+                "{line}"
+                {extra}
             }
         }
     }
+}
+
+fn was_in_words(was: &Text) -> String {
+    format!("Was {}", was.as_deref().map_or_else(|| "NULL".to_owned(), |was| one_line(was).0))
 }

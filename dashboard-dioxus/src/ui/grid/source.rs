@@ -146,8 +146,8 @@ pub enum CellState {
     AsRead,
     /// It was changed, and `was` is the text that was read.
     Changed { was: Text },
-    /// Its new value was refused.
-    Wrong { was: Text },
+    /// Its new value was refused, and why.
+    Wrong { was: Text, why: Rc<str> },
 }
 
 /// How a cell is edited.

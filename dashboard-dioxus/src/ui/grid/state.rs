@@ -11,7 +11,7 @@ use super::{
     cursor::{Cursor, Extent},
     window::{View, Window},
 };
-use crate::value::one_line;
+use crate::{dom, value::one_line};
 
 /// Limits of the width that the owner can give to a column.
 const MIN_WIDTH: f64 = 48.0;
@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) widths: Memo<Rc<[f64]>>,
     pub(super) cursor: Signal<Cursor>,
     pub(super) window: Signal<Window>,
+    /// Whether the next frame adds rows to the window.
+    is_growing: Signal<bool>,
     /// The row with the tab stop: that of the cursor if it is drawn, otherwise the first one that is.
     stop_row: Memo<Option<usize>>,
     /// Whether rows can be selected.
@@ -74,6 +76,7 @@ pub(super) fn use_state(
         }),
         cursor,
         window,
+        is_growing: use_signal(|| false),
         stop_row: use_memo(move || {
             let (cursor, window) = (cursor(), window());
             let row = cursor.at.row.min(rows().saturating_sub(1));
@@ -115,7 +118,7 @@ impl State {
                 grid.set_scroll_top(top as i32);
             }
         }
-        self.update_window();
+        self.complete_window();
         if *self.cursor.peek() != cursor {
             self.cursor.set(cursor);
         }
@@ -156,7 +159,7 @@ impl State {
     }
 
     fn has_focus(self) -> bool {
-        let active = crate::dom::active_element();
+        let active = dom::active_element();
         self.element.peek().as_ref().is_some_and(|grid| grid.contains(active.as_ref().map(AsRef::as_ref)))
     }
 
@@ -171,11 +174,41 @@ impl State {
         })
     }
 
+    /// Draws what is in view, a limited number of rows per frame.
     pub(super) fn update_window(&mut self) {
-        let Some(view) = self.view() else { return };
-        let next = view.window(*self.rows.peek(), &self.widths.peek());
+        if *self.is_growing.peek() || self.step_to_window() {
+            return;
+        }
+        let mut state = *self;
+        state.is_growing.set(true);
+        spawn(async move {
+            loop {
+                dom::next_frame().await;
+                if state.step_to_window() {
+                    break;
+                }
+            }
+            state.is_growing.set(false);
+        });
+    }
+
+    /// Takes a step to the window of the view. Returns whether it is reached.
+    fn step_to_window(&mut self) -> bool {
+        let Some(view) = self.view() else { return true };
+        let target = view.window(*self.rows.peek(), &self.widths.peek());
+        let next = self.window.peek().toward(target, view.first_row());
         if *self.window.peek() != next {
             self.window.set(next);
+        }
+        next == target
+    }
+
+    /// Draws all that is in view at once, because a cell of it gets the focus.
+    fn complete_window(&mut self) {
+        let Some(view) = self.view() else { return };
+        let target = view.window(*self.rows.peek(), &self.widths.peek());
+        if *self.window.peek() != target {
+            self.window.set(target);
         }
     }
 

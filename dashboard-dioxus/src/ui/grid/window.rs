@@ -7,13 +7,15 @@ use super::{LEAD_WIDTH, Place};
 pub(super) const ROW_HEIGHT: f64 = 30.0;
 pub(super) const HEADER_HEIGHT: f64 = 32.0;
 /// Rows above and below the view that are ready for scrolling.
-const OVERSCAN: usize = 8;
+const OVERSCAN: usize = 6;
 /// The window moves by this many rows, so that most scroll events draw nothing.
 const STEP: usize = 4;
 /// With more columns than this, only those in view are drawn.
 const MANY_COLUMNS: usize = 24;
 /// Width on both sides of the view whose columns are ready for scrolling.
-const OVERSCAN_WIDTH: f64 = 480.0;
+const OVERSCAN_WIDTH: f64 = 240.0;
+/// Rows that are added in one frame. A grid that is scrolled far is filled over several frames, so that none is late.
+const ROWS_PER_FRAME: usize = 12;
 
 /// The part of the grid that is drawn: rows, and columns beside the first one, which always is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(super) struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { first_row: 0, last_row: 40, first_column: 1, last_column: MANY_COLUMNS }
+        Self { first_row: 0, last_row: ROWS_PER_FRAME, first_column: 1, last_column: MANY_COLUMNS / 2 }
     }
 }
 
@@ -51,6 +53,19 @@ impl Window {
     pub(super) fn has_row(self, row: usize) -> bool {
         (self.first_row..self.last_row).contains(&row)
     }
+
+    /// Returns the window of the next frame on the way to `target`: the rows that both have, and a limited number of
+    /// others. `first_in_view` is drawn first.
+    pub(super) fn toward(self, target: Self, first_in_view: usize) -> Self {
+        let (mut start, mut end) = (self.first_row.max(target.first_row), self.last_row.min(target.last_row));
+        if start >= end {
+            start = first_in_view.clamp(target.first_row, target.last_row);
+            end = start;
+        }
+        let below = (target.last_row - end).min(ROWS_PER_FRAME);
+        let above = (start - target.first_row).min(ROWS_PER_FRAME - below);
+        Self { first_row: start - above, last_row: end + below, ..target }
+    }
 }
 
 /// Size of the grid's element, and how far it is scrolled.
@@ -63,9 +78,13 @@ pub(super) struct View {
 }
 
 impl View {
+    pub(super) fn first_row(self) -> usize {
+        (self.top / ROW_HEIGHT) as usize
+    }
+
     /// Returns what is drawn, in steps.
     pub(super) fn window(self, rows: usize, widths: &[f64]) -> Window {
-        let first = (self.top / ROW_HEIGHT) as usize;
+        let first = self.first_row();
         let first_row = (first.saturating_sub(OVERSCAN) / STEP * STEP).min(rows);
         let count = (self.height / ROW_HEIGHT) as usize + 2 * OVERSCAN + STEP + 1;
         let columns = if widths.len() > MANY_COLUMNS { self.columns(widths) } else { 1..widths.len() };
@@ -129,7 +148,7 @@ mod tests {
     #[test]
     fn window_follows_the_view_in_steps() {
         let widths = [100.0; 10];
-        for (top, rows, expected) in [(0.0, 1000, 0..32), (30.0 * 100.0, 1000, 92..124), (0.0, 5, 0..5), (0.0, 0, 0..0)]
+        for (top, rows, expected) in [(0.0, 1000, 0..28), (30.0 * 100.0, 1000, 92..120), (0.0, 5, 0..5), (0.0, 0, 0..0)]
         {
             let window = view(top, 0.0).window(rows, &widths);
             assert_eq!(window.first_row..window.last_row, expected, "{top} of {rows}");
@@ -145,6 +164,25 @@ mod tests {
         assert!(columns.len() < 40 && (100..109).all(|column| columns.contains(&column)), "{columns:?}");
         assert_eq!(view(0.0, 0.0).window(10, &widths).columns().start, 1);
         assert_eq!(view(0.0, 0.0).window(10, &[]).columns(), 0..0);
+    }
+
+    #[test]
+    fn far_window_is_reached_over_several_frames() {
+        let rows = |first_row, last_row| Window { first_row, last_row, first_column: 1, last_column: 9 };
+        for (from, target, in_view, expected) in [
+            // Nothing in common: starts at the first row in view.
+            (rows(0, 28), rows(500, 528), 506, rows(506, 518)),
+            (rows(506, 518), rows(500, 528), 506, rows(504, 528)),
+            (rows(504, 528), rows(500, 528), 506, rows(500, 528)),
+            // A step down and a step up.
+            (rows(0, 28), rows(4, 32), 8, rows(4, 32)),
+            (rows(40, 68), rows(20, 48), 24, rows(28, 48)),
+            // Fewer rows.
+            (rows(40, 68), rows(0, 3), 0, rows(0, 3)),
+            (rows(0, 12), rows(0, 0), 0, rows(0, 0)),
+        ] {
+            assert_eq!(from.toward(target, in_view), expected, "{from:?} to {target:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the server says about a job that is not saved yet.
+//! Validation of the form by the server, before the job is saved.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,18 @@ use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use super::{draft::Draft, parameters::Node};
-use crate::remote::{self, Failure, Method};
+use crate::{
+    remote::{self, Failure, Method},
+    text,
+};
 
-/// Pause in typing after which the server is asked.
+/// Pause in typing after which the form is validated.
 const PAUSE_MS: u32 = 250;
 
-/// What is known about the fields.
+/// The result of a validation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Checked {
-    /// Errors by field, and by field and JSON pointer.
+    /// Errors by field. Parameters have their JSON pointer after the field.
     pub(super) errors: BTreeMap<String, String>,
     /// The host of the URL, if requests to it are not allowed.
     pub(super) refused_host: Option<String>,
@@ -23,7 +26,7 @@ pub(super) struct Checked {
     pub(super) next: Vec<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Keeps a check of the form up to date while the owner types.
+/// Validates the form while the owner types.
 pub(super) fn use_check(draft: Signal<Draft>, nodes: Memo<Vec<Node>>, job: Option<String>) -> Signal<Checked> {
     let mut checked = use_signal(Checked::default);
     use_resource(move || {
@@ -39,7 +42,7 @@ pub(super) fn use_check(draft: Signal<Draft>, nodes: Memo<Vec<Node>>, job: Optio
     checked
 }
 
-/// Asks the server about the form.
+/// Validates the form once.
 pub(super) async fn check(draft: &Draft, nodes: &[Node], job: Option<&str>) -> Checked {
     let fields = match draft.fields(job.is_none(), nodes) {
         Ok(fields) => fields,
@@ -56,7 +59,7 @@ pub(super) async fn check(draft: &Draft, nodes: &[Node], job: Option<&str>) -> C
     match answer {
         Ok(answer) => Checked {
             refused_host: answer.host.filter(|_| answer.host_allowed == Some(false)),
-            errors: by_field(answer.errors),
+            errors: by_field(answer.errors, draft),
             description: answer.description,
             next: answer.next_runs,
         },
@@ -64,7 +67,7 @@ pub(super) async fn check(draft: &Draft, nodes: &[Node], job: Option<&str>) -> C
     }
 }
 
-/// Checks the schedule alone.
+/// Validates the schedule alone.
 async fn preview(draft: &Draft) -> Checked {
     let expression = draft.schedule.trim().to_owned();
     if expression.is_empty() {
@@ -75,15 +78,63 @@ async fn preview(draft: &Draft) -> Checked {
     match remote::send::<_, CronPreview>(Method::Post, "/cron/preview", &request).await {
         Ok(preview) => Checked { description: Some(preview.description), next: preview.next, ..Checked::default() },
         Err(Failure::Refused { message, .. }) => {
+            let message = in_form_words("scheduleCron", &message, draft);
             Checked { errors: BTreeMap::from([("scheduleCron".to_owned(), message)]), ..Checked::default() }
         }
         Err(_) => Checked::default(),
     }
 }
 
-fn by_field(errors: Vec<JobFieldError>) -> BTreeMap<String, String> {
+fn by_field(errors: Vec<JobFieldError>, draft: &Draft) -> BTreeMap<String, String> {
     errors
         .into_iter()
-        .map(|error| (format!("{}{}", error.field, error.path.unwrap_or_default()), error.message))
+        .map(|error| {
+            let message = in_form_words(&error.field, &error.message, draft);
+            (format!("{}{}", error.field, error.path.unwrap_or_default()), message)
+        })
         .collect()
+}
+
+/// Returns an error of the API in the words of the form: with labels instead of names of JSON fields, and with a request
+/// instead of an error for an empty field.
+fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
+    let (value, request, label) = match field {
+        "name" => (draft.name.as_str(), "Type a name.", "The name"),
+        "httpUrl" => (draft.url.as_str(), "Type the URL to call.", "The URL"),
+        "scheduleCron" => (draft.schedule.as_str(), "Type a schedule, or choose one below.", "The schedule"),
+        "plugin" => (draft.plugin.as_str(), "Choose a plugin.", "The plugin"),
+        "pluginJob" => (draft.plugin_job.as_str(), "Choose a job.", "The job"),
+        "timezone" => (draft.timezone.as_str(), "Choose a time zone.", "The time zone"),
+        _ => ("typed", "", ""),
+    };
+    if value.trim().is_empty() {
+        return request.to_owned();
+    }
+    let name = format!("`{field}`");
+    match message.strip_prefix(&format!("{name}: ")) {
+        Some(reason) => text::sentence(reason),
+        None if label.is_empty() => message.to_owned(),
+        None => message.replace(&name, label),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_the_words_of_the_form() {
+        let mut draft = Draft::new("UTC".to_owned());
+        let name_error = "`name` must have 1 to 120 characters.";
+        assert_eq!(in_form_words("name", name_error, &draft), "Type a name.");
+        draft.name = "n".repeat(200);
+        draft.schedule = "61 * * * *".to_owned();
+        for (field, message, expected) in [
+            ("name", name_error, "The name must have 1 to 120 characters."),
+            ("scheduleCron", "`scheduleCron`: minute 61 is not in 0–59.", "Minute 61 is not in 0–59."),
+            ("params", "The target is unknown.", "The target is unknown."),
+        ] {
+            assert_eq!(in_form_words(field, message, &draft), expected);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What is typed into the form, and the request that it becomes.
+//! The values of the form, and the request to save them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::parameters::{self, Node};
 
-/// A request header. A stored value is not known to the browser.
+/// A request header. The browser does not know stored values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) name: String,
@@ -107,10 +107,10 @@ impl Draft {
         !matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
-    /// Returns the fields of a request. `job` is the id of the job that is changed.
+    /// Returns the fields of the request that creates or changes the job.
     ///
     /// # Errors
-    /// Fields whose text is no value, with what is wrong.
+    /// The fields with invalid text, and what is wrong with it.
     pub(super) fn fields(&self, is_new: bool, nodes: &[Node]) -> Result<Fields, BTreeMap<String, String>> {
         let mut fields = Fields::default();
         let mut errors = BTreeMap::new();
@@ -184,7 +184,7 @@ impl Draft {
     }
 }
 
-/// The fields of a request. Bodies stay as they were typed, to the last digit.
+/// The fields of a request. JSON bodies keep the digits of their numbers.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Fields(BTreeMap<&'static str, Box<RawValue>>);
 
@@ -229,7 +229,8 @@ mod tests {
             Header { name: "Authorization".to_owned(), value: String::new(), is_stored: true },
             Header { name: "X-Key".to_owned(), value: "new".to_owned(), is_stored: true },
         ];
-        assert_eq!(json(&draft, false)["httpHeaders"], serde_json::json!({ "authorization": null, "x-key": "new" }));
+        let expected = serde_json::json!({ "authorization": null, "x-key": "new" });
+        assert_eq!(json(&draft, false).pointer("/httpHeaders"), Some(&expected));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use api_types::{CatchUp, JobType, Overlap};
 use dioxus::prelude::*;
 
-use super::{Form, TextField};
+use super::{Form, fields::TextField};
 
-/// What happens when a run fails, or when it is late.
+/// The group "When it fails or is late".
 #[component]
 pub(super) fn LateFields(form: Form) -> Element {
     let draft = form.draft.read().clone();

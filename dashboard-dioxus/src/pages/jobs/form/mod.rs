@@ -1,10 +1,12 @@
 //! The form that creates and changes a job.
 //!
-//! [`draft`] holds what is typed, and [`check`] asks the server about it. [`request`], [`plugin`], [`schedule`] and
-//! [`late`] are the parts of the form; [`parameters`] makes fields from a plugin's JSON Schema.
+//! [`draft`] has the values of the fields, [`stored`] keeps them in the browser, and [`check`] sends them to the server
+//! for validation. The parts of the form are [`fields`], [`request`], [`plugin`], [`schedule`] and [`late`].
+//! [`parameters`] makes fields from a plugin's JSON Schema.
 
 mod check;
 mod draft;
+mod fields;
 mod late;
 mod parameters;
 mod plugin;
@@ -14,7 +16,7 @@ mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_types::{Job, JobType, ListedProject, Page as ApiPage, Plugin};
+use api_types::{Job, JobType, Page as ApiPage, Plugin};
 use dioxus::prelude::*;
 
 use crate::{
@@ -25,6 +27,7 @@ use crate::{
 };
 use check::{Checked, use_check};
 use draft::Draft;
+use fields::{KindField, ProjectField, TextField};
 use late::LateFields;
 use parameters::Node;
 use plugin::PluginFields;
@@ -32,16 +35,16 @@ use request::RequestFields;
 pub(super) use schedule::FiveTimes;
 use schedule::ScheduleFields;
 
-/// What the parts of the form share.
+/// The state that all parts of the form share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Form {
     draft: Signal<Draft>,
     checked: Signal<Checked>,
-    /// Errors that the server gave when the form was sent.
+    /// Errors of the last attempt to save, by field.
     refused: Signal<BTreeMap<String, String>>,
     /// Fields that the owner has left. Their errors are shown.
     left: Signal<BTreeSet<String>>,
-    /// Whether the owner tried to save, after which all errors are shown.
+    /// Whether the owner has tried to save. All errors are shown then.
     tried: Signal<bool>,
 }
 
@@ -201,7 +204,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     }
 }
 
-/// Shows stored or suggested parameters in the fields, once the schema is known.
+/// Fills in stored or suggested parameters once the schema is known.
 fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     let mut draft = draft;
     let mut filled_for = use_signal(Vec::<Node>::new);
@@ -226,7 +229,7 @@ fn schema_of(plugins: &[Plugin], draft: &Draft) -> Option<serde_json::Value> {
     Some(job.params_schema.clone())
 }
 
-/// Parameters that are shown for the first time are no change.
+/// Returns whether the owner has changed the form. Parameters that are filled in from the schema don't count.
 fn is_changed(draft: &Draft, initial: &Draft) -> bool {
     let without = |draft: &Draft| Draft { parameters: BTreeMap::new(), ..draft.clone() };
     if without(draft) != without(initial) {
@@ -241,7 +244,7 @@ fn is_changed(draft: &Draft, initial: &Draft) -> bool {
     draft.parameters.iter().any(|(pointer, text)| !is_shown(pointer, text))
 }
 
-/// Returns the form that an address asks for: `/jobs/new?kind=plugin&plugin=backup`.
+/// Returns a draft with the values in the address: `/jobs/new?kind=plugin&plugin=backup`.
 fn starting_draft() -> Draft {
     let mut draft = Draft::new(text::browser_timezone());
     draft.project = address::parameter("project").unwrap_or_default();
@@ -283,123 +286,7 @@ fn field_errors(failure: &Failure) -> BTreeMap<String, String> {
 }
 
 async fn focus_first_error() {
-    // The errors are drawn first.
+    // Wait until the errors are drawn.
     gloo_timers::future::TimeoutFuture::new(30).await;
     dom::focus(".job-form [aria-invalid=true]");
-}
-
-/// A text field of the form, with help and its error.
-#[component]
-fn TextField(
-    form: Form,
-    field: String,
-    label: String,
-    value: String,
-    #[props(default)] help: String,
-    #[props(default)] placeholder: String,
-    #[props(default)] is_mono: bool,
-    #[props(default)] autofocus: bool,
-    oninput: EventHandler<String>,
-) -> Element {
-    let error = form.error(&field);
-    let id = element_id(&field);
-    let described_by = (error.is_some() || !help.is_empty()).then(|| format!("{id}-error {id}-help"));
-    rsx! {
-        div { class: "field",
-            label { r#for: "{id}", "{label}" }
-            input {
-                id: "{id}",
-                class: if is_mono { "input mono" } else { "input" },
-                autocomplete: "off",
-                spellcheck: "false",
-                autofocus,
-                placeholder,
-                value: "{value}",
-                "aria-describedby": described_by,
-                "aria-invalid": if error.is_some() { "true" },
-                oninput: move |event| oninput.call(event.value()),
-                onblur: move |_| form.leave(&field),
-            }
-            FieldError { id: id.clone(), error: error.clone() }
-            if !help.is_empty() {
-                p { class: "help", id: "{id}-help", "{help}" }
-            }
-        }
-    }
-}
-
-#[component]
-fn FieldError(id: String, error: Option<String>) -> Element {
-    match error {
-        Some(error) => rsx! {
-            p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } span { "{error}" } }
-        },
-        None => rsx! {},
-    }
-}
-
-/// Returns the id of a field's element.
-fn element_id(field: &str) -> String {
-    let safe = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
-    format!("job-{}", field.chars().map(safe).collect::<String>())
-}
-
-#[component]
-fn ProjectField(form: Form, is_new: bool) -> Element {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
-    let chosen = form.draft.read().project.clone();
-    let is_unknown = !chosen.is_empty() && !projects.iter().any(|listed| listed.project.id == chosen);
-    rsx! {
-        div { class: "field",
-            label { r#for: "job-project", "Project" }
-            select {
-                id: "job-project",
-                class: "input",
-                disabled: !is_new,
-                "aria-describedby": (!is_new).then_some("job-project-help"),
-                onchange: move |event| form.change(|draft| draft.project = event.value()),
-                option { value: "", selected: chosen.is_empty(), "None: the platform's" }
-                if is_unknown {
-                    option { value: "{chosen}", selected: true, "{chosen}" }
-                }
-                for listed in projects {
-                    option {
-                        key: "{listed.project.id}",
-                        value: "{listed.project.id}",
-                        selected: listed.project.id == chosen,
-                        "{listed.project.name}"
-                    }
-                }
-            }
-            if !is_new {
-                p { class: "help", id: "job-project-help", "A job stays with its project." }
-            }
-        }
-    }
-}
-
-#[component]
-fn KindField(form: Form, is_new: bool) -> Element {
-    let chosen = form.draft.read().job_type;
-    rsx! {
-        fieldset { class: "field", role: "radiogroup", "aria-label": "Kind",
-            legend { "Kind" }
-            div { class: "kinds",
-                for (choice, label) in [(JobType::Http, "HTTP request"), (JobType::Platform, "Plugin job")] {
-                    label { key: "{label}", class: "check",
-                        input {
-                            class: "box",
-                            r#type: "radio",
-                            name: "job-kind",
-                            checked: chosen == choice,
-                            disabled: !is_new && chosen != choice,
-                            onchange: move |_| form.change(|draft| draft.job_type = choice),
-                        }
-                        "{label}"
-                    }
-                }
-            }
-        }
-    }
 }

@@ -89,7 +89,7 @@ fn node(root: &Value, property: &Value, pointer: String, name: &str, is_required
     Node::Field(Parameter { pointer, label, help, kind: kind(schema), is_required, default })
 }
 
-/// Follows references, and leaves out `null` as an alternative.
+/// Resolves references, and ignores `null` as an alternative.
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH * 2 {
@@ -148,10 +148,10 @@ pub(super) fn read(nodes: &[Node], parameters: &Value) -> BTreeMap<String, Strin
     texts
 }
 
-/// Returns the parameters that the texts stand for, over stored ones that have no field.
+/// Parses the texts of the fields into parameters. Keeps stored parameters that have no field.
 ///
 /// # Errors
-/// Pointers of fields whose text is no value, with what is wrong.
+/// The pointers of fields with invalid text, and what is wrong with it.
 pub(super) fn build(
     nodes: &[Node],
     texts: &BTreeMap<String, String>,
@@ -192,7 +192,7 @@ fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Returns the value that a text stands for. `None` leaves the parameter out.
+/// Parses the text of a field. `None` omits the parameter.
 fn value_of(kind: &Kind, text: &str) -> Result<Option<Value>, String> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -212,7 +212,7 @@ fn value_of(kind: &Kind, text: &str) -> Result<Option<Value>, String> {
     Ok(Some(value))
 }
 
-/// Sets or removes a value. Objects on the way are made, and removed when they become empty.
+/// Sets or removes a value. Creates objects on the path, and removes them when they become empty.
 fn put(root: &mut Value, pointer: &str, value: Option<Value>) {
     let mut names: Vec<String> =
         pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();

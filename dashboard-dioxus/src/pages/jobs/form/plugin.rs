@@ -2,10 +2,14 @@ use api_types::{ListedProject, Page as ApiPage, Plugin, PluginState};
 use dioxus::prelude::*;
 
 use super::{
-    FieldError, Form, element_id,
+    Form,
+    fields::{FieldError, element_id},
     parameters::{Kind, Node, Parameter},
 };
-use crate::{remote::use_remote, ui::Link};
+use crate::{
+    remote::use_remote,
+    ui::{CodeText, Link},
+};
 
 /// The fields of a plugin's job: plugin, job, and the parameters of its schema.
 #[component]
@@ -89,7 +93,7 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
             }
         }
         if let Some(about) = about {
-            p { class: "help", "{about}" }
+            p { class: "help", CodeText { text: about } }
         }
         ParameterFields { form, nodes }
         FieldError { id: "job-params", error: form.error("params") }
@@ -106,7 +110,7 @@ fn ParameterFields(form: Form, nodes: Vec<Node>) -> Element {
                     fieldset { key: "{label}", class: "stack parameter-group", "aria-label": "{label}",
                         legend { class: "strong", "{label}" }
                         if !help.is_empty() {
-                            p { class: "help", "{help}" }
+                            p { class: "help", CodeText { text: help } }
                         }
                         div { class: "pair-2", ParameterFields { form, nodes } }
                     }
@@ -143,7 +147,7 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                         checked: value == "true" || (value.is_empty() && parameter.default == "true"),
                         onchange: move |event| set.call(event.checked().to_string()),
                     }
-                    span { "{parameter.label}" if !parameter.help.is_empty() { small { "{parameter.help}" } } }
+                    span { "{parameter.label}" if !parameter.help.is_empty() { small { CodeText { text: parameter.help.clone() } } } }
                 }
                 FieldError { id, error }
             }
@@ -158,10 +162,8 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                         id: "{id}", class: "input", "aria-invalid": invalid, "aria-describedby": described_by, onblur: leave,
                         onchange: move |event| set.call(event.value()),
                         option { value: "", selected: value.is_empty(), "{unset}" }
-                        for choice in choices {
-                            option { key: "{choice}", value: "{choice}", selected: value == choice.to_string(),
-                                {choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)}
-                            }
+                        for (text, label) in choices.iter().map(text_and_label) {
+                            option { key: "{text}", value: "{text}", selected: value == text, "{label}" }
                         }
                     }
                 },
@@ -191,21 +193,29 @@ fn ParameterField(form: Form, parameter: Parameter) -> Element {
                 },
             }
             FieldError { id: id.clone(), error }
-            if !parameter.help.is_empty() {
-                p { class: "help", id: "{id}-help", "{parameter.help}" }
+            // The combobox of databases explains itself.
+            if !parameter.help.is_empty() && parameter.kind != Kind::Target {
+                p { class: "help", id: "{id}-help", CodeText { text: parameter.help.clone() } }
             }
         }
     }
 }
 
-/// The choice of a database, or of all.
+/// Returns a choice as JSON, and as it is shown.
+fn text_and_label(choice: &serde_json::Value) -> (String, String) {
+    let text = choice.to_string();
+    let label = choice.as_str().map_or_else(|| text.clone(), str::to_owned);
+    (text, label)
+}
+
+/// The combobox of databases.
 #[component]
 fn TargetField(
     id: String,
     value: String,
     invalid: bool,
     described_by: String,
-    /// Label of the empty choice, if there may be none.
+    /// Label of the empty choice, if the parameter is optional.
     unset: Option<String>,
     onleave: EventHandler<FocusEvent>,
     onchoose: EventHandler<String>,

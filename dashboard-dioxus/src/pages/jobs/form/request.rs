@@ -1,6 +1,6 @@
 use dioxus::prelude::*;
 
-use super::{FieldError, Form, draft::Header};
+use super::{Form, draft::Header, fields::FieldError};
 use crate::ui::{Icon, IconName, Mark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];

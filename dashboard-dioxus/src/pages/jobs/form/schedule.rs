@@ -2,7 +2,7 @@ use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
 use wasm_bindgen::JsCast as _;
 
-use super::{super::words::city, FieldError, Form};
+use super::{super::words::city, Form, fields::FieldError};
 use crate::{
     text,
     ui::{Mark, Shape},

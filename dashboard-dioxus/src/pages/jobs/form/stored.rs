@@ -1,9 +1,9 @@
-//! Keeps a half-filled form while its tab is open, also when the page is reloaded or the sign-in ends.
+//! Stores a half-filled form in the session storage, so that it survives a reload and the end of the sign-in.
 
 use super::draft::Draft;
 use crate::address;
 
-/// Returns the name under which a form is kept. Each address that starts a new job has its own.
+/// Returns the name under which a form is stored. Each address of a new job has its own.
 pub(super) fn name(job: Option<&str>) -> String {
     let form = job.map_or_else(address::path_and_query, str::to_owned);
     format!("atlashub.job.{form}")

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{text, ui::Dialog};
 
-/// Asks what to do about the first file whose name exists.
+/// Asks whether to replace the first object whose name a file has.
 #[component]
 pub(super) fn Conflict() -> Element {
     let (asked, others) = {
@@ -20,7 +20,12 @@ pub(super) fn Conflict() -> Element {
         (asked.next(), asked.count())
     };
     let Some((id, name, size, modified, existing)) = asked else { return rsx! {} };
-    rsx! { Question { key: "{id}", id, name, size, modified, existing, others } }
+    // Dioxus compares keys only in lists.
+    rsx! {
+        for (id, name, size, modified, existing) in [(id, name, size, modified, existing)] {
+            Question { key: "{id}", id, name, size, modified, existing, others }
+        }
+    }
 }
 
 #[component]

@@ -10,10 +10,10 @@ use crate::{
     ui::{Icon, IconName, Link, Mark, Shape},
 };
 
-/// Files that are listed at most. The heading counts all.
+/// Maximum number of files in the list. The heading counts all.
 const MAX_LISTED: usize = 100;
 
-/// What the dock shows of an upload.
+/// The properties of an upload that the dock shows.
 #[derive(Debug, Clone, PartialEq)]
 struct Shown {
     id: u32,
@@ -43,7 +43,7 @@ impl From<&Upload> for Shown {
     }
 }
 
-/// The uploads, docked in the corner of every page, and the question about names that exist.
+/// The uploads, docked in the corner of every page, and the question whether to replace an object.
 #[component]
 pub fn UploadDock() -> Element {
     let uploads = UPLOADS.read();
@@ -193,7 +193,7 @@ fn facts(upload: &Shown) -> Element {
     }
 }
 
-/// Returns `148 MB of 240 MB · 11 MB/s · 8 s left`.
+/// Returns `148 MB of 240 MB · 4.6 MB/s · 20 s left`.
 fn progress_in_words(sent: i64, size: i64, rate: f64) -> String {
     let mut words = format!("{} of {}", text::bytes(sent), text::bytes(size));
     if sent >= size && size > 0 {
@@ -212,10 +212,7 @@ mod tests {
     #[test]
     fn progress_has_rate_and_time_once_they_are_known() {
         assert_eq!(progress_in_words(0, 2_000, 0.0), "0 B of 2.0 KB");
-        assert_eq!(
-            progress_in_words(148_000_000, 240_000_000, 11_000_000.0),
-            "148 MB of 240 MB · 11.0 MB/s · 8.4 s left"
-        );
+        assert_eq!(progress_in_words(148_000_000, 240_000_000, 4_600_000.0), "148 MB of 240 MB · 4.6 MB/s · 20 s left");
         assert_eq!(progress_in_words(5, 5, 0.0), "5 B of 5 B · finishing");
     }
 }

@@ -36,7 +36,7 @@ fn of_list(files: &FileList) -> Vec<Picked> {
         .collect()
 }
 
-/// What was dropped. A drop must be read at once; folders are searched later.
+/// The content of a drop. It must be read at once; folders can be searched later.
 pub(in super::super) struct Dropped {
     entries: Vec<FileSystemEntry>,
     files: Vec<Picked>,
@@ -84,7 +84,7 @@ async fn file_of(entry: FileSystemFileEntry) -> Option<File> {
     JsFuture::from(promise(read)).await.ok()?.dyn_into().ok()
 }
 
-/// Returns what is in a folder. Browsers give it in portions.
+/// Returns the entries of a folder. Browsers deliver them in portions.
 async fn entries_of(folder: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> {
     let reader = folder.create_reader();
     let mut entries = Vec::new();

@@ -1,8 +1,9 @@
-//! Uploads from the browser straight to the object store. They go on while the owner looks at other pages.
+//! Uploads from the browser straight to the object store. They continue while other pages are open.
 //!
-//! [`files`] reads what was chosen or dropped; [`queue`] sends three files at once, in the order in which they were
-//! added; [`send`] sends one file, whole or in parts; [`transfer`] is one request with progress. [`state`] holds what
-//! the [`dock`] shows; [`conflict`] asks what to do about names that exist; [`closing`] asks before the page is closed.
+//! [`files`] reads the chosen or dropped files; [`queue`] sends three at the same time, in the order in which they were
+//! added; [`send`] sends one file, whole or in parts; [`transfer`] is one request with progress. [`state`] is the list
+//! of uploads, which the [`dock`] shows. [`conflict`] asks whether to replace objects, [`closing`] asks before the page
+//! is closed.
 //!
 //! Files are never read into memory: the browser streams them from the disk.
 
@@ -17,4 +18,4 @@ mod transfer;
 
 pub use dock::UploadDock;
 pub(super) use queue::add;
-pub(super) use state::Destination;
+pub(super) use state::{Destination, was_begun_here};

@@ -10,8 +10,8 @@ use super::{
 use crate::{pages::storage::paths, remote};
 
 /// Number of files that are sent at the same time.
-const AT_ONCE: usize = 3;
-/// Time between two updates of lists while many files arrive.
+const MAX_CONCURRENT: usize = 3;
+/// Minimum time between two refreshes of lists while files arrive.
 const REFRESH_MS: f64 = 1_000.0;
 
 /// Adds files to the queue.
@@ -30,14 +30,14 @@ pub(in super::super) fn add(to: &Destination, files: Vec<Picked>) {
     start_next();
 }
 
-/// Starts uploads while fewer than [`AT_ONCE`] are in flight.
+/// Starts uploads while fewer than [`MAX_CONCURRENT`] are in flight.
 fn start_next() {
     loop {
         let next = {
             let uploads = UPLOADS.peek();
             let sending = uploads.list.iter().filter(|upload| upload.status == Status::Sending).count();
             let waiting = uploads.list.iter().find(|upload| upload.status == Status::Waiting);
-            waiting.filter(|_| sending < AT_ONCE).map(|upload| upload.id)
+            waiting.filter(|_| sending < MAX_CONCURRENT).map(|upload| upload.id)
         };
         let Some(id) = next else { break };
         state::set_status(id, Status::Sending);
@@ -50,7 +50,7 @@ fn start_next() {
 async fn run(id: u32) {
     let Some(upload) = state::find(id) else { return };
     let result = send::send(&upload).await;
-    // Parts may have been added since.
+    // Includes the parts that were sent meanwhile.
     let current = state::find(id).unwrap_or_else(|| upload.clone());
     match result {
         Ok(()) => {
@@ -86,7 +86,7 @@ async fn run(id: u32) {
     start_next();
 }
 
-/// Reads the object that has the name already.
+/// Reads the object that already has the name.
 async fn existing(upload: &Upload) -> Existing {
     let path = paths::object(&upload.to.project, &upload.to.bucket, &upload.path());
     match remote::get::<ObjectDetail>(&path).await {
@@ -107,7 +107,7 @@ fn decide(id: u32, answer: Answer) {
     });
 }
 
-/// Takes the owner's answer for one name that exists, or for all of the same batch.
+/// Applies the owner's answer to one conflict, or to all conflicts of its batch.
 pub(super) fn answer(id: u32, answer: Answer, for_all: bool) {
     let batch = state::find(id).map(|upload| upload.batch);
     if let Some(batch) = batch.filter(|_| for_all) {
@@ -125,7 +125,7 @@ pub(super) fn answer(id: u32, answer: Answer, for_all: bool) {
     start_next();
 }
 
-/// Stops an upload and removes what the store has of it.
+/// Stops an upload and deletes its parts from the store.
 pub(super) fn cancel(id: u32) {
     let Some(upload) = state::find(id) else { return };
     if upload.status == Status::Sending {
@@ -143,13 +143,13 @@ pub(super) fn cancel(id: u32) {
 pub(super) fn cancel_all() {
     let ids: Vec<u32> =
         UPLOADS.peek().list.iter().filter(|upload| upload.status != Status::Done).map(|upload| upload.id).collect();
-    // Those that wait go first, so that none of them starts.
+    // Waiting uploads first, so that none of them starts.
     for id in ids.iter().rev() {
         cancel(*id);
     }
 }
 
-/// Tries again, from the first part that is missing.
+/// Continues a failed upload with its first missing part.
 pub(super) fn retry(id: u32) {
     state::change(id, |upload| {
         upload.status = Status::Waiting;
@@ -158,7 +158,7 @@ pub(super) fn retry(id: u32) {
     start_next();
 }
 
-/// Removes everything that is over from the list, and the parts of what failed.
+/// Removes ended uploads from the list, and the parts of failed ones from the store.
 pub(super) fn clear() {
     let over: Vec<u32> = UPLOADS.peek().list.iter().filter(|upload| upload.is_over()).map(|upload| upload.id).collect();
     for id in over {
@@ -167,7 +167,7 @@ pub(super) fn clear() {
     UPLOADS.write().decided.clear();
 }
 
-/// Lets lists of objects show what arrived: at once after the last file, and from time to time before.
+/// Makes lists of objects read again: after the last file, and at most once a second before.
 fn refresh_lists(to: &Destination) {
     thread_local! {
         static REFRESHED_AT: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };

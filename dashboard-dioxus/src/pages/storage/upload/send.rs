@@ -21,24 +21,26 @@ use crate::{
 const MAX_WHOLE_BYTES: i64 = 16 << 20;
 /// Number of parts that are signed at once.
 const SIGNED_AT_ONCE: usize = 64;
-/// Waits between attempts of one request.
+/// Delays between attempts of one request.
 const RETRY_MS: [u32; 2] = [1_000, 3_000];
-/// Names that are tried to keep both objects.
+/// Maximum number of names to try if both objects are kept.
 const MAX_NAMES: u32 = 1_000;
 
 /// Why a file was not uploaded.
 #[derive(Debug)]
 pub(super) enum NotSent {
     Stopped,
-    /// The name exists, and the owner has not decided.
+    /// An object with this name exists, and the owner has not chosen what to do.
     Exists,
     Failed(Problem),
 }
 
 impl From<Failure> for NotSent {
     fn from(failure: Failure) -> Self {
-        let is_limit = failure.code() == Some("object_too_large");
-        Self::Failed(Problem { text: failure.message(), is_limit })
+        match failure.code() {
+            Some("object_exists") => Self::Exists,
+            code => Self::Failed(Problem { text: failure.message(), is_limit: code == Some("object_too_large") }),
+        }
     }
 }
 
@@ -46,7 +48,7 @@ fn failed(text: impl Into<String>) -> NotSent {
     NotSent::Failed(Problem { text: text.into(), is_limit: false })
 }
 
-/// Uploads a file. Continues with the parts that are missing if it was begun before.
+/// Uploads a file. Continues with the missing parts if the upload was started before.
 pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
     let is_in_parts = upload.size > MAX_WHOLE_BYTES;
     if let Some(parts) = upload.parts.clone() {
@@ -78,7 +80,7 @@ fn numbered(path: &str, number: u32) -> String {
     }
 }
 
-/// Returns the content type to store. Browsers name none for types that they don't know.
+/// Returns the content type to store. Browsers don't know the types of all files.
 fn content_type(upload: &Upload) -> String {
     let known = upload.file.type_();
     if known.is_empty() { "application/octet-stream".to_owned() } else { known }
@@ -99,20 +101,11 @@ async fn sign(upload: &Upload, path: String, mode: UploadMode) -> Result<SignedU
         part_count: (mode == UploadMode::Multipart).then_some(SIGNED_AT_ONCE as u32),
     };
     let path = format!("{}/signed-upload", upload.to.bucket_path());
-    let signed: SignedUpload =
-        patiently(upload, || remote::send(Method::Post, &path, &request)).await.map_err(named_taken)?;
-    Ok(signed)
-}
-
-fn named_taken(error: NotSent) -> NotSent {
-    match error {
-        NotSent::Failed(problem) if problem.text.contains("already exists") => NotSent::Exists,
-        error => error,
-    }
+    with_retries(upload, || remote::send(Method::Post, &path, &request)).await
 }
 
 /// Repeats a request to the server while its failure is temporary.
-async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
+async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
     upload: &Upload,
     request: impl Fn() -> F,
 ) -> Result<T, NotSent> {
@@ -147,7 +140,7 @@ async fn send_whole(upload: &Upload, path: String) -> Result<(), NotSent> {
         match ended {
             Ended::Stopped => return Err(NotSent::Stopped),
             Ended::Answer { status: 200..=299, .. } if upload.stop.is_requested() => {
-                // It was complete before it could be stopped.
+                // The upload completed before it could be stopped.
                 if upload.answer != Answer::Replace {
                     let key = [("objectKey", Some(signed.object_key.as_str()))];
                     let path = crate::address::with_parameters(&format!("{}/objects", upload.to.bucket_path()), &key);
@@ -156,7 +149,7 @@ async fn send_whole(upload: &Upload, path: String) -> Result<(), NotSent> {
                 return Err(NotSent::Stopped);
             }
             Ended::Answer { status: 200..=299, .. } => {
-                // Reading the object records it, so that the bucket's numbers include it at once.
+                // Reading the object makes the server count it at once.
                 let path = paths::object(&upload.to.project, &upload.to.bucket, &path);
                 let _ = remote::get_text(&path).await;
                 return Ok(());
@@ -185,7 +178,7 @@ async fn begin_parts(upload: &Upload, path: String) -> Result<(), NotSent> {
         done: Vec::new(),
         done_bytes: 0,
     };
-    state::change(upload.id, |upload| upload.parts = Some(parts.clone()));
+    state::set_parts(upload.id, parts.clone());
     if upload.stop.is_requested() {
         abort(upload, &parts).await;
         return Err(NotSent::Stopped);
@@ -194,10 +187,10 @@ async fn begin_parts(upload: &Upload, path: String) -> Result<(), NotSent> {
     send_parts(upload, parts, urls).await
 }
 
-/// Start of the message of an upload that the server no longer knows.
+/// Start of the error message for an upload that the server does not know any more.
 const EXPIRED: &str = "The upload does not exist.";
 
-/// Sends the parts that are missing, one after the other, then puts them together.
+/// Sends the missing parts one after the other, then completes the upload.
 async fn send_parts(upload: &Upload, mut parts: Parts, mut urls: HashMap<i32, String>) -> Result<(), NotSent> {
     let missing: Vec<i32> =
         (1..=parts.part_count).filter(|number| parts.done.iter().all(|part| part.part_number != *number)).collect();
@@ -218,15 +211,15 @@ async fn send_parts(upload: &Upload, mut parts: Parts, mut urls: HashMap<i32, St
     let request = CompleteUpload { object_key: parts.object_key, upload_id: parts.upload_id, parts: parts.done };
     let path = format!("{}/multipart/complete", upload.to.bucket_path());
     let completed: Result<StoredObject, NotSent> =
-        patiently(upload, || remote::send(Method::Post, &path, &request)).await;
-    completed.map(drop).map_err(named_taken)
+        with_retries(upload, || remote::send(Method::Post, &path, &request)).await;
+    completed.map(drop)
 }
 
 async fn sign_parts(upload: &Upload, parts: &Parts, part_numbers: Vec<i32>) -> Result<HashMap<i32, String>, NotSent> {
     let (object_key, upload_id) = (parts.object_key.clone(), parts.upload_id.clone());
     let request = SignParts { object_key, upload_id, part_numbers };
     let path = format!("{}/multipart/parts", upload.to.bucket_path());
-    let signed: SignedParts = patiently(upload, || remote::send(Method::Post, &path, &request)).await?;
+    let signed: SignedParts = with_retries(upload, || remote::send(Method::Post, &path, &request)).await?;
     Ok(signed.parts.into_iter().map(|part| (part.part_number, part.upload_url)).collect())
 }
 
@@ -275,7 +268,7 @@ pub(super) async fn abort(upload: &Upload, parts: &Parts) {
     let _: Result<(), Failure> = remote::send(Method::Post, &path, &request).await;
 }
 
-/// Says why the store refused a request, in its own words.
+/// Returns why the store refused a request, with the message of the store.
 fn refused(status: u16, text: &str) -> String {
     let message =
         text.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>")).map(|(message, _)| message);
@@ -285,7 +278,7 @@ fn refused(status: u16, text: &str) -> String {
     }
 }
 
-/// Says why there is no answer of the store that the page can read.
+/// Returns why the page could not read a response of the store.
 async fn broken(ended: &Ended, url: &str) -> String {
     if let Ended::Answer { status, .. } = ended {
         return format!("The store answered with HTTP {status}.");

@@ -1,6 +1,6 @@
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
 };
 
@@ -8,10 +8,10 @@ use api_types::CompletedPart;
 use dioxus::prelude::*;
 use web_sys::{File, XmlHttpRequest};
 
-/// Time over which the rate of an upload is smoothed.
+/// Interval at which the rate of an upload is measured.
 const RATE_SAMPLE_MS: f64 = 500.0;
 
-/// Where files go.
+/// The folder that files are uploaded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Destination {
     pub(in super::super) project: String,
@@ -36,7 +36,7 @@ pub(super) enum Answer {
     Skip,
 }
 
-/// The object that has the name already. Unknown if it could not be read.
+/// The object that already has the name. Its fields are `None` if it could not be read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Existing {
     pub(super) size: Option<i64>,
@@ -96,7 +96,7 @@ impl Stop {
     }
 }
 
-/// One file on its way.
+/// A file to upload, and its progress.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     pub(super) id: u32,
@@ -143,7 +143,7 @@ impl Upload {
         format!("{}{}", self.to.folder, self.name)
     }
 
-    /// Returns how much is sent, in percent. Only a finished upload has 100.
+    /// Returns the progress in percent. Only a completed upload has 100.
     pub(super) fn percent(&self) -> i64 {
         match self.status {
             Status::Done => 100,
@@ -169,7 +169,7 @@ impl Upload {
         }
     }
 
-    /// Forgets the rate: a new attempt begins.
+    /// Prepares a new attempt.
     pub(super) fn restart(&mut self) {
         (self.rate, self.sampled_at, self.sampled_bytes) = (0.0, 0.0, 0);
         self.stop = Rc::default();
@@ -181,9 +181,11 @@ impl Upload {
 pub(super) struct Uploads {
     pub(super) list: Vec<Upload>,
     pub(super) next_id: u32,
-    /// What the owner decided for all conflicts of a batch.
+    /// Answers that apply to all conflicts of a batch.
     pub(super) decided: HashMap<u32, Answer>,
     pub(super) folded: bool,
+    /// Ids of all uploads in parts that this tab began. Each is in the list, or completed, or aborted.
+    pub(super) begun: HashSet<String>,
 }
 
 pub(super) static UPLOADS: GlobalSignal<Uploads> = Signal::global(Uploads::default);
@@ -191,6 +193,20 @@ pub(super) static UPLOADS: GlobalSignal<Uploads> = Signal::global(Uploads::defau
 /// Returns a copy of an upload, if it was not cancelled.
 pub(super) fn find(id: u32) -> Option<Upload> {
     UPLOADS.peek().list.iter().find(|upload| upload.id == id).cloned()
+}
+
+/// Records that an upload in parts has begun.
+pub(super) fn set_parts(id: u32, parts: Parts) {
+    let mut uploads = UPLOADS.write();
+    uploads.begun.insert(parts.upload_id.clone());
+    if let Some(upload) = uploads.list.iter_mut().find(|upload| upload.id == id) {
+        upload.parts = Some(parts);
+    }
+}
+
+/// Returns whether this tab began an upload in parts. Subscribes the caller.
+pub(in super::super) fn was_begun_here(upload_id: &str) -> bool {
+    UPLOADS.read().begun.contains(upload_id)
 }
 
 /// Changes an upload, unless it was cancelled.
@@ -205,7 +221,7 @@ pub(super) fn set_status(id: u32, status: Status) {
     change(id, |upload| upload.status = status);
 }
 
-/// Notes how many bytes the store has.
+/// Records how many bytes have been sent.
 pub(super) fn set_sent(id: u32, sent: i64) {
     change(id, |upload| upload.note_sent(sent));
 }

@@ -7,7 +7,7 @@ use web_sys::{Blob, ProgressEvent, XmlHttpRequest};
 
 use super::state::Stop;
 
-/// Time between two reports of progress.
+/// Minimum time between two reports of progress.
 const REPORT_MS: f64 = 100.0;
 
 /// How a request to the store ended.
@@ -79,7 +79,7 @@ fn start(url: &str, headers: &BTreeMap<String, String>, body: &Blob) -> Option<(
     let request = XmlHttpRequest::new().ok()?;
     request.open("PUT", url).ok()?;
     for (name, value) in headers {
-        // Browsers set it themselves and refuse to let a page do it.
+        // Browsers set it themselves and don't allow pages to set it.
         if !name.eq_ignore_ascii_case("content-length") {
             request.set_request_header(name, value).ok()?;
         }

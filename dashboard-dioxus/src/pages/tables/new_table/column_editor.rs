@@ -35,7 +35,10 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                 list: "types",
                 placeholder: "type",
                 value: "{column.data_type}",
-                oninput: move |event| { let text = event.value(); change(&|column| column.data_type.clone_from(&text)); },
+                oninput: move |event| {
+                    let text = event.value();
+                    change(&|column| column.data_type.clone_from(&text));
+                },
             }
             input {
                 class: "input mono",
@@ -51,7 +54,10 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                 list: "tables",
                 placeholder: "references",
                 value: "{column.references}",
-                oninput: move |event| { let text = event.value(); change(&|column| column.references.clone_from(&text)); },
+                oninput: move |event| {
+                    let text = event.value();
+                    change(&|column| column.references.clone_from(&text));
+                },
             }
             label { class: "check label",
                 input {
@@ -83,7 +89,11 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                 Icon { name: IconName::Close }
             }
             if let Some(problem) = problem {
-                p { class: "error column-problem", id: "column-{number}-problem", Mark { shape: Shape::Failed } "{problem}" }
+                p {
+                    class: "error column-problem",
+                    id: "column-{number}-problem",
+                    Mark { shape: Shape::Failed } "{problem}"
+                }
             }
         }
     }

@@ -90,7 +90,13 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             wide: true,
             on_close,
             footer: rsx! {
-                button { class: "btn btn-primary", r#type: "button", disabled: busy() || !can_create, onclick: move |_| create(), "Create table" }
+                button {
+                    class: "btn btn-primary",
+                    r#type: "button",
+                    disabled: busy() || !can_create,
+                    onclick: move |_| create(),
+                    "Create table"
+                }
                 button {
                     class: "btn btn-ghost",
                     r#type: "button",
@@ -103,9 +109,20 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 span { class: "push muted label", role: "status", if is_dirty { "Not saved" } }
             },
             if let Some(failure) = failure() {
-                div { class: "staged-problem", role: "alert", Mark { shape: Shape::Failed } span { class: "grow", "{failure}" } }
+                div {
+                    class: "staged-problem",
+                    role: "alert",
+                    Mark { shape: Shape::Failed } span { class: "grow", "{failure}" }
+                }
             }
-            Field { id: "table-name", label: "Name", value: name, autofocus: true, error: name_error, help: "Also part of its REST address: /v1/db/<name>." }
+            Field {
+                id: "table-name",
+                label: "Name",
+                value: name,
+                autofocus: true,
+                error: name_error,
+                help: "Also part of its REST address: /v1/db/<name>.",
+            }
             section { class: "stack stack-2", "aria-label": "Columns",
                 h3 { "Columns" }
                 datalist { id: "types",
@@ -130,7 +147,11 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     button {
                         class: "btn btn-s",
                         r#type: "button",
-                        onclick: move |_| columns.write().push(NewColumn { data_type: "text".to_owned(), nullable: true, ..NewColumn::default() }),
+                        onclick: move |_| {
+                            let column =
+                                NewColumn { data_type: "text".to_owned(), nullable: true, ..NewColumn::default() };
+                            columns.write().push(column);
+                        },
                         Icon { name: IconName::Plus }
                         "Add column"
                     }
@@ -146,7 +167,9 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     checked: row_level_security(),
                     onchange: move |event| row_level_security.set(event.checked()),
                 }
-                span { "Row-level security" small { id: "security-help", "Browsers reach only rows that a policy allows." } }
+                span {
+                    "Row-level security" small { id: "security-help", "Browsers reach only rows that a policy allows." }
+                }
             }
             div { class: "code", role: "region", "aria-label": "SQL",
                 div { class: "code-head",
@@ -182,11 +205,11 @@ async fn run_statements(project: &str, sql: &str) -> Result<(), String> {
             Some(message) => Err(message.to_owned()),
             None => Ok(()),
         },
-        Err(failure) if failure.is_outcome_unknown() => Err(
-            "The server did not answer, so it is not known whether the table was created. Try again: a table that exists is \
-             never replaced."
-                .to_owned(),
-        ),
+        Err(failure) if failure.is_outcome_unknown() => {
+            Err("The server did not answer, so it is not known whether the table was created. Try again: a table that \
+             exists is never replaced."
+                .to_owned())
+        }
         Err(failure) => Err(failure.message()),
     }
 }

@@ -35,7 +35,8 @@ pub(super) fn Cards(view: View, page: PageRef) -> Element {
                         })
                         .collect();
                     let title = texts.first().map(|(_, text)| text.clone()).unwrap_or_default();
-                    let rest = texts.iter().skip(1).map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join(" · ");
+                    let rest: Vec<String> = texts.iter().skip(1).map(|(name, text)| format!("{name} {text}")).collect();
+                    let rest = rest.join(" · ");
                     let to = key.as_ref().map(|key| address_of(&key.to_parameter()));
                     rsx! {
                         li { key: "{index}", class: "card",

@@ -52,7 +52,8 @@ pub(super) fn DeleteRows(view: View) -> Element {
                 let keys = keys.clone();
                 spawn(async move {
                     busy.set(true);
-                    let changes: Vec<Change> = keys.iter().map(|key| Change::delete(key, &view.detail.peek().0)).collect();
+                    let change = |key: &RowKey| Change::delete(key, &view.detail.peek().0);
+                    let changes: Vec<Change> = keys.iter().map(change).collect();
                     match save::send(view, &changes, false).await {
                         Ok(_) => {
                             let mut selected = view.selected;
@@ -68,8 +69,8 @@ pub(super) fn DeleteRows(view: View) -> Element {
                             deleting.set(Vec::new());
                         }
                         Err(refused) if refused.is_outcome_unknown() => {
-                            let message = "The server did not answer, so it is not known whether the rows were deleted. \
-                                           Try again: no row is deleted twice.";
+                            let message = "The server did not answer, so it is not known whether the rows were \
+                                           deleted. Try again: no row is deleted twice.";
                             failure.set(Some(message.to_owned()));
                             view.refresh();
                         }

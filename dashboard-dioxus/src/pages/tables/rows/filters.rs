@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     View,
-    query::{Filter, OPERATORS, operators_for},
+    query::{self, Filter, OPERATORS, operators_for},
 };
 use crate::{
     address,
@@ -37,7 +37,7 @@ pub(super) fn FilterDialog(
             }
         }
         if is_new || conditions.is_empty() {
-            conditions.push(Filter { operator: "eq".to_owned(), column: first.clone(), value: String::new() });
+            conditions.push(Filter::new(&first));
         }
         conditions
     });
@@ -48,7 +48,7 @@ pub(super) fn FilterDialog(
             let filters: Vec<String> =
                 kept.peek().iter().cloned().chain(conditions.peek().iter().map(Filter::write)).collect();
             remember(&store, &filters);
-            address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+            query::set_filters(filters);
             on_close.call(());
         }
     };
@@ -77,7 +77,7 @@ pub(super) fn FilterDialog(
                         class: "btn btn-s",
                         r#type: "button",
                         onclick: move |_| {
-                            conditions.write().push(Filter { operator: "eq".to_owned(), column: first.clone(), value: String::new() });
+                            conditions.write().push(Filter::new(&first));
                         },
                         Icon { name: IconName::Plus }
                         "Add condition"
@@ -95,13 +95,11 @@ pub(super) fn FilterDialog(
                                 onclick: {
                                     let filters = filters.clone();
                                     move |_| {
-                                        address::replace_parameters(&[("where", filters.clone()), ("after", Vec::new()), ("offset", Vec::new())]);
+                                        query::set_filters(filters.clone());
                                         on_close.call(());
                                     }
                                 },
-                                span { class: "cut mono",
-                                    {filters.iter().map(|text| Filter::parse(text).map_or_else(|| text.clone(), |filter| filter.words())).collect::<Vec<_>>().join(" and ")}
-                                }
+                                span { class: "cut mono", {words(&filters)} }
                             }
                         }
                     }
@@ -137,7 +135,12 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
                     });
                 },
                 for column in columns {
-                    option { key: "{column.name}", value: "{column.name}", selected: column.name == filter.column, "{column.name}" }
+                    option {
+                        key: "{column.name}",
+                        value: "{column.name}",
+                        selected: column.name == filter.column,
+                        "{column.name}"
+                    }
                 }
             }
             select {
@@ -205,6 +208,12 @@ fn Condition(columns: Vec<ColumnDetail>, position: usize, filter: Filter, condit
     }
 }
 
+/// Returns filters as one line: `price ≥ 10 and stock = 0`.
+fn words(filters: &[String]) -> String {
+    let words = |text: &String| Filter::parse(text).map_or_else(|| text.clone(), |filter| filter.words());
+    filters.iter().map(words).collect::<Vec<_>>().join(" and ")
+}
+
 /// Returns the values to choose from, for booleans, enums and `is`.
 fn choices(operator: &str, column: Option<&ColumnDetail>) -> Option<Vec<String>> {
     let column = column?;
@@ -219,6 +228,11 @@ fn choices(operator: &str, column: Option<&ColumnDetail>) -> Option<Vec<String>>
 }
 
 impl Filter {
+    /// Returns a condition without a value.
+    fn new(column: &str) -> Self {
+        Self { operator: "eq".to_owned(), column: column.to_owned(), value: String::new() }
+    }
+
     /// Returns the value that the dialog's field shows.
     fn shown_or_plain(&self) -> String {
         if self.operator == "ilike" { self.shown_value() } else { self.value.clone() }

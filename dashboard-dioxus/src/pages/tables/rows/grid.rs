@@ -28,7 +28,7 @@ pub(super) fn Grid(view: View, page: ReadSignal<PageRef>) -> Element {
     let can_edit = use_memo(move || view.key().is_some());
     let staged = use_memo(move || staged::of(&view.staged.read()));
     let source = use_hook(|| Source::new(Rows { view, page, shown, key, can_edit, staged }));
-    let columns = use_memo(move || columns_of(&view.detail.read(), &shown.read()));
+    let columns = use_memo(move || columns_of(&view.detail.read(), &shown.read(), &page.read().0.rows));
     let total = page.read().0.total;
     let (order, detail) = (query::RowQuery::current().orders(), view.detail.read());
     let position = |name: &String| {
@@ -67,7 +67,8 @@ fn shown_columns(detail: &TableDetail, chosen: &[String]) -> Rc<[usize]> {
     columns.filter(|(_, column)| chosen.is_empty() || chosen.contains(&column.name)).map(|(index, _)| index).collect()
 }
 
-fn columns_of(detail: &TableDetail, shown: &[usize]) -> GridColumns {
+fn columns_of(detail: &TableDetail, shown: &[usize], rows: &[Row]) -> GridColumns {
+    const MEASURED_ROWS: usize = 50;
     let is_foreign = |column: &ColumnDetail| detail.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
     let column = |index: &usize| {
         let column = detail.columns.get(*index)?;
@@ -79,7 +80,10 @@ fn columns_of(detail: &TableDetail, shown: &[usize]) -> GridColumns {
                 true => Some(IconName::Key),
                 false => is_foreign(column).then_some(IconName::ForeignKey),
             },
-            width: default_width(&column.data_type, &column.name),
+            width: {
+                let measured = rows.iter().take(MEASURED_ROWS);
+                default_width(column, measured.filter_map(|row| row.0.get(*index)?.text.as_deref()))
+            },
         })
     };
     shown.iter().filter_map(column).collect()
@@ -127,10 +131,10 @@ impl Rows {
         let Some((_, column)) = self.column(place.column) else { return };
         let mut filters = address::parameters("where");
         filters.push(match self.text(place) {
-            None => format!("is.{}=null", column.name),
-            Some(text) => format!("eq.{}={text}", column.name),
+            None => query::filter_text("is", &column.name, "null"),
+            Some(text) => query::filter_text("eq", &column.name, &text),
         });
-        address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+        query::set_filters(filters);
     }
 
     /// Opens the row that a cell refers to. Returns whether it refers to one.
@@ -161,12 +165,15 @@ impl GridSource for Rows {
                     state: CellState::AsRead,
                 });
             };
-            let is_wrong = wrong.iter().any(|(other, name)| Some(other) == key.as_ref() && *name == column.name);
+            let refusal = wrong.iter().find(|wrong| Some(&wrong.key) == key.as_ref() && wrong.column == column.name);
             let was = changed.was_text.as_deref().map(Into::into);
             Some(GridCell {
                 text: changed.now.as_deref().map(Into::into),
                 whole_bytes: None,
-                state: if is_wrong { CellState::Wrong { was } } else { CellState::Changed { was } },
+                state: match refusal {
+                    Some(wrong) => CellState::Wrong { was, why: wrong.why.clone() },
+                    None => CellState::Changed { was },
+                },
             })
         };
         GridRow {
@@ -231,7 +238,7 @@ impl GridSource for Rows {
             return false;
         }
         let was_text = cell.text.as_deref().map(str::to_owned);
-        wrong.write().retain(|(other, name)| *other != key || *name != column.name);
+        wrong.write().retain(|wrong| wrong.key != key || wrong.column != column.name);
         staged::set(
             &self.view.staged.peek(),
             &key,
@@ -270,17 +277,9 @@ fn save() {
     }
 }
 
-fn default_width(data_type: &str, name: &str) -> f64 {
-    let base: f64 = if value::is_number(data_type) || data_type == "boolean" {
-        96.0
-    } else if data_type.starts_with("timestamp") {
-        232.0
-    } else if data_type == "uuid" {
-        280.0
-    } else if value::is_document(data_type) || value::is_text(data_type) {
-        220.0
-    } else {
-        140.0
-    };
-    base.max(GridColumn::fitting_width(name, data_type, std::iter::empty())).min(320.0)
+/// Returns the width of a column, which is wide enough for its values on this page.
+fn default_width<'t>(column: &ColumnDetail, values: impl Iterator<Item = &'t str>) -> f64 {
+    let least: f64 =
+        if value::is_document(&column.data_type) || value::is_text(&column.data_type) { 160.0 } else { 96.0 };
+    least.max(GridColumn::fitting_width(&column.name, &column.data_type, values)).min(360.0)
 }

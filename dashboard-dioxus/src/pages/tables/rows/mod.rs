@@ -65,10 +65,19 @@ struct View {
     exact: Signal<bool>,
     /// Keys of the selected rows.
     selected: Signal<BTreeSet<String>>,
-    /// Cells whose value was refused, as key and column.
-    wrong: Signal<Vec<(RowKey, String)>>,
+    /// Cells whose value was refused.
+    wrong: Signal<Vec<WrongCell>>,
     deleting: Signal<Vec<RowKey>>,
     saving: Signal<Saving>,
+}
+
+/// A cell whose value was refused.
+#[derive(Debug, Clone, PartialEq)]
+struct WrongCell {
+    key: RowKey,
+    column: String,
+    /// What Postgres said.
+    why: Rc<str>,
 }
 
 impl View {
@@ -223,7 +232,7 @@ fn NoRows(view: View, has_filters: bool) -> Element {
                 button {
                     class: "btn",
                     r#type: "button",
-                    onclick: |_| address::replace_parameters(&[("where", Vec::new()), ("after", Vec::new()), ("offset", Vec::new())]),
+                    onclick: |_| query::set_filters(Vec::new()),
                     "Clear filters"
                 }
             }

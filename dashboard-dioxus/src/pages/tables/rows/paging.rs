@@ -42,8 +42,8 @@ pub(super) fn Paging(view: View) -> Element {
     let next = (page.next_cursor.clone(), page.next_offset.map(|offset| offset.to_string()));
     let updated = text::clock(*view.updated_at.read());
     rsx! {
-        div { class: "foot sticky",
-            span { role: "group", "aria-label": "Paging", class: "row row-1",
+        div { class: "foot sticky", role: "group", "aria-label": "Paging",
+            span { class: "row row-1",
                 button {
                     class: "btn btn-ghost btn-s btn-icon",
                     r#type: "button",
@@ -70,21 +70,27 @@ pub(super) fn Paging(view: View) -> Element {
                     Icon { name: IconName::ChevronRight }
                 }
                 if page.total_is_estimate || page.total.is_none() {
-                    button { class: "btn btn-ghost btn-s", r#type: "button", onclick: move |_| exact.set(true), "Count exactly" }
+                    button {
+                        class: "btn btn-ghost btn-s",
+                        r#type: "button",
+                        onclick: move |_| exact.set(true),
+                        "Count exactly"
+                    }
                 }
             }
-            label { class: "row only-wide",
-                span { "Rows per page" }
+            span { class: "input select m select-in only-wide",
+                span { class: "what", "aria-hidden": "true", "Rows per page" }
                 select {
-                    class: "input m page-size",
                     "aria-label": "Rows per page",
                     onchange: |event: FormEvent| {
-                        address::replace_parameters(&[("limit", vec![event.value()]), ("after", Vec::new()), ("offset", Vec::new())]);
+                        let limit = vec![event.value()];
+                        address::replace_parameters(&[("limit", limit), ("after", Vec::new()), ("offset", Vec::new())]);
                     },
                     for size in PAGE_SIZES {
                         option { key: "{size}", value: "{size}", selected: size == query.limit, "{size}" }
                     }
                 }
+                Icon { name: IconName::ChevronDown }
             }
             span { class: "push row row-1",
                 span { class: "only-wide", "Updated {updated}" }

@@ -46,7 +46,7 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
             let staged = staged::of(&view.staged.read());
             let cells = staged.row(&key).map(|row| row.cells.clone()).unwrap_or_default();
             let differing = cells.into_iter().filter_map(|(column, cell)| {
-                let theirs = text_of(now.get(&column)?);
+                let theirs = now.get(&column)?.text.as_deref().map(str::to_owned);
                 let words = (column, text_or_null(theirs.as_deref()), text_or_null(cell.now.as_deref()));
                 (theirs != cell.was_text).then_some(words)
             });
@@ -95,12 +95,4 @@ pub(super) fn ProblemBox(view: View, problem: Problem, on_solved: EventHandler<(
 /// Returns what stands for a value in a sentence.
 pub(super) fn text_or_null(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), |text| if text.is_empty() { "''".to_owned() } else { one_line(text).0 })
-}
-
-fn text_of(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
 }

@@ -57,6 +57,11 @@ impl RowQuery {
     }
 }
 
+/// Shows the rows that meet other filters, from the first page on.
+pub(super) fn set_filters(filters: Vec<String>) {
+    address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+}
+
 /// Writes an order in the syntax of the API.
 pub(super) fn write_order(orders: &[(String, bool)]) -> String {
     let parts: Vec<String> = orders

@@ -9,18 +9,19 @@ use api_types::{ChangedRows, ColumnDetail, TableDetail};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 use serde::Serialize;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use super::{
-    View,
-    data::RowKey,
+    View, WrongCell,
+    data::{self, RowKey},
+    query::quoted_if_needed,
     staged::{self, Staged, StagedRow},
 };
 use crate::{
     remote::{self, Failure, Method},
     text,
     ui::messages,
-    value,
+    value::{self, Cell},
 };
 
 /// Waits between questions whether a save succeeded, in milliseconds; the last one repeats.
@@ -61,10 +62,10 @@ pub(super) enum Saving {
 /// Why changes were not saved.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Problem {
-    /// A row was changed by somebody else since it was read.
+    /// A row was changed by somebody else since it was read. `now` has its current values by column.
     Changed {
         key: RowKey,
-        now: Map<String, Value>,
+        now: BTreeMap<String, Cell>,
     },
     /// A row was deleted since it was read.
     Gone {
@@ -118,8 +119,10 @@ pub(super) async fn save(view: View, staged: Staged) -> Option<Problem> {
     let _end = EndSaving(saving);
     wrong.set(Vec::new());
     let problem = try_save(view, &staged).await;
-    if let Some(Problem::Refused { row: Some(row), columns, .. }) = &problem {
-        wrong.set(columns.iter().map(|column| (row.clone(), column.clone())).collect());
+    if let Some(Problem::Refused { row: Some(row), columns, message }) = &problem {
+        let cell =
+            |column: &String| WrongCell { key: row.clone(), column: column.clone(), why: message.as_str().into() };
+        wrong.set(columns.iter().map(cell).collect());
     }
     problem
 }
@@ -148,8 +151,23 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
         },
         // The rows may have the new values from an earlier save whose answer was lost.
         Err(failure) if is_row_changed(&failure) && are_saved(view, &changes).await.is_ok() => accept(view, staged),
-        Err(failure) => Some(problem_of(&failure, staged, &detail)),
+        Err(failure) => Some(with_exact_values(view, problem_of(&failure, staged, &detail), &detail).await),
     }
+}
+
+/// Reads the values of a row that was changed meanwhile, because numbers in the details of an error lose digits.
+async fn with_exact_values(view: View, problem: Problem, detail: &TableDetail) -> Problem {
+    let Problem::Changed { key, now } = problem else { return problem };
+    let columns: Vec<String> = now.keys().map(|column| quoted_if_needed(column)).collect();
+    let (columns, filters) = (columns.join(","), key.filters());
+    let mut parameters = vec![("limit", Some("1")), ("select", Some(columns.as_str()))];
+    parameters.extend(filters.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))));
+    let page = data::read(&view.path("rows", &parameters), detail).await;
+    let Some(row) = page.ok().and_then(|page| page.rows.into_iter().next()) else {
+        return Problem::Changed { key, now };
+    };
+    let cells = detail.columns.iter().zip(row.0.iter()).filter(|(column, _)| now.contains_key(&column.name));
+    Problem::Changed { now: cells.map(|(column, cell)| (column.name.clone(), cell.clone())).collect(), key }
 }
 
 /// Asks the server until it answers whether it had saved the changes.
@@ -228,8 +246,11 @@ fn problem_of(failure: &Failure, staged: &Staged, detail: &TableDetail) -> Probl
     match (is_row_changed(failure), member("reason").and_then(Value::as_str), row) {
         (true, Some("gone"), Some(row)) => Problem::Gone { key: row.key.clone() },
         (true, _, Some(row)) => {
-            let now = member("now").and_then(Value::as_object).cloned().unwrap_or_default();
-            Problem::Changed { key: row.key.clone(), now }
+            let now = member("now").and_then(Value::as_object).into_iter().flatten();
+            let cell = |(column, value): (&String, &Value)| {
+                (column.clone(), Cell::new(&raw(&value.to_string()), type_of(column, detail), None))
+            };
+            Problem::Changed { key: row.key.clone(), now: now.map(cell).collect() }
         }
         _ => {
             let changed = |row: &StagedRow| row.cells.keys().cloned().collect::<Vec<_>>();

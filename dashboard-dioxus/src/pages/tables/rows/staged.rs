@@ -7,6 +7,7 @@ use dioxus::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::data::RowKey;
+use crate::value::Cell;
 
 /// The changes of one table.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -145,17 +146,13 @@ pub(super) fn discard(table: &str) {
 }
 
 /// Replaces the values that were read with the current ones, so that saving overwrites them.
-pub(super) fn rebase(table: &str, key: &RowKey, now: &serde_json::Map<String, serde_json::Value>) {
+pub(super) fn rebase(table: &str, key: &RowKey, now: &BTreeMap<String, Cell>) {
     change(table, |staged| {
         let row = staged.rows.iter_mut().find(|row| row.key == *key);
         for (column, cell) in row.into_iter().flat_map(|row| &mut row.cells) {
-            if let Some(value) = now.get(column) {
-                cell.was = value.to_string();
-                cell.was_text = match value {
-                    serde_json::Value::Null => None,
-                    serde_json::Value::String(text) => Some(text.clone()),
-                    other => Some(other.to_string()),
-                };
+            if let Some(current) = now.get(column) {
+                cell.was = current.json.to_string();
+                cell.was_text = current.text.as_deref().map(str::to_owned);
             }
         }
     });

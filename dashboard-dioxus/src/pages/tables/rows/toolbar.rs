@@ -4,9 +4,10 @@ use dioxus::prelude::*;
 
 use super::{
     View,
+    data::RowKey,
     filters::FilterDialog,
     orders::SortDialog,
-    query::{Filter, RowQuery},
+    query::{self, Filter, RowQuery},
     sheet::open_new_row,
 };
 use crate::{
@@ -57,9 +58,9 @@ pub(super) fn Toolbar(view: View) -> Element {
                         class: "btn btn-ghost",
                         r#type: "button",
                         onclick: move |_| {
-                            let columns = super::query::key_columns(&view.detail.peek()).unwrap_or_default();
-                            let keys = view.selected.peek();
-                            deleting.set(keys.iter().filter_map(|key| super::data::RowKey::from_parameter(key, &columns)).collect());
+                            let columns = query::key_columns(&view.detail.peek()).unwrap_or_default();
+                            let key = |key: &String| RowKey::from_parameter(key, &columns);
+                            deleting.set(view.selected.peek().iter().filter_map(key).collect());
                         },
                         Icon { name: IconName::Trash }
                         {if selected == 1 { "Delete 1 row".to_owned() } else { format!("Delete {selected} rows") }}
@@ -100,7 +101,11 @@ fn Chip(text: String, index: usize, onedit: EventHandler<()>) -> Element {
     let words = filter.as_ref().map_or_else(|| text.clone(), Filter::words);
     rsx! {
         span { class: "chip chip-x",
-            button { r#type: "button", class: "chip-edit", "aria-label": "Edit filter {words}", onclick: move |_| onedit.call(()),
+            button {
+                r#type: "button",
+                class: "chip-edit",
+                "aria-label": "Edit filter {words}",
+                onclick: move |_| onedit.call(()),
                 match filter {
                     Some(filter) => rsx! {
                         span { class: "mono", "{filter.column}" }
@@ -118,7 +123,7 @@ fn Chip(text: String, index: usize, onedit: EventHandler<()>) -> Element {
                     if index < filters.len() {
                         filters.remove(index);
                     }
-                    address::replace_parameters(&[("where", filters), ("after", Vec::new()), ("offset", Vec::new())]);
+                    query::set_filters(filters);
                 },
                 Icon { name: IconName::Close, small: true }
             }
@@ -133,7 +138,7 @@ fn ColumnChoice(view: View) -> Element {
     let names: Vec<String> = view.detail.read().columns.iter().map(|column| column.name.clone()).collect();
     let all = names.clone();
     rsx! {
-        Popover { name: "Columns", icon: IconName::Columns, label: "Columns", count: if shown.is_empty() { 0 } else { shown.len() },
+        Popover { name: "Columns", icon: IconName::Columns, label: "Columns", count: shown.len(),
             div { class: "options popover-list", role: "group", "aria-label": "Columns",
                 for name in names {
                     label { key: "{name}", class: "check",

@@ -39,7 +39,11 @@ pub(super) fn Unsaved(view: View) -> Element {
             strong { {counts_in_words(cells, rows)} }
             match saving {
                 Saving::Checking => rsx! {
-                    span { class: "label", role: "status", "The server did not answer. Finding out whether it had saved them…" }
+                    span {
+                        class: "label",
+                        role: "status",
+                        "The server did not answer. Finding out whether it had saved them…"
+                    }
                 },
                 _ if staged::is_too_large() => rsx! {
                     span { class: "label", role: "status", "Too large to survive reloading the page." }
@@ -62,7 +66,14 @@ pub(super) fn Unsaved(view: View) -> Element {
                     "Discard changes"
                 }
                 button { class: "btn", r#type: "button", onclick: move |_| reviewing.set(true), "Review changes" }
-                button { class: "btn btn-primary", r#type: "button", "data-save-changes": "true", disabled: is_busy, onclick: save, "Save changes" }
+                button {
+                    class: "btn btn-primary",
+                    r#type: "button",
+                    "data-save-changes": "true",
+                    disabled: is_busy,
+                    onclick: save,
+                    "Save changes"
+                }
             }
             if let Some(problem_now) = problem() {
                 ProblemBox { view, problem: problem_now, on_solved: move |()| problem.set(None) }
@@ -85,7 +96,13 @@ fn Review(staged: Staged, on_close: EventHandler<()>) -> Element {
             wide: true,
             on_close: move |()| on_close.call(()),
             footer: rsx! {
-                button { class: "btn btn-l", r#type: "button", autofocus: true, onclick: move |_| on_close.call(()), "Close" }
+                button {
+                    class: "btn btn-l",
+                    r#type: "button",
+                    autofocus: true,
+                    onclick: move |_| on_close.call(()),
+                    "Close"
+                }
             },
             ul { class: "review", "aria-label": "Changes",
                 for row in staged.rows {

@@ -50,11 +50,19 @@ pub(in crate::pages::tables::rows) fn ExistingRow(view: View, row_key: RowKey) -
     let on_close = |()| address::push_parameter("row", None);
     match &*row.read() {
         None => rsx! {
-            Sheet { title, on_close, div { class: "stack late", "aria-busy": "true", span { class: "sk" } span { class: "sk" } } }
+            Sheet {
+                title,
+                on_close,
+                div { class: "stack late", "aria-busy": "true", span { class: "sk" } span { class: "sk" } }
+            }
         },
         Some(Err(failure)) => rsx! {
             Sheet { title, on_close,
-                ErrorBox { what: "The row could not be read.", failure: failure.clone(), on_retry: move |()| *generation.write() += 1 }
+                ErrorBox {
+                    what: "The row could not be read.",
+                    failure: failure.clone(),
+                    on_retry: move |()| *generation.write() += 1,
+                }
             }
         },
         Some(Ok(None)) => rsx! {
@@ -125,7 +133,13 @@ fn RowForm(
             on_close,
             footer: rsx! {
                 if can_edit {
-                    button { class: "btn btn-primary", r#type: "button", disabled: is_busy || !is_dirty, onclick: move |_| save(), "Save row" }
+                    button {
+                        class: "btn btn-primary",
+                        r#type: "button",
+                        disabled: is_busy || !is_dirty,
+                        onclick: move |_| save(),
+                        "Save row"
+                    }
                     if is_dirty {
                         button {
                             class: "btn btn-ghost",
@@ -140,7 +154,12 @@ fn RowForm(
                     }
                 }
                 if view.detail.read().supports.insert {
-                    button { class: "btn btn-ghost", r#type: "button", onclick: move |_| duplicate(view, as_row.clone()), "Duplicate row" }
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        onclick: move |_| duplicate(view, as_row.clone()),
+                        "Duplicate row"
+                    }
                 }
                 if can_edit {
                     span { class: "push",
@@ -156,7 +175,10 @@ fn RowForm(
             },
             div { class: "row row-1 sheet-acts",
                 CopyAct { label: "Copy as JSON", onselect: move |()| copy(view, as_json.clone(), copies::as_json) }
-                CopyAct { label: "Copy as INSERT", onselect: move |()| copy(view, as_insert.clone(), copies::as_insert) }
+                CopyAct {
+                    label: "Copy as INSERT",
+                    onselect: move |()| copy(view, as_insert.clone(), copies::as_insert),
+                }
                 span { class: "push muted label", role: "status", if is_dirty { "Not saved" } }
             }
             form {
@@ -246,11 +268,7 @@ fn with_whole(detail: &TableDetail, row: &Row, index: usize, whole: String) -> R
 }
 
 /// Copies the row in a form.
-fn copy(
-    view: View,
-    (key, values): (RowKey, Vec<FieldValue>),
-    write: fn(&TableDetail, &[(String, Option<String>)]) -> String,
-) {
+fn copy(view: View, (key, values): (RowKey, Vec<FieldValue>), write: fn(&TableDetail, &[copies::NamedText]) -> String) {
     spawn(async move {
         let detail: Rc<TableDetail> = view.detail.peek().0.clone();
         match whole_texts(view, &key, &values).await {

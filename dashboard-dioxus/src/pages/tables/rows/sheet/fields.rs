@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{format_json::format_json, reference_field::ReferenceField, whole_value::WholeValue};
 use crate::{
-    pages::tables::rows::{View, data::RowKey, foreign_key},
+    pages::tables::rows::{View, data::RowKey, foreign_key, problem::text_or_null},
     ui::{Link, Mark, Shape},
     value::{is_document, one_line, short_type},
 };
@@ -86,7 +86,12 @@ fn RowField(
                 }
                 span { class: "push row row-1",
                     if let (Some(reference), Some(text)) = (&reference, &now) {
-                        OpenReferenced { view, reference: reference.clone(), column: column.name.clone(), text: text.clone() }
+                        OpenReferenced {
+                            view,
+                            reference: reference.clone(),
+                            column: column.name.clone(),
+                            text: text.clone(),
+                        }
                     }
                     if is_document(&column.data_type) && is_open {
                         FieldAct {
@@ -102,25 +107,58 @@ fn RowField(
                         }
                     }
                     if is_new && is_open && is_changed {
-                        FieldAct { label: "Default", name: "Use the default of {column.name}", onselect: move |()| on_change.call(None) }
+                        FieldAct {
+                            label: "Default",
+                            name: "Use the default of {column.name}",
+                            onselect: move |()| on_change.call(None),
+                        }
                     }
                     if column.nullable && is_open && value.now != Some(None) {
-                        FieldAct { label: "NULL", name: "Set {column.name} to NULL", onselect: move |()| on_change.call(Some(None)) }
+                        FieldAct {
+                            label: "NULL",
+                            name: "Set {column.name} to NULL",
+                            onselect: move |()| on_change.call(Some(None)),
+                        }
                     }
                 }
             }
             if let Some(bytes) = value.whole_bytes {
-                WholeValue { view, id: id.clone(), column: column.clone(), bytes, row_key: row_key.clone(), start: now.clone().unwrap_or_default(), on_load }
+                WholeValue {
+                    view,
+                    id: id.clone(),
+                    column: column.clone(),
+                    bytes,
+                    row_key: row_key.clone(),
+                    start: now.clone().unwrap_or_default(),
+                    on_load,
+                }
             } else {
-                Input { view, id: id.clone(), column: column.clone(), value: value.clone(), reference, is_locked, is_wrong: problem.is_some(), onchange: change }
+                Input {
+                    view,
+                    id: id.clone(),
+                    column: column.clone(),
+                    value: value.clone(),
+                    reference,
+                    is_locked,
+                    is_wrong: problem.is_some(),
+                    onchange: change,
+                }
             }
             if let Some(problem) = problem {
                 p { class: "error", id: "{id}-error", Mark { shape: Shape::Failed } "{problem}" }
             }
             if let (Some(was), true) = (&value.before, is_changed) {
                 p { class: "help row row-1",
-                    span { class: "cut", "Was " span { class: "mono", {was.as_deref().map_or_else(|| "NULL".to_owned(), |text| one_line(text).0)} } }
-                    FieldAct { label: "Restore", name: "Restore {column.name}", onselect: move |()| on_change.call(None) }
+                    span {
+                        class: "cut",
+                        "Was "
+                        span { class: "mono", {text_or_null(was.as_deref())} }
+                    }
+                    FieldAct {
+                        label: "Restore",
+                        name: "Restore {column.name}",
+                        onselect: move |()| on_change.call(None),
+                    }
                 }
             }
         }
@@ -131,7 +169,13 @@ fn RowField(
 #[component]
 fn FieldAct(label: &'static str, #[props(default)] name: Option<String>, onselect: EventHandler<()>) -> Element {
     rsx! {
-        button { class: "btn btn-ghost btn-s", r#type: "button", "aria-label": name, onclick: move |_| onselect.call(()), "{label}" }
+        button {
+            class: "btn btn-ghost btn-s",
+            r#type: "button",
+            "aria-label": name,
+            onclick: move |_| onselect.call(()),
+            "{label}"
+        }
     }
 }
 

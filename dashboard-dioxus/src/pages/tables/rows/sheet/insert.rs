@@ -53,8 +53,8 @@ pub(super) async fn insert(view: View, values: &NewValues, on_silence: impl FnOn
         return no(failure.message(), save::refused_columns(&failure, &detail));
     }
     on_silence();
-    let not_known = "The server stopped before it answered, so it is not known whether the row was created. Look at the \
-                     newest rows before you try again.";
+    let not_known = "The server stopped before it answered, so it is not known whether the row was created. Look at \
+                     the newest rows before you try again.";
     match find(view, &detail, values).await {
         Ok(Some(key)) => Inserted::Perhaps(key),
         Ok(None) => no("The server stopped before it had created the row. Try again.".to_owned(), Vec::new()),

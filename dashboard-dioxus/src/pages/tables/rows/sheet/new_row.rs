@@ -80,7 +80,13 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
             title: "New row in {view.table}",
             on_close: move |()| close(),
             footer: rsx! {
-                button { class: "btn btn-primary", r#type: "button", disabled: busy(), onclick: move |_| create(), "Create row" }
+                button {
+                    class: "btn btn-primary",
+                    r#type: "button",
+                    disabled: busy(),
+                    onclick: move |_| create(),
+                    "Create row"
+                }
                 button {
                     class: "btn btn-ghost",
                     r#type: "button",
@@ -119,8 +125,12 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                         let is_empty = now.as_ref().is_some_and(|now| now.as_deref() == Some(""));
                         let can_be_empty = is_text(&column.data_type) && !is_document(&column.data_type);
                         match now {
-                            Some(now) if !is_empty || can_be_empty => drop(typed.write().insert(column.name.clone(), now)),
-                            _ => drop(typed.write().remove(&column.name)),
+                            Some(now) if !is_empty || can_be_empty => {
+                                typed.write().insert(column.name.clone(), now);
+                            }
+                            _ => {
+                                typed.write().remove(&column.name);
+                            }
                         }
                     },
                     on_load: |_| {},

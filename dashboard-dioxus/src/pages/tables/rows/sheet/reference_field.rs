@@ -124,7 +124,11 @@ pub(super) fn ReferenceField(
                 onkeydown,
             }
             if shown {
-                div { id: "{id}-list", class: "menu combo-list", role: "listbox", "aria-label": "Rows of {reference.references_table}",
+                div {
+                    id: "{id}-list",
+                    class: "menu combo-list",
+                    role: "listbox",
+                    "aria-label": "Rows of {reference.references_table}",
                     for (index, choice) in choices.into_iter().enumerate() {
                         div {
                             key: "{choice.key}",

@@ -3,7 +3,7 @@
 use api_types::ColumnDetail;
 use dioxus::prelude::*;
 
-use super::fields::FieldValue;
+use super::{copies::NamedText, fields::FieldValue};
 use crate::{
     pages::tables::rows::{View, data::RowKey},
     remote, text,
@@ -76,11 +76,7 @@ fn cell_path(view: View, key: &RowKey, column: &str, download: bool) -> String {
 }
 
 /// Returns the whole texts of a row's fields, or why one of them can't be copied.
-pub(super) async fn whole_texts(
-    view: View,
-    key: &RowKey,
-    values: &[FieldValue],
-) -> Result<Vec<(String, Option<String>)>, String> {
+pub(super) async fn whole_texts(view: View, key: &RowKey, values: &[FieldValue]) -> Result<Vec<NamedText>, String> {
     let columns = view.detail.peek().columns.clone();
     let mut texts = Vec::new();
     for (column, value) in columns.into_iter().zip(values) {

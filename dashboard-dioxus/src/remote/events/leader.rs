@@ -1,3 +1,5 @@
+//! The choice of the tab that acts for all tabs of the browser, by a Web Lock.
+
 use std::{cell::RefCell, rc::Rc};
 
 use futures_channel::oneshot;
@@ -8,7 +10,7 @@ use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
-/// How often a waiting tab looks whether it still wants to lead.
+/// Interval at which a waiting tab checks whether it still wants to lead.
 const CHECK_MS: u32 = 500;
 
 /// The right to act for all tabs of the browser. Dropping it passes the right on.
@@ -17,8 +19,8 @@ pub(super) struct Leadership {
 }
 
 impl Leadership {
-    /// Waits until no other tab leads. Returns `None` if `gives_up` says so before. Browsers without Web Locks let every
-    /// tab lead.
+    /// Waits until no other tab leads. Returns `None` if `gives_up` returns true before. In browsers without Web Locks,
+    /// every tab leads.
     pub(super) async fn acquire(name: &str, gives_up: impl Fn() -> bool) -> Option<Self> {
         let release = Rc::new(RefCell::new(None));
         let Some((locks, request)) = lock_manager() else { return Some(Self { release }) };

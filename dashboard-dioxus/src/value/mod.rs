@@ -1,6 +1,10 @@
 //! Values of a database as Postgres prints them, without losing a digit, and names for use in SQL.
+//!
+//! [`list`] converts lists.
 
-use std::rc::Rc;
+pub mod list;
+
+use std::{borrow::Cow, rc::Rc};
 
 use serde_json::value::RawValue;
 
@@ -54,7 +58,31 @@ pub fn text_of(json: &RawValue, data_type: &str) -> Text {
     if is_document(data_type) {
         return Some(json.into());
     }
-    Some(serde_json::from_str::<String>(json).map_or_else(|_| json.into(), Into::into))
+    if let Some(element) = element_type(data_type)
+        && let Some(list) = list::from_json(json, element)
+    {
+        return Some(list.into());
+    }
+    let text = serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned());
+    Some(printed(text.into(), data_type).into())
+}
+
+/// Returns a value as Postgres prints it. JSON has times as `2026-01-02T03:04:05+00:00`.
+fn printed<'t>(text: Cow<'t, str>, data_type: &str) -> Cow<'t, str> {
+    if !data_type.starts_with("timestamp") || text.get(10..11) != Some("T") {
+        return text;
+    }
+    let text = text.replacen('T', " ", 1);
+    let has_zone = text.len() > 6 && text.get(text.len() - 6..).is_some_and(|zone| zone.starts_with(['+', '-']));
+    match text.strip_suffix(":00") {
+        Some(whole_hours) if has_zone => whole_hours.to_owned().into(),
+        _ => text.into(),
+    }
+}
+
+/// Returns the type of a list's elements. `None` for other types.
+pub fn element_type(data_type: &str) -> Option<&str> {
+    data_type.strip_suffix("[]").map(|element| element.trim_end_matches("[]"))
 }
 
 /// Returns the JSON that stores a text in a column of this type. Postgres converts strings, so that no digit is lost;
@@ -64,11 +92,14 @@ pub fn text_of(json: &RawValue, data_type: &str) -> Text {
 /// Fails if a JSON document is invalid, with the reason.
 pub fn to_json(text: Option<&str>, data_type: &str) -> Result<Box<RawValue>, String> {
     let Some(text) = text else { return raw("null") };
-    let is_list = data_type.ends_with("[]") && text.trim_start().starts_with('[');
-    if is_document(data_type) || is_list {
+    if is_document(data_type) {
         return raw(text).map_err(|error| format!("This is not valid JSON: {error}."));
     }
-    raw(&serde_json::Value::from(text).to_string())
+    let is_list = element_type(data_type).is_some() && text.trim_start().starts_with('[');
+    match raw(text) {
+        Ok(list) if is_list => Ok(list),
+        _ => raw(&serde_json::Value::from(text).to_string()),
+    }
 }
 
 fn raw(json: &str) -> Result<Box<RawValue>, String> {
@@ -165,7 +196,8 @@ const RESERVED: [&str; 77] = [
     "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
     "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or", "order",
     "placing", "primary", "references", "returning", "select", "session_user", "some", "symmetric", "system_user",
-    "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where", "window",
+    "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where",
+    "window",
 ];
 
 #[cfg(test)]
@@ -183,10 +215,14 @@ mod tests {
             (r#""123456789012345678901234567890""#, "numeric", Some("123456789012345678901234567890")),
             ("false", "boolean", Some("false")),
             (r#""a\nb""#, "text", Some("a\nb")),
-            (r#""a\nb""#, "text", Some("a\nb")),
+            (r#""2026-01-02T03:04:05.67+00:00""#, "timestamp with time zone", Some("2026-01-02 03:04:05.67+00")),
+            (r#""2026-01-02T03:04:05+05:30""#, "timestamp with time zone", Some("2026-01-02 03:04:05+05:30")),
+            (r#""2026-01-02T03:04:00""#, "timestamp without time zone", Some("2026-01-02 03:04:00")),
+            (r#""infinity""#, "timestamp without time zone", Some("infinity")),
             (r#"{"a": 1.0}"#, "jsonb", Some(r#"{"a": 1.0}"#)),
             (r#""12""#, "jsonb", Some(r#""12""#)),
-            (r#"["a","b"]"#, "text[]", Some(r#"["a","b"]"#)),
+            (r#"["a","b c"]"#, "text[]", Some(r#"{a,"b c"}"#)),
+            (r#""{a,NULL}""#, "text[]", Some("{a,NULL}")),
         ] {
             let raw = RawValue::from_string(json.to_owned()).unwrap_or_default();
             assert_eq!(Cell::new(&raw, data_type, None).text.as_deref(), expected, "{json}");
@@ -203,6 +239,7 @@ mod tests {
             (Some("{a"), "jsonb", None),
             (Some(r#"["a"]"#), "text[]", Some(r#"["a"]"#)),
             (Some("{a,b}"), "text[]", Some(r#""{a,b}""#)),
+            (Some("[0:1]={a,b}"), "text[]", Some(r#""[0:1]={a,b}""#)),
         ] {
             assert_eq!(
                 to_json(text, data_type).ok().map(|json| json.get().to_owned()).as_deref(),

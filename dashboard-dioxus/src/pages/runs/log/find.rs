@@ -1,4 +1,4 @@
-//! Finds a text in lines, without regard to the case of ASCII letters.
+//! Searches lines, ignoring the case of ASCII letters.
 
 use super::tail::Line;
 

@@ -1,0 +1,126 @@
+//! Fields that are the same for every kind of job.
+
+use api_types::{JobType, ListedProject, Page as ApiPage};
+use dioxus::prelude::*;
+
+use super::Form;
+use crate::{
+    remote::use_remote,
+    ui::{Mark, Shape},
+};
+
+/// A text field of the form, with help and its error.
+#[component]
+pub(super) fn TextField(
+    form: Form,
+    field: String,
+    label: String,
+    value: String,
+    #[props(default)] help: String,
+    #[props(default)] placeholder: String,
+    #[props(default)] is_mono: bool,
+    #[props(default)] autofocus: bool,
+    oninput: EventHandler<String>,
+) -> Element {
+    let error = form.error(&field);
+    let id = element_id(&field);
+    let described_by = (error.is_some() || !help.is_empty()).then(|| format!("{id}-error {id}-help"));
+    rsx! {
+        div { class: "field",
+            label { r#for: "{id}", "{label}" }
+            input {
+                id: "{id}",
+                class: if is_mono { "input mono" } else { "input" },
+                autocomplete: "off",
+                spellcheck: "false",
+                autofocus,
+                placeholder,
+                value: "{value}",
+                "aria-describedby": described_by,
+                "aria-invalid": if error.is_some() { "true" },
+                oninput: move |event| oninput.call(event.value()),
+                onblur: move |_| form.leave(&field),
+            }
+            FieldError { id: id.clone(), error: error.clone() }
+            if !help.is_empty() {
+                p { class: "help", id: "{id}-help", "{help}" }
+            }
+        }
+    }
+}
+
+#[component]
+pub(super) fn FieldError(id: String, error: Option<String>) -> Element {
+    match error {
+        Some(error) => rsx! {
+            p { class: "error", id: "{id}-error", role: "alert", Mark { shape: Shape::Failed } span { "{error}" } }
+        },
+        None => rsx! {},
+    }
+}
+
+/// Returns the id of a field's element.
+pub(super) fn element_id(field: &str) -> String {
+    let safe = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
+    format!("job-{}", field.chars().map(safe).collect::<String>())
+}
+
+#[component]
+pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
+    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let chosen = form.draft.read().project.clone();
+    let is_unknown = !chosen.is_empty() && !projects.iter().any(|listed| listed.project.id == chosen);
+    rsx! {
+        div { class: "field",
+            label { r#for: "job-project", "Project" }
+            select {
+                id: "job-project",
+                class: "input",
+                disabled: !is_new,
+                "aria-describedby": (!is_new).then_some("job-project-help"),
+                onchange: move |event| form.change(|draft| draft.project = event.value()),
+                option { value: "", selected: chosen.is_empty(), "None: the platform's" }
+                if is_unknown {
+                    option { value: "{chosen}", selected: true, "{chosen}" }
+                }
+                for listed in projects {
+                    option {
+                        key: "{listed.project.id}",
+                        value: "{listed.project.id}",
+                        selected: listed.project.id == chosen,
+                        "{listed.project.name}"
+                    }
+                }
+            }
+            if !is_new {
+                p { class: "help", id: "job-project-help", "A job stays with its project." }
+            }
+        }
+    }
+}
+
+#[component]
+pub(super) fn KindField(form: Form, is_new: bool) -> Element {
+    let chosen = form.draft.read().job_type;
+    rsx! {
+        fieldset { class: "field", role: "radiogroup", "aria-label": "Kind",
+            legend { "Kind" }
+            div { class: "kinds",
+                for (choice, label) in [(JobType::Http, "HTTP request"), (JobType::Platform, "Plugin job")] {
+                    label { key: "{label}", class: "check",
+                        input {
+                            class: "box",
+                            r#type: "radio",
+                            name: "job-kind",
+                            checked: chosen == choice,
+                            disabled: !is_new && chosen != choice,
+                            onchange: move |_| form.change(|draft| draft.job_type = choice),
+                        }
+                        "{label}"
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The values of one list of a scope: databases, stores, hosts or secrets.
+
+use std::collections::BTreeSet;
+
+use dioxus::prelude::*;
+
+use super::{super::words, choices::Choices};
+use crate::{
+    text,
+    ui::{Mark, Shape},
+};
+
+/// The values of one list of a scope, each with a checkbox.
+#[component]
+pub(super) fn ScopeList(
+    capability: String,
+    list: &'static str,
+    asked: Vec<String>,
+    /// The values that were asked for when the plugin was approved.
+    old: Option<Vec<String>>,
+    chosen: BTreeSet<String>,
+    is_allowed: bool,
+    choices: Signal<Choices>,
+    projects: Vec<(String, String)>,
+) -> Element {
+    let is_wide = |value: &str| value.ends_with('*');
+    // Without the wildcard, the owner can choose single projects.
+    let has_open_wildcard = list != "Hosts" && asked.iter().any(|value| is_wide(value) && !chosen.contains(value));
+    let mut values = asked.clone();
+    if has_open_wildcard {
+        let within = |value: &str| {
+            asked.iter().any(|pattern| pattern == "*" || (pattern == "project:*" && value.starts_with("project:")))
+        };
+        let mut narrower: Vec<String> = vec!["platform".to_owned()];
+        narrower.extend(projects.iter().map(|(id, _)| id.clone()));
+        values.extend(
+            narrower.into_iter().filter(|value| {
+                within(value) && !asked.contains(value) && (list == "Databases" || value != "platform")
+            }),
+        );
+    }
+    for value in &chosen {
+        if !values.contains(value) {
+            values.push(value.clone());
+        }
+    }
+    let left_out: Vec<String> =
+        asked.iter().filter(|value| !chosen.contains(*value)).map(|value| words::value(value, &projects)).collect();
+    let meaning =
+        asked.iter().any(|value| is_wide(value) && chosen.contains(value)).then(|| words::wildcard(list)).flatten();
+    rsx! {
+        div { class: "scope label", role: "group", "aria-label": list,
+            span { class: "muted scope-name", "{list}" }
+            div { class: "row row-1 wrap grow",
+                for value in values {
+                    ScopeValue {
+                        key: "{value}",
+                        name: words::value(&value, &projects),
+                        is_new: old.as_ref().is_some_and(|old| !old.contains(&value) && asked.contains(&value)),
+                        is_chosen: chosen.contains(&value),
+                        is_allowed,
+                        capability: capability.clone(),
+                        list,
+                        value,
+                        choices,
+                    }
+                }
+            }
+        }
+        if list == "Hosts" && asked.iter().any(|value| is_wide(value) && !chosen.contains(value)) {
+            OtherHosts { capability: capability.clone(), asked: asked.clone(), chosen: chosen.clone(), choices }
+        }
+        if let Some(meaning) = meaning.filter(|_| is_allowed) {
+            p { class: "help row items-start", Mark { shape: Shape::Attention } span { "{meaning}" } }
+        }
+        if is_allowed && !left_out.is_empty() {
+            p { class: "help row items-start",
+                Mark { shape: Shape::Skipped }
+                span {
+                    "You left out {text::list(&left_out)}. The plugin gets an error when it uses what you left out."
+                }
+            }
+        }
+    }
+}
+
+#[component]
+fn ScopeValue(
+    name: String,
+    is_new: bool,
+    is_chosen: bool,
+    is_allowed: bool,
+    capability: String,
+    list: &'static str,
+    value: String,
+    choices: Signal<Choices>,
+) -> Element {
+    let mut choices = choices;
+    let label = if name == value { format!("Allow {value}") } else { format!("Allow {name} ({value})") };
+    rsx! {
+        label { class: "check scope-value",
+            input {
+                class: "box",
+                r#type: "checkbox",
+                "aria-label": "{label}",
+                checked: is_chosen,
+                disabled: !is_allowed,
+                onchange: move |event| {
+                    choices.with_mut(|choices| choices.set(&capability, list, &value, event.checked()));
+                },
+            }
+            span { class: "mono", "{name}" }
+            if is_new {
+                span { class: "tag", "new" }
+            }
+        }
+    }
+}
+
+/// A field for single hosts, instead of the wildcard that the plugin asks for.
+#[component]
+fn OtherHosts(capability: String, asked: Vec<String>, chosen: BTreeSet<String>, choices: Signal<Choices>) -> Element {
+    let mut choices = choices;
+    let typed =
+        use_signal(|| chosen.iter().filter(|host| !asked.contains(host)).cloned().collect::<Vec<_>>().join(" "));
+    let mut typed = typed;
+    rsx! {
+        label { class: "field",
+            span { class: "label muted", "Only these hosts, separated by spaces" }
+            input {
+                class: "input m mono",
+                autocomplete: "off",
+                spellcheck: "false",
+                value: "{typed}",
+                oninput: move |event| {
+                    typed.set(event.value());
+                    let hosts: BTreeSet<String> = event.value().split_whitespace().map(str::to_owned).collect();
+                    choices.with_mut(|choices| choices.set_typed_hosts(&capability, &asked, hosts));
+                },
+            }
+        }
+    }
+}

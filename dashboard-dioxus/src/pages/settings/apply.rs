@@ -1,0 +1,131 @@
+//! Applies pending migrations in a run, and shows how the run goes.
+
+use api_types::{CreateBackup, RunDetail, RunStarted, RunStatus};
+use dioxus::prelude::*;
+
+use super::super::recent_runs::RunBadge;
+use crate::{
+    remote::{self, Method, use_remote_every},
+    text,
+    ui::{Link, Mark, Shape, messages},
+};
+
+/// How often the run is read.
+const INTERVAL_MS: u32 = 1_000;
+
+/// The note that migrations are pending, with the button that applies them.
+#[component]
+pub(super) fn Pending(count: i64, started: Signal<Option<String>>) -> Element {
+    let mut started = started;
+    let mut busy = use_signal(|| false);
+    let mut failure = use_signal(|| None::<String>);
+    let title = match count {
+        1 => "1 migration is pending.".to_owned(),
+        count => format!("{} migrations are pending.", text::number(count)),
+    };
+    rsx! {
+        div { class: "section mb-4",
+            div { class: "banner t-warning", role: "note",
+                Mark { shape: Shape::Attention }
+                div {
+                    strong { "{title}" }
+                    p { "AtlasHub also applies them when it starts. They can't be undone: back up the platform first." }
+                    if let Some(failure) = failure() {
+                        p { role: "alert", "{failure}" }
+                    }
+                }
+                div { class: "row wrap",
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        onclick: |_| back_up_platform(),
+                        "Back up first"
+                    }
+                    button {
+                        class: "btn btn-primary",
+                        r#type: "button",
+                        disabled: busy(),
+                        onclick: move |_| {
+                            spawn(async move {
+                                busy.set(true);
+                                failure.set(None);
+                                match apply().await {
+                                    Ok(run) => started.set(Some(run)),
+                                    Err(refused) => failure.set(Some(refused.message())),
+                                }
+                                busy.set(false);
+                            });
+                        },
+                        "Apply pending migrations"
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn apply() -> Result<String, remote::Failure> {
+    let started: RunStarted = remote::send(Method::Post, "/migrations/apply", &serde_json::json!({})).await?;
+    remote::forget("/runs");
+    Ok(started.run_id)
+}
+
+fn back_up_platform() {
+    spawn(async {
+        let request = CreateBackup { target: "platform".to_owned() };
+        match remote::send::<_, RunStarted>(Method::Post, "/backups", &request).await {
+            Ok(_) => messages::show("Backing up the platform"),
+            Err(failure) => messages::show_failure(failure.message()),
+        }
+        remote::forget("/runs");
+    });
+}
+
+/// The run that applies migrations: its state, its error, and a link to its log.
+#[component]
+pub(super) fn ApplyRun(id: String) -> Element {
+    let path = format!("/runs/{id}");
+    let detail = use_remote_every::<RunDetail>(use_signal(|| path).into(), INTERVAL_MS);
+    let run = detail.value().map(|detail| detail.run);
+    let status = run.as_ref().map(|run| run.status);
+    let has_ended = status.is_some_and(|status| !matches!(status, RunStatus::Queued | RunStatus::Running));
+    use_effect(use_reactive!(|has_ended| {
+        if has_ended {
+            remote::forget("/migrations");
+        }
+    }));
+    let tone = match status {
+        Some(RunStatus::Success) => "banner t-good",
+        Some(_) if has_ended => "banner t-bad",
+        _ => "banner",
+    };
+    let words = match status {
+        Some(RunStatus::Success) => "The migrations are applied.",
+        Some(_) if has_ended => "The migrations could not be applied.",
+        _ => "Applying migrations…",
+    };
+    let error = run.as_ref().and_then(|run| run.error_text.clone());
+    rsx! {
+        div { class: "section mb-4",
+            div { class: tone, role: if tone == "banner t-bad" { "alert" } else { "status" },
+                if has_ended {
+                    Mark { shape: if status == Some(RunStatus::Success) { Shape::Succeeded } else { Shape::Failed } }
+                } else {
+                    span { class: "spin accent" }
+                }
+                div {
+                    strong { "{words}" }
+                    if let Some(error) = error {
+                        p { "{error}" }
+                    }
+                }
+                div { class: "row",
+                    if let Some(status) = status {
+                        RunBadge { status }
+                    }
+                    Link { to: "/runs/{id}", class: "btn btn-s", "Open run" }
+                }
+            }
+        }
+    }
+}

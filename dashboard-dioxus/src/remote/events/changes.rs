@@ -1,0 +1,68 @@
+//! Which cached answers a change makes outdated.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use api_types::{Event, EventKind, SystemState};
+use gloo_timers::future::TimeoutFuture;
+
+use super::cache;
+
+/// Time in which events that belong together arrive.
+const COLLECT_MS: u32 = 50;
+/// Minimum time between two refreshes, so that a busy server is not queried all the time.
+const REFRESH_MS: u32 = 700;
+
+#[derive(Default)]
+struct Changes {
+    /// Paths whose answers are outdated and still cached.
+    paths: BTreeSet<&'static str>,
+    is_refreshing: bool,
+}
+
+thread_local! {
+    static CHANGES: RefCell<Changes> = RefCell::default();
+}
+
+/// Drops the answers that an event makes outdated, soon.
+pub(super) fn apply(kind: EventKind, event: &Event) {
+    let paths: &[&'static str] = match kind {
+        EventKind::Run => &["/runs", "/jobs"],
+        EventKind::Job => &["/jobs", "/overview", "/backups/protection"],
+        EventKind::Project => &["/projects", "/backups/protection"],
+        EventKind::Backup => &["/backups", "/overview"],
+        EventKind::Plugin => &["/plugins", "/trusted-keys"],
+        EventKind::Channel => &["/notifications"],
+        EventKind::System if event.state == SystemState::Started.as_str() => {
+            // Changes before the start of the stream are unknown.
+            cache::forget_all();
+            return;
+        }
+        EventKind::System => &["/system"],
+    };
+    let is_refreshing = CHANGES.with_borrow_mut(|changes| {
+        changes.paths.extend(paths);
+        std::mem::replace(&mut changes.is_refreshing, true)
+    });
+    if !is_refreshing {
+        dioxus::core::spawn_forever(refresh());
+    }
+}
+
+/// Drops outdated answers until there are none.
+async fn refresh() {
+    loop {
+        TimeoutFuture::new(COLLECT_MS).await;
+        let paths = CHANGES.with_borrow_mut(|changes| std::mem::take(&mut changes.paths));
+        for path in paths {
+            cache::forget(path);
+        }
+        TimeoutFuture::new(REFRESH_MS).await;
+        let is_done = CHANGES.with_borrow_mut(|changes| {
+            changes.is_refreshing = !changes.paths.is_empty();
+            !changes.is_refreshing
+        });
+        if is_done {
+            return;
+        }
+    }
+}

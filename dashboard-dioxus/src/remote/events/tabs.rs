@@ -1,0 +1,75 @@
+//! Messages between the tabs of a browser.
+
+use api_types::{Event, EventKind};
+use dioxus::prelude::*;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsCast as _, closure::Closure};
+use web_sys::{BroadcastChannel, MessageEvent};
+
+use super::{
+    changes,
+    logs::{self, LogBatch, Subscription},
+    note_connected, note_disconnected,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum TabMessage {
+    /// The leader's stream is connected.
+    Connected,
+    /// The leader's stream broke. It reconnects.
+    Disconnected,
+    Event(EventKind, Event),
+    /// Lines of a log.
+    Log(LogBatch),
+    /// The logs that a tab shows. Repeated, so that a new leader learns of them.
+    Subscriptions {
+        tab: String,
+        list: Vec<Subscription>,
+    },
+}
+
+thread_local! {
+    static CHANNEL: Option<BroadcastChannel> = BroadcastChannel::new(super::NAME).ok();
+}
+
+/// Sends a message to all other tabs.
+pub(super) fn send(message: &TabMessage) {
+    if let Ok(text) = serde_json::to_string(message) {
+        CHANNEL.with(|channel| {
+            let _ = channel.as_ref().map(|channel| channel.post_message(&text.into()));
+        });
+    }
+}
+
+/// Handles messages of other tabs for as long as the result exists.
+pub(super) fn listen() -> Closure<dyn FnMut(MessageEvent)> {
+    let runtime = dioxus::core::Runtime::current();
+    let listener = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+        let message = message.data().as_string().and_then(|text| serde_json::from_str(&text).ok());
+        if let Some(message) = message {
+            runtime.in_scope(ScopeId::ROOT, || receive(message));
+        }
+    });
+    CHANNEL.with(|channel| {
+        if let Some(channel) = channel {
+            channel.set_onmessage(Some(listener.as_ref().unchecked_ref()));
+        }
+    });
+    listener
+}
+
+fn receive(message: TabMessage) {
+    match message {
+        TabMessage::Connected => note_connected(),
+        TabMessage::Disconnected => note_disconnected(),
+        TabMessage::Event(kind, event) => {
+            note_connected();
+            changes::apply(kind, &event);
+        }
+        TabMessage::Log(batch) => {
+            note_connected();
+            logs::deliver(&batch);
+        }
+        TabMessage::Subscriptions { tab, list } => logs::note_other_tab(tab, list),
+    }
+}
