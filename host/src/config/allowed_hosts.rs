@@ -67,7 +67,8 @@ impl AllowedHosts {
         Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
     }
 
-    /// Returns whether a server of another protocol may have a private address. Entries with a scheme don't match.
+    /// Returns whether a server that is reached by another protocol than HTTP may have a private address. Entries with
+    /// a scheme don't match.
     pub fn permits_private(&self, host: &Host<String>, port: u16) -> bool {
         self.entries.iter().any(|entry| {
             entry.private

@@ -77,7 +77,7 @@ async fn platform_responds_while_plugins_make_calls_of_every_kind() {
 }
 
 #[tokio::test]
-async fn thousands_of_calls_at_once_end_with_an_outcome_each() {
+async fn thousand_calls_at_once_end_with_an_outcome_each() {
     let platform = Platform::start().await;
     let check = async |call: &str, count: u64| {
         let params = json!({"call": call, "count": count, "name": platform.store(), "key": "uploads/none"});
@@ -88,13 +88,10 @@ async fn thousands_of_calls_at_once_end_with_an_outcome_each() {
     assert_eq!(check("list-databases", 1000).await, json!({"ok": 1000}));
     assert_eq!(check("head", 300).await, json!({"NotFound": 300}));
     assert_eq!(check("config", 1000).await, json!({"ok": 1000}));
-    // Listing no database takes a query, but does not measure one.
-    let none = plugin_manifest::Scope { databases: vec!["project:none".to_owned()], ..Default::default() };
-    for (call, scope, outcome) in [("list-databases", none, "ok"), ("tables", Default::default(), "Denied")] {
-        let params = json!({"call": call, "count": 4000, "name": platform.store()});
-        let guest = platform.guest_with(HostLimits::default(), scope, "calls", params).await;
-        assert_eq!(result_of(guest.run().await), json!({outcome: 4000}), "{call}");
-    }
+    let scope = plugin_manifest::Scope::default();
+    let params = json!({"call": "tables", "count": 1000, "name": platform.store()});
+    let outside = platform.guest_with(HostLimits::default(), scope, "calls", params).await;
+    assert_eq!(result_of(outside.run().await), json!({"Denied": 1000}));
 }
 
 #[tokio::test]

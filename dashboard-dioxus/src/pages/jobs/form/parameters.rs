@@ -282,8 +282,10 @@ mod tests {
     #[test]
     fn references_and_alternatives_are_resolved() {
         let nodes = nodes(&schema());
-        let pointers: Vec<&str> = fields(&nodes).iter().map(|field| field.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/target", "/compression", "/retention/daily", "/retention/keepLast"]);
+        // The order of optional fields is that of the schema or of their names: another crate's features decide.
+        let mut pointers: Vec<&str> = fields(&nodes).iter().map(|field| field.pointer.as_str()).collect();
+        pointers.sort_unstable();
+        assert_eq!(pointers, ["/compression", "/retention/daily", "/retention/keepLast", "/target"]);
         let Some(Node::Field(target)) = nodes.first() else { return assert!(nodes.is_empty(), "no field") };
         assert_eq!((&target.kind, target.is_required), (&Kind::Target, true));
     }
