@@ -18,7 +18,7 @@ pub(super) fn Help() -> Element {
     let name = address::use_parameter("help");
     let Some(topic) = TOPICS.iter().find(|topic| Some(topic.name) == name.as_deref()) else { return rsx! {} };
     rsx! {
-        Sheet { key: "{topic.name}", title: topic.title, on_close: |()| address::replace_parameter("help", None),
+        Sheet { title: topic.title, on_close: |()| address::replace_parameter("help", None),
             for (index, paragraph) in topic.paragraphs.iter().enumerate() {
                 p { key: "{index}", "{paragraph}" }
             }

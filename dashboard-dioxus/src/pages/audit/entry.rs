@@ -22,7 +22,7 @@ pub(super) fn EntrySheet(id: String, listed: Vec<AuditEntry>) -> Element {
     let before = at.and_then(|at| at.checked_sub(1)).and_then(|at| listed.get(at)).map(|entry| entry.id.clone());
     let after = at.and_then(|at| listed.get(at + 1)).map(|entry| entry.id.clone());
     match at.and_then(|at| listed.get(at)) {
-        Some(entry) => rsx! { EntryPanel { key: "{id}", entry: entry.clone(), before, after } },
+        Some(entry) => rsx! { EntryPanel { entry: entry.clone(), before, after } },
         // Dioxus compares keys only in lists.
         None => rsx! {
             for id in [id] {

@@ -108,7 +108,7 @@ pub(super) fn download(backup: &Backup) {
 pub(super) fn DeleteBackup(backup: Signal<Option<Backup>>) -> Element {
     let mut to_delete = backup;
     match backup() {
-        Some(backup) => rsx! { DeleteDialog { key: "{backup.id}", backup, on_close: move |()| to_delete.set(None) } },
+        Some(backup) => rsx! { DeleteDialog { backup, on_close: move |()| to_delete.set(None) } },
         None => rsx! {},
     }
 }

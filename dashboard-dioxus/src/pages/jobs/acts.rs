@@ -127,7 +127,7 @@ pub(super) fn DeleteJob(job: Signal<Option<Job>>, #[props(default)] leaves_page:
     let mut to_delete = job;
     match job() {
         Some(job) => {
-            rsx! { DeleteDialog { key: "{job.id}", job, leaves_page, on_close: move |()| to_delete.set(None) } }
+            rsx! { DeleteDialog { job, leaves_page, on_close: move |()| to_delete.set(None) } }
         }
         None => rsx! {},
     }

@@ -72,7 +72,8 @@ pub(super) fn TrustedKeys(plugins: Vec<Plugin>) -> Element {
             }
         }
         {content}
-        if let Some(id) = trusting {
+        // Dioxus compares keys only in lists.
+        for id in trusting {
             TrustKey { key: "{id}", proposed: items.iter().find(|key| key.id == id).cloned(), id }
         }
         if let Some(key) = opened {

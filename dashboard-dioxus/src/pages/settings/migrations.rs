@@ -35,7 +35,8 @@ pub(super) fn Migrations() -> Element {
             if pending > 0 && started.read().is_none() {
                 Pending { count: pending, started }
             }
-            if let Some(id) = started() {
+            // Dioxus compares keys only in lists.
+            for id in started() {
                 ApplyRun { key: "{id}", id }
             }
             Notes { migrations: page.items.clone() }

@@ -48,12 +48,14 @@ pub fn Tables(id: ReadSignal<String>) -> Element {
                                 TablePage { key: "{id}/{table}", project: id, table }
                             }
                         },
-                        None => rsx! { NoTable { key: "{id}", project: id, on_new } },
+                        None => rsx! { NoTable { project: id, on_new } },
                     }
                 }
             }
             if is_creating {
-                NewTable { key: "{id}", project: id(), on_close: |()| address::replace_parameter("new", None) }
+                for project in [id()] {
+                    NewTable { key: "{project}", project, on_close: |()| address::replace_parameter("new", None) }
+                }
             }
         }
     }
