@@ -2,30 +2,37 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{Body, S3Error, S3Result, s3_error};
+use time::OffsetDateTime;
 
 /// `x-amz-` headers that a client may add to a presigned URL without having signed them. They either restrict the
 /// request or have no effect.
 const ALLOWED_UNSIGNED_HEADERS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"];
 
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+/// Maximum time for which a presigned URL can be valid, as in S3.
+const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
+
 /// Rejects requests whose headers would permit more than their signature covers.
 ///
 /// `s3s` does not check whether the `x-amz-` headers of a presigned request were signed. The holder of a URL for one
 /// upload could otherwise add `x-amz-copy-source` and copy any object of any bucket. S3 rejects such requests too.
-/// Signature version 2 is rejected as well.
+/// Signature version 2 is rejected as well, and presigned URLs that are valid for longer than S3 permits.
 pub(crate) fn check_request<B>(request: &Request<B>) -> S3Result<()> {
     let is_version_2 =
         request.headers().get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
     let mut is_presigned = false;
     let mut signed_headers = None;
+    let mut expires = None;
     for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
         match name.as_ref() {
             "Signature" => return Err(version_2_error()),
             "X-Amz-Signature" => is_presigned = true,
-            // s3s rejects a request that has this parameter twice.
+            // s3s rejects a request that has one of these parameters twice.
             "X-Amz-SignedHeaders" => signed_headers = Some(value),
+            "X-Amz-Expires" => expires = Some(value),
             _ => {}
         }
     }
@@ -33,6 +40,9 @@ pub(crate) fn check_request<B>(request: &Request<B>) -> S3Result<()> {
         return Err(version_2_error());
     }
     if is_presigned {
+        if let Some(expires) = expires {
+            check_expires(&expires)?;
+        }
         return check_signed_headers(request.headers(), &signed_headers.unwrap_or(Cow::Borrowed("")));
     }
     Ok(())
@@ -40,6 +50,47 @@ pub(crate) fn check_request<B>(request: &Request<B>) -> S3Result<()> {
 
 fn version_2_error() -> S3Error {
     s3_error!(AccessDenied, "Signature version 2 is not supported. Use version 4.")
+}
+
+fn check_expires(expires: &str) -> S3Result<()> {
+    match expires.parse::<u32>() {
+        Ok(0..=MAX_EXPIRES_SECONDS) => Ok(()),
+        _ => Err(s3_error!(
+            AuthorizationQueryParametersError,
+            "X-Amz-Expires must be a number of seconds between 0 and {} (7 days).",
+            MAX_EXPIRES_SECONDS
+        )),
+    }
+}
+
+/// Adds `x-amz-date` to a request that is signed with its `Date` header instead. `s3s` does not read `Date`.
+///
+/// The time is part of the text that is signed, so the signature matches only if it is the time that the client used.
+pub(crate) fn add_amz_date(headers: &mut HeaderMap) {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_date_signed = text(header::AUTHORIZATION)
+        .and_then(|authorization| authorization.split_once("SignedHeaders="))
+        .and_then(|(_, rest)| rest.split([',', ' ']).next())
+        .is_some_and(|names| names.split(';').any(|name| name == "date"));
+    if !is_date_signed || headers.contains_key(AMZ_DATE) {
+        return;
+    }
+    if let Some(Ok(date)) = text(header::DATE).and_then(to_amz_date).map(HeaderValue::try_from) {
+        headers.insert(AMZ_DATE, date);
+    }
+}
+
+/// Converts an HTTP date to the format of `x-amz-date`. A date that is already in this format is kept.
+fn to_amz_date(date: &str) -> Option<String> {
+    if let [_, _, _, _, _, _, _, _, b'T', _, _, _, _, _, _, b'Z'] = date.as_bytes() {
+        return Some(date.to_owned());
+    }
+    // botocore writes dates as in mails, with `-0000` in place of `GMT`.
+    let date = date.strip_suffix("-0000").map_or(Cow::Borrowed(date), |date| Cow::Owned(format!("{date}GMT")));
+    let time: OffsetDateTime = Timestamp::parse(TimestampFormat::HttpDate, &date).ok()?.into();
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    Some(format!("{year:04}{:02}{day:02}T{hour:02}{minute:02}{second:02}Z", u8::from(month)))
 }
 
 fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> S3Result<()> {
@@ -54,7 +105,7 @@ fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> S3Result<(
     }
 }
 
-/// Corrects a response for browsers and XML parsers, and gives it a request id. `resource` is the path of the request.
+/// Corrects a response for browsers and XML parsers, and adds a request id. `resource` is the path of the request.
 pub(crate) fn fix_response(response: &mut http::Response<Body>, resource: &str) {
     let request_id = new_request_id();
     if let Ok(value) = HeaderValue::try_from(request_id.as_str()) {
@@ -65,12 +116,24 @@ pub(crate) fn fix_response(response: &mut http::Response<Body>, resource: &str) 
     // Only XML documents made by this server have their bytes in memory; objects are streamed.
     let is_xml = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/xml");
     if is_xml && let Some(xml) = response.body().bytes() {
-        let completed = complete_error(&xml, resource, &request_id);
-        let escaped = escape_control_characters(completed.as_deref().unwrap_or(&xml));
-        if let Some(changed) = escaped.or(completed) {
-            response.headers_mut().remove(header::CONTENT_LENGTH);
-            *response.body_mut() = Body::from(Bytes::from(changed));
+        let mut xml = xml;
+        if response.status() == StatusCode::BAD_REQUEST
+            && let Some(denied) = deny_policy_violation(&xml)
+        {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            xml = denied.into();
         }
+        if let Some(completed) = complete_error(&xml, resource, &request_id) {
+            xml = completed.into();
+        }
+        if let Some(unquoted) = unquote_attributes_etag(&xml) {
+            xml = unquoted.into();
+        }
+        if let Some(escaped) = escape_control_characters(&xml) {
+            xml = escaped.into();
+        }
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(xml);
     }
     // A 304 response has no body (RFC 9110, section 15.4.5).
     if response.status() == StatusCode::NOT_MODIFIED {
@@ -79,7 +142,7 @@ pub(crate) fn fix_response(response: &mut http::Response<Body>, resource: &str) 
     }
 }
 
-/// Returns 64 random bits in the notation of S3.
+/// Returns a random request id: 16 uppercase hexadecimal digits, as S3 writes them.
 fn new_request_id() -> String {
     let mut bytes = [0; 8];
     // If no random bytes are available, the id is the same for all requests.
@@ -98,6 +161,22 @@ fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8
     let resource = resource.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let id = format!("<Resource>{resource}</Resource><RequestId>{request_id}</RequestId>");
     Some(format!("{content}{id}</Error>").into_bytes())
+}
+
+/// Turns the error for a form that violates its policy into that of S3, `AccessDenied`; returns `None` for other
+/// documents. `s3s` uses one code for this error and for malformed policies, so only the message distinguishes them.
+fn deny_policy_violation(xml: &[u8]) -> Option<Vec<u8>> {
+    let (head, message) = std::str::from_utf8(xml).ok()?.split_once("<Code>InvalidPolicyDocument</Code><Message>")?;
+    let is_violation = ["Policy condition ", "Bucket in form field "].iter().any(|text| message.starts_with(text));
+    is_violation
+        .then(|| format!("{head}<Code>AccessDenied</Code><Message>Invalid according to Policy: {message}").into_bytes())
+}
+
+/// Removes the quotes around the ETag from a response to `GetObjectAttributes`, the only one in which S3 writes none;
+/// returns `None` for other documents.
+fn unquote_attributes_etag(xml: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(xml).ok().filter(|text| text.contains("<GetObjectAttributesResponse"))?;
+    Some(text.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>").into_bytes())
 }
 
 /// Replaces control characters with character references; returns `None` if there are none.
@@ -138,6 +217,41 @@ mod tests {
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host", "x-amz-content-sha256", true);
         check("Signature=1", "accept", false);
         check("", "authorization", false);
+    }
+
+    #[test]
+    fn lifetime_of_a_url_is_at_most_7_days() {
+        for (expires, is_allowed) in
+            [("0", true), ("1", true), ("604800", true), ("604801", false), ("-1", false), ("1e3", false), ("", false)]
+        {
+            check(&format!("X-Amz-Signature=1&X-Amz-Expires={expires}"), "accept", is_allowed);
+        }
+    }
+
+    #[test]
+    fn signed_date_becomes_amz_date() {
+        let added = |signed_headers: &str, date: &'static str| {
+            let authorization = format!("AWS4-HMAC-SHA256 Credential=a, SignedHeaders={signed_headers}, Signature=b");
+            let mut headers = HeaderMap::from_iter([(header::DATE, HeaderValue::from_static(date))]);
+            headers.insert(header::AUTHORIZATION, authorization.try_into().unwrap());
+            add_amz_date(&mut headers);
+            headers.remove(AMZ_DATE).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let http_date = "Wed, 18 May 2033 03:33:20 GMT";
+        assert_eq!(added("date;host", http_date).as_deref(), Some("20330518T033320Z"));
+        assert_eq!(added("date;host", "Wed, 18 May 2033 03:33:20 -0000").as_deref(), Some("20330518T033320Z"));
+        assert_eq!(added("date;host", "20330518T033320Z").as_deref(), Some("20330518T033320Z"));
+        assert_eq!(added("host;x-date", http_date), None);
+        assert_eq!(added("date", "yesterday"), None);
+    }
+
+    #[test]
+    fn date_does_not_replace_amz_date() {
+        let mut headers = HeaderMap::from_iter([(AMZ_DATE, HeaderValue::from_static("20330518T033320Z"))]);
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("AWS4-HMAC-SHA256 SignedHeaders=date"));
+        headers.insert(header::DATE, HeaderValue::from_static("20330518T033321Z"));
+        add_amz_date(&mut headers);
+        assert_eq!(headers.get_all(AMZ_DATE).iter().collect::<Vec<_>>(), ["20330518T033320Z"]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Conditional and partial reads that `s3s` rejects, although HTTP says otherwise (RFC 9110, sections 13 and 14).
+//! Conditional and partial reads that `s3s` rejects, although HTTP allows them (RFC 9110, sections 13 and 14).
 //!
 //! `s3s` returns 400 for a list of ETags in `If-Match` and `If-None-Match`, and for a `Range` that it can't parse or
 //! that has several ranges. Such headers may be signed, so they can't be changed before `s3s` has checked the
-//! signature. A request with one of them is therefore processed twice: as it is, until it is known to be authentic, and
-//! then without the headers and without a signature.
+//! signature. A request with one of them is therefore processed twice: first unchanged, which checks its signature and
+//! then fails, and a second time without the headers and without a signature.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::{ETagCondition, Range};
 use s3s::{Body, S3Result, s3_error};
 
-/// Set when the signature of a request was checked.
+/// Whether the signature of a request was checked. [`SignedRequests`] sets it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authenticated(Arc<AtomicBool>);
 

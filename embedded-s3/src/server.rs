@@ -1,4 +1,4 @@
-//! HTTP: accepts connections, answers CORS preflights, and passes requests through `guard` to `s3s`.
+//! HTTP: accepts connections, responds to CORS preflights, and passes requests through `guard` to `s3s`.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::lenient::{Authenticated, SignedRequests, without_rejected_headers};
 use crate::ops::Operations;
 use crate::store::Store;
-use crate::{form, guard};
+use crate::{bucket_body, form, guard};
 
 /// Maximum size of a file in a form upload. The whole form is held in memory while it is checked.
 const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -36,9 +36,9 @@ const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
 const MAX_CLOCK_SKEW_SECONDS: u32 = 3600;
 /// Time within which the head of a request must arrive. It also closes idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Maximum number of open connections; further ones are closed. Every connection uses a file of the process.
+/// Maximum number of open connections; further ones are closed. Every connection uses a file descriptor.
 const MAX_CONNECTIONS: usize = 256;
-/// Time that open requests have to finish after a shutdown was requested.
+/// Time limit for open requests to finish after a shutdown was requested.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -111,11 +111,12 @@ pub async fn serve(
     Ok(())
 }
 
-/// How a service handles signatures.
+/// Whether a service checks signatures.
 #[derive(Clone, Copy)]
 enum Signatures {
+    /// It checks them, and rejects unsigned requests.
     Required,
-    /// They were checked before.
+    /// It does not check them, because another service has already done so.
     Checked,
 }
 
@@ -148,6 +149,7 @@ fn cors_layer() -> CorsLayer {
         header::CONTENT_DISPOSITION,
         header::ACCEPT_RANGES,
         header::LAST_MODIFIED,
+        header::LOCATION,
         HeaderName::from_static("x-amz-mp-parts-count"),
         HeaderName::from_static("x-amz-request-id"),
         HeaderName::from_static("x-amz-checksum-crc32"),
@@ -167,7 +169,7 @@ fn cors_layer() -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-/// The `s3s` service with the checks and corrections of [`guard`], [`form`] and [`crate::lenient`].
+/// The `s3s` service with the checks and corrections of [`guard`], [`form`], [`bucket_body`] and [`crate::lenient`].
 #[derive(Clone)]
 struct Guarded {
     inner: S3Service,
@@ -202,12 +204,14 @@ impl tower::Service<Request<Incoming>> for Guarded {
 
 impl Guarded {
     async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
+        guard::add_amz_date(request.headers_mut());
         let rewritten = without_rejected_headers(&request);
         let authenticated = Authenticated::default();
         if rewritten.is_some() {
             request.extensions_mut().insert(authenticated.clone());
         }
-        let response = self.inner.call(form::fill_in_file_name(request).await).await;
+        let request = bucket_body::keep_body(form::fill_in_file_name(request).await);
+        let response = self.inner.call(request).await;
         let response = match rewritten {
             Some(rewritten) if authenticated.is_set() => self.unsigned.call(rewritten).await,
             _ => response,

@@ -25,7 +25,7 @@ pub(super) struct RequestAttributes {
     pub metadata: Option<Metadata>,
 }
 
-/// Takes the attributes from any input type of `s3s` that has these fields.
+/// Moves the attributes out of any input type of `s3s` that has these fields.
 macro_rules! request_attributes {
     ($input:expr) => {
         $crate::ops::attributes::RequestAttributes {
@@ -41,7 +41,7 @@ macro_rules! request_attributes {
 }
 pub(super) use request_attributes;
 
-/// Rejects an input that creates an object if it asks for a feature that would otherwise be silently ignored.
+/// Rejects an input that creates an object and requests a feature that would otherwise be ignored silently.
 macro_rules! reject_unsupported {
     ($input:expr) => {{
         let input = &$input;
@@ -87,7 +87,7 @@ pub(super) fn checksum_type(checksum: Option<&StoredChecksum>) -> Option<Checksu
     checksum.map(|checksum| ChecksumType::from_static(checksum.coverage.name()))
 }
 
-/// Rejects the request if one of the features is requested. Each is a flag and the name of the feature.
+/// Rejects the request if it requests one of the features. Each is a pair: whether it is requested, and its name.
 pub(super) fn reject_features(features: &[(bool, &str)]) -> S3Result<()> {
     match features.iter().find(|(is_requested, _)| *is_requested) {
         Some((_, feature)) => Err(s3_error!(NotImplemented, "This server does not support {}.", feature)),
@@ -152,11 +152,17 @@ fn checked_header(name: &str, value: Option<String>) -> S3Result<Option<String>>
     Ok(Some(value))
 }
 
-/// Removes `aws-chunked` from a content encoding. It describes how the upload was framed, not the object.
+/// Removes `aws-chunked` from a content encoding. It describes how the upload was framed, not the object. An encoding
+/// without it is kept as it was sent.
 fn without_aws_chunked(encoding: &str) -> Option<String> {
+    let codings: Vec<&str> = encoding.split(',').map(str::trim).collect();
     let kept: Vec<&str> =
-        encoding.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
-    (!kept.is_empty()).then(|| kept.join(","))
+        codings.iter().copied().filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
+    match kept.len() {
+        0 => None,
+        length if length == codings.len() => Some(encoding.to_owned()),
+        _ => Some(kept.join(", ")),
+    }
 }
 
 pub(super) fn to_etag(etag: Etag) -> ETag {

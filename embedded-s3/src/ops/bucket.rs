@@ -4,9 +4,13 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
-use super::attributes::to_timestamp;
-use crate::store;
+use super::attributes::{reject_features, to_timestamp};
+use super::list::{decode_token, encode_token};
+use crate::bucket_body::BucketBody;
+use crate::store::{self, Position};
 
+/// Maximum number of buckets per page, as in S3.
+const MAX_BUCKETS: i32 = 10_000;
 /// Region for which S3 returns an empty location constraint.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -14,10 +18,18 @@ pub(super) async fn create_bucket(
     operations: &Operations,
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
-    let input = request.input;
-    if input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(s3_error!(NotImplemented, "This server does not support object locks."));
-    }
+    let S3Request { input, extensions, .. } = request;
+    let acl = input.acl.as_ref().is_some_and(|acl| acl.as_str() != BucketCannedACL::PRIVATE)
+        || input.grant_full_control.is_some()
+        || input.grant_read.is_some()
+        || input.grant_read_acp.is_some()
+        || input.grant_write.is_some()
+        || input.grant_write_acp.is_some();
+    reject_features(&[
+        (input.object_lock_enabled_for_bucket == Some(true), "object locks"),
+        (acl, "ACLs"),
+        (extensions.get::<BucketBody>().is_some_and(BucketBody::has_tags), "tags"),
+    ])?;
     // The name becomes the name of a folder, so don't rely on the checks that s3s makes on the path.
     if !s3s::path::check_bucket_name(&input.bucket) {
         return Err(s3_error!(InvalidBucketName));
@@ -49,19 +61,32 @@ pub(super) async fn list_buckets(
     operations: &Operations,
     request: S3Request<ListBucketsInput>,
 ) -> S3Result<S3Response<ListBucketsOutput>> {
-    let prefix = request.input.prefix;
-    let buckets = operations
-        .store
-        .buckets()
-        .into_iter()
-        .filter(|bucket| prefix.as_ref().is_none_or(|prefix| bucket.name.starts_with(prefix.as_str())))
+    let ListBucketsInput { continuation_token, max_buckets, prefix, .. } = request.input;
+    let limit = match max_buckets {
+        None => usize::MAX,
+        Some(number @ 1..=MAX_BUCKETS) => usize::try_from(number).unwrap_or(usize::MAX),
+        Some(_) => return Err(s3_error!(InvalidArgument, "max-buckets must be between 1 and {}.", MAX_BUCKETS)),
+    };
+    let start = continuation_token.as_deref().map(decode_token).transpose()?;
+    let is_after_start = |name: &str| match &start {
+        None => true,
+        Some(Position::AfterKey(start) | Position::AfterPrefix(start)) => name > start.as_str(),
+    };
+    let mut rest = operations.store.buckets().into_iter().filter(|bucket| {
+        is_after_start(&bucket.name) && prefix.as_ref().is_none_or(|prefix| bucket.name.starts_with(prefix.as_str()))
+    });
+    let page: Vec<_> = rest.by_ref().take(limit).collect();
+    let last = page.last().filter(|_| rest.next().is_some());
+    let continuation_token = last.map(|bucket| encode_token(&Position::AfterKey(bucket.name.clone())));
+    let buckets = page
+        .iter()
         .map(|bucket| Bucket {
             name: Some(bucket.name.clone()),
             creation_date: Some(to_timestamp(bucket.created_ms())),
             ..Default::default()
         })
         .collect();
-    Ok(S3Response::new(ListBucketsOutput { buckets: Some(buckets), prefix, ..Default::default() }))
+    Ok(S3Response::new(ListBucketsOutput { buckets: Some(buckets), continuation_token, prefix, ..Default::default() }))
 }
 
 pub(super) async fn get_bucket_location(

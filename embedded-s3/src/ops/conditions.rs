@@ -19,7 +19,7 @@ pub(super) struct ReadConditions {
     pub if_unmodified_since: Option<Timestamp>,
 }
 
-/// Takes the preconditions from an input type of `s3s`. `copy_source` selects those on the source of a copy.
+/// Moves the preconditions out of an input type of `s3s`. `copy_source` selects those on the source of a copy.
 macro_rules! read_conditions {
     ($input:expr) => {
         $crate::ops::conditions::ReadConditions {

@@ -94,7 +94,7 @@ pub(super) fn marker_position(marker: &str, prefix: &str, delimiter: Option<&str
 }
 
 /// Encodes a position as a continuation token. With base64, any key is safe in URLs and XML.
-fn encode_token(position: &Position) -> String {
+pub(super) fn encode_token(position: &Position) -> String {
     let text = match position {
         Position::AfterKey(key) => format!("k{key}"),
         Position::AfterPrefix(prefix) => format!("g{prefix}"),
@@ -102,7 +102,7 @@ fn encode_token(position: &Position) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(text)
 }
 
-fn decode_token(token: &str) -> S3Result<Position> {
+pub(super) fn decode_token(token: &str) -> S3Result<Position> {
     let text = BASE64_URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let position = text.as_deref().and_then(|text| match text.split_at_checked(1)? {
         ("k", key) => Some(Position::AfterKey(key.to_owned())),
@@ -120,7 +120,7 @@ struct Contents {
     next: Option<Position>,
 }
 
-/// Returns keys unchanged or, if the client asked for it, percent-encoded.
+/// Encodes keys for a response: percent-encoded if the client requested it, otherwise unchanged.
 pub(super) struct Encoder {
     is_url: bool,
 }

@@ -16,10 +16,7 @@ pub(super) async fn list_parts(
     let upload = store::find_upload(&operations.store, &input.bucket, &input.key, &input.upload_id)?;
     let checksum = upload.record.checksum;
     let max_parts = page_size(input.max_parts)?;
-    let marker = input.part_number_marker.unwrap_or(0);
-    if marker < 0 {
-        return Err(s3_error!(InvalidArgument, "part-number-marker cannot be negative."));
-    }
+    let marker = part_number_marker(input.part_number_marker)?;
     let mut rest = store::list_parts(&upload).into_iter().filter(|part| i32::from(part.number) > marker);
     let parts: Vec<_> = rest.by_ref().take(usize::try_from(max_parts).unwrap_or_default()).collect();
     let last = parts.last().map(|part| i32::from(part.number));
@@ -48,10 +45,19 @@ pub(super) async fn list_parts(
         is_truncated: Some(is_truncated),
         parts: (!parts.is_empty()).then_some(parts),
         owner: Some(owner()),
+        initiator: Some(initiator()),
         checksum_algorithm: checksum.map(|checksum| ChecksumAlgorithm::from_static(checksum.algorithm.name())),
         checksum_type: checksum.map(|checksum| ChecksumType::from_static(checksum.coverage.name())),
         ..Default::default()
     }))
+}
+
+/// Returns the number of the part after which a page begins.
+pub(super) fn part_number_marker(requested: Option<i32>) -> S3Result<i32> {
+    match requested.unwrap_or(0) {
+        marker @ 0.. => Ok(marker),
+        _ => Err(s3_error!(InvalidArgument, "The part number marker cannot be negative.")),
+    }
 }
 
 pub(super) async fn list_multipart_uploads(
@@ -76,6 +82,7 @@ pub(super) async fn list_multipart_uploads(
             upload_id: Some(upload.id.clone()),
             initiated: Some(to_timestamp(upload.record.initiated_ms)),
             owner: Some(owner()),
+            initiator: Some(initiator()),
             ..Default::default()
         })
         .collect();
@@ -104,6 +111,11 @@ pub(super) async fn list_multipart_uploads(
         bucket: Some(input.bucket),
         ..Default::default()
     }))
+}
+
+fn initiator() -> Initiator {
+    let Owner { display_name, id } = owner();
+    Initiator { display_name, id }
 }
 
 /// Returns the position after the markers. Entries are named `key NUL id`. A key without an ID stands for all of its

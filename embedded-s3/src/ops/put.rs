@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
@@ -52,6 +52,8 @@ pub(super) async fn post_object(
     if request.region.is_none() {
         return Err(s3_error!(AccessDenied, "Signature version 2 is not supported. Sign the form with version 4."));
     }
+    let is_redirected = request.input.success_action_redirect.is_some();
+    let path = format!("/{}/{}", request.input.bucket, urlencoding::encode(&request.input.key).replace("%2F", "/"));
     let request = request.map_input(|form| PutObjectInput {
         acl: form.acl,
         body: form.body,
@@ -85,8 +87,20 @@ pub(super) async fn post_object(
         write_offset_bytes: form.write_offset_bytes,
         ..Default::default()
     });
-    let response = put_object(operations, request).await?;
-    Ok(response.map_output(|put| PostObjectOutput { e_tag: put.e_tag, size: put.size, ..Default::default() }))
+    let PutObjectOutput { e_tag, size, .. } = put_object(operations, request).await?.output;
+    let mut headers = HeaderMap::new();
+    if let Some(Ok(etag)) = e_tag.as_ref().map(ETag::to_http_header) {
+        headers.insert(header::ETAG, etag);
+    }
+    // The `Location` of a redirect is another address.
+    if !is_redirected && let Ok(path) = HeaderValue::try_from(path) {
+        headers.insert(header::LOCATION, path);
+    }
+    // s3s writes the ETag without quotes into the address of the redirect and the response body.
+    let e_tag = e_tag.map(|etag| ETag::Strong(format!("\"{}\"", etag.value())));
+    let mut response = S3Response::new(PostObjectOutput { e_tag, size, ..Default::default() });
+    response.headers = headers;
+    Ok(response)
 }
 
 /// An input that declares length and digests of its body.
@@ -131,6 +145,8 @@ pub(super) fn body_expectations(
 ) -> S3Result<Expectations> {
     let invalid = || s3_error!(InvalidDigest, "Content-MD5 must be 16 bytes in base64.");
     let md5 = match input.content_md5() {
+        // s3s reads an empty header as if it were absent.
+        None if headers.get("content-md5").is_some_and(HeaderValue::is_empty) => return Err(invalid()),
         None => None,
         Some(text) => {
             let bytes = BASE64_STANDARD.decode(text).map_err(|_| invalid())?;

@@ -21,7 +21,7 @@ pub(crate) enum Algorithm {
     Sha256,
 }
 
-/// Data that the checksum of an object in parts covers.
+/// Data that the checksum of a multipart object covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Coverage {
     /// The bytes of the object.
@@ -39,9 +39,13 @@ pub(crate) struct StoredChecksum {
     pub coverage: Coverage,
     /// Base64; followed by `-` and the number of parts if it covers the checksums of parts.
     pub value: String,
+    /// Checksums of the parts in order, of the same algorithm, in base64. Empty if there are no parts, and for objects
+    /// of earlier versions, which did not keep them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
-/// Checksum that an upload in parts was created with.
+/// Checksum that the client requested when it created a multipart upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UploadChecksum {
     pub algorithm: Algorithm,
@@ -102,12 +106,18 @@ impl Coverage {
 }
 
 impl StoredChecksum {
-    /// Returns the first of the checksums of a whole body.
+    /// Returns the first checksum that is set. It covers a whole body.
     pub(crate) fn from_dto(checksum: &dto::Checksum) -> Option<Self> {
         Algorithm::ALL.into_iter().find_map(|algorithm| {
             let value = field(checksum, algorithm).clone()?;
-            Some(Self { algorithm, coverage: Coverage::FullObject, value })
+            Some(Self { algorithm, coverage: Coverage::FullObject, value, parts: Vec::new() })
         })
+    }
+
+    /// Returns the checksum of one part of the object, counted from 0.
+    pub(super) fn of_part(&self, index: usize) -> Option<Self> {
+        let value = self.parts.get(index)?.clone();
+        Some(Self { algorithm: self.algorithm, coverage: self.coverage, value, parts: Vec::new() })
     }
 
     pub(crate) fn to_dto(&self) -> dto::Checksum {
@@ -124,8 +134,8 @@ impl StoredChecksum {
         checksum
     }
 
-    /// Returns whether a value that the client declares for this object, if any, is right. The number of parts may be
-    /// missing.
+    /// Returns whether the value that the client declares for this object is right, or absent. Its number of parts may
+    /// be missing.
     pub(crate) fn matches(&self, declared: &dto::Checksum) -> bool {
         let without_count = |value: &str| value.split('-').next().unwrap_or_default().to_owned();
         field(declared, self.algorithm)
@@ -152,10 +162,11 @@ pub(super) fn of_parts<'part>(
     parts: impl Iterator<Item = (Option<&'part StoredChecksum>, u64)>,
 ) -> Option<StoredChecksum> {
     let UploadChecksum { algorithm, coverage } = checksum;
-    let mut digests = Vec::new();
+    let (mut digests, mut values) = (Vec::new(), Vec::new());
     for (part, size) in parts {
         let part = part.filter(|part| part.algorithm == algorithm)?;
         digests.push((BASE64_STANDARD.decode(&part.value).ok()?, size));
+        values.push(part.value.clone());
     }
     let value = match coverage {
         Coverage::Composite => {
@@ -172,7 +183,7 @@ pub(super) fn of_parts<'part>(
             BASE64_STANDARD.encode(bytes.get(bytes.len() - (width / 8) as usize..)?)
         }
     };
-    Some(StoredChecksum { algorithm, coverage, value })
+    Some(StoredChecksum { algorithm, coverage, value, parts: values })
 }
 
 fn from_big_endian(bytes: &[u8]) -> u64 {
@@ -221,6 +232,7 @@ mod tests {
                 algorithm,
                 coverage: Coverage::FullObject,
                 value: BASE64_STANDARD.encode(algorithm.digest(part)),
+                parts: Vec::new(),
             });
             let combine = |coverage| {
                 let parts = checksums.iter().zip(parts).map(|(checksum, part)| (Some(checksum), part.len() as u64));

@@ -191,7 +191,7 @@ fn blob_path(root: &Path, id: BlobId) -> PathBuf {
     path
 }
 
-/// Checks the layout version, and writes it in a new folder.
+/// Checks the layout version. In a new folder, writes it.
 fn check_format(root: &Path) -> Result<(), OpenError> {
     let path = root.join("format");
     let at_path = |source| OpenError::Io { path: path.clone(), source };

@@ -33,7 +33,7 @@ pub(crate) struct Expectations {
     pub md5: Option<[u8; 16]>,
     /// Values of `x-amz-checksum-*`, in base64.
     pub checksum: dto::Checksum,
-    /// Checksum to compute although the client declared none.
+    /// Checksum to compute even if the client declares none.
     pub wanted: Option<Algorithm>,
     /// Names of the checksums that follow the body, from `x-amz-trailer`.
     pub announced: Vec<String>,

@@ -79,6 +79,14 @@ pub(crate) struct Object {
     pub upload_id: Option<Box<str>>,
 }
 
+impl Object {
+    /// Returns the checksum of one part, counted from 0. An object that was not uploaded in parts is its own only part.
+    pub(crate) fn part_checksum(&self, index: usize) -> Option<StoredChecksum> {
+        let checksum = self.checksum.as_deref()?;
+        if self.etag.parts == 0 { Some(checksum.clone()) } else { checksum.of_part(index) }
+    }
+}
+
 /// Metadata file of an object.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {

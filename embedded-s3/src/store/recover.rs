@@ -111,7 +111,7 @@ impl Recovery {
         Ok(buckets)
     }
 
-    /// Reads the objects of a bucket on four threads, because the disk is the bottleneck.
+    /// Reads the objects of a bucket on four threads, because most of the time is spent waiting for the disk.
     fn read_objects(&self, bucket_dir: &Path) -> Result<BTreeMap<String, Arc<Object>>, OpenError> {
         let shards: Vec<u8> = (0..=u8::MAX).collect();
         std::thread::scope(|scope| {

@@ -81,7 +81,7 @@ pub(crate) async fn create_upload(
     store.run_blocking(move |shared| create(shared, &bucket, key, attributes, checksum)).await
 }
 
-/// Stores an ingested body as a part. It replaces an earlier part with the same number.
+/// Stores an ingested body as a part, which replaces an earlier part with the same number.
 pub(crate) async fn put_part(
     store: &Store,
     upload: Arc<Upload>,
@@ -272,17 +272,17 @@ pub(super) fn part_file_name(number: u16) -> String {
 
 /// Looks up the parts that the client names, and checks their order, sizes and ETags.
 fn select_parts(uploaded: &BTreeMap<u16, Part>, named: &[CompletedPart]) -> Result<Vec<(u16, Part)>, StoreError> {
+    if !named.is_sorted_by(|first, second| first.number < second.number) {
+        return Err(StoreError::InvalidPartOrder);
+    }
     let mut selected: Vec<(u16, Part)> = Vec::with_capacity(named.len());
     for named in named {
         let invalid = || StoreError::InvalidPart(named.number);
         let number = u16::try_from(named.number).map_err(|_| invalid())?;
-        if let Some((previous, part)) = selected.last() {
-            if *previous >= number {
-                return Err(StoreError::InvalidPartOrder);
-            }
-            if part.blob.size < MIN_PART_BYTES {
-                return Err(StoreError::PartTooSmall(*previous));
-            }
+        if let Some((previous, part)) = selected.last()
+            && part.blob.size < MIN_PART_BYTES
+        {
+            return Err(StoreError::PartTooSmall(*previous));
         }
         let part = uploaded.get(&number).ok_or_else(invalid)?;
         if named.etag.as_ref().is_some_and(|expected| *expected != hex::encode(part.md5)) {

@@ -1,4 +1,4 @@
-use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
+use aws_sdk_s3::types::{BucketCannedAcl, CorsConfiguration, CorsRule, CreateBucketConfiguration, Tag};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,6 +24,55 @@ async fn buckets_can_be_created_listed_and_deleted() {
     assert_eq!((status(&error), code(&error)), (404, "NoSuchBucket"));
     let error = client.put_object().bucket("another.one").key("a").send().await.unwrap_err();
     assert_eq!((status(&error), code(&error)), (404, "NoSuchBucket"));
+}
+
+#[tokio::test]
+async fn buckets_are_listed_in_pages() {
+    let server = TestServer::start().await;
+    let client = &server.client;
+    for name in ["logs-a", "logs-b", "logs-c"] {
+        client.create_bucket().bucket(name).send().await.unwrap();
+    }
+    let pages = async |size: i32, prefix: &str| {
+        let mut pages = Vec::new();
+        let mut paginator = client.list_buckets().max_buckets(size).prefix(prefix).into_paginator().send();
+        while let Some(page) = paginator.next().await {
+            let page = page.unwrap();
+            pages.push(page.buckets().iter().filter_map(|bucket| bucket.name()).collect::<Vec<_>>().join(" "));
+        }
+        pages
+    };
+    assert_eq!(pages(3, "").await, ["files logs-a logs-b", "logs-c"]);
+    assert_eq!(pages(4, "").await, ["files logs-a logs-b logs-c"]);
+    assert_eq!(pages(2, "logs-").await, ["logs-a logs-b", "logs-c"]);
+    for size in [0, -1, 10_001] {
+        let error = client.list_buckets().max_buckets(size).send().await.unwrap_err();
+        assert_eq!((status(&error), code(&error)), (400, "InvalidArgument"), "{size}");
+    }
+    let error = client.list_buckets().continuation_token("?").send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (400, "InvalidArgument"));
+}
+
+#[tokio::test]
+async fn bucket_with_acl_grant_or_tags_is_not_created() {
+    let server = TestServer::start().await;
+    let create = || server.client.create_bucket().bucket("public");
+    let tag = Tag::builder().key("team").value("a").build().unwrap();
+    let tagged = CreateBucketConfiguration::builder().tags(tag).build();
+    for request in [
+        create().acl(BucketCannedAcl::PublicRead),
+        create().grant_read("id=1"),
+        create().grant_full_control("id=1"),
+        create().grant_write_acp("id=1"),
+        create().create_bucket_configuration(tagged),
+        create().object_lock_enabled_for_bucket(true),
+    ] {
+        let error = request.send().await.unwrap_err();
+        assert_eq!((status(&error), code(&error)), (501, "NotImplemented"));
+    }
+    assert_eq!(status(&server.client.head_bucket().bucket("public").send().await.unwrap_err()), 404);
+    let region = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
+    create().acl(BucketCannedAcl::Private).create_bucket_configuration(region).send().await.unwrap();
 }
 
 #[tokio::test]

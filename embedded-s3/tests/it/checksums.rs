@@ -60,7 +60,7 @@ async fn declared_checksum_is_kept_and_returned() {
         (got.checksum_sha256(), got.checksum_type()),
         (Some(expected.as_str()), Some(&ChecksumType::FullObject))
     );
-    // Not for a part of the object, and not unless it is asked for.
+    // Not for a range of the object, and not unless the client requests it.
     let part = get().checksum_mode(ChecksumMode::Enabled).range("bytes=0-1").send().await.unwrap();
     assert_eq!(part.checksum_sha256(), None);
     assert_eq!(get().send().await.unwrap().checksum_sha256(), None);
@@ -81,6 +81,80 @@ async fn declared_checksum_is_kept_and_returned() {
         .unwrap();
     assert_eq!(attributes.checksum().unwrap().checksum_sha256(), Some(expected.as_str()));
     assert_eq!((attributes.object_size(), attributes.e_tag()), (Some(7), None));
+}
+
+/// Uploads an object of two parts with SHA256 checksums, and returns these checksums.
+async fn upload_parts(server: &TestServer, key: &str) -> [String; 2] {
+    let client = &server.client;
+    let create = client.create_multipart_upload().bucket(BUCKET).key(key);
+    let created = create.checksum_algorithm(ChecksumAlgorithm::Sha256).send().await.unwrap();
+    let id = created.upload_id().unwrap();
+    let contents = [bytes(1, 5 * MIB), b"end".to_vec()];
+    let mut parts = CompletedMultipartUpload::builder();
+    for (number, content) in (1..).zip(&contents) {
+        let upload = client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(number);
+        let uploaded = upload.body(ByteStream::from(content.clone())).send().await.unwrap();
+        let etag = uploaded.e_tag().unwrap();
+        let part = CompletedPart::builder().part_number(number).e_tag(etag);
+        parts = parts.parts(part.set_checksum_sha256(uploaded.checksum_sha256().map(str::to_owned)).build());
+    }
+    let complete = client.complete_multipart_upload().bucket(BUCKET).key(key).upload_id(id);
+    complete.multipart_upload(parts.build()).send().await.unwrap();
+    contents.map(|content| BASE64_STANDARD.encode(Sha256::checksum(&content)))
+}
+
+/// Returns the checksums of the two parts of an object, as reads of the parts and as its attributes report them.
+async fn part_checksums(server: &TestServer, key: &str) -> [Vec<Option<String>>; 2] {
+    let mut read = Vec::new();
+    for number in [1, 2] {
+        let get = server.client.get_object().bucket(BUCKET).key(key).part_number(number);
+        let got = get.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+        let head = server.client.head_object().bucket(BUCKET).key(key).part_number(number);
+        let head = head.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+        assert_eq!(head.checksum_sha256(), got.checksum_sha256());
+        assert_eq!(got.checksum_type().is_some(), got.checksum_sha256().is_some());
+        assert!(got.checksum_type().is_none_or(|kind| *kind == ChecksumType::Composite));
+        read.push(got.checksum_sha256().map(str::to_owned));
+    }
+    let attributes = server.client.get_object_attributes().bucket(BUCKET).key(key);
+    let attributes = attributes.object_attributes(ObjectAttributes::ObjectParts).send().await.unwrap();
+    let parts = attributes.object_parts().unwrap().parts();
+    [read, parts.iter().map(|part| part.checksum_sha256().map(str::to_owned)).collect()]
+}
+
+#[tokio::test]
+async fn checksum_of_a_part_is_returned_with_the_part() {
+    let server = TestServer::start().await;
+    let expected = upload_parts(&server, "film").await.map(Some).to_vec();
+    server.client.copy_object().bucket(BUCKET).key("copy").copy_source("files/film").send().await.unwrap();
+    let server = server.restart().await;
+    for key in ["film", "copy"] {
+        assert_eq!(part_checksums(&server, key).await, [expected.clone(), expected.clone()], "{key}");
+    }
+    let get = server.client.get_object().bucket(BUCKET).key("film").part_number(1);
+    assert_eq!(get.send().await.unwrap().checksum_sha256(), None);
+    // An object that was not uploaded in parts is its own only part.
+    let put = server.client.put_object().bucket(BUCKET).key("small").checksum_algorithm(ChecksumAlgorithm::Sha256);
+    let put = put.body(ByteStream::from_static(b"content")).send().await.unwrap();
+    let get = server.client.get_object().bucket(BUCKET).key("small").part_number(1);
+    let got = get.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+    assert_eq!((got.checksum_sha256(), got.parts_count()), (put.checksum_sha256(), None));
+}
+
+/// Earlier versions did not keep the checksums of parts.
+#[tokio::test]
+async fn object_of_an_earlier_version_has_no_checksums_of_parts() {
+    let server = TestServer::start().await;
+    upload_parts(&server, "film").await;
+    let folder = server.stop().await;
+    let path = crate::durability::metadata_of(folder.path(), "film");
+    let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["checksum"].as_object_mut().unwrap().remove("parts").unwrap();
+    std::fs::write(&path, record.to_string()).unwrap();
+    let server = TestServer::start_on(folder).await;
+    assert_eq!(part_checksums(&server, "film").await, [vec![None, None], vec![None, None]]);
+    let head = server.client.head_object().bucket(BUCKET).key("film").checksum_mode(ChecksumMode::Enabled);
+    assert!(head.send().await.unwrap().checksum_sha256().unwrap().ends_with("-2"));
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ fn metadata_files(root: &Path) -> Vec<PathBuf> {
     files.map(|entry| entry.unwrap().path()).collect()
 }
 
-fn metadata_of(root: &Path, key: &str) -> PathBuf {
+pub(crate) fn metadata_of(root: &Path, key: &str) -> PathBuf {
     let of_key = |path: &PathBuf| fs::read_to_string(path).unwrap().contains(&format!("\"key\":\"{key}\""));
     metadata_files(root).into_iter().find(of_key).unwrap()
 }

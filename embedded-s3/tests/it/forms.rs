@@ -1,22 +1,15 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::multipart::{Form, Part};
-use sha2::Sha256;
+use reqwest::redirect::Policy;
 use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
-use crate::support::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, TestServer, http};
+use crate::support::{ACCESS_KEY, BUCKET, REGION, TestServer, hmac, http, signing_key};
 
 const AMZ_DATE: &[FormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 const EXPIRATION: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
-
-fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
-}
 
 /// Returns a signed form that permits a text file of 3 to 10 bytes below `uploads/`.
 fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> Form {
@@ -30,14 +23,12 @@ fn form(key: &str, expires_in: i64, fields: &[(&'static str, &'static str)]) -> 
         ["starts-with", "$key", "uploads/"],
         ["eq", "$Content-Type", "text/plain"],
         ["starts-with", "$success_action_status", ""],
+        ["starts-with", "$success_action_redirect", ""],
         ["content-length-range", 3, 10],
         {"x-amz-credential": credential}, {"x-amz-algorithm": "AWS4-HMAC-SHA256"}, {"x-amz-date": date},
     ]});
     let policy = BASE64_STANDARD.encode(policy.to_string());
-    let signing = [day.as_str(), REGION, "s3", "aws4_request"]
-        .iter()
-        .fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, text| hmac(&key, text));
-    let signature = hex::encode(hmac(&signing, &policy));
+    let signature = hex::encode(hmac(&signing_key(&day), &policy));
     let form = Form::new()
         .text("key", key.to_owned())
         .text("policy", policy)
@@ -68,6 +59,45 @@ async fn form_that_satisfies_its_policy_uploads_the_file() {
     let (status, body) = submit(&server, created, "123").await;
     assert_eq!(status, 201);
     assert!(body.contains("<Key>uploads/b</Key>"), "{body}");
+}
+
+#[tokio::test]
+async fn response_to_a_form_names_the_object() {
+    let server = TestServer::start().await;
+    let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let send = async |field: (&'static str, &'static str)| {
+        let form = form("uploads/a b", 60, &[PLAIN, field]).part("file", Part::text("12345").file_name("picked.txt"));
+        http.post(server.url("/files")).multipart(form).send().await.unwrap()
+    };
+    // The MD5 of `12345`.
+    let etag = "827ccb0eea8a706c4c34a16891f84e7b";
+    for status in ["200", "201", "204"] {
+        let response = send(("success_action_status", status)).await;
+        assert_eq!(response.status().as_str(), status);
+        assert_eq!(response.headers()["etag"], format!("\"{etag}\""));
+        assert_eq!(response.headers()["location"], "/files/uploads/a%20b");
+        let body = response.text().await.unwrap();
+        assert_eq!(body.contains(&format!("<ETag>&quot;{etag}&quot;</ETag>")), status == "201", "{body}");
+    }
+    let response = send(("success_action_redirect", "https://app.example/done?a=1")).await;
+    assert_eq!(response.status(), 303);
+    let expected = format!("https://app.example/done?a=1&bucket=files&key=uploads%2Fa+b&etag=%22{etag}%22");
+    assert_eq!(response.headers()["location"], expected);
+}
+
+#[tokio::test]
+async fn form_that_fails_a_policy_condition_returns_403() {
+    let server = TestServer::start().await;
+    for form in [
+        form("elsewhere/a", 60, &[PLAIN]),
+        form("uploads/a", 60, &[("Content-Type", "text/html")]),
+        form("uploads/a", 60, &[]),
+        form("uploads/a", 60, &[PLAIN, ("bucket", "another")]),
+    ] {
+        let (status, body) = submit(&server, form, "12345").await;
+        assert_eq!(status, 403, "{body}");
+        assert!(body.contains("<Code>AccessDenied</Code><Message>Invalid according to Policy: "), "{body}");
+    }
 }
 
 #[tokio::test]

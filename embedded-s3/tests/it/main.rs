@@ -15,4 +15,5 @@ mod listing;
 mod multipart;
 mod objects;
 mod presigned;
+mod signatures;
 mod support;

@@ -1,6 +1,6 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ObjectAttributes};
 use s3s::crypto::{Checksum as _, Md5};
 
 use crate::support::{BUCKET, TestServer, bytes, code, count_files, http, status};
@@ -56,6 +56,8 @@ async fn completed_upload_becomes_an_object() {
     let uploads = client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap();
     assert_eq!(uploads.uploads()[0].upload_id(), Some(id.as_str()));
     assert_eq!(uploads.uploads()[0].key(), Some("film"));
+    assert_eq!(uploads.uploads()[0].initiator().unwrap().id(), Some("owner"));
+    assert_eq!(listed.initiator().unwrap().id(), Some("owner"));
 
     let completed = complete!(client, "film", &id, vec![first, second, third]).send().await.unwrap();
     let digests: Vec<u8> = contents.iter().flat_map(|content| Md5::checksum(content)).collect();
@@ -78,6 +80,21 @@ async fn completed_upload_becomes_an_object() {
     let got = server.client.get_object().bucket(BUCKET).key("film").part_number(3).send().await.unwrap();
     assert_eq!(got.parts_count(), Some(3));
     assert!(got.body.collect().await.unwrap().to_vec() == contents[2]);
+    let attributes = || {
+        let attributes = server.client.get_object_attributes().bucket(BUCKET).key("film");
+        attributes.object_attributes(ObjectAttributes::ObjectParts).object_attributes(ObjectAttributes::Etag)
+    };
+    let all = attributes().send().await.unwrap();
+    assert_eq!(all.e_tag(), Some(etag.trim_matches('"')));
+    let parts = all.object_parts().unwrap();
+    let sizes: Vec<_> = parts.parts().iter().map(|part| (part.part_number().unwrap(), part.size().unwrap())).collect();
+    assert_eq!(sizes, [(1, 5 * MIB as i64), (2, 5 * MIB as i64 + 1), (3, 10)]);
+    assert_eq!((parts.total_parts_count(), parts.is_truncated()), (Some(3), Some(false)));
+    let page = attributes().max_parts(1).part_number_marker("1").send().await.unwrap();
+    let parts = page.object_parts().unwrap();
+    assert_eq!(parts.parts().iter().filter_map(|part| part.part_number()).collect::<Vec<_>>(), [2]);
+    assert_eq!((parts.max_parts(), parts.part_number_marker()), (Some(1), Some("1")));
+    assert_eq!((parts.is_truncated(), parts.next_part_number_marker()), (Some(true), Some("2")));
     assert!(server.client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap().uploads().is_empty());
     assert_eq!(count_files(&server.folder.path().join("blobs")), 3);
     assert_eq!(count_files(&server.folder.path().join("uploads")), 0);
@@ -97,6 +114,10 @@ async fn invalid_parts_are_rejected() {
     let error = complete!(client, "film", &id, vec![small.clone(), last.clone()]).send().await.unwrap_err();
     assert_eq!((status(&error), code(&error)), (400, "EntityTooSmall"));
     let error = complete!(client, "film", &id, vec![last.clone(), small.clone()]).send().await.unwrap_err();
+    assert_eq!((status(&error), code(&error)), (400, "InvalidPartOrder"));
+    // The order is checked before the ETags.
+    let replaced = CompletedPart::builder().part_number(1).e_tag(last.e_tag().unwrap()).build();
+    let error = complete!(client, "film", &id, vec![replaced, small.clone()]).send().await.unwrap_err();
     assert_eq!((status(&error), code(&error)), (400, "InvalidPartOrder"));
     let missing = CompletedPart::builder().part_number(3).e_tag("\"00\"").build();
     let error = complete!(client, "film", &id, vec![missing]).send().await.unwrap_err();

@@ -86,6 +86,11 @@ async fn range_requests_return_the_requested_bytes() {
         let headers = error.raw_response().unwrap().headers();
         assert_eq!(headers.get("content-range"), Some("bytes */600000"));
     }
+    for number in [0, 2] {
+        let part = server.client.get_object().bucket(BUCKET).key("range").part_number(number);
+        let error = part.send().await.unwrap_err();
+        assert_eq!((status(&error), code(&error)), (416, "InvalidPartNumber"), "{number}");
+    }
     let head = server.client.head_object().bucket(BUCKET).key("range").range("bytes=5-9").send().await.unwrap();
     assert_eq!((head.content_length(), head.content_range()), (Some(5), Some("bytes 5-9/600000")));
     let url = server.sign_get("range").await;
@@ -142,6 +147,33 @@ async fn upload_with_wrong_digest_changes_nothing() {
     assert_eq!(put.checksum_sha256(&good).send().await.unwrap().checksum_sha256(), Some(good.as_str()));
     let server = server.restart().await;
     assert_eq!(count_files(&server.folder.path().join("blobs")), 1);
+}
+
+#[tokio::test]
+async fn empty_content_md5_is_rejected() {
+    let server = TestServer::start().await;
+    let url = server.sign_put("x", |put| put).await;
+    let response = http().put(url.uri()).header("content-md5", "").body("content").send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    assert!(response.text().await.unwrap().contains("<Code>InvalidDigest</Code>"));
+    assert_eq!(server.get("x").await, None);
+}
+
+#[tokio::test]
+async fn content_encoding_is_kept_without_aws_chunked() {
+    let server = TestServer::start().await;
+    for (sent, kept) in [
+        ("gzip", Some("gzip")),
+        ("deflate, gzip", Some("deflate, gzip")),
+        ("deflate,gzip", Some("deflate,gzip")),
+        ("aws-chunked, deflate,gzip", Some("deflate, gzip")),
+        ("gzip, aws-chunked", Some("gzip")),
+        ("aws-chunked, aws-chunked", None),
+    ] {
+        server.client.put_object().bucket(BUCKET).key("x").content_encoding(sent).send().await.unwrap();
+        let head = server.client.head_object().bucket(BUCKET).key("x").send().await.unwrap();
+        assert_eq!(head.content_encoding(), kept, "{sent}");
+    }
 }
 
 /// SDKs use chunked framing with a checksum after the body by default.

@@ -124,6 +124,22 @@ async fn expired_url_is_rejected_and_clock_skew_is_tolerated() {
 }
 
 #[tokio::test]
+async fn url_valid_for_more_than_7_days_is_rejected() {
+    let server = TestServer::start().await;
+    server.put("file", "1").await;
+    let url = server.sign_get("file").await;
+    for expires in ["604801", "-1", "soon"] {
+        let changed = url.uri().replace("X-Amz-Expires=3600", &format!("X-Amz-Expires={expires}"));
+        let response = http().get(changed).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{expires}");
+        assert!(response.text().await.unwrap().contains("AuthorizationQueryParametersError"), "{expires}");
+    }
+    let week = PresigningConfig::expires_in(Duration::from_secs(604_800)).unwrap();
+    let longest = server.client.get_object().bucket(BUCKET).key("file").presigned(week).await.unwrap();
+    assert_eq!(http().get(longest.uri()).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn signature_version_2_is_rejected() {
     let server = TestServer::start().await;
     let http = http();

@@ -12,6 +12,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use embedded_s3::{Config, Store, serve};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -142,6 +144,18 @@ pub(crate) fn for_one_hour() -> PresigningConfig {
 /// Returns a plain HTTP client.
 pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap()
+}
+
+pub(crate) fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// Returns the key for signatures of version 4 on a day, as `YYYYMMDD`.
+pub(crate) fn signing_key(day: &str) -> Vec<u8> {
+    let scope = [day, REGION, "s3", "aws4_request"];
+    scope.iter().fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, text| hmac(&key, text))
 }
 
 /// Returns the HTTP status of a failed SDK call.
