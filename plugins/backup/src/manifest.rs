@@ -29,8 +29,10 @@ pub(crate) struct BackupManifest {
     /// Version of `pg_dump`. `pg_restore` of this version or later can read the archive.
     dump_version: String,
     object_key: String,
+    /// Whether the dump is in the age format.
+    encrypted: bool,
     size_bytes: u64,
-    /// SHA-256 of the dump, hexadecimal.
+    /// SHA-256 of the dump as it is stored, hexadecimal.
     sha256: String,
     /// Row counts from the same snapshot as the dump.
     tables: Vec<Table>,
@@ -66,6 +68,7 @@ impl BackupManifest {
             server_version: info.server_version,
             dump_version: info.dump_version,
             object_key: object.key.clone(),
+            encrypted: info.encrypted,
             size_bytes: object.size_bytes,
             sha256: source.sha256.to_owned(),
             tables: info.tables.into_iter().map(table).collect(),

@@ -56,7 +56,7 @@ struct Failed {
     differences: Vec<Difference>,
 }
 
-/// Null means that the table does not exist.
+/// A table whose row count differs from the manifest. A count is null if the table does not exist.
 #[derive(Debug, Serialize)]
 struct Difference {
     schema: String,

@@ -140,6 +140,6 @@ mod tests {
         assert_eq!(error.code, ErrorCode::Unavailable);
         assert!(error.message.contains("expiredUploads"), "{}", error.message);
         assert_eq!(error.details.unwrap()["removed"], 2);
-        assert_eq!(host.progress().last().unwrap().done, 8);
+        assert_eq!(host.progress().last().unwrap().done, 7);
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Policy {
     /// Remove API keys that expired or were revoked at least this many days ago.
     #[schemars(range(min = 1))]
     expired_keys_days: Option<u32>,
-    /// Remove databases kept after a restore that are older than this many days.
+    /// Remove databases that were kept for a rollback when their restore ended at least this many days ago. If null,
+    /// they are kept until the owner removes them.
     #[schemars(range(min = 1))]
     superseded_restores_days: Option<u32>,
     /// Remove audit log entries older than this many days.
@@ -41,7 +42,7 @@ impl Default for Policy {
             orphan_logs: true,
             expired_sessions: true,
             expired_keys_days: Some(90),
-            superseded_restores_days: Some(14),
+            superseded_restores_days: None,
             old_audit_entries_days: Some(365),
         }
     }
@@ -85,15 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn default_policy_runs_every_sweep_except_old_runs() {
-        assert_eq!(names("{}").len(), 8);
+    fn default_policy_leaves_out_old_runs_and_kept_databases() {
+        assert_eq!(names("{}").len(), 7);
         assert_eq!(names(r#"{"oldRunsDays": 7}"#)[3..5], ["oldRunsDays", "orphanLogs"]);
     }
 
     #[test]
     fn null_and_false_disable_a_sweep() {
         let enabled = names(r#"{"oldAuditEntriesDays": null, "expiredUploads": false, "oldRunsDays": 7}"#);
-        assert_eq!(enabled.len(), 7);
+        assert_eq!(enabled.len(), 6);
         assert!(!names("{}").contains(&"oldRunsDays"));
         assert!(!enabled.contains(&"oldAuditEntriesDays") && !enabled.contains(&"expiredUploads"));
     }

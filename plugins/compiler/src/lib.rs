@@ -2,8 +2,8 @@
 //!
 //! Compiling needs about a hundred MiB that the allocator is slow to return, and exposes a large attack surface to the
 //! author of the file. So the server starts its own executable again for each file. The child process reads the
-//! component from standard input, writes machine code to standard output, and exits. It has no environment,
-//! configuration or secrets, and its time and memory are limited.
+//! component from standard input, writes machine code to standard output, and exits. It has no configuration or
+//! secrets, and its time and memory are limited.
 //!
 //! There is no cache: machine code is never read from a file.
 //!
@@ -23,17 +23,22 @@ use nix::sys::signal::Signal;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use wasmtime::{Config, Engine, Precompiled, component::Component};
 
-pub use program::{MAX_ADDRESS_SPACE_BYTES, MAX_CPU_SECONDS, SUBCOMMAND, compile_stdin};
+pub use program::{MAX_CPU_SECONDS, SUBCOMMAND, compile_stdin};
+
+/// Settings of the allocator in the child process. It reserves a GiB at its first use; that must not count as used
+/// memory before it is.
+const ALLOCATOR_SETTINGS: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 /// Maximum duration of a compilation.
-const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compiler {
     /// In this process. For short-lived programs.
     Here,
-    /// By this executable, which must call [`compile_stdin`] when its only argument is [`SUBCOMMAND`].
+    /// By this executable, which must call [`compile_stdin`] when its arguments are [`SUBCOMMAND`] and the memory limit
+    /// in MiB.
     Program(PathBuf),
 }
 
@@ -44,14 +49,14 @@ pub enum CompileError {
     #[error("the component is not valid: {0}")]
     Invalid(String),
     /// Compiling took too long.
-    #[error(
-        "compiling was stopped after {} s, or {MAX_CPU_SECONDS} s of processor time",
-        COMPILE_TIMEOUT.as_secs()
-    )]
+    #[error("compiling it needs more than {} s", COMPILE_TIMEOUT.as_secs())]
     TooLong,
-    /// Compiling needed too much memory.
-    #[error("compiling was stopped because it needed more than {} MiB of address space", MAX_ADDRESS_SPACE_BYTES >> 20)]
-    TooMuchMemory,
+    /// Compiling needed more memory than this number of MiB.
+    #[error("compiling it needs more than {0} MiB of memory")]
+    TooMuchMemory(u32),
+    /// The system killed the child process.
+    #[error("the system stopped its compilation, probably because the machine or the container ran out of memory")]
+    Killed,
     /// The child process failed. The text is for the server's log.
     #[error("the compiler process failed; the server's log has the cause")]
     Process(String),
@@ -69,23 +74,30 @@ pub fn configuration() -> Config {
         .generate_address_map(false)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false);
+        // Components of several linked modules, such as JavaScript engines, have more than one memory.
+        .wasm_multi_memory(true);
     config
 }
 
 impl Compiler {
-    /// Compiles a component for an engine with the given [`configuration`]. Check the signature of the bytes first.
+    /// Compiles a component for an engine with the given [`configuration`]. A child process may use `memory_mib` MiB of
+    /// memory. Check the signature of the bytes first.
     ///
     /// # Errors
     /// Returns an error if the bytes are not a valid component, or if the child process failed or exceeded a limit.
-    pub async fn compile(&self, engine: &Engine, component: Arc<[u8]>) -> Result<Component, CompileError> {
+    pub async fn compile(
+        &self,
+        engine: &Engine,
+        component: Arc<[u8]>,
+        memory_mib: u32,
+    ) -> Result<Component, CompileError> {
         let engine = engine.clone();
         match self {
             Self::Here => tokio::task::spawn_blocking(move || {
                 Component::new(&engine, &component).map_err(|error| CompileError::Invalid(format!("{error:#}")))
             }),
             Self::Program(program) => {
-                let code = run_compiler(program.clone(), &component).await?;
+                let code = run_compiler(program.clone(), &component, memory_mib).await?;
                 tokio::task::spawn_blocking(move || load(&engine, &code))
             }
         }
@@ -95,11 +107,13 @@ impl Compiler {
 }
 
 /// Starts the compiler process on a component and returns the machine code. Dropping the future kills the process.
-async fn run_compiler(program: PathBuf, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+async fn run_compiler(program: PathBuf, component: &[u8], memory_mib: u32) -> Result<Vec<u8>, CompileError> {
     let failed = |error: std::io::Error| CompileError::Process(format!("{}: {error}", program.display()));
     let mut child = Command::new(&program)
         .arg(SUBCOMMAND)
+        .arg(memory_mib.to_string())
         .env_clear()
+        .env(ALLOCATOR_SETTINGS.0, ALLOCATOR_SETTINGS.1)
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -119,18 +133,22 @@ async fn run_compiler(program: PathBuf, component: &[u8]) -> Result<Vec<u8>, Com
     let exit = async { tokio::join!(write, child.wait_with_output()).1 };
     let output =
         tokio::time::timeout(COMPILE_TIMEOUT, exit).await.map_err(|_| CompileError::TooLong)?.map_err(failed)?;
-    read_output(output)
+    read_output(output, memory_mib)
 }
 
-fn read_output(output: Output) -> Result<Vec<u8>, CompileError> {
+fn read_output(output: Output, memory_mib: u32) -> Result<Vec<u8>, CompileError> {
     let message = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let signal = output.status.signal().and_then(|signal| Signal::try_from(signal).ok());
     match (output.status.code(), signal) {
         (Some(0), _) => Ok(output.stdout),
         (Some(program::EXIT_INVALID), _) => Err(CompileError::Invalid(message())),
         (_, Some(Signal::SIGXCPU)) => Err(CompileError::TooLong),
+        (Some(program::EXIT_TOO_MUCH_MEMORY), _) => Err(CompileError::TooMuchMemory(memory_mib)),
         // The standard library aborts with this message when an allocation fails.
-        (_, Some(Signal::SIGABRT)) if message().contains("memory allocation of") => Err(CompileError::TooMuchMemory),
+        (_, Some(Signal::SIGABRT)) if message().contains("memory allocation of") => {
+            Err(CompileError::TooMuchMemory(memory_mib))
+        }
+        (_, Some(Signal::SIGKILL)) => Err(CompileError::Killed),
         _ => Err(CompileError::Process(format!("{}: {}", output.status, message()))),
     }
 }
@@ -155,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn file_that_is_not_a_component_is_invalid() {
         let engine = Engine::new(&configuration()).unwrap();
-        let error = Compiler::Here.compile(&engine, Arc::from(*b"\0asm")).await.unwrap_err();
+        let error = Compiler::Here.compile(&engine, Arc::from(*b"\0asm"), 256).await.unwrap_err();
         assert!(matches!(&error, CompileError::Invalid(_)), "{error}");
     }
 
@@ -163,11 +181,11 @@ mod tests {
     async fn missing_or_failing_compiler_program_is_a_process_error() {
         let engine = Engine::new(&configuration()).unwrap();
         for program in ["/nonexistent/program", "/bin/false"] {
-            let error = Compiler::Program(program.into()).compile(&engine, Arc::from(*b"x")).await.unwrap_err();
+            let error = Compiler::Program(program.into()).compile(&engine, Arc::from(*b"x"), 256).await.unwrap_err();
             assert!(matches!(&error, CompileError::Process(_)), "{program}: {error}");
         }
         // Its output is not machine code.
-        let error = Compiler::Program("/bin/echo".into()).compile(&engine, Arc::from(*b"x")).await.unwrap_err();
+        let error = Compiler::Program("/bin/echo".into()).compile(&engine, Arc::from(*b"x"), 256).await.unwrap_err();
         assert!(matches!(&error, CompileError::Process(_)), "{error}");
     }
 }

@@ -15,21 +15,26 @@ pub const SUBCOMMAND: &str = "compile-plugin";
 
 /// Exit code for bytes that are not a valid component. The reason is on standard error.
 pub(crate) const EXIT_INVALID: i32 = 3;
+/// Exit code if a memory mapping was refused.
+pub(crate) const EXIT_TOO_MUCH_MEMORY: i32 = 4;
 
-/// Maximum address space of the process. The allocator reserves one GiB at its first use.
-pub const MAX_ADDRESS_SPACE_BYTES: u64 = 2 << 30;
+/// Address space of the process in addition to the memory that it may use: the executable, and what the allocator
+/// reserves without using it.
+const RESERVED_BYTES: u64 = 2 << 30;
 
 /// Maximum processor time of all threads of the process together, in seconds.
 pub const MAX_CPU_SECONDS: u64 = 300;
 
 /// Compiles the component on standard input and writes the machine code to standard output.
 ///
-/// The process is killed by a signal if it exceeds [`MAX_ADDRESS_SPACE_BYTES`] or [`MAX_CPU_SECONDS`].
+/// The process is killed by a signal if it needs more than `memory_mib` MiB of memory or [`MAX_CPU_SECONDS`].
 ///
-/// Exit codes: 0 for success, 3 if the input is not a valid component, 1 for other failures.
-pub fn compile_stdin() -> ExitCode {
-    match compile() {
+/// Exit codes: 0 for success, 3 if the input is not a valid component, 4 if a memory mapping was refused, 1 for other
+/// failures.
+pub fn compile_stdin(memory_mib: u32) -> ExitCode {
+    match compile(memory_mib) {
         Ok(code) => code,
+        Err(error) if is_out_of_memory(error.as_ref()) => ExitCode::from(EXIT_TOO_MUCH_MEMORY as u8),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
@@ -37,9 +42,12 @@ pub fn compile_stdin() -> ExitCode {
     }
 }
 
-fn compile() -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn compile(memory_mib: u32) -> Result<ExitCode, Box<dyn std::error::Error>> {
     // The limits must be set before untrusted input is read.
-    setrlimit(Resource::RLIMIT_AS, MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES)?;
+    let memory = u64::from(memory_mib) << 20;
+    // Writable private mappings: heap, stacks, machine code.
+    setrlimit(Resource::RLIMIT_DATA, memory, memory)?;
+    setrlimit(Resource::RLIMIT_AS, RESERVED_BYTES + memory, RESERVED_BYTES + memory)?;
     setrlimit(Resource::RLIMIT_CPU, MAX_CPU_SECONDS, MAX_CPU_SECONDS)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     let mut component = Vec::new();
@@ -50,9 +58,15 @@ fn compile() -> Result<ExitCode, Box<dyn std::error::Error>> {
             std::io::stdout().write_all(&code)?;
             Ok(ExitCode::SUCCESS)
         }
+        Err(error) if error.chain().any(is_out_of_memory) => Ok(ExitCode::from(EXIT_TOO_MUCH_MEMORY as u8)),
         Err(error) => {
             writeln!(std::io::stderr(), "{error:#}")?;
             Ok(ExitCode::from(EXIT_INVALID as u8))
         }
     }
+}
+
+/// Returns whether a memory mapping was refused, for the component itself or during its compilation.
+fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
 }

@@ -58,7 +58,7 @@ struct Exchange {
     duration_ms: u64,
     /// Bytes received, at most 1 MiB.
     body_bytes: usize,
-    /// Whether the body was longer than 1 MiB and was cut.
+    /// Whether the body is incomplete: it was longer than 1 MiB and was cut, or it could not be decoded.
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
@@ -99,6 +99,13 @@ async fn request(run: Run, params: RequestParams) -> Result<Exchange> {
         body_preview: verdict::preview(response.header("content-type"), &response.body, MAX_PREVIEW_BYTES),
     };
     info!("Received {} in {duration_ms} ms", response.status; bytes = exchange.body_bytes);
+    // The host removes the header if it decodes the body.
+    if response.truncated
+        && response.body.is_empty()
+        && let Some(encoding) = response.header("content-encoding")
+    {
+        warn!("The body was left out, because it is not in the encoding `{encoding}` that its header names");
+    }
     match verdict::of_status(response.status, &params.expect_status) {
         Verdict::Success => Ok(exchange),
         Verdict::Failure(code) => {
@@ -191,6 +198,17 @@ mod tests {
         let params = json!({"url": "https://example.com", "expectStatus": [404]});
         assert_eq!(host_with_status(404).run("request", params.clone()).unwrap()["httpStatus"], 404);
         assert!(host_with_status(200).run("request", params).is_err());
+    }
+
+    #[test]
+    fn body_that_cannot_be_decoded_is_left_out_with_a_warning() {
+        let host = TestHost::new(plugin()).handle_http(|_| {
+            let headers = vec![("Content-Encoding".to_owned(), "gzip".to_owned())];
+            Ok(Response { status: 200, headers, body: Vec::new(), truncated: true })
+        });
+        let result = host.run("request", json!({"url": "https://example.com"})).unwrap();
+        assert_eq!((&result["httpStatus"], result.get("bodyPreview")), (&json!(200), None));
+        assert!(host.log().iter().any(|line| line.message.contains("not in the encoding `gzip`")));
     }
 
     #[test]

@@ -10,9 +10,9 @@ pub(crate) enum Verdict {
     Failure(ErrorCode),
 }
 
-/// Judges a status. Without expected statuses, 200 to 299 is a success.
+/// Returns the verdict on a status. Without expected statuses, 200 to 299 is a success.
 ///
-/// Redirects have been followed before, so a remaining redirect is a failure.
+/// Redirects were already followed, so a remaining redirect is a failure unless it is expected.
 pub(crate) fn of_status(status: u16, expected: &[u16]) -> Verdict {
     let success = if expected.is_empty() { (200..300).contains(&status) } else { expected.contains(&status) };
     if success {
@@ -50,7 +50,7 @@ pub(crate) fn without_query(url: &str) -> &str {
     url.find(['?', '#']).map_or(url, |end| &url[..end])
 }
 
-/// Returns the start of a body, at most `max_bytes`, or none if it is empty or not text.
+/// Returns the start of a body, at most `max_bytes`. Returns `None` if the body is empty or not text.
 pub(crate) fn preview(content_type: Option<&str>, body: &[u8], max_bytes: usize) -> Option<String> {
     let content_type = content_type.unwrap_or("text/plain").to_ascii_lowercase();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

@@ -24,11 +24,13 @@ pub enum Capability {
     Maintenance,
     /// Lists and applies migrations of the platform database.
     Migrations,
+    /// Reads and writes the databases of exports and imports.
+    Transfers,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Secrets,
         Self::Http,
         Self::Databases,
@@ -37,6 +39,7 @@ impl Capability {
         Self::Backups,
         Self::Maintenance,
         Self::Migrations,
+        Self::Transfers,
     ];
 
     /// Returns the name, which is also the name of the interface.
@@ -50,6 +53,7 @@ impl Capability {
             Self::Backups => "backups",
             Self::Maintenance => "maintenance",
             Self::Migrations => "migrations",
+            Self::Transfers => "transfers",
         }
     }
 }
@@ -68,10 +72,10 @@ impl fmt::Display for Capability {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Scope {
-    /// Databases, for `databases` and `backups`: `platform` or `project:<id>`.
+    /// Databases, for `databases`, `backups` and `transfers`: `platform` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// Stores, for `objects`: `backups` or `project:<id>`.
+    /// Stores, for `objects`: `backups`, `exports`, `imports` or `project:<id>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
     /// Hosts, for `http`.

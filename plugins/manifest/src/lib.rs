@@ -3,10 +3,11 @@
 //! `cargo xtask plugin build` writes the manifest, and the host reads it before it compiles the component. Because the
 //! manifest is part of the file, the file's signature covers it.
 //!
-//! A manifest contains claims and requests. Whether to trust the plugin and what to grant is decided by the host.
+//! A manifest contains claims and requests. The host checks whether the plugin is trusted, and the owner decides what
+//! to grant.
 //!
 //! Reading order: this file has the types, [`Capability`] and [`Scope`] are in `capability`, `check` validates a
-//! manifest, `text` knows which characters its texts must not contain, `section` appends it to a component.
+//! manifest, `text` finds characters that its texts must not contain, `section` appends it to a component.
 #![warn(missing_docs)]
 
 mod capability;

@@ -1,6 +1,6 @@
 //! Converts milliseconds since 1970 to calendar dates in UTC and back.
 //!
-//! A date library would make a component much larger.
+//! Plugins can use this module instead of a date library, which would make a component much larger.
 
 use std::fmt;
 

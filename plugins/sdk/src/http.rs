@@ -132,7 +132,7 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body, at most its first 1 MiB.
     pub body: Vec<u8>,
-    /// Whether the body was longer than 1 MiB and was cut.
+    /// Whether the body is incomplete: it was longer than 1 MiB and was cut, or it could not be decoded and is empty.
     pub truncated: bool,
 }
 

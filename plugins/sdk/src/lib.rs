@@ -36,12 +36,13 @@
 //!
 //! - [`plugin`] describes a plugin and its jobs.
 //! - [`log`], [`progress`], [`clock`] and [`config`] are available to every plugin.
-//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`] and [`migrations`] are
-//!   capabilities. A plugin requests them with [`Plugin::capability`](plugin::Plugin::capability), and the owner grants
-//!   them. A component imports only the capabilities that its code calls.
+//! - [`http`], [`secrets`], [`databases`], [`objects`], [`notify`], [`backups`], [`maintenance`], [`migrations`]
+//!   and [`transfers`] are capabilities. A plugin requests them with
+//!   [`Plugin::capability`](plugin::Plugin::capability), and the owner grants them. A component imports only the
+//!   capabilities that its code calls.
 //! - [`stream`] and [`task`] move large data and run several futures at once.
 //! - [`date`], [`csv`] and [`random`] are small helpers, so that a plugin needs no library for them.
-//! - `testing` runs jobs natively against a scripted platform.
+//! - `testing` runs jobs natively against a simulated host.
 //!
 //! A component has no files, sockets, threads or environment variables.
 #![warn(missing_docs)]
@@ -70,6 +71,7 @@ pub mod stream;
 pub mod task;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod transfers;
 
 pub use plugin_manifest as manifest;
 pub use schemars;

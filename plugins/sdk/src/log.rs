@@ -50,7 +50,7 @@ macro_rules! log_line {
     };
 }
 
-/// Logs details for troubleshooting, for example `debug!("Asked {url}"; attempt = 2)`.
+/// Logs details for troubleshooting, for example `debug!("Requested {url}"; attempt = 2)`.
 #[macro_export]
 macro_rules! debug {
     ($($line:tt)+) => { $crate::log_line!($crate::log::Level::Debug, $($line)+) };

@@ -1,8 +1,9 @@
-//! Reads and writes objects. Stores are addressed by logical names: `backups` (the platform's bucket) or
+//! Reads and writes objects. Stores are addressed by logical names: `backups`, `exports`, `imports` or
 //! `project:<id>`.
 //!
 //! Requires the capability [`Objects`](crate::plugin::Capability::Objects). Its scope lists the stores. Keys in
-//! `backups` start with `backups/`; keys in a project's store start with the name of one of its buckets.
+//! `backups`, `exports` and `imports` start with the name of the store and `/`. Keys in a project's store start with
+//! the name of one of its buckets.
 
 pub use crate::bindings::atlashub::plugin::objects::{ObjectMeta, ObjectPage};
 use crate::{

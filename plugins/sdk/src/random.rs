@@ -1,11 +1,13 @@
-//! Numbers for shuffling, sampling and spreading load.
+//! Pseudorandom numbers for shuffling, sampling and spreading load.
 //!
-//! A component has no source of randomness. These numbers follow from the run's id, which the host chooses at random,
-//! and from the time. Anyone who knows both can compute them: never use them for secrets, tokens or passwords.
+//! A component has no source of randomness. Numbers of [`Random::new`] follow from the run's id, which the host chooses
+//! at random, from its attempt, and from the time and the monotonic clock; numbers of [`Random::with_seed`] follow from
+//! the text alone. Anyone who knows these inputs can compute the numbers: never use them for secrets, tokens or
+//! passwords.
 
 use crate::{clock, plugin::Run};
 
-/// A generator of numbers.
+/// A generator of pseudorandom numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -35,7 +37,7 @@ impl Random {
 
     /// Returns a number from 0 up to but not including `limit`, or 0 if `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
-        // The high half of a product is uniform up to one part in 2^64.
+        // Takes the high half of the product: the probability of each number differs from 1/`limit` by less than 2^-64.
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 

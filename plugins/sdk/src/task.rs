@@ -50,7 +50,7 @@ pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item
     let mut outputs: Vec<Option<F::Output>> = Vec::new();
     poll_fn(|context| {
         loop {
-            // Outputs first, so that the next futures can take their places.
+            // Remove finished futures first, so that waiting ones can start in the same poll.
             running.retain_mut(|(index, future)| match future.as_mut().poll(context) {
                 Poll::Ready(output) => {
                     outputs[*index] = Some(output);
@@ -77,7 +77,7 @@ pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item
     .await
 }
 
-/// Gives control back to the host once, then continues. Long computations can call it to stay cancellable.
+/// Gives control back to the host once, then continues. Call it in long computations, so that they can be cancelled.
 pub async fn yield_now() {
     backend::task::yield_now().await;
 }

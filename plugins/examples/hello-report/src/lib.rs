@@ -1,4 +1,4 @@
-//! Stores a CSV report with the row count of every table in the granted databases.
+//! Stores a CSV report with the estimated row count of every table in the granted databases.
 //!
 //! Shows how to list databases, report progress, store an object, and return a result.
 

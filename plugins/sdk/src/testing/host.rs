@@ -5,30 +5,34 @@ use serde_json::Value;
 use super::{LogLine, ProgressReport, SentRequest, executor};
 use crate::{
     Error, Result,
-    backend::native::state::{self, PendingObject, ScriptedDatabase, State},
+    backend::native::{
+        state::{self, PendingObject, SimulatedDatabase, State},
+        transfers::{SimulatedExport, SimulatedImport},
+    },
     backups::{Backup, TableDifference},
     databases::{Table, TableRows},
     http::Response,
     maintenance::{Report, Sweep},
     migrations::Migration,
     plugin::{Plugin, Run},
+    transfers::{ExportFile, ExportInfo, ImportFile, LoadMethod, StoredExport},
 };
 
 /// The initial time: 2026-01-02 03:04:05 UTC, in milliseconds since 1970-01-01 UTC.
 const DEFAULT_TIME: u64 = 1_767_323_045_000;
 
-/// A scripted platform with one plugin.
+/// A simulated host with one plugin.
 ///
-/// The methods that take `self` script the platform before a run. The methods that take `&self` run jobs and return
-/// what they did.
+/// The methods that take `self` set up the host before a run. The methods that take `&self` run jobs and return the
+/// records of the runs.
 pub struct TestHost {
     plugin: Plugin,
     state: Rc<RefCell<State>>,
 }
 
-/// Scripting the platform.
+/// Setting up the host.
 impl TestHost {
-    /// Creates an empty platform that grants every capability that the plugin requests.
+    /// Creates a host without data that grants every capability that the plugin requests.
     pub fn new(plugin: Plugin) -> Self {
         let granted = plugin.manifest().capabilities.iter().map(|request| request.capability).collect();
         let state = State { granted, now: DEFAULT_TIME, ..State::default() };
@@ -71,7 +75,7 @@ impl TestHost {
             table: (*table).to_owned(),
             rows: *rows,
         });
-        self.state.borrow_mut().databases.push(ScriptedDatabase {
+        self.state.borrow_mut().databases.push(SimulatedDatabase {
             name: name.to_owned(),
             title: title.map(str::to_owned),
             archive: archive.to_vec(),
@@ -90,8 +94,8 @@ impl TestHost {
     pub fn table(self, database: &str, name: &str, estimated_rows: u64) -> Self {
         let table = Table { schema: "public".to_owned(), name: name.to_owned(), estimated_rows, columns: Vec::new() };
         let mut state = self.state.borrow_mut();
-        match state.databases.iter_mut().find(|scripted| scripted.name == database) {
-            Some(scripted) => scripted.tables.push(table),
+        match state.databases.iter_mut().find(|existing| existing.name == database) {
+            Some(existing) => existing.tables.push(table),
             None => panic!("add the database `{database}` before its tables"),
         }
         drop(state);
@@ -104,6 +108,27 @@ impl TestHost {
         let object = PendingObject::new(store, key, "application/octet-stream", bytes.to_vec());
         self.state.borrow_mut().store_object(object);
         self
+    }
+
+    /// Adds an export of one row whose file has this content.
+    #[must_use]
+    pub fn export(self, id: &str, content: &[u8]) -> Self {
+        let file = ExportFile { object_key: format!("exports/{id}.csv"), content_type: "text/csv".to_owned() };
+        let export = SimulatedExport { file, content: content.to_vec(), info: ExportInfo { row_count: 1 } };
+        self.state.borrow_mut().exports.insert(id.to_owned(), export);
+        self
+    }
+
+    /// Adds an import whose file has this content. `direct` is whether loading it directly succeeds. If it is `None`,
+    /// [`ImportFile::direct`] is false, and the plugin must stage the rows.
+    #[must_use]
+    pub fn import(self, id: &str, content: &[u8], direct: Option<bool>) -> Self {
+        let object_key = format!("imports/{id}");
+        let host = self.object("imports", &object_key, content);
+        let file = ImportFile { object_key, size_bytes: content.len() as u64, direct: direct.is_some() };
+        let import = SimulatedImport { file, loads_directly: direct == Some(true) };
+        host.state.borrow_mut().imports.insert(id.to_owned(), import);
+        host
     }
 
     /// Adds a backup to the catalogue, with its dump and manifest in the store `backups`.
@@ -149,8 +174,8 @@ impl TestHost {
     /// Makes the next matching call fail.
     ///
     /// `call` is the name of a function in the WIT, such as `objects.put` or `databases.dump`. The names
-    /// `databases.dump.outcome` and `objects.get.outcome` stand for the outcomes of streams. `argument` is the first
-    /// argument of the call; an empty string matches any.
+    /// `databases.dump.outcome`, `objects.get.outcome` and `transfers.export.outcome` stand for the outcomes of
+    /// streams. `argument` is the first argument of the call; an empty string matches any.
     #[must_use]
     pub fn fail_next(self, call: &str, argument: &str, error: Error) -> Self {
         self.state.borrow_mut().failures.entry((call.to_owned(), argument.to_owned())).or_default().push_back(error);
@@ -228,6 +253,16 @@ impl TestHost {
         self.state.borrow().backups.clone()
     }
 
+    /// Returns the exports that were recorded as ready, with their ids, in order.
+    pub fn stored_exports(&self) -> Vec<(String, StoredExport)> {
+        self.state.borrow().stored_exports.clone()
+    }
+
+    /// Returns the attempts to load an import, with their ids and methods, in order.
+    pub fn loads(&self) -> Vec<(String, LoadMethod)> {
+        self.state.borrow().loads.clone()
+    }
+
     /// Returns the sweeps that were run, in order.
     pub fn sweeps(&self) -> Vec<Sweep> {
         self.state.borrow().sweeps.clone()
@@ -283,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn job_runs_against_scripted_platform() {
+    fn job_runs_against_the_simulated_host() {
         let host = TestHost::new(plugin()).object("backups", "a", b"hello world");
         let result = host.run("copy", json!({"from": "a", "to": "b"})).unwrap();
         assert_eq!(result, json!({"bytes": 11}));

@@ -78,7 +78,7 @@ pub(crate) fn jobs(plugin: Plugin) -> Plugin {
     )
 }
 
-/// Returns how many calls ended well, and how many with each error code.
+/// Returns how many calls succeeded, and how many failed with each error code.
 async fn calls(_run: Run, params: Calls) -> Result<Map<String, Value>> {
     loop {
         let outcomes = task::join_all((0..params.count).map(|index| call(&params, index))).await;
@@ -98,7 +98,7 @@ async fn calls(_run: Run, params: Calls) -> Result<Map<String, Value>> {
 async fn call(params: &Calls, index: usize) -> Result<()> {
     let Calls { name, key, bytes, .. } = params;
     let numbered = || format!("{key}{index}");
-    // Boxed, so that 4000 calls of the largest kind do not need its memory.
+    // Boxed, so that each of thousands of calls needs only the memory of its own kind.
     let call: Pin<Box<dyn Future<Output = Result<()>> + '_>> = match params.call {
         CallKind::ListDatabases => Box::pin(async { databases::list().await.map(drop) }),
         CallKind::Tables => Box::pin(async { databases::tables(name).await.map(drop) }),

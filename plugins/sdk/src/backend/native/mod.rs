@@ -1,12 +1,14 @@
-//! Runs capabilities against the scripted platform of a test.
+//! Runs capabilities against the simulated host of a test.
 //!
-//! Reading order: [`state`] is the platform of the current run, [`records`] contains the records that a test can
-//! inspect after a run, `pipe` the streams, `manifest` the manifest and how it is printed.
+//! Reading order: [`state`] is the simulated host of the current run, [`records`] contains the records that a test can
+//! inspect after a run, [`transfers`] simulates exports and imports, `pipe` implements streams, `manifest` builds and
+//! prints the manifest.
 
 mod manifest;
 mod pipe;
 pub(crate) mod records;
 pub(crate) mod state;
+pub(crate) mod transfers;
 
 pub(crate) mod backups {
     use std::cmp::Reverse;
@@ -73,7 +75,7 @@ pub(crate) mod config {
 
 pub(crate) mod databases {
     use super::{
-        state::{ScriptedDatabase, call},
+        state::{SimulatedDatabase, call},
         stream::Reader,
     };
     use crate::{
@@ -85,7 +87,7 @@ pub(crate) mod databases {
 
     pub(crate) async fn list() -> Result<Vec<Database>> {
         call(Capability::Databases, "databases.list", "", |state| {
-            Ok(state.databases.iter().map(ScriptedDatabase::properties).collect())
+            Ok(state.databases.iter().map(SimulatedDatabase::properties).collect())
         })
     }
 
@@ -275,7 +277,7 @@ pub(crate) mod secrets {
     use super::state::call;
     use crate::{Error, Result, plugin::Capability, secrets::Secret};
 
-    /// The name of the secret. The scripted platform has no values.
+    /// The name of the secret. The simulated host has no values of secrets.
     pub(crate) type SecretHandle = String;
 
     pub(crate) fn open(name: &str) -> Result<Secret> {

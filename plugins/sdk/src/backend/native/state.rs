@@ -1,4 +1,4 @@
-//! The scripted platform and the calls that the current run makes to it.
+//! The simulated host and the calls that the current run makes to it.
 
 use std::{
     cell::RefCell,
@@ -6,7 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use super::records::{LogLine, ProgressReport, SentRequest};
+use super::{
+    records::{LogLine, ProgressReport, SentRequest},
+    transfers::{SimulatedExport, SimulatedImport},
+};
 use crate::{
     Error, ErrorCode, Result,
     backups::{Backup, NewBackup, TableDifference, Verification},
@@ -16,6 +19,7 @@ use crate::{
     migrations::Migration,
     objects::{ObjectMeta, ObjectPage},
     plugin::Capability,
+    transfers::{LoadMethod, StoredExport},
 };
 
 /// Maximum number of objects in one page of a list.
@@ -24,7 +28,7 @@ const MAX_PAGE: usize = 1000;
 /// Responds to the requests of a plugin.
 type HttpHandler = Box<dyn FnMut(&SentRequest) -> Result<Response>>;
 
-/// The scripted platform.
+/// The simulated host: the data that a test sets up, and the records of a run.
 #[derive(Default)]
 pub(crate) struct State {
     /// Capabilities that the manifest requests. All of them are granted.
@@ -38,7 +42,7 @@ pub(crate) struct State {
     pub(crate) notifications: Vec<(String, String)>,
     pub(crate) http_handler: Option<HttpHandler>,
     pub(crate) requests: Vec<SentRequest>,
-    pub(crate) databases: Vec<ScriptedDatabase>,
+    pub(crate) databases: Vec<SimulatedDatabase>,
     /// By store and key.
     pub(crate) objects: BTreeMap<(String, String), StoredObject>,
     pub(crate) backups: Vec<Backup>,
@@ -48,11 +52,19 @@ pub(crate) struct State {
     pub(crate) sweep_reports: BTreeMap<String, VecDeque<Report>>,
     pub(crate) sweeps: Vec<Sweep>,
     pub(crate) migrations: Vec<Migration>,
+    /// By id.
+    pub(crate) exports: BTreeMap<String, SimulatedExport>,
+    /// Exports that were recorded as ready.
+    pub(crate) stored_exports: Vec<(String, StoredExport)>,
+    /// By id.
+    pub(crate) imports: BTreeMap<String, SimulatedImport>,
+    /// Attempts to load an import.
+    pub(crate) loads: Vec<(String, LoadMethod)>,
     /// Errors that the next calls return, by call and first argument. An empty argument matches any.
     pub(crate) failures: BTreeMap<(String, String), VecDeque<Error>>,
 }
 
-pub(crate) struct ScriptedDatabase {
+pub(crate) struct SimulatedDatabase {
     pub(crate) name: String,
     pub(crate) title: Option<String>,
     pub(crate) archive: Vec<u8>,
@@ -79,7 +91,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<RefCell<State>>>> = const { RefCell::new(None) };
 }
 
-/// Makes `state` the platform of this thread until the returned guard is dropped.
+/// Makes `state` the simulated host of this thread until the returned guard is dropped.
 pub(crate) fn enter(state: &Rc<RefCell<State>>) -> EnterGuard {
     EnterGuard { previous: CURRENT.replace(Some(Rc::clone(state))) }
 }
@@ -94,7 +106,7 @@ impl Drop for EnterGuard {
     }
 }
 
-/// Calls a function with the platform of the current run.
+/// Calls a function with the simulated host of the current run.
 ///
 /// # Panics
 /// Panics outside a run.
@@ -107,7 +119,8 @@ pub(crate) fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> T {
     work(&mut state)
 }
 
-/// Makes one call of a capability. Fails if the manifest does not request it, or if the test scripted a failure.
+/// Makes one call of a capability. Fails if the manifest does not request it, or if the test set a failure for the
+/// call.
 pub(crate) fn call<T>(
     capability: Capability,
     name: &str,
@@ -128,14 +141,14 @@ pub(crate) fn call<T>(
 }
 
 impl State {
-    /// Removes and returns the next scripted failure of a call.
+    /// Removes and returns the next failure that the test set for a call.
     pub(crate) fn take_failure(&mut self, call: &str, argument: &str) -> Option<Error> {
         [argument, ""].iter().find_map(|argument| {
             self.failures.get_mut(&(call.to_owned(), (*argument).to_owned())).and_then(VecDeque::pop_front)
         })
     }
 
-    pub(crate) fn database(&self, name: &str) -> Result<&ScriptedDatabase> {
+    pub(crate) fn database(&self, name: &str) -> Result<&SimulatedDatabase> {
         let database = self.databases.iter().find(|database| database.name == name);
         database.ok_or_else(|| Error::not_found(format!("there is no database `{name}`")))
     }
@@ -209,7 +222,7 @@ impl State {
     }
 }
 
-impl ScriptedDatabase {
+impl SimulatedDatabase {
     pub(crate) fn properties(&self) -> Database {
         Database { name: self.name.clone(), title: self.title.clone(), size_bytes: self.archive.len() as u64 }
     }
@@ -220,6 +233,7 @@ impl ScriptedDatabase {
             server_version: "15.14".to_owned(),
             dump_version: "15.14".to_owned(),
             size_bytes: self.archive.len() as u64,
+            encrypted: false,
             tables: self.rows.clone(),
         };
         (self.archive.clone(), info)

@@ -1,5 +1,7 @@
 //! Calls the host through the generated bindings.
 
+pub(crate) mod transfers;
+
 use super::convert::{from_wit, into_wit};
 use crate::bindings::atlashub::plugin as host;
 

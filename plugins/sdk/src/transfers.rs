@@ -1,0 +1,71 @@
+//! Exports and imports that the owner started. The host reads and writes the databases; the plugin moves the files.
+//!
+//! Requires the capability [`Transfers`](crate::plugin::Capability::Transfers). Its scope lists the databases whose
+//! exports and imports the plugin may use. The files are objects in the stores `exports` and `imports`, see
+//! [`objects`](crate::objects).
+
+pub use crate::bindings::atlashub::plugin::transfers::{
+    ExportFile, ExportInfo, ImportFile, ImportResult, LoadMethod, StoredExport, TransferProgress,
+};
+use crate::{
+    Result, backend,
+    stream::{ByteStream, Outcome},
+};
+
+/// An export in progress. Dropping it stops the export.
+///
+/// Consume the content first, then await the outcome. Keep what you stored only if the outcome is a success.
+pub struct Export {
+    /// The file to store.
+    pub file: ExportFile,
+    /// Content of the file.
+    pub content: ByteStream,
+    /// Whether the content is complete, and its properties.
+    pub outcome: Outcome<ExportInfo>,
+}
+
+/// Opens an export.
+///
+/// # Errors
+/// `Denied` if the grant does not cover the database, `NotFound` if there is no such export or its table does not exist
+/// any more, `Conflict` if the export is ready already or the run no longer holds its lease, `Unavailable` if Postgres
+/// cannot be reached.
+pub async fn open_export(id: &str) -> Result<Export> {
+    backend::transfers::open_export(id).await
+}
+
+/// Marks an export as ready. Its file must already be in the store `exports`.
+///
+/// # Errors
+/// `Invalid` if the file is not in the store or has another size, `NotFound` if the export was deleted, `Conflict` if
+/// the run no longer holds its lease, `Unavailable` if Postgres or the store cannot be reached.
+pub async fn record_export(id: &str, stored: StoredExport) -> Result<()> {
+    backend::transfers::record_export(id, stored).await
+}
+
+/// Returns the file of an import that the owner started.
+///
+/// # Errors
+/// `Denied` if the grant does not cover the database, `NotFound` if there is no such import, `Conflict` if the file was
+/// imported already or the run no longer holds its lease, `Unavailable` if Postgres cannot be reached.
+pub async fn open_import(id: &str) -> Result<ImportFile> {
+    backend::transfers::open_import(id).await
+}
+
+/// Loads the file into its table, in one transaction, and commits it.
+///
+/// `body` is the content of the file. Returns `None` if the method [`LoadMethod::Direct`] failed and nothing was
+/// changed; then call this again with [`LoadMethod::Staged`] and the content from its beginning.
+///
+/// # Errors
+/// `Failed` if a row can't be imported and the import is to abort, `NotFound` if the import or its table does not exist
+/// any more, `Conflict` if the run no longer holds its lease, `Unavailable` if Postgres cannot be reached or the
+/// content was cut short. After an error, nothing was imported.
+pub async fn load_import(id: &str, body: ByteStream, method: LoadMethod) -> Result<Option<ImportResult>> {
+    backend::transfers::load_import(id, body, method).await
+}
+
+/// Returns the progress of this run's export or import.
+pub fn progress() -> TransferProgress {
+    backend::transfers::progress()
+}
